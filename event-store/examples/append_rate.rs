@@ -4,7 +4,9 @@
 //! The database should be empty and nobody else's: commits and log are counted for all its clients.
 
 use anyhow::{Context, Result};
-use saga_event_store::{Access, Append, Appended, Epoch, EventStore, NewKey, Summary, open};
+use saga_event_store::{
+    AppendOutcome, EventStore, NewStreamKey, ShardEpoch, StoreAccess, StreamAppend, SummaryUpdate, open,
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -23,7 +25,7 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().context("usage: append_rate ADDRESS [SECONDS]")?;
     let seconds = arguments.next().map_or(Ok(3), |seconds| seconds.parse()).context("SECONDS is not a number")?;
-    let store = open(&address, Access::Write { shards: SHARDS }).await?;
+    let store = open(&address, StoreAccess::Write { shards: SHARDS }).await?;
     let mut epochs = Vec::new();
     for shard in 0..SHARDS {
         epochs.push(store.claim(shard, "append_rate").await?);
@@ -37,7 +39,7 @@ async fn main() -> Result<()> {
 
 async fn measure(
     store: &Arc<dyn EventStore>,
-    epochs: &[Epoch],
+    epochs: &[ShardEpoch],
     batch: usize,
     writers: usize,
     span: Duration,
@@ -59,14 +61,14 @@ async fn measure(
 }
 
 /// Whole streams, `batch` of them side by side, until `end`; returns how many.
-async fn write_streams(store: Arc<dyn EventStore>, epochs: Vec<Epoch>, batch: usize, end: Instant) -> Result<u64> {
+async fn write_streams(store: Arc<dyn EventStore>, epochs: Vec<ShardEpoch>, batch: usize, end: Instant) -> Result<u64> {
     let mut streams = 0;
     while Instant::now() < end {
         let ids: Vec<(Uuid, u16)> = (0..batch).map(|_| new_stream()).collect();
         for version in 1..=STREAM_ROWS {
-            let rows: Vec<Append> = ids.iter().map(|(id, shard)| row(*id, *shard, &epochs, version)).collect();
+            let rows: Vec<StreamAppend> = ids.iter().map(|(id, shard)| row(*id, *shard, &epochs, version)).collect();
             let answers = store.append(&rows).await?;
-            anyhow::ensure!(answers.iter().all(|answer| *answer == Appended::Committed), "{answers:?}");
+            anyhow::ensure!(answers.iter().all(|answer| *answer == AppendOutcome::Committed), "{answers:?}");
         }
         streams += batch as u64;
     }
@@ -85,8 +87,8 @@ fn new_stream() -> (Uuid, u16) {
     (Uuid::from_u128(id), shard)
 }
 
-fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
-    let summary = |status: &str, open| Summary {
+fn row(stream: Uuid, shard: u16, epochs: &[ShardEpoch], version: u32) -> StreamAppend {
+    let summary = |status: &str, open| SummaryUpdate {
         document: "b7".repeat(32),
         status: status.into(),
         open,
@@ -97,7 +99,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         waits_on: Vec::new(),
         flags: Vec::new(),
     };
-    Append {
+    StreamAppend {
         append_id: Uuid::new_v4(),
         shard,
         epoch: epochs[usize::from(shard)],
@@ -108,7 +110,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[Epoch], version: u32) -> Append {
         outline: None,
         category: "order-fulfillment".into(),
         key: format!("order-{}", stream.simple()),
-        new_key: (version == 1).then_some(NewKey { payload_hash: [7; 32] }),
+        new_key: (version == 1).then_some(NewStreamKey { payload_hash: [7; 32] }),
         summary: match version {
             1 => Some(summary("running", true)),
             STREAM_ROWS => Some(summary("completed", false)),

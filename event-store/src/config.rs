@@ -1,6 +1,6 @@
 //! Where a store is, and what it is opened for.
 
-use crate::Error;
+use crate::StoreError;
 use sqlx::postgres::PgConnectOptions;
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -58,14 +58,14 @@ impl StoreConfig {
 }
 
 impl FromStr for StoreConfig {
-    type Err = Error;
+    type Err = StoreError;
 
-    fn from_str(address: &str) -> Result<StoreConfig, Error> {
+    fn from_str(address: &str) -> Result<StoreConfig, StoreError> {
         let parsed = match address.strip_prefix(SQLITE) {
             Some(path) => sqlite(path.strip_prefix("//").unwrap_or(path)),
             None => postgres(address),
         };
-        parsed.ok_or_else(|| Error::Address(without_secret(address)))
+        parsed.ok_or_else(|| StoreError::Address(without_secret(address)))
     }
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn without_secret(address: &str) -> String {
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum StoreAccess {
     /// To write. Opening migrates the schema, and creates the store if it is new.
     Write {
         /// The number of shards from the configuration. It has to be the number that the store was created with.
@@ -109,13 +109,13 @@ pub enum Access {
     Read,
 }
 
-impl Access {
+impl StoreAccess {
     /// # Errors
-    /// [`Error::Refused`] when the store was opened to read.
-    pub(crate) fn check_writable(self) -> Result<(), Error> {
+    /// [`StoreError::Refused`] when the store was opened to read.
+    pub(crate) fn check_writable(self) -> Result<(), StoreError> {
         match self {
-            Access::Write { .. } => Ok(()),
-            Access::Read => Err(Error::Refused("the store was opened to read".into())),
+            StoreAccess::Write { .. } => Ok(()),
+            StoreAccess::Read => Err(StoreError::Refused("the store was opened to read".into())),
         }
     }
 }

@@ -4,18 +4,18 @@ mod fault;
 
 /// Why the store did not do what the caller asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StoreError {
     /// The database did not answer, or not in time. The caller of an append does not know whether it was committed, and
     /// sends the same bytes again.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
     /// The database takes no writes: it is a standby, or was demoted. This ends when an operator or a cluster manager
-    /// promotes it, or when another server answers in its place. As with [`Error::Unavailable`], an append may be
+    /// promotes it, or when another server answers in its place. As with [`StoreError::Unavailable`], an append may be
     /// committed.
     #[error("the database takes no writes: {0}")]
     ReadOnly(String),
     /// The database does not let the store work: wrong credentials, a missing database or privilege, a broken disk. An
-    /// operator has to repair that. The request is not at fault. As with [`Error::Unavailable`], an append may be
+    /// operator has to repair that. The request is not at fault. As with [`StoreError::Unavailable`], an append may be
     /// committed.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
@@ -60,32 +60,32 @@ pub enum Error {
     Address(String),
 }
 
-impl Error {
+impl StoreError {
     /// Whether the same call may succeed later, because the database or the network is at fault and not the request. An
     /// engine that runs waits until an operator has repaired it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.ends(), Ends::ByItself | Ends::ByAnOperator)
+        matches!(self.ends(), RetryCondition::ByItself | RetryCondition::ByAnOperator)
     }
 
     /// Whether the same call may succeed later without an operator. An engine that starts waits for nothing else: it
     /// reports a wrong password at once.
     #[must_use]
     pub fn is_worth_waiting_at_start(&self) -> bool {
-        self.ends() == Ends::ByItself
+        self.ends() == RetryCondition::ByItself
     }
 
-    fn ends(&self) -> Ends {
+    fn ends(&self) -> RetryCondition {
         match self {
-            Error::Unavailable(_) | Error::ReadOnly(_) => Ends::ByItself,
-            Error::Unusable(_) => Ends::ByAnOperator,
-            Error::Damaged(_)
-            | Error::Refused(_)
-            | Error::Limit(_)
-            | Error::Schema(_)
-            | Error::Shards { .. }
-            | Error::Locked { .. }
-            | Error::Address(_) => Ends::Never,
+            StoreError::Unavailable(_) | StoreError::ReadOnly(_) => RetryCondition::ByItself,
+            StoreError::Unusable(_) => RetryCondition::ByAnOperator,
+            StoreError::Damaged(_)
+            | StoreError::Refused(_)
+            | StoreError::Limit(_)
+            | StoreError::Schema(_)
+            | StoreError::Shards { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Address(_) => RetryCondition::Never,
         }
     }
 
@@ -93,30 +93,30 @@ impl Error {
     /// this data.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Error::Damaged(_))
+        matches!(self, StoreError::Damaged(_))
     }
 
     /// The same error with the place of the store in its text. `place` has no secrets.
     #[must_use]
-    pub(crate) fn at(self, place: &str) -> Error {
+    pub(crate) fn at(self, place: &str) -> StoreError {
         match self {
-            Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
-            Error::ReadOnly(text) => Error::ReadOnly(format!("{place}: {text}")),
-            Error::Unusable(text) => Error::Unusable(format!("{place}: {text}")),
-            Error::Damaged(text) => Error::Damaged(format!("{place}: {text}")),
-            Error::Refused(text) => Error::Refused(format!("{place}: {text}")),
-            other @ (Error::Limit(_)
-            | Error::Schema(_)
-            | Error::Shards { .. }
-            | Error::Locked { .. }
-            | Error::Address(_)) => other,
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!("{place}: {text}")),
+            StoreError::ReadOnly(text) => StoreError::ReadOnly(format!("{place}: {text}")),
+            StoreError::Unusable(text) => StoreError::Unusable(format!("{place}: {text}")),
+            StoreError::Damaged(text) => StoreError::Damaged(format!("{place}: {text}")),
+            StoreError::Refused(text) => StoreError::Refused(format!("{place}: {text}")),
+            other @ (StoreError::Limit(_)
+            | StoreError::Schema(_)
+            | StoreError::Shards { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Address(_)) => other,
         }
     }
 }
 
 /// What has to happen before the same call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
+enum RetryCondition {
     /// Time has to pass.
     ByItself,
     /// An operator has to repair the database or the way to it.
@@ -127,20 +127,20 @@ enum Ends {
 
 #[cfg(test)]
 mod tests {
-    use super::Error;
+    use super::StoreError;
 
     #[test]
     fn a_start_waits_only_for_what_comes_by_itself() {
-        let (away, denied) = (Error::Unavailable("no route".into()), Error::Unusable("no such role".into()));
+        let (away, denied) = (StoreError::Unavailable("no route".into()), StoreError::Unusable("no such role".into()));
         assert!(away.is_transient() && away.is_worth_waiting_at_start());
         assert!(denied.is_transient() && !denied.is_worth_waiting_at_start());
-        let refused = Error::Refused("out of range".into());
+        let refused = StoreError::Refused("out of range".into());
         assert!(!refused.is_transient() && !refused.is_worth_waiting_at_start());
     }
 
     #[test]
     fn damage_is_not_waited_for() {
-        let damaged = Error::Damaged("invalid page in block 7".into());
+        let damaged = StoreError::Damaged("invalid page in block 7".into());
         assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
     }
 }

@@ -1,11 +1,11 @@
 //! Conditions for lists and counts.
 
-use crate::{Waiting, limits::has_nul, standing::is_flag};
+use crate::{WaitFilter, limits::has_nul, standing::is_flag};
 use uuid::Uuid;
 
 /// Conditions that listed and counted streams meet, all of them. The default has no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct StreamFilter {
     /// The stream has one of these statuses, which have no commas; empty: any status.
     pub statuses: Vec<String>,
     /// The stream has this category.
@@ -17,7 +17,7 @@ pub struct Filter {
     /// The stream has this flag.
     pub flag: Option<String>,
     /// The stream waits for something that matches this.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<WaitFilter>,
     /// The stream has any flag.
     pub flagged: bool,
     /// The stream is at this step.
@@ -36,12 +36,12 @@ pub struct Filter {
     pub limit: u32,
 }
 
-impl Filter {
+impl StreamFilter {
     /// Whether it has a condition that no stored stream can meet.
     pub(crate) fn finds_nothing(&self) -> bool {
         let (category, key) = (self.category.as_deref(), self.key.as_deref());
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
-        let waits_on_nothing = self.waiting.as_ref().is_some_and(Waiting::finds_nothing);
+        let waits_on_nothing = self.waiting.as_ref().is_some_and(WaitFilter::finds_nothing);
         let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
         let texts = [category, key, self.step.as_deref(), self.code.as_deref(), self.document.as_deref()];
         has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)

@@ -31,19 +31,21 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use attendance::{Attendance, Attended, Gap};
-pub use config::{Access, StoreConfig};
-pub use error::Error;
-pub use filter::Filter;
+pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
+pub use config::{StoreAccess, StoreConfig};
+pub use error::StoreError;
+pub use filter::StreamFilter;
 pub use limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS};
-pub use mark::{Mark, Marked};
-pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
+pub use mark::{MarkOutcome, StreamMark};
+pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
 pub use open::open;
-pub use portion::Portion;
-pub use standing::{Flagged, Sessions, Standing};
-pub use step_back::{Confirmed, ConfirmedAppend, StepBack};
-pub use store::{EventStore, Identity};
-pub use stream::{Activity, Append, Appended, Epoch, NewKey, Row, StreamSummary, Summary};
-pub use sweep::{Sweep, Swept};
-pub use tally::{Dimension, Tally};
-pub use waits::{Waiting, WaitsOn};
+pub use portion::StreamBatch;
+pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
+pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
+pub use store::{EventStore, StoreIdentity};
+pub use stream::{
+    AppendOutcome, DatabaseActivity, NewStreamKey, ShardEpoch, StreamAppend, StreamRow, StreamSummary, SummaryUpdate,
+};
+pub use sweep::{KeySweep, KeySweepOutcome};
+pub use tally::{StreamDimension, StreamGroup};
+pub use waits::{WaitFilter, WaitTarget};

@@ -2,7 +2,7 @@
 //! under its lock and compares checksums. This module adds two things: a check that changes nothing, and errors that
 //! tell an operator what to do.
 
-use crate::Error;
+use crate::StoreError;
 use sqlx::{
     SqlSafeStr as _,
     migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator},
@@ -33,7 +33,9 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// The migrations that a database has; `None`: it has no event store yet. This changes nothing and needs no privilege
 /// but to read.
-pub(crate) async fn applied<C: Migrate + Send>(connection: &mut C) -> Result<Option<Vec<AppliedMigration>>, Error> {
+pub(crate) async fn applied<C: Migrate + Send>(
+    connection: &mut C,
+) -> Result<Option<Vec<AppliedMigration>>, StoreError> {
     match connection.list_applied_migrations(TABLE).await {
         Ok(applied) => Ok(Some(applied)),
         Err(MigrateError::Execute(error)) if lacks_table(&error) => Ok(None),
@@ -52,8 +54,8 @@ fn lacks_table(error: &sqlx::Error) -> bool {
 /// The first migration that a database does not have; `None`: it has all of them.
 ///
 /// # Errors
-/// [`Error::Schema`] when the database has a migration that this build does not have, or has with another checksum.
-pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<Option<i64>, Error> {
+/// [`StoreError::Schema`] when the database has a migration that this build does not have, or has with another checksum.
+pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<Option<i64>, StoreError> {
     for done in applied {
         let migration = known.iter().find(|migration| migration.version == done.version);
         let migration = migration.ok_or_else(|| newer(known, done.version))?;
@@ -69,10 +71,10 @@ pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<
 ///
 /// # Errors
 /// As [`missing`], and when a migration is missing.
-pub(crate) fn complete(known: &Migrator, applied: &[AppliedMigration]) -> Result<(), Error> {
+pub(crate) fn complete(known: &Migrator, applied: &[AppliedMigration]) -> Result<(), StoreError> {
     match missing(known, applied)? {
         None => Ok(()),
-        Some(version) => Err(Error::Schema(format!(
+        Some(version) => Err(StoreError::Schema(format!(
             "the database lacks schema version {version}: start the engine of this build once"
         ))),
     }
@@ -82,13 +84,13 @@ pub(crate) fn complete(known: &Migrator, applied: &[AppliedMigration]) -> Result
 ///
 /// # Errors
 /// As [`missing`], and when the database refuses.
-pub(crate) async fn run<C: Migrate + Send>(known: &Migrator, connection: &mut C) -> Result<(), Error> {
+pub(crate) async fn run<C: Migrate + Send>(known: &Migrator, connection: &mut C) -> Result<(), StoreError> {
     // `Migrator::run` cannot be awaited in a task: sqlx implements `Acquire` for one lifetime at a time.
     known.run_direct(None, connection, false).await.map_err(|error| refusal(known, error))
 }
 
 /// The error of the store for an error of the migrator.
-fn refusal(known: &Migrator, error: MigrateError) -> Error {
+fn refusal(known: &Migrator, error: MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMissing(version) => newer(known, version),
         MigrateError::VersionMismatch(version) => altered(version),
@@ -96,23 +98,23 @@ fn refusal(known: &Migrator, error: MigrateError) -> Error {
     }
 }
 
-fn failure(error: MigrateError) -> Error {
+fn failure(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => Error::Schema(format!("the database cannot be migrated: {other}")),
+        other => StoreError::Schema(format!("the database cannot be migrated: {other}")),
     }
 }
 
-fn newer(known: &Migrator, version: i64) -> Error {
+fn newer(known: &Migrator, version: i64) -> StoreError {
     let newest = known.iter().last().map_or(0, |migration| migration.version);
-    Error::Schema(format!(
+    StoreError::Schema(format!(
         "the database has schema version {version}, this build knows versions up to {newest}: \
          use a build that is at least as new as the one that migrated it"
     ))
 }
 
-fn altered(version: i64) -> Error {
-    Error::Schema(format!(
+fn altered(version: i64) -> StoreError {
+    StoreError::Schema(format!(
         "schema version {version} of the database was made by another migration than this build's: \
          it was altered after its release, or the database belongs to another program"
     ))
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!((row.try_get("x")?, row.try_get("y")?), (Some(7), None::<i64>));
         complete(&both, &applied(&mut database).await?.unwrap_or_default())?;
         let refused = run(&migrator(&FILES[..1]), &mut database).await;
-        assert!(matches!(refused, Err(Error::Schema(text)) if text.contains("schema version 2")));
+        assert!(matches!(refused, Err(StoreError::Schema(text)) if text.contains("schema version 2")));
         Ok(())
     }
 

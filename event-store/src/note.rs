@@ -1,7 +1,7 @@
 //! Notes: small texts in append-only logs, one log for each topic.
 
 use crate::{
-    Error,
+    StoreError,
     limits::{check_length, check_texts},
 };
 use uuid::Uuid;
@@ -37,7 +37,7 @@ pub struct NewNote {
 
 /// A committed note.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct StoredNote {
     /// Where the note is in its topic. The store assigns it.
     pub number: NoteNumber,
     /// [`NewNote::id`].
@@ -49,12 +49,12 @@ pub struct Note {
 }
 
 /// # Errors
-/// [`Error::Limit`] names the limit that the note breaks.
-pub(crate) fn check_note(note: &NewNote) -> Result<(), Error> {
+/// [`StoreError::Limit`] names the limit that the note breaks.
+pub(crate) fn check_note(note: &NewNote) -> Result<(), StoreError> {
     check_length("topic", &note.topic, MAX_TOPIC_BYTES)?;
     check_texts([note.topic.as_str(), note.body.as_str()])?;
     if note.body.len() > MAX_NOTE_BYTES {
-        return Err(Error::Limit(format!("a note has {} bytes, the limit is {MAX_NOTE_BYTES}", note.body.len())));
+        return Err(StoreError::Limit(format!("a note has {} bytes, the limit is {MAX_NOTE_BYTES}", note.body.len())));
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! Reads that are bounded by the bytes that they load.
 
-use crate::Row;
+use crate::StreamRow;
 use uuid::Uuid;
 
 /// Whole streams that one bounded read returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Portion {
+pub struct StreamBatch {
     /// All rows of the streams that the read reached, ordered by stream and version. No stream is in it twice.
-    pub rows: Vec<(Uuid, Row)>,
+    pub rows: Vec<(Uuid, StreamRow)>,
     /// The streams that the read did not reach, ascending. The caller asks for them next. Empty: the read reached all.
     pub left: Vec<Uuid>,
 }
@@ -22,14 +22,14 @@ pub(crate) fn in_order(streams: &[Uuid]) -> Vec<Uuid> {
 
 /// The payload bytes that one read may still load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct ReadBudget {
     most: u64,
     taken: u64,
 }
 
-impl Budget {
-    pub(crate) fn of(most: u64) -> Budget {
-        Budget { most, taken: 0 }
+impl ReadBudget {
+    pub(crate) fn of(most: u64) -> ReadBudget {
+        ReadBudget { most, taken: 0 }
     }
 
     /// Takes the bytes of one more stream if the budget has room. It always has room for the first one: otherwise no

@@ -14,26 +14,27 @@ mod session;
 mod statements;
 mod witness;
 
-pub use bounds::Bounds;
+pub use bounds::PostgresTimeouts;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Flagged, Identity, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack,
-    StreamSummary, Sweep, Swept, Tally, WaitsOn,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
+    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
-    backend::{Ask, Reader},
+    backend::{QueryBuilder, QueryPool},
     config::without_secret,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
     note::check_note,
-    portion::{Budget, in_order},
+    portion::{ReadBudget, in_order},
     reads, rows,
     sweep::check_sweep,
 };
 use async_trait::async_trait;
 use batch::{PgQuery, bind_batch, read_answer};
-use pool::Pool;
+use pool::SessionPool;
 use sqlx::{
     Row as _,
     postgres::{PgConnectOptions, PgRow},
@@ -41,39 +42,43 @@ use sqlx::{
 use std::{str::FromStr, sync::Arc};
 use tokio::sync::watch;
 use uuid::Uuid;
-use witness::Witness;
+use witness::PostgresWitness;
 
 /// A store on Postgres.
 ///
 /// Except for the migration, every call is one statement and therefore one transaction, in a task that nothing cancels.
-/// A call ends within [`Bounds`] even if the server or the network does not answer.
+/// A call ends within [`PostgresTimeouts`] even if the server or the network does not answer.
 #[derive(Debug)]
-pub struct Postgres {
-    pool: Pool,
-    identity: Identity,
-    access: Access,
-    witness: Arc<Witness>,
+pub struct PostgresStore {
+    pool: SessionPool,
+    identity: StoreIdentity,
+    access: StoreAccess,
+    witness: Arc<PostgresWitness>,
 }
 
-impl Postgres {
+impl PostgresStore {
     /// Opens the store; see [`crate::open`].
     ///
     /// # Errors
     /// As [`crate::open`].
-    pub async fn open(address: &str, access: Access) -> Result<Postgres, Error> {
-        Postgres::open_within(address, access, Bounds::default()).await
+    pub async fn open(address: &str, access: StoreAccess) -> Result<PostgresStore, StoreError> {
+        PostgresStore::open_within(address, access, PostgresTimeouts::default()).await
     }
 
-    /// As [`Postgres::open`], with other bounds than the default.
+    /// As [`PostgresStore::open`], with other bounds than the default.
     ///
     /// # Errors
     /// As [`crate::open`].
-    pub async fn open_within(address: &str, access: Access, bounds: Bounds) -> Result<Postgres, Error> {
-        let options = PgConnectOptions::from_str(address).map_err(|_| Error::Address(without_secret(address)))?;
-        let witness = Arc::new(Witness::new(Uuid::new_v4()));
-        let pool = Pool::new(options, access, bounds, Arc::clone(&witness));
+    pub async fn open_within(
+        address: &str,
+        access: StoreAccess,
+        bounds: PostgresTimeouts,
+    ) -> Result<PostgresStore, StoreError> {
+        let options = PgConnectOptions::from_str(address).map_err(|_| StoreError::Address(without_secret(address)))?;
+        let witness = Arc::new(PostgresWitness::new(Uuid::new_v4()));
+        let pool = SessionPool::new(options, access, bounds, Arc::clone(&witness));
         let identity = match access {
-            Access::Write { shards } => {
+            StoreAccess::Write { shards } => {
                 let server = pooler::refuse_shared_sessions(&pool).await?;
                 if let Some(warning) = server.durability.warning() {
                     tracing::warn!("{warning}");
@@ -82,10 +87,10 @@ impl Postgres {
                 witness.begin(identity.installation, server.timeline);
                 identity
             }
-            Access::Read => schema::look(&pool).await?,
+            StoreAccess::Read => schema::look(&pool).await?,
         };
         schema::check_privileges(&pool, access).await?;
-        Ok(Postgres { pool, identity, access, witness })
+        Ok(PostgresStore { pool, identity, access, witness })
     }
 
     /// Splits `streams` into the first ones that have at most `max_bytes` together and the others. The statement
@@ -95,10 +100,10 @@ impl Postgres {
         sizes: &'static str,
         streams: &[Uuid],
         max_bytes: u64,
-    ) -> Result<(Vec<Uuid>, Vec<Uuid>), Error> {
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), StoreError> {
         let mut reached = in_order(streams);
         let sizes = self.pool.rows(sqlx::query(sizes).bind(reached.clone())).await?;
-        let mut budget = Budget::of(max_bytes);
+        let mut budget = ReadBudget::of(max_bytes);
         let mut left = Vec::new();
         for size in &sizes {
             if !budget.takes(size.try_get("bytes")?) {
@@ -112,38 +117,38 @@ impl Postgres {
 }
 
 #[async_trait]
-impl EventStore for Postgres {
-    fn identity(&self) -> Identity {
+impl EventStore for PostgresStore {
+    fn identity(&self) -> StoreIdentity {
         self.identity
     }
 
-    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+    async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
         self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let query = sqlx::query(include_str!("postgres/sql/claim.sql"))
             .bind(i32::from(shard))
             .bind(owner)
             .bind(self.witness.highest(shard).0);
-        let epoch = Epoch(self.pool.row(query).await?.try_get("epoch")?);
+        let epoch = ShardEpoch(self.pool.row(query).await?.try_get("epoch")?);
         self.witness.claimed(shard, epoch, owner);
         Ok(epoch)
     }
 
-    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+    async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.pool, all).await
     }
 
-    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+    async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
         reads::attendance(&self.pool, shard).await
     }
 
-    async fn clock_ms(&self) -> Result<i64, Error> {
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         reads::clock_ms(&self.pool).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
         self.access.check_writable()?;
         check_batch(batch)?;
         if batch.is_empty() {
@@ -151,7 +156,7 @@ impl EventStore for Postgres {
         }
         let fenced = self.witness.fenced(batch);
         let rows = self.pool.rows(bind_batch(fenced.as_deref().unwrap_or(batch))).await?;
-        let mut answers = vec![Appended::Committed; batch.len()];
+        let mut answers = vec![AppendOutcome::Committed; batch.len()];
         for row in &rows {
             let (position, answer) = read_answer(row)?;
             if let Some(slot) = answers.get_mut(position) {
@@ -162,7 +167,7 @@ impl EventStore for Postgres {
         Ok(answers)
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+    async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
         self.access.check_writable()?;
         check_mark(mark)?;
         let query = sqlx::query(include_str!("postgres/sql/mark.sql"))
@@ -174,74 +179,74 @@ impl EventStore for Postgres {
             .bind(mark.at_ms)
             .bind(&mark.code);
         let row = self.pool.row(query).await?;
-        Ok(if row.try_get("held")? { Marked::Shown } else { Marked::Fenced })
+        Ok(if row.try_get("held")? { MarkOutcome::Shown } else { MarkOutcome::Fenced })
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
-        Ask::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
+        QueryBuilder::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
     }
 
-    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
         self.pool.rows(query).await?.iter().map(row_of_stream).collect()
     }
 
-    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/sizes.sql"), streams, max_bytes).await?;
-        Ok(Portion { rows: self.read_many(&reached).await?, left })
+        Ok(StreamBatch { rows: self.read_many(&reached).await?, left })
     }
 
-    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/outline_sizes.sql"), streams, max_bytes).await?;
         let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
         let rows = self.pool.rows(query).await?.iter().map(row_of_stream).collect::<Result<_, _>>()?;
-        Ok(Portion { rows, left })
+        Ok(StreamBatch { rows, left })
     }
 
-    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         reads::open_streams(&self.pool, shard, after, limit).await
     }
 
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
         reads::last_version(&self.pool, stream).await
     }
 
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
         reads::summary(&self.pool, stream).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+    async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         matching::list(&self.pool, filter).await
     }
 
-    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+    async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         matching::tally(&self.pool, filter, by).await
     }
 
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         reads::counts(&self.pool).await
     }
 
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
         reads::waiting_counts(&self.pool).await
     }
 
-    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
         reads::standing(&self.pool).await
     }
 
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
         reads::flagged(&self.pool).await
     }
 
-    fn sessions(&self) -> Sessions {
+    fn sessions(&self) -> SessionUsage {
         self.pool.sessions()
     }
 
-    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+    async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
         self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         let query = sqlx::query(include_str!("postgres/sql/forget_keys.sql"))
@@ -252,10 +257,10 @@ impl EventStore for Postgres {
             .bind(i64::from(limit));
         let row = self.pool.row(query).await?;
         let forgotten: i64 = row.try_get("forgotten")?;
-        Ok(Swept::page(forgotten.unsigned_abs(), row.try_get("looked_at")?, row.try_get("last_key")?, limit))
+        Ok(KeySweepOutcome::page(forgotten.unsigned_abs(), row.try_get("looked_at")?, row.try_get("last_key")?, limit))
     }
 
-    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_texts([kind, hash, body])?;
         let query = sqlx::query(include_str!("sql/put_document.sql")).bind(kind).bind(hash).bind(body);
@@ -263,11 +268,11 @@ impl EventStore for Postgres {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         reads::document(&self.pool, kind, hash).await
     }
 
-    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
         self.access.check_writable()?;
         check_note(note)?;
         let query = sqlx::query(include_str!("postgres/sql/add_note.sql"))
@@ -278,11 +283,11 @@ impl EventStore for Postgres {
         Ok(NoteNumber(self.pool.row(query).await?.try_get("number")?))
     }
 
-    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         reads::notes(&self.pool, topic, after, limit).await
     }
 
-    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_texts([owner])?;
         let query = sqlx::query(include_str!("postgres/sql/heartbeat.sql")).bind(self.witness.writer());
@@ -296,30 +301,30 @@ impl EventStore for Postgres {
         self.witness.told()
     }
 
-    fn confirmed(&self) -> Option<Confirmed> {
+    fn confirmed(&self) -> Option<CommitConfirmation> {
         self.witness.confirmed()
     }
 
-    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+    async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
         self.access.check_writable()?;
         let has = comparing::what_is_there(&self.pool, all).await?;
         Ok(self.witness.compared(all, &has))
     }
 
-    async fn activity(&self) -> Result<Activity, Error> {
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
         let row = self.pool.row(sqlx::query(include_str!("postgres/sql/activity.sql"))).await?;
-        Ok(Activity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
+        Ok(DatabaseActivity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
     }
 }
 
-fn row_of_stream(row: &PgRow) -> Result<(Uuid, Row), Error> {
+fn row_of_stream(row: &PgRow) -> Result<(Uuid, StreamRow), StoreError> {
     Ok((row.try_get("stream")?, rows::row(row)?))
 }
 
-impl Reader for Pool {
+impl QueryPool for SessionPool {
     type Db = sqlx::Postgres;
 
-    fn rows(&self, statement: PgQuery) -> impl Future<Output = Result<Vec<PgRow>, Error>> + Send {
-        Pool::rows(self, statement)
+    fn rows(&self, statement: PgQuery) -> impl Future<Output = Result<Vec<PgRow>, StoreError>> + Send {
+        SessionPool::rows(self, statement)
     }
 }

@@ -1,11 +1,12 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    Error, Gap, Identity, Note, NoteNumber, Row, Standing, StreamSummary, Tally, backend::StoredRow, standing, waits,
+    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamRow, StreamStatusCount,
+    StreamSummary, backend::StoredRow, standing, waits,
 };
 
-pub(crate) fn row(row: &impl StoredRow) -> Result<Row, Error> {
-    Ok(Row {
+pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
+    Ok(StreamRow {
         version: version(row.column("version")?)?,
         recorded_at_ms: row.column("recorded_at")?,
         append_id: row.column("append_id")?,
@@ -14,20 +15,20 @@ pub(crate) fn row(row: &impl StoredRow) -> Result<Row, Error> {
 }
 
 /// # Errors
-/// [`Error::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be
+/// [`StoreError::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be
 /// read.
-pub(crate) fn version(stored: i64) -> Result<u32, Error> {
-    u32::try_from(stored).map_err(|_| Error::Damaged(format!("a stored version is {stored}")))
+pub(crate) fn version(stored: i64) -> Result<u32, StoreError> {
+    u32::try_from(stored).map_err(|_| StoreError::Damaged(format!("a stored version is {stored}")))
 }
 
 /// # Errors
 /// As [`version`].
-pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], Error> {
-    let unreadable = |bytes: Vec<u8>| Error::Damaged(format!("a stored payload hash has {} bytes", bytes.len()));
+pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    let unreadable = |bytes: Vec<u8>| StoreError::Damaged(format!("a stored payload hash has {} bytes", bytes.len()));
     stored.try_into().map_err(unreadable)
 }
 
-pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, Error> {
+pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, StoreError> {
     Ok(StreamSummary {
         stream: row.column("stream")?,
         category: row.column("category")?,
@@ -44,8 +45,8 @@ pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, Error> {
     })
 }
 
-pub(crate) fn tally(row: &impl StoredRow) -> Result<Tally, Error> {
-    Ok(Tally {
+pub(crate) fn tally(row: &impl StoredRow) -> Result<StreamGroup, StoreError> {
+    Ok(StreamGroup {
         category: row.column("category")?,
         status: row.column("status")?,
         step: row.column("step")?,
@@ -58,8 +59,8 @@ pub(crate) fn tally(row: &impl StoredRow) -> Result<Tally, Error> {
     })
 }
 
-pub(crate) fn standing(row: &impl StoredRow) -> Result<Standing, Error> {
-    Ok(Standing {
+pub(crate) fn standing(row: &impl StoredRow) -> Result<StreamStatusCount, StoreError> {
+    Ok(StreamStatusCount {
         category: row.column("category")?,
         status: row.column("status")?,
         streams: row.column("streams")?,
@@ -68,8 +69,8 @@ pub(crate) fn standing(row: &impl StoredRow) -> Result<Standing, Error> {
     })
 }
 
-pub(crate) fn note(row: &impl StoredRow) -> Result<Note, Error> {
-    Ok(Note {
+pub(crate) fn note(row: &impl StoredRow) -> Result<StoredNote, StoreError> {
+    Ok(StoredNote {
         number: NoteNumber(row.column("number")?),
         id: row.column("id")?,
         at_ms: row.column("at")?,
@@ -77,12 +78,12 @@ pub(crate) fn note(row: &impl StoredRow) -> Result<Note, Error> {
     })
 }
 
-pub(crate) fn gap(row: &impl StoredRow) -> Result<Gap, Error> {
-    Ok(Gap { began_ms: row.column("began_at")?, ended_ms: row.column("ended_at")? })
+pub(crate) fn gap(row: &impl StoredRow) -> Result<AttendanceGap, StoreError> {
+    Ok(AttendanceGap { began_ms: row.column("began_at")?, ended_ms: row.column("ended_at")? })
 }
 
-pub(crate) fn identity(row: &impl StoredRow) -> Result<Identity, Error> {
+pub(crate) fn identity(row: &impl StoredRow) -> Result<StoreIdentity, StoreError> {
     let shards: i64 = row.column("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| Error::Schema(format!("the store says {shards} shards")))?;
-    Ok(Identity { installation: row.column("id")?, shards })
+    let shards = u16::try_from(shards).map_err(|_| StoreError::Schema(format!("the store says {shards} shards")))?;
+    Ok(StoreIdentity { installation: row.column("id")?, shards })
 }

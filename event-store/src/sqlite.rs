@@ -10,11 +10,12 @@ mod statements;
 mod witness;
 
 use crate::{
-    Access, Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, EventStore, Filter,
-    Flagged, Identity, Mark, Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack,
-    StreamSummary, Sweep, Swept, Tally, WaitsOn,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
+    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
-    backend::{Reader, Statement},
+    backend::{QueryPool, SqlStatement},
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
@@ -33,7 +34,7 @@ use sqlx::{
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
-use witness::Witness;
+use witness::SqliteWitness;
 
 /// Connections for writes. SQLite has one writer at a time; more connections would wait for each other.
 const WRITERS: u32 = 1;
@@ -50,29 +51,29 @@ const WRITE: Duration = Duration::from_secs(15);
 
 /// A store in one file.
 #[derive(Debug)]
-pub struct Sqlite {
+pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
-    identity: Identity,
-    access: Access,
+    identity: StoreIdentity,
+    access: StoreAccess,
     /// Keeps other engines out while the store is open to write; `None`: the store is open to read.
     _lock: Option<FileLock>,
-    witness: Witness,
+    witness: SqliteWitness,
 }
 
-impl Sqlite {
+impl SqliteStore {
     /// Opens the file at `path`; see [`crate::open`].
     ///
     /// # Errors
-    /// As [`crate::open`]; [`Error::Locked`] when another engine has the file.
-    pub async fn open(path: &Path, access: Access) -> Result<Sqlite, Error> {
+    /// As [`crate::open`]; [`StoreError::Locked`] when another engine has the file.
+    pub async fn open(path: &Path, access: StoreAccess) -> Result<SqliteStore, StoreError> {
         match access {
-            Access::Write { shards } => Sqlite::open_to_write(path, shards).await,
-            Access::Read => Sqlite::open_to_read(path).await,
+            StoreAccess::Write { shards } => SqliteStore::open_to_write(path, shards).await,
+            StoreAccess::Read => SqliteStore::open_to_read(path).await,
         }
     }
 
-    async fn open_to_write(path: &Path, shards: u16) -> Result<Sqlite, Error> {
+    async fn open_to_write(path: &Path, shards: u16) -> Result<SqliteStore, StoreError> {
         let lock = FileLock::take(path)?;
         let options = options(path)
             .create_if_missing(true)
@@ -85,16 +86,16 @@ impl Sqlite {
             schema::migrate(&migrating).await?;
             schema::create(&migrating, shards).await
         });
-        let identity = task.await.map_err(|error| Error::Schema(format!("the migration failed: {error}")))??;
+        let identity = task.await.map_err(|error| StoreError::Schema(format!("the migration failed: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        let access = Access::Write { shards };
-        let witness = Witness::new(identity.installation);
-        Ok(Sqlite { writer, readers, identity, access, _lock: Some(lock), witness })
+        let access = StoreAccess::Write { shards };
+        let witness = SqliteWitness::new(identity.installation);
+        Ok(SqliteStore { writer, readers, identity, access, _lock: Some(lock), witness })
     }
 
-    async fn open_to_read(path: &Path) -> Result<Sqlite, Error> {
+    async fn open_to_read(path: &Path) -> Result<SqliteStore, StoreError> {
         if !path.exists() {
-            return Err(Error::Schema(format!(
+            return Err(StoreError::Schema(format!(
                 "there is no event store at {} yet: start the engine once",
                 path.display()
             )));
@@ -102,8 +103,8 @@ impl Sqlite {
         let readers = pool(READERS, reading(path)).await?;
         schema::complete(&readers).await?;
         let identity = schema::existing(&readers).await?;
-        let witness = Witness::new(identity.installation);
-        Ok(Sqlite { writer: readers.clone(), readers, identity, access: Access::Read, _lock: None, witness })
+        let witness = SqliteWitness::new(identity.installation);
+        Ok(SqliteStore { writer: readers.clone(), readers, identity, access: StoreAccess::Read, _lock: None, witness })
     }
 }
 
@@ -115,27 +116,27 @@ fn reading(path: &Path) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 
-async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
 }
 
 /// Runs a write in a task of its own. If the caller drops the future, the write still ends its transaction.
 async fn in_task<T: Send + 'static>(
     what: &str,
-    writing: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
+    writing: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
     let ended = tokio::time::timeout(WRITE, tokio::spawn(writing)).await;
-    let ended = ended.map_err(|_| Error::Unavailable(format!("{what} has not ended within {WRITE:?}")))?;
-    ended.map_err(|error| Error::Unavailable(format!("the task of {what} failed: {error}")))?
+    let ended = ended.map_err(|_| StoreError::Unavailable(format!("{what} has not ended within {WRITE:?}")))?;
+    ended.map_err(|error| StoreError::Unavailable(format!("the task of {what} failed: {error}")))?
 }
 
 #[async_trait]
-impl EventStore for Sqlite {
-    fn identity(&self) -> Identity {
+impl EventStore for SqliteStore {
+    fn identity(&self) -> StoreIdentity {
         self.identity
     }
 
-    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error> {
+    async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
         self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
@@ -143,24 +144,24 @@ impl EventStore for Sqlite {
             .bind(owner)
             .fetch_one(&self.writer)
             .await?;
-        Ok(Epoch(row.try_get("epoch")?))
+        Ok(ShardEpoch(row.try_get("epoch")?))
     }
 
-    async fn attend(&self, all: &[Attended]) -> Result<(), Error> {
+    async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.writer, all).await
     }
 
-    async fn attendance(&self, shard: u16) -> Result<Attendance, Error> {
+    async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
         reads::attendance(&self.readers, shard).await
     }
 
-    async fn clock_ms(&self) -> Result<i64, Error> {
+    async fn clock_ms(&self) -> Result<i64, StoreError> {
         reads::clock_ms(&self.readers).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
         self.access.check_writable()?;
         check_batch(batch)?;
         let (writer, owned) = (self.writer.clone(), batch.to_vec());
@@ -169,18 +170,18 @@ impl EventStore for Sqlite {
         Ok(answers)
     }
 
-    async fn mark(&self, mark: &Mark) -> Result<Marked, Error> {
+    async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
         self.access.check_writable()?;
         check_mark(mark)?;
         let (writer, owned) = (self.writer.clone(), mark.clone());
         in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error> {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
         reading::stream(&self.readers, WHOLE, stream).await
     }
 
-    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error> {
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let mut all = Vec::new();
         for stream in in_order(streams) {
@@ -189,56 +190,56 @@ impl EventStore for Sqlite {
         Ok(all)
     }
 
-    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         reading::within(&self.readers, WHOLE, streams, max_bytes).await
     }
 
-    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error> {
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         reading::within(&self.readers, OUTLINES, streams, max_bytes).await
     }
 
-    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error> {
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         reads::open_streams(&self.readers, shard, after, limit).await
     }
 
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error> {
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
         reads::last_version(&self.readers, stream).await
     }
 
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error> {
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
         reads::summary(&self.readers, stream).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error> {
+    async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         matching::list(&self.readers, filter).await
     }
 
-    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error> {
+    async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         matching::tally(&self.readers, filter, by).await
     }
 
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error> {
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         reads::counts(&self.readers).await
     }
 
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error> {
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
         reads::waiting_counts(&self.readers).await
     }
 
-    async fn standing(&self) -> Result<Vec<Standing>, Error> {
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
         reads::standing(&self.readers).await
     }
 
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error> {
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
         reads::flagged(&self.readers).await
     }
 
-    fn sessions(&self) -> Sessions {
+    fn sessions(&self) -> SessionUsage {
         let in_use = |pool: &SqlitePool| u64::from(pool.size()).saturating_sub(pool.num_idle() as u64);
-        Sessions { most: u64::from(READERS + WRITERS), in_use: in_use(&self.readers) + in_use(&self.writer) }
+        SessionUsage { most: u64::from(READERS + WRITERS), in_use: in_use(&self.readers) + in_use(&self.writer) }
     }
 
-    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error> {
+    async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
         self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         // No key is empty.
@@ -257,10 +258,10 @@ impl EventStore for Sqlite {
             .bind(sweep.ended_before_ms)
             .execute(&self.writer)
             .await?;
-        Ok(Swept::page(deleted.rows_affected(), page.try_get("looked_at")?, last, limit))
+        Ok(KeySweepOutcome::page(deleted.rows_affected(), page.try_get("looked_at")?, last, limit))
     }
 
-    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error> {
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_texts([kind, hash, body])?;
         sqlx::query(include_str!("sql/put_document.sql"))
@@ -272,11 +273,11 @@ impl EventStore for Sqlite {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error> {
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         reads::document(&self.readers, kind, hash).await
     }
 
-    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error> {
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
         self.access.check_writable()?;
         check_note(note)?;
         let row = sqlx::query(include_str!("sqlite/sql/add_note.sql"))
@@ -289,11 +290,11 @@ impl EventStore for Sqlite {
         Ok(NoteNumber(row.try_get("number")?))
     }
 
-    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error> {
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         reads::notes(&self.readers, topic, after, limit).await
     }
 
-    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error> {
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_texts([owner])?;
         // One engine uses the file, so there is one heartbeat in it.
@@ -313,24 +314,24 @@ impl EventStore for Sqlite {
         self.witness.told()
     }
 
-    fn confirmed(&self) -> Option<Confirmed> {
+    fn confirmed(&self) -> Option<CommitConfirmation> {
         self.witness.confirmed()
     }
 
-    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+    async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
         self.access.check_writable()?;
         self.witness.compare(&self.readers, all).await
     }
 
-    async fn activity(&self) -> Result<Activity, Error> {
-        Ok(Activity::default())
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
+        Ok(DatabaseActivity::default())
     }
 }
 
-impl Reader for SqlitePool {
+impl QueryPool for SqlitePool {
     type Db = sqlx::Sqlite;
 
-    async fn rows(&self, statement: Statement<sqlx::Sqlite>) -> Result<Vec<SqliteRow>, Error> {
+    async fn rows(&self, statement: SqlStatement<sqlx::Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
         Ok(statement.fetch_all(self).await?)
     }
 }

@@ -8,10 +8,10 @@ const AROUND: char = ',';
 
 /// The open streams with one category and one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// [`crate::Append::category`].
+pub struct StreamStatusCount {
+    /// [`crate::StreamAppend::category`].
     pub category: String,
-    /// [`crate::Summary::status`].
+    /// [`crate::SummaryUpdate::status`].
     pub status: String,
     /// Number of these streams.
     pub streams: i64,
@@ -23,8 +23,8 @@ pub struct Standing {
 
 /// The streams with one flag, open or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flagged {
-    /// One of [`crate::Summary::flags`].
+pub struct StreamFlagCount {
+    /// One of [`crate::SummaryUpdate::flags`].
     pub flag: String,
     /// Whether the counted streams are open.
     pub open: bool,
@@ -34,7 +34,7 @@ pub struct Flagged {
 
 /// Use of this process's connections to the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sessions {
+pub struct SessionUsage {
     /// The most connections that the store opens.
     pub most: u64,
     /// Connections that calls use at this moment.
@@ -62,12 +62,12 @@ pub(crate) fn part(flag: &str) -> String {
 }
 
 /// Adds up the streams of each flag. Of one flag the open streams come first.
-pub(crate) fn counted(stored: Vec<(String, bool, i64)>) -> Vec<Flagged> {
+pub(crate) fn counted(stored: Vec<(String, bool, i64)>) -> Vec<StreamFlagCount> {
     let mut counts = BTreeMap::new();
     for (text, open, streams) in stored {
         for flag in read(Some(text)) {
             *counts.entry((flag, !open)).or_default() += streams;
         }
     }
-    counts.into_iter().map(|((flag, ended), streams)| Flagged { flag, open: !ended, streams }).collect()
+    counts.into_iter().map(|((flag, ended), streams)| StreamFlagCount { flag, open: !ended, streams }).collect()
 }

@@ -1,12 +1,12 @@
 //! Detection of a database whose state is older than what it had confirmed.
 
-use crate::{Append, Appended};
+use crate::{AppendOutcome, StreamAppend};
 use uuid::Uuid;
 
 /// What a process knows to be committed. The caller keeps it outside of the database: if all processes stop while a
 /// standby takes over that lagged, no process remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmed {
+pub struct CommitConfirmation {
     /// Id of the process that wrote the heartbeats; on SQLite, where only one process can write, the id of the file.
     pub writer: Uuid,
     /// Number of its last heartbeat. If the database has this heartbeat, it has all that was confirmed before it was
@@ -21,20 +21,20 @@ pub struct Confirmed {
 /// A confirmed append, by which the database is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmedAppend {
-    /// [`crate::Append::stream`].
+    /// [`crate::StreamAppend::stream`].
     pub stream: Uuid,
-    /// [`crate::Append::version`].
+    /// [`crate::StreamAppend::version`].
     pub version: i32,
-    /// [`crate::Append::append_id`].
+    /// [`crate::StreamAppend::append_id`].
     pub append_id: Uuid,
-    /// [`crate::Append::recorded_at_ms`].
+    /// [`crate::StreamAppend::recorded_at_ms`].
     pub at_ms: i64,
 }
 
 impl ConfirmedAppend {
     /// The first append of a batch that was committed. One of a batch is enough: a batch is one transaction.
-    pub(crate) fn first_of(batch: &[Append], answers: &[Appended]) -> Option<ConfirmedAppend> {
-        let (append, _) = batch.iter().zip(answers).find(|(_, answer)| **answer == Appended::Committed)?;
+    pub(crate) fn first_of(batch: &[StreamAppend], answers: &[AppendOutcome]) -> Option<ConfirmedAppend> {
+        let (append, _) = batch.iter().zip(answers).find(|(_, answer)| **answer == AppendOutcome::Committed)?;
         Some(ConfirmedAppend {
             stream: append.stream,
             version: append.version.cast_signed(),
@@ -44,7 +44,7 @@ impl ConfirmedAppend {
     }
 }
 
-impl Confirmed {
+impl CommitConfirmation {
     /// When the latest of heartbeat and append was written, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn last_ms(&self) -> i64 {
@@ -52,22 +52,22 @@ impl Confirmed {
     }
 }
 
-/// The part of one [`Confirmed`] that a database has.
+/// The part of one [`CommitConfirmation`] that a database has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Has {
+pub(crate) struct ConfirmationEvidence {
     /// Number and time of the writer's last heartbeat in the database.
     pub(crate) beat: Option<(i64, i64)>,
-    /// Whether the database has the append. True if [`Confirmed`] names none.
+    /// Whether the database has the append. True if [`CommitConfirmation`] names none.
     pub(crate) append: bool,
 }
 
-impl Has {
-    fn lacks(&self, confirmed: &Confirmed) -> bool {
+impl ConfirmationEvidence {
+    fn lacks(&self, confirmed: &CommitConfirmation) -> bool {
         self.beat.is_none_or(|(number, _)| number < confirmed.number) || !self.append
     }
 
     /// When the latest part was written that the database has.
-    fn kept_ms(&self, confirmed: &Confirmed) -> Option<i64> {
+    fn kept_ms(&self, confirmed: &CommitConfirmation) -> Option<i64> {
         let append = confirmed.append.filter(|_| self.append).map(|append| append.at_ms);
         self.beat.map(|(_, at_ms)| at_ms).into_iter().chain(append).max()
     }
@@ -75,14 +75,18 @@ impl Has {
 
 /// The loss of a database, compared with what earlier processes knew.
 #[derive(Debug)]
-pub(crate) struct Missing {
+pub(crate) struct MissingConfirmations {
     /// Positions of the missing ones in the slice that was compared.
     pub(crate) positions: Vec<usize>,
     pub(crate) told: StepBack,
 }
 
 /// Compares; `None`: nothing is missing. `number` becomes [`StepBack::number`].
-pub(crate) fn missing(number: u64, all: &[Confirmed], has: &[Has]) -> Option<Missing> {
+pub(crate) fn missing(
+    number: u64,
+    all: &[CommitConfirmation],
+    has: &[ConfirmationEvidence],
+) -> Option<MissingConfirmations> {
     let both = || all.iter().zip(has);
     let lacking = || both().enumerate().filter(|(_, (confirmed, has))| has.lacks(confirmed));
     let lost_until_ms = lacking().map(|(_, (confirmed, _))| confirmed.last_ms()).max()?;
@@ -95,7 +99,7 @@ pub(crate) fn missing(number: u64, all: &[Confirmed], has: &[Has]) -> Option<Mis
         missing_claims: Vec::new(),
         timelines: None,
     };
-    Some(Missing { positions: lacking().map(|(position, _)| position).collect(), told })
+    Some(MissingConfirmations { positions: lacking().map(|(position, _)| position).collect(), told })
 }
 
 /// The database lost what it had confirmed: a standby that lagged took over, or an operator restored an older state.
@@ -126,13 +130,13 @@ mod tests {
 
     const OLD: i64 = 10_000;
 
-    fn confirmed(number: i64, append_at_ms: Option<i64>) -> Confirmed {
+    fn confirmed(number: i64, append_at_ms: Option<i64>) -> CommitConfirmation {
         let append = |at_ms| ConfirmedAppend { stream: Uuid::nil(), version: 1, append_id: Uuid::nil(), at_ms };
-        Confirmed { writer: Uuid::nil(), number, at_ms: OLD + number, append: append_at_ms.map(append) }
+        CommitConfirmation { writer: Uuid::nil(), number, at_ms: OLD + number, append: append_at_ms.map(append) }
     }
 
-    const fn has(number: i64, append: bool) -> Has {
-        Has { beat: Some((number, OLD + number)), append }
+    const fn has(number: i64, append: bool) -> ConfirmationEvidence {
+        ConfirmationEvidence { beat: Some((number, OLD + number)), append }
     }
 
     #[test]
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_writer_of_whom_nothing_is_there_is_missing() {
-        let nothing = Has { beat: None, append: true };
+        let nothing = ConfirmationEvidence { beat: None, append: true };
         let missing = missing(1, &[confirmed(3, None)], &[nothing]).expect("a heartbeat");
         assert_eq!((missing.told.kept_until_ms, missing.told.lost_until_ms), (None, OLD + 3));
     }

@@ -1,9 +1,10 @@
 //! What every store does, whatever its database.
 
 use crate::{
-    Activity, Append, Appended, Attendance, Attended, Confirmed, Dimension, Epoch, Error, Filter, Flagged, Mark,
-    Marked, NewNote, Note, NoteNumber, Portion, Row, Sessions, Standing, StepBack, StreamSummary, Sweep, Swept, Tally,
-    WaitsOn,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, KeySweep, KeySweepOutcome, MarkOutcome,
+    NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreError, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -12,20 +13,20 @@ use uuid::Uuid;
 
 /// What distinguishes a store from others. Its creation fixes both values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct StoreIdentity {
     /// A random id. Topics and groups that belong to the store carry it.
     pub installation: Uuid,
     /// The number of shards, which never changes.
     pub shards: u16,
 }
 
-impl Identity {
+impl StoreIdentity {
     /// Returns the same identity if it has the number of shards that the configuration says.
     ///
     /// # Errors
-    /// [`Error::Shards`] when it has another number.
-    pub(crate) fn with_shards(self, configured: u16) -> Result<Identity, Error> {
-        if self.shards == configured { Ok(self) } else { Err(Error::Shards { stored: self.shards, configured }) }
+    /// [`StoreError::Shards`] when it has another number.
+    pub(crate) fn with_shards(self, configured: u16) -> Result<StoreIdentity, StoreError> {
+        if self.shards == configured { Ok(self) } else { Err(StoreError::Shards { stored: self.shards, configured }) }
     }
 }
 
@@ -36,25 +37,25 @@ impl Identity {
 #[async_trait]
 pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// What distinguishes this store from others.
-    fn identity(&self) -> Identity;
+    fn identity(&self) -> StoreIdentity;
 
     /// Raises the epoch of the shard and returns it. From then on the store commits no append under an older epoch.
     /// After a crash during the call the epoch may be raised although no process uses it.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the store does not have the shard.
-    async fn claim(&self, shard: u16, owner: &str) -> Result<Epoch, Error>;
+    /// [`StoreError::Limit`] when the store does not have the shard.
+    async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError>;
 
     /// Records until when owners attended to their shards. The store ignores a report under an older epoch, and a
     /// report that says less than it has. It records the gaps of a report before or together with its end. The same
     /// reports again change nothing.
-    async fn attend(&self, all: &[Attended]) -> Result<(), Error>;
+    async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError>;
 
     /// What the store has recorded about the shard. It keeps the gaps during which a stream existed that is still open.
-    async fn attendance(&self, shard: u16) -> Result<Attendance, Error>;
+    async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError>;
 
     /// The clock of the database, in milliseconds since the Unix epoch. For SQLite it is the clock of this machine.
-    async fn clock_ms(&self) -> Result<i64, Error>;
+    async fn clock_ms(&self) -> Result<i64, StoreError>;
 
     /// Writes a batch in one transaction and returns one answer for each append, in their order. An append that is a
     /// duplicate, a conflict or fenced does not fail the others. The store writes a row together with its key and its
@@ -64,61 +65,61 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// The answer is the first of these that is true: committed under this append id, fenced, duplicate key, conflict.
     ///
     /// # Errors
-    /// - [`Error::Limit`]: one append breaks a limit. The store sent nothing; the others can be sent without it.
-    /// - [`Error::Refused`]: the database refuses the values of one append. The store wrote nothing; the others can be
+    /// - [`StoreError::Limit`]: one append breaks a limit. The store sent nothing; the others can be sent without it.
+    /// - [`StoreError::Refused`]: the database refuses the values of one append. The store wrote nothing; the others can be
     ///   sent without it.
-    /// - [`Error::Damaged`]: the database has an unreadable value for the key of one append. Send each append alone,
+    /// - [`StoreError::Damaged`]: the database has an unreadable value for the key of one append. Send each append alone,
     ///   under the same append ids: only that append fails.
-    /// - An error that [`Error::is_transient`]: the caller does not know what was committed. The same batch again
-    ///   answers [`Appended::Committed`] for each append that was.
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>, Error>;
+    /// - An error that [`StoreError::is_transient`]: the caller does not know what was committed. The same batch again
+    ///   answers [`AppendOutcome::Committed`] for each append that was.
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError>;
 
     /// Changes the row of a stream in the read model without a row of the stream. An owner uses it for a stream that it
     /// cannot read. The next append of the stream with a summary replaces the mark.
-    async fn mark(&self, mark: &Mark) -> Result<Marked, Error>;
+    async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError>;
 
     /// All rows of a stream, oldest first; none if the store does not have the stream.
-    async fn read(&self, stream: Uuid) -> Result<Vec<Row>, Error>;
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError>;
 
     /// All rows of several streams, ordered by stream and version; at most [`crate::MAX_PAGE`] streams.
-    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, Row)>, Error>;
+    async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
 
     /// All rows of the first of several streams, ordered by stream and version: of as many streams as have at most
     /// `max_bytes` of payload together, and of the first one whatever its size. At most [`crate::MAX_PAGE`] streams.
-    /// [`Portion::left`] has the streams that the call did not reach.
+    /// [`StreamBatch::left`] has the streams that the call did not reach.
     ///
     /// The store measures a stream before it reads it. A row that is appended between the two is read in addition. The
     /// owner of a shard avoids this if it writes nothing during the call.
-    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error>;
+    async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError>;
 
     /// As [`EventStore::read_within`], with the outline in place of the payload where a row has one. The store neither
     /// loads nor counts the payload of such a row.
-    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<Portion, Error>;
+    async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError>;
 
     /// A page of the open streams of the shard, ascending, that begins after the stream `after`.
-    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, Error>;
+    async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError>;
 
     /// The version of the last row of a stream, without loading its payload; `None`: the store does not have the
     /// stream.
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, Error>;
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError>;
 
     /// The row of one stream in the read model; `None`: the read model does not have the stream.
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, Error>;
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError>;
 
     /// A page of the read model, newest streams first.
-    async fn list(&self, filter: &Filter) -> Result<Vec<StreamSummary>, Error>;
+    async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError>;
 
     /// Counts the streams that meet `filter`, grouped by the dimensions `by`, largest group first; at most
-    /// [`Filter::limit`] groups. The store reads every stream that meets the filter, and of the ended streams only
-    /// those that [`Filter::from`] admits.
-    async fn tally(&self, filter: &Filter, by: &[Dimension]) -> Result<Vec<Tally>, Error>;
+    /// [`StreamFilter::limit`] groups. The store reads every stream that meets the filter, and of the ended streams only
+    /// those that [`StreamFilter::from`] admits.
+    async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError>;
 
     /// The number of streams for each category and status.
-    async fn counts(&self) -> Result<Vec<(String, String, i64)>, Error>;
+    async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError>;
 
     /// The number of streams for each thing that streams wait for. A stream that waits for several things counts once
     /// for each.
-    async fn waiting_counts(&self) -> Result<Vec<(WaitsOn, i64)>, Error>;
+    async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError>;
 
     /// Forgets a page of keys whose streams ended long ago, in an order of the store's own. From then on such a key
     /// starts a new stream. A key that is not forgotten stays taken permanently, so that a record that is delivered
@@ -131,42 +132,42 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// both cases the caller can sweep the page again.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the page has no keys or more than [`crate::MAX_PAGE`].
-    async fn forget_keys(&self, sweep: &Sweep) -> Result<Swept, Error>;
+    /// [`StoreError::Limit`] when the page has no keys or more than [`crate::MAX_PAGE`].
+    async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError>;
 
     /// The open streams for each category and status. The store does not read streams that have ended.
-    async fn standing(&self) -> Result<Vec<Standing>, Error>;
+    async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError>;
 
     /// The number of streams for each flag.
-    async fn flagged(&self) -> Result<Vec<Flagged>, Error>;
+    async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError>;
 
     /// The connections of this process to the database.
-    fn sessions(&self) -> Sessions;
+    fn sessions(&self) -> SessionUsage;
 
     /// Stores a text under its kind and hash. A repeat changes nothing.
-    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), Error>;
+    async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError>;
 
     /// The text under kind and hash, if the store has one.
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, Error>;
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError>;
 
     /// Adds a note at the end of the log of its topic, and returns its position there. If the topic has the id already,
     /// the first note stays as it is and the call returns its position. The call needs no claim. Writers of one topic
     /// wait for each other.
     ///
     /// # Errors
-    /// [`Error::Limit`] when topic or body break a limit; the store sent nothing. After an error that
-    /// [`Error::is_transient`] add the same note again.
-    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, Error>;
+    /// [`StoreError::Limit`] when topic or body break a limit; the store sent nothing. After an error that
+    /// [`StoreError::is_transient`] add the same note again.
+    async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError>;
 
     /// A page of the notes of a topic after `after`, in their order, at most [`crate::MAX_NOTES`]; empty: there are no
     /// more notes for now. Notes become visible in the order of their numbers. A reader that continues after the last
     /// number that it read misses none.
-    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<Note>, Error>;
+    async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError>;
 
     /// Commits a mark of this process. When the call succeeds, the database takes writes. `at_ms` is the caller's
     /// clock, in milliseconds since the Unix epoch. `owner` is for people who look into the database. The store removes
     /// marks of processes that stopped days ago.
-    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), Error>;
+    async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError>;
 
     /// Reports when the database has lost what it had confirmed: the last such step back, `None` until the first. The
     /// claims of this process are fenced then, and its next claims get epochs above all epochs that it knows.
@@ -177,13 +178,13 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
 
     /// What this process knows to be committed; `None` before its first heartbeat. The caller keeps it outside of the
     /// database, and a later process gives it to [`EventStore::compare`].
-    fn confirmed(&self) -> Option<Confirmed>;
+    fn confirmed(&self) -> Option<CommitConfirmation>;
 
     /// Compares the database with what earlier processes knew to be committed, and returns the positions in `all` of
     /// what is missing. The caller does this before its first claim. [`EventStore::steps_back`] reports the loss too.
     /// The store removes the marks of a process some days after its end, so `all` must have nothing older.
-    async fn compare(&self, all: &[Confirmed]) -> Result<Vec<usize>, Error>;
+    async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError>;
 
     /// Counters of the database for benchmarks; zeros if the database has none.
-    async fn activity(&self) -> Result<Activity, Error>;
+    async fn activity(&self) -> Result<DatabaseActivity, StoreError>;
 }

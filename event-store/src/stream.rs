@@ -1,21 +1,21 @@
 //! Streams, their rows, and appends.
 
-use crate::WaitsOn;
+use crate::WaitTarget;
 use uuid::Uuid;
 
 /// Fencing token of a shard. Each claim of the shard raises it, and the store refuses appends under an older epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub i64);
+pub struct ShardEpoch(pub i64);
 
 /// A row that a writer asks the store to append.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Append {
+pub struct StreamAppend {
     /// Drawn at random by the writer. A repeat under the same id finds the row of the first try.
     pub append_id: Uuid,
     /// The shard that the stream belongs to. It decides which epoch fences the append.
     pub shard: u16,
     /// What the writer's claim of the shard returned. The store compares it with the current epoch.
-    pub epoch: Epoch,
+    pub epoch: ShardEpoch,
     /// Ids should rise with time: the index of the journal stays small in memory then.
     pub stream: Uuid,
     /// The version of the stream's last row plus 1; the first row has 1.
@@ -32,12 +32,12 @@ pub struct Append {
     /// The business key of the stream. All appends of a stream carry the same one.
     pub key: String,
     /// Takes the key for this stream. Only the first append of a stream sets it.
-    pub new_key: Option<NewKey>,
+    pub new_key: Option<NewStreamKey>,
     /// What the read model says from this row on; `None`: the row changes nothing there.
-    pub summary: Option<Summary>,
+    pub summary: Option<SummaryUpdate>,
 }
 
-impl Append {
+impl StreamAppend {
     /// Payload and outline together, which count for [`crate::MAX_BATCH_BYTES`].
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -47,14 +47,14 @@ impl Append {
 
 /// A key that the store takes in the same transaction as the first row of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewKey {
+pub struct NewStreamKey {
     /// SHA-256 of what started the stream. It distinguishes a repeated start from another start with the same key.
     pub payload_hash: [u8; 32],
 }
 
 /// The new row of a stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct SummaryUpdate {
     /// Hash of the document that the stream follows.
     pub document: String,
     /// One of the words of the writer, without commas.
@@ -68,7 +68,7 @@ pub struct Summary {
     /// When the stream started, in milliseconds since the Unix epoch. Only the first summary of a stream sets it.
     pub started_at_ms: i64,
     /// What the stream waits for; usually nothing.
-    pub waits_on: Vec<WaitsOn>,
+    pub waits_on: Vec<WaitTarget>,
     /// Words for what people should look at, without commas; usually none.
     pub flags: Vec<String>,
     /// A word for what failed; usually none.
@@ -77,14 +77,14 @@ pub struct Summary {
 
 /// The result of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
+pub enum AppendOutcome {
     /// The row is committed, now or by an earlier try under the same append id.
     Committed,
     /// Another stream has the key. The store wrote nothing.
     DuplicateKey {
         /// The stream that has the key.
         stream: Uuid,
-        /// [`NewKey::payload_hash`] of the append that took the key.
+        /// [`NewStreamKey::payload_hash`] of the append that took the key.
         payload_hash: [u8; 32],
     },
     /// Another row has this version, or no row has the version before it. The store wrote nothing. Read the stream
@@ -96,14 +96,14 @@ pub enum Appended {
 
 /// A committed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct StreamRow {
     /// 1, 2, 3, … within the stream, without gaps.
     pub version: u32,
-    /// [`Append::recorded_at_ms`].
+    /// [`StreamAppend::recorded_at_ms`].
     pub recorded_at_ms: i64,
-    /// [`Append::append_id`].
+    /// [`StreamAppend::append_id`].
     pub append_id: Uuid,
-    /// [`Append::payload`], or the outline where a call reads outlines.
+    /// [`StreamAppend::payload`], or the outline where a call reads outlines.
     pub payload: Vec<u8>,
 }
 
@@ -112,34 +112,34 @@ pub struct Row {
 pub struct StreamSummary {
     /// The id by which [`crate::EventStore::read`] finds the rows.
     pub stream: Uuid,
-    /// [`Append::category`].
+    /// [`StreamAppend::category`].
     pub category: String,
-    /// [`Append::key`].
+    /// [`StreamAppend::key`].
     pub key: String,
-    /// [`Summary::document`].
+    /// [`SummaryUpdate::document`].
     pub document: String,
-    /// [`Summary::status`].
+    /// [`SummaryUpdate::status`].
     pub status: String,
-    /// [`Summary::step`].
+    /// [`SummaryUpdate::step`].
     pub step: Option<String>,
-    /// [`Summary::reason`].
+    /// [`SummaryUpdate::reason`].
     pub reason: Option<String>,
-    /// [`Summary::started_at_ms`].
+    /// [`SummaryUpdate::started_at_ms`].
     pub started_at_ms: i64,
-    /// When the append or [`crate::Mark`] was recorded that changed this row last, in milliseconds since the Unix
+    /// When the append or [`crate::StreamMark`] was recorded that changed this row last, in milliseconds since the Unix
     /// epoch.
     pub updated_at_ms: i64,
-    /// [`Summary::waits_on`], each once, ascending.
-    pub waits_on: Vec<WaitsOn>,
-    /// [`Summary::flags`].
+    /// [`SummaryUpdate::waits_on`], each once, ascending.
+    pub waits_on: Vec<WaitTarget>,
+    /// [`SummaryUpdate::flags`].
     pub flags: Vec<String>,
-    /// [`Summary::code`].
+    /// [`SummaryUpdate::code`].
     pub code: Option<String>,
 }
 
 /// Counters of the database for benchmarks. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
+pub struct DatabaseActivity {
     /// Committed transactions of all clients.
     pub commits: i64,
     /// Bytes of the write-ahead log of all clients.

@@ -1,50 +1,50 @@
 //! Groups of streams, counted by columns of the read model.
 
-use crate::{Filter, WaitsOn};
+use crate::{StreamFilter, WaitTarget};
 
 /// A column of the read model by which streams are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
-    /// [`crate::Append::category`].
+pub enum StreamDimension {
+    /// [`crate::StreamAppend::category`].
     Category,
-    /// [`crate::Summary::status`].
+    /// [`crate::SummaryUpdate::status`].
     Status,
-    /// [`crate::Summary::step`].
+    /// [`crate::SummaryUpdate::step`].
     Step,
-    /// [`crate::Summary::code`].
+    /// [`crate::SummaryUpdate::code`].
     Code,
-    /// [`crate::Summary::waits_on`]: streams that wait for the same set are one group.
+    /// [`crate::SummaryUpdate::waits_on`]: streams that wait for the same set are one group.
     WaitsOn,
-    /// [`crate::Summary::document`].
+    /// [`crate::SummaryUpdate::document`].
     Document,
 }
 
-impl Dimension {
+impl StreamDimension {
     /// Every dimension, in the order of the parameters of the statements.
-    pub const ALL: [Dimension; 6] = [
-        Dimension::Category,
-        Dimension::Status,
-        Dimension::Step,
-        Dimension::Code,
-        Dimension::WaitsOn,
-        Dimension::Document,
+    pub const ALL: [StreamDimension; 6] = [
+        StreamDimension::Category,
+        StreamDimension::Status,
+        StreamDimension::Step,
+        StreamDimension::Code,
+        StreamDimension::WaitsOn,
+        StreamDimension::Document,
     ];
 }
 
 /// One group. A dimension by which the call does not group is `None` or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// The common [`Dimension::Category`].
+pub struct StreamGroup {
+    /// The common [`StreamDimension::Category`].
     pub category: Option<String>,
-    /// The common [`Dimension::Status`].
+    /// The common [`StreamDimension::Status`].
     pub status: Option<String>,
-    /// The common [`Dimension::Step`].
+    /// The common [`StreamDimension::Step`].
     pub step: Option<String>,
-    /// The common [`Dimension::Code`].
+    /// The common [`StreamDimension::Code`].
     pub code: Option<String>,
-    /// The common [`Dimension::WaitsOn`], ascending.
-    pub waits_on: Vec<WaitsOn>,
-    /// The common [`Dimension::Document`].
+    /// The common [`StreamDimension::WaitsOn`], ascending.
+    pub waits_on: Vec<WaitTarget>,
+    /// The common [`StreamDimension::Document`].
     pub document: Option<String>,
     /// Number of streams in the group.
     pub streams: i64,
@@ -56,7 +56,7 @@ pub struct Tally {
 
 /// The smallest set of streams, among those that an index holds, that has all streams of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Among {
+pub(crate) enum IndexScope {
     /// All streams.
     All,
     /// The open streams.
@@ -67,13 +67,13 @@ pub(crate) enum Among {
     Waiting,
 }
 
-impl Among {
-    pub(crate) fn of(filter: &Filter) -> Among {
+impl IndexScope {
+    pub(crate) fn of(filter: &StreamFilter) -> IndexScope {
         match filter {
-            Filter { waiting: Some(_), .. } => Among::Waiting,
-            Filter { code: Some(_), .. } => Among::Failed,
-            Filter { only_open: true, .. } => Among::Open,
-            Filter { .. } => Among::All,
+            StreamFilter { waiting: Some(_), .. } => IndexScope::Waiting,
+            StreamFilter { code: Some(_), .. } => IndexScope::Failed,
+            StreamFilter { only_open: true, .. } => IndexScope::Open,
+            StreamFilter { .. } => IndexScope::All,
         }
     }
 }

@@ -1,23 +1,25 @@
 //! Which error of the store an error of the database is.
 
-use super::Error;
+use super::StoreError;
 
 /// The code of Postgres for a write in a read-only transaction.
 const READ_ONLY: &str = "25006";
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Error {
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
         let text = error.to_string();
         match &error {
-            sqlx::Error::Database(database) if database.code().as_deref() == Some(READ_ONLY) => Error::ReadOnly(text),
+            sqlx::Error::Database(database) if database.code().as_deref() == Some(READ_ONLY) => {
+                StoreError::ReadOnly(text)
+            }
             sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
-                Fault::Request => Error::Refused(text),
-                Fault::Passing => Error::Unavailable(text),
-                Fault::Lasting if is_damage(&text) => Error::Damaged(text),
-                Fault::Lasting => Error::Unusable(text),
-                Fault::Damage => Error::Damaged(text),
+                DatabaseFault::Request => StoreError::Refused(text),
+                DatabaseFault::Passing => StoreError::Unavailable(text),
+                DatabaseFault::Lasting if is_damage(&text) => StoreError::Damaged(text),
+                DatabaseFault::Lasting => StoreError::Unusable(text),
+                DatabaseFault::Damage => StoreError::Damaged(text),
             },
-            sqlx::Error::Encode(_) => Error::Refused(text),
+            sqlx::Error::Encode(_) => StoreError::Refused(text),
             // The schema of the database does not fit this build's statements.
             sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
@@ -26,19 +28,19 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::TypeNotFound { .. }
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
-            | sqlx::Error::RowNotFound => Error::Unusable(text),
-            sqlx::Error::PoolTimedOut => Error::Unavailable(
+            | sqlx::Error::RowNotFound => StoreError::Unusable(text),
+            sqlx::Error::PoolTimedOut => StoreError::Unavailable(
                 "no connection was free in time: the database is unavailable, or all connections are in use".into(),
             ),
             // Everything else is a fault of the connection or the pool.
-            _ => Error::Unavailable(text),
+            _ => StoreError::Unavailable(text),
         }
     }
 }
 
 /// What is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum DatabaseFault {
     /// The request.
     Request,
     /// The database, for a time. No operator is needed.
@@ -51,7 +53,7 @@ enum Fault {
 }
 
 /// A code of Postgres has five characters. A code of SQLite is a number below 10,000.
-fn fault(code: &str) -> Fault {
+fn fault(code: &str) -> DatabaseFault {
     match code.parse() {
         Ok(number) if code.len() < 5 => fault_of_sqlite(number),
         Ok(_) | Err(_) => fault_of_postgres(code),
@@ -62,14 +64,14 @@ fn fault(code: &str) -> Fault {
 /// connection (08), rollback (40), resources (53), lock not available (55P03), operator intervention and timeouts (57),
 /// system errors (58), read-only transaction on a server that a cluster manager switches (25006), plans that a
 /// migration made stale (0A000).
-fn fault_of_postgres(code: &str) -> Fault {
+fn fault_of_postgres(code: &str) -> DatabaseFault {
     match (code, code.get(..2).filter(|_| code.len() == 5)) {
         // Writers compete for keys and versions. A repeat finds which of them has it.
-        ("23505", _) => Fault::Passing,
-        ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => Fault::Passing,
-        (_, Some("22" | "23" | "54")) => Fault::Request,
-        ("XX001" | "XX002", _) => Fault::Damage,
-        (_, Some(_) | None) => Fault::Lasting,
+        ("23505", _) => DatabaseFault::Passing,
+        ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => DatabaseFault::Passing,
+        (_, Some("22" | "23" | "54")) => DatabaseFault::Request,
+        ("XX001" | "XX002", _) => DatabaseFault::Damage,
+        (_, Some(_) | None) => DatabaseFault::Lasting,
     }
 }
 
@@ -85,7 +87,7 @@ fn is_damage(text: &str) -> bool {
 }
 
 /// The low byte of a code is the error, the other bits are a detail of it.
-fn fault_of_sqlite(code: u16) -> Fault {
+fn fault_of_sqlite(code: u16) -> DatabaseFault {
     const BUSY: u16 = 5;
     const LOCKED: u16 = 6;
     const FULL: u16 = 13;
@@ -95,17 +97,17 @@ fn fault_of_sqlite(code: u16) -> Fault {
     const CONSTRAINT_UNIQUE: u16 = 2067;
     const MISMATCH: u16 = 20;
     match (code, code & 0xff) {
-        (CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE, _) | (_, BUSY | LOCKED | FULL) => Fault::Passing,
-        (_, TOO_BIG | CONSTRAINT | MISMATCH) => Fault::Request,
-        (_, _) => Fault::Lasting,
+        (CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE, _) | (_, BUSY | LOCKED | FULL) => DatabaseFault::Passing,
+        (_, TOO_BIG | CONSTRAINT | MISMATCH) => DatabaseFault::Request,
+        (_, _) => DatabaseFault::Lasting,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, fault, is_damage};
+    use super::{DatabaseFault, fault, is_damage};
 
-    fn all(codes: &[&str], expected: Fault) {
+    fn all(codes: &[&str], expected: DatabaseFault) {
         for code in codes {
             assert_eq!(fault(code), expected, "{code}");
         }
@@ -113,31 +115,31 @@ mod tests {
 
     #[test]
     fn what_goes_away_by_itself_passes() {
-        all(&["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03"], Fault::Passing);
-        all(&["58030", "25006", "0A000", "23505"], Fault::Passing);
-        all(&["5", "6", "13", "261", "517", "1555", "2067"], Fault::Passing);
+        all(&["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03"], DatabaseFault::Passing);
+        all(&["58030", "25006", "0A000", "23505"], DatabaseFault::Passing);
+        all(&["5", "6", "13", "261", "517", "1555", "2067"], DatabaseFault::Passing);
     }
 
     #[test]
     fn only_a_row_can_be_at_fault_permanently() {
         // Bytes that are no text, out of range, not null, a check, too large for an index.
-        all(&["22021", "22003", "23502", "23514", "54000"], Fault::Request);
-        all(&["18", "19", "275", "1299", "3091", "20"], Fault::Request);
+        all(&["22021", "22003", "23502", "23514", "54000"], DatabaseFault::Request);
+        all(&["18", "19", "275", "1299", "3091", "20"], DatabaseFault::Request);
     }
 
     #[test]
     fn what_an_operator_has_to_repair_lasts() {
         // Password, who may connect, a privilege, no such database or table or function, syntax, an unknown error, an
         // index that is broken.
-        all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], Fault::Lasting);
+        all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], DatabaseFault::Lasting);
         // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or
         // gone.
-        all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], Fault::Lasting);
+        all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], DatabaseFault::Lasting);
     }
 
     #[test]
     fn damaged_data_is_told_apart() {
-        all(&["XX001", "XX002"], Fault::Damage);
+        all(&["XX001", "XX002"], DatabaseFault::Damage);
         assert!(is_damage("missing chunk number 0 for toast value 16424 in pg_toast_16385"));
     }
 }

@@ -1,9 +1,9 @@
 //! Reports of owners about their shards.
 
-use super::pool::Pool;
-use crate::{Attended, Error};
+use super::pool::SessionPool;
+use crate::{AttendanceRecord, StoreError};
 
-pub(super) async fn attend(pool: &Pool, all: &[Attended]) -> Result<(), Error> {
+pub(super) async fn attend(pool: &SessionPool, all: &[AttendanceRecord]) -> Result<(), StoreError> {
     let gaps = || all.iter().flat_map(|one| one.gaps.iter().map(|gap| (i32::from(one.shard), gap)));
     let query = sqlx::query(include_str!("sql/attend.sql"))
         .bind(all.iter().map(|one| i32::from(one.shard)).collect::<Vec<_>>())

@@ -1,13 +1,13 @@
 //! A batch of appends as one statement, and its answers.
 
-use crate::{Append, Appended, Error, backend::Statement, rows, standing, waits::stored};
+use crate::{AppendOutcome, StoreError, StreamAppend, backend::SqlStatement, rows, standing, waits::stored};
 use sqlx::{Row as _, postgres::PgRow};
 
-pub(super) type PgQuery = Statement<sqlx::Postgres>;
+pub(super) type PgQuery = SqlStatement<sqlx::Postgres>;
 
 /// Binds one array for each column of the batch. The statement owns the values, because it runs in a task.
-pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
-    fn column<T>(batch: &[Append], value: impl Fn(&Append) -> T) -> Vec<T> {
+pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
+    fn column<T>(batch: &[StreamAppend], value: impl Fn(&StreamAppend) -> T) -> Vec<T> {
         batch.iter().map(value).collect()
     }
     sqlx::query(include_str!("sql/append.sql"))
@@ -34,19 +34,19 @@ pub(super) fn bind_batch(batch: &[Append]) -> PgQuery {
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
 }
 
-pub(super) fn read_answer(row: &PgRow) -> Result<(usize, Appended), Error> {
+pub(super) fn read_answer(row: &PgRow) -> Result<(usize, AppendOutcome), StoreError> {
     let position: i64 = row.try_get("o_position")?;
     let position =
-        usize::try_from(position - 1).map_err(|_| Error::Unusable(format!("answer at position {position}")))?;
+        usize::try_from(position - 1).map_err(|_| StoreError::Unusable(format!("answer at position {position}")))?;
     let answer = match row.try_get::<i32, _>("o_answer")? {
-        0 => Appended::Committed,
-        1 => Appended::DuplicateKey {
+        0 => AppendOutcome::Committed,
+        1 => AppendOutcome::DuplicateKey {
             stream: row.try_get("o_stream")?,
             payload_hash: rows::payload_hash(row.try_get("o_payload_hash")?)?,
         },
-        2 => Appended::Conflict,
-        3 => Appended::Fenced,
-        other => return Err(Error::Unusable(format!("append_batch answered {other}"))),
+        2 => AppendOutcome::Conflict,
+        3 => AppendOutcome::Fenced,
+        other => return Err(StoreError::Unusable(format!("append_batch answered {other}"))),
     };
     Ok((position, answer))
 }

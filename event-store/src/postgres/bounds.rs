@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long the store waits for a server before it treats it as unavailable.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct PostgresTimeouts {
     /// Maximum time of one call, from the moment it has a session. It is longer than the server's limit for a statement
     /// (10 s). A statement that is only slow therefore ends with the server's error, and the session can be used again.
     pub call: Duration,
@@ -16,9 +16,9 @@ pub struct Bounds {
     pub acquire: Duration,
 }
 
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
+impl Default for PostgresTimeouts {
+    fn default() -> PostgresTimeouts {
+        PostgresTimeouts {
             call: Duration::from_secs(15),
             connect: Duration::from_secs(5),
             test: Duration::from_secs(2),

@@ -1,6 +1,6 @@
 //! What this process knows to be committed.
 
-use crate::{ConfirmedAppend, Epoch};
+use crate::{ConfirmedAppend, ShardEpoch};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many appends since the last heartbeat this process remembers, one of each batch. A lagging server does not have
@@ -10,30 +10,30 @@ pub(super) const REMEMBERED: usize = 64;
 
 /// A confirmed append with its order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    /// The value of [`Known::confirmed`] when it was confirmed.
+pub(super) struct WitnessedAppend {
+    /// The value of [`PostgresWitnessState::confirmed`] when it was confirmed.
     pub(super) order: u64,
     pub(super) append: ConfirmedAppend,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct PostgresWitnessState {
     /// How many steps back this process has seen.
     pub(super) steps: u64,
-    pub(super) claims: BTreeMap<u16, (Epoch, String)>,
+    pub(super) claims: BTreeMap<u16, (ShardEpoch, String)>,
     /// How many appends were confirmed so far.
     pub(super) confirmed: u64,
-    pub(super) appends: VecDeque<Mark>,
+    pub(super) appends: VecDeque<WitnessedAppend>,
     /// Number and time of the last confirmed heartbeat.
     pub(super) beat: Option<(i64, i64)>,
     pub(super) timeline: Option<i64>,
     /// The highest epoch of each shard that this process has claimed.
-    pub(super) highest: BTreeMap<u16, Epoch>,
+    pub(super) highest: BTreeMap<u16, ShardEpoch>,
     /// For each shard the last epoch before the step back. Decisions under it may follow from lost rows.
-    pub(super) fenced: BTreeMap<u16, Epoch>,
+    pub(super) fenced: BTreeMap<u16, ShardEpoch>,
 }
 
-impl Known {
+impl PostgresWitnessState {
     pub(super) fn start_over(&mut self, timeline: Option<i64>) {
         self.steps += 1;
         self.fenced.clone_from(&self.highest);

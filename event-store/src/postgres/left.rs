@@ -1,26 +1,26 @@
 //! Which part of what this process knows a server still has.
 
-use super::{known::Known, session::Session};
-use crate::{Error, StepBack};
+use super::{known::PostgresWitnessState, session::PostgresSession};
+use crate::{StepBack, StoreError};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 /// The answer of a session's server.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct ServerComparison {
     pub(super) installation: Option<Uuid>,
     missing_claims: Vec<u16>,
-    /// Positions in [`Known::appends`], from 1.
+    /// Positions in [`PostgresWitnessState::appends`], from 1.
     missing_appends: Vec<usize>,
     beat: Option<(i64, i64)>,
 }
 
-impl Left {
-    pub(super) fn read(row: &PgRow) -> Result<Left, Error> {
+impl ServerComparison {
+    pub(super) fn read(row: &PgRow) -> Result<ServerComparison, StoreError> {
         let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
         let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
         let beat: Option<i64> = row.try_get("beat")?;
-        Ok(Left {
+        Ok(ServerComparison {
             installation: row.try_get("installation")?,
             missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
             missing_appends: appends
@@ -32,13 +32,13 @@ impl Left {
         })
     }
 
-    pub(super) fn lacks(&self, known: &Known) -> bool {
+    pub(super) fn lacks(&self, known: &PostgresWitnessState) -> bool {
         let beat = self.beat.map_or(0, |(number, _)| number);
         let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
         lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
     }
 
-    pub(super) fn step_back(&self, known: &Known, timeline: Option<i64>) -> StepBack {
+    pub(super) fn step_back(&self, known: &PostgresWitnessState, timeline: Option<i64>) -> StepBack {
         let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
         let kept = known
             .appends
@@ -57,7 +57,11 @@ impl Left {
     }
 }
 
-pub(super) async fn what_is_left(session: &mut Session, known: &Known, writer: Uuid) -> Result<PgRow, sqlx::Error> {
+pub(super) async fn what_is_left(
+    session: &mut PostgresSession,
+    known: &PostgresWitnessState,
+    writer: Uuid,
+) -> Result<PgRow, sqlx::Error> {
     let claims = || known.claims.iter();
     let appends = || known.appends.iter().map(|mark| mark.append);
     sqlx::query(include_str!("sql/what_is_left.sql"))
@@ -73,7 +77,7 @@ pub(super) async fn what_is_left(session: &mut Session, known: &Known, writer: U
 }
 
 /// The timeline of the server's log; `None`: this kind of server does not report it.
-pub(super) async fn timeline(session: &mut Session) -> Result<Option<i64>, Error> {
+pub(super) async fn timeline(session: &mut PostgresSession) -> Result<Option<i64>, StoreError> {
     match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
         Ok(row) => Ok(Some(row.try_get("timeline")?)),
         Err(sqlx::Error::Database(_)) => Ok(None),

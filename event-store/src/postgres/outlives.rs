@@ -4,7 +4,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// The sessions that can be used after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outlives {
+pub(super) enum SurvivingSessions {
     /// All sessions: the error concerns the statement only.
     Session,
     /// All but the session of the error.
@@ -13,7 +13,7 @@ pub(super) enum Outlives {
     Nothing,
 }
 
-pub(super) fn outlives(error: &sqlx::Error) -> Outlives {
+pub(super) fn outlives(error: &sqlx::Error) -> SurvivingSessions {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
@@ -23,13 +23,13 @@ pub(super) fn outlives(error: &sqlx::Error) -> Outlives {
             // 25006: the server is read-only since it was demoted, in every session. 57P: the server stops or starts.
             // 08: the connection is lost.
             if is_fatal || code == "25006" || code.starts_with("57P") || code.starts_with("08") {
-                Outlives::Nothing
+                SurvivingSessions::Nothing
             } else {
-                Outlives::Session
+                SurvivingSessions::Session
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Outlives::Nothing,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => SurvivingSessions::Nothing,
         // The driver failed on a request or an answer. The state of the connection is not known.
-        _ => Outlives::Others,
+        _ => SurvivingSessions::Others,
     }
 }

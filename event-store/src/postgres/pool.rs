@@ -4,12 +4,12 @@
 
 use super::{
     batch::PgQuery,
-    bounds::Bounds,
-    outlives::{Outlives, outlives},
-    session::{self, Backend, Session},
-    witness::Witness,
+    bounds::PostgresTimeouts,
+    outlives::{SurvivingSessions, outlives},
+    session::{self, BackendProcess, PostgresSession},
+    witness::PostgresWitness,
 };
-use crate::{Access, Error, Sessions};
+use crate::{SessionUsage, StoreAccess, StoreError};
 use sqlx::{
     Row as _,
     postgres::{PgConnectOptions, PgRow},
@@ -41,28 +41,33 @@ const GIVEN_UP: usize = 64;
 
 /// A cheap handle to the sessions.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(Arc<Shared>);
+pub(super) struct SessionPool(Arc<SessionPoolState>);
 
 #[derive(Debug)]
-struct Shared {
+struct SessionPoolState {
     options: PgConnectOptions,
-    access: Access,
-    bounds: Bounds,
+    access: StoreAccess,
+    bounds: PostgresTimeouts,
     places: Semaphore,
     /// Idle sessions. The pool takes the one that was used last, so that sessions that are not needed reach their
     /// lifetime.
-    idle: Mutex<Vec<Session>>,
+    idle: Mutex<Vec<PostgresSession>>,
     /// Raised when all sessions are closed. The pool closes a session of an older generation when its call returns it.
     generation: AtomicU64,
-    given_up: Mutex<Vec<Backend>>,
+    given_up: Mutex<Vec<BackendProcess>>,
     /// Compares every new session with what this process knows.
-    witness: Arc<Witness>,
+    witness: Arc<PostgresWitness>,
 }
 
-impl Pool {
+impl SessionPool {
     /// A pool without sessions.
-    pub(super) fn new(address: PgConnectOptions, access: Access, bounds: Bounds, witness: Arc<Witness>) -> Pool {
-        Pool(Arc::new(Shared {
+    pub(super) fn new(
+        address: PgConnectOptions,
+        access: StoreAccess,
+        bounds: PostgresTimeouts,
+        witness: Arc<PostgresWitness>,
+    ) -> SessionPool {
+        SessionPool(Arc::new(SessionPoolState {
             options: session::options(address),
             access,
             bounds,
@@ -78,40 +83,40 @@ impl Pool {
     /// statement still runs to its end.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] also when there is no answer in time. The caller does not know then whether the statement
+    /// [`StoreError::Unavailable`] also when there is no answer in time. The caller does not know then whether the statement
     /// took effect.
-    pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, Error> {
+    pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.call(query).await }).await
     }
 
-    /// As [`Pool::rows`], for a statement that returns exactly one row.
-    pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, Error> {
-        self.rows(query).await?.pop().ok_or_else(|| Error::Unusable("a statement has no answer".into()))
+    /// As [`SessionPool::rows`], for a statement that returns exactly one row.
+    pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, StoreError> {
+        self.rows(query).await?.pop().ok_or_else(|| StoreError::Unusable("a statement has no answer".into()))
     }
 
     /// The time limits for calls.
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self) -> PostgresTimeouts {
         self.0.bounds
     }
 
     /// Opens a session outside of the pool. It ends when the caller drops it.
     ///
     /// # Errors
-    /// As [`Session::open`].
-    pub(super) async fn open_session(&self) -> Result<Session, Error> {
+    /// As [`PostgresSession::open`].
+    pub(super) async fn open_session(&self) -> Result<PostgresSession, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.open().await }).await
     }
 
     /// How many calls have a session or open one.
-    pub(super) fn sessions(&self) -> Sessions {
+    pub(super) fn sessions(&self) -> SessionUsage {
         let free = self.0.places.available_permits();
-        Sessions { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
+        SessionUsage { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
     }
 
     /// Adds a session that was opened outside of the pool to the idle ones.
-    pub(super) fn add(&self, session: Session) {
+    pub(super) fn add(&self, session: PostgresSession) {
         self.0.keep(session);
     }
 }
@@ -119,14 +124,14 @@ impl Pool {
 /// Runs in a task of its own, which continues if the caller drops the future. A cancelled statement would leave its
 /// session in an unknown state.
 pub(super) async fn in_task<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
     let task = tokio::spawn(work);
-    task.await.unwrap_or_else(|error| Err(Error::Unavailable(format!("the task of a call failed: {error}"))))
+    task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the task of a call failed: {error}"))))
 }
 
-impl Shared {
-    async fn call(&self, query: PgQuery) -> Result<Vec<PgRow>, Error> {
+impl SessionPoolState {
+    async fn call(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let _place = self.place().await?;
         let mut session = self.session().await?;
         match timeout(self.bounds.call, query.fetch_all(&mut session.connection)).await {
@@ -145,10 +150,10 @@ impl Shared {
         }
     }
 
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+    async fn place(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         let place = timeout(self.bounds.acquire, self.places.acquire()).await;
         let place = place.map_err(|_| {
-            Error::Unavailable(format!(
+            StoreError::Unavailable(format!(
                 "all {SESSIONS} connections have been in use for {:?}: the database is unavailable or slow",
                 self.bounds.acquire
             ))
@@ -157,7 +162,7 @@ impl Shared {
     }
 
     /// An idle session that passes its test, else a new one.
-    async fn session(&self) -> Result<Session, Error> {
+    async fn session(&self) -> Result<PostgresSession, StoreError> {
         while let Some(mut session) = self.take_idle() {
             if session.tested.elapsed() <= TRUSTED {
                 return Ok(session);
@@ -175,12 +180,12 @@ impl Shared {
         self.open().await
     }
 
-    async fn open(&self) -> Result<Session, Error> {
+    async fn open(&self) -> Result<PostgresSession, StoreError> {
         let generation = self.generation.load(Ordering::Acquire);
         let opening = async {
-            let mut session = Session::open(&self.options, self.access, generation).await?;
+            let mut session = PostgresSession::open(&self.options, self.access, generation).await?;
             self.witness.look(&mut session).await?;
-            Ok::<_, Error>(session)
+            Ok::<_, StoreError>(session)
         };
         let opened = timeout(self.bounds.connect, opening).await;
         let mut session = opened.map_err(|_| no_answer("a new connection", self.bounds.connect))??;
@@ -188,11 +193,11 @@ impl Shared {
         Ok(session)
     }
 
-    fn take_idle(&self) -> Option<Session> {
+    fn take_idle(&self) -> Option<PostgresSession> {
         locked(&self.idle).pop()
     }
 
-    fn keep(&self, session: Session) {
+    fn keep(&self, session: PostgresSession) {
         let is_of_use = session.generation == self.generation.load(Ordering::Acquire);
         if is_of_use && session.opened.elapsed() < LIFETIME {
             locked(&self.idle).push(session);
@@ -200,16 +205,16 @@ impl Shared {
     }
 
     /// Decides after an error which sessions stay in the pool.
-    fn settle(&self, session: Session, error: &sqlx::Error) {
+    fn settle(&self, session: PostgresSession, error: &sqlx::Error) {
         match outlives(error) {
-            Outlives::Session => self.keep(session),
-            Outlives::Others => drop(session),
-            Outlives::Nothing => self.discard(&error.to_string()),
+            SurvivingSessions::Session => self.keep(session),
+            SurvivingSessions::Others => drop(session),
+            SurvivingSessions::Nothing => self.discard(&error.to_string()),
         }
     }
 
     /// Closes a session that does not answer, without a message to the server: the network may be silent.
-    fn give_up(&self, session: Session, waited: Duration) {
+    fn give_up(&self, session: PostgresSession, waited: Duration) {
         {
             let mut given_up = locked(&self.given_up);
             given_up.truncate(GIVEN_UP - 1);
@@ -229,8 +234,8 @@ impl Shared {
     /// appends and claims wait. A process that this call does not end reaches the time limits of the server.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the new session does not answer either.
-    async fn end_given_up(&self, session: &mut Session) -> Result<(), Error> {
+    /// [`StoreError::Unavailable`] when the new session does not answer either.
+    async fn end_given_up(&self, session: &mut PostgresSession) -> Result<(), StoreError> {
         let given_up = std::mem::take(&mut *locked(&self.given_up));
         if given_up.is_empty() {
             return Ok(());
@@ -254,8 +259,8 @@ fn warn_of_discard(why: &str, closed: usize) {
     );
 }
 
-fn no_answer(of: &str, within: Duration) -> Error {
-    Error::Unavailable(format!("{of} had no answer within {within:?}; the engine closed the connection"))
+fn no_answer(of: &str, within: Duration) -> StoreError {
+    StoreError::Unavailable(format!("{of} had no answer within {within:?}; the engine closed the connection"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

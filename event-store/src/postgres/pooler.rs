@@ -3,10 +3,10 @@
 
 use super::{
     left::timeline,
-    pool::{Pool, in_task},
-    session::{Durability, Session, changed_under_way},
+    pool::{SessionPool, in_task},
+    session::{PostgresSession, ServerDurability, changed_under_way},
 };
-use crate::Error;
+use crate::StoreError;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -14,11 +14,11 @@ use tokio::time::timeout;
 const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// Checks that two sessions are two on the server as well, while one of them is in a transaction. Then it adds both to
-/// the pool. If a pooler passes this check, [`Session::test`] detects it later. Returns what is known about the server.
+/// the pool. If a pooler passes this check, [`PostgresSession::test`] detects it later. Returns what is known about the server.
 ///
 /// # Errors
-/// [`Error::Unusable`] when a pooler shares sessions.
-pub(super) async fn refuse_shared_sessions(pool: &Pool) -> Result<Server, Error> {
+/// [`StoreError::Unusable`] when a pooler shares sessions.
+pub(super) async fn refuse_shared_sessions(pool: &SessionPool) -> Result<ServerProfile, StoreError> {
     let (one, other) = (pool.open_session().await?, pool.open_session().await?);
     let bound = pool.bounds().connect;
     let (server, one, other) = in_task(look(one, other, bound)).await?;
@@ -29,24 +29,29 @@ pub(super) async fn refuse_shared_sessions(pool: &Pool) -> Result<Server, Error>
 
 /// What the store learns about a server at the start.
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) durability: Durability,
+pub(super) struct ServerProfile {
+    pub(super) durability: ServerDurability,
     /// The timeline of its log; `None`: the server does not report it.
     pub(super) timeline: Option<i64>,
 }
 
-async fn look(mut one: Session, mut other: Session, bound: Duration) -> Result<(Server, Session, Session), Error> {
+async fn look(
+    mut one: PostgresSession,
+    mut other: PostgresSession,
+    bound: Duration,
+) -> Result<(ServerProfile, PostgresSession, PostgresSession), StoreError> {
     let looking = async {
         require_two(&mut one, &mut other).await?;
-        Ok(Server { durability: one.durability.clone(), timeline: timeline(&mut one).await? })
+        Ok(ServerProfile { durability: one.durability.clone(), timeline: timeline(&mut one).await? })
     };
     let server = timeout(bound, looking).await;
-    let server =
-        server.map_err(|_| Error::Unavailable(format!("two connections did not answer within {bound:?}"))).flatten()?;
+    let server = server
+        .map_err(|_| StoreError::Unavailable(format!("two connections did not answer within {bound:?}")))
+        .flatten()?;
     Ok((server, one, other))
 }
 
-async fn require_two(one: &mut Session, other: &mut Session) -> Result<(), Error> {
+async fn require_two(one: &mut PostgresSession, other: &mut PostgresSession) -> Result<(), StoreError> {
     match are_shared(one, other).await {
         Ok(false) => Ok(()),
         Ok(true) => Err(changed_under_way()),
@@ -55,7 +60,7 @@ async fn require_two(one: &mut Session, other: &mut Session) -> Result<(), Error
     }
 }
 
-async fn are_shared(one: &mut Session, other: &mut Session) -> Result<bool, sqlx::Error> {
+async fn are_shared(one: &mut PostgresSession, other: &mut PostgresSession) -> Result<bool, sqlx::Error> {
     let before = one.pid().await?;
     other.run("BEGIN").await?;
     // A pooler tends to give `other` the server session that `one` has just used.

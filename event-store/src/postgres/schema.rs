@@ -1,11 +1,11 @@
 //! Checks and prepares a database: the schema of this build, the identity of the store, and privileges.
 
 use super::{
-    pool::{Pool, in_task},
-    session::Session,
+    pool::{SessionPool, in_task},
+    session::PostgresSession,
 };
 use crate::{
-    Access, Error, Identity,
+    StoreAccess, StoreError, StoreIdentity,
     migrate::{self, POSTGRES},
     reads,
 };
@@ -21,8 +21,8 @@ const MIGRATING: Duration = Duration::from_secs(30 * 60);
 /// Applies missing migrations, and creates the store with this number of shards if it is new.
 ///
 /// # Errors
-/// As [`super::Postgres::open`].
-pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error> {
+/// As [`super::PostgresStore::open`].
+pub(super) async fn prepare(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
     let session = pool.open_session().await?;
     in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) }).await?;
     create(pool, shards).await
@@ -31,9 +31,9 @@ pub(super) async fn prepare(pool: &Pool, shards: u16) -> Result<Identity, Error>
 /// The identity of an existing store, for a reader. Changes nothing.
 ///
 /// # Errors
-/// [`Error::Schema`] when there is no store, or migrations are missing.
-pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
-    let nothing_yet = || Error::Schema("the database has no event store yet: start the engine once".into());
+/// [`StoreError::Schema`] when there is no store, or migrations are missing.
+pub(super) async fn look(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
+    let nothing_yet = || StoreError::Schema("the database has no event store yet: start the engine once".into());
     let applied = applied(pool).await?.ok_or_else(nothing_yet)?;
     migrate::complete(&POSTGRES, &applied)?;
     existing(pool).await
@@ -42,17 +42,17 @@ pub(super) async fn look(pool: &Pool) -> Result<Identity, Error> {
 /// Checks the privileges of the role at the start, so that the first append does not fail by them.
 ///
 /// # Errors
-/// [`Error::Unusable`] lists the missing privileges.
-pub(super) async fn check_privileges(pool: &Pool, access: Access) -> Result<(), Error> {
-    let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != Access::Read);
+/// [`StoreError::Unusable`] lists the missing privileges.
+pub(super) async fn check_privileges(pool: &SessionPool, access: StoreAccess) -> Result<(), StoreError> {
+    let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != StoreAccess::Read);
     match pool.row(query).await?.try_get::<Option<String>, _>("missing")? {
         None => Ok(()),
-        Some(missing) => Err(Error::Unusable(format!("the role lacks privileges: grant it {missing}"))),
+        Some(missing) => Err(StoreError::Unusable(format!("the role lacks privileges: grant it {missing}"))),
     }
 }
 
 /// Runs the migrator only if a migration is missing, because the migrator needs the privilege to create tables.
-async fn migrate(mut session: Session) -> Result<(), Error> {
+async fn migrate(mut session: PostgresSession) -> Result<(), StoreError> {
     let applied = migrate::applied(&mut session.connection).await?.unwrap_or_default();
     if migrate::missing(&POSTGRES, &applied)?.is_none() {
         return Ok(());
@@ -61,12 +61,12 @@ async fn migrate(mut session: Session) -> Result<(), Error> {
     migrate::run(&POSTGRES, &mut session.connection).await
 }
 
-fn took_too_long() -> Error {
-    Error::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
+fn took_too_long() -> StoreError {
+    StoreError::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
 }
 
 /// The applied migrations; `None`: the database has no event store yet.
-async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
+async fn applied(pool: &SessionPool) -> Result<Option<Vec<AppliedMigration>>, StoreError> {
     let mut session = pool.open_session().await?;
     let bound = pool.bounds().call;
     let looking = async move {
@@ -75,20 +75,20 @@ async fn applied(pool: &Pool) -> Result<Option<Vec<AppliedMigration>>, Error> {
     };
     let (session, applied) = in_task(async move {
         let looked = timeout(bound, looking).await;
-        looked.unwrap_or_else(|_| Err(Error::Unavailable(format!("the schema was not read within {bound:?}"))))
+        looked.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("the schema was not read within {bound:?}"))))
     })
     .await?;
     pool.add(session);
     Ok(applied)
 }
 
-async fn create(pool: &Pool, shards: u16) -> Result<Identity, Error> {
+async fn create(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
     let creating = sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i32::from(shards));
     pool.rows(creating).await?;
     existing(pool).await?.with_shards(shards)
 }
 
-async fn existing(pool: &Pool) -> Result<Identity, Error> {
+async fn existing(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
     let identity = reads::identity(pool).await?;
-    identity.ok_or_else(|| Error::Schema("the event store is not complete: start the engine once".into()))
+    identity.ok_or_else(|| StoreError::Schema("the event store is not complete: start the engine once".into()))
 }

@@ -1,32 +1,32 @@
 //! One session with a server. The store applies its settings and reads them back.
 
-use crate::{Access, Error};
+use crate::{StoreAccess, StoreError};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptions, postgres::PgRow};
 use std::time::Instant;
 
 /// A server process. The start time distinguishes it from a later process with the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Backend {
+pub(super) struct BackendProcess {
     pub(super) pid: i32,
     pub(super) started: String,
 }
 
 /// A session whose settings were checked.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct PostgresSession {
     pub(super) connection: PgConnection,
-    pub(super) backend: Backend,
+    pub(super) backend: BackendProcess,
     pub(super) opened: Instant,
     /// When a test last found the same server process.
     pub(super) tested: Instant,
     /// The generation of the pool in which it was opened.
     pub(super) generation: u64,
-    pub(super) durability: Durability,
+    pub(super) durability: ServerDurability,
 }
 
 /// Settings of the server that decide whether a confirmed commit survives a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Durability {
+pub(super) struct ServerDurability {
     fsync: bool,
     full_page_writes: bool,
 }
@@ -37,31 +37,35 @@ pub(super) fn options(address: PgConnectOptions) -> PgConnectOptions {
     address.application_name("saga").extra_float_digits(None)
 }
 
-impl Session {
+impl PostgresSession {
     /// Opens a session, applies the settings that the store needs, and reads them back.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] when `access` needs writes and the server takes none. [`Error::Unusable`] when a setting
+    /// [`StoreError::ReadOnly`] when `access` needs writes and the server takes none. [`StoreError::Unusable`] when a setting
     /// does not hold.
-    pub(super) async fn open(options: &PgConnectOptions, access: Access, generation: u64) -> Result<Session, Error> {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        access: StoreAccess,
+        generation: u64,
+    ) -> Result<PostgresSession, StoreError> {
         let opened = Instant::now();
         let mut connection = options.connect().await?;
         // The simple protocol: behind a pooler that changes sessions, a prepared statement may belong to another
         // session.
         sqlx::raw_sql(include_str!("sql/session_settings.sql")).execute(&mut connection).await?;
         wish(&mut connection).await?;
-        if access == Access::Read {
+        if access == StoreAccess::Read {
             sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection).await?;
         }
         let state = sqlx::raw_sql(include_str!("sql/session_state.sql")).fetch_one(&mut connection).await?;
         check(&state, access)?;
-        Ok(Session {
+        Ok(PostgresSession {
             connection,
-            backend: Backend { pid: state.try_get("pid")?, started: state.try_get("started")? },
+            backend: BackendProcess { pid: state.try_get("pid")?, started: state.try_get("started")? },
             opened,
             tested: Instant::now(),
             generation,
-            durability: Durability {
+            durability: ServerDurability {
                 fsync: is_on(&state, "fsync")?,
                 full_page_writes: is_on(&state, "full_page_writes")?,
             },
@@ -71,9 +75,9 @@ impl Session {
     /// Tests that the same server process still answers.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the session does not answer. [`Error::Unusable`] when another server process
+    /// [`StoreError::Unavailable`] when the session does not answer. [`StoreError::Unusable`] when another server process
     /// answers.
-    pub(super) async fn test(&mut self) -> Result<(), Error> {
+    pub(super) async fn test(&mut self) -> Result<(), StoreError> {
         let pid = self.pid().await?;
         if pid != self.backend.pid {
             return Err(changed_under_way());
@@ -93,7 +97,7 @@ impl Session {
     }
 }
 
-impl Durability {
+impl ServerDurability {
     /// A warning for the operator; `None`: confirmed commits survive a crash.
     pub(super) fn warning(&self) -> Option<&'static str> {
         match (self.fsync, self.full_page_writes) {
@@ -117,8 +121,8 @@ async fn wish(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// The error for a pooler that shares sessions between clients.
-pub(super) fn changed_under_way() -> Error {
-    Error::Unusable(
+pub(super) fn changed_under_way() -> StoreError {
+    StoreError::Unusable(
         "the statements of one session reach several sessions of the server: \
          a pooler in transaction or statement mode is in between. \
          The settings that fencing needs do not hold there: run the pooler in session mode, or connect without it"
@@ -126,28 +130,28 @@ pub(super) fn changed_under_way() -> Error {
     )
 }
 
-fn check(state: &PgRow, access: Access) -> Result<(), Error> {
+fn check(state: &PgRow, access: StoreAccess) -> Result<(), StoreError> {
     let text = |name: &str| state.try_get::<String, _>(name);
     let encoding = text("encoding")?;
     if encoding != "UTF8" {
-        return Err(Error::Unusable(format!(
+        return Err(StoreError::Unusable(format!(
             "the database has the encoding {encoding}, which cannot store every text: \
              create a database with `ENCODING 'UTF8' TEMPLATE template0`"
         )));
     }
     require("client_encoding", &text("client_encoding")?, &["UTF8"])?;
     match access {
-        Access::Read => Ok(()),
-        Access::Write { .. } => check_writer(state),
+        StoreAccess::Read => Ok(()),
+        StoreAccess::Write { .. } => check_writer(state),
     }
 }
 
-fn check_writer(state: &PgRow) -> Result<(), Error> {
+fn check_writer(state: &PgRow) -> Result<(), StoreError> {
     if state.try_get("is_standby")? {
-        return Err(Error::ReadOnly("the server is a standby: it takes no writes until it is promoted".into()));
+        return Err(StoreError::ReadOnly("the server is a standby: it takes no writes until it is promoted".into()));
     }
     if is_on(state, "read_only")? {
-        return Err(Error::ReadOnly(
+        return Err(StoreError::ReadOnly(
             "sessions with the server are read-only (`default_transaction_read_only` is on)".into(),
         ));
     }
@@ -155,11 +159,11 @@ fn check_writer(state: &PgRow) -> Result<(), Error> {
     require("synchronous_commit", &state.try_get::<String, _>("synchronous_commit")?, &["on", "remote_apply"])
 }
 
-fn require(setting: &str, is: &str, wanted: &[&str]) -> Result<(), Error> {
+fn require(setting: &str, is: &str, wanted: &[&str]) -> Result<(), StoreError> {
     if wanted.contains(&is) {
         return Ok(());
     }
-    Err(Error::Unusable(format!(
+    Err(StoreError::Unusable(format!(
         "`{setting}` is `{is}` although the session set it, expected `{}`: \
          a pooler or a replacement of the server does not keep the settings of a session",
         wanted.join("` or `")

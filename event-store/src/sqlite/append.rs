@@ -1,10 +1,13 @@
 //! Appends a batch in one transaction, row by row. SQLite runs in this process, so a statement costs no round trip.
 
-use crate::{Append, Appended, Error, NewKey, Summary, WaitsOn, rows::payload_hash, standing, waits::in_order};
+use crate::{
+    AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, WaitTarget, rows::payload_hash, standing,
+    waits::in_order,
+};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
-pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<Appended>, Error> {
+pub(super) async fn append(writer: &SqlitePool, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     let mut answers = Vec::with_capacity(batch.len());
     for append in batch {
@@ -14,27 +17,30 @@ pub(super) async fn append(writer: &SqlitePool, batch: &[Append]) -> Result<Vec<
     Ok(answers)
 }
 
-async fn append_one(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<Appended, Error> {
+async fn append_one(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+) -> Result<AppendOutcome, StoreError> {
     let row = row_at(transaction, append.stream, append.version).await?;
     if row == Some(append.append_id) {
-        return Ok(Appended::Committed);
+        return Ok(AppendOutcome::Committed);
     }
     if epoch(transaction, append.shard).await? != Some(append.epoch.0) {
-        return Ok(Appended::Fenced);
+        return Ok(AppendOutcome::Fenced);
     }
     if let Some(taken) = taken_by_another(transaction, append).await? {
         return Ok(taken);
     }
     let skips_one = append.version > 1 && row_at(transaction, append.stream, append.version - 1).await?.is_none();
     if row.is_some() || skips_one {
-        return Ok(Appended::Conflict);
+        return Ok(AppendOutcome::Conflict);
     }
     write(transaction, append).await?;
-    Ok(Appended::Committed)
+    Ok(AppendOutcome::Committed)
 }
 
 /// Called after all checks, which saw the same state: the transaction keeps other writers out from its first statement.
-async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) -> Result<(), Error> {
+async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAppend) -> Result<(), StoreError> {
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
     }
@@ -57,9 +63,9 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &Append) 
 
 async fn keep_outline(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
+    append: &StreamAppend,
     outline: &[u8],
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/add_outline.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
@@ -74,7 +80,7 @@ async fn row_at(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
     version: u32,
-) -> Result<Option<Uuid>, Error> {
+) -> Result<Option<Uuid>, StoreError> {
     let row = sqlx::query(include_str!("sql/append_id.sql"))
         .bind(stream)
         .bind(i64::from(version))
@@ -83,7 +89,7 @@ async fn row_at(
     row.map(|row| Ok(row.try_get("append_id")?)).transpose()
 }
 
-async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, Error> {
+async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, StoreError> {
     let row =
         sqlx::query(include_str!("sql/epoch.sql")).bind(i64::from(shard)).fetch_optional(&mut **transaction).await?;
     row.map(|row| Ok(row.try_get("epoch")?)).transpose()
@@ -92,8 +98,8 @@ async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Re
 /// The answer if another stream has the key; `None`: the key is free, belongs to this stream, or the append takes none.
 async fn taken_by_another(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
-) -> Result<Option<Appended>, Error> {
+    append: &StreamAppend,
+) -> Result<Option<AppendOutcome>, StoreError> {
     if append.new_key.is_none() {
         return Ok(None);
     }
@@ -108,14 +114,14 @@ async fn taken_by_another(
         return Ok(None);
     }
     let payload_hash = payload_hash(row.try_get("payload_hash")?)?;
-    Ok(Some(Appended::DuplicateKey { stream, payload_hash }))
+    Ok(Some(AppendOutcome::DuplicateKey { stream, payload_hash }))
 }
 
 async fn take_key(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &Append,
-    new_key: &NewKey,
-) -> Result<(), Error> {
+    append: &StreamAppend,
+    new_key: &NewStreamKey,
+) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/take_key.sql"))
         .bind(append.category.clone())
         .bind(append.key.clone())
@@ -126,7 +132,11 @@ async fn take_key(
     Ok(())
 }
 
-async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, summary: &Summary) -> Result<(), Error> {
+async fn show(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+    summary: &SummaryUpdate,
+) -> Result<(), StoreError> {
     let shown = sqlx::query(include_str!("sql/upsert_stream.sql"))
         .bind(append.stream)
         .bind(i64::from(append.shard))
@@ -152,7 +162,7 @@ async fn show(transaction: &mut Transaction<'static, Sqlite>, append: &Append, s
     Ok(())
 }
 
-pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, stream: Uuid) -> Result<(), Error> {
+pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, stream: Uuid) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/end_waits.sql")).bind(stream).execute(&mut **transaction).await?;
     Ok(())
 }
@@ -160,8 +170,8 @@ pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, st
 async fn add_wait(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
-    waits_on: &WaitsOn,
-) -> Result<(), Error> {
+    waits_on: &WaitTarget,
+) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/add_wait.sql"))
         .bind(stream)
         .bind(waits_on.kind().to_owned())

@@ -1,11 +1,11 @@
 //! Reports of owners about their shards.
 
-use crate::{Attended, Error, Gap};
+use crate::{AttendanceGap, AttendanceRecord, StoreError};
 use sqlx::SqlitePool;
 
 /// Runs one statement after the other without a common transaction. Each is correct by itself, and a gap is stored
 /// before the report that ends it.
-pub(super) async fn attend(pool: &SqlitePool, all: &[Attended]) -> Result<(), Error> {
+pub(super) async fn attend(pool: &SqlitePool, all: &[AttendanceRecord]) -> Result<(), StoreError> {
     for one in all {
         for gap in one.gaps.iter().filter(|gap| gap.ended_ms > gap.began_ms) {
             keep_gap(pool, one, gap).await?;
@@ -20,7 +20,7 @@ pub(super) async fn attend(pool: &SqlitePool, all: &[Attended]) -> Result<(), Er
     Ok(())
 }
 
-async fn keep_gap(pool: &SqlitePool, one: &Attended, gap: &Gap) -> Result<(), Error> {
+async fn keep_gap(pool: &SqlitePool, one: &AttendanceRecord, gap: &AttendanceGap) -> Result<(), StoreError> {
     let shard = i64::from(one.shard);
     sqlx::query(include_str!("sql/outlived_gaps.sql")).bind(shard).bind(gap.began_ms).execute(pool).await?;
     sqlx::query(include_str!("sql/keep_gap.sql"))

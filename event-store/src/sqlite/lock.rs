@@ -1,6 +1,6 @@
 //! One engine for each file. The operating system locks a second file beside it until the process ends.
 
-use crate::Error;
+use crate::StoreError;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
@@ -14,9 +14,9 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    pub(super) fn take(path: &Path) -> Result<FileLock, Error> {
+    pub(super) fn take(path: &Path) -> Result<FileLock, StoreError> {
         let lock_path = format!("{}.lock", real(path));
-        let refused = |error: std::io::Error| Error::Unusable(format!("{lock_path}: {error}"));
+        let refused = |error: std::io::Error| StoreError::Unusable(format!("{lock_path}: {error}"));
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path).map_err(refused)?;
         if let Err(error) = file.try_lock() {
@@ -26,7 +26,7 @@ impl FileLock {
             let mut holder = String::new();
             // The text only helps people. The lock holds if it cannot be read.
             drop(file.read_to_string(&mut holder));
-            return Err(Error::Locked { path: path.display().to_string(), holder: holder.trim().to_owned() });
+            return Err(StoreError::Locked { path: path.display().to_string(), holder: holder.trim().to_owned() });
         }
         file.set_len(0).map_err(refused)?;
         write!(file, "process {}", std::process::id()).map_err(refused)?;

@@ -1,10 +1,10 @@
 //! Changes of the read model without a row of the stream.
 
 use super::append::end_waits;
-use crate::{Error, Mark, Marked};
+use crate::{MarkOutcome, StoreError, StreamMark};
 use sqlx::SqlitePool;
 
-pub(super) async fn mark(writer: &SqlitePool, mark: &Mark) -> Result<Marked, Error> {
+pub(super) async fn mark(writer: &SqlitePool, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     let held = sqlx::query(include_str!("sql/holds.sql"))
         .bind(i64::from(mark.shard))
@@ -12,7 +12,7 @@ pub(super) async fn mark(writer: &SqlitePool, mark: &Mark) -> Result<Marked, Err
         .fetch_optional(&mut *transaction)
         .await?;
     if held.is_none() {
-        return Ok(Marked::Fenced);
+        return Ok(MarkOutcome::Fenced);
     }
     let shown = sqlx::query(include_str!("sql/mark.sql"))
         .bind(i64::from(mark.shard))
@@ -27,5 +27,5 @@ pub(super) async fn mark(writer: &SqlitePool, mark: &Mark) -> Result<Marked, Err
         end_waits(&mut transaction, mark.stream).await?;
     }
     transaction.commit().await?;
-    Ok(Marked::Shown)
+    Ok(MarkOutcome::Shown)
 }

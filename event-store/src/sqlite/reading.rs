@@ -1,10 +1,10 @@
 //! Reads of streams with payloads or with outlines.
 
 use crate::{
-    Error, Portion, Row,
-    backend::Ask,
+    StoreError, StreamBatch, StreamRow,
+    backend::QueryBuilder,
     limits::check_streams,
-    portion::{Budget, in_order},
+    portion::{ReadBudget, in_order},
     rows,
 };
 use sqlx::{Row as _, SqlitePool};
@@ -12,28 +12,33 @@ use uuid::Uuid;
 
 /// The statements that read a stream and measure it first. SQLite knows the length of a payload without loading it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
+pub(super) struct ReadStatements {
     sizes: &'static str,
     rows: &'static str,
 }
 
-pub(super) const WHOLE: Reading = Reading { sizes: include_str!("sql/size.sql"), rows: include_str!("sql/read.sql") };
-pub(super) const OUTLINES: Reading =
-    Reading { sizes: include_str!("sql/outline_size.sql"), rows: include_str!("sql/outlines.sql") };
+pub(super) const WHOLE: ReadStatements =
+    ReadStatements { sizes: include_str!("sql/size.sql"), rows: include_str!("sql/read.sql") };
+pub(super) const OUTLINES: ReadStatements =
+    ReadStatements { sizes: include_str!("sql/outline_size.sql"), rows: include_str!("sql/outlines.sql") };
 
-pub(super) async fn stream(readers: &SqlitePool, reading: Reading, stream: Uuid) -> Result<Vec<Row>, Error> {
-    Ask::new(reading.rows).with(stream).all(readers, rows::row).await
+pub(super) async fn stream(
+    readers: &SqlitePool,
+    reading: ReadStatements,
+    stream: Uuid,
+) -> Result<Vec<StreamRow>, StoreError> {
+    QueryBuilder::new(reading.rows).with(stream).all(readers, rows::row).await
 }
 
 pub(super) async fn within(
     readers: &SqlitePool,
-    reading: Reading,
+    reading: ReadStatements,
     streams: &[Uuid],
     max_bytes: u64,
-) -> Result<Portion, Error> {
+) -> Result<StreamBatch, StoreError> {
     check_streams(streams)?;
     let mut left = in_order(streams);
-    let mut budget = Budget::of(max_bytes);
+    let mut budget = ReadBudget::of(max_bytes);
     let mut all = Vec::new();
     let mut reached = 0;
     for stream in &left {
@@ -44,5 +49,5 @@ pub(super) async fn within(
         all.extend(self::stream(readers, reading, *stream).await?.into_iter().map(|row| (*stream, row)));
         reached += 1;
     }
-    Ok(Portion { rows: all, left: left.split_off(reached) })
+    Ok(StreamBatch { rows: all, left: left.split_off(reached) })
 }

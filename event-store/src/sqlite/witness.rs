@@ -1,8 +1,8 @@
 //! What this process knows to be committed in the file, and the comparison with what earlier processes knew.
 
 use crate::{
-    Append, Appended, Confirmed, ConfirmedAppend, Error, StepBack,
-    step_back::{Has, missing},
+    AppendOutcome, CommitConfirmation, ConfirmedAppend, StepBack, StoreError, StreamAppend,
+    step_back::{ConfirmationEvidence, missing},
 };
 use sqlx::{Row as _, SqlitePool};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct SqliteWitness {
     /// Id of the store. One process writes at a time, so all heartbeats in the file belong to it.
     file: Uuid,
-    known: Mutex<Known>,
+    known: Mutex<SqliteWitnessState>,
     told: watch::Sender<Option<Arc<StepBack>>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct SqliteWitnessState {
     /// How many batches were confirmed so far.
     batches: u64,
     beat: Option<(i64, i64)>,
@@ -26,16 +26,16 @@ struct Known {
     append: Option<(u64, ConfirmedAppend)>,
 }
 
-impl Witness {
-    pub(super) fn new(file: Uuid) -> Witness {
-        Witness { file, known: Mutex::default(), told: watch::Sender::new(None) }
+impl SqliteWitness {
+    pub(super) fn new(file: Uuid) -> SqliteWitness {
+        SqliteWitness { file, known: Mutex::default(), told: watch::Sender::new(None) }
     }
 
     pub(super) fn told(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
         self.told.subscribe()
     }
 
-    pub(super) fn appended(&self, batch: &[Append], answers: &[Appended]) {
+    pub(super) fn appended(&self, batch: &[StreamAppend], answers: &[AppendOutcome]) {
         let Some(append) = ConfirmedAppend::first_of(batch, answers) else { return };
         let mut known = self.known();
         known.batches += 1;
@@ -53,13 +53,17 @@ impl Witness {
         known.append.take_if(|(batch, _)| *batch <= before);
     }
 
-    pub(super) fn confirmed(&self) -> Option<Confirmed> {
+    pub(super) fn confirmed(&self) -> Option<CommitConfirmation> {
         let known = self.known();
         let (number, at_ms) = known.beat?;
-        Some(Confirmed { writer: self.file, number, at_ms, append: known.append.map(|(_, append)| append) })
+        Some(CommitConfirmation { writer: self.file, number, at_ms, append: known.append.map(|(_, append)| append) })
     }
 
-    pub(super) async fn compare(&self, pool: &SqlitePool, all: &[Confirmed]) -> Result<Vec<usize>, Error> {
+    pub(super) async fn compare(
+        &self,
+        pool: &SqlitePool,
+        all: &[CommitConfirmation],
+    ) -> Result<Vec<usize>, StoreError> {
         let mut has = Vec::with_capacity(all.len());
         for one in all {
             has.push(what_is_there(pool, one).await?);
@@ -70,20 +74,20 @@ impl Witness {
         Ok(missing.positions)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, SqliteWitnessState> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn what_is_there(pool: &SqlitePool, one: &Confirmed) -> Result<Has, Error> {
+async fn what_is_there(pool: &SqlitePool, one: &CommitConfirmation) -> Result<ConfirmationEvidence, StoreError> {
     let beat = sqlx::query(include_str!("sql/last_beat.sql")).fetch_optional(pool).await?;
-    let beat = beat.map(|row| Ok::<_, Error>((row.try_get("number")?, row.try_get("at")?))).transpose()?;
-    let Some(append) = one.append else { return Ok(Has { beat, append: true }) };
+    let beat = beat.map(|row| Ok::<_, StoreError>((row.try_get("number")?, row.try_get("at")?))).transpose()?;
+    let Some(append) = one.append else { return Ok(ConfirmationEvidence { beat, append: true }) };
     let found = sqlx::query(include_str!("sql/has_append.sql"))
         .bind(append.stream)
         .bind(append.version)
         .bind(append.append_id)
         .fetch_optional(pool)
         .await?;
-    Ok(Has { beat, append: found.is_some() })
+    Ok(ConfirmationEvidence { beat, append: found.is_some() })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use async_trait::async_trait;
-use saga_event_store::{Access, Error, EventStore, open};
+use saga_event_store::{EventStore, StoreAccess, StoreError, open};
 use std::{sync::Arc, time::Duration};
 
 /// Shards of every store that the suite creates.
@@ -32,13 +32,13 @@ pub(crate) trait Place: Send + Sync {
 
 impl dyn Place + '_ {
     /// The store as an engine opens it; created on the first call.
-    pub(crate) async fn engine(&self) -> Result<Store, Error> {
-        open(self.address(), Access::Write { shards: SHARDS }).await
+    pub(crate) async fn engine(&self) -> Result<Store, StoreError> {
+        open(self.address(), StoreAccess::Write { shards: SHARDS }).await
     }
 
     /// The store as a command that only reads opens it.
-    pub(crate) async fn reader(&self) -> Result<Store, Error> {
-        open(self.address(), Access::Read).await
+    pub(crate) async fn reader(&self) -> Result<Store, StoreError> {
+        open(self.address(), StoreAccess::Read).await
     }
 
     /// How many rows a table has.

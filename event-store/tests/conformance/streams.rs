@@ -2,7 +2,7 @@
 
 use crate::place::{SHARDS, Store};
 use anyhow::Result;
-use saga_event_store::{Append, Appended, Epoch, Filter, NewKey, Summary};
+use saga_event_store::{AppendOutcome, NewStreamKey, ShardEpoch, StreamAppend, StreamFilter, SummaryUpdate};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
@@ -22,13 +22,13 @@ pub(crate) fn next_id(shard: u16) -> Uuid {
 }
 
 /// The first row of a new stream in [`SHARD`], which takes `key` and is running.
-pub(crate) fn start(epoch: Epoch, key: &str) -> Append {
+pub(crate) fn start(epoch: ShardEpoch, key: &str) -> StreamAppend {
     start_in(SHARD, epoch, key)
 }
 
 /// As [`start`], in another shard.
-pub(crate) fn start_in(shard: u16, epoch: Epoch, key: &str) -> Append {
-    let append = Append {
+pub(crate) fn start_in(shard: u16, epoch: ShardEpoch, key: &str) -> StreamAppend {
+    let append = StreamAppend {
         append_id: Uuid::new_v4(),
         shard,
         epoch,
@@ -39,15 +39,15 @@ pub(crate) fn start_in(shard: u16, epoch: Epoch, key: &str) -> Append {
         outline: None,
         category: CATEGORY.to_owned(),
         key: key.to_owned(),
-        new_key: Some(NewKey { payload_hash: hash_of(key) }),
+        new_key: Some(NewStreamKey { payload_hash: hash_of(key) }),
         summary: None,
     };
     showing(append, "running")
 }
 
 /// The row after `previous`, a second later, of which the read model hears nothing.
-pub(crate) fn after(previous: &Append) -> Append {
-    Append {
+pub(crate) fn after(previous: &StreamAppend) -> StreamAppend {
+    StreamAppend {
         append_id: Uuid::new_v4(),
         version: previous.version + 1,
         recorded_at_ms: previous.recorded_at_ms + 1000,
@@ -59,13 +59,13 @@ pub(crate) fn after(previous: &Append) -> Append {
 }
 
 /// The same decision taken by somebody else.
-pub(crate) fn rival_of(append: &Append) -> Append {
-    Append { append_id: Uuid::new_v4(), payload: b"another decision".to_vec(), ..append.clone() }
+pub(crate) fn rival_of(append: &StreamAppend) -> StreamAppend {
+    StreamAppend { append_id: Uuid::new_v4(), payload: b"another decision".to_vec(), ..append.clone() }
 }
 
 /// `append` with a change of the read model; a status is open unless it is a last one.
-pub(crate) fn showing(append: Append, status: &str) -> Append {
-    let summary = Summary {
+pub(crate) fn showing(append: StreamAppend, status: &str) -> StreamAppend {
+    let summary = SummaryUpdate {
         document: "d0".repeat(32),
         status: status.to_owned(),
         open: !["completed", "compensated", "abandoned"].contains(&status),
@@ -76,7 +76,7 @@ pub(crate) fn showing(append: Append, status: &str) -> Append {
         flags: Vec::new(),
         code: None,
     };
-    Append { summary: Some(summary), ..append }
+    StreamAppend { summary: Some(summary), ..append }
 }
 
 /// Stands for the hash of what started the stream with `key`.
@@ -89,12 +89,12 @@ pub(crate) fn hash_of(key: &str) -> [u8; 32] {
 }
 
 /// Claims [`SHARD`].
-pub(crate) async fn claim(store: &Store) -> Result<Epoch> {
+pub(crate) async fn claim(store: &Store) -> Result<ShardEpoch> {
     Ok(store.claim(SHARD, "engine").await?)
 }
 
 /// Claims all shards, in order.
-pub(crate) async fn claim_all(store: &Store) -> Result<Vec<Epoch>> {
+pub(crate) async fn claim_all(store: &Store) -> Result<Vec<ShardEpoch>> {
     let mut epochs = Vec::new();
     for shard in 0..SHARDS {
         epochs.push(store.claim(shard, "engine").await?);
@@ -103,27 +103,27 @@ pub(crate) async fn claim_all(store: &Store) -> Result<Vec<Epoch>> {
 }
 
 /// Appends alone, and returns the answer.
-pub(crate) async fn append(store: &Store, append: &Append) -> Result<Appended> {
+pub(crate) async fn append(store: &Store, append: &StreamAppend) -> Result<AppendOutcome> {
     let answers = store.append(std::slice::from_ref(append)).await?;
     anyhow::ensure!(answers.len() == 1, "one append has one answer: {answers:?}");
     Ok(answers[0].clone())
 }
 
 /// Appends alone, which has to be committed.
-pub(crate) async fn commit(store: &Store, row: &Append) -> Result<()> {
+pub(crate) async fn commit(store: &Store, row: &StreamAppend) -> Result<()> {
     commit_all(store, std::slice::from_ref(row)).await
 }
 
 /// Appends all in one batch, each of which has to be committed.
-pub(crate) async fn commit_all(store: &Store, rows: &[Append]) -> Result<()> {
+pub(crate) async fn commit_all(store: &Store, rows: &[StreamAppend]) -> Result<()> {
     let answers = store.append(rows).await?;
-    anyhow::ensure!(answers == vec![Appended::Committed; rows.len()], "{answers:?}");
+    anyhow::ensure!(answers == vec![AppendOutcome::Committed; rows.len()], "{answers:?}");
     Ok(())
 }
 
 /// All that the read model has, and more than any case writes.
-pub(crate) fn all() -> Filter {
-    Filter { limit: 5000, ..Filter::default() }
+pub(crate) fn all() -> StreamFilter {
+    StreamFilter { limit: 5000, ..StreamFilter::default() }
 }
 
 /// The versions that a stream has.

@@ -5,21 +5,22 @@ use crate::{
     streams::{STARTED_MS, commit, start_in},
 };
 use anyhow::Result;
-use saga_event_store::{Attendance, Attended, Epoch, Gap};
+use saga_event_store::{AttendanceGap, AttendanceRecord, ShardAttendance, ShardEpoch};
 
-fn attended(epoch: Epoch, until_ms: i64, gaps: &[(i64, i64)]) -> Attended {
-    let gaps = gaps.iter().map(|(began_ms, ended_ms)| Gap { began_ms: *began_ms, ended_ms: *ended_ms }).collect();
-    Attended { shard: 1, epoch, until_ms, gaps }
+fn attended(epoch: ShardEpoch, until_ms: i64, gaps: &[(i64, i64)]) -> AttendanceRecord {
+    let gaps =
+        gaps.iter().map(|(began_ms, ended_ms)| AttendanceGap { began_ms: *began_ms, ended_ms: *ended_ms }).collect();
+    AttendanceRecord { shard: 1, epoch, until_ms, gaps }
 }
 
-fn on_record(until_ms: i64, gaps: &[(i64, i64)]) -> Attendance {
-    Attendance { until_ms: Some(until_ms), gaps: attended(Epoch(0), 0, gaps).gaps }
+fn on_record(until_ms: i64, gaps: &[(i64, i64)]) -> ShardAttendance {
+    ShardAttendance { until_ms: Some(until_ms), gaps: attended(ShardEpoch(0), 0, gaps).gaps }
 }
 
 pub(crate) async fn a_new_owner_learns_until_when_its_shard_was_attended_to(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = store.claim(1, "one").await?;
-    assert_eq!(store.attendance(1).await?, Attendance::default());
+    assert_eq!(store.attendance(1).await?, ShardAttendance::default());
     store.attend(&[attended(epoch, 1_000, &[])]).await?;
     store.attend(&[attended(epoch, 3_000, &[(1_500, 2_000)])]).await?;
     // A repeat, and a word that comes late.
@@ -28,7 +29,7 @@ pub(crate) async fn a_new_owner_learns_until_when_its_shard_was_attended_to(plac
     drop(store);
     let store = place.engine().await?;
     assert_eq!(store.attendance(1).await?, on_record(3_000, &[(1_500, 2_000)]));
-    assert_eq!(store.attendance(0).await?, Attendance::default());
+    assert_eq!(store.attendance(0).await?, ShardAttendance::default());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::{
     streams::{SHARD, after, append, claim, commit, commit_all, showing, start, versions},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Append, Appended};
+use saga_event_store::{AppendOutcome, StreamAppend};
 use std::future::{Future, poll_fn};
 use std::{pin::pin, task::Poll};
 
@@ -37,7 +37,7 @@ pub(crate) async fn a_dropped_append_is_written_whole_or_not_at_all(place: &dyn 
         commit(&store, &start(epoch, &format!("next-{moment}"))).await?;
         // Known or not, the repeat settles it, and a rival finds that it is settled.
         commit_all(&store, &batch).await?;
-        ensure!(append(&store, &rival(&batch[0])).await? == Appended::Conflict);
+        ensure!(append(&store, &rival(&batch[0])).await? == AppendOutcome::Conflict);
     }
     // How many is the scheduler's choice: on a busy machine an answer may be there at the first look.
     ensure!(dropped > 0, "every append was answered before it could be dropped");
@@ -48,8 +48,8 @@ pub(crate) async fn a_dropped_append_is_written_whole_or_not_at_all(place: &dyn 
     nothing_stays_open(place).await
 }
 
-fn rival(append: &Append) -> Append {
-    Append { append_id: uuid::Uuid::new_v4(), ..append.clone() }
+fn rival(append: &StreamAppend) -> StreamAppend {
+    StreamAppend { append_id: uuid::Uuid::new_v4(), ..append.clone() }
 }
 
 async fn nothing_stays_open(place: &dyn Place) -> Result<()> {
@@ -78,7 +78,7 @@ pub(crate) async fn a_dropped_start_can_be_repeated(place: &dyn Place) -> Result
     nothing_stays_open(place).await?;
     let mut opened = place.engine().await;
     // The lock of a file that a dropped start had taken goes with its task.
-    while matches!(opened, Err(saga_event_store::Error::Locked { .. })) {
+    while matches!(opened, Err(saga_event_store::StoreError::Locked { .. })) {
         opened = place.engine().await;
     }
     let store: Store = opened?;

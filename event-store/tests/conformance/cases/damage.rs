@@ -5,10 +5,10 @@ use crate::{
     streams::{append, claim, commit, commit_all, start, versions},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Append, Error};
+use saga_event_store::{StoreError, StreamAppend};
 use std::fmt::Debug;
 
-fn is_damage<T: Debug>(answer: Result<T, Error>) -> Result<()> {
+fn is_damage<T: Debug>(answer: Result<T, StoreError>) -> Result<()> {
     match answer {
         Err(error) if error.is_damage() && !error.is_transient() => Ok(()),
         other => anyhow::bail!("stored data is damaged, not {other:?}"),
@@ -18,7 +18,7 @@ fn is_damage<T: Debug>(answer: Result<T, Error>) -> Result<()> {
 pub(crate) async fn an_unreadable_version_is_damage_and_hinders_no_other(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let (damaged, other) = (Append { recorded_at_ms: 77, ..start(epoch, "order-1") }, start(epoch, "order-2"));
+    let (damaged, other) = (StreamAppend { recorded_at_ms: 77, ..start(epoch, "order-1") }, start(epoch, "order-2"));
     commit_all(&store, &[damaged.clone(), other.clone()]).await?;
     place.damage("UPDATE journal SET version = -1 WHERE recorded_at = 77").await?;
     is_damage(store.read(damaged.stream).await)?;
@@ -35,6 +35,6 @@ pub(crate) async fn an_unreadable_hash_is_damage_of_its_key_alone(place: &dyn Pl
     commit(&store, &start(epoch, "order-1")).await?;
     place.damage("UPDATE stream_keys SET payload_hash = substr(payload_hash, 1, 5)").await?;
     let again = append(&store, &start(epoch, "order-1")).await;
-    ensure!(again.is_err_and(|error| error.downcast_ref().is_some_and(Error::is_damage)));
+    ensure!(again.is_err_and(|error| error.downcast_ref().is_some_and(StoreError::is_damage)));
     commit(&store, &start(epoch, "order-2")).await
 }

@@ -6,20 +6,20 @@ use crate::{
     streams::{all, claim, commit, start, versions},
 };
 use anyhow::{Context, Result, bail, ensure};
-use saga_event_store::{Access, Error, open};
+use saga_event_store::{StoreAccess, StoreError, open};
 use std::{fs, path::Path};
 
 fn place(file: &File) -> &(dyn Place + '_) {
     file
 }
 
-async fn open_path(path: &Path) -> Result<Store, Error> {
-    open(&format!("sqlite:{}", path.display()), Access::Write { shards: SHARDS }).await
+async fn open_path(path: &Path) -> Result<Store, StoreError> {
+    open(&format!("sqlite:{}", path.display()), StoreAccess::Write { shards: SHARDS }).await
 }
 
-fn locked(opened: Result<Store, Error>) -> Result<String> {
+fn locked(opened: Result<Store, StoreError>) -> Result<String> {
     match opened {
-        Err(error @ Error::Locked { .. }) if !error.is_transient() => Ok(error.to_string()),
+        Err(error @ StoreError::Locked { .. }) if !error.is_transient() => Ok(error.to_string()),
         other => bail!("another engine has the file, not {other:?}"),
     }
 }
@@ -108,7 +108,7 @@ pub(crate) async fn what_is_no_database_is_refused(file: &File) -> Result<()> {
     fs::write(file.path(), "reserve: 4711\n".repeat(1000))?;
     for opened in [place(file).engine().await, place(file).reader().await] {
         match opened {
-            Err(error @ Error::Unusable(_)) if !error.is_worth_waiting_at_start() => {
+            Err(error @ StoreError::Unusable(_)) if !error.is_worth_waiting_at_start() => {
                 ensure!(error.to_string().contains("not a database"), "{error}");
                 ensure!(error.to_string().contains("saga.db"), "{error}");
             }
@@ -116,7 +116,7 @@ pub(crate) async fn what_is_no_database_is_refused(file: &File) -> Result<()> {
         }
     }
     let nowhere = file.path().join("beyond").join("saga.db");
-    ensure!(matches!(open_path(&nowhere).await, Err(Error::Unusable(text)) if text.contains("saga.db")));
+    ensure!(matches!(open_path(&nowhere).await, Err(StoreError::Unusable(text)) if text.contains("saga.db")));
     Ok(())
 }
 
@@ -131,8 +131,8 @@ pub(crate) async fn an_address_that_is_none_is_refused_without_its_secret(_: &Fi
         "postgres://localhost:none/saga?password=a-secret",
     ];
     for address in none {
-        match open(address, Access::Write { shards: SHARDS }).await {
-            Err(error @ Error::Address(_)) => ensure!(!error.to_string().contains("secret"), "{error}"),
+        match open(address, StoreAccess::Write { shards: SHARDS }).await {
+            Err(error @ StoreError::Address(_)) => ensure!(!error.to_string().contains("secret"), "{error}"),
             other => bail!("`{address}` is no address, not {other:?}"),
         }
     }

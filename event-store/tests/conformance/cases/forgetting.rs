@@ -5,15 +5,15 @@ use crate::{
     streams::{CATEGORY, STARTED_MS, after, append, claim, commit, commit_all, hash_of, showing, start, versions},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Append, Appended, Epoch, Error, MAX_PAGE, Sweep, Swept};
+use saga_event_store::{AppendOutcome, KeySweep, KeySweepOutcome, MAX_PAGE, ShardEpoch, StoreError, StreamAppend};
 
 /// Everything that ended up to `ended_before_ms`, on one page.
-fn sweep(ended_before_ms: i64) -> Sweep {
-    Sweep { category: CATEGORY.into(), ended_before_ms, after: None, limit: 1000 }
+fn sweep(ended_before_ms: i64) -> KeySweep {
+    KeySweep { category: CATEGORY.into(), ended_before_ms, after: None, limit: 1000 }
 }
 
 /// A stream that took `key` at its start and ended a second later.
-async fn ended(store: &Store, epoch: Epoch, key: &str) -> Result<Append> {
+async fn ended(store: &Store, epoch: ShardEpoch, key: &str) -> Result<StreamAppend> {
     let first = start(epoch, key);
     commit(store, &first).await?;
     commit(store, &showing(after(&first), "completed")).await?;
@@ -26,11 +26,11 @@ pub(crate) async fn keys_of_streams_that_ended_long_ago_are_forgotten(place: &dy
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
     ended(&store, epoch, "ended").await?;
-    let elsewhere = Append { category: "refund".into(), ..showing(start(epoch, "elsewhere"), "completed") };
+    let elsewhere = StreamAppend { category: "refund".into(), ..showing(start(epoch, "elsewhere"), "completed") };
     commit_all(&store, &[start(epoch, "running"), showing(start(epoch, "parked"), "parked"), elsewhere]).await?;
-    let nothing = Swept { forgotten: 0, next: None };
+    let nothing = KeySweepOutcome { forgotten: 0, next: None };
     assert_eq!(store.forget_keys(&sweep(STARTED_MS + 1000)).await?, nothing, "it ended at that very time");
-    assert_eq!(store.forget_keys(&sweep(STARTED_MS + 1001)).await?, Swept { forgotten: 1, next: None });
+    assert_eq!(store.forget_keys(&sweep(STARTED_MS + 1001)).await?, KeySweepOutcome { forgotten: 1, next: None });
     assert_eq!(store.forget_keys(&sweep(LONG_AFTER)).await?, nothing);
     assert_eq!(place.number("SELECT count(*) FROM stream_keys WHERE key <> 'ended'").await?, 3);
     assert_eq!(place.rows("stream_keys").await?, 3);
@@ -49,7 +49,7 @@ pub(crate) async fn a_forgotten_key_starts_a_new_stream(place: &dyn Place) -> Re
     commit(&store, &old).await?;
     let new = start(epoch, "order-1");
     commit(&store, &new).await?;
-    let taken = Appended::DuplicateKey { stream: new.stream, payload_hash: hash_of("order-1") };
+    let taken = AppendOutcome::DuplicateKey { stream: new.stream, payload_hash: hash_of("order-1") };
     assert_eq!(append(&store, &start(epoch, "order-1")).await?, taken);
     assert_eq!((versions(&store, old.stream).await?, versions(&store, new.stream).await?), (vec![1, 2], vec![1]));
     assert_eq!(place.rows("streams").await?, 2);
@@ -64,7 +64,7 @@ pub(crate) async fn a_sweep_has_pages(place: &dyn Place) -> Result<()> {
         showing(start(epoch, &format!("Order-ä-{number}")), status)
     });
     commit_all(&store, &starts.collect::<Vec<_>>()).await?;
-    let (mut pages, mut page) = (Vec::new(), Sweep { limit: 10, ..sweep(LONG_AFTER) });
+    let (mut pages, mut page) = (Vec::new(), KeySweep { limit: 10, ..sweep(LONG_AFTER) });
     loop {
         let swept = store.forget_keys(&page).await?;
         pages.push(swept.forgotten);
@@ -88,11 +88,11 @@ pub(crate) async fn a_sweep_and_a_start_do_not_hinder_each_other(place: &dyn Pla
         let page = sweep(LONG_AFTER);
         let (answer, _) = tokio::join!(append(&store, &new), store.forget_keys(&page));
         match answer? {
-            Appended::Committed => {}
-            Appended::DuplicateKey { stream, .. } => ensure!(stream == old.stream),
+            AppendOutcome::Committed => {}
+            AppendOutcome::DuplicateKey { stream, .. } => ensure!(stream == old.stream),
             // The key was forgotten between the try and the question who has it: the next try decides.
-            Appended::Conflict => commit(&store, &new).await?,
-            Appended::Fenced => anyhow::bail!("nobody claimed the shard"),
+            AppendOutcome::Conflict => commit(&store, &new).await?,
+            AppendOutcome::Fenced => anyhow::bail!("nobody claimed the shard"),
         }
     }
     Ok(())
@@ -101,10 +101,10 @@ pub(crate) async fn a_sweep_and_a_start_do_not_hinder_each_other(place: &dyn Pla
 pub(crate) async fn a_sweep_without_bounds_is_refused(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     for limit in [0, MAX_PAGE + 1] {
-        let refused = store.forget_keys(&Sweep { limit, ..sweep(LONG_AFTER) }).await;
-        ensure!(matches!(refused, Err(Error::Limit(_))), "{limit}: {refused:?}");
+        let refused = store.forget_keys(&KeySweep { limit, ..sweep(LONG_AFTER) }).await;
+        ensure!(matches!(refused, Err(StoreError::Limit(_))), "{limit}: {refused:?}");
     }
     let reader = place.reader().await?;
-    ensure!(matches!(reader.forget_keys(&sweep(LONG_AFTER)).await, Err(Error::Refused(_))));
+    ensure!(matches!(reader.forget_keys(&sweep(LONG_AFTER)).await, Err(StoreError::Refused(_))));
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     streams::{append, claim, commit, commit_all, hash_of, start},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Append, Appended, Epoch, NewKey};
+use saga_event_store::{AppendOutcome, NewStreamKey, ShardEpoch, StreamAppend};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ pub(crate) async fn a_taken_key_is_answered_with_its_stream(place: &dyn Place) -
     let epoch = claim(&store).await?;
     let first = start(epoch, "order-1");
     commit(&store, &first).await?;
-    let second = Append { new_key: Some(NewKey { payload_hash: [9; 32] }), ..start(epoch, "order-1") };
-    let taken = Appended::DuplicateKey { stream: first.stream, payload_hash: hash_of("order-1") };
+    let second = StreamAppend { new_key: Some(NewStreamKey { payload_hash: [9; 32] }), ..start(epoch, "order-1") };
+    let taken = AppendOutcome::DuplicateKey { stream: first.stream, payload_hash: hash_of("order-1") };
     assert_eq!(append(&store, &second).await?, taken);
     assert_eq!(append(&store, &second).await?, taken);
     assert_eq!(store.read(second.stream).await?, []);
@@ -26,7 +26,7 @@ pub(crate) async fn a_taken_key_is_answered_with_its_stream(place: &dyn Place) -
 pub(crate) async fn a_key_is_taken_in_its_category_only(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let refund = Append { category: "refund".into(), ..start(epoch, "order-1") };
+    let refund = StreamAppend { category: "refund".into(), ..start(epoch, "order-1") };
     commit_all(&store, &[start(epoch, "order-1"), refund]).await
 }
 
@@ -35,11 +35,15 @@ pub(crate) async fn keys_differ_by_their_bytes(place: &dyn Place) -> Result<()> 
     let epoch = claim(&store).await?;
     let keys =
         ["order-1", "Order-1", "order-1 ", " order-1", "ordér", "orde\u{301}r", "4711", "4711.0", "鍵", "' OR 1=1 --"];
-    let starts: Vec<Append> = keys.iter().map(|key| start(epoch, key)).collect();
+    let starts: Vec<StreamAppend> = keys.iter().map(|key| start(epoch, key)).collect();
     commit_all(&store, &starts).await?;
     for first in &starts {
         let answer = append(&store, &start(epoch, &first.key)).await?;
-        ensure!(matches!(answer, Appended::DuplicateKey { stream, .. } if stream == first.stream), "{}", first.key);
+        ensure!(
+            matches!(answer, AppendOutcome::DuplicateKey { stream, .. } if stream == first.stream),
+            "{}",
+            first.key
+        );
     }
     Ok(())
 }
@@ -59,7 +63,7 @@ pub(crate) async fn of_many_starts_with_one_key_one_wins(place: &dyn Place) -> R
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
     for round in 0..5 {
-        let starts: Vec<Append> = (0..8).map(|_| start(epoch, &format!("order-{round}"))).collect();
+        let starts: Vec<StreamAppend> = (0..8).map(|_| start(epoch, &format!("order-{round}"))).collect();
         let tasks: Vec<_> =
             starts.iter().map(|it| tokio::spawn(append_owned(Arc::clone(&store), it.clone()))).collect();
         let mut answers = Vec::new();
@@ -73,16 +77,16 @@ pub(crate) async fn of_many_starts_with_one_key_one_wins(place: &dyn Place) -> R
 }
 
 /// The stream that was committed; all others have to name it.
-fn the_winner(starts: &[Append], answers: &[Appended]) -> Result<Uuid> {
-    let position = answers.iter().position(|answer| *answer == Appended::Committed);
+fn the_winner(starts: &[StreamAppend], answers: &[AppendOutcome]) -> Result<Uuid> {
+    let position = answers.iter().position(|answer| *answer == AppendOutcome::Committed);
     let winner = position.and_then(|it| starts.get(it)).ok_or_else(|| anyhow::anyhow!("nobody won: {answers:?}"))?;
-    let lost = Appended::DuplicateKey { stream: winner.stream, payload_hash: hash_of(&winner.key) };
+    let lost = AppendOutcome::DuplicateKey { stream: winner.stream, payload_hash: hash_of(&winner.key) };
     let losers = answers.iter().filter(|answer| **answer == lost).count();
     ensure!(losers == answers.len() - 1, "the others know who won: {answers:?}");
     Ok(winner.stream)
 }
 
-async fn append_owned(store: Store, row: Append) -> Result<Appended> {
+async fn append_owned(store: Store, row: StreamAppend) -> Result<AppendOutcome> {
     append(&store, &row).await
 }
 
@@ -93,10 +97,10 @@ pub(crate) async fn a_refused_start_takes_no_key(place: &dyn Place) -> Result<()
     let epoch = claim(&store).await?;
     let first = start(epoch, "order-1");
     commit(&store, &first).await?;
-    let fenced = start(Epoch(epoch.0 - 1), "order-2");
-    let conflicting = Append { stream: first.stream, ..start(epoch, "order-3") };
+    let fenced = start(ShardEpoch(epoch.0 - 1), "order-2");
+    let conflicting = StreamAppend { stream: first.stream, ..start(epoch, "order-3") };
     let answers = store.append(&[fenced, conflicting]).await?;
-    assert_eq!(answers, [Appended::Fenced, Appended::Conflict]);
+    assert_eq!(answers, [AppendOutcome::Fenced, AppendOutcome::Conflict]);
     assert_eq!(place.rows("stream_keys").await?, 1);
     commit_all(&store, &[start(epoch, "order-2"), start(epoch, "order-3")]).await
 }

@@ -6,7 +6,8 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use saga_event_store::{
-    Append, Error, Filter, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, Summary,
+    MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, StoreError, StreamAppend, StreamFilter,
+    SummaryUpdate,
 };
 
 pub(crate) async fn what_breaks_a_limit_is_refused_before_it_is_sent(place: &dyn Place) -> Result<()> {
@@ -18,23 +19,25 @@ pub(crate) async fn what_breaks_a_limit_is_refused_before_it_is_sent(place: &dyn
     }
     let twice = [good.clone(), after(&good)];
     refuses(&store, "two appends of one stream", &twice).await?;
-    let rows: Vec<Append> = (0..=MAX_BATCH_ROWS).map(|number| start(epoch, &format!("many-{number}"))).collect();
+    let rows: Vec<StreamAppend> = (0..=MAX_BATCH_ROWS).map(|number| start(epoch, &format!("many-{number}"))).collect();
     refuses(&store, "too many rows", &rows).await?;
     let half = || vec![b'x'; MAX_BATCH_BYTES / 2 + 1];
-    let large =
-        [Append { payload: half(), ..start(epoch, "large-1") }, Append { payload: half(), ..start(epoch, "large-2") }];
+    let large = [
+        StreamAppend { payload: half(), ..start(epoch, "large-1") },
+        StreamAppend { payload: half(), ..start(epoch, "large-2") },
+    ];
     refuses(&store, "too many bytes", &large).await?;
     assert_eq!((place.rows("journal").await?, place.rows("stream_keys").await?), (0, 0));
     commit(&store, &good).await
 }
 
-fn bad_appends(good: &Append) -> Vec<(&'static str, Append)> {
-    let with = |change: fn(&mut Append)| {
+fn bad_appends(good: &StreamAppend) -> Vec<(&'static str, StreamAppend)> {
+    let with = |change: fn(&mut StreamAppend)| {
         let mut bad = good.clone();
         change(&mut bad);
         bad
     };
-    let summary = |change: fn(&mut Summary)| {
+    let summary = |change: fn(&mut SummaryUpdate)| {
         let mut bad = good.clone();
         bad.summary.iter_mut().for_each(change);
         bad
@@ -55,9 +58,11 @@ fn bad_appends(good: &Append) -> Vec<(&'static str, Append)> {
     ]
 }
 
-async fn refuses(store: &Store, what: &str, batch: &[Append]) -> Result<()> {
+async fn refuses(store: &Store, what: &str, batch: &[StreamAppend]) -> Result<()> {
     match store.append(batch).await {
-        Err(error @ Error::Limit(_)) => ensure!(!error.is_transient(), "{what}: {error} will not go away by itself"),
+        Err(error @ StoreError::Limit(_)) => {
+            ensure!(!error.is_transient(), "{what}: {error} will not go away by itself")
+        }
         other => anyhow::bail!("{what} is refused, not {other:?}"),
     }
     Ok(())
@@ -66,21 +71,22 @@ async fn refuses(store: &Store, what: &str, batch: &[Append]) -> Result<()> {
 pub(crate) async fn what_just_keeps_the_limits_is_taken(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let long = Append { category: "c".repeat(MAX_CATEGORY_BYTES), ..start(epoch, &"ä".repeat(MAX_KEY_BYTES / 2)) };
+    let long =
+        StreamAppend { category: "c".repeat(MAX_CATEGORY_BYTES), ..start(epoch, &"ä".repeat(MAX_KEY_BYTES / 2)) };
     commit(&store, &long).await?;
-    let found = store.list(&Filter { key: Some(long.key.clone()), ..all() }).await?;
+    let found = store.list(&StreamFilter { key: Some(long.key.clone()), ..all() }).await?;
     assert_eq!(found.iter().map(|row| row.stream).collect::<Vec<_>>(), [long.stream]);
-    let large = Append { payload: vec![b'x'; MAX_BATCH_BYTES], ..start(epoch, "large") };
+    let large = StreamAppend { payload: vec![b'x'; MAX_BATCH_BYTES], ..start(epoch, "large") };
     commit(&store, &large).await?;
     assert_eq!(store.read(large.stream).await?[0].payload.len(), MAX_BATCH_BYTES);
-    let reason = Summary { reason: Some("because ".repeat(10_000)), ..summary_of(&large)? };
-    commit(&store, &Append { summary: Some(reason.clone()), ..after(&large) }).await?;
+    let reason = SummaryUpdate { reason: Some("because ".repeat(10_000)), ..summary_of(&large)? };
+    commit(&store, &StreamAppend { summary: Some(reason.clone()), ..after(&large) }).await?;
     assert_eq!(store.summary(large.stream).await?.and_then(|it| it.reason), reason.reason);
     assert_eq!(versions(&store, large.stream).await?, [1, 2]);
     Ok(())
 }
 
-fn summary_of(append: &Append) -> Result<Summary> {
+fn summary_of(append: &StreamAppend) -> Result<SummaryUpdate> {
     append.summary.clone().ok_or_else(|| anyhow::anyhow!("a start shows its status"))
 }
 
@@ -88,15 +94,15 @@ pub(crate) async fn a_text_with_nul_finds_nothing_and_is_not_kept(place: &dyn Pl
     let store = place.engine().await?;
     commit(&store, &start(claim(&store).await?, "order-1")).await?;
     let nul = || Some("order-1\0".to_owned());
-    assert_eq!(store.list(&Filter { key: nul(), ..all() }).await?, []);
-    assert_eq!(store.list(&Filter { category: Some(format!("{CATEGORY}\0")), ..all() }).await?, []);
+    assert_eq!(store.list(&StreamFilter { key: nul(), ..all() }).await?, []);
+    assert_eq!(store.list(&StreamFilter { category: Some(format!("{CATEGORY}\0")), ..all() }).await?, []);
     let statuses = vec!["running\0".to_owned(), "parked".to_owned()];
-    assert_eq!(store.list(&Filter { statuses, ..all() }).await?, []);
+    assert_eq!(store.list(&StreamFilter { statuses, ..all() }).await?, []);
     assert_eq!(store.get_document("saga", "\0").await?, None);
     for (kind, hash, body) in [("saga\0", "d0", "saga: x"), ("saga", "d\0", "saga: x"), ("saga", "d0", "saga: \0")] {
-        ensure!(matches!(store.put_document(kind, hash, body).await, Err(Error::Limit(_))));
+        ensure!(matches!(store.put_document(kind, hash, body).await, Err(StoreError::Limit(_))));
     }
-    ensure!(matches!(store.claim(0, "engine\0").await, Err(Error::Limit(_))));
+    ensure!(matches!(store.claim(0, "engine\0").await, Err(StoreError::Limit(_))));
     assert_eq!(place.rows("documents").await?, 0);
     Ok(())
 }

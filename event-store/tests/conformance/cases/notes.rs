@@ -5,7 +5,7 @@ use crate::{
     streams::STARTED_MS,
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Error, MAX_NOTE_BYTES, MAX_TOPIC_BYTES, NewNote, Note, NoteNumber};
+use saga_event_store::{MAX_NOTE_BYTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoreError, StoredNote};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -16,11 +16,11 @@ fn note(body: &str) -> NewNote {
     NewNote { id: Uuid::new_v4(), topic: TOPIC.into(), body: body.into(), at_ms: STARTED_MS }
 }
 
-async fn all(store: &Store) -> Result<Vec<Note>> {
+async fn all(store: &Store) -> Result<Vec<StoredNote>> {
     Ok(store.notes(TOPIC, NoteNumber::START, 1_000).await?)
 }
 
-fn bodies(notes: &[Note]) -> Vec<&str> {
+fn bodies(notes: &[StoredNote]) -> Vec<&str> {
     notes.iter().map(|note| note.body.as_str()).collect()
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn notes_are_read_in_the_order_they_were_added(place: &dyn Plac
     assert_eq!(store.add_note(&note("reset payments")).await?, NoteNumber(3));
     let read = all(&store).await?;
     assert_eq!(bodies(&read), ["open payments", "schließe \"payments\"", "reset payments"]);
-    assert_eq!(read[1], Note { number: NoteNumber(2), id: second.id, at_ms: 1, body: second.body });
+    assert_eq!(read[1], StoredNote { number: NoteNumber(2), id: second.id, at_ms: 1, body: second.body });
     Ok(())
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn a_note_has_limits(place: &dyn Place) -> Result<()> {
     ];
     for (what, bad) in bad {
         let answer = store.add_note(&bad).await;
-        ensure!(matches!(answer, Err(Error::Limit(_))), "{what} is refused, not {answer:?}");
+        ensure!(matches!(answer, Err(StoreError::Limit(_))), "{what} is refused, not {answer:?}");
     }
     assert_eq!(place.rows("notes").await?, 0);
     let long = NewNote { topic: "t".repeat(MAX_TOPIC_BYTES), ..note(&"ä".repeat(MAX_NOTE_BYTES / 2)) };
@@ -104,7 +104,7 @@ pub(crate) async fn a_reader_reads_notes_and_adds_none(place: &dyn Place) -> Res
     let reader = place.reader().await?;
     assert_eq!(bodies(&all(&reader).await?), ["open payments"]);
     let refused = reader.add_note(&note("close payments")).await;
-    ensure!(matches!(&refused, Err(Error::Refused(text)) if text.contains("opened to read")), "{refused:?}");
+    ensure!(matches!(&refused, Err(StoreError::Refused(text)) if text.contains("opened to read")), "{refused:?}");
     assert_eq!(place.rows("notes").await?, 1);
     Ok(())
 }

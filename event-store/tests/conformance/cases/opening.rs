@@ -5,7 +5,7 @@ use crate::{
     streams::{all, append, claim, commit, start, versions},
 };
 use anyhow::{Result, bail, ensure};
-use saga_event_store::{Access, Error, open};
+use saga_event_store::{StoreAccess, StoreError, open};
 
 pub(crate) async fn a_store_keeps_its_identity(place: &dyn Place) -> Result<()> {
     let created = place.engine().await?.identity();
@@ -21,8 +21,8 @@ const SCHEMA_VERSIONS: i64 = 1;
 
 pub(crate) async fn another_number_of_shards_is_refused(place: &dyn Place) -> Result<()> {
     drop(place.engine().await?);
-    let error = refused(open(place.address(), Access::Write { shards: 64 }).await)?;
-    ensure!(matches!(error, Error::Shards { stored: SHARDS, configured: 64 }), "{error:?}");
+    let error = refused(open(place.address(), StoreAccess::Write { shards: 64 }).await)?;
+    ensure!(matches!(error, StoreError::Shards { stored: SHARDS, configured: 64 }), "{error:?}");
     ensure!(error.to_string().contains("set `shards: 8`"), "{error}");
     drop(place.engine().await?);
     Ok(())
@@ -30,17 +30,17 @@ pub(crate) async fn another_number_of_shards_is_refused(place: &dyn Place) -> Re
 
 pub(crate) async fn a_number_of_shards_has_bounds(place: &dyn Place) -> Result<()> {
     for shards in [0, 4097, u16::MAX] {
-        let error = refused(open(place.address(), Access::Write { shards }).await)?;
-        ensure!(matches!(&error, Error::Limit(text) if text.contains("1 to 4096")), "{shards}: {error:?}");
+        let error = refused(open(place.address(), StoreAccess::Write { shards }).await)?;
+        ensure!(matches!(&error, StoreError::Limit(text) if text.contains("1 to 4096")), "{shards}: {error:?}");
     }
-    let most = open(place.address(), Access::Write { shards: 4096 }).await?;
+    let most = open(place.address(), StoreAccess::Write { shards: 4096 }).await?;
     most.claim(4095, "engine").await?;
     Ok(())
 }
 
 pub(crate) async fn what_is_not_there_cannot_be_read(place: &dyn Place) -> Result<()> {
     let error = refused(place.reader().await)?;
-    ensure!(matches!(&error, Error::Schema(text) if text.contains("start the engine once")), "{error:?}");
+    ensure!(matches!(&error, StoreError::Schema(text) if text.contains("start the engine once")), "{error:?}");
     drop(place.engine().await?);
     drop(place.reader().await?);
     Ok(())
@@ -53,7 +53,7 @@ pub(crate) async fn a_newer_schema_is_refused(place: &dyn Place) -> Result<()> {
     place.run(newer).await?;
     for opened in [place.engine().await, place.reader().await] {
         let error = refused(opened)?;
-        ensure!(matches!(&error, Error::Schema(text) if text.contains("schema version 9999")), "{error:?}");
+        ensure!(matches!(&error, StoreError::Schema(text) if text.contains("schema version 9999")), "{error:?}");
         ensure!(error.to_string().contains("use a build that is at least as new"), "{error}");
     }
     place.run("DELETE FROM schema_versions WHERE version = 9999").await?;
@@ -67,7 +67,7 @@ pub(crate) async fn an_altered_schema_is_refused(place: &dyn Place) -> Result<()
     for opened in [place.engine().await, place.reader().await] {
         let error = refused(opened)?;
         let clear = "schema version 1 of the database was made by another migration";
-        ensure!(matches!(&error, Error::Schema(text) if text.starts_with(clear)), "{error:?}");
+        ensure!(matches!(&error, StoreError::Schema(text) if text.starts_with(clear)), "{error:?}");
     }
     Ok(())
 }
@@ -76,7 +76,10 @@ pub(crate) async fn an_older_schema_is_not_read(place: &dyn Place) -> Result<()>
     drop(place.engine().await?);
     place.run("DELETE FROM schema_versions").await?;
     let error = refused(place.reader().await)?;
-    ensure!(matches!(&error, Error::Schema(text) if text.contains("start the engine of this build once")), "{error:?}");
+    ensure!(
+        matches!(&error, StoreError::Schema(text) if text.contains("start the engine of this build once")),
+        "{error:?}"
+    );
     Ok(())
 }
 
@@ -92,14 +95,14 @@ pub(crate) async fn a_reader_works_beside_the_engine_and_writes_nothing(place: &
         append(&reader, &start(first.epoch, "order-2")).await.err().and_then(|it| it.downcast().ok()),
         reader.put_document("saga", "d0", "saga: x").await.err(),
     ] {
-        ensure!(matches!(&refused, Some(Error::Refused(text)) if text.contains("opened to read")), "{refused:?}");
+        ensure!(matches!(&refused, Some(StoreError::Refused(text)) if text.contains("opened to read")), "{refused:?}");
     }
     assert_eq!((place.rows("journal").await?, place.rows("documents").await?), (1, 0));
     Ok(())
 }
 
 /// Why it was not opened.
-fn refused(opened: Result<Store, Error>) -> Result<Error> {
+fn refused(opened: Result<Store, StoreError>) -> Result<StoreError> {
     match opened {
         Err(error) if error.is_worth_waiting_at_start() => bail!("that does not go away by itself: {error}"),
         Err(error) => Ok(error),

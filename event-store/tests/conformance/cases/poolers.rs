@@ -7,11 +7,11 @@ use crate::{
     streams::{claim_all, commit, start_in, versions},
 };
 use anyhow::{Result, bail, ensure};
-use saga_event_store::{Access, Error, open};
+use saga_event_store::{StoreAccess, StoreError, open};
 use std::sync::Arc;
 
-async fn through(pooler: &Pooler) -> Result<Store, Error> {
-    open(&pooler.address(), Access::Write { shards: SHARDS }).await
+async fn through(pooler: &Pooler) -> Result<Store, StoreError> {
+    open(&pooler.address(), StoreAccess::Write { shards: SHARDS }).await
 }
 
 pub(crate) async fn a_pooler_in_session_mode_serves_the_store(database: &Database) -> Result<()> {
@@ -47,7 +47,7 @@ pub(crate) async fn a_pooler_that_shares_sessions_out_is_refused(database: &Data
     ] {
         let Some(pooler) = Pooler::before(database, settings).await? else { return Ok(()) };
         match through(&pooler).await {
-            Err(error @ Error::Unusable(_)) => {
+            Err(error @ StoreError::Unusable(_)) => {
                 ensure!(!error.is_worth_waiting_at_start());
                 ensure!(error.to_string().contains("session mode"), "{settings}: {error}");
             }
@@ -61,10 +61,10 @@ pub(crate) async fn a_database_that_cannot_keep_every_text_is_refused(database: 
     let name = format!("{}_latin", database.options().get_database().unwrap_or_default());
     database.run(&format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")).await?;
     let address = crate::postgres::address_of(&database.options().database(&name));
-    let opened = open(&address, Access::Write { shards: SHARDS }).await;
+    let opened = open(&address, StoreAccess::Write { shards: SHARDS }).await;
     database.run(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
     match opened {
-        Err(error @ Error::Unusable(_)) => ensure!(error.to_string().contains("LATIN1"), "{error}"),
+        Err(error @ StoreError::Unusable(_)) => ensure!(error.to_string().contains("LATIN1"), "{error}"),
         other => bail!("it is refused, not {other:?}"),
     }
     Ok(())
@@ -76,14 +76,14 @@ pub(crate) async fn a_server_that_takes_no_writes_is_waited_for(database: &Datab
     let name = database.options().get_database().unwrap_or_default().to_owned();
     database.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await?;
     let opened = (database as &dyn Place).engine().await;
-    ensure!(matches!(opened, Err(Error::ReadOnly(_))), "{opened:?}");
+    ensure!(matches!(opened, Err(StoreError::ReadOnly(_))), "{opened:?}");
     // Sessions that were opened before are as they were.
     store.heartbeat("engine", 1).await?;
     let ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE application_name = 'saga' AND datname = current_database()";
     database.run(ending).await?;
     crate::place::until("its sessions are gone, and new ones take no writes", async || {
-        Ok(matches!(store.heartbeat("engine", 2).await, Err(Error::ReadOnly(_))))
+        Ok(matches!(store.heartbeat("engine", 2).await, Err(StoreError::ReadOnly(_))))
     })
     .await?;
     let mut connection = database.connect().await?;

@@ -6,8 +6,8 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use saga_event_store::{
-    Append, Appended, Dimension, Epoch, Error, Filter, Flagged, Mark, Marked, Standing, StreamSummary, Summary, Tally,
-    Waiting, WaitsOn,
+    AppendOutcome, MarkOutcome, ShardEpoch, StoreError, StreamAppend, StreamDimension, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamMark, StreamStatusCount, StreamSummary, SummaryUpdate, WaitFilter, WaitTarget,
 };
 use uuid::Uuid;
 
@@ -50,9 +50,9 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
     Ok(())
 }
 
-fn waiting_at(append: Append, step: &str, reason: &str) -> Append {
-    let at = |summary| Summary { step: Some(step.to_owned()), reason: Some(reason.to_owned()), ..summary };
-    Append { summary: append.summary.map(at), ..append }
+fn waiting_at(append: StreamAppend, step: &str, reason: &str) -> StreamAppend {
+    let at = |summary| SummaryUpdate { step: Some(step.to_owned()), reason: Some(reason.to_owned()), ..summary };
+    StreamAppend { summary: append.summary.map(at), ..append }
 }
 
 async fn summary(store: &Store, stream: Uuid) -> Result<StreamSummary> {
@@ -67,10 +67,10 @@ pub(crate) async fn a_refused_append_changes_no_status(place: &dyn Place) -> Res
     commit(&store, &first).await?;
     commit(&store, &second).await?;
     let before = store.list(&all()).await?;
-    let fenced = Append { epoch: Epoch(epoch.0 + 7), ..showing(after(&second), "completed") };
-    assert_eq!(append(&store, &showing(rival_of(&second), "completed")).await?, Appended::Conflict);
-    assert_eq!(append(&store, &fenced).await?, Appended::Fenced);
-    assert!(matches!(append(&store, &lost).await?, Appended::DuplicateKey { .. }));
+    let fenced = StreamAppend { epoch: ShardEpoch(epoch.0 + 7), ..showing(after(&second), "completed") };
+    assert_eq!(append(&store, &showing(rival_of(&second), "completed")).await?, AppendOutcome::Conflict);
+    assert_eq!(append(&store, &fenced).await?, AppendOutcome::Fenced);
+    assert!(matches!(append(&store, &lost).await?, AppendOutcome::DuplicateKey { .. }));
     // Nor does the repeat of an append that has long been committed bring its status back.
     commit(&store, &first).await?;
     assert_eq!(store.list(&all()).await?, before);
@@ -90,21 +90,21 @@ pub(crate) async fn an_append_may_leave_the_status_as_it_is(place: &dyn Place) -
 pub(crate) async fn a_list_is_filtered(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let streams = a_few_streams(&store).await?;
-    let listed = async |filter: Filter| -> Result<Vec<usize>> {
-        let found = store.list(&Filter { limit: 100, ..filter }).await?;
+    let listed = async |filter: StreamFilter| -> Result<Vec<usize>> {
+        let found = store.list(&StreamFilter { limit: 100, ..filter }).await?;
         Ok(found.iter().filter_map(|row| streams.iter().position(|id| *id == row.stream)).collect())
     };
-    let statuses = |words: &[&str]| Filter { statuses: words.iter().map(|&it| it.into()).collect(), ..all() };
+    let statuses = |words: &[&str]| StreamFilter { statuses: words.iter().map(|&it| it.into()).collect(), ..all() };
     assert_eq!(listed(all()).await?, [4, 3, 2, 1, 0]);
     assert_eq!(listed(statuses(&["running"])).await?, [3, 0]);
     assert_eq!(listed(statuses(&["parked", "completed"])).await?, [4, 2, 1]);
     // A word is not found by a part of it.
     assert_eq!(listed(statuses(&["run", "unning", "%", ""])).await?, [0; 0]);
-    assert_eq!(listed(Filter { category: Some("refund".into()), ..all() }).await?, [4, 3]);
-    assert_eq!(listed(Filter { key: Some("order-1".into()), ..all() }).await?, [3, 0]);
-    assert_eq!(listed(Filter { key: Some("ORDER-1".into()), ..all() }).await?, [0; 0]);
-    assert_eq!(listed(Filter { category: Some("refund".into()), ..statuses(&["parked"]) }).await?, [4]);
-    assert_eq!(listed(Filter { before: Some(streams[3]), ..statuses(&["running"]) }).await?, [0]);
+    assert_eq!(listed(StreamFilter { category: Some("refund".into()), ..all() }).await?, [4, 3]);
+    assert_eq!(listed(StreamFilter { key: Some("order-1".into()), ..all() }).await?, [3, 0]);
+    assert_eq!(listed(StreamFilter { key: Some("ORDER-1".into()), ..all() }).await?, [0; 0]);
+    assert_eq!(listed(StreamFilter { category: Some("refund".into()), ..statuses(&["parked"]) }).await?, [4]);
+    assert_eq!(listed(StreamFilter { before: Some(streams[3]), ..statuses(&["running"]) }).await?, [0]);
     Ok(())
 }
 
@@ -118,8 +118,10 @@ async fn a_few_streams(store: &Store) -> Result<Vec<Uuid>> {
         ("order-1", "running", "refund"),
         ("order-4", "parked", "refund"),
     ];
-    let starts =
-        made.map(|(key, status, category)| Append { category: category.into(), ..showing(start(epoch, key), status) });
+    let starts = made.map(|(key, status, category)| StreamAppend {
+        category: category.into(),
+        ..showing(start(epoch, key), status)
+    });
     commit_all(store, &starts).await?;
     Ok(starts.iter().map(|it| it.stream).collect())
 }
@@ -127,12 +129,12 @@ async fn a_few_streams(store: &Store) -> Result<Vec<Uuid>> {
 pub(crate) async fn a_list_has_pages_newest_first(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let starts: Vec<Append> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    let starts: Vec<StreamAppend> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
     commit_all(&store, &starts).await?;
     let mut pages = Vec::new();
     let mut before = None;
     loop {
-        let page = store.list(&Filter { before, limit: 10, ..Filter::default() }).await?;
+        let page = store.list(&StreamFilter { before, limit: 10, ..StreamFilter::default() }).await?;
         let Some(last) = page.last() else { break };
         before = Some(last.stream);
         pages.push(page);
@@ -140,8 +142,8 @@ pub(crate) async fn a_list_has_pages_newest_first(place: &dyn Place) -> Result<(
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
     let listed: Vec<Uuid> = pages.iter().flatten().map(|row| row.stream).collect();
     assert_eq!(listed, starts.iter().rev().map(|it| it.stream).collect::<Vec<_>>());
-    assert_eq!(store.list(&Filter { limit: 0, ..Filter::default() }).await?, []);
-    assert_eq!(store.list(&Filter { limit: u32::MAX, ..Filter::default() }).await?.len(), 25);
+    assert_eq!(store.list(&StreamFilter { limit: 0, ..StreamFilter::default() }).await?, []);
+    assert_eq!(store.list(&StreamFilter { limit: u32::MAX, ..StreamFilter::default() }).await?.len(), 25);
     Ok(())
 }
 
@@ -163,12 +165,13 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     let epoch = claim(&store).await?;
     let waits = [&["breaker:payments"][..], &[], &["breaker:pay", "bulkhead:payments"], &["breaker:pay"]];
     let starts = waits.map(|words| waiting_on(showing(start(epoch, "order"), "waiting"), words));
-    let starts: Vec<Append> = starts.into_iter().zip(1..).map(|(it, n)| Append { key: format!("{n}"), ..it }).collect();
+    let starts: Vec<StreamAppend> =
+        starts.into_iter().zip(1..).map(|(it, n)| StreamAppend { key: format!("{n}"), ..it }).collect();
     commit_all(&store, &starts).await?;
     let listed = async |kind: &str, name: &str| -> Result<Vec<usize>> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let waiting = Some(Waiting { kind: given(kind), name: given(name) });
-        let found = store.list(&Filter { waiting, ..all() }).await?;
+        let waiting = Some(WaitFilter { kind: given(kind), name: given(name) });
+        let found = store.list(&StreamFilter { waiting, ..all() }).await?;
         Ok(found.iter().filter_map(|row| starts.iter().position(|it| it.stream == row.stream)).collect())
     };
     assert_eq!(listed("", "").await?, [3, 2, 0]);
@@ -193,11 +196,13 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:pay", "bulkhead:stock"]);
     // What changes nothing of the read model leaves it.
     commit(&store, &after(&other)).await?;
-    let groups = store.tally(&Filter { waiting: Some(Waiting::default()), ..all() }, &[Dimension::WaitsOn]).await?;
+    let groups = store
+        .tally(&StreamFilter { waiting: Some(WaitFilter::default()), ..all() }, &[StreamDimension::WaitsOn])
+        .await?;
     let groups = groups.iter().map(|group| (waits_of(group), group.streams));
     let expected = [("breaker:pay".to_owned(), 1), ("breaker:pay bulkhead:stock".to_owned(), 1)];
     assert_eq!(groups.collect::<Vec<_>>(), expected);
-    assert!(matches!(WaitsOn::new("breaker", "pay,ments"), Err(Error::Limit(_))));
+    assert!(matches!(WaitTarget::new("breaker", "pay,ments"), Err(StoreError::Limit(_))));
     Ok(())
 }
 
@@ -209,7 +214,7 @@ pub(crate) async fn open_streams_are_counted_with_the_age_of_the_oldest(place: &
     commit_all(&store, &[one.clone(), two.clone(), ended.clone()]).await?;
     commit(&store, &showing(after(&ended), "completed")).await?;
     commit(&store, &showing(after(&one), "parked")).await?;
-    let standing = |status: &str, changed_ms| Standing {
+    let standing = |status: &str, changed_ms| StreamStatusCount {
         category: CATEGORY.into(),
         status: status.into(),
         streams: 1,
@@ -217,7 +222,7 @@ pub(crate) async fn open_streams_are_counted_with_the_age_of_the_oldest(place: &
         oldest_changed_ms: changed_ms,
     };
     assert_eq!(store.standing().await?, [standing("parked", STARTED_MS + 1000), standing("running", STARTED_MS)]);
-    let listed = store.list(&Filter { only_open: true, ..all() }).await?;
+    let listed = store.list(&StreamFilter { only_open: true, ..all() }).await?;
     assert_eq!(listed.iter().map(|row| row.stream).collect::<Vec<_>>(), [two.stream, one.stream]);
     Ok(())
 }
@@ -230,44 +235,44 @@ pub(crate) async fn flags_are_found_and_counted(place: &dyn Place) -> Result<()>
     let late = flagged(showing(after(&one), "completed"), &["lateSuccess", "overdue"]);
     commit_all(&store, &[late, flagged(showing(after(&two), "running"), &["overdue"])]).await?;
     let listed = async |flag: &str| -> Result<Vec<Uuid>> {
-        let found = store.list(&Filter { flag: Some(flag.into()), ..all() }).await?;
+        let found = store.list(&StreamFilter { flag: Some(flag.into()), ..all() }).await?;
         Ok(found.iter().map(|row| row.stream).collect())
     };
     assert_eq!(listed("overdue").await?, [two.stream, one.stream]);
-    let any = store.list(&Filter { flagged: true, ..all() }).await?;
+    let any = store.list(&StreamFilter { flagged: true, ..all() }).await?;
     assert_eq!(any.iter().map(|row| row.stream).collect::<Vec<_>>(), [two.stream, one.stream]);
     assert_eq!(listed("lateSuccess").await?, [one.stream]);
     // A word is not found by a part of it, nor by what it cannot have.
     for word in ["over", "", "lateSuccess,overdue"] {
         assert_eq!(listed(word).await?, Vec::<Uuid>::new(), "{word}");
     }
-    let counted = |flag: &str, open| Flagged { flag: flag.into(), open, streams: 1 };
+    let counted = |flag: &str, open| StreamFlagCount { flag: flag.into(), open, streams: 1 };
     let counts = [counted("lateSuccess", false), counted("overdue", true), counted("overdue", false)];
     assert_eq!(store.flagged().await?, counts);
     assert_eq!(summary(&store, one.stream).await?.flags, ["lateSuccess", "overdue"]);
     let bad = flagged(showing(after(&after(&two)), "running"), &["a,b"]);
-    assert!(matches!(store.append(&[bad]).await, Err(Error::Limit(_))));
+    assert!(matches!(store.append(&[bad]).await, Err(StoreError::Limit(_))));
     commit(&store, &showing(after(&after(&two)), "running")).await?;
     assert_eq!(listed("overdue").await?, [one.stream]);
     Ok(())
 }
 
-fn flagged(append: Append, flags: &[&str]) -> Append {
+fn flagged(append: StreamAppend, flags: &[&str]) -> StreamAppend {
     let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
-    Append { summary: append.summary.map(|summary| Summary { flags, ..summary }), ..append }
+    StreamAppend { summary: append.summary.map(|summary| SummaryUpdate { flags, ..summary }), ..append }
 }
 
-fn waiting_on(append: Append, words: &[&str]) -> Append {
+fn waiting_on(append: StreamAppend, words: &[&str]) -> StreamAppend {
     let parted = words.iter().filter_map(|word| word.split_once(':'));
-    let waits_on: Vec<_> = parted.filter_map(|(kind, name)| WaitsOn::new(kind, name).ok()).collect();
-    Append { summary: append.summary.map(|summary| Summary { waits_on, ..summary }), ..append }
+    let waits_on: Vec<_> = parted.filter_map(|(kind, name)| WaitTarget::new(kind, name).ok()).collect();
+    StreamAppend { summary: append.summary.map(|summary| SummaryUpdate { waits_on, ..summary }), ..append }
 }
 
 fn words_of(summary: &StreamSummary) -> Vec<String> {
     summary.waits_on.iter().map(ToString::to_string).collect()
 }
 
-fn waits_of(group: &Tally) -> String {
+fn waits_of(group: &StreamGroup) -> String {
     group.waits_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -277,7 +282,7 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     let (first, ended) = (waiting_on(start(epoch, "order-1"), &["breaker:payments"]), start(epoch, "order-2"));
     commit_all(&store, &[first.clone(), ended.clone()]).await?;
     commit(&store, &showing(after(&ended), "completed")).await?;
-    let mark = |stream, epoch| Mark {
+    let mark = |stream, epoch| StreamMark {
         shard: SHARD,
         epoch,
         stream,
@@ -286,10 +291,10 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
         code: Some("unreadable".into()),
         at_ms: STARTED_MS + 5000,
     };
-    assert_eq!(store.mark(&mark(first.stream, Epoch(epoch.0 + 1))).await?, Marked::Fenced);
+    assert_eq!(store.mark(&mark(first.stream, ShardEpoch(epoch.0 + 1))).await?, MarkOutcome::Fenced);
     assert_eq!(summary(&store, first.stream).await?.status, "running");
     assert_eq!(store.waiting_counts().await?.len(), 1);
-    assert_eq!(store.mark(&mark(first.stream, epoch)).await?, Marked::Shown);
+    assert_eq!(store.mark(&mark(first.stream, epoch)).await?, MarkOutcome::Shown);
     let shown = summary(&store, first.stream).await?;
     assert_eq!((shown.waits_on.len(), store.waiting_counts().await?.len()), (0, 0));
     assert_eq!((shown.status.as_str(), shown.reason.as_deref()), ("parked", Some("cannot be read")));
@@ -305,21 +310,21 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
 
 /// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with
 /// `document`.
-fn failed(append: Append, step: &str, code: &str, document: &str) -> Append {
-    let at = |summary| Summary {
+fn failed(append: StreamAppend, step: &str, code: &str, document: &str) -> StreamAppend {
+    let at = |summary| SummaryUpdate {
         step: Some(step.to_owned()),
         code: Some(code.to_owned()),
         document: document.to_owned(),
         ..summary
     };
-    Append { summary: append.summary.map(at), ..append }
+    StreamAppend { summary: append.summary.map(at), ..append }
 }
 
 pub(crate) async fn streams_are_found_and_counted_by_what_failed(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
     let keys = ["a", "b", "c", "d"];
-    let all_of_them: Vec<Append> = keys.iter().map(|key| start(epoch, key)).collect();
+    let all_of_them: Vec<StreamAppend> = keys.iter().map(|key| start(epoch, key)).collect();
     commit_all(&store, &all_of_them).await?;
     let parked =
         |at: usize, step: &str, code: &str| failed(showing(after(&all_of_them[at]), "parked"), step, code, "aa11");
@@ -329,23 +334,26 @@ pub(crate) async fn streams_are_found_and_counted_by_what_failed(place: &dyn Pla
     )
     .await?;
     let gone_back = failed(showing(after(&after(&all_of_them[2])), "compensated"), "ship", "http.500", "bb22");
-    commit(&store, &Append { recorded_at_ms: STARTED_MS + 9000, ..gone_back }).await?;
-    let listed = async |filter: Filter| {
-        let lines = store.list(&Filter { limit: 100, ..filter }).await?;
+    commit(&store, &StreamAppend { recorded_at_ms: STARTED_MS + 9000, ..gone_back }).await?;
+    let listed = async |filter: StreamFilter| {
+        let lines = store.list(&StreamFilter { limit: 100, ..filter }).await?;
         anyhow::Ok(lines.into_iter().map(|line| line.key).collect::<Vec<_>>())
     };
     let word = |word: &str| Some(word.to_owned());
-    assert_eq!(listed(Filter { code: word("http.422"), ..all() }).await?, ["b", "a"]);
-    assert_eq!(listed(Filter { code: word("http.500"), ..all() }).await?, ["c"]);
-    assert_eq!(listed(Filter { code: word("http.500"), only_open: true, ..all() }).await?, Vec::<String>::new());
-    assert_eq!(listed(Filter { step: word("charge"), before: Some(all_of_them[1].stream), ..all() }).await?, ["a"]);
-    assert_eq!(listed(Filter { document: word("bb"), ..all() }).await?, ["c"], "the one that it goes by now");
-    assert_eq!(listed(Filter { unchanged_since_ms: Some(STARTED_MS + 1000), ..all() }).await?, ["d"]);
-    assert_eq!(listed(Filter { from: Some(all_of_them[2].stream), ..all() }).await?, ["d", "c"]);
-    assert_eq!(listed(Filter { code: word("http.4\0"), ..all() }).await?, Vec::<String>::new());
+    assert_eq!(listed(StreamFilter { code: word("http.422"), ..all() }).await?, ["b", "a"]);
+    assert_eq!(listed(StreamFilter { code: word("http.500"), ..all() }).await?, ["c"]);
+    assert_eq!(listed(StreamFilter { code: word("http.500"), only_open: true, ..all() }).await?, Vec::<String>::new());
+    assert_eq!(
+        listed(StreamFilter { step: word("charge"), before: Some(all_of_them[1].stream), ..all() }).await?,
+        ["a"]
+    );
+    assert_eq!(listed(StreamFilter { document: word("bb"), ..all() }).await?, ["c"], "the one that it goes by now");
+    assert_eq!(listed(StreamFilter { unchanged_since_ms: Some(STARTED_MS + 1000), ..all() }).await?, ["d"]);
+    assert_eq!(listed(StreamFilter { from: Some(all_of_them[2].stream), ..all() }).await?, ["d", "c"]);
+    assert_eq!(listed(StreamFilter { code: word("http.4\0"), ..all() }).await?, Vec::<String>::new());
 
-    let by = [Dimension::Status, Dimension::Step, Dimension::Code];
-    let group = |status: &str, at: Option<(&str, &str)>, streams, changed_ms| Tally {
+    let by = [StreamDimension::Status, StreamDimension::Step, StreamDimension::Code];
+    let group = |status: &str, at: Option<(&str, &str)>, streams, changed_ms| StreamGroup {
         category: None,
         status: word(status),
         step: at.map(|(step, _)| step.to_owned()),
@@ -358,12 +366,12 @@ pub(crate) async fn streams_are_found_and_counted_by_what_failed(place: &dyn Pla
     };
     let charge = group("parked", Some(("charge", "http.422")), 2, STARTED_MS + 1000);
     let open = [charge.clone(), group("running", None, 1, STARTED_MS)];
-    assert_eq!(store.tally(&Filter { only_open: true, ..all() }, &by).await?, open);
+    assert_eq!(store.tally(&StreamFilter { only_open: true, ..all() }, &by).await?, open);
     let [_, running] = open;
     let back = group("compensated", Some(("ship", "http.500")), 1, STARTED_MS + 9000);
     assert_eq!(store.tally(&all(), &by).await?, [charge.clone(), back, running]);
-    assert_eq!(store.tally(&Filter { limit: 1, ..all() }, &by).await?, std::slice::from_ref(&charge));
-    let whole = Tally { status: None, step: None, code: None, ..charge };
-    assert_eq!(store.tally(&Filter { code: word("http.422"), ..all() }, &[]).await?, [whole]);
+    assert_eq!(store.tally(&StreamFilter { limit: 1, ..all() }, &by).await?, std::slice::from_ref(&charge));
+    let whole = StreamGroup { status: None, step: None, code: None, ..charge };
+    assert_eq!(store.tally(&StreamFilter { code: word("http.422"), ..all() }, &[]).await?, [whole]);
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::{
     streams::{SHARD, after, all, claim, claim_all, commit, commit_all, showing, start, start_in},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{Append, Error, MAX_PAGE};
+use saga_event_store::{MAX_PAGE, StoreError, StreamAppend};
 use uuid::Uuid;
 
 /// No streams.
@@ -31,7 +31,7 @@ pub(crate) async fn open_streams_are_those_of_the_shard(place: &dyn Place) -> Re
 pub(crate) async fn open_streams_have_pages(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let mut starts: Vec<Append> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    let mut starts: Vec<StreamAppend> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
     let ids: Vec<Uuid> = starts.iter().map(|it| it.stream).collect();
     starts.reverse();
     commit_all(&store, &starts).await?;
@@ -58,20 +58,20 @@ pub(crate) async fn many_streams_are_read_at_once(place: &dyn Place) -> Result<(
     assert_eq!(store.read_many(&[b, b]).await?.len(), 2);
     assert_eq!(store.read_many(&[]).await?, []);
     let many = vec![a; MAX_PAGE as usize + 1];
-    ensure!(matches!(store.read_many(&many).await, Err(Error::Limit(_))));
+    ensure!(matches!(store.read_many(&many).await, Err(StoreError::Limit(_))));
     Ok(())
 }
 
 pub(crate) async fn many_streams_are_read_within_bounds(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let of_size = |key: &str, bytes| Append { payload: vec![b'x'; bytes], ..start(epoch, key) };
+    let of_size = |key: &str, bytes| StreamAppend { payload: vec![b'x'; bytes], ..start(epoch, key) };
     // The third is larger than any bound below; the database keeps it apart from its row.
     let (one, two, three) = (of_size("order-1", 400), of_size("order-2", 500), of_size("order-3", 1_000_000));
     let unwritten = start(epoch, "order-4").stream;
     let four = of_size("order-5", 0);
     commit_all(&store, &[one.clone(), two.clone(), three.clone(), four.clone()]).await?;
-    commit(&store, &Append { payload: vec![b'y'; 100], ..after(&one) }).await?;
+    commit(&store, &StreamAppend { payload: vec![b'y'; 100], ..after(&one) }).await?;
     let (a, b, c, d) = (one.stream, two.stream, three.stream, four.stream);
     let asked = [d, c, a, unwritten, b, a];
     let first = [(a, 1), (a, 2), (b, 1)];
@@ -82,7 +82,7 @@ pub(crate) async fn many_streams_are_read_within_bounds(place: &dyn Place) -> Re
     assert_eq!(within(&store, &[c, unwritten, d], 1).await?, (vec![(c, 1), (d, 1)], vec![]));
     assert_eq!(within(&store, &asked, u64::MAX).await?, ([&first[..], &[(c, 1), (d, 1)]].concat(), vec![]));
     let many = vec![a; MAX_PAGE as usize + 1];
-    ensure!(matches!(store.read_within(&many, 1).await, Err(Error::Limit(_))));
+    ensure!(matches!(store.read_within(&many, 1).await, Err(StoreError::Limit(_))));
     Ok(())
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn many_streams_are_read_within_bounds(place: &dyn Place) -> Re
 pub(crate) async fn what_was_left_is_read_next(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let starts: Vec<Append> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    let starts: Vec<StreamAppend> = (0..25).map(|number| start(epoch, &format!("order-{number}"))).collect();
     commit_all(&store, &starts).await?;
     commit_all(&store, &starts.iter().map(after).collect::<Vec<_>>()).await?;
     let page = store.open_streams(SHARD, None, 25).await?;
@@ -112,7 +112,7 @@ pub(crate) async fn what_was_left_is_read_next(place: &dyn Place) -> Result<()> 
 pub(crate) async fn outlines_are_read_in_place_of_large_rows(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let large = |append: Append| Append {
+    let large = |append: StreamAppend| StreamAppend {
         payload: vec![b'x'; 1_000_000],
         outline: Some(format!("outline {}", append.version).into_bytes()),
         ..append
@@ -120,7 +120,7 @@ pub(crate) async fn outlines_are_read_in_place_of_large_rows(place: &dyn Place) 
     let (one, two) = (large(start(epoch, "order-1")), start(epoch, "order-2"));
     commit_all(&store, &[one.clone(), two.clone()]).await?;
     let (small, again) = (after(&one), large(after(&after(&one))));
-    commit(&store, &Append { outline: None, ..small.clone() }).await?;
+    commit(&store, &StreamAppend { outline: None, ..small.clone() }).await?;
     commit(&store, &again).await?;
     commit(&store, &again).await?;
     let portion = store.outlines_within(&[two.stream, one.stream, one.stream], 100).await?;
@@ -131,7 +131,7 @@ pub(crate) async fn outlines_are_read_in_place_of_large_rows(place: &dyn Place) 
     let whole = store.read_many(&[one.stream]).await?;
     assert_eq!(whole[2].1.payload, again.payload);
     let many = vec![one.stream; MAX_PAGE as usize + 1];
-    ensure!(matches!(store.outlines_within(&many, 1).await, Err(Error::Limit(_))));
+    ensure!(matches!(store.outlines_within(&many, 1).await, Err(StoreError::Limit(_))));
     Ok(())
 }
 

@@ -7,17 +7,17 @@ use crate::{
     streams::{SHARD, after, append, claim, commit, start, versions},
 };
 use anyhow::{Result, bail, ensure};
-use saga_event_store::{Access, Append, Appended, Epoch, Error, open};
+use saga_event_store::{AppendOutcome, ShardEpoch, StoreAccess, StoreError, StreamAppend, open};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// The same words as [`dyn Place`] has them.
-async fn engine(database: &Database) -> Result<Store, Error> {
+async fn engine(database: &Database) -> Result<Store, StoreError> {
     (database as &dyn Place).engine().await
 }
 
-fn append_beside(store: &Store, row: &Append) -> JoinHandle<Result<Vec<Appended>, Error>> {
+fn append_beside(store: &Store, row: &StreamAppend) -> JoinHandle<Result<Vec<AppendOutcome>, StoreError>> {
     let (store, row) = (Arc::clone(store), row.clone());
     tokio::spawn(async move { store.append(&[row]).await })
 }
@@ -71,7 +71,7 @@ async fn is_fenced_after_waiting(database: &Database) -> Result<()> {
     let appending = append_beside(&store, &first);
     until_one_waits(database).await?;
     end(session, "COMMIT").await?;
-    assert_eq!(appending.await??, [Appended::Fenced]);
+    assert_eq!(appending.await??, [AppendOutcome::Fenced]);
     assert_eq!(store.read(first.stream).await?, []);
     Ok(())
 }
@@ -88,7 +88,7 @@ pub(crate) async fn a_claim_waits_for_what_is_under_way(database: &Database) -> 
     until_one_waits(database).await?;
     assert_eq!(database.number("SELECT epoch FROM shard_epochs WHERE shard = 3").await?, 1);
     end(session, "COMMIT").await?;
-    assert_eq!(claiming.await??, Epoch(2));
+    assert_eq!(claiming.await??, ShardEpoch(2));
     Ok(())
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn an_append_is_repeated_when_its_connection_was_cut(database: 
 }
 
 /// That it was not done, for a reason that goes away by itself.
-fn passes<T: std::fmt::Debug>(answer: Result<T, Error>) -> Result<()> {
+fn passes<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> Result<()> {
     match answer {
         Err(error) if error.is_transient() => Ok(()),
         other => bail!("a passing fault is said to be one, not {other:?}"),
@@ -121,12 +121,12 @@ pub(crate) async fn a_commit_whose_answer_was_lost_is_recognised(database: &Data
     let options = database.options();
     let proxy = Proxy::to((options.get_host().to_owned(), options.get_port()), b"nobody hears of it").await?;
     let way = options.host("127.0.0.1").port(proxy.port()).to_url_lossy().to_string();
-    let through = open(&way, Access::Write { shards: SHARDS }).await?;
+    let through = open(&way, StoreAccess::Write { shards: SHARDS }).await?;
     let store = engine(database).await?;
     let mut last = start(claim(&store).await?, "order-1");
     commit(&store, &last).await?;
     for version in 2..=6 {
-        last = Append { payload: b"nobody hears of it".to_vec(), ..after(&last) };
+        last = StreamAppend { payload: b"nobody hears of it".to_vec(), ..after(&last) };
         passes(through.append(std::slice::from_ref(&last)).await)?;
         assert_eq!((database as &dyn Place).rows("journal").await?, version, "it was committed all the same");
         commit(&store, &last).await?;
@@ -148,9 +148,9 @@ pub(crate) async fn a_batch_that_the_database_refuses_is_not_written(database: &
     let store = engine(database).await?;
     let epoch = claim(&store).await?;
     database.run("ALTER TABLE journal ADD CHECK (octet_length(payload) < 1000)").await?;
-    let (good, bad) = (start(epoch, "order-1"), Append { payload: vec![0; 1000], ..start(epoch, "order-2") });
+    let (good, bad) = (start(epoch, "order-1"), StreamAppend { payload: vec![0; 1000], ..start(epoch, "order-2") });
     match store.append(&[good.clone(), bad]).await {
-        Err(error @ Error::Refused(_)) => ensure!(!error.is_transient()),
+        Err(error @ StoreError::Refused(_)) => ensure!(!error.is_transient()),
         other => bail!("the database refuses, not {other:?}"),
     }
     assert_eq!(database.number("SELECT count(*) FROM stream_keys").await?, 0);
@@ -162,7 +162,7 @@ pub(crate) async fn many_first_starts_migrate_once(database: &Database) -> Resul
     let starts: Vec<_> = (0..8)
         .map(|_| {
             let address = address.clone();
-            tokio::spawn(async move { open(&address, Access::Write { shards: SHARDS }).await })
+            tokio::spawn(async move { open(&address, StoreAccess::Write { shards: SHARDS }).await })
         })
         .collect();
     let mut stores = Vec::new();
@@ -172,7 +172,7 @@ pub(crate) async fn many_first_starts_migrate_once(database: &Database) -> Resul
     let identity = stores[0].identity();
     ensure!(stores.iter().all(|store| store.identity() == identity), "they opened one store");
     let row = start(claim(&stores[7]).await?, "order-1");
-    assert_eq!(append(&stores[0], &row).await?, Appended::Committed);
+    assert_eq!(append(&stores[0], &row).await?, AppendOutcome::Committed);
     Ok(())
 }
 
@@ -185,8 +185,8 @@ pub(crate) async fn what_a_server_refuses_at_a_start_is_not_waited_for(database:
 /// A start is told so at once, with the place and without the secret.
 async fn refuses(options: PgConnectOptions, what: &str) -> Result<()> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    match open(options.to_url_lossy().as_str(), Access::Write { shards: SHARDS }).await {
-        Err(error @ Error::Unusable(_)) if !error.is_worth_waiting_at_start() => {
+    match open(options.to_url_lossy().as_str(), StoreAccess::Write { shards: SHARDS }).await {
+        Err(error @ StoreError::Unusable(_)) if !error.is_worth_waiting_at_start() => {
             let text = error.to_string();
             ensure!(text.contains(&place) && text.contains(what) && !text.contains("a-secret"), "{text}");
         }
@@ -199,11 +199,11 @@ async fn refuses(options: PgConnectOptions, what: &str) -> Result<()> {
 pub(crate) async fn what_is_taken_from_a_running_store_is_waited_for(database: &Database) -> Result<()> {
     drop(engine(database).await?);
     let role = Role::create(database).await?;
-    let store = open(&role.address, Access::Write { shards: SHARDS }).await?;
+    let store = open(&role.address, StoreAccess::Write { shards: SHARDS }).await?;
     let row = start(claim(&store).await?, "order-1");
     database.run(&format!("REVOKE INSERT ON journal FROM {}", role.name)).await?;
     denied(store.append(std::slice::from_ref(&row)).await, "journal")?;
-    denied(open(&role.address, Access::Write { shards: SHARDS }).await, "INSERT on journal")?;
+    denied(open(&role.address, StoreAccess::Write { shards: SHARDS }).await, "INSERT on journal")?;
     database.run(&format!("GRANT INSERT ON journal TO {}", role.name)).await?;
     database.run("ALTER TABLE journal RENAME TO journal_of_another").await?;
     denied(store.read(row.stream).await, "journal")?;
@@ -213,9 +213,11 @@ pub(crate) async fn what_is_taken_from_a_running_store_is_waited_for(database: &
     role.drop().await
 }
 
-fn denied<T: std::fmt::Debug>(answer: Result<T, Error>, what: &str) -> Result<()> {
+fn denied<T: std::fmt::Debug>(answer: Result<T, StoreError>, what: &str) -> Result<()> {
     match answer {
-        Err(error @ Error::Unusable(_)) if error.is_transient() => ensure!(error.to_string().contains(what), "{error}"),
+        Err(error @ StoreError::Unusable(_)) if error.is_transient() => {
+            ensure!(error.to_string().contains(what), "{error}")
+        }
         other => bail!("the database cannot be used, not {other:?}"),
     }
     Ok(())
@@ -248,13 +250,13 @@ pub(crate) async fn a_server_that_is_away_passes(database: &Database) -> Result<
     let nobody = listener.local_addr()?.port();
     drop(listener);
     let away = database.options().host("127.0.0.1").port(nobody).to_url_lossy().to_string();
-    passes(open(&away, Access::Write { shards: SHARDS }).await)
+    passes(open(&away, StoreAccess::Write { shards: SHARDS }).await)
 }
 
 /// A value that is kept out of its row, as large ones are, and that nothing makes small enough.
-fn large(append: Append) -> Append {
+fn large(append: StreamAppend) -> StreamAppend {
     let payload = (0..1024).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).collect();
-    Append { payload, ..append }
+    StreamAppend { payload, ..append }
 }
 
 /// As a broken disk leaves it: the row is there, a piece of its value is gone. `false`: the server has not the means.
@@ -286,9 +288,9 @@ pub(crate) async fn one_damaged_value_is_told_apart_and_hinders_no_other(databas
         return Ok(());
     }
     let together = store.read_within(&[first.stream, damaged.stream, last.stream], 1 << 20).await;
-    ensure!(together.as_ref().is_err_and(Error::is_damage), "{together:?}");
+    ensure!(together.as_ref().is_err_and(StoreError::is_damage), "{together:?}");
     let alone = store.read(damaged.stream).await;
-    ensure!(alone.as_ref().is_err_and(Error::is_damage), "{alone:?}");
+    ensure!(alone.as_ref().is_err_and(StoreError::is_damage), "{alone:?}");
     for other in [&first, &last] {
         assert_eq!(versions(&store, other.stream).await?, [1]);
     }

@@ -8,14 +8,14 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use saga_event_store::{
-    Access, Append, Appended, Error, open,
-    postgres::{Bounds, Postgres},
+    AppendOutcome, StoreAccess, StoreError, StreamAppend, open,
+    postgres::{PostgresStore, PostgresTimeouts},
 };
 use sqlx::ConnectOptions as _;
 use std::{sync::Arc, time::Duration};
 
 /// Short, so that the suite is quick, and much longer than any of them takes.
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: PostgresTimeouts = PostgresTimeouts {
     call: Duration::from_secs(1),
     connect: Duration::from_secs(1),
     test: Duration::from_millis(500),
@@ -29,28 +29,28 @@ async fn way_to(database: &Database) -> Result<(Proxy, Store)> {
     let options = database.options();
     let proxy = Proxy::to((options.get_host().to_owned(), options.get_port()), b"nothing is lost on this way").await?;
     let address = options.host("127.0.0.1").port(proxy.port()).to_url_lossy().to_string();
-    let store = Postgres::open_within(&address, Access::Write { shards: SHARDS }, BOUNDS).await?;
+    let store = PostgresStore::open_within(&address, StoreAccess::Write { shards: SHARDS }, BOUNDS).await?;
     Ok((proxy, Arc::new(store)))
 }
 
 /// As a committer does it: the same bytes until they are answered. How often they had to be sent.
-async fn commit_in_the_end(store: &Store, row: &Append) -> Result<u32> {
+async fn commit_in_the_end(store: &Store, row: &StreamAppend) -> Result<u32> {
     for tries in 1.. {
         match tokio::time::timeout(WITHIN, store.append(std::slice::from_ref(row))).await? {
             Ok(answers) => {
-                ensure!(answers == [Appended::Committed], "{answers:?}");
+                ensure!(answers == [AppendOutcome::Committed], "{answers:?}");
                 return Ok(tries);
             }
-            Err(Error::Unavailable(_)) => {}
+            Err(StoreError::Unavailable(_)) => {}
             Err(other) => anyhow::bail!("a silence passes, not {other:?}"),
         }
     }
     unreachable!("tries are counted for ever")
 }
 
-async fn is_unavailable_in_time(store: &Store, row: &Append) -> Result<()> {
+async fn is_unavailable_in_time(store: &Store, row: &StreamAppend) -> Result<()> {
     let answer = tokio::time::timeout(WITHIN, store.append(std::slice::from_ref(row))).await;
-    ensure!(matches!(answer, Ok(Err(Error::Unavailable(_)))), "{answer:?}");
+    ensure!(matches!(answer, Ok(Err(StoreError::Unavailable(_)))), "{answer:?}");
     Ok(())
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn what_was_given_up_holds_nobody_up(database: &Database) -> Re
     let mut last = first.clone();
     for _ in 0..4 {
         // Large answers fill what lies between, and the server waits for its client with the statement open.
-        last = Append { payload: vec![7; 4 << 20], ..after(&last) };
+        last = StreamAppend { payload: vec![7; 4 << 20], ..after(&last) };
         commit(&store, &last).await?;
     }
     // The session that is used next was tested just now and knows the statement, so that it is the read's answer that
@@ -111,7 +111,7 @@ pub(crate) async fn what_was_given_up_holds_nobody_up(database: &Database) -> Re
     store.read(uuid::Uuid::nil()).await?;
     proxy.set(Passage::NoAnswers);
     let reading = tokio::time::timeout(WITHIN, store.read(first.stream)).await?;
-    ensure!(matches!(reading, Err(Error::Unavailable(_))), "{reading:?}");
+    ensure!(matches!(reading, Err(StoreError::Unavailable(_))), "{reading:?}");
     ensure!(database.number(STUCK).await? > 0, "the server waits for a client that went away");
     proxy.set(Passage::OldOnesSilent);
     store.claim(SHARD, "engine").await?;
@@ -131,7 +131,7 @@ pub(crate) async fn sessions_have_the_settings_that_the_store_relies_on(database
     {
         database.run(&format!("ALTER DATABASE {name} SET {setting}")).await?;
     }
-    let store = open(database.address(), Access::Write { shards: SHARDS }).await?;
+    let store = open(database.address(), StoreAccess::Write { shards: SHARDS }).await?;
     store.heartbeat("engine", 1).await?;
     // A function that tells from within an append what holds there.
     database

@@ -6,14 +6,14 @@ use crate::{
     streams::{SHARD, STARTED_MS, after, append, claim, commit, start, versions},
 };
 use anyhow::{Context, Result, ensure};
-use saga_event_store::{Access, Append, Appended, Epoch, Error, StepBack, open};
+use saga_event_store::{AppendOutcome, ShardEpoch, StepBack, StoreAccess, StoreError, StreamAppend, open};
 use std::sync::Arc;
 
 /// Tries until the store has reconnected; what it says when it finds an older state passes.
 async fn heartbeat_in_the_end(store: &Store, at_ms: i64) -> Result<()> {
     crate::place::until("the store takes writes again", async || match store.heartbeat("engine", at_ms).await {
         Ok(()) => Ok(true),
-        Err(Error::Unavailable(_)) => Ok(false),
+        Err(StoreError::Unavailable(_)) => Ok(false),
         Err(other) => Err(other.into()),
     })
     .await
@@ -52,10 +52,10 @@ pub(crate) async fn after_a_step_back_nothing_is_written_before_a_new_claim(data
     commit(&store, &start(first.epoch, "order-2")).await?;
     copy.takes_the_place_of(database).await?;
     heartbeat_in_the_end(&store, 2).await?;
-    assert_eq!(append(&store, &after(&first)).await?, Appended::Fenced);
-    assert_eq!(append(&store, &first).await?, Appended::Committed, "what is there is said to be there");
+    assert_eq!(append(&store, &after(&first)).await?, AppendOutcome::Fenced);
+    assert_eq!(append(&store, &first).await?, AppendOutcome::Committed, "what is there is said to be there");
     let epoch = claim(&store).await?;
-    commit(&store, &Append { epoch, ..after(&first) }).await?;
+    commit(&store, &StreamAppend { epoch, ..after(&first) }).await?;
     assert_eq!(versions(&store, first.stream).await?, [1, 2]);
     copy.drop_what_was_replaced(database).await
 }
@@ -63,21 +63,21 @@ pub(crate) async fn after_a_step_back_nothing_is_written_before_a_new_claim(data
 /// The database would give the same epoch a second time, to somebody else.
 pub(crate) async fn an_epoch_that_was_lost_is_not_given_again(database: &Database) -> Result<()> {
     let store = (database as &dyn Place).engine().await?;
-    assert_eq!(claim(&store).await?, Epoch(1));
+    assert_eq!(claim(&store).await?, ShardEpoch(1));
     let copy = database.copy().await?;
     heartbeat_in_the_end(&store, 1).await?;
     for epoch in 2..=5 {
-        assert_eq!(claim(&store).await?, Epoch(epoch));
+        assert_eq!(claim(&store).await?, ShardEpoch(epoch));
     }
     copy.takes_the_place_of(database).await?;
-    let other = open(database.address(), Access::Write { shards: SHARDS }).await?;
+    let other = open(database.address(), StoreAccess::Write { shards: SHARDS }).await?;
     for _ in 2..=5 {
         other.claim(SHARD, "another engine").await?;
     }
     heartbeat_in_the_end(&store, 2).await?;
     assert_eq!(told(&store).context("it is noticed")?.missing_claims, [SHARD]);
-    assert_eq!(append(&store, &start(Epoch(5), "order-1")).await?, Appended::Fenced);
-    assert_eq!(claim(&store).await?, Epoch(6));
+    assert_eq!(append(&store, &start(ShardEpoch(5), "order-1")).await?, AppendOutcome::Fenced);
+    assert_eq!(claim(&store).await?, ShardEpoch(6));
     copy.drop_what_was_replaced(database).await
 }
 
@@ -108,11 +108,11 @@ pub(crate) async fn another_store_at_the_address_is_refused(database: &Database)
     database.run("UPDATE installation SET id = gen_random_uuid()").await?;
     database.end_sessions().await?;
     let mut answer = store.heartbeat("engine", 1).await;
-    while let Err(Error::Unavailable(_)) = answer {
+    while let Err(StoreError::Unavailable(_)) = answer {
         answer = store.heartbeat("engine", 1).await;
     }
     match answer {
-        Err(error @ Error::Unusable(_)) => ensure!(error.to_string().contains("installation"), "{error}"),
+        Err(error @ StoreError::Unusable(_)) => ensure!(error.to_string().contains("installation"), "{error}"),
         other => anyhow::bail!("it is another store, not {other:?}"),
     }
     Ok(())
