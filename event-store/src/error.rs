@@ -1,99 +1,102 @@
-//! What can go wrong between a caller and the database.
+//! Errors of a store.
 
-/// The store did not do what it was asked.
+mod fault;
+
+/// Why the store did not do what the caller asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database did not answer, or not in time. Of an append it is not known whether it was committed: repeat the same bytes.
+    /// The database did not answer, or not in time. The caller of an append does not know whether it was committed, and
+    /// sends the same bytes again.
     #[error("the database did not answer: {0}")]
     Unavailable(String),
-    /// The database takes no writes: it is a standby, or was demoted. That passes when it is promoted, or another server answers in its
-    /// place; of an append it is as unknown whether it was committed as with [`StoreError::Unavailable`].
+    /// The database takes no writes: it is a standby, or was demoted. This ends when an operator or a cluster manager
+    /// promotes it, or when another server answers in its place. As with [`StoreError::Unavailable`], an append may be
+    /// committed.
     #[error("the database takes no writes: {0}")]
     ReadOnly(String),
-    /// The database does not let the store work: wrong credentials, a database or privilege that is gone, a broken disk. Somebody has to
-    /// mend that; what was asked is not at fault, and of an append it is as unknown whether it was committed as with [`StoreError::Unavailable`].
+    /// The database does not let the store work: wrong credentials, a missing database or privilege, a broken disk. An
+    /// operator has to repair that. The request is not at fault. As with [`StoreError::Unavailable`], an append may be
+    /// committed.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
-    /// What is stored is damaged: a page, a value or an index cannot be read. Somebody has to mend that; other rows can be read and written.
+    /// The database has a page, a value or an index that cannot be read. An operator has to repair that. The store
+    /// reads and writes other rows.
     #[error("the database holds damaged data: {0}")]
     Damaged(String),
-    /// The database refuses what was asked for what it is, and so will refuse it again: a value out of range, bytes that are no text, a
-    /// constraint, too large for an index.
+    /// The database refuses the request and will refuse it again: a value out of range, bytes that are not text, a
+    /// constraint, an entry that is too large for an index.
     #[error("the database refuses: {0}")]
     Refused(String),
-    /// The request breaks a limit of the store; nothing was sent.
+    /// The request breaks a limit of the store. The store sent nothing.
     #[error("{0}")]
     Limit(String),
-    /// The schema is not one that this build can work with.
+    /// This build cannot work with the schema of the database. The text says what to do.
     #[error("{0}")]
     Schema(String),
-    /// The store was created for another number of shards.
+    /// The store was created with another number of shards.
     #[error(
-        "the store was created with {stored} shards, the configuration says {configured}: set `shards: {stored}`, or use another store"
+        "the store was created with {stored} shards, the configuration says {configured}: \
+         set `shards: {stored}`, or use another store"
     )]
     Shards {
-        /// In the store.
+        /// The number of shards in the store.
         stored: u16,
-        /// In the configuration.
+        /// The number of shards in the configuration.
         configured: u16,
     },
-    /// Another engine has the file.
+    /// Another engine uses the SQLite file.
     #[error("{path} is in use by another engine ({holder}); stop it, or use Postgres to run several")]
     Locked {
-        /// The file.
+        /// The SQLite file.
         path: String,
-        /// What the lock file says of who has it.
+        /// What the other engine wrote into the lock file: its process id.
         holder: String,
     },
-    /// The address is not one of a store.
+    /// The text is not the address of a store. It is shown without user and password.
     #[error(
-        "`{0}` is not the address of a store: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`"
+        "`{0}` is not the address of a store: \
+         expected `postgres://user:password@host:port/database` or `sqlite:./file.db`"
     )]
     Address(String),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later: the fault is the database's or the way's to it, not that of what was asked. An engine that
-    /// runs waits for it, however long somebody takes to mend it.
+    /// Whether the same call may succeed later, because the database or the network is at fault and not the request. An
+    /// engine that runs waits until an operator has repaired it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        matches!(self.ends(), RetryCondition::ByItself | RetryCondition::ByAnOperator)
+    }
+
+    /// Whether the same call may succeed later without an operator. An engine that starts waits for nothing else: it
+    /// reports a wrong password at once.
+    #[must_use]
+    pub fn is_worth_waiting_at_start(&self) -> bool {
+        self.ends() == RetryCondition::ByItself
+    }
+
+    fn ends(&self) -> RetryCondition {
         match self {
-            StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Unusable(_) => true,
+            StoreError::Unavailable(_) | StoreError::ReadOnly(_) => RetryCondition::ByItself,
+            StoreError::Unusable(_) => RetryCondition::ByAnOperator,
             StoreError::Damaged(_)
             | StoreError::Refused(_)
             | StoreError::Limit(_)
             | StoreError::Schema(_)
             | StoreError::Shards { .. }
             | StoreError::Locked { .. }
-            | StoreError::Address(_) => false,
+            | StoreError::Address(_) => RetryCondition::Never,
         }
     }
 
-    /// Whether the same call may succeed later without anybody's doing. An engine that starts waits for nothing else: a password that is
-    /// wrong is better said at once.
-    #[must_use]
-    pub fn is_worth_waiting_at_start(&self) -> bool {
-        match self {
-            StoreError::Unavailable(_) | StoreError::ReadOnly(_) => true,
-            StoreError::Unusable(_)
-            | StoreError::Damaged(_)
-            | StoreError::Refused(_)
-            | StoreError::Limit(_)
-            | StoreError::Schema(_)
-            | StoreError::Shards { .. }
-            | StoreError::Locked { .. }
-            | StoreError::Address(_) => false,
-        }
-    }
-
-    /// Whether what was asked for is there and cannot be read, or written beside what is broken: waiting does not mend it, and only who needs
-    /// exactly this is concerned.
+    /// Whether damaged data is in the way. Waiting does not repair it, and it concerns only requests that need exactly
+    /// this data.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, StoreError::Damaged(_))
     }
 
-    /// The same error, which says where it happened. `place` has no secrets.
+    /// The same error with the place of the store in its text. `place` has no secrets.
     #[must_use]
     pub(crate) fn at(self, place: &str) -> StoreError {
         match self {
@@ -111,145 +114,20 @@ impl StoreError {
     }
 }
 
-/// What Postgres says of a write in a read-only transaction.
-const READ_ONLY: &str = "25006";
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> StoreError {
-        let text = error.to_string();
-        match &error {
-            sqlx::Error::Database(database) if database.code().as_deref() == Some(READ_ONLY) => {
-                StoreError::ReadOnly(text)
-            }
-            sqlx::Error::Database(database) => match fault(database.code().as_deref().unwrap_or_default()) {
-                DatabaseFault::Request => StoreError::Refused(text),
-                DatabaseFault::Passing => StoreError::Unavailable(text),
-                DatabaseFault::Lasting if is_damage(&text) => StoreError::Damaged(text),
-                DatabaseFault::Lasting => StoreError::Unusable(text),
-                DatabaseFault::Damage => StoreError::Damaged(text),
-            },
-            sqlx::Error::Encode(_) => StoreError::Refused(text),
-            // The database and this build have different ideas of a statement or its answer.
-            sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::Configuration(_)
-            | sqlx::Error::InvalidArgument(_)
-            | sqlx::Error::TypeNotFound { .. }
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::RowNotFound => StoreError::Unusable(text),
-            sqlx::Error::PoolTimedOut => StoreError::Unavailable(
-                "no connection could be had in time: it is away, or all connections are in use".into(),
-            ),
-            // Everything else is the connection's or the pool's doing.
-            _ => StoreError::Unavailable(text),
-        }
-    }
-}
-
-/// Whose an error of a database is.
+/// What has to happen before the same call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DatabaseFault {
-    /// What was asked.
-    Request,
-    /// The database's, and it goes away by itself.
-    Passing,
-    /// What is stored: a row, a page or an index that cannot be read.
-    Damage,
-    /// The database's or its operators', and somebody has to mend it. What is not known counts as this: to wait for what does not come is
-    /// seen and can be mended, to give up a row that nothing is wrong with cannot.
-    Lasting,
-}
-
-/// A code of Postgres has five characters, one of SQLite is a number below 10,000.
-fn fault(code: &str) -> DatabaseFault {
-    match code.parse() {
-        Ok(number) if code.len() < 5 => fault_of_sqlite(number),
-        Ok(_) | Err(_) => fault_of_postgres(code),
-    }
-}
-
-/// The request's own: data exceptions (22), constraints (23), limits of the program (54). Passing: connection (08), rollback (40),
-/// resources (53), lock not available (55P03), operator intervention and timeouts (57), system errors (58), read-only transaction on a
-/// server that is being switched (25006), plans that a migration made stale (0A000).
-fn fault_of_postgres(code: &str) -> DatabaseFault {
-    match (code, code.get(..2).filter(|_| code.len() == 5)) {
-        // Keys and versions are what writers compete for: a repeat finds who has them.
-        ("23505", _) => DatabaseFault::Passing,
-        ("55P03" | "25006" | "0A000", _) | (_, Some("08" | "40" | "53" | "57" | "58")) => DatabaseFault::Passing,
-        (_, Some("22" | "23" | "54")) => DatabaseFault::Request,
-        ("XX001" | "XX002", _) => DatabaseFault::Damage,
-        (_, Some(_) | None) => DatabaseFault::Lasting,
-    }
-}
-
-/// What Postgres says of damaged values under the code of any internal error; these texts are never translated.
-fn is_damage(text: &str) -> bool {
-    const SAYS: [&str; 4] = [
-        "missing chunk number",
-        "unexpected chunk number",
-        "unexpected chunk size",
-        "invalid memory alloc request size",
-    ];
-    SAYS.iter().any(|says| text.contains(says))
-}
-
-/// The low byte of a code is the error, the rest says more of it.
-fn fault_of_sqlite(code: u16) -> DatabaseFault {
-    const BUSY: u16 = 5;
-    const LOCKED: u16 = 6;
-    const FULL: u16 = 13;
-    const TOO_BIG: u16 = 18;
-    const CONSTRAINT: u16 = 19;
-    const CONSTRAINT_PRIMARY_KEY: u16 = 1555;
-    const CONSTRAINT_UNIQUE: u16 = 2067;
-    const MISMATCH: u16 = 20;
-    match (code, code & 0xff) {
-        (CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE, _) | (_, BUSY | LOCKED | FULL) => DatabaseFault::Passing,
-        (_, TOO_BIG | CONSTRAINT | MISMATCH) => DatabaseFault::Request,
-        (_, _) => DatabaseFault::Lasting,
-    }
+enum RetryCondition {
+    /// Time has to pass.
+    ByItself,
+    /// An operator has to repair the database or the way to it.
+    ByAnOperator,
+    /// The request, the configuration or the stored data has to change.
+    Never,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DatabaseFault, StoreError, fault, is_damage};
-
-    fn all(codes: &[&str], expected: DatabaseFault) {
-        for code in codes {
-            assert_eq!(fault(code), expected, "{code}");
-        }
-    }
-
-    #[test]
-    fn what_goes_away_by_itself_passes() {
-        all(&["08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P03"], DatabaseFault::Passing);
-        all(&["58030", "25006", "0A000", "23505"], DatabaseFault::Passing);
-        all(&["5", "6", "13", "261", "517", "1555", "2067"], DatabaseFault::Passing);
-    }
-
-    #[test]
-    fn only_a_row_can_be_at_fault_for_good() {
-        // Bytes that are no text, out of range, not null, a check, too large for an index.
-        all(&["22021", "22003", "23502", "23514", "54000"], DatabaseFault::Request);
-        all(&["18", "19", "275", "1299", "3091", "20"], DatabaseFault::Request);
-    }
-
-    #[test]
-    fn what_somebody_has_to_mend_lasts() {
-        // Password, who may connect, a privilege, no such database or table or function, syntax, what nobody knows, an index that is broken.
-        all(&["28P01", "28000", "42501", "3D000", "42P01", "42883", "42601", "XX000", "P0001"], DatabaseFault::Lasting);
-        // A disk that cannot be read or written, a file that is no database, that may not be written, that is broken or gone.
-        all(&["10", "778", "26", "8", "11", "14", "", "53", "2", "22"], DatabaseFault::Lasting);
-    }
-
-    #[test]
-    fn damaged_data_is_told_apart() {
-        all(&["XX001", "XX002"], DatabaseFault::Damage);
-        assert!(is_damage("missing chunk number 0 for toast value 16424 in pg_toast_16385"));
-        let damaged = StoreError::Damaged("invalid page in block 7".into());
-        assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
-    }
+    use super::StoreError;
 
     #[test]
     fn a_start_waits_only_for_what_comes_by_itself() {
@@ -258,5 +136,11 @@ mod tests {
         assert!(denied.is_transient() && !denied.is_worth_waiting_at_start());
         let refused = StoreError::Refused("out of range".into());
         assert!(!refused.is_transient() && !refused.is_worth_waiting_at_start());
+    }
+
+    #[test]
+    fn damage_is_not_waited_for() {
+        let damaged = StoreError::Damaged("invalid page in block 7".into());
+        assert!(damaged.is_damage() && !damaged.is_transient() && !damaged.is_worth_waiting_at_start());
     }
 }

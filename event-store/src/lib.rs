@@ -1,32 +1,51 @@
-//! Streams of versioned rows, with fenced writers, taken keys and a read model, and logs of notes beside them. Knows neither sagas nor Kafka.
+//! Streams of versioned rows with fenced writers, unique keys and a read model, and logs of notes. This package knows
+//! neither sagas nor Kafka.
 //!
-//! [`EventStore`] is the seam; [`postgres`] and [`sqlite`] stand behind it, and one suite of tests holds both to the same behaviour.
+//! Callers use the trait [`EventStore`]. [`postgres`] and [`sqlite`] implement it, and one test suite checks that both
+//! behave the same.
+//!
+//! SQL is in files: `sql` has the statements that both databases take, `postgres/sql` and `sqlite/sql` the others. Only
+//! `BEGIN`, `ROLLBACK`, one `SET` and the query for the process of a session are in the code.
 
 mod attendance;
+mod backend;
+mod config;
 mod error;
+mod filter;
+mod limits;
 mod mark;
+mod matching;
 mod migrate;
 mod note;
+mod open;
+mod portion;
 pub mod postgres;
+mod reads;
+mod rows;
 pub mod sqlite;
 mod standing;
 mod step_back;
 mod store;
 mod stream;
+mod sweep;
 mod tally;
 mod waits;
 
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
+pub use config::{StoreAccess, StoreConfig};
 pub use error::StoreError;
+pub use filter::StreamFilter;
+pub use limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS};
 pub use mark::{MarkOutcome, StreamMark};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
+pub use open::open;
+pub use portion::StreamBatch;
 pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
-pub use store::{EventStore, StoreAccess, StoreIdentity, is_address, open, place};
+pub use store::{EventStore, StoreIdentity};
 pub use stream::{
-    AppendOutcome, DatabaseActivity, KeySweep, KeySweepOutcome, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES,
-    MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, NewStreamKey, ShardEpoch, StreamAppend, StreamBatch, StreamFilter, StreamRow,
-    StreamSummary, SummaryUpdate,
+    AppendOutcome, DatabaseActivity, NewStreamKey, ShardEpoch, StreamAppend, StreamRow, StreamSummary, SummaryUpdate,
 };
+pub use sweep::{KeySweep, KeySweepOutcome};
 pub use tally::{StreamDimension, StreamGroup};
 pub use waits::{WaitFilter, WaitTarget};

@@ -1,40 +1,38 @@
-//! What the read model says of a stream whose own rows cannot be read.
+//! Changes of the read model for streams whose rows cannot be read.
 
-use crate::{ShardEpoch, StoreError, stream::check_texts};
+use crate::{ShardEpoch, StoreError, limits::check_texts};
 use uuid::Uuid;
 
-/// A change of the read model without a row of the stream.
+/// A change of the read model that no row of the stream causes. The store leaves a stream unchanged that is not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamMark {
-    /// The stream's shard.
+    /// The shard that the stream belongs to.
     pub shard: u16,
-    /// The writer's epoch of that shard.
+    /// What the writer's claim of the shard returned.
     pub epoch: ShardEpoch,
-    /// The stream. One that is not open is left as it is.
+    /// The stream whose row in the read model changes.
     pub stream: Uuid,
-    /// A word. The stream stays open.
+    /// The new status. The stream stays open.
     pub status: String,
-    /// Why.
+    /// Why the stream has this status, for people.
     pub reason: Option<String>,
-    /// What failed, in a word.
+    /// A word for what failed.
     pub code: Option<String>,
-    /// Milliseconds since the epoch.
+    /// When the writer decided the mark, by its clock, in milliseconds since the Unix epoch.
     pub at_ms: i64,
 }
 
-/// What became of a mark.
+/// The result of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkOutcome {
-    /// The read model says so, if it knows the stream as open.
+    /// The read model has the mark if the stream is open there.
     Shown,
-    /// Somebody claimed the shard; nothing was changed.
+    /// The shard was claimed again, so the epoch is too old. The store changed nothing.
     Fenced,
 }
 
-/// Whether a mark can be kept.
-///
 /// # Errors
-/// When not.
+/// [`StoreError::Limit`] when the mark has a text that a database cannot store.
 pub(crate) fn check_mark(mark: &StreamMark) -> Result<(), StoreError> {
     check_texts([mark.status.as_str()])?;
     check_texts(mark.reason.as_deref())?;

@@ -1,57 +1,55 @@
-//! Notes: small texts beside the streams, in logs that only grow.
+//! Notes: small texts in append-only logs, one log for each topic.
 
 use crate::{
     StoreError,
-    stream::{check_length, check_texts},
+    limits::{check_length, check_texts},
 };
 use uuid::Uuid;
 
-/// Bytes of a note's body: what people write and a few values beside it, many times over; a page of them stays small.
+/// Most bytes of a note's body.
 pub const MAX_NOTE_BYTES: usize = 32 * 1024;
-/// Bytes of a topic's name: an index entry begins with it.
+/// Most bytes of a topic's name. It is part of an index entry.
 pub const MAX_TOPIC_BYTES: usize = 256;
-/// Notes of one page: at their largest they are 32 MiB.
+/// Most notes in one page, which is 32 MiB when all of them are as large as they can be.
 pub const MAX_NOTES: u32 = 1_000;
 
-/// Place of a note within its topic: 1, 2, 3, … without gaps. Before the first is [`NoteNumber::START`].
+/// Position of a note in its topic: 1, 2, 3, … without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NoteNumber(pub i64);
 
 impl NoteNumber {
-    /// Before the first note.
+    /// The position before the first note.
     pub const START: NoteNumber = NoteNumber(0);
 }
 
-/// A note that is to be kept.
+/// A note that a writer asks the store to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNote {
-    /// Its identity within the topic: the same id again is the same note.
+    /// Drawn at random by the writer. The store adds an id once to a topic.
     pub id: Uuid,
-    /// Which log it belongs to: 1 to [`MAX_TOPIC_BYTES`] bytes.
+    /// Name of the log, from 1 to [`MAX_TOPIC_BYTES`] bytes.
     pub topic: String,
-    /// At most [`MAX_NOTE_BYTES`].
+    /// What the note says, at most [`MAX_NOTE_BYTES`] bytes. The store does not read it.
     pub body: String,
-    /// Milliseconds since the epoch, as its writer says.
+    /// When the writer made the note, by its clock, in milliseconds since the Unix epoch.
     pub at_ms: i64,
 }
 
-/// A note that was kept.
+/// A committed note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredNote {
-    /// Its place.
+    /// Where the note is in its topic. The store assigns it.
     pub number: NoteNumber,
-    /// Its identity.
+    /// [`NewNote::id`].
     pub id: Uuid,
-    /// Milliseconds since the epoch, as its writer said.
+    /// [`NewNote::at_ms`].
     pub at_ms: i64,
-    /// The text.
+    /// [`NewNote::body`].
     pub body: String,
 }
 
-/// Whether a note keeps the store's limits.
-///
 /// # Errors
-/// Which it breaks.
+/// [`StoreError::Limit`] names the limit that the note breaks.
 pub(crate) fn check_note(note: &NewNote) -> Result<(), StoreError> {
     check_length("topic", &note.topic, MAX_TOPIC_BYTES)?;
     check_texts([note.topic.as_str(), note.body.as_str()])?;

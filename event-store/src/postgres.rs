@@ -1,35 +1,44 @@
 //! The store on Postgres 13 or newer.
 
 mod attendance;
+mod batch;
+mod bounds;
 mod comparing;
-mod matching;
-mod notes;
+mod known;
+mod left;
+mod outlives;
 mod pool;
 mod pooler;
-mod rows;
 mod schema;
 mod session;
+mod statements;
 mod witness;
 
-pub use pool::PostgresTimeouts;
+pub use bounds::PostgresTimeouts;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MAX_PAGE, MarkOutcome, NewNote, NoteNumber, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
-    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamGroup, StreamMark,
-    StreamRow, StreamSummary, WaitTarget,
+    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
+    backend::{QueryBuilder, QueryPool},
+    config::without_secret,
+    limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
+    matching,
     note::check_note,
-    standing::{self, SessionUsage, StreamFlagCount, StreamStatusCount},
-    store::without_secret,
-    stream::{ReadBudget, check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
-    waits,
+    portion::{ReadBudget, in_order},
+    reads, rows,
+    sweep::check_sweep,
 };
 use async_trait::async_trait;
+use batch::{PgQuery, bind_batch, read_answer};
 use pool::SessionPool;
-use rows::{bind_batch, read_answer, read_row, read_summary, rows_of_streams};
-use sqlx::{Row as _, postgres::PgConnectOptions};
+use sqlx::{
+    Row as _,
+    postgres::{PgConnectOptions, PgRow},
+};
 use std::{str::FromStr, sync::Arc};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -37,8 +46,8 @@ use witness::PostgresWitness;
 
 /// A store on Postgres.
 ///
-/// Every call but the migration is a single statement, and so a transaction of its own, in a task that nobody cancels. A call ends within
-/// [`PostgresTimeouts`], whatever becomes of the way to the server.
+/// Except for the migration, every call is one statement and therefore one transaction, in a task that nothing cancels.
+/// A call ends within [`PostgresTimeouts`] even if the server or the network does not answer.
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: SessionPool,
@@ -56,7 +65,7 @@ impl PostgresStore {
         PostgresStore::open_within(address, access, PostgresTimeouts::default()).await
     }
 
-    /// The same, for a server that may take other times than usual.
+    /// As [`PostgresStore::open`], with other bounds than the default.
     ///
     /// # Errors
     /// As [`crate::open`].
@@ -84,7 +93,8 @@ impl PostgresStore {
         Ok(PostgresStore { pool, identity, access, witness })
     }
 
-    /// Which of `streams` have at most `max_bytes` together, by what `sizes` says, and which are left.
+    /// Splits `streams` into the first ones that have at most `max_bytes` together and the others. The statement
+    /// `sizes` measures them.
     async fn reached(
         &self,
         sizes: &'static str,
@@ -104,13 +114,6 @@ impl PostgresStore {
         }
         Ok((reached, left))
     }
-
-    fn check_writable(&self) -> Result<(), StoreError> {
-        match self.access {
-            StoreAccess::Write { .. } => Ok(()),
-            StoreAccess::Read => Err(StoreError::Refused("the store was opened to read".into())),
-        }
-    }
 }
 
 #[async_trait]
@@ -120,9 +123,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
-        let query = sqlx::query("SELECT claim_shard($1, $2, $3) AS epoch")
+        let query = sqlx::query(include_str!("postgres/sql/claim.sql"))
             .bind(i32::from(shard))
             .bind(owner)
             .bind(self.witness.highest(shard).0);
@@ -132,21 +135,21 @@ impl EventStore for PostgresStore {
     }
 
     async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.pool, all).await
     }
 
     async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
-        attendance::attendance(&self.pool, shard).await
+        reads::attendance(&self.pool, shard).await
     }
 
     async fn clock_ms(&self) -> Result<i64, StoreError> {
-        attendance::clock_ms(&self.pool).await
+        reads::clock_ms(&self.pool).await
     }
 
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_batch(batch)?;
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -165,7 +168,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_mark(mark)?;
         let query = sqlx::query(include_str!("postgres/sql/mark.sql"))
             .bind(i32::from(mark.shard))
@@ -180,19 +183,13 @@ impl EventStore for PostgresStore {
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
-        let query = sqlx::query(
-            "SELECT version, recorded_at, append_id, payload FROM journal WHERE stream = $1 ORDER BY version",
-        )
-        .bind(stream);
-        let rows = self.pool.rows(query).await?;
-        rows.iter().map(read_row).collect()
+        QueryBuilder::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
-        let rows = self.pool.rows(query).await?;
-        rows_of_streams(&rows)
+        self.pool.rows(query).await?.iter().map(row_of_stream).collect()
     }
 
     async fn read_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
@@ -205,69 +202,44 @@ impl EventStore for PostgresStore {
         check_streams(streams)?;
         let (reached, left) = self.reached(include_str!("postgres/sql/outline_sizes.sql"), streams, max_bytes).await?;
         let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
-        Ok(StreamBatch { rows: rows_of_streams(&self.pool.rows(query).await?)?, left })
+        let rows = self.pool.rows(query).await?.iter().map(row_of_stream).collect::<Result<_, _>>()?;
+        Ok(StreamBatch { rows, left })
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-        let query = sqlx::query(include_str!("postgres/sql/open_streams.sql"))
-            .bind(i32::from(shard))
-            .bind(after.unwrap_or(Uuid::nil()))
-            .bind(i64::from(limit.min(MAX_PAGE)));
-        let rows = self.pool.rows(query).await?;
-        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+        reads::open_streams(&self.pool, shard, after, limit).await
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
-        let query = sqlx::query(include_str!("postgres/sql/last_version.sql")).bind(stream);
-        let rows = self.pool.rows(query).await?;
-        let version = rows.first().map(|row| row.try_get::<Option<i32>, _>("version")).transpose()?.flatten();
-        Ok(version.and_then(|version| u32::try_from(version).ok()))
+        reads::last_version(&self.pool, stream).await
     }
 
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        let query = sqlx::query(include_str!("postgres/sql/summary.sql")).bind(stream);
-        let rows = self.pool.rows(query).await?;
-        rows.first().map(read_summary).transpose()
+        reads::summary(&self.pool, stream).await
     }
 
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
-        let rows = self.pool.rows(matching::list(filter)).await?;
-        rows.iter().map(read_summary).collect()
+        matching::list(&self.pool, filter).await
     }
 
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
-        let rows = self.pool.rows(matching::tally(filter, by)).await?;
-        rows.iter().map(matching::read_tally).collect()
+        matching::tally(&self.pool, filter, by).await
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
-        let query =
-            sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2");
-        let rows = self.pool.rows(query).await?;
-        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+        reads::counts(&self.pool).await
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
-        let rows = self.pool.rows(sqlx::query(waits::COUNTS)).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
+        reads::waiting_counts(&self.pool).await
     }
 
     async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
-        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/standing.sql"))).await?;
-        rows.iter().map(rows::read_standing).collect()
+        reads::standing(&self.pool).await
     }
 
     async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
-        let rows = self.pool.rows(sqlx::query(include_str!("postgres/sql/flagged.sql"))).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
+        reads::flagged(&self.pool).await
     }
 
     fn sessions(&self) -> SessionUsage {
@@ -275,7 +247,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         let query = sqlx::query(include_str!("postgres/sql/forget_keys.sql"))
             .bind(&sweep.category)
@@ -289,37 +261,34 @@ impl EventStore for PostgresStore {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([kind, hash, body])?;
-        let query = sqlx::query("INSERT INTO documents (kind, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(kind)
-            .bind(hash)
-            .bind(body);
+        let query = sqlx::query(include_str!("sql/put_document.sql")).bind(kind).bind(hash).bind(body);
         self.pool.rows(query).await?;
         Ok(())
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
-        if has_nul(kind) || has_nul(hash) {
-            return Ok(None);
-        }
-        let query = sqlx::query("SELECT body FROM documents WHERE kind = $1 AND hash = $2").bind(kind).bind(hash);
-        let rows = self.pool.rows(query).await?;
-        rows.first().map(|row| Ok(row.try_get("body")?)).transpose()
+        reads::document(&self.pool, kind, hash).await
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_note(note)?;
-        notes::add(&self.pool, note).await
+        let query = sqlx::query(include_str!("postgres/sql/add_note.sql"))
+            .bind(note.topic.clone())
+            .bind(note.id)
+            .bind(note.at_ms)
+            .bind(note.body.clone());
+        Ok(NoteNumber(self.pool.row(query).await?.try_get("number")?))
     }
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
-        notes::page(&self.pool, topic, after, limit).await
+        reads::notes(&self.pool, topic, after, limit).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([owner])?;
         let query = sqlx::query(include_str!("postgres/sql/heartbeat.sql")).bind(self.witness.writer());
         let before = self.witness.before_beat();
@@ -337,7 +306,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let has = comparing::what_is_there(&self.pool, all).await?;
         Ok(self.witness.compared(all, &has))
     }
@@ -345,5 +314,17 @@ impl EventStore for PostgresStore {
     async fn activity(&self) -> Result<DatabaseActivity, StoreError> {
         let row = self.pool.row(sqlx::query(include_str!("postgres/sql/activity.sql"))).await?;
         Ok(DatabaseActivity { commits: row.try_get("commits")?, wal_bytes: row.try_get("wal_bytes")? })
+    }
+}
+
+fn row_of_stream(row: &PgRow) -> Result<(Uuid, StreamRow), StoreError> {
+    Ok((row.try_get("stream")?, rows::row(row)?))
+}
+
+impl QueryPool for SessionPool {
+    type Db = sqlx::Postgres;
+
+    fn rows(&self, statement: PgQuery) -> impl Future<Output = Result<Vec<PgRow>, StoreError>> + Send {
+        SessionPool::rows(self, statement)
     }
 }

@@ -1,26 +1,28 @@
-//! The store in one SQLite file, for trying out: one engine at a time, readers beside it.
+//! The store in one SQLite file, for trials and small installations: one engine at a time, and readers beside it.
 
 mod append;
 mod attendance;
 mod lock;
-mod matching;
-mod notes;
+mod marking;
 mod reading;
 mod schema;
+mod statements;
 mod witness;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MAX_PAGE, MarkOutcome, NewNote, NoteNumber, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
-    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamGroup, StreamMark,
-    StreamRow, StreamSummary, WaitTarget,
+    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
+    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
+    backend::{QueryPool, SqlStatement},
+    limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
-    migrate::SchemaMigration,
+    matching,
     note::check_note,
-    standing::{self, SessionUsage, StreamFlagCount, StreamStatusCount},
-    stream::{check_batch, check_claim, check_streams, check_sweep, check_texts, has_nul, in_order},
-    waits,
+    portion::in_order,
+    reads,
+    sweep::check_sweep,
 };
 use async_trait::async_trait;
 use lock::FileLock;
@@ -34,27 +36,18 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use witness::SqliteWitness;
 
-const MIGRATIONS: &[SchemaMigration] = &[
-    SchemaMigration { version: 1, sql: include_str!("../migrations/sqlite/0001_event_store.sql") },
-    SchemaMigration { version: 2, sql: include_str!("../migrations/sqlite/0002_notes.sql") },
-    SchemaMigration { version: 3, sql: include_str!("../migrations/sqlite/0003_waits_on.sql") },
-    SchemaMigration { version: 4, sql: include_str!("../migrations/sqlite/0004_attendance.sql") },
-    SchemaMigration { version: 5, sql: include_str!("../migrations/sqlite/0005_heartbeats.sql") },
-    SchemaMigration { version: 6, sql: include_str!("../migrations/sqlite/0006_looking.sql") },
-    SchemaMigration { version: 7, sql: include_str!("../migrations/sqlite/0007_causes.sql") },
-];
-
-/// SQLite has one writer at a time; more connections would only wait for each other.
+/// Connections for writes. SQLite has one writer at a time; more connections would wait for each other.
 const WRITERS: u32 = 1;
-/// Readers beside the writer.
+/// Connections for reads.
 const READERS: u32 = 4;
-/// How long a statement waits for another process's write.
+/// Maximum time that a statement waits for a write of another process.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long a call waits for those before it. A disk that stands still ends no call, because nobody can take a write back from it; but whoever
-/// comes after is told.
+/// Maximum time that a call waits for a connection. If the disk hangs, a write under way cannot be taken back and does
+/// not end. Later calls fail after this time.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// How long an append waits for its end, which may come later: the same append again finds out.
-const APPEND: Duration = Duration::from_secs(15);
+/// Maximum time that a caller waits for a write. The write may be committed later. The same write again answers whether
+/// it was.
+const WRITE: Duration = Duration::from_secs(15);
 
 /// A store in one file.
 #[derive(Debug)]
@@ -62,8 +55,9 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     identity: StoreIdentity,
-    /// Held for as long as the store is open to write; `None`: it is open to read.
-    lock: Option<FileLock>,
+    access: StoreAccess,
+    /// Keeps other engines out while the store is open to write; `None`: the store is open to read.
+    _lock: Option<FileLock>,
     witness: SqliteWitness,
 }
 
@@ -72,19 +66,19 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`crate::open`]; [`StoreError::Locked`] when another engine has the file.
-    pub async fn open(path: &str, access: StoreAccess) -> Result<SqliteStore, StoreError> {
+    pub async fn open(path: &Path, access: StoreAccess) -> Result<SqliteStore, StoreError> {
         match access {
             StoreAccess::Write { shards } => SqliteStore::open_to_write(path, shards).await,
             StoreAccess::Read => SqliteStore::open_to_read(path).await,
         }
     }
 
-    async fn open_to_write(path: &str, shards: u16) -> Result<SqliteStore, StoreError> {
+    async fn open_to_write(path: &Path, shards: u16) -> Result<SqliteStore, StoreError> {
         let lock = FileLock::take(path)?;
         let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: a commit that was answered survives a power cut, as it does on Postgres.
+            // With FULL a confirmed commit survives a power failure, as on Postgres.
             .synchronous(SqliteSynchronous::Full);
         let writer = pool(WRITERS, options).await?;
         let migrating = writer.clone();
@@ -92,47 +86,48 @@ impl SqliteStore {
             schema::migrate(&migrating).await?;
             schema::create(&migrating, shards).await
         });
-        let identity =
-            task.await.map_err(|error| StoreError::Schema(format!("the migration broke off: {error}")))??;
+        let identity = task.await.map_err(|error| StoreError::Schema(format!("the migration failed: {error}")))??;
         let readers = pool(READERS, reading(path)).await?;
-        Ok(SqliteStore {
-            writer,
-            readers,
-            identity,
-            lock: Some(lock),
-            witness: SqliteWitness::new(identity.installation),
-        })
+        let access = StoreAccess::Write { shards };
+        let witness = SqliteWitness::new(identity.installation);
+        Ok(SqliteStore { writer, readers, identity, access, _lock: Some(lock), witness })
     }
 
-    async fn open_to_read(path: &str) -> Result<SqliteStore, StoreError> {
-        if !Path::new(path).exists() {
-            return Err(StoreError::Schema(format!("there is no event store at {path} yet: start the engine once")));
+    async fn open_to_read(path: &Path) -> Result<SqliteStore, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Schema(format!(
+                "there is no event store at {} yet: start the engine once",
+                path.display()
+            )));
         }
         let readers = pool(READERS, reading(path)).await?;
         schema::complete(&readers).await?;
         let identity = schema::existing(&readers).await?;
         let witness = SqliteWitness::new(identity.installation);
-        Ok(SqliteStore { writer: readers.clone(), readers, identity, lock: None, witness })
-    }
-
-    fn check_writable(&self) -> Result<(), StoreError> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Refused("the store was opened to read".into())),
-        }
+        Ok(SqliteStore { writer: readers.clone(), readers, identity, access: StoreAccess::Read, _lock: None, witness })
     }
 }
 
-fn options(path: &str) -> SqliteConnectOptions {
+fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).foreign_keys(false)
 }
 
-fn reading(path: &str) -> SqliteConnectOptions {
+fn reading(path: &Path) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 
 async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
     Ok(SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_with(options).await?)
+}
+
+/// Runs a write in a task of its own. If the caller drops the future, the write still ends its transaction.
+async fn in_task<T: Send + 'static>(
+    what: &str,
+    writing: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let ended = tokio::time::timeout(WRITE, tokio::spawn(writing)).await;
+    let ended = ended.map_err(|_| StoreError::Unavailable(format!("{what} has not ended within {WRITE:?}")))?;
+    ended.map_err(|error| StoreError::Unavailable(format!("the task of {what} failed: {error}")))?
 }
 
 #[async_trait]
@@ -142,7 +137,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn claim(&self, shard: u16, owner: &str) -> Result<ShardEpoch, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_claim(shard, self.identity.shards, owner)?;
         let row = sqlx::query(include_str!("sqlite/sql/claim.sql"))
             .bind(i64::from(shard))
@@ -153,56 +148,37 @@ impl EventStore for SqliteStore {
     }
 
     async fn attend(&self, all: &[AttendanceRecord]) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_attended(all)?;
         attendance::attend(&self.writer, all).await
     }
 
     async fn attendance(&self, shard: u16) -> Result<ShardAttendance, StoreError> {
-        attendance::attendance(&self.readers, shard).await
+        reads::attendance(&self.readers, shard).await
     }
 
     async fn clock_ms(&self) -> Result<i64, StoreError> {
-        attendance::clock_ms(&self.readers).await
+        reads::clock_ms(&self.readers).await
     }
 
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_batch(batch)?;
         let (writer, owned) = (self.writer.clone(), batch.to_vec());
-        // A task of its own: whoever waits for it may go away without leaving its transaction open.
-        let task = tokio::spawn(async move { append::append(&writer, &owned).await });
-        let ended = tokio::time::timeout(APPEND, task).await;
-        let ended =
-            ended.map_err(|_| StoreError::Unavailable(format!("the append has not ended within {APPEND:?}")))?;
-        let answers = ended.map_err(|error| StoreError::Unavailable(format!("the append broke off: {error}")))??;
+        let answers = in_task("the append", async move { append::append(&writer, &owned).await }).await?;
         self.witness.appended(batch, &answers);
         Ok(answers)
     }
 
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_mark(mark)?;
-        sqlx::query(include_str!("sqlite/sql/mark.sql"))
-            .bind(i64::from(mark.shard))
-            .bind(mark.epoch.0)
-            .bind(mark.stream)
-            .bind(&mark.status)
-            .bind(&mark.reason)
-            .bind(mark.at_ms)
-            .bind(&mark.code)
-            .execute(&self.writer)
-            .await?;
-        let held = sqlx::query("SELECT 1 FROM shard_epochs WHERE shard = ?1 AND epoch = ?2")
-            .bind(i64::from(mark.shard))
-            .bind(mark.epoch.0)
-            .fetch_optional(&self.writer)
-            .await?;
-        Ok(if held.is_some() { MarkOutcome::Shown } else { MarkOutcome::Fenced })
+        let (writer, owned) = (self.writer.clone(), mark.clone());
+        in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
     }
 
     async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
-        reading::rows(&self.readers, WHOLE, stream).await
+        reading::stream(&self.readers, WHOLE, stream).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
@@ -223,72 +199,39 @@ impl EventStore for SqliteStore {
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-        let rows = sqlx::query(include_str!("sqlite/sql/open_streams.sql"))
-            .bind(i64::from(shard))
-            .bind(after.unwrap_or(Uuid::nil()))
-            .bind(i64::from(limit.min(MAX_PAGE)))
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(|row| Ok(row.try_get("stream")?)).collect()
+        reads::open_streams(&self.readers, shard, after, limit).await
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
-        let row =
-            sqlx::query(include_str!("sqlite/sql/last_version.sql")).bind(stream).fetch_one(&self.readers).await?;
-        Ok(row.try_get::<Option<i64>, _>("version")?.and_then(|version| u32::try_from(version).ok()))
+        reads::last_version(&self.readers, stream).await
     }
 
     async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        let row =
-            sqlx::query(include_str!("sqlite/sql/summary.sql")).bind(stream).fetch_optional(&self.readers).await?;
-        row.as_ref().map(read_summary).transpose()
+        reads::summary(&self.readers, stream).await
     }
 
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
         matching::list(&self.readers, filter).await
     }
 
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
-        if filter.finds_nothing() {
-            return Ok(Vec::new());
-        }
         matching::tally(&self.readers, filter, by).await
     }
 
     async fn counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT category, status, count(*) AS streams FROM streams GROUP BY 1, 2 ORDER BY 1, 2")
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("status")?, row.try_get("streams")?))).collect()
+        reads::counts(&self.readers).await
     }
 
     async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
-        let rows = sqlx::query(waits::COUNTS).fetch_all(&self.readers).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("waits_on")?, row.try_get("streams")?)));
-        Ok(waits::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
+        reads::waiting_counts(&self.readers).await
     }
 
     async fn standing(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
-        let rows = sqlx::query(include_str!("sqlite/sql/standing.sql")).fetch_all(&self.readers).await?;
-        let standing = rows.iter().map(|row| {
-            Ok(StreamStatusCount {
-                category: row.try_get("category")?,
-                status: row.try_get("status")?,
-                streams: row.try_get("streams")?,
-                oldest_started_ms: row.try_get("oldest_started")?,
-                oldest_changed_ms: row.try_get("oldest_changed")?,
-            })
-        });
-        standing.collect()
+        reads::standing(&self.readers).await
     }
 
     async fn flagged(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
-        let rows = sqlx::query(include_str!("sqlite/sql/flagged.sql")).fetch_all(&self.readers).await?;
-        let stored = rows.iter().map(|row| Ok((row.try_get("flags")?, row.try_get("open")?, row.try_get("streams")?)));
-        Ok(standing::counted(stored.collect::<Result<Vec<_>, StoreError>>()?))
+        reads::flagged(&self.readers).await
     }
 
     fn sessions(&self) -> SessionUsage {
@@ -297,7 +240,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn forget_keys(&self, sweep: &KeySweep) -> Result<KeySweepOutcome, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         let limit = check_sweep(sweep)?;
         // No key is empty.
         let after = sweep.after.as_deref().unwrap_or_default();
@@ -319,9 +262,9 @@ impl EventStore for SqliteStore {
     }
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([kind, hash, body])?;
-        sqlx::query("INSERT INTO documents (kind, hash, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")
+        sqlx::query(include_str!("sql/put_document.sql"))
             .bind(kind)
             .bind(hash)
             .bind(body)
@@ -331,31 +274,30 @@ impl EventStore for SqliteStore {
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
-        if has_nul(kind) || has_nul(hash) {
-            return Ok(None);
-        }
-        let row = sqlx::query("SELECT body FROM documents WHERE kind = ?1 AND hash = ?2")
-            .bind(kind)
-            .bind(hash)
-            .fetch_optional(&self.readers)
-            .await?;
-        row.map(|row| Ok(row.try_get("body")?)).transpose()
+        reads::document(&self.readers, kind, hash).await
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_note(note)?;
-        notes::add(&self.writer, note).await
+        let row = sqlx::query(include_str!("sqlite/sql/add_note.sql"))
+            .bind(&note.topic)
+            .bind(note.id)
+            .bind(note.at_ms)
+            .bind(&note.body)
+            .fetch_one(&self.writer)
+            .await?;
+        Ok(NoteNumber(row.try_get("number")?))
     }
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
-        notes::page(&self.readers, topic, after, limit).await
+        reads::notes(&self.readers, topic, after, limit).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         check_texts([owner])?;
-        // One engine has the file, so there is one mark.
+        // One engine uses the file, so there is one heartbeat in it.
         let before = self.witness.before_beat();
         let row = sqlx::query(include_str!("sqlite/sql/heartbeat.sql"))
             .bind(owner)
@@ -366,7 +308,8 @@ impl EventStore for SqliteStore {
         Ok(())
     }
 
-    /// The file is this process's own while it has it: nobody steps it back, but an older copy may have taken its place before.
+    /// While this process has the lock of the file, the file does not step back. An older copy may have replaced it
+    /// before: only [`EventStore::compare`] finds that.
     fn steps_back(&self) -> watch::Receiver<Option<Arc<StepBack>>> {
         self.witness.told()
     }
@@ -376,7 +319,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn compare(&self, all: &[CommitConfirmation]) -> Result<Vec<usize>, StoreError> {
-        self.check_writable()?;
+        self.access.check_writable()?;
         self.witness.compare(&self.readers, all).await
     }
 
@@ -385,19 +328,10 @@ impl EventStore for SqliteStore {
     }
 }
 
-fn read_summary(row: &SqliteRow) -> Result<StreamSummary, StoreError> {
-    Ok(StreamSummary {
-        stream: row.try_get("stream")?,
-        category: row.try_get("category")?,
-        key: row.try_get("key")?,
-        document: row.try_get("document")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        reason: row.try_get("reason")?,
-        started_at_ms: row.try_get("started_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-        waits_on: waits::read(row.try_get("waits_on")?),
-        flags: standing::read(row.try_get("flags")?),
-        code: row.try_get("code")?,
-    })
+impl QueryPool for SqlitePool {
+    type Db = sqlx::Sqlite;
+
+    async fn rows(&self, statement: SqlStatement<sqlx::Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
+        Ok(statement.fetch_all(self).await?)
+    }
 }

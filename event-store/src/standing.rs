@@ -1,52 +1,52 @@
-//! How streams stand: how many are where, how old they are, and what people should look at.
+//! Counts of streams for metrics, with their age.
 
-use crate::stream::has_nul;
+use crate::limits::has_nul;
 use std::collections::BTreeMap;
 
-/// Around each of several flags.
+/// Stands before, between and after stored flags, so that a search finds whole flags only.
 const AROUND: char = ',';
 
-/// The open streams of one category that have one status.
+/// The open streams with one category and one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamStatusCount {
-    /// Their category.
+    /// [`crate::StreamAppend::category`].
     pub category: String,
-    /// A word.
+    /// [`crate::SummaryUpdate::status`].
     pub status: String,
-    /// How many there are.
+    /// Number of these streams.
     pub streams: i64,
-    /// When the oldest of them started. Milliseconds since the epoch.
+    /// When the oldest of them started, in milliseconds since the Unix epoch.
     pub oldest_started_ms: i64,
-    /// When the one changed whose row in the read model has stayed the same for longest. Milliseconds since the epoch.
+    /// The oldest last change among their rows in the read model, in milliseconds since the Unix epoch.
     pub oldest_changed_ms: i64,
 }
 
-/// The streams that have one flag.
+/// The streams with one flag, open or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamFlagCount {
-    /// A word.
+    /// One of [`crate::SummaryUpdate::flags`].
     pub flag: String,
-    /// Whether these go on or have ended.
+    /// Whether the counted streams are open.
     pub open: bool,
-    /// How many there are.
+    /// Number of these streams.
     pub streams: i64,
 }
 
-/// Connections of this process to the database.
+/// Use of this process's connections to the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionUsage {
-    /// As many as there can be at once.
+    /// The most connections that the store opens.
     pub most: u64,
-    /// Of them in use at this moment.
+    /// Connections that calls use at this moment.
     pub in_use: u64,
 }
 
-/// Whether a flag can be kept and found again.
+/// Whether a search can find the flag in its stored form.
 pub(crate) fn is_flag(flag: &str) -> bool {
     !flag.is_empty() && !flag.contains(AROUND) && !has_nul(flag)
 }
 
-/// As flags are kept; `None`: there are none.
+/// The stored form of flags; `None`: there are none.
 pub(crate) fn stored(flags: &[String]) -> Option<String> {
     (!flags.is_empty()).then(|| flags.iter().fold(AROUND.to_string(), |text, flag| text + flag + &AROUND.to_string()))
 }
@@ -56,12 +56,12 @@ pub(crate) fn read(stored: Option<String>) -> Vec<String> {
     text.split(AROUND).filter(|flag| !flag.is_empty()).map(str::to_owned).collect()
 }
 
-/// What the kept text of a stream with this flag contains.
+/// The part that the stored form of a stream with this flag contains.
 pub(crate) fn part(flag: &str) -> String {
     format!("{AROUND}{flag}{AROUND}")
 }
 
-/// By each flag, those that go on before those that have ended.
+/// Adds up the streams of each flag. Of one flag the open streams come first.
 pub(crate) fn counted(stored: Vec<(String, bool, i64)>) -> Vec<StreamFlagCount> {
     let mut counts = BTreeMap::new();
     for (text, open, streams) in stored {

@@ -1,48 +1,63 @@
-//! A database whose state is older than what it had confirmed.
+//! Detection of a database whose state is older than what it had confirmed.
 
+use crate::{AppendOutcome, StreamAppend};
 use uuid::Uuid;
 
-/// What a process knows to be committed, to be kept elsewhere: when all processes end while a database takes over that lagged, no process
-/// remembers it.
+/// What a process knows to be committed. The caller keeps it outside of the database: if all processes stop while a
+/// standby takes over that lagged, no process remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitConfirmation {
-    /// Whose heartbeats: of this process, or of the file where only one process can write.
+    /// Id of the process that wrote the heartbeats; on SQLite, where only one process can write, the id of the file.
     pub writer: Uuid,
-    /// Number of its last heartbeat. What was confirmed before it left is there if it is.
+    /// Number of its last heartbeat. If the database has this heartbeat, it has all that was confirmed before it was
+    /// sent.
     pub number: i64,
-    /// When it wrote that. Milliseconds since the epoch, by the caller's clock.
+    /// When the process sent that heartbeat, by its clock, in milliseconds since the Unix epoch.
     pub at_ms: i64,
-    /// The last append that was confirmed after that heartbeat.
+    /// The last append that was confirmed after that heartbeat, if there was one.
     pub append: Option<ConfirmedAppend>,
 }
 
-/// An append that was confirmed.
+/// A confirmed append, by which the database is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmedAppend {
-    /// Its stream.
+    /// [`crate::StreamAppend::stream`].
     pub stream: Uuid,
-    /// Its version.
+    /// [`crate::StreamAppend::version`].
     pub version: i32,
-    /// Its id.
+    /// [`crate::StreamAppend::append_id`].
     pub append_id: Uuid,
-    /// When it was written, as [`CommitConfirmation::at_ms`].
+    /// [`crate::StreamAppend::recorded_at_ms`].
     pub at_ms: i64,
 }
 
+impl ConfirmedAppend {
+    /// The first append of a batch that was committed. One of a batch is enough: a batch is one transaction.
+    pub(crate) fn first_of(batch: &[StreamAppend], answers: &[AppendOutcome]) -> Option<ConfirmedAppend> {
+        let (append, _) = batch.iter().zip(answers).find(|(_, answer)| **answer == AppendOutcome::Committed)?;
+        Some(ConfirmedAppend {
+            stream: append.stream,
+            version: append.version.cast_signed(),
+            append_id: append.append_id,
+            at_ms: append.recorded_at_ms,
+        })
+    }
+}
+
 impl CommitConfirmation {
-    /// When the last of it was written.
+    /// When the latest of heartbeat and append was written, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn last_ms(&self) -> i64 {
         self.append.map_or(self.at_ms, |append| append.at_ms.max(self.at_ms))
     }
 }
 
-/// What a database has of one [`CommitConfirmation`].
+/// The part of one [`CommitConfirmation`] that a database has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConfirmationEvidence {
-    /// Number and time of the writer's last heartbeat there.
+    /// Number and time of the writer's last heartbeat in the database.
     pub(crate) beat: Option<(i64, i64)>,
-    /// Whether the append is there, if one is asked for.
+    /// Whether the database has the append. True if [`CommitConfirmation`] names none.
     pub(crate) append: bool,
 }
 
@@ -51,22 +66,22 @@ impl ConfirmationEvidence {
         self.beat.is_none_or(|(number, _)| number < confirmed.number) || !self.append
     }
 
-    /// When the last of it that is there was written.
+    /// When the latest part was written that the database has.
     fn kept_ms(&self, confirmed: &CommitConfirmation) -> Option<i64> {
         let append = confirmed.append.filter(|_| self.append).map(|append| append.at_ms);
         self.beat.map(|(_, at_ms)| at_ms).into_iter().chain(append).max()
     }
 }
 
-/// What a database lacks of what earlier processes knew.
+/// The loss of a database, compared with what earlier processes knew.
 #[derive(Debug)]
 pub(crate) struct MissingConfirmations {
-    /// Positions in what was asked about.
+    /// Positions of the missing ones in the slice that was compared.
     pub(crate) positions: Vec<usize>,
     pub(crate) told: StepBack,
 }
 
-/// `None`: nothing is missing. `number`: of this step back, for whoever is told.
+/// Compares; `None`: nothing is missing. `number` becomes [`StepBack::number`].
 pub(crate) fn missing(
     number: u64,
     all: &[CommitConfirmation],
@@ -77,7 +92,7 @@ pub(crate) fn missing(
     let lost_until_ms = lacking().map(|(_, (confirmed, _))| confirmed.last_ms()).max()?;
     let told = StepBack {
         number,
-        // What was written later was written after the loss.
+        // A later heartbeat or append was written after the loss, and does not show what the database kept.
         kept_until_ms: both().filter_map(|(one, has)| has.kept_ms(one)).filter(|kept| *kept <= lost_until_ms).max(),
         lost_until_ms,
         missing_appends: lacking().filter(|(_, (_, has))| !has.append).count(),
@@ -87,24 +102,25 @@ pub(crate) fn missing(
     Some(MissingConfirmations { positions: lacking().map(|(position, _)| position).collect(), told })
 }
 
-/// The database lost what it had confirmed: a standby that lagged took over, or an older state was restored.
+/// The database lost what it had confirmed: a standby that lagged took over, or an operator restored an older state.
 ///
-/// When it is told, every epoch that this process had claimed is fenced, so that nothing is decided from what is gone: claim again, read
-/// again.
+/// When the store reports it, all epochs that this process had claimed are fenced, so that no decision from lost rows
+/// is committed. The process has to claim its shards and read their streams again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepBack {
-    /// 1 for the first that this process saw, 2 for the next.
+    /// 1 for the first step back that this process saw, 2 for the next.
     pub number: u64,
-    /// When the last thing was written that is known to be there; `None`: nothing is left of what is remembered. Milliseconds since the
-    /// epoch, by the caller's clock. What was written before this is there.
+    /// When the latest heartbeat or append was written that the database still has, by the caller's clock, in
+    /// milliseconds since the Unix epoch. The database has all that was written before. `None`: it has nothing of what
+    /// this process remembers.
     pub kept_until_ms: Option<i64>,
-    /// When the last thing was written that was confirmed, and is missing or may be. The same unit and clock.
+    /// When the latest heartbeat or append was written that is missing or may be missing, by the same clock and unit.
     pub lost_until_ms: i64,
-    /// How many of the last confirmed appends that are remembered are missing. Not how many were lost: more may be.
+    /// How many of the remembered appends are missing. The database may have lost more.
     pub missing_appends: usize,
-    /// The shards whose last claim is missing.
+    /// The shards whose last claim by this process is missing.
     pub missing_claims: Vec<u16>,
-    /// The server's timeline before and now, where it says.
+    /// The timeline of the server before and now, if the server reports it.
     pub timelines: Option<(i64, i64)>,
 }
 

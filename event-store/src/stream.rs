@@ -1,393 +1,147 @@
-//! Streams, rows and what an append brings.
+//! Streams, their rows, and appends.
 
-use crate::{StoreError, WaitFilter, WaitTarget, standing::is_flag};
-use std::collections::HashSet;
+use crate::WaitTarget;
 use uuid::Uuid;
 
-/// Rows of one batch: beyond this a statement's arrays cost more than a second round trip.
-pub const MAX_BATCH_ROWS: usize = 1024;
-/// Payload bytes of one batch: a quarter of what a default Postgres gives a statement before it spills.
-pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes of a key: what an index entry holds comfortably.
-pub const MAX_KEY_BYTES: usize = 256;
-/// Bytes of a category: with a key it is one index entry, of which a Postgres page holds 2,704.
-pub const MAX_CATEGORY_BYTES: usize = 256;
-/// Shards of one store: an id has 12 bits for its shard.
-pub const MAX_SHARDS: u16 = 4096;
-/// Rows of one page of a list, a recovery or a sweep.
-pub const MAX_PAGE: u32 = 10_000;
-
-/// Fencing token of a shard. Whoever claims the shard raises it; appends of older epochs are refused.
+/// Fencing token of a shard. Each claim of the shard raises it, and the store refuses appends under an older epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShardEpoch(pub i64);
 
-/// One row that is to be written.
+/// A row that a writer asks the store to append.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamAppend {
-    /// Identity of this append: a repeat under the same id finds its own row.
+    /// Drawn at random by the writer. A repeat under the same id finds the row of the first try.
     pub append_id: Uuid,
-    /// The stream's shard.
+    /// The shard that the stream belongs to. It decides which epoch fences the append.
     pub shard: u16,
-    /// The writer's epoch of that shard.
+    /// What the writer's claim of the shard returned. The store compares it with the current epoch.
     pub epoch: ShardEpoch,
-    /// The stream; time-ordered ids keep the index cheap.
+    /// Ids should rise with time: the index of the journal stays small in memory then.
     pub stream: Uuid,
-    /// The row's version: the last one plus 1.
+    /// The version of the stream's last row plus 1; the first row has 1.
     pub version: u32,
-    /// Milliseconds since the epoch.
+    /// When the writer decided the row, by its clock, in milliseconds since the Unix epoch.
     pub recorded_at_ms: i64,
-    /// The row.
+    /// What the row says. The store does not read it.
     pub payload: Vec<u8>,
-    /// The row without what nobody needs who wants to see where its stream stands; `None`: the row is small.
+    /// A shorter form of the payload, which lists read in its place; `None`: the row is small, and lists read the
+    /// payload.
     pub outline: Option<Vec<u8>>,
-    /// The stream's category.
+    /// Keys are unique within a category. All appends of a stream carry the same one.
     pub category: String,
-    /// The stream's key.
+    /// The business key of the stream. All appends of a stream carry the same one.
     pub key: String,
-    /// Set by the first append of a stream: takes the key.
+    /// Takes the key for this stream. Only the first append of a stream sets it.
     pub new_key: Option<NewStreamKey>,
-    /// Set when the read model changes.
+    /// What the read model says from this row on; `None`: the row changes nothing there.
     pub summary: Option<SummaryUpdate>,
 }
 
 impl StreamAppend {
-    /// What of it counts for the bounds of a batch.
+    /// Payload and outline together, which count for [`crate::MAX_BATCH_BYTES`].
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.payload.len() + self.outline.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The key of a new stream is taken together with its first row, or not at all.
+/// A key that the store takes in the same transaction as the first row of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewStreamKey {
-    /// SHA-256 of what started the stream, to tell a repeat from another thing under the same key.
+    /// SHA-256 of what started the stream. It distinguishes a repeated start from another start with the same key.
     pub payload_hash: [u8; 32],
 }
 
-/// What the read model says of a stream from now on.
+/// The new row of a stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryUpdate {
-    /// Hash of the document that the stream goes by.
+    /// Hash of the document that the stream follows.
     pub document: String,
-    /// A word.
+    /// One of the words of the writer, without commas.
     pub status: String,
-    /// Whether recovery has to look at it.
+    /// Whether the stream continues. Recovery reads only open streams.
     pub open: bool,
-    /// Where it is.
+    /// Name of the step that the stream is at, if it is at one.
     pub step: Option<String>,
-    /// Why.
+    /// Why the stream has this status, for people.
     pub reason: Option<String>,
-    /// Milliseconds since the epoch; read only when the row is new.
+    /// When the stream started, in milliseconds since the Unix epoch. Only the first summary of a stream sets it.
     pub started_at_ms: i64,
-    /// What holds it; mostly nothing.
+    /// What the stream waits for; usually nothing.
     pub waits_on: Vec<WaitTarget>,
-    /// What people should look at, in words without commas; mostly nothing.
+    /// Words for what people should look at, without commas; usually none.
     pub flags: Vec<String>,
-    /// What failed, in a word; mostly nothing.
+    /// A word for what failed; usually none.
     pub code: Option<String>,
 }
 
-/// What became of one append.
+/// The result of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// The row is there, written now or before under the same append id.
+    /// The row is committed, now or by an earlier try under the same append id.
     Committed,
-    /// The key is taken; nothing was written.
+    /// Another stream has the key. The store wrote nothing.
     DuplicateKey {
-        /// By this stream.
+        /// The stream that has the key.
         stream: Uuid,
-        /// Which was started by this.
+        /// [`NewStreamKey::payload_hash`] of the append that took the key.
         payload_hash: [u8; 32],
     },
-    /// Another row has this version, or none has the version before it; nothing was written. Read the stream again.
+    /// Another row has this version, or no row has the version before it. The store wrote nothing. Read the stream
+    /// again.
     Conflict,
-    /// Somebody claimed the shard; nothing was written.
+    /// The shard was claimed again, so the epoch is too old. The store wrote nothing.
     Fenced,
 }
 
-/// One row that was written.
+/// A committed row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamRow {
-    /// 1, 2, 3, …
+    /// 1, 2, 3, … within the stream, without gaps.
     pub version: u32,
-    /// Milliseconds since the epoch.
+    /// [`StreamAppend::recorded_at_ms`].
     pub recorded_at_ms: i64,
-    /// Under which id it was appended.
+    /// [`StreamAppend::append_id`].
     pub append_id: Uuid,
-    /// The row.
+    /// [`StreamAppend::payload`], or the outline where a call reads outlines.
     pub payload: Vec<u8>,
 }
 
-/// What was read of several streams: whole streams, in ascending order, none of them twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamBatch {
-    /// All rows of the streams that were reached, by stream and version.
-    pub rows: Vec<(Uuid, StreamRow)>,
-    /// The streams that were not reached, ascending: ask for them next. Empty: all were read.
-    pub left: Vec<Uuid>,
-}
-
-/// The read model's row of one stream.
+/// The row of one stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSummary {
-    /// The stream.
+    /// The id by which [`crate::EventStore::read`] finds the rows.
     pub stream: Uuid,
-    /// Its category.
+    /// [`StreamAppend::category`].
     pub category: String,
-    /// Its key.
+    /// [`StreamAppend::key`].
     pub key: String,
-    /// Hash of the document that it goes by.
+    /// [`SummaryUpdate::document`].
     pub document: String,
-    /// A word.
+    /// [`SummaryUpdate::status`].
     pub status: String,
-    /// Where it is.
+    /// [`SummaryUpdate::step`].
     pub step: Option<String>,
-    /// Why.
+    /// [`SummaryUpdate::reason`].
     pub reason: Option<String>,
-    /// Milliseconds since the epoch.
+    /// [`SummaryUpdate::started_at_ms`].
     pub started_at_ms: i64,
-    /// Milliseconds since the epoch: when the row changed last.
+    /// When the append or [`crate::StreamMark`] was recorded that changed this row last, in milliseconds since the Unix
+    /// epoch.
     pub updated_at_ms: i64,
-    /// What holds it; mostly nothing.
+    /// [`SummaryUpdate::waits_on`], each once, ascending.
     pub waits_on: Vec<WaitTarget>,
-    /// What people should look at; mostly nothing.
+    /// [`SummaryUpdate::flags`].
     pub flags: Vec<String>,
-    /// What failed, in a word; mostly nothing.
+    /// [`SummaryUpdate::code`].
     pub code: Option<String>,
 }
 
-/// Which streams to list; an empty filter lists all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamFilter {
-    /// One of these words, which have no commas; empty: any.
-    pub statuses: Vec<String>,
-    /// This one.
-    pub category: Option<String>,
-    /// This one.
-    pub key: Option<String>,
-    /// Only streams that go on. Where only such are wanted it is to be said: they are found without passing by all that have ended.
-    pub only_open: bool,
-    /// Only streams with this flag.
-    pub flag: Option<String>,
-    /// Only streams that wait on something, and on what; `None`: any.
-    pub waiting: Option<WaitFilter>,
-    /// Only streams that have any flag.
-    pub flagged: bool,
-    /// Only streams that are there.
-    pub step: Option<String>,
-    /// Only streams with this code. They have an index of their own.
-    pub code: Option<String>,
-    /// Only streams that go by a document whose hash begins so.
-    pub document: Option<String>,
-    /// Only streams whose row has not changed since this time. Milliseconds since the epoch.
-    pub unchanged_since_ms: Option<i64>,
-    /// Only this stream and later ones.
-    pub from: Option<Uuid>,
-    /// Only streams before this one: the last of the page before.
-    pub before: Option<Uuid>,
-    /// How many, at most [`MAX_PAGE`].
-    pub limit: u32,
-}
-
-/// Which keys may be forgotten: a page of one category.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySweep {
-    /// Of this category.
-    pub category: String,
-    /// Only keys whose stream is not open, and whose row has not changed since this time. Milliseconds since the epoch.
-    pub ended_before_ms: i64,
-    /// Only keys after this one: [`KeySweepOutcome::next`] of the page before; `None`: from the first.
-    pub after: Option<String>,
-    /// How many keys to look at, at most [`MAX_PAGE`]. It bounds the work of one call, however many of them stay.
-    pub limit: u32,
-}
-
-/// What became of a [`KeySweep`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySweepOutcome {
-    /// How many keys were forgotten.
-    pub forgotten: u64,
-    /// Where the next page begins; `None`: this was the last one.
-    pub next: Option<String>,
-}
-
-impl KeySweepOutcome {
-    /// A page on which `looked_at` keys were found, the last of which is `last`.
-    pub(crate) fn page(forgotten: u64, looked_at: i64, last: Option<String>, limit: u32) -> KeySweepOutcome {
-        KeySweepOutcome { forgotten, next: last.filter(|_| looked_at >= i64::from(limit)) }
-    }
-}
-
-/// What the database has done so far, for benchmarks; counters only grow.
+/// Counters of the database for benchmarks. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseActivity {
-    /// Transactions that committed, of all clients.
+    /// Committed transactions of all clients.
     pub commits: i64,
-    /// Bytes of write-ahead log, of all clients.
+    /// Bytes of the write-ahead log of all clients.
     pub wal_bytes: i64,
-}
-
-/// Whether a batch keeps the store's limits.
-///
-/// # Errors
-/// Which limit it breaks, and by how much.
-pub(crate) fn check_batch(batch: &[StreamAppend]) -> Result<(), StoreError> {
-    if batch.len() > MAX_BATCH_ROWS {
-        return Err(StoreError::Limit(format!("a batch has {} rows, the limit is {MAX_BATCH_ROWS}", batch.len())));
-    }
-    let bytes: usize = batch.iter().map(StreamAppend::bytes).sum();
-    if bytes > MAX_BATCH_BYTES {
-        return Err(StoreError::Limit(format!("a batch has {bytes} bytes, the limit is {MAX_BATCH_BYTES}")));
-    }
-    batch.iter().try_for_each(check_append)?;
-    let streams: HashSet<Uuid> = batch.iter().map(|append| append.stream).collect();
-    if streams.len() == batch.len() {
-        Ok(())
-    } else {
-        Err(StoreError::Limit("a batch has two appends of one stream".into()))
-    }
-}
-
-fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
-    check_length("key", &append.key, MAX_KEY_BYTES)?;
-    check_length("category", &append.category, MAX_CATEGORY_BYTES)?;
-    if append.version == 0 || i32::try_from(append.version).is_err() {
-        return Err(StoreError::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
-    }
-    check_texts([append.key.as_str(), append.category.as_str()])?;
-    append.summary.as_ref().map_or(Ok(()), check_summary)
-}
-
-fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {
-    check_texts([summary.document.as_str(), summary.status.as_str()])?;
-    check_texts(summary.step.as_deref())?;
-    check_texts(summary.reason.as_deref())?;
-    check_texts(summary.code.as_deref())?;
-    match summary.flags.iter().find(|flag| !is_flag(flag)) {
-        Some(flag) => Err(StoreError::Limit(format!("`{flag}` is no flag: one has no commas and is not empty"))),
-        None => Ok(()),
-    }
-}
-
-/// Whether a text has 1 to `most` bytes.
-///
-/// # Errors
-/// When not.
-pub(crate) fn check_length(what: &str, text: &str, most: usize) -> Result<(), StoreError> {
-    match text.len() {
-        length if length == 0 || length > most => {
-            Err(StoreError::Limit(format!("a {what} has {length} bytes, expected 1 to {most}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether texts can be kept.
-///
-/// # Errors
-/// When one has a NUL character: Postgres cannot keep it, and what one store refuses all do.
-pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
-    if texts.into_iter().any(has_nul) {
-        return Err(StoreError::Limit("a text has a NUL character, which a database cannot keep".into()));
-    }
-    Ok(())
-}
-
-/// Whether a claim names a shard that the store has, by an owner that can be kept.
-///
-/// # Errors
-/// Which of them it does not.
-pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), StoreError> {
-    if shard >= shards {
-        return Err(StoreError::Limit(format!("shard {shard} was claimed, the store has shards 0 to {}", shards - 1)));
-    }
-    check_texts([owner])
-}
-
-/// Whether a store can be created with so many shards.
-///
-/// # Errors
-/// When not.
-pub(crate) fn check_shards(shards: u16) -> Result<(), StoreError> {
-    if (1..=MAX_SHARDS).contains(&shards) {
-        return Ok(());
-    }
-    Err(StoreError::Limit(format!("a store with {shards} shards was asked for, expected 1 to {MAX_SHARDS}")))
-}
-
-/// How many keys a sweep looks at.
-///
-/// # Errors
-/// When it names none or too many, or a text that cannot be kept.
-pub(crate) fn check_sweep(sweep: &KeySweep) -> Result<u32, StoreError> {
-    if !(1..=MAX_PAGE).contains(&sweep.limit) {
-        return Err(StoreError::Limit(format!("a sweep looks at {} keys, expected 1 to {MAX_PAGE}", sweep.limit)));
-    }
-    check_texts([sweep.category.as_str()])?;
-    check_texts(sweep.after.as_deref())?;
-    Ok(sweep.limit)
-}
-
-/// Whether so many streams can be read at once.
-///
-/// # Errors
-/// When not.
-pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), StoreError> {
-    if u32::try_from(streams.len()).is_ok_and(|length| length <= MAX_PAGE) {
-        return Ok(());
-    }
-    Err(StoreError::Limit(format!("{} streams were asked for at once, the limit is {MAX_PAGE}", streams.len())))
-}
-
-/// Each stream once, ascending.
-pub(crate) fn in_order(streams: &[Uuid]) -> Vec<Uuid> {
-    let mut sorted = streams.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    sorted
-}
-
-/// Payload bytes that one read may load.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReadBudget {
-    most: u64,
-    taken: u64,
-}
-
-impl ReadBudget {
-    pub(crate) fn of(most: u64) -> ReadBudget {
-        ReadBudget { most, taken: 0 }
-    }
-
-    /// Takes the bytes of one more stream if there is room for them; the first always finds room, or nobody would ever read it.
-    pub(crate) fn takes(&mut self, bytes: i64) -> bool {
-        let taken = self.taken.saturating_add(bytes.unsigned_abs());
-        let has_room = bytes == 0 || self.taken == 0 || taken <= self.most;
-        if has_room {
-            self.taken = taken;
-        }
-        has_room
-    }
-}
-
-impl StreamFilter {
-    /// Whether it asks for a text that no store can have.
-    pub(crate) fn finds_nothing(&self) -> bool {
-        let (category, key) = (self.category.as_deref(), self.key.as_deref());
-        let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
-        let waits_on_nothing = self.waiting.as_ref().is_some_and(WaitFilter::finds_nothing);
-        let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
-        let texts = [category, key, self.step.as_deref(), self.code.as_deref(), self.document.as_deref()];
-        has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)
-    }
-
-    /// The statuses that a store can have; empty: any.
-    pub(crate) fn known_statuses(&self) -> Vec<&str> {
-        self.statuses.iter().map(String::as_str).filter(|status| !has_nul(status)).collect()
-    }
-}
-
-pub(crate) fn has_nul(text: &str) -> bool {
-    text.contains('\0')
 }

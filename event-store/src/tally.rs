@@ -1,26 +1,26 @@
-//! Streams counted by what the read model says of them.
+//! Groups of streams, counted by columns of the read model.
 
 use crate::{StreamFilter, WaitTarget};
 
-/// What streams are counted by.
+/// A column of the read model by which streams are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamDimension {
-    /// Their category.
+    /// [`crate::StreamAppend::category`].
     Category,
-    /// Their status.
+    /// [`crate::SummaryUpdate::status`].
     Status,
-    /// Where they are.
+    /// [`crate::SummaryUpdate::step`].
     Step,
-    /// What failed.
+    /// [`crate::SummaryUpdate::code`].
     Code,
-    /// What holds them.
+    /// [`crate::SummaryUpdate::waits_on`]: streams that wait for the same set are one group.
     WaitsOn,
-    /// The document that they go by.
+    /// [`crate::SummaryUpdate::document`].
     Document,
 }
 
 impl StreamDimension {
-    /// All of them.
+    /// Every dimension, in the order of the parameters of the statements.
     pub const ALL: [StreamDimension; 6] = [
         StreamDimension::Category,
         StreamDimension::Status,
@@ -31,46 +31,49 @@ impl StreamDimension {
     ];
 }
 
-/// The streams that agree in what was asked for; the rest is `None`.
+/// One group. A dimension by which the call does not group is `None` or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamGroup {
-    /// Their category.
+    /// The common [`StreamDimension::Category`].
     pub category: Option<String>,
-    /// Their status.
+    /// The common [`StreamDimension::Status`].
     pub status: Option<String>,
-    /// Where they are.
+    /// The common [`StreamDimension::Step`].
     pub step: Option<String>,
-    /// What failed.
+    /// The common [`StreamDimension::Code`].
     pub code: Option<String>,
-    /// What holds them.
+    /// The common [`StreamDimension::WaitsOn`], ascending.
     pub waits_on: Vec<WaitTarget>,
-    /// Hash of the document that they go by.
+    /// The common [`StreamDimension::Document`].
     pub document: Option<String>,
-    /// How many there are.
+    /// Number of streams in the group.
     pub streams: i64,
-    /// When the oldest of them started. Milliseconds since the epoch.
+    /// When the oldest of them started, in milliseconds since the Unix epoch.
     pub oldest_started_ms: i64,
-    /// When the one changed whose row in the read model has stayed the same for longest. Milliseconds since the epoch.
+    /// The oldest last change among their rows in the read model, in milliseconds since the Unix epoch.
     pub oldest_changed_ms: i64,
 }
 
-/// Among which streams those of a filter are looked for: the narrowest of which an index knows.
+/// The smallest set of streams, among those that an index holds, that has all streams of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IndexScope {
-    /// All, newest first.
+    /// All streams.
     All,
-    /// Those that go on.
+    /// The open streams.
     Open,
-    /// Those with a code.
+    /// The streams with a code.
     Failed,
+    /// The streams that wait.
+    Waiting,
 }
 
 impl IndexScope {
     pub(crate) fn of(filter: &StreamFilter) -> IndexScope {
-        match (&filter.code, filter.only_open) {
-            (Some(_), _) => IndexScope::Failed,
-            (None, true) => IndexScope::Open,
-            (None, false) => IndexScope::All,
+        match filter {
+            StreamFilter { waiting: Some(_), .. } => IndexScope::Waiting,
+            StreamFilter { code: Some(_), .. } => IndexScope::Failed,
+            StreamFilter { only_open: true, .. } => IndexScope::Open,
+            StreamFilter { .. } => IndexScope::All,
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What streams wait on.
+//! What streams wait for.
 
-use crate::{StoreError, stream::has_nul};
-use std::{collections::BTreeMap, fmt};
+use crate::{StoreError, limits::has_nul};
+use std::fmt;
 
-/// Between a kind and a name.
+/// Separates kind and name.
 const INNER: char = ':';
-/// Around each of several.
+/// Separates several of them.
 const OUTER: char = ',';
 
-/// Something that holds a stream: a word for its kind, and its name.
+/// Something that a stream waits for, for example a breaker of one participant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaitTarget {
     kind: String,
@@ -17,22 +17,22 @@ pub struct WaitTarget {
 
 impl WaitTarget {
     /// # Errors
-    /// [`StoreError::Limit`] when one is empty or has a comma, a colon or a NUL character.
+    /// [`StoreError::Limit`] when one of the words is empty or has a comma, a colon or a NUL character.
     pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Result<WaitTarget, StoreError> {
         let (kind, name) = (kind.into(), name.into());
         if is_word(&kind) && is_word(&name) {
             return Ok(WaitTarget { kind, name });
         }
-        Err(StoreError::Limit(format!("`{kind}{INNER}{name}` is not what a stream can wait on")))
+        Err(StoreError::Limit(format!("`{kind}{INNER}{name}` is not a kind and a name that a stream can wait for")))
     }
 
-    /// What kind of thing it is.
+    /// The word for its kind.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Which of its kind.
+    /// Its name among those of its kind.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -46,56 +46,62 @@ impl fmt::Display for WaitTarget {
     }
 }
 
-/// Which of the streams that wait on something: those of a kind, of a name, of both, or all.
+/// A condition for streams that wait. Without kind and name it holds for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WaitFilter {
-    /// On something of this kind; `None`: of any.
+    /// The stream waits for something of this kind; `None`: of any kind.
     pub kind: Option<String>,
-    /// On something with this name; `None`: with any.
+    /// The stream waits for something with this name; `None`: with any name.
     pub name: Option<String>,
 }
 
 impl WaitFilter {
-    /// What the stored text of such a stream contains.
-    pub(crate) fn part(&self) -> String {
-        let kind = self.kind.as_ref().map(|kind| format!("{OUTER}{kind}")).unwrap_or_default();
-        let name = self.name.as_ref().map(|name| format!("{name}{OUTER}")).unwrap_or_default();
-        format!("{kind}{INNER}{name}")
+    /// The term that a store compares with its own: `kind:name`, `kind:` or `:name`; `None`: the stream waits for
+    /// anything.
+    pub(crate) fn term(&self) -> Option<String> {
+        let given = |text: &Option<String>| text.clone().unwrap_or_default();
+        let is_given = self.kind.is_some() || self.name.is_some();
+        is_given.then(|| format!("{}{INNER}{}", given(&self.kind), given(&self.name)))
     }
 
-    /// Whether it asks for what no stream can wait on.
+    /// Whether no stream can wait for this.
     pub(crate) fn finds_nothing(&self) -> bool {
         [&self.kind, &self.name].into_iter().flatten().any(|text| !is_word(text))
     }
 }
 
-/// The same for all databases.
-pub(crate) const COUNTS: &str =
-    "SELECT waits_on, count(*) AS streams FROM streams WHERE waits_on IS NOT NULL GROUP BY waits_on";
-
-/// What [`COUNTS`] finds, by each thing that is waited on.
+/// Reads counted words. Databases order texts differently, so the order is made here.
 pub(crate) fn counted(stored: Vec<(String, i64)>) -> Vec<(WaitTarget, i64)> {
-    let mut counts = BTreeMap::new();
-    for (text, streams) in stored {
-        for waits_on in read(Some(text)) {
-            *counts.entry(waits_on).or_default() += streams;
-        }
-    }
-    counts.into_iter().collect()
+    let mut counts: Vec<_> = stored.into_iter().filter_map(|(word, n)| Some((parsed(&word)?, n))).collect();
+    counts.sort_unstable();
+    counts
 }
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.contains([INNER, OUTER]) && !has_nul(text)
 }
 
-/// As it is kept; `None`: on nothing.
-pub(crate) fn stored(waits_on: &[WaitTarget]) -> Option<String> {
-    let words = waits_on.iter().map(|it| format!("{it}{OUTER}")).collect::<String>();
-    (!words.is_empty()).then(|| format!("{OUTER}{words}"))
+/// Returns each once, ascending.
+pub(crate) fn in_order(waits_on: &[WaitTarget]) -> Vec<WaitTarget> {
+    let mut sorted = waits_on.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
 }
 
+/// One text for all of them, because a statement takes no list of lists; `None`: nothing.
+pub(crate) fn stored(waits_on: &[WaitTarget]) -> Option<String> {
+    let words: Vec<String> = in_order(waits_on).iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(&OUTER.to_string()))
+}
+
+/// Reads what [`stored`] returned.
 pub(crate) fn read(stored: Option<String>) -> Vec<WaitTarget> {
     let text = stored.unwrap_or_default();
-    let words = text.split(OUTER).filter_map(|word| word.split_once(INNER));
-    words.filter_map(|(kind, name)| WaitTarget::new(kind, name).ok()).collect()
+    text.split(OUTER).filter_map(parsed).collect()
+}
+
+fn parsed(word: &str) -> Option<WaitTarget> {
+    let (kind, name) = word.split_once(INNER)?;
+    WaitTarget::new(kind, name).ok()
 }

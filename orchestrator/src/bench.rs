@@ -14,7 +14,7 @@ pub(crate) mod stand;
 use anyhow::{Context, bail};
 use cpu::CpuTime;
 use driver::LoadDriver;
-use saga_event_store::{DatabaseActivity, EventStore, StoreAccess};
+use saga_event_store::{DatabaseActivity, EventStore, StoreAccess, StoreConfig};
 use serde::Serialize;
 use stand::{BenchEngine, BenchParticipant};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
@@ -69,7 +69,7 @@ impl BenchRound {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
+pub async fn run(store: &StoreConfig, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
     let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
@@ -78,10 +78,8 @@ pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> any
     Ok(rounds)
 }
 
-async fn open(address: &str, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
-    let store = saga_event_store::open(address, StoreAccess::Write { shards })
-        .await
-        .context("the event store (key `store`)")?;
+async fn open(config: &StoreConfig, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
+    let store = config.open(StoreAccess::Write { shards }).await.context("the event store (key `store`)")?;
     refuse_a_store_in_use(store.as_ref()).await?;
     Ok(store)
 }

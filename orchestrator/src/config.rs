@@ -9,6 +9,7 @@ mod tests;
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::without_credentials;
+use saga_event_store::StoreConfig;
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
     collections::BTreeMap,
@@ -25,8 +26,8 @@ pub const DEFAULT_FILE: &str = "config.yaml";
 pub struct EngineConfig {
     /// How to reach Kafka.
     pub kafka: KafkaConfig,
-    /// Address of the event store.
-    pub store: String,
+    /// Where the event store is.
+    pub store: StoreConfig,
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
     /// Folder of `*.avsc`.
@@ -45,7 +46,7 @@ impl std::fmt::Debug for EngineConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EngineConfig")
             .field("kafka", &self.kafka)
-            .field("store", &shown("store", &self.store))
+            .field("store", &self.store)
             .field("sagas", &self.sagas)
             .field("schemas", &self.schemas)
             .field("topics", &self.topics)
@@ -241,7 +242,7 @@ pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
 /// The credentials of the store's address, and properties of Kafka that hold secrets.
 fn secrets_of(config: &EngineConfig) -> Vec<String> {
     let properties = config.kafka.properties.iter().filter(|(key, _)| saga_kafka::settings::is_secret(key));
-    secrets::of_url(&config.store).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
+    secrets::of_url(&config.store.address()).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
 }
 
 struct ConfigValidator<'a> {
@@ -314,13 +315,11 @@ impl<'a> ConfigValidator<'a> {
         })
     }
 
-    fn store(&mut self, key: &str, default: &str) -> String {
+    fn store(&mut self, key: &str, default: &str) -> StoreConfig {
         let expected = "`postgres://user:password@host:port/database` or `sqlite:./file.db`";
-        let value =
-            self.checked(key, default, expected, |text| saga_event_store::is_address(text).then(|| text.to_owned()));
-        match value.strip_prefix("sqlite:") {
-            Some(path) => format!("sqlite:{}", self.layers.base_of(key).join(path.trim_start_matches("//")).display()),
-            None => value,
+        match self.checked(key, default, expected, |text| text.parse().ok()) {
+            StoreConfig::Sqlite { path } => StoreConfig::Sqlite { path: self.layers.base_of(key).join(path) },
+            server @ StoreConfig::Postgres { .. } => server,
         }
     }
 

@@ -142,7 +142,7 @@ async fn open_store(
     readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = StoreAccess::Write { shards: config.shards };
-    let open = || async { Ok(saga_event_store::open(&config.store, access).await?) };
+    let open = || async { Ok(config.store.open(access).await?) };
     while_the_store_is_away(config, readiness, open).await.context("the event store cannot be used (key `store`)")
 }
 
@@ -152,7 +152,7 @@ async fn while_the_store_is_away<T, F: Future<Output = anyhow::Result<T>>>(
     readiness: &watch::Sender<EngineReadiness>,
     attempt: impl FnMut() -> F,
 ) -> anyhow::Result<T> {
-    let what = format!("the event store (key `store`: {})", saga_event_store::place(&config.store));
+    let what = format!("the event store (key `store`: {})", config.store.place());
     patience::until_it_answers(readiness, &what, attempt, is_store_away).await
 }
 
@@ -340,7 +340,7 @@ fn start_consumers(
         compacted: ready.compacted.clone(),
     };
     let inbox = vec![TopicStart::earliest(&config.topics.inbox)];
-    let inbox_mode = if config.store.starts_with("sqlite:") { AssignmentMode::Manual } else { AssignmentMode::Group };
+    let inbox_mode = if config.store.is_shared() { AssignmentMode::Group } else { AssignmentMode::Manual };
     let of_shards = plan("shards", kafka.shards_group(), inbox_mode, inbox);
     let of_shards = ConsumerSettings { limits: BackpressureLimits::of_inbox(config.shards), ..of_shards };
     let (shards, shard_events) = KafkaConsumer::start(kafka, of_shards)?;

@@ -168,7 +168,8 @@ async fn a_store_and_an_inbox_that_do_not_belong_together_are_refused() -> Resul
 async fn a_database_of_a_newer_build_is_refused() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
     drop(world.start().await?);
-    let newer = "INSERT INTO schema_versions (version, checksum) VALUES (999, 'of the future')";
+    let newer = "INSERT INTO schema_versions (version, description, success, checksum, execution_time)
+        VALUES (999, 'of the future', true, 'sum', 0)";
     sqlx::query(newer).execute(&world.database.pool().await?).await?;
     let said = refused(&world.installation).await?;
     assert!(said.contains("999"), "{said}");

@@ -1,10 +1,10 @@
-//! What is there of what earlier processes knew to be committed.
+//! Compares the database with what earlier processes knew to be committed.
 
 use super::pool::SessionPool;
 use crate::{CommitConfirmation, StoreError, step_back::ConfirmationEvidence};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// In the order of `all`.
+/// Returns one entry for each of `all`, in their order.
 pub(super) async fn what_is_there(
     pool: &SessionPool,
     all: &[CommitConfirmation],

@@ -1,15 +1,18 @@
-//! The sessions of one store. Every call runs in a task of its own that nobody cancels, within a bound; a session that did not answer in time
-//! is closed hard, and with it all that rest: their way is the same.
+//! The sessions of one store. Every call runs in a task of its own that nothing cancels, and ends within its bound. The
+//! pool closes a session that did not answer in time, and all idle sessions with it, because they use the same network
+//! path and server.
 
 use super::{
-    rows::PgQuery,
+    batch::PgQuery,
+    bounds::PostgresTimeouts,
+    outlives::{SurvivingSessions, outlives},
     session::{self, BackendProcess, PostgresSession},
     witness::PostgresWitness,
 };
 use crate::{SessionUsage, StoreAccess, StoreError};
 use sqlx::{
     Row as _,
-    postgres::{PgConnectOptions, PgRow, PgSeverity},
+    postgres::{PgConnectOptions, PgRow},
 };
 use std::{
     future::Future,
@@ -25,39 +28,16 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// Sessions of one engine: two committers, claims and recovery, and a few readers.
+/// Sessions of one engine: two committers, claims and recovery, and some readers.
 const SESSIONS: usize = 8;
-/// A session that was tested so recently is not tested again: under load that would be a second round trip of every append.
+/// The pool does not test a session again that was tested within this time. Under load the test would be a second round
+/// trip for each append.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// A session is replaced after this: server processes grow, and addresses change behind a name.
+/// The pool replaces a session after this time: server processes grow, and the address of a host name changes.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// Sessions that were given up, of which the server may still have the process: more than can be given up before one answers again.
+/// The most sessions to remember that did not answer. The server may still have their processes. More cannot be closed
+/// before a session answers again.
 const GIVEN_UP: usize = 64;
-
-/// How long a server may take before it counts as away.
-#[derive(Clone, Copy, Debug)]
-pub struct PostgresTimeouts {
-    /// For one call, from the moment it has a session. Longer than the server lets a statement run (10 s), so that what is only slow ends
-    /// with the server's own error and keeps its session.
-    pub call: Duration,
-    /// To open a session and to set it.
-    pub connect: Duration,
-    /// To find out whether a session that rested lives.
-    pub test: Duration,
-    /// For a session, while others use all there are.
-    pub acquire: Duration,
-}
-
-impl Default for PostgresTimeouts {
-    fn default() -> PostgresTimeouts {
-        PostgresTimeouts {
-            call: Duration::from_secs(15),
-            connect: Duration::from_secs(5),
-            test: Duration::from_secs(2),
-            acquire: Duration::from_secs(5),
-        }
-    }
-}
 
 /// A cheap handle to the sessions.
 #[derive(Clone, Debug)]
@@ -69,17 +49,18 @@ struct SessionPoolState {
     access: StoreAccess,
     bounds: PostgresTimeouts,
     places: Semaphore,
-    /// The last one used is used first, so that those beyond need grow old.
-    resting: Mutex<Vec<PostgresSession>>,
-    /// Sessions of an older generation are closed when they come back.
+    /// Idle sessions. The pool takes the one that was used last, so that sessions that are not needed reach their
+    /// lifetime.
+    idle: Mutex<Vec<PostgresSession>>,
+    /// Raised when all sessions are closed. The pool closes a session of an older generation when its call returns it.
     generation: AtomicU64,
     given_up: Mutex<Vec<BackendProcess>>,
-    /// What every new session is held against.
+    /// Compares every new session with what this process knows.
     witness: Arc<PostgresWitness>,
 }
 
 impl SessionPool {
-    /// Without any session yet.
+    /// A pool without sessions.
     pub(super) fn new(
         address: PgConnectOptions,
         access: StoreAccess,
@@ -91,33 +72,35 @@ impl SessionPool {
             access,
             bounds,
             places: Semaphore::new(SESSIONS),
-            resting: Mutex::default(),
+            idle: Mutex::default(),
             generation: AtomicU64::new(0),
             given_up: Mutex::default(),
             witness,
         }))
     }
 
-    /// All rows of one statement, which is a transaction of its own. Whoever waits for them may go away: the statement runs to its end.
+    /// Runs one statement, which is a transaction of its own, and returns all rows. If the caller drops the future, the
+    /// statement still runs to its end.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also when there is no answer in time; then it is not known whether the statement took effect.
+    /// [`StoreError::Unavailable`] also when there is no answer in time. The caller does not know then whether the statement
+    /// took effect.
     pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.call(query).await }).await
     }
 
-    /// As [`SessionPool::rows`], of a statement that has exactly one row.
+    /// As [`SessionPool::rows`], for a statement that returns exactly one row.
     pub(super) async fn row(&self, query: PgQuery) -> Result<PgRow, StoreError> {
         self.rows(query).await?.pop().ok_or_else(|| StoreError::Unusable("a statement has no answer".into()))
     }
 
-    /// The bounds of every call.
+    /// The time limits for calls.
     pub(super) fn bounds(&self) -> PostgresTimeouts {
         self.0.bounds
     }
 
-    /// A session outside of the pool, which ends when it is dropped.
+    /// Opens a session outside of the pool. It ends when the caller drops it.
     ///
     /// # Errors
     /// As [`PostgresSession::open`].
@@ -126,24 +109,25 @@ impl SessionPool {
         in_task(async move { shared.open().await }).await
     }
 
-    /// How many of its places are taken.
+    /// How many calls have a session or open one.
     pub(super) fn sessions(&self) -> SessionUsage {
         let free = self.0.places.available_permits();
         SessionUsage { most: SESSIONS as u64, in_use: SESSIONS.saturating_sub(free) as u64 }
     }
 
-    /// Lets a session that was opened beside rest among the others.
+    /// Adds a session that was opened outside of the pool to the idle ones.
     pub(super) fn add(&self, session: PostgresSession) {
         self.0.keep(session);
     }
 }
 
-/// Runs in a task of its own.
+/// Runs in a task of its own, which continues if the caller drops the future. A cancelled statement would leave its
+/// session in an unknown state.
 pub(super) async fn in_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let task = tokio::spawn(work);
-    task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a call broke off: {error}"))))
+    task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the task of a call failed: {error}"))))
 }
 
 impl SessionPoolState {
@@ -170,16 +154,16 @@ impl SessionPoolState {
         let place = timeout(self.bounds.acquire, self.places.acquire()).await;
         let place = place.map_err(|_| {
             StoreError::Unavailable(format!(
-                "all {SESSIONS} connections have been in use for {:?}: it is away, or slow",
+                "all {SESSIONS} connections have been in use for {:?}: the database is unavailable or slow",
                 self.bounds.acquire
             ))
         })?;
-        Ok(place.expect("nobody closes the semaphore"))
+        Ok(place.expect("the semaphore is never closed"))
     }
 
-    /// One that rested and lives, else a new one.
+    /// An idle session that passes its test, else a new one.
     async fn session(&self) -> Result<PostgresSession, StoreError> {
-        while let Some(mut session) = self.take_resting() {
+        while let Some(mut session) = self.take_idle() {
             if session.tested.elapsed() <= TRUSTED {
                 return Ok(session);
             }
@@ -209,18 +193,18 @@ impl SessionPoolState {
         Ok(session)
     }
 
-    fn take_resting(&self) -> Option<PostgresSession> {
-        locked(&self.resting).pop()
+    fn take_idle(&self) -> Option<PostgresSession> {
+        locked(&self.idle).pop()
     }
 
     fn keep(&self, session: PostgresSession) {
         let is_of_use = session.generation == self.generation.load(Ordering::Acquire);
         if is_of_use && session.opened.elapsed() < LIFETIME {
-            locked(&self.resting).push(session);
+            locked(&self.idle).push(session);
         }
     }
 
-    /// After an answer that is an error: of the statement alone, or of the session, and then of all that have the same server.
+    /// Decides after an error which sessions stay in the pool.
     fn settle(&self, session: PostgresSession, error: &sqlx::Error) {
         match outlives(error) {
             SurvivingSessions::Session => self.keep(session),
@@ -229,7 +213,7 @@ impl SessionPoolState {
         }
     }
 
-    /// Closes a session that does not answer, hard: nothing is said to the server, which may not hear it.
+    /// Closes a session that does not answer, without a message to the server: the network may be silent.
     fn give_up(&self, session: PostgresSession, waited: Duration) {
         {
             let mut given_up = locked(&self.given_up);
@@ -242,15 +226,15 @@ impl SessionPoolState {
 
     fn discard(&self, why: &str) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let closed = std::mem::take(&mut *locked(&self.resting)).len();
+        let closed = std::mem::take(&mut *locked(&self.idle)).len();
         warn_of_discard(why, closed);
     }
 
-    /// Their answers are heard by nobody, and what they hold keeps appends and claims waiting. What is not ended here ends by the server's
-    /// own bounds.
+    /// Ends server processes of sessions that this process closed. Nothing reads their answers, and their locks let
+    /// appends and claims wait. A process that this call does not end reaches the time limits of the server.
     ///
     /// # Errors
-    /// When the new session does not answer either.
+    /// [`StoreError::Unavailable`] when the new session does not answer either.
     async fn end_given_up(&self, session: &mut PostgresSession) -> Result<(), StoreError> {
         let given_up = std::mem::take(&mut *locked(&self.given_up));
         if given_up.is_empty() {
@@ -261,10 +245,7 @@ impl SessionPoolState {
         let row = timeout(self.bounds.test, ending.fetch_one(&mut session.connection)).await;
         let row = row.map_err(|_| no_answer("a new connection", self.bounds.test))??;
         let ended: i64 = row.try_get("ended")?;
-        info!(
-            given_up = given_up.len(),
-            ended, "connections that had not answered were ended on the database's server"
-        );
+        info!(given_up = given_up.len(), ended, "the server ended the processes of connections that had not answered");
         Ok(())
     }
 }
@@ -272,46 +253,16 @@ impl SessionPoolState {
 fn warn_of_discard(why: &str, closed: usize) {
     warn!(
         why,
-        resting = closed,
-        "a connection to the event store is closed, and with it all that rest: they have the same way and server"
+        idle = closed,
+        "the engine closes a connection to the event store and all idle ones, \
+         because they use the same network path and server"
     );
 }
 
 fn no_answer(of: &str, within: Duration) -> StoreError {
-    StoreError::Unavailable(format!("{of} had no answer within {within:?}; the connection is closed"))
+    StoreError::Unavailable(format!("{of} had no answer within {within:?}; the engine closed the connection"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What goes on after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SurvivingSessions {
-    /// The session: the error is the statement's.
-    Session,
-    /// The other sessions.
-    Others,
-    /// No session: the server ends, takes no more writes, or cannot be reached.
-    Nothing,
-}
-
-fn outlives(error: &sqlx::Error) -> SurvivingSessions {
-    match error {
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            let is_fatal = database
-                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
-            // Read-only: the server was demoted, and every session with it. 57P: it ends, or begins.
-            if is_fatal || code == "25006" || code.starts_with("57P") || code.starts_with("08") {
-                SurvivingSessions::Nothing
-            } else {
-                SurvivingSessions::Session
-            }
-        }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => SurvivingSessions::Nothing,
-        // The driver's own trouble with what was asked or answered: where it broke off is not known.
-        _ => SurvivingSessions::Others,
-    }
 }

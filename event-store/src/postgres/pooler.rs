@@ -1,23 +1,23 @@
-//! Whether a session is one: a pooler in transaction mode shares the server's sessions out by the transaction, and takes with them what was
-//! set.
+//! Detects a pooler that shares server sessions between clients. In transaction mode each transaction may run in
+//! another server session, without the settings that this store applied.
 
 use super::{
+    left::timeline,
     pool::{SessionPool, in_task},
     session::{PostgresSession, ServerDurability, changed_under_way},
-    witness::timeline,
 };
 use crate::StoreError;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What PgBouncer answers to `BEGIN` in statement mode.
+/// The code of PgBouncer's answer to `BEGIN` in statement mode.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// Looks whether two sessions are two on the server as well, while one of them is in a transaction; then lets them rest in the pool. What a
-/// pooler hides from this look, each later test of a session finds: see [`PostgresSession::test`]. Returns what is known of the server.
+/// Checks that two sessions are two on the server as well, while one of them is in a transaction. Then it adds both to
+/// the pool. If a pooler passes this check, [`PostgresSession::test`] detects it later. Returns what is known about the server.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] when they are not.
+/// [`StoreError::Unusable`] when a pooler shares sessions.
 pub(super) async fn refuse_shared_sessions(pool: &SessionPool) -> Result<ServerProfile, StoreError> {
     let (one, other) = (pool.open_session().await?, pool.open_session().await?);
     let bound = pool.bounds().connect;
@@ -27,11 +27,11 @@ pub(super) async fn refuse_shared_sessions(pool: &SessionPool) -> Result<ServerP
     Ok(server)
 }
 
-/// What is known of a server at the start.
+/// What the store learns about a server at the start.
 #[derive(Debug)]
 pub(super) struct ServerProfile {
     pub(super) durability: ServerDurability,
-    /// `None`: it does not say.
+    /// The timeline of its log; `None`: the server does not report it.
     pub(super) timeline: Option<i64>,
 }
 
@@ -63,7 +63,7 @@ async fn require_two(one: &mut PostgresSession, other: &mut PostgresSession) -> 
 async fn are_shared(one: &mut PostgresSession, other: &mut PostgresSession) -> Result<bool, sqlx::Error> {
     let before = one.pid().await?;
     other.run("BEGIN").await?;
-    // A pooler has the session at hand that `one` has just left.
+    // A pooler tends to give `other` the server session that `one` has just used.
     let beside = other.pid().await?;
     let are_shared = before != one.backend.pid || beside == before || one.pid().await? != before;
     other.run("ROLLBACK").await?;

@@ -1,4 +1,4 @@
-//! What the database has to have: this build's schema, an identity, and privileges.
+//! Checks and prepares a database: the schema of this build, the identity of the store, and privileges.
 
 use super::{
     pool::{SessionPool, in_task},
@@ -6,55 +6,43 @@ use super::{
 };
 use crate::{
     StoreAccess, StoreError, StoreIdentity,
-    migrate::{self, AppliedMigration, SchemaMigration},
+    migrate::{self, POSTGRES},
+    reads,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgRow};
+use sqlx::{Row as _, migrate::AppliedMigration};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-const MIGRATIONS: &[SchemaMigration] = &[
-    SchemaMigration { version: 1, sql: include_str!("../../migrations/postgres/0001_event_store.sql") },
-    SchemaMigration { version: 2, sql: include_str!("../../migrations/postgres/0002_notes.sql") },
-    SchemaMigration { version: 3, sql: include_str!("../../migrations/postgres/0003_waits_on.sql") },
-    SchemaMigration { version: 4, sql: include_str!("../../migrations/postgres/0004_attendance.sql") },
-    SchemaMigration { version: 5, sql: include_str!("../../migrations/postgres/0005_heartbeats.sql") },
-    SchemaMigration { version: 6, sql: include_str!("../../migrations/postgres/0006_looking.sql") },
-    SchemaMigration { version: 7, sql: include_str!("../../migrations/postgres/0007_causes.sql") },
-];
-
-/// For all that is missing of a schema: longer than it takes to build an index on the journal of a year, and not for ever, because the way
-/// to the server may be silent.
+/// Maximum time for all missing migrations. It is longer than an index on the journal of a year takes. It has an end
+/// because the network may be silent.
 const MIGRATING: Duration = Duration::from_secs(30 * 60);
 
-/// Makes the database one of this build with so many shards, if it is not yet.
+/// Applies missing migrations, and creates the store with this number of shards if it is new.
 ///
 /// # Errors
 /// As [`super::PostgresStore::open`].
 pub(super) async fn prepare(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
-    if !migrate::missing(MIGRATIONS, &applied(pool).await?.unwrap_or_default())?.is_empty() {
-        let session = pool.open_session().await?;
-        in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) })
-            .await?;
-    }
+    let session = pool.open_session().await?;
+    in_task(async move { timeout(MIGRATING, migrate(session)).await.unwrap_or_else(|_| Err(took_too_long())) }).await?;
     create(pool, shards).await
 }
 
-/// The identity of a store that is there, for one who only reads.
+/// The identity of an existing store, for a reader. Changes nothing.
 ///
 /// # Errors
-/// When there is none, or it lacks migrations.
+/// [`StoreError::Schema`] when there is no store, or migrations are missing.
 pub(super) async fn look(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
     let nothing_yet = || StoreError::Schema("the database has no event store yet: start the engine once".into());
     let applied = applied(pool).await?.ok_or_else(nothing_yet)?;
-    migrate::complete(MIGRATIONS, &applied)?;
+    migrate::complete(&POSTGRES, &applied)?;
     existing(pool).await
 }
 
-/// Whether all that the store does is allowed: said at the start, and not by the first append.
+/// Checks the privileges of the role at the start, so that the first append does not fail by them.
 ///
 /// # Errors
-/// Which privileges are missing.
+/// [`StoreError::Unusable`] lists the missing privileges.
 pub(super) async fn check_privileges(pool: &SessionPool, access: StoreAccess) -> Result<(), StoreError> {
     let query = sqlx::query(include_str!("sql/missing_privileges.sql")).bind(access != StoreAccess::Read);
     match pool.row(query).await?.try_get::<Option<String>, _>("missing")? {
@@ -63,62 +51,44 @@ pub(super) async fn check_privileges(pool: &SessionPool, access: StoreAccess) ->
     }
 }
 
+/// Runs the migrator only if a migration is missing, because the migrator needs the privilege to create tables.
 async fn migrate(mut session: PostgresSession) -> Result<(), StoreError> {
-    let mut transaction = session.connection.begin().await?;
-    sqlx::raw_sql(include_str!("sql/begin_migration.sql")).execute(&mut *transaction).await?;
-    sqlx::raw_sql(include_str!("sql/schema_versions.sql")).execute(&mut *transaction).await?;
-    let rows = sqlx::query(APPLIED).fetch_all(&mut *transaction).await?;
-    for migration in migrate::missing(MIGRATIONS, &read_applied(&rows)?)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.sql)).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO schema_versions (version, checksum) VALUES ($1, $2)")
-            .bind(migration.version)
-            .bind(migration.checksum())
-            .execute(&mut *transaction)
-            .await?;
+    let applied = migrate::applied(&mut session.connection).await?.unwrap_or_default();
+    if migrate::missing(&POSTGRES, &applied)?.is_none() {
+        return Ok(());
     }
-    transaction.commit().await?;
-    Ok(())
+    sqlx::raw_sql(include_str!("sql/migrating.sql")).execute(&mut session.connection).await?;
+    migrate::run(&POSTGRES, &mut session.connection).await
 }
 
 fn took_too_long() -> StoreError {
     StoreError::Unavailable(format!("the schema was not migrated within {MIGRATING:?}"))
 }
 
-const APPLIED: &str = "SELECT version, checksum FROM schema_versions";
-
-/// `None`: there is no event store yet.
+/// The applied migrations; `None`: the database has no event store yet.
 async fn applied(pool: &SessionPool) -> Result<Option<Vec<AppliedMigration>>, StoreError> {
-    let there = pool.row(sqlx::query("SELECT to_regclass('schema_versions') IS NOT NULL AS there")).await?;
-    if !there.try_get("there")? {
-        return Ok(None);
-    }
-    Ok(Some(read_applied(&pool.rows(sqlx::query(APPLIED)).await?)?))
-}
-
-fn read_applied(rows: &[PgRow]) -> Result<Vec<AppliedMigration>, sqlx::Error> {
-    rows.iter()
-        .map(|row| Ok(AppliedMigration { version: row.try_get("version")?, checksum: row.try_get("checksum")? }))
-        .collect()
+    let mut session = pool.open_session().await?;
+    let bound = pool.bounds().call;
+    let looking = async move {
+        let applied = migrate::applied(&mut session.connection).await?;
+        Ok((session, applied))
+    };
+    let (session, applied) = in_task(async move {
+        let looked = timeout(bound, looking).await;
+        looked.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("the schema was not read within {bound:?}"))))
+    })
+    .await?;
+    pool.add(session);
+    Ok(applied)
 }
 
 async fn create(pool: &SessionPool, shards: u16) -> Result<StoreIdentity, StoreError> {
-    let creating = sqlx::query("INSERT INTO installation (id, shards) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(Uuid::new_v4())
-        .bind(i32::from(shards));
+    let creating = sqlx::query(include_str!("sql/create.sql")).bind(Uuid::new_v4()).bind(i32::from(shards));
     pool.rows(creating).await?;
-    let identity = existing(pool).await?;
-    if identity.shards != shards {
-        return Err(StoreError::Shards { stored: identity.shards, configured: shards });
-    }
-    Ok(identity)
+    existing(pool).await?.with_shards(shards)
 }
 
 async fn existing(pool: &SessionPool) -> Result<StoreIdentity, StoreError> {
-    let rows = pool.rows(sqlx::query("SELECT id, shards FROM installation")).await?;
-    let row = rows
-        .first()
-        .ok_or_else(|| StoreError::Schema("the event store is not complete: start the engine once".into()))?;
-    let shards: i32 = row.try_get("shards")?;
-    let shards = u16::try_from(shards).map_err(|_| StoreError::Schema(format!("the store says {shards} shards")))?;
-    Ok(StoreIdentity { installation: row.try_get("id")?, shards })
+    let identity = reads::identity(pool).await?;
+    identity.ok_or_else(|| StoreError::Schema("the event store is not complete: start the engine once".into()))
 }

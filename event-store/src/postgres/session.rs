@@ -1,48 +1,48 @@
-//! One session with a server: opened, set, and found to be what the store relies on.
+//! One session with a server. The store applies its settings and reads them back.
 
 use crate::{StoreAccess, StoreError};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptions, postgres::PgRow};
 use std::time::Instant;
 
-/// A server process, and not another one that has its number later.
+/// A server process. The start time distinguishes it from a later process with the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BackendProcess {
     pub(super) pid: i32,
     pub(super) started: String,
 }
 
-/// A session that may be used.
+/// A session whose settings were checked.
 #[derive(Debug)]
 pub(super) struct PostgresSession {
     pub(super) connection: PgConnection,
     pub(super) backend: BackendProcess,
     pub(super) opened: Instant,
-    /// When it was last known to be the same session, and to live.
+    /// When a test last found the same server process.
     pub(super) tested: Instant,
-    /// Which sessions it was opened with; see [`super::pool`].
+    /// The generation of the pool in which it was opened.
     pub(super) generation: u64,
     pub(super) durability: ServerDurability,
 }
 
-/// What the server does to keep a commit that it answered.
+/// Settings of the server that decide whether a confirmed commit survives a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ServerDurability {
     fsync: bool,
     full_page_writes: bool,
 }
 
-/// How sessions are opened, without what depends on the server's version: that is set afterwards.
+/// Options for opening sessions. Settings that depend on the version of the server are applied afterwards.
 pub(super) fn options(address: PgConnectOptions) -> PgConnectOptions {
-    // Poolers refuse startup parameters that they do not know, and nothing here needs this one.
+    // PgBouncer refuses startup parameters that it does not know. The store does not need this one.
     address.application_name("saga").extra_float_digits(None)
 }
 
 impl PostgresSession {
-    /// Opens a session, sets what the store relies on, and reads it back.
+    /// Opens a session, applies the settings that the store needs, and reads them back.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] when the server takes no writes and `access` needs them; [`StoreError::Unusable`] when the session cannot be what the
-    /// store relies on.
+    /// [`StoreError::ReadOnly`] when `access` needs writes and the server takes none. [`StoreError::Unusable`] when a setting
+    /// does not hold.
     pub(super) async fn open(
         options: &PgConnectOptions,
         access: StoreAccess,
@@ -50,7 +50,8 @@ impl PostgresSession {
     ) -> Result<PostgresSession, StoreError> {
         let opened = Instant::now();
         let mut connection = options.connect().await?;
-        // The simple protocol: a prepared statement may belong to another session where a pooler changes them under way.
+        // The simple protocol: behind a pooler that changes sessions, a prepared statement may belong to another
+        // session.
         sqlx::raw_sql(include_str!("sql/session_settings.sql")).execute(&mut connection).await?;
         wish(&mut connection).await?;
         if access == StoreAccess::Read {
@@ -71,10 +72,11 @@ impl PostgresSession {
         })
     }
 
-    /// Whether it lives and is still the session that was set.
+    /// Tests that the same server process still answers.
     ///
     /// # Errors
-    /// When it does not answer; [`StoreError::Unusable`] when another server process answers in its place.
+    /// [`StoreError::Unavailable`] when the session does not answer. [`StoreError::Unusable`] when another server process
+    /// answers.
     pub(super) async fn test(&mut self) -> Result<(), StoreError> {
         let pid = self.pid().await?;
         if pid != self.backend.pid {
@@ -84,25 +86,25 @@ impl PostgresSession {
         Ok(())
     }
 
-    /// Which server process answers now.
+    /// The number of the server process that answers now.
     pub(super) async fn pid(&mut self) -> Result<i32, sqlx::Error> {
         sqlx::raw_sql("SELECT pg_backend_pid() AS pid").fetch_one(&mut self.connection).await?.try_get("pid")
     }
 
-    /// Runs a statement that has no parameters and no answer.
+    /// Runs a statement without parameters and without rows.
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await.map(drop)
     }
 }
 
 impl ServerDurability {
-    /// What an operator should know; `None`: the server keeps what it says.
+    /// A warning for the operator; `None`: confirmed commits survive a crash.
     pub(super) fn warning(&self) -> Option<&'static str> {
         match (self.fsync, self.full_page_writes) {
             (true, true) => None,
-            (false, _) => Some(
-                "`fsync` is off: a crash of the server's machine loses sagas that were answered for, or the whole database",
-            ),
+            (false, _) => {
+                Some("`fsync` is off: a crash of the server's machine can lose confirmed commits or the whole database")
+            }
             (true, false) => {
                 Some("`full_page_writes` is off: a crash of the server's machine can leave the database unreadable")
             }
@@ -110,7 +112,7 @@ impl ServerDurability {
     }
 }
 
-/// Sets what is good to have and not to be had everywhere.
+/// Applies a setting that is useful but not available on every server.
 async fn wish(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     match sqlx::raw_sql(include_str!("sql/session_wish.sql")).execute(connection).await {
         Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
@@ -118,11 +120,12 @@ async fn wish(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     }
 }
 
-/// That sessions are shared out by the transaction, for people.
+/// The error for a pooler that shares sessions between clients.
 pub(super) fn changed_under_way() -> StoreError {
     StoreError::Unusable(
-        "the statements of one session reach several sessions of the server: a pooler in transaction or statement mode stands between. \
-         Settings on which the fence relies do not hold there: let the pooler work in session mode, or go past it"
+        "the statements of one session reach several sessions of the server: \
+         a pooler in transaction or statement mode is in between. \
+         The settings that fencing needs do not hold there: run the pooler in session mode, or connect without it"
             .into(),
     )
 }
@@ -132,7 +135,8 @@ fn check(state: &PgRow, access: StoreAccess) -> Result<(), StoreError> {
     let encoding = text("encoding")?;
     if encoding != "UTF8" {
         return Err(StoreError::Unusable(format!(
-            "the database's encoding is {encoding}, which cannot keep every text: create one with `ENCODING 'UTF8' TEMPLATE template0`"
+            "the database has the encoding {encoding}, which cannot store every text: \
+             create a database with `ENCODING 'UTF8' TEMPLATE template0`"
         )));
     }
     require("client_encoding", &text("client_encoding")?, &["UTF8"])?;
@@ -160,7 +164,8 @@ fn require(setting: &str, is: &str, wanted: &[&str]) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Unusable(format!(
-        "`{setting}` is `{is}` although the session set it, expected `{}`: a pooler, or what stands in for the server, does not keep the settings of a session",
+        "`{setting}` is `{is}` although the session set it, expected `{}`: \
+         a pooler or a replacement of the server does not keep the settings of a session",
         wanted.join("` or `")
     )))
 }

@@ -1,57 +1,25 @@
-//! What this process knows to be committed, against which every new session is held: a server that lagged when it took over, or was restored,
-//! does not have it, and says nothing of its own.
+//! Compares every new session with what this process knows to be committed. A standby that lagged when it took over, or
+//! a restored database, does not have it, and no error of the server reports that.
 
-use super::session::PostgresSession;
+use super::{
+    known::{PostgresWitnessState, REMEMBERED, WitnessedAppend},
+    left::{ServerComparison, timeline, what_is_left},
+    session::PostgresSession,
+};
 use crate::{
     AppendOutcome, CommitConfirmation, ConfirmedAppend, ShardEpoch, StepBack, StoreError, StreamAppend,
     step_back::{ConfirmationEvidence, missing},
 };
-use sqlx::{Row as _, postgres::PgRow};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tracing::info;
 use uuid::Uuid;
 
-/// Appends since the last heartbeat that are remembered, one of each batch. A lagging server lacks the end of the log; calls that run side by side may be answered in
-/// another order than they stand there, so the newest alone is not enough, and as many as there are sessions would be.
-const REMEMBERED: usize = 64;
-
-/// One append that was confirmed.
-#[derive(Clone, Copy, Debug)]
-struct WitnessedAppend {
-    /// Rises with each that was confirmed.
-    order: u64,
-    stream: Uuid,
-    version: i32,
-    append_id: Uuid,
-    at_ms: i64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct PostgresWitnessState {
-    /// How often the database stepped back.
-    steps: u64,
-    claims: BTreeMap<u16, (ShardEpoch, String)>,
-    /// How many appends were confirmed.
-    confirmed: u64,
-    appends: VecDeque<WitnessedAppend>,
-    /// Number and time of the last heartbeat.
-    beat: Option<(i64, i64)>,
-    timeline: Option<i64>,
-    /// The highest epoch of each shard that was ever claimed here.
-    highest: BTreeMap<u16, ShardEpoch>,
-    /// The epochs up to which what was decided rests on what is gone.
-    fenced: BTreeMap<u16, ShardEpoch>,
-}
-
-/// What is known, and who is told when it is not so.
+/// What this process knows, and the channel that reports a step back.
 #[derive(Debug)]
 pub(super) struct PostgresWitness {
     writer: Uuid,
-    /// Known once the store is open.
+    /// Set when the store is open. Before that, sessions are not compared.
     installation: OnceLock<Uuid>,
     known: Mutex<PostgresWitnessState>,
     told: watch::Sender<Option<Arc<StepBack>>>,
@@ -71,7 +39,7 @@ impl PostgresWitness {
         self.writer
     }
 
-    /// From now on sessions are held against what is known.
+    /// From now on the witness compares new sessions.
     pub(super) fn begin(&self, installation: Uuid, timeline: Option<i64>) {
         self.known().timeline = timeline;
         self.installation.get_or_init(|| installation);
@@ -87,53 +55,42 @@ impl PostgresWitness {
         known.highest.insert(shard, epoch);
     }
 
-    /// Below which a new epoch of the shard must not be.
+    /// The epoch that a new epoch of the shard has to be above.
     pub(super) fn highest(&self, shard: u16) -> ShardEpoch {
         self.known().highest.get(&shard).copied().unwrap_or(ShardEpoch(0))
     }
 
     pub(super) fn appended(&self, batch: &[StreamAppend], answers: &[AppendOutcome]) {
-        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == AppendOutcome::Committed);
-        let Some((append, _)) = first else { return };
+        let Some(append) = ConfirmedAppend::first_of(batch, answers) else { return };
         let mut known = self.known();
         known.confirmed += 1;
-        let mark = WitnessedAppend {
-            order: known.confirmed,
-            stream: append.stream,
-            version: append.version.cast_signed(),
-            append_id: append.append_id,
-            at_ms: append.recorded_at_ms,
-        };
+        let mark = WitnessedAppend { order: known.confirmed, append };
         known.appends.truncate(REMEMBERED - 1);
         known.appends.push_front(mark);
     }
 
-    /// To be asked before a heartbeat leaves: what stands before it in the log.
+    /// How many appends are confirmed. The caller asks before it sends a heartbeat: all of these are before it in the
+    /// log.
     pub(super) fn before_beat(&self) -> u64 {
         self.known().confirmed
     }
 
-    /// Where this heartbeat is, all is that was confirmed before it left.
+    /// Records a confirmed heartbeat. A server that has it also has all appends that were confirmed before it was sent.
     pub(super) fn beat(&self, before: u64, number: i64, at_ms: i64) {
         let mut known = self.known();
         known.beat = Some((number, at_ms));
         known.appends.retain(|mark| mark.order > before);
     }
 
-    /// What is known, for later processes.
+    /// What this process knows, for later processes.
     pub(super) fn confirmed(&self) -> Option<CommitConfirmation> {
         let known = self.known();
         let (number, at_ms) = known.beat?;
-        let append = known.appends.front().map(|mark| ConfirmedAppend {
-            stream: mark.stream,
-            version: mark.version,
-            append_id: mark.append_id,
-            at_ms: mark.at_ms,
-        });
+        let append = known.appends.front().map(|mark| mark.append);
         Some(CommitConfirmation { writer: self.writer, number, at_ms, append })
     }
 
-    /// What is missing of what earlier processes knew, by position. If anything is, it is told.
+    /// Returns the positions in `all` that are missing, and reports a step back if there are any.
     pub(super) fn compared(&self, all: &[CommitConfirmation], has: &[ConfirmationEvidence]) -> Vec<usize> {
         let mut known = self.known();
         let Some(missing) = missing(known.steps + 1, all, has) else { return Vec::new() };
@@ -144,9 +101,10 @@ impl PostgresWitness {
         missing.positions
     }
 
-    /// The batch with an epoch that nobody holds in place of those that are fenced: the database answers truly whether it has them.
+    /// The batch, with an epoch that no process holds in place of each fenced epoch; `None`: none is fenced. The
+    /// database then still answers for each append whether it is committed.
     pub(super) fn fenced(&self, batch: &[StreamAppend]) -> Option<Vec<StreamAppend>> {
-        const NOBODYS: ShardEpoch = ShardEpoch(0);
+        const UNUSED: ShardEpoch = ShardEpoch(0);
         let known = self.known();
         let is_fenced =
             |append: &StreamAppend| known.fenced.get(&append.shard).is_some_and(|last| append.epoch <= *last);
@@ -154,16 +112,17 @@ impl PostgresWitness {
             return None;
         }
         let fence = |append: &StreamAppend| match is_fenced(append) {
-            true => StreamAppend { epoch: NOBODYS, ..append.clone() },
+            true => StreamAppend { epoch: UNUSED, ..append.clone() },
             false => append.clone(),
         };
         Some(batch.iter().map(fence).collect())
     }
 
-    /// Holds a new session against what is known.
+    /// Compares a new session with what is known.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when something is missing; who asked tries again. [`StoreError::Unusable`] when it is another store altogether.
+    /// [`StoreError::Unavailable`] when something is missing: the caller tries again after the step back.
+    /// [`StoreError::Unusable`] when the session belongs to another store.
     pub(super) async fn look(&self, session: &mut PostgresSession) -> Result<(), StoreError> {
         let Some(installation) = self.installation.get() else { return Ok(()) };
         let known = self.known().clone();
@@ -185,8 +144,7 @@ impl PostgresWitness {
         {
             info!(
                 before,
-                now,
-                "another server or timeline answers as the event store; all that is known to be committed is there"
+                now, "another server or timeline answers as the event store; it has all that is known to be committed"
             );
         }
         self.known().timeline = timeline.or(known.timeline);
@@ -194,7 +152,7 @@ impl PostgresWitness {
 
     fn step_back(&self, looked: &PostgresWitnessState, left: &ServerComparison, timeline: Option<i64>) -> StoreError {
         let mut known = self.known();
-        // Another session may have found the same just now.
+        // Another session may have reported the same step back just before.
         if known.steps == looked.steps {
             let told = left.step_back(looked, timeline);
             known.start_over(timeline);
@@ -202,7 +160,7 @@ impl PostgresWitness {
             self.told.send_replace(Some(Arc::new(told)));
         }
         StoreError::Unavailable(
-            "its state is older than what it had confirmed; what was decided since is read again".into(),
+            "its state is older than what it had confirmed; the engine reads its shards again".into(),
         )
     }
 
@@ -211,102 +169,11 @@ impl PostgresWitness {
     }
 }
 
-impl PostgresWitnessState {
-    fn start_over(&mut self, timeline: Option<i64>) {
-        self.steps += 1;
-        self.fenced.clone_from(&self.highest);
-        self.claims.clear();
-        self.appends.clear();
-        self.beat = None;
-        self.timeline = timeline;
-    }
-
-    fn last_written_ms(&self) -> i64 {
-        let appended = self.appends.iter().map(|mark| mark.at_ms);
-        appended.chain(self.beat.map(|(_, at_ms)| at_ms)).max().unwrap_or_default()
-    }
-}
-
-/// What a session's server has.
-#[derive(Debug)]
-struct ServerComparison {
-    installation: Option<Uuid>,
-    missing_claims: Vec<u16>,
-    /// Positions among the remembered, from 1.
-    missing_appends: Vec<usize>,
-    beat: Option<(i64, i64)>,
-}
-
-impl ServerComparison {
-    fn read(row: &PgRow) -> Result<ServerComparison, StoreError> {
-        let claims: Option<Vec<i32>> = row.try_get("missing_claims")?;
-        let appends: Option<Vec<i32>> = row.try_get("missing_appends")?;
-        let beat: Option<i64> = row.try_get("beat")?;
-        Ok(ServerComparison {
-            installation: row.try_get("installation")?,
-            missing_claims: claims.unwrap_or_default().into_iter().filter_map(|it| u16::try_from(it).ok()).collect(),
-            missing_appends: appends
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|it| usize::try_from(it).ok())
-                .collect(),
-            beat: beat.zip(row.try_get("beat_at")?),
-        })
-    }
-
-    fn lacks(&self, known: &PostgresWitnessState) -> bool {
-        let beat = self.beat.map_or(0, |(number, _)| number);
-        let lacks_beat = known.beat.is_some_and(|(number, _)| beat < number);
-        lacks_beat || !self.missing_claims.is_empty() || !self.missing_appends.is_empty()
-    }
-
-    fn step_back(&self, known: &PostgresWitnessState, timeline: Option<i64>) -> StepBack {
-        let is_there = |position: &usize| !self.missing_appends.contains(&(position + 1));
-        let kept =
-            known.appends.iter().enumerate().filter(|(position, _)| is_there(position)).map(|(_, mark)| mark.at_ms);
-        StepBack {
-            number: known.steps + 1,
-            kept_until_ms: kept.chain(self.beat.map(|(_, at_ms)| at_ms)).max(),
-            lost_until_ms: known.last_written_ms(),
-            missing_appends: self.missing_appends.len(),
-            missing_claims: self.missing_claims.clone(),
-            timelines: known.timeline.zip(timeline),
-        }
-    }
-}
-
-async fn what_is_left(
-    session: &mut PostgresSession,
-    known: &PostgresWitnessState,
-    writer: Uuid,
-) -> Result<PgRow, sqlx::Error> {
-    let claims = || known.claims.iter();
-    let appends = || known.appends.iter();
-    sqlx::query(include_str!("sql/what_is_left.sql"))
-        .bind(claims().map(|(shard, _)| i32::from(*shard)).collect::<Vec<_>>())
-        .bind(claims().map(|(_, (epoch, _))| epoch.0).collect::<Vec<_>>())
-        .bind(claims().map(|(_, (_, owner))| owner.clone()).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.stream).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.version).collect::<Vec<_>>())
-        .bind(appends().map(|mark| mark.append_id).collect::<Vec<_>>())
-        .bind(writer)
-        .fetch_one(&mut session.connection)
-        .await
-}
-
-/// `None`: this kind of server does not say.
-pub(super) async fn timeline(session: &mut PostgresSession) -> Result<Option<i64>, StoreError> {
-    match sqlx::query(include_str!("sql/timeline.sql")).fetch_one(&mut session.connection).await {
-        Ok(row) => Ok(Some(row.try_get("timeline")?)),
-        Err(sqlx::Error::Database(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn another_store(own: Uuid, answers: Option<Uuid>) -> StoreError {
     let answers = answers.map_or("none".to_owned(), |it| it.to_string());
     StoreError::Unusable(format!(
-        "another store answers at this address: this engine works for installation {own}, the database belongs to {answers}. \
-         Let the address lead to the right database; the engine goes on then"
+        "another store answers at this address: this engine works for installation {own}, \
+         the database belongs to {answers}. \
+         Make the address lead to the right database; the engine continues then"
     ))
 }

@@ -1,6 +1,9 @@
-//! One batch in one transaction, row by row: SQLite is in this process, a statement costs no round trip.
+//! Appends a batch in one transaction, row by row. SQLite runs in this process, so a statement costs no round trip.
 
-use crate::{AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, standing, waits::stored};
+use crate::{
+    AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, WaitTarget, rows::payload_hash, standing,
+    waits::in_order,
+};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
@@ -36,11 +39,12 @@ async fn append_one(
     Ok(AppendOutcome::Committed)
 }
 
+/// Called after all checks, which saw the same state: the transaction keeps other writers out from its first statement.
 async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAppend) -> Result<(), StoreError> {
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
     }
-    sqlx::query("INSERT INTO journal (stream, version, append_id, recorded_at, payload) VALUES (?1, ?2, ?3, ?4, ?5)")
+    sqlx::query(include_str!("sql/add_row.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
         .bind(append.append_id)
@@ -62,7 +66,7 @@ async fn keep_outline(
     append: &StreamAppend,
     outline: &[u8],
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO journal_outlines (stream, version, outline) VALUES (?1, ?2, ?3)")
+    sqlx::query(include_str!("sql/add_outline.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
         .bind(outline.to_vec())
@@ -71,13 +75,13 @@ async fn keep_outline(
     Ok(())
 }
 
-/// Under which id the row was appended.
+/// The append id of the row; `None`: there is no row with this version.
 async fn row_at(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
     version: u32,
 ) -> Result<Option<Uuid>, StoreError> {
-    let row = sqlx::query("SELECT append_id FROM journal WHERE stream = ?1 AND version = ?2")
+    let row = sqlx::query(include_str!("sql/append_id.sql"))
         .bind(stream)
         .bind(i64::from(version))
         .fetch_optional(&mut **transaction)
@@ -86,14 +90,12 @@ async fn row_at(
 }
 
 async fn epoch(transaction: &mut Transaction<'static, Sqlite>, shard: u16) -> Result<Option<i64>, StoreError> {
-    let row = sqlx::query("SELECT epoch FROM shard_epochs WHERE shard = ?1")
-        .bind(i64::from(shard))
-        .fetch_optional(&mut **transaction)
-        .await?;
+    let row =
+        sqlx::query(include_str!("sql/epoch.sql")).bind(i64::from(shard)).fetch_optional(&mut **transaction).await?;
     row.map(|row| Ok(row.try_get("epoch")?)).transpose()
 }
 
-/// `None`: the key is free or the stream's own, or the append takes none.
+/// The answer if another stream has the key; `None`: the key is free, belongs to this stream, or the append takes none.
 async fn taken_by_another(
     transaction: &mut Transaction<'static, Sqlite>,
     append: &StreamAppend,
@@ -101,7 +103,7 @@ async fn taken_by_another(
     if append.new_key.is_none() {
         return Ok(None);
     }
-    let row = sqlx::query("SELECT stream, payload_hash FROM stream_keys WHERE category = ?1 AND key = ?2")
+    let row = sqlx::query(include_str!("sql/key.sql"))
         .bind(append.category.clone())
         .bind(append.key.clone())
         .fetch_optional(&mut **transaction)
@@ -111,10 +113,7 @@ async fn taken_by_another(
     if stream == append.stream {
         return Ok(None);
     }
-    let hash: Vec<u8> = row.try_get("payload_hash")?;
-    let payload_hash = hash
-        .try_into()
-        .map_err(|hash: Vec<u8>| StoreError::Unusable(format!("a stored payload hash has {} bytes", hash.len())))?;
+    let payload_hash = payload_hash(row.try_get("payload_hash")?)?;
     Ok(Some(AppendOutcome::DuplicateKey { stream, payload_hash }))
 }
 
@@ -123,15 +122,13 @@ async fn take_key(
     append: &StreamAppend,
     new_key: &NewStreamKey,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO stream_keys (category, key, stream, payload_hash) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )
-    .bind(append.category.clone())
-    .bind(append.key.clone())
-    .bind(append.stream)
-    .bind(new_key.payload_hash.to_vec())
-    .execute(&mut **transaction)
-    .await?;
+    sqlx::query(include_str!("sql/take_key.sql"))
+        .bind(append.category.clone())
+        .bind(append.key.clone())
+        .bind(append.stream)
+        .bind(new_key.payload_hash.to_vec())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
@@ -140,7 +137,7 @@ async fn show(
     append: &StreamAppend,
     summary: &SummaryUpdate,
 ) -> Result<(), StoreError> {
-    sqlx::query(include_str!("sql/upsert_stream.sql"))
+    let shown = sqlx::query(include_str!("sql/upsert_stream.sql"))
         .bind(append.stream)
         .bind(i64::from(append.shard))
         .bind(append.category.clone())
@@ -152,9 +149,33 @@ async fn show(
         .bind(summary.reason.clone())
         .bind(summary.started_at_ms)
         .bind(append.recorded_at_ms)
-        .bind(stored(&summary.waits_on))
         .bind(standing::stored(&summary.flags))
         .bind(summary.code.clone())
+        .fetch_one(&mut **transaction)
+        .await?;
+    if shown.try_get("waited")? {
+        end_waits(transaction, append.stream).await?;
+    }
+    for waits_on in in_order(&summary.waits_on) {
+        add_wait(transaction, append.stream, &waits_on).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, stream: Uuid) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/end_waits.sql")).bind(stream).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+async fn add_wait(
+    transaction: &mut Transaction<'static, Sqlite>,
+    stream: Uuid,
+    waits_on: &WaitTarget,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/add_wait.sql"))
+        .bind(stream)
+        .bind(waits_on.kind().to_owned())
+        .bind(waits_on.name().to_owned())
         .execute(&mut **transaction)
         .await?;
     Ok(())

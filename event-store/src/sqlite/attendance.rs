@@ -1,9 +1,10 @@
-//! Until when the owners of shards attended to them.
+//! Reports of owners about their shards.
 
-use crate::{AttendanceGap, AttendanceRecord, ShardAttendance, StoreError};
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+use crate::{AttendanceGap, AttendanceRecord, StoreError};
+use sqlx::SqlitePool;
 
-/// One statement after the other: each is true by itself, and gaps come before the end that shows them to be over.
+/// Runs one statement after the other without a common transaction. Each is correct by itself, and a gap is stored
+/// before the report that ends it.
 pub(super) async fn attend(pool: &SqlitePool, all: &[AttendanceRecord]) -> Result<(), StoreError> {
     for one in all {
         for gap in one.gaps.iter().filter(|gap| gap.ended_ms > gap.began_ms) {
@@ -30,26 +31,4 @@ async fn keep_gap(pool: &SqlitePool, one: &AttendanceRecord, gap: &AttendanceGap
         .execute(pool)
         .await?;
     Ok(())
-}
-
-pub(super) async fn attendance(pool: &SqlitePool, shard: u16) -> Result<ShardAttendance, StoreError> {
-    let until = sqlx::query("SELECT until FROM shard_attendance WHERE shard = ?1")
-        .bind(i64::from(shard))
-        .fetch_optional(pool)
-        .await?;
-    let gaps = sqlx::query("SELECT began_at, ended_at FROM shard_gaps WHERE shard = ?1 ORDER BY began_at")
-        .bind(i64::from(shard))
-        .fetch_all(pool)
-        .await?;
-    let until_ms = until.map(|row| row.try_get("until")).transpose()?;
-    Ok(ShardAttendance { until_ms, gaps: gaps.iter().map(gap).collect::<Result<_, _>>()? })
-}
-
-fn gap(row: &SqliteRow) -> Result<AttendanceGap, StoreError> {
-    Ok(AttendanceGap { began_ms: row.try_get("began_at")?, ended_ms: row.try_get("ended_at")? })
-}
-
-pub(super) async fn clock_ms(pool: &SqlitePool) -> Result<i64, StoreError> {
-    let now = "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now";
-    Ok(sqlx::query(now).fetch_one(pool).await?.try_get("now")?)
 }

@@ -1,19 +1,20 @@
-//! One engine per file: a lock on a file beside it, held by the operating system for as long as the process lives.
+//! One engine for each file. The operating system locks a second file beside it until the process ends.
 
 use crate::StoreError;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
+    path::Path,
 };
 
-/// The lock; released when it is dropped, or when the process dies.
+/// Holds the lock until it is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct FileLock {
     _file: File,
 }
 
 impl FileLock {
-    pub(super) fn take(path: &str) -> Result<FileLock, StoreError> {
+    pub(super) fn take(path: &Path) -> Result<FileLock, StoreError> {
         let lock_path = format!("{}.lock", real(path));
         let refused = |error: std::io::Error| StoreError::Unusable(format!("{lock_path}: {error}"));
         let mut file =
@@ -23,9 +24,9 @@ impl FileLock {
                 return Err(refused(error));
             }
             let mut holder = String::new();
-            // What it says is a help for people; that it cannot be read changes nothing.
+            // The text only helps people. The lock holds if it cannot be read.
             drop(file.read_to_string(&mut holder));
-            return Err(StoreError::Locked { path: path.to_owned(), holder: holder.trim().to_owned() });
+            return Err(StoreError::Locked { path: path.display().to_string(), holder: holder.trim().to_owned() });
         }
         file.set_len(0).map_err(refused)?;
         write!(file, "process {}", std::process::id()).map_err(refused)?;
@@ -33,7 +34,7 @@ impl FileLock {
     }
 }
 
-/// Where links lead to: two names of one file have one lock. A file that does not exist yet has only the name it is given.
-fn real(path: &str) -> String {
-    std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |real| real.display().to_string())
+/// Resolves links, so that two names of one file have one lock. A file that does not exist yet has only the given name.
+fn real(path: &Path) -> String {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

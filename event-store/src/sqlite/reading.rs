@@ -1,13 +1,16 @@
-//! Streams as they are read: whole, or in outlines.
+//! Reads of streams with payloads or with outlines.
 
 use crate::{
     StoreError, StreamBatch, StreamRow,
-    stream::{ReadBudget, check_streams, in_order},
+    backend::QueryBuilder,
+    limits::check_streams,
+    portion::{ReadBudget, in_order},
+    rows,
 };
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
-/// How a stream is read, and what that takes: lengths are known without loading what they are of.
+/// The statements that read a stream and measure it first. SQLite knows the length of a payload without loading it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadStatements {
     sizes: &'static str,
@@ -19,13 +22,12 @@ pub(super) const WHOLE: ReadStatements =
 pub(super) const OUTLINES: ReadStatements =
     ReadStatements { sizes: include_str!("sql/outline_size.sql"), rows: include_str!("sql/outlines.sql") };
 
-pub(super) async fn rows(
+pub(super) async fn stream(
     readers: &SqlitePool,
     reading: ReadStatements,
     stream: Uuid,
 ) -> Result<Vec<StreamRow>, StoreError> {
-    let rows = sqlx::query(reading.rows).bind(stream).fetch_all(readers).await?;
-    rows.iter().map(read_row).collect()
+    QueryBuilder::new(reading.rows).with(stream).all(readers, rows::row).await
 }
 
 pub(super) async fn within(
@@ -44,18 +46,8 @@ pub(super) async fn within(
         if !budget.takes(size.try_get("bytes")?) {
             break;
         }
-        all.extend(rows(readers, reading, *stream).await?.into_iter().map(|row| (*stream, row)));
+        all.extend(self::stream(readers, reading, *stream).await?.into_iter().map(|row| (*stream, row)));
         reached += 1;
     }
     Ok(StreamBatch { rows: all, left: left.split_off(reached) })
-}
-
-fn read_row(row: &SqliteRow) -> Result<StreamRow, StoreError> {
-    let version: i64 = row.try_get("version")?;
-    Ok(StreamRow {
-        version: u32::try_from(version).map_err(|_| StoreError::Refused(format!("a stored version is {version}")))?,
-        recorded_at_ms: row.try_get("recorded_at")?,
-        append_id: row.try_get("append_id")?,
-        payload: row.try_get("payload")?,
-    })
 }

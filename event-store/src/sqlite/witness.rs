@@ -1,4 +1,4 @@
-//! What this process knows to be in the file, and whether the file has what earlier processes knew.
+//! What this process knows to be committed in the file, and the comparison with what earlier processes knew.
 
 use crate::{
     AppendOutcome, CommitConfirmation, ConfirmedAppend, StepBack, StoreError, StreamAppend,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 #[derive(Debug)]
 pub(super) struct SqliteWitness {
-    /// One process writes at a time, so the heartbeats are the file's.
+    /// Id of the store. One process writes at a time, so all heartbeats in the file belong to it.
     file: Uuid,
     known: Mutex<SqliteWitnessState>,
     told: watch::Sender<Option<Arc<StepBack>>>,
@@ -19,10 +19,10 @@ pub(super) struct SqliteWitness {
 
 #[derive(Debug, Default)]
 struct SqliteWitnessState {
-    /// How many batches were confirmed.
+    /// How many batches were confirmed so far.
     batches: u64,
     beat: Option<(i64, i64)>,
-    /// Of the last batch, with its number.
+    /// An append of the last confirmed batch, with the number of that batch.
     append: Option<(u64, ConfirmedAppend)>,
 }
 
@@ -36,20 +36,13 @@ impl SqliteWitness {
     }
 
     pub(super) fn appended(&self, batch: &[StreamAppend], answers: &[AppendOutcome]) {
-        let first = batch.iter().zip(answers).find(|(_, answer)| **answer == AppendOutcome::Committed);
-        let Some((append, _)) = first else { return };
+        let Some(append) = ConfirmedAppend::first_of(batch, answers) else { return };
         let mut known = self.known();
         known.batches += 1;
-        let append = ConfirmedAppend {
-            stream: append.stream,
-            version: append.version.cast_signed(),
-            append_id: append.append_id,
-            at_ms: append.recorded_at_ms,
-        };
         known.append = Some((known.batches, append));
     }
 
-    /// To be asked before a heartbeat is written.
+    /// How many batches are confirmed. The caller asks before it writes a heartbeat.
     pub(super) fn before_beat(&self) -> u64 {
         self.known().batches
     }
@@ -87,10 +80,10 @@ impl SqliteWitness {
 }
 
 async fn what_is_there(pool: &SqlitePool, one: &CommitConfirmation) -> Result<ConfirmationEvidence, StoreError> {
-    let beat = sqlx::query("SELECT number, at FROM heartbeats").fetch_optional(pool).await?;
+    let beat = sqlx::query(include_str!("sql/last_beat.sql")).fetch_optional(pool).await?;
     let beat = beat.map(|row| Ok::<_, StoreError>((row.try_get("number")?, row.try_get("at")?))).transpose()?;
     let Some(append) = one.append else { return Ok(ConfirmationEvidence { beat, append: true }) };
-    let found = sqlx::query("SELECT 1 FROM journal WHERE stream = ?1 AND version = ?2 AND append_id = ?3")
+    let found = sqlx::query(include_str!("sql/has_append.sql"))
         .bind(append.stream)
         .bind(append.version)
         .bind(append.append_id)

@@ -3,6 +3,7 @@
 pub(crate) mod appends;
 pub(crate) mod attendance;
 pub(crate) mod cancelling;
+pub(crate) mod damage;
 pub(crate) mod documents;
 pub(crate) mod fencing;
 pub(crate) mod file;

@@ -1,5 +1,5 @@
-//! One suite for every store: what [`saga_event_store::EventStore`] promises, tried on each of them, and beside it what is
-//! particular to one.
+//! One suite for every store: what [`saga_event_store::EventStore`] promises, tried on each of them, and beside it what
+//! is particular to one.
 //!
 //! A new store needs a function that returns a [`place::Place`] of its own for every test, and one line below.
 
@@ -11,7 +11,8 @@ mod proxy;
 mod sqlite;
 mod streams;
 
-/// Every case of the suite as a test of one store. A case that is not listed is dead code, and so an error of the lints.
+/// Every case of the suite as a test of one store. A case that is not listed is dead code, and so an error of the
+/// lints.
 macro_rules! conformance {
     ($store:ident, $place:path) => {
         mod $store {
@@ -95,6 +96,9 @@ macro_rules! conformance {
                     an_altered_schema_is_refused
                     an_older_schema_is_not_read
                     a_reader_works_beside_the_engine_and_writes_nothing;
+                damage:
+                    an_unreadable_version_is_damage_and_hinders_no_other
+                    an_unreadable_hash_is_damage_of_its_key_alone;
                 memory:
                     what_one_process_knew_the_next_one_finds
                     what_was_appended_since_the_last_heartbeat_is_known;
@@ -137,8 +141,7 @@ macro_rules! server {
                     what_a_server_refuses_at_a_start_is_not_waited_for
                     what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes
-                    one_damaged_value_is_told_apart_and_hinders_no_other
-                    an_engine_of_the_build_before_leaves_nobody_waiting;
+                    one_damaged_value_is_told_apart_and_hinders_no_other;
                 silence:
                     a_call_into_silence_ends_within_its_bound
                     all_sessions_are_replaced_when_one_does_not_answer

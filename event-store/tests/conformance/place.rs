@@ -20,6 +20,9 @@ pub(crate) trait Place: Send + Sync {
     /// Runs a statement past the store.
     async fn run(&self, statement: &str) -> Result<()>;
 
+    /// Runs a statement past the store that leaves values which no writer of the store can leave.
+    async fn damage(&self, statement: &str) -> Result<()>;
+
     /// Runs a query past the store that has one number as its answer.
     async fn number(&self, query: &str) -> Result<i64>;
 

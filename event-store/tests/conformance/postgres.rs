@@ -1,7 +1,7 @@
 //! Postgres: a database of its own for every test, and what only a server can do.
 //!
-//! `tests/run` provides the servers and says where they are in the environment. A test that needs one and has none says so
-//! on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
+//! `tests/run` provides the servers and says where they are in the environment. A test that needs one and has none says
+//! so on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
 
 use crate::place::Place;
 use anyhow::{Context, Result};
@@ -16,8 +16,8 @@ const URL: &str = "SAGA_TEST_POSTGRES_URL";
 /// The same for Postgres 18.
 const URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
 
-/// Databases at one time, on machines that run many tests side by side: each takes about ten connections, of which a server has 100 unless
-/// it is told otherwise.
+/// Databases at one time, on machines that run many tests side by side: each takes about ten connections, of which a
+/// server has 100 unless it is told otherwise.
 static DATABASES: Semaphore = Semaphore::const_new(8);
 
 /// An empty database; `None` has been reported.
@@ -152,6 +152,12 @@ impl Place for Database {
         run(&self.options, statement).await
     }
 
+    async fn damage(&self, statement: &str) -> Result<()> {
+        self.run("ALTER TABLE journal DROP CONSTRAINT journal_version_check").await?;
+        self.run("ALTER TABLE stream_keys DROP CONSTRAINT stream_keys_payload_hash_check").await?;
+        self.run(statement).await
+    }
+
     async fn number(&self, query: &str) -> Result<i64> {
         let mut connection = self.connect().await?;
         let number = sqlx::query(AssertSqlSafe(query)).fetch_one(&mut connection).await?.try_get(0)?;
@@ -169,8 +175,8 @@ impl Place for Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, statement) = (self.server.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot be
-        // dropped is left to the end of the run, which removes the whole cluster.
+        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot
+        // be dropped is left to the end of the run, which removes the whole cluster.
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run(&server, &statement))

@@ -41,8 +41,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A way to the server at `target`. A request that has `unanswered` in it reaches the server; its answer does not arrive, and the
-    /// connection ends instead.
+    /// A way to the server at `target`. A request that has `unanswered` in it reaches the server; its answer does not
+    /// arrive, and the connection ends instead.
     pub(crate) async fn to(target: (String, u16), unanswered: &'static [u8]) -> Result<Proxy> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();

@@ -51,6 +51,10 @@ impl Place for File {
         Ok(())
     }
 
+    async fn damage(&self, statement: &str) -> Result<()> {
+        self.run(&format!("PRAGMA ignore_check_constraints = ON; {statement}")).await
+    }
+
     async fn number(&self, query: &str) -> Result<i64> {
         let mut connection = self.connect().await?;
         let row = sqlx::raw_sql(AssertSqlSafe(query)).fetch_one(&mut connection).await?;

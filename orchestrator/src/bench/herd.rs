@@ -15,7 +15,7 @@ use crate::startup::LoadedDefinitions;
 use anyhow::{Context as _, ensure};
 use saga_core::state::SagaStatus;
 use saga_engine::seeding::{self, SeedState};
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, StoreConfig};
 use saga_resilience::overrides::{OverrideMode, OverrideState};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
@@ -95,7 +95,7 @@ pub struct HerdReport {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or nothing goes on.
-pub async fn run(store: &str, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
+pub async fn run(store: &StoreConfig, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
     let store = open(store, shards).await?;
     let mut participant = BenchParticipant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;

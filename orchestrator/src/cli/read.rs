@@ -230,12 +230,10 @@ pub(super) async fn open(file: &ConfigFileArgs, store: Option<String>) -> anyhow
     let sources = ConfigSources::of_process(file.config.as_deref(), flags);
     let config = config::load(&sources)?;
     if !config::names(&sources, "store") {
-        let place = saga_event_store::place(&config.store);
+        let place = config.store.place();
         output::note(&format!("no configuration names a store: this is the default one, {place}"));
     }
-    saga_event_store::open(&config.store, StoreAccess::Read)
-        .await
-        .context("the event store cannot be read (key `store`)")
+    config.store.open(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
 }
 
 async fn shown(args: &SagaReadArgs) -> anyhow::Result<SagaDisplay> {

@@ -10,6 +10,7 @@ use saga_core::definition::{
     ParticipantCatalog, SourceFile,
     participants::{self, StubParticipants},
 };
+use saga_event_store::StoreConfig;
 use saga_kafka::mock;
 use std::{
     collections::BTreeMap,
@@ -46,10 +47,6 @@ impl DevFolder {
 
     pub(super) fn store(&self) -> PathBuf {
         self.0.join("saga.db")
-    }
-
-    pub(super) fn store_address(&self) -> String {
-        format!("sqlite:{}", self.store().display())
     }
 
     pub(super) fn memory(&self) -> PathBuf {
@@ -144,7 +141,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
             instance_id: None,
             properties: BTreeMap::new(),
         },
-        store: folder.store_address(),
+        store: StoreConfig::Sqlite { path: folder.store() },
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),
@@ -203,10 +200,7 @@ mod tests {
             crate::config::ConfigSources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
-        assert_eq!(
-            Path::new(read.store.trim_start_matches("sqlite:")).file_name(),
-            Some(std::ffi::OsStr::new("saga.db"))
-        );
+        assert!(read.store.place().ends_with("saga.db"), "{:?}", read.store);
         assert_eq!(made.kafka_port(), Some(9092));
         let sources =
             crate::config::ConfigSources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };

@@ -109,7 +109,7 @@ impl DevEnvironment {
             return Vec::new();
         }
         // A store that cannot be read stops the start a moment later, with its reason.
-        let Ok(store) = saga_event_store::open(&self.config.store, StoreAccess::Read).await else { return Vec::new() };
+        let Ok(store) = self.config.store.open(StoreAccess::Read).await else { return Vec::new() };
         let statuses = vec![SagaStatus::Running, SagaStatus::Waiting, SagaStatus::Compensating];
         let wanted = SagaQuery { statuses, limit: MAX_PAGE, ..SagaQuery::default() };
         let lines = reading::list(store.as_ref(), &wanted).await.unwrap_or_default();

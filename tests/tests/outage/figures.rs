@@ -97,11 +97,10 @@ impl Observer {
     }
 
     async fn waiting(&self) -> Result<BTreeMap<String, usize>> {
-        let on: Vec<String> =
-            sqlx::query_scalar("SELECT waits_on FROM streams WHERE waits_on IS NOT NULL").fetch_all(&self.pool).await?;
+        let on: Vec<String> = sqlx::query_scalar("SELECT unnest(waits_on) FROM streams").fetch_all(&self.pool).await?;
         let mut waiting = BTreeMap::new();
-        for guard in on.iter().flat_map(|all| all.split(',')).filter(|guard| !guard.is_empty()) {
-            *waiting.entry(guard.to_owned()).or_default() += 1;
+        for guard in on {
+            *waiting.entry(guard).or_default() += 1;
         }
         Ok(waiting)
     }

@@ -10,7 +10,8 @@ WITH held AS (
     WHERE g.ended_at > g.began_at
     GROUP BY g.shard, g.began_at
 ), outlived AS (
-    -- Ids of streams begin with their time, so the first open one is the oldest. Where none is, one may be on its way that is older than now.
+    -- Ids of streams begin with their time, so the first open stream is the oldest. Without an open stream, an append
+    -- under way may bring one that started up to an hour ago.
     DELETE FROM shard_gaps old USING (SELECT shard, min(began_at) AS began_at FROM gaps GROUP BY shard) AS new
     WHERE old.shard = new.shard
       AND old.ended_at < coalesce(

@@ -1,5 +1,5 @@
 WITH gone AS (
-    -- Only beside a first mark: a look at a table of few rows, once for each start of an engine.
+    -- Only together with the first heartbeat of a process: one read of a small table for each start of an engine.
     DELETE FROM heartbeats
     WHERE seen < now() - interval '7 days' AND NOT EXISTS (SELECT FROM heartbeats mine WHERE mine.writer = $1)
 )

@@ -1,2 +1,3 @@
-SELECT stream, category, key, document, status, step, reason, started_at, updated_at, waits_on, flags, code
+SELECT stream, category, key, document, status, step, reason, started_at, updated_at,
+       array_to_string(waits_on, ',') AS waits_on, flags, code
 FROM streams

@@ -1,5 +1,5 @@
--- One row: whether the shard is held. The epoch is read without its lock: a claim at the same moment can leave an older word in the read
--- model, which decides nothing.
+-- Returns one row: whether the epoch is current. It is read without the lock of the shard. A claim at the same moment
+-- can leave an older status in the read model, from which nothing is decided.
 WITH held AS (
     SELECT EXISTS (SELECT 1 FROM shard_epochs e WHERE e.shard = $1 AND e.epoch = $2) AS yes
 ), marked AS (

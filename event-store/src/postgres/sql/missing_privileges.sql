@@ -1,4 +1,4 @@
--- What the role may not do, for people; null: nothing. $1: whether the store writes.
+-- Lists the privileges that the role does not have, for people; null: it has all of them. $1: whether the store writes.
 SELECT string_agg(needed.privilege || ' on ' || needed.name, ', ') AS missing
 FROM (VALUES
     ('shard_epochs', 'SELECT', false), ('shard_epochs', 'INSERT', true), ('shard_epochs', 'UPDATE', true),

@@ -1,4 +1,4 @@
-SELECT stream, version, recorded_at, append_id, payload
+SELECT stream, version::bigint AS version, recorded_at, append_id, payload
 FROM journal
 WHERE stream = ANY ($1)
-ORDER BY stream, version
+ORDER BY stream, journal.version

@@ -1,4 +1,4 @@
--- What a session turned out to be: read in a transaction of its own, after it was set.
+-- Reads the settings of a session back, in a transaction of its own.
 SELECT pg_is_in_recovery() AS is_standby,
        current_setting('transaction_read_only') AS read_only,
        current_setting('server_encoding') AS encoding,

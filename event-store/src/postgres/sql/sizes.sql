@@ -1,4 +1,4 @@
--- A payload's length is known without loading it.
+-- Postgres knows the length of a payload without loading it.
 SELECT stream, sum(octet_length(payload)) AS bytes
 FROM journal
 WHERE stream = ANY ($1)

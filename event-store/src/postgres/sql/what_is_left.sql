@@ -1,5 +1,6 @@
--- What of that which is known to be committed is not there. A standby that lagged lacks the end of the log, so the newest say enough.
--- $1 to $3: the last claim of each shard, $4 to $6: the last appends, $7: whose heartbeats.
+-- Finds what the database does not have of the commits that this process knows. A standby that lagged lacks the end of
+-- the log, so the newest commits are enough. $1 to $3: the last claim of each shard, $4 to $6: the last appends, $7:
+-- the writer of the heartbeats.
 SELECT
     (SELECT id FROM installation) AS installation,
     (SELECT array_agg(k.shard)

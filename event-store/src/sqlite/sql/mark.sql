@@ -1,3 +1,2 @@
-UPDATE streams SET status = ?4, reason = ?5, updated_at = ?6, waits_on = NULL, code = ?7
-WHERE stream = ?3 AND shard = ?1 AND open
-  AND EXISTS (SELECT 1 FROM shard_epochs e WHERE e.shard = ?1 AND e.epoch = ?2)
+UPDATE streams SET status = ?3, reason = ?4, updated_at = ?5, code = ?6
+WHERE stream = ?2 AND shard = ?1 AND open

@@ -72,7 +72,8 @@ pub(crate) async fn a_version_that_skips_one_is_a_conflict(place: &dyn Place) ->
     commit(&store, &third).await
 }
 
-/// As after a COMMIT whose answer was lost: the same bytes go first, and whatever became of them the answer is the truth.
+/// As after a COMMIT whose answer was lost: the same bytes go first, and whatever became of them the answer is the
+/// truth.
 pub(crate) async fn a_repeat_finds_its_own_row(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;

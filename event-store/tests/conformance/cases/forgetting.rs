@@ -76,7 +76,8 @@ pub(crate) async fn a_sweep_has_pages(place: &dyn Place) -> Result<()> {
     Ok(())
 }
 
-/// Whoever comes first: a start is a duplicate of the old stream or has the key for itself, and one of those that race has it.
+/// Whoever comes first: a start is a duplicate of the old stream or has the key for itself, and one of those that race
+/// has it.
 pub(crate) async fn a_sweep_and_a_start_do_not_hinder_each_other(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;

@@ -90,7 +90,8 @@ async fn append_owned(store: Store, row: StreamAppend) -> Result<AppendOutcome> 
     append(&store, &row).await
 }
 
-/// A key is taken together with the first row, or not at all: not by a fenced writer, and not where the version is another's.
+/// A key is taken together with the first row, or not at all: not by a fenced writer, and not where the version is
+/// another's.
 pub(crate) async fn a_refused_start_takes_no_key(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;

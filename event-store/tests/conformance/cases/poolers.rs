@@ -79,7 +79,9 @@ pub(crate) async fn a_server_that_takes_no_writes_is_waited_for(database: &Datab
     ensure!(matches!(opened, Err(StoreError::ReadOnly(_))), "{opened:?}");
     // Sessions that were opened before are as they were.
     store.heartbeat("engine", 1).await?;
-    database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'saga' AND datname = current_database()").await?;
+    let ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'saga' AND datname = current_database()";
+    database.run(ending).await?;
     crate::place::until("its sessions are gone, and new ones take no writes", async || {
         Ok(matches!(store.heartbeat("engine", 2).await, Err(StoreError::ReadOnly(_))))
     })

@@ -190,6 +190,18 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:pay", "bulkhead:payments"]);
     commit(&store, &showing(after(&starts[0]), "running")).await?;
     assert_eq!(listed("", "payments").await?, [2]);
+    let other = waiting_on(showing(after(&starts[2]), "waiting"), &["bulkhead:stock", "breaker:pay", "breaker:pay"]);
+    commit(&store, &other).await?;
+    assert_eq!((listed("", "payments").await?, listed("bulkhead", "").await?), (vec![], vec![2]));
+    assert_eq!(words_of(&summary(&store, starts[2].stream).await?), ["breaker:pay", "bulkhead:stock"]);
+    // What changes nothing of the read model leaves it.
+    commit(&store, &after(&other)).await?;
+    let groups = store
+        .tally(&StreamFilter { waiting: Some(WaitFilter::default()), ..all() }, &[StreamDimension::WaitsOn])
+        .await?;
+    let groups = groups.iter().map(|group| (waits_of(group), group.streams));
+    let expected = [("breaker:pay".to_owned(), 1), ("breaker:pay bulkhead:stock".to_owned(), 1)];
+    assert_eq!(groups.collect::<Vec<_>>(), expected);
     assert!(matches!(WaitTarget::new("breaker", "pay,ments"), Err(StoreError::Limit(_))));
     Ok(())
 }
@@ -260,10 +272,14 @@ fn words_of(summary: &StreamSummary) -> Vec<String> {
     summary.waits_on.iter().map(ToString::to_string).collect()
 }
 
+fn waits_of(group: &StreamGroup) -> String {
+    group.waits_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
 pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let (first, ended) = (start(epoch, "order-1"), start(epoch, "order-2"));
+    let (first, ended) = (waiting_on(start(epoch, "order-1"), &["breaker:payments"]), start(epoch, "order-2"));
     commit_all(&store, &[first.clone(), ended.clone()]).await?;
     commit(&store, &showing(after(&ended), "completed")).await?;
     let mark = |stream, epoch| StreamMark {
@@ -277,8 +293,10 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     };
     assert_eq!(store.mark(&mark(first.stream, ShardEpoch(epoch.0 + 1))).await?, MarkOutcome::Fenced);
     assert_eq!(summary(&store, first.stream).await?.status, "running");
+    assert_eq!(store.waiting_counts().await?.len(), 1);
     assert_eq!(store.mark(&mark(first.stream, epoch)).await?, MarkOutcome::Shown);
     let shown = summary(&store, first.stream).await?;
+    assert_eq!((shown.waits_on.len(), store.waiting_counts().await?.len()), (0, 0));
     assert_eq!((shown.status.as_str(), shown.reason.as_deref()), ("parked", Some("cannot be read")));
     assert_eq!(shown.code.as_deref(), Some("unreadable"));
     assert_eq!(shown.updated_at_ms, STARTED_MS + 5000);
@@ -290,7 +308,8 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     Ok(())
 }
 
-/// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with `document`.
+/// Started as its place in the list says; parked at `step` because of `code`, by a document whose hash begins with
+/// `document`.
 fn failed(append: StreamAppend, step: &str, code: &str, document: &str) -> StreamAppend {
     let at = |summary| SummaryUpdate {
         step: Some(step.to_owned()),

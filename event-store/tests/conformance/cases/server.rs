@@ -7,10 +7,7 @@ use crate::{
     streams::{SHARD, after, append, claim, commit, start, versions},
 };
 use anyhow::{Result, bail, ensure};
-use saga_event_store::{
-    AppendOutcome, ShardEpoch, StoreAccess, StoreError, StreamAppend, StreamFilter, SummaryUpdate, WaitFilter,
-    WaitTarget, open,
-};
+use saga_event_store::{AppendOutcome, ShardEpoch, StoreAccess, StoreError, StreamAppend, open};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -27,7 +24,8 @@ fn append_beside(store: &Store, row: &StreamAppend) -> JoinHandle<Result<Vec<App
 
 /// Sessions of the store that wait for the lock of a shard.
 const WAITING: &str = "FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'saga' AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
+    WHERE datname = current_database() AND application_name = 'saga'
+        AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
 
 async fn until_one_waits(database: &Database) -> Result<()> {
     until(
@@ -41,7 +39,7 @@ async fn until_one_waits(database: &Database) -> Result<()> {
 async fn claiming(database: &Database) -> Result<PgConnection> {
     let mut session = database.connect().await?;
     sqlx::raw_sql("BEGIN").execute(&mut session).await?;
-    sqlx::query("SELECT claim_shard($1, 'another engine')").bind(i32::from(SHARD)).execute(&mut session).await?;
+    sqlx::query("SELECT claim_shard($1, 'another engine', 0)").bind(i32::from(SHARD)).execute(&mut session).await?;
     Ok(session)
 }
 
@@ -253,28 +251,6 @@ pub(crate) async fn a_server_that_is_away_passes(database: &Database) -> Result<
     drop(listener);
     let away = database.options().host("127.0.0.1").port(nobody).to_url_lossy().to_string();
     passes(open(&away, StoreAccess::Write { shards: SHARDS }).await)
-}
-
-/// It runs on while the next build migrates, and may take a shard from it.
-pub(crate) async fn an_engine_of_the_build_before_leaves_nobody_waiting(database: &Database) -> Result<()> {
-    let store = engine(database).await?;
-    let first = start(claim(&store).await?, "order-1");
-    let waits_on = vec![WaitTarget::new("breaker", "payments")?];
-    let summary = first.summary.clone().map(|summary| SummaryUpdate { waits_on, ..summary });
-    commit(&store, &StreamAppend { summary, ..first.clone() }).await?;
-    let waiting = StreamFilter { waiting: Some(WaitFilter::default()), limit: 10, ..StreamFilter::default() };
-    assert_eq!(store.list(&waiting).await?.len(), 1);
-    let StreamAppend { stream, shard, epoch, .. } = first;
-    let append = format!(
-        "SELECT append_batch(ARRAY[{shard}], ARRAY[{}::bigint], ARRAY[gen_random_uuid()], ARRAY['{stream}'::uuid], ARRAY[2],
-            ARRAY[1::bigint], ARRAY[''::bytea], ARRAY['c'], ARRAY['order-1'], ARRAY[NULL::bytea], ARRAY['d'],
-            ARRAY['completed'], ARRAY[false], ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[1::bigint])",
-        epoch.0
-    );
-    database.run(&append).await?;
-    assert_eq!(versions(&store, stream).await?, [1, 2]);
-    assert_eq!(store.list(&waiting).await?, []);
-    Ok(())
 }
 
 /// A value that is kept out of its row, as large ones are, and that nothing makes small enough.

@@ -54,7 +54,8 @@ async fn is_unavailable_in_time(store: &Store, row: &StreamAppend) -> Result<()>
     Ok(())
 }
 
-/// In whichever direction: each call ends within its bound, and what was tried meanwhile is committed once when the way is back.
+/// In whichever direction: each call ends within its bound, and what was tried meanwhile is committed once when the way
+/// is back.
 pub(crate) async fn a_call_into_silence_ends_within_its_bound(database: &Database) -> Result<()> {
     let (proxy, store) = way_to(database).await?;
     let mut last = start(claim(&store).await?, "order-1");
@@ -93,7 +94,8 @@ pub(crate) async fn all_sessions_are_replaced_when_one_does_not_answer(database:
     Ok(())
 }
 
-/// A server process that waits for its client keeps its transaction open, and what that holds: nothing else would end it while the way is silent.
+/// A server process that waits for its client keeps its transaction open, and what that holds: nothing else would end
+/// it while the way is silent.
 pub(crate) async fn what_was_given_up_holds_nobody_up(database: &Database) -> Result<()> {
     let (proxy, store) = way_to(database).await?;
     let first = start(claim(&store).await?, "order-1");
@@ -104,7 +106,8 @@ pub(crate) async fn what_was_given_up_holds_nobody_up(database: &Database) -> Re
         last = StreamAppend { payload: vec![7; 4 << 20], ..after(&last) };
         commit(&store, &last).await?;
     }
-    // The session that is used next was tested just now and knows the statement, so that it is the read's answer that meets the silence.
+    // The session that is used next was tested just now and knows the statement, so that it is the read's answer that
+    // meets the silence.
     store.read(uuid::Uuid::nil()).await?;
     proxy.set(Passage::NoAnswers);
     let reading = tokio::time::timeout(WITHIN, store.read(first.stream)).await?;
@@ -117,7 +120,8 @@ pub(crate) async fn what_was_given_up_holds_nobody_up(database: &Database) -> Re
 
 /// Sessions that wait for their client to take an answer.
 const STUCK: &str = "SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'saga' AND state = 'active' AND wait_event = 'ClientWrite'";
+    WHERE datname = current_database() AND application_name = 'saga'
+        AND state = 'active' AND wait_event = 'ClientWrite'";
 
 /// The server's own bounds, for sessions whose engine is gone with its machine.
 pub(crate) async fn sessions_have_the_settings_that_the_store_relies_on(database: &Database) -> Result<()> {

@@ -1,0 +1,52 @@
+//! A batch of appends as one statement, and its answers.
+
+use crate::{AppendOutcome, StoreError, StreamAppend, backend::SqlStatement, rows, standing, waits::stored};
+use sqlx::{Row as _, postgres::PgRow};
+
+pub(super) type PgQuery = SqlStatement<sqlx::Postgres>;
+
+/// Binds one array for each column of the batch. The statement owns the values, because it runs in a task.
+pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
+    fn column<T>(batch: &[StreamAppend], value: impl Fn(&StreamAppend) -> T) -> Vec<T> {
+        batch.iter().map(value).collect()
+    }
+    sqlx::query(include_str!("sql/append.sql"))
+        .bind(column(batch, |append| i32::from(append.shard)))
+        .bind(column(batch, |append| append.epoch.0))
+        .bind(column(batch, |append| append.append_id))
+        .bind(column(batch, |append| append.stream))
+        // `check_batch` has refused versions that do not fit.
+        .bind(column(batch, |append| append.version.cast_signed()))
+        .bind(column(batch, |append| append.recorded_at_ms))
+        .bind(column(batch, |append| append.payload.clone()))
+        .bind(column(batch, |append| append.category.clone()))
+        .bind(column(batch, |append| append.key.clone()))
+        .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.payload_hash.to_vec())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.document.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.status.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.open)))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.step.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.reason.clone())))
+        .bind(column(batch, |append| append.summary.as_ref().map(|summary| summary.started_at_ms)))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| stored(&summary.waits_on))))
+        .bind(column(batch, |append| append.outline.clone()))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| standing::stored(&summary.flags))))
+        .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
+}
+
+pub(super) fn read_answer(row: &PgRow) -> Result<(usize, AppendOutcome), StoreError> {
+    let position: i64 = row.try_get("o_position")?;
+    let position =
+        usize::try_from(position - 1).map_err(|_| StoreError::Unusable(format!("answer at position {position}")))?;
+    let answer = match row.try_get::<i32, _>("o_answer")? {
+        0 => AppendOutcome::Committed,
+        1 => AppendOutcome::DuplicateKey {
+            stream: row.try_get("o_stream")?,
+            payload_hash: rows::payload_hash(row.try_get("o_payload_hash")?)?,
+        },
+        2 => AppendOutcome::Conflict,
+        3 => AppendOutcome::Fenced,
+        other => return Err(StoreError::Unusable(format!("append_batch answered {other}"))),
+    };
+    Ok((position, answer))
+}

@@ -1,0 +1,1 @@
+SELECT add_note($1, $2, $3, $4) AS number

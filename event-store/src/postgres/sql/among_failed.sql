@@ -1,0 +1,1 @@
+WHERE code = $10

@@ -1,0 +1,1 @@
+SELECT claim_shard($1, $2, $3) AS epoch

@@ -1,0 +1,1 @@
+SELECT version::bigint AS version, recorded_at, append_id, payload FROM journal WHERE stream = $1 ORDER BY journal.version

@@ -1,0 +1,25 @@
+//! Queries whose text differs from the one for SQLite, while their rows are the same.
+
+use crate::{
+    backend::{BindValue, SqlBackend, SqlStatement, matching},
+    tally::IndexScope,
+};
+use sqlx::Postgres;
+
+impl SqlBackend for Postgres {
+    const SUMMARY: &'static str = concat!(include_str!("sql/list.sql"), include_str!("../sql/of_stream.sql"));
+    const WAITING_COUNTS: &'static str = include_str!("sql/waiting_counts.sql");
+    const CLOCK: &'static str = include_str!("sql/clock.sql");
+
+    fn bind<T: BindValue>(statement: SqlStatement<Postgres>, value: T) -> SqlStatement<Postgres> {
+        statement.bind(value)
+    }
+
+    fn list(among: IndexScope) -> &'static str {
+        matching!(among, "list", "page")
+    }
+
+    fn tally(among: IndexScope) -> &'static str {
+        matching!(among, "tally", "groups")
+    }
+}

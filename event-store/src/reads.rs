@@ -1,0 +1,94 @@
+//! Queries that are the same for both databases.
+
+use crate::{
+    MAX_NOTES, MAX_PAGE, NoteNumber, ShardAttendance, StoreError, StoreIdentity, StoredNote, StreamFlagCount,
+    StreamStatusCount, StreamSummary, WaitTarget,
+    backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
+    limits::has_nul,
+    rows, standing, waits,
+};
+use uuid::Uuid;
+
+/// The identity of the store; `None`: the store is not complete yet.
+pub(crate) async fn identity<R: QueryPool>(reader: &R) -> Result<Option<StoreIdentity>, StoreError> {
+    QueryBuilder::new(include_str!("sql/installation.sql")).first(reader, rows::identity).await
+}
+
+pub(crate) async fn clock_ms<R: QueryPool>(reader: &R) -> Result<i64, StoreError> {
+    let now = QueryBuilder::new(R::Db::CLOCK).first(reader, |row| Ok(row.column("now")?)).await?;
+    now.ok_or_else(|| StoreError::Unusable("the database does not tell the time".into()))
+}
+
+pub(crate) async fn attendance<R: QueryPool>(reader: &R, shard: u16) -> Result<ShardAttendance, StoreError> {
+    let shard = i64::from(shard);
+    let until = QueryBuilder::new(include_str!("sql/attended_until.sql")).with(shard);
+    let until_ms = until.first(reader, |row| Ok(row.column("until")?)).await?;
+    let gaps = QueryBuilder::new(include_str!("sql/gaps.sql")).with(shard).all(reader, rows::gap).await?;
+    Ok(ShardAttendance { until_ms, gaps })
+}
+
+pub(crate) async fn open_streams<R: QueryPool>(
+    reader: &R,
+    shard: u16,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    QueryBuilder::new(include_str!("sql/open_streams.sql"))
+        .with(i64::from(shard))
+        .with(after.unwrap_or(Uuid::nil()))
+        .with(i64::from(limit.min(MAX_PAGE)))
+        .all(reader, |row| Ok(row.column("stream")?))
+        .await
+}
+
+pub(crate) async fn last_version<R: QueryPool>(reader: &R, stream: Uuid) -> Result<Option<u32>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("sql/last_version.sql")).with(stream);
+    let version: Option<Option<i64>> = ask.first(reader, |row| Ok(row.column("version")?)).await?;
+    version.flatten().map(rows::version).transpose()
+}
+
+pub(crate) async fn summary<R: QueryPool>(reader: &R, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+    QueryBuilder::new(R::Db::SUMMARY).with(stream).first(reader, rows::summary).await
+}
+
+pub(crate) async fn counts<R: QueryPool>(reader: &R) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let read = |row: &RowOf<R>| Ok((row.column("category")?, row.column("status")?, row.column("streams")?));
+    QueryBuilder::new(include_str!("sql/counts.sql")).all(reader, read).await
+}
+
+pub(crate) async fn waiting_counts<R: QueryPool>(reader: &R) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
+    let ask = QueryBuilder::new(R::Db::WAITING_COUNTS);
+    let stored = ask.all(reader, |row| Ok((row.column("waits_on")?, row.column("streams")?))).await?;
+    Ok(waits::counted(stored))
+}
+
+pub(crate) async fn standing<R: QueryPool>(reader: &R) -> Result<Vec<StreamStatusCount>, StoreError> {
+    QueryBuilder::new(include_str!("sql/standing.sql")).all(reader, rows::standing).await
+}
+
+pub(crate) async fn flagged<R: QueryPool>(reader: &R) -> Result<Vec<StreamFlagCount>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("sql/flagged.sql"));
+    let read = |row: &RowOf<R>| Ok((row.column("flags")?, row.column("open")?, row.column("streams")?));
+    Ok(standing::counted(ask.all(reader, read).await?))
+}
+
+pub(crate) async fn document<R: QueryPool>(reader: &R, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
+    if has_nul(kind) || has_nul(hash) {
+        return Ok(None);
+    }
+    let ask = QueryBuilder::new(include_str!("sql/get_document.sql")).with(kind.to_owned()).with(hash.to_owned());
+    ask.first(reader, |row| Ok(row.column("body")?)).await
+}
+
+pub(crate) async fn notes<R: QueryPool>(
+    reader: &R,
+    topic: &str,
+    after: NoteNumber,
+    limit: u32,
+) -> Result<Vec<StoredNote>, StoreError> {
+    if has_nul(topic) {
+        return Ok(Vec::new());
+    }
+    let ask = QueryBuilder::new(include_str!("sql/notes.sql")).with(topic.to_owned()).with(after.0);
+    ask.with(i64::from(limit.min(MAX_NOTES))).all(reader, rows::note).await
+}

@@ -1,0 +1,89 @@
+//! Readers for the rows of both databases.
+
+use crate::{
+    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamRow, StreamStatusCount,
+    StreamSummary, backend::StoredRow, standing, waits,
+};
+
+pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
+    Ok(StreamRow {
+        version: version(row.column("version")?)?,
+        recorded_at_ms: row.column("recorded_at")?,
+        append_id: row.column("append_id")?,
+        payload: row.column("payload")?,
+    })
+}
+
+/// # Errors
+/// [`StoreError::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be
+/// read.
+pub(crate) fn version(stored: i64) -> Result<u32, StoreError> {
+    u32::try_from(stored).map_err(|_| StoreError::Damaged(format!("a stored version is {stored}")))
+}
+
+/// # Errors
+/// As [`version`].
+pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    let unreadable = |bytes: Vec<u8>| StoreError::Damaged(format!("a stored payload hash has {} bytes", bytes.len()));
+    stored.try_into().map_err(unreadable)
+}
+
+pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, StoreError> {
+    Ok(StreamSummary {
+        stream: row.column("stream")?,
+        category: row.column("category")?,
+        key: row.column("key")?,
+        document: row.column("document")?,
+        status: row.column("status")?,
+        step: row.column("step")?,
+        reason: row.column("reason")?,
+        started_at_ms: row.column("started_at")?,
+        updated_at_ms: row.column("updated_at")?,
+        waits_on: waits::read(row.column("waits_on")?),
+        flags: standing::read(row.column("flags")?),
+        code: row.column("code")?,
+    })
+}
+
+pub(crate) fn tally(row: &impl StoredRow) -> Result<StreamGroup, StoreError> {
+    Ok(StreamGroup {
+        category: row.column("category")?,
+        status: row.column("status")?,
+        step: row.column("step")?,
+        code: row.column("code")?,
+        waits_on: waits::read(row.column("waits_on")?),
+        document: row.column("document")?,
+        streams: row.column("streams")?,
+        oldest_started_ms: row.column("oldest_started")?,
+        oldest_changed_ms: row.column("oldest_changed")?,
+    })
+}
+
+pub(crate) fn standing(row: &impl StoredRow) -> Result<StreamStatusCount, StoreError> {
+    Ok(StreamStatusCount {
+        category: row.column("category")?,
+        status: row.column("status")?,
+        streams: row.column("streams")?,
+        oldest_started_ms: row.column("oldest_started")?,
+        oldest_changed_ms: row.column("oldest_changed")?,
+    })
+}
+
+pub(crate) fn note(row: &impl StoredRow) -> Result<StoredNote, StoreError> {
+    Ok(StoredNote {
+        number: NoteNumber(row.column("number")?),
+        id: row.column("id")?,
+        at_ms: row.column("at")?,
+        body: row.column("body")?,
+    })
+}
+
+pub(crate) fn gap(row: &impl StoredRow) -> Result<AttendanceGap, StoreError> {
+    Ok(AttendanceGap { began_ms: row.column("began_at")?, ended_ms: row.column("ended_at")? })
+}
+
+pub(crate) fn identity(row: &impl StoredRow) -> Result<StoreIdentity, StoreError> {
+    let shards: i64 = row.column("shards")?;
+    let shards = u16::try_from(shards).map_err(|_| StoreError::Schema(format!("the store says {shards} shards")))?;
+    Ok(StoreIdentity { installation: row.column("id")?, shards })
+}

@@ -1,0 +1,1 @@
+SELECT until FROM shard_attendance WHERE shard = $1

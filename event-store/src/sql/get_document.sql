@@ -1,0 +1,1 @@
+SELECT body FROM documents WHERE kind = $1 AND hash = $2

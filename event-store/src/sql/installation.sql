@@ -1,0 +1,1 @@
+SELECT id, CAST(shards AS bigint) AS shards FROM installation

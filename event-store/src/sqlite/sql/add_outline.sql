@@ -1,0 +1,1 @@
+INSERT INTO journal_outlines (stream, version, outline) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+DELETE FROM stream_waits WHERE stream = ?1

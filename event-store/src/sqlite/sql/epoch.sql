@@ -1,0 +1,1 @@
+SELECT epoch FROM shard_epochs WHERE shard = ?1

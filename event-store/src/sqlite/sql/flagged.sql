@@ -1,1 +1,0 @@
-SELECT flags, open, count(*) AS streams FROM streams WHERE flags IS NOT NULL GROUP BY flags, open

@@ -1,0 +1,1 @@
+SELECT number, at FROM heartbeats

@@ -1,5 +1,0 @@
-SELECT stream
-FROM streams
-WHERE shard = ?1 AND open = 1 AND stream > ?2
-ORDER BY stream
-LIMIT ?3

@@ -1,2 +1,0 @@
-ORDER BY stream DESC
-LIMIT ?5
