@@ -14,8 +14,8 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
 # Nothing here needs BuildKit, which not every Docker has.
-RUN cargo build --release --locked -p saga-orchestrator \
-    && install -D target/release/saga /out/saga
+RUN cargo build --profile dist --features tls --locked -p saga-orchestrator \
+    && install -D target/dist/saga /out/saga
 
 FROM debian:bookworm-slim
 # Authorities' certificates: TLS to Kafka, to Postgres and to participants verifies with them. zlib is librdkafka's.

@@ -123,13 +123,11 @@ async fn world() -> Result<Option<World>> {
     let file = world.installation.folder().join("token");
     std::fs::write(&file, format!("{FROM_FILE}\n"))?;
     let with_password = role(world.database.url()).await?;
-    let properties =
-        json!({"sasl.username": "anna", "sasl.password": KAFKA, "ssl.key.password": "${ env.CANARY_KEY }"});
+    let properties = json!({"sasl.username": "anna", "sasl.password": KAFKA});
     world.installation = world
         .installation
         .set("store", json!(with_password))
         .with("kafka", "properties", properties)
-        .with_env("CANARY_KEY", FROM_ENV)
         .with_env("CANARY_TOKEN", FROM_ENV);
     Ok(Some(world))
 }

@@ -73,6 +73,15 @@ pub enum KafkaPropertyError {
         /// What depends on it.
         reason: &'static str,
     },
+    /// It needs TLS, which this build does not have.
+    #[error(
+        "kafka.properties: `{key}` needs TLS to Kafka, and this build has none: \
+         build it with `cargo build --release --features tls`"
+    )]
+    NoTls {
+        /// The property.
+        key: String,
+    },
     /// librdkafka does not know it, or not with this value.
     #[error("kafka.properties: `{key}`: {reason}")]
     Invalid {
@@ -242,8 +251,21 @@ fn wrong(properties: &BTreeMap<String, String>, key: &str, value: &str) -> Optio
     if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == key) {
         return Some(KafkaPropertyError::Reserved { key: key.to_owned(), reason });
     }
+    if !cfg!(feature = "tls") && needs_tls(key, value) {
+        return Some(KafkaPropertyError::NoTls { key: key.to_owned() });
+    }
     let alone = ClientConfig::new().set(key, value).create_native_config();
     alone.err().map(|error| invalid(properties, &error))
+}
+
+/// What librdkafka does with OpenSSL: TLS itself, and the mechanisms of SASL that hash.
+fn needs_tls(key: &str, value: &str) -> bool {
+    let value = value.to_ascii_uppercase();
+    match key {
+        "security.protocol" => value.ends_with("SSL"),
+        "sasl.mechanism" | "sasl.mechanisms" => value.starts_with("SCRAM") || value == "OAUTHBEARER",
+        other => other.starts_with("ssl.") || other.starts_with("enable.ssl.") || other.starts_with("sasl.oauthbearer"),
+    }
 }
 
 fn invalid(properties: &BTreeMap<String, String>, error: &KafkaError) -> KafkaPropertyError {

@@ -40,12 +40,25 @@ fn every_error_is_told_at_once_with_place_value_and_expectation() {
 
 #[test]
 fn properties_read_the_environment_and_are_not_printed() {
-    let file = "kafka:\n  properties:\n    security.protocol: ssl\n    ssl.key.password: ${ env.KEY_PASSWORD }\n";
+    let file = "kafka:\n  properties:\n    sasl.username: anna\n    sasl.password: ${ env.KEY_PASSWORD }\n";
     let config = check(file, &[("KEY_PASSWORD", "hunter2")], vec![]).expect("good");
-    assert_eq!(config.kafka.properties["ssl.key.password"], "hunter2");
+    assert_eq!(config.kafka.properties["sasl.password"], "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
     let errors = check(file, &[], vec![]).expect_err("not set");
     assert!(errors[0].contains("`KEY_PASSWORD`, which is not set"), "{errors:?}");
+}
+
+/// A property that needs TLS, in a build with it and in one without.
+#[test]
+fn a_build_without_tls_to_kafka_says_how_to_get_it() {
+    for property in ["security.protocol: SASL_SSL", "ssl.ca.location: ca.pem", "sasl.mechanism: SCRAM-SHA-512"] {
+        let errors = check(&format!("kafka:\n  properties:\n    {property}\n"), &[], vec![]).err();
+        let expected = !cfg!(feature = "tls");
+        let told = errors.iter().flatten().any(|error| error.contains("cargo build --release --features tls"));
+        assert_eq!(told, expected, "{property}: {errors:?}");
+    }
+    let plain = "kafka:\n  properties:\n    security.protocol: sasl_plaintext\n    sasl.mechanism: PLAIN\n";
+    assert!(check(plain, &[], vec![]).is_ok());
 }
 
 #[test]
@@ -63,7 +76,7 @@ fn a_number_that_yaml_reads_as_another_one_has_to_be_quoted() {
 
 #[test]
 fn a_variable_that_is_missing_hides_no_other_property() {
-    let file = "kafka:\n  properties:\n    ssl.key.password: ${ env.MISSING }\n    acks: 1\n    no.such.thing: 1\n    socket.keepalive.enable: perhaps\n";
+    let file = "kafka:\n  properties:\n    sasl.password: ${ env.MISSING }\n    acks: 1\n    no.such.thing: 1\n    socket.keepalive.enable: perhaps\n";
     let errors = check(file, &[], vec![]).expect_err("bad").join("\n");
     for words in ["`MISSING`", "`acks` cannot be set", "`no.such.thing`", "`socket.keepalive.enable`"] {
         assert!(errors.contains(words), "{words}: {errors}");
