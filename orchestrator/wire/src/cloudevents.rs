@@ -1,10 +1,9 @@
 //! CloudEvents, binary mode out, both modes in: commands, published events, and the type of what arrives.
 
 use super::{
-    payload,
+    payload, payload_hints,
     poison::{PoisonCode, PoisonDiagnosis},
     record::{KafkaRecord, OutgoingRecord, RecordHeader, text_header},
-    trigger::looks,
 };
 use base64::Engine as _;
 use bytes::Bytes;
@@ -219,7 +218,7 @@ fn structured(record: &KafkaRecord) -> StructuredEvent {
         }
         Ok(Value::Object(envelope)) => StructuredEvent::Envelope(envelope),
         Ok(other) => {
-            let what = looks::like(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
+            let what = payload_hints::describe_shape(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
             let message = format!("a structured CloudEvent has to be an object{what}");
             StructuredEvent::Broken(PoisonDiagnosis::new(PoisonCode::NotJson, message))
         }

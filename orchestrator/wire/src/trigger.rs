@@ -1,10 +1,9 @@
 //! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever arrives.
 
-pub(super) mod looks;
-
 use super::{
     cloudevents::IncomingEvent,
     payload::{self, LARGEST_RECORD},
+    payload_hints,
     poison::{PoisonCode, PoisonDiagnosis},
     record::KafkaRecord,
 };
@@ -104,7 +103,9 @@ fn no_type(record: &KafkaRecord, incoming: &IncomingEvent<'_>) -> PoisonDiagnosi
         return poison.clone();
     }
     let why = incoming.broken().map(|poison| format!("; {}", poison.message));
-    let why = why.or_else(|| looks::untyped(record).map(|what| format!("; {what}"))).unwrap_or_default();
+    let why = why
+        .or_else(|| payload_hints::describe_missing_type(record).map(|what| format!("; {what}")))
+        .unwrap_or_default();
     let message = format!(
         "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
     );
@@ -163,7 +164,7 @@ impl DecodedTrigger {
             record: Some(&self.shown),
             ..ExpressionScope::default()
         };
-        let what = || looks::like(&self.trigger.event).map(|what| format!("; the event is {what}"));
+        let what = || payload_hints::describe_shape(&self.trigger.event).map(|what| format!("; the event is {what}"));
         let poison = |code| {
             move |error: EvaluateError| PoisonDiagnosis::new(code, format!("{error}{}", what().unwrap_or_default()))
         };
