@@ -13,16 +13,17 @@ mod intake;
 mod log_reader;
 mod partitions;
 mod reset;
+mod shutdown;
 mod start;
 mod statistics;
 mod status;
 mod thread;
 mod trouble;
+mod watermark;
 mod witness;
 
 pub(crate) use context::log;
 pub(crate) use start::finished;
-pub(crate) use witness::RecordFingerprint;
 
 pub use ack::{AckCallback, AckCondition, RecordAck};
 pub use contact::{TopicInitialOffsets, contact};

@@ -11,7 +11,7 @@ use super::{
     inspector::LogInspector,
     log_reader::list,
     partitions::{OffsetCommit, PartitionTable, PauseChange},
-    thread::ConsumerShutdown,
+    shutdown::ConsumerShutdown,
     trouble::ClientErrorTracker,
 };
 use crate::brokers::ClientRebootstrap;

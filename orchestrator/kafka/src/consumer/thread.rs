@@ -3,35 +3,9 @@
 use super::{
     ConsumerEvent, ConsumerStopOutcome,
     intake::{ConsumerLoop, PollOutcome},
+    shutdown::ConsumerShutdown,
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
-use tokio::sync::oneshot;
-
-/// Part of a stop's deadline that is kept for committing and leaving the group.
-const LEAVE: Duration = Duration::from_secs(5);
-
-/// A stop that has begun.
-#[derive(Debug)]
-pub(super) struct ConsumerShutdown {
-    by: Instant,
-    /// Until then records that are being worked on are waited for.
-    drain_by: Instant,
-    done: oneshot::Sender<ConsumerStopOutcome>,
-}
-
-impl ConsumerShutdown {
-    pub(super) fn new(by: Instant, done: oneshot::Sender<ConsumerStopOutcome>, now: Instant) -> ConsumerShutdown {
-        let leave = LEAVE.min(by.saturating_duration_since(now) / 2);
-        ConsumerShutdown { by, drain_by: by - leave, done }
-    }
-
-    pub(super) fn drained_or_late(&self, unfinished: usize, now: Instant) -> bool {
-        unfinished == 0 || now >= self.drain_by
-    }
-}
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `intake` to its end. A panic ends it as a failure that is told, never silently.
 pub(super) fn run(mut intake: ConsumerLoop) {

@@ -1,15 +1,13 @@
 //! One partition that is read here. Pure.
 
-use crate::{
-    consumer::{
-        PartitionLimit,
-        continuity::{ClaimedPosition, OffsetRange},
-        inspector::InspectionDepth,
-        statistics::FetchProgress,
-        status::{PartitionStatus, PauseReason},
-        witness::{FingerprintHistory, PositionProof, RecordFingerprint},
-    },
+use crate::consumer::{
+    PartitionLimit,
+    continuity::{ClaimedPosition, OffsetRange},
+    inspector::InspectionDepth,
+    statistics::FetchProgress,
+    status::{PartitionStatus, PauseReason},
     watermark::OffsetWatermark,
+    witness::{FingerprintHistory, PositionProof, RecordFingerprint},
 };
 use saga_wire::record::TopicPartition;
 use std::time::Instant;

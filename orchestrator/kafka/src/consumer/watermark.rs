@@ -1,13 +1,13 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
-use super::consumer::RecordFingerprint;
+use super::witness::RecordFingerprint;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
 ///
 /// Offsets need not be contiguous: compaction and transaction markers leave gaps, which count as finished.
 #[derive(Debug, Default)]
-pub struct OffsetWatermark {
+pub(super) struct OffsetWatermark {
     open: VecDeque<WatermarkEntry>,
     /// The last record of the finished beginning.
     last: Option<RecordFingerprint>,
@@ -29,27 +29,20 @@ impl OffsetWatermark {
     }
 
     /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
-    pub fn finish(&mut self, offset: i64) -> bool {
+    pub(super) fn finish(&mut self, offset: i64) -> bool {
         if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.witness.offset) {
             self.open[index].finished = true;
         }
         self.advance()
     }
 
-    /// What to commit: the offset after the last record of the finished beginning. `None` until there is one.
-    #[must_use]
-    pub fn committable(&self) -> Option<i64> {
-        self.last.map(|last| last.offset + 1)
-    }
-
-    /// The last record of the finished beginning.
+    /// The last record of the finished beginning: the offset after it is what to commit. `None` until there is one.
     pub(super) fn last(&self) -> Option<RecordFingerprint> {
         self.last
     }
 
     /// The lowest delivered record that is not finished.
-    #[must_use]
-    pub fn oldest_unfinished(&self) -> Option<i64> {
+    pub(super) fn oldest_unfinished(&self) -> Option<i64> {
         self.open.front().map(|entry| entry.witness.offset)
     }
 
@@ -75,6 +68,12 @@ mod tests {
 
     fn record(offset: i64) -> RecordFingerprint {
         RecordFingerprint { offset, digest: 0 }
+    }
+
+    impl OffsetWatermark {
+        fn committable(&self) -> Option<i64> {
+            self.last().map(|last| last.offset + 1)
+        }
     }
 
     #[test]
