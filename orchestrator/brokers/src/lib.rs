@@ -7,14 +7,14 @@
 //!
 //! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
 
-mod sight;
+mod visibility;
 
 use rdkafka::{
     bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},
     client::{Client, ClientContext},
 };
-use sight::BrokerVisibility;
 use std::{ffi::CString, time::Instant};
+use visibility::BrokerVisibility;
 
 /// What a look at a client found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use saga_core::{id::ShardId, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
     consumer::{AckCondition, HoldScope, RecordLoss},
-    ends,
+    end_offsets,
 };
 use saga_wire::{
     KafkaRecord, TopicPartition,
@@ -127,7 +127,7 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
 }
 
 async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
-    if ends::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
+    if end_offsets::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
         return ack.finish();
     }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);

@@ -4,31 +4,31 @@
 //! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
 
 mod ack;
-mod contact;
+mod client_errors;
+mod consumer_loop;
 mod context;
 mod continuity;
+mod fingerprint;
 mod group;
+mod initial_offsets;
 mod inspector;
-mod intake;
 mod log_reader;
 mod partitions;
-mod reset;
+mod record_loss;
 mod shutdown;
-mod start;
+mod start_positions;
 mod statistics;
 mod status;
 mod thread;
-mod trouble;
 mod watermark;
-mod witness;
 
 pub(crate) use context::log;
-pub(crate) use start::finished;
+pub(crate) use start_positions::finished;
 
 pub use ack::{AckCallback, AckCondition, RecordAck};
-pub use contact::{TopicInitialOffsets, contact};
 pub use group::{ForeignMember, GroupCoverage};
-pub use reset::RecordLoss;
+pub use initial_offsets::{TopicInitialOffsets, contact};
+pub use record_loss::RecordLoss;
 pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, hindrances};
 
 use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
@@ -276,7 +276,7 @@ impl KafkaConsumer {
         let (events, received) = mpsc::channel(EVENTS);
         let (commands, orders) = thread_mpsc::channel();
         let (report, status) = watch::channel(ConsumerStatus::default());
-        let intake = intake::ConsumerLoop::new(
+        let intake = consumer_loop::ConsumerLoop::new(
             (client, ClientRebootstrap::of(name, settings)),
             plan,
             events,

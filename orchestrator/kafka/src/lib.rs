@@ -6,21 +6,21 @@
 mod brokers;
 mod client_form;
 pub mod consumer;
-pub mod ends;
-pub mod kept;
+pub mod consumer_groups;
+pub mod end_offsets;
 pub mod mock;
-pub mod positions;
+pub mod offset_metadata;
 pub mod producer;
 pub mod settings;
 pub mod topics;
 
 #[cfg(test)]
-mod shop;
+mod fixture;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use consumer::{ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck};
-pub use ends::EndOffsetReader;
-pub use kept::OffsetMetadataStore;
+pub use end_offsets::EndOffsetReader;
+pub use offset_metadata::OffsetMetadataStore;
 pub use producer::KafkaProducer;
 pub use settings::{BrokerKind, KafkaSettings};

@@ -5,18 +5,18 @@
 //!
 //! Dropping the future of a send does not take the record back: it may still arrive.
 
-mod lanes;
-mod live;
+mod client;
 mod outcome;
+mod pool;
 #[cfg(test)]
 mod tests;
 
-pub use lanes::TopicBatchLimits;
 pub use outcome::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
+pub use pool::TopicBatchLimits;
 
 use super::settings::KafkaSettings;
-use lanes::{BatchSizeClass, ProducerPool};
-use live::ProducerClient;
+use client::ProducerClient;
+use pool::{BatchSizeClass, ProducerPool};
 use saga_wire::record::OutgoingRecord;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};

@@ -4,15 +4,15 @@
 mod admin;
 mod error;
 mod installation;
-mod keeper;
 mod limits;
-mod needs;
+mod maintainer;
+mod requirements;
 mod trim;
 
 pub use error::{MissingTopic, TopicError};
-pub use keeper::{TopicAnomaly, TopicMaintainer};
 pub use limits::{keep_limits, limits};
-pub use needs::{LONGEST_OWN_TOPIC, RequiredTopics};
+pub use maintainer::{TopicAnomaly, TopicMaintainer};
+pub use requirements::{LONGEST_OWN_TOPIC, RequiredTopics};
 pub use trim::{TrimmedPartition, trim};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 };
 use admin::{ExistingTopics, TopicAdmin, TopicProperties, TopicRetention};
 use installation::InstallationMarks;
-use needs::{TopicSpec, mark_of};
+use requirements::{TopicSpec, mark_of};
 use std::{
     collections::BTreeSet,
     sync::Arc,

@@ -13,7 +13,7 @@ use crate::{
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
     consumer::{AssignmentMode, ConsumerSettings, TopicStart},
-    positions::{GroupOffsets, PartitionOffsets},
+    consumer_groups::{GroupOffsets, PartitionOffsets},
 };
 use saga_wire::TopicPartition;
 use std::{

@@ -9,7 +9,7 @@ use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
     KafkaSettings,
-    positions::{ConsumerGroupAdmin, GroupOffsets, PartitionOffsets},
+    consumer_groups::{ConsumerGroupAdmin, GroupOffsets, PartitionOffsets},
     settings::CATCH_UP,
 };
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Whether a position belongs to the log that is there now. Pure: what the log holds is an argument.
 
-use super::witness::{FingerprintHistory, PositionProof, RecordFingerprint};
+use super::fingerprint::{FingerprintHistory, PositionProof, RecordFingerprint};
 use std::collections::BTreeMap;
 
 /// A position and what proves it.

@@ -4,10 +4,10 @@
 use super::{
     AssignmentMode, ConsumerSettings, TopicStart,
     continuity::{ClaimedPosition, ContinuityVerdict, OffsetRange},
+    fingerprint::RecordFingerprint,
     group::{self, CoverageSample},
     log_reader::{LogReader, is_of_connection},
-    start::{self, CompactedTopics, StartPosition},
-    witness::RecordFingerprint,
+    start_positions::{self, CompactedTopics, StartPosition},
 };
 use crate::settings::KafkaSettings;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -168,7 +168,7 @@ impl InspectorWorker {
     fn answer(&self, question: InspectionRequest) -> InspectionResponse {
         match question {
             InspectionRequest::Begin { wanted, topics } => {
-                let positions = start::positions(&self.reader, &wanted, &topics, &self.compacted);
+                let positions = start_positions::positions(&self.reader, &wanted, &topics, &self.compacted);
                 InspectionResponse::Begun { wanted, positions }
             }
             InspectionRequest::Check { subjects, topics } => {
@@ -211,10 +211,10 @@ impl InspectorWorker {
     fn check(&self, subjects: Vec<InspectedPartition>) -> KafkaResult<Vec<InspectionResult>> {
         let claims: Vec<(TopicPartition, ClaimedPosition)> =
             subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
-        let verdicts = start::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
+        let verdicts = start_positions::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
             // The beginning was removed between two of the questions.
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                start::check(&self.reader, &claims, &self.compacted)
+                start_positions::check(&self.reader, &claims, &self.compacted)
             }
             error => Err(error),
         })?;

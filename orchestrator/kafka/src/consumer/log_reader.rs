@@ -3,7 +3,7 @@
 
 use super::{
     continuity::{FoundFingerprints, OffsetRange},
-    witness::RecordFingerprint,
+    fingerprint::RecordFingerprint,
 };
 use crate::client_form;
 use crate::{brokers::ClientRebootstrap, settings::KafkaSettings};

@@ -6,10 +6,10 @@ use super::{
     BackpressureLimits, HoldScope,
     ack::{AckResult, AckState, AckTarget},
     continuity::OffsetRange,
+    fingerprint::{PositionProof, RecordFingerprint},
     inspector::{InspectedPartition, InspectionDepth},
     statistics::FetchProgress,
     status::{PartitionStatus, PauseReason},
-    witness::{PositionProof, RecordFingerprint},
 };
 use assigned::AssignedPartition;
 use saga_wire::record::TopicPartition;

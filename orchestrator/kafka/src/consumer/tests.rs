@@ -4,8 +4,8 @@ mod real;
 
 use super::*;
 use crate::{
+    fixture::{TopicFixture, finish, numbered, text, values},
     producer::ProduceOutcome,
-    shop::{TopicFixture, finish, numbered, text, values},
 };
 use bytes::Bytes;
 use saga_wire::{OutgoingRecord, record::text_header};

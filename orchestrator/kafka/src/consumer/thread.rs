@@ -2,7 +2,7 @@
 
 use super::{
     ConsumerEvent, ConsumerStopOutcome,
-    intake::{ConsumerLoop, PollOutcome},
+    consumer_loop::{ConsumerLoop, PollOutcome},
     shutdown::ConsumerShutdown,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};

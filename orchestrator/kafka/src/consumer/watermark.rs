@@ -1,6 +1,6 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
-use super::witness::RecordFingerprint;
+use super::fingerprint::RecordFingerprint;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.

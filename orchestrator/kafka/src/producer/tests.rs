@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
+    fixture::{TopicFixture, numbered},
     settings::USUAL_BATCH,
-    shop::{TopicFixture, numbered},
     topics,
 };
 use bytes::Bytes;

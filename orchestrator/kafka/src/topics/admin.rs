@@ -2,7 +2,7 @@
 
 use super::{
     error::{MissingTopic, TopicError},
-    needs::TopicSpec,
+    requirements::TopicSpec,
 };
 use crate::{brokers::ClientRebootstrap, consumer::log, producer::TopicBatchLimits, settings::KafkaSettings};
 use rdkafka::{

@@ -5,7 +5,7 @@
 use super::{
     admin::ExistingTopics,
     error::TopicError,
-    needs::{OwnedResource, mark_of},
+    requirements::{OwnedResource, mark_of},
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{

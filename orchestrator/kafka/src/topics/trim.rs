@@ -1,6 +1,6 @@
 //! Records of our own topics that everybody has read are removed: these topics have no retention by age.
 
-use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, needs};
+use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, requirements};
 use crate::{consumer, settings::KafkaSettings};
 use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
 use saga_wire::record::TopicPartition;
@@ -30,7 +30,7 @@ pub async fn trim(
     let (settings, group, topic) = (settings.clone(), group.to_owned(), topic.clone());
     let installation = installation.to_owned();
     let work = move || {
-        InstallationMarks::connect(&settings)?.require(&needs::mark_of(&topic), &topic, &installation)?;
+        InstallationMarks::connect(&settings)?.require(&requirements::mark_of(&topic), &topic, &installation)?;
         trim_now(&settings, &group, &topic)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))

@@ -3,11 +3,11 @@
 use crate::consumer::{
     PartitionLimit,
     continuity::{ClaimedPosition, OffsetRange},
+    fingerprint::{FingerprintHistory, PositionProof, RecordFingerprint},
     inspector::InspectionDepth,
     statistics::FetchProgress,
     status::{PartitionStatus, PauseReason},
     watermark::OffsetWatermark,
-    witness::{FingerprintHistory, PositionProof, RecordFingerprint},
 };
 use saga_wire::record::TopicPartition;
 use std::time::Instant;

@@ -1,12 +1,12 @@
 //! Records and errors of the client.
 
-use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, looking::PositionDoubt};
+use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, inspection::PositionDoubt};
 use crate::client_form;
 use crate::consumer::{
     ConsumerEvent, DeliveredRecord,
     ack::{AckResult, RecordAck},
+    fingerprint::RecordFingerprint,
     partitions::PartitionTable,
-    witness::RecordFingerprint,
 };
 use rdkafka::{
     Message,

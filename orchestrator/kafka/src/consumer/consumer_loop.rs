@@ -1,18 +1,18 @@
 //! One turn of the thread: orders, acknowledgements, assignments, pauses, events, and a poll at the end of every turn.
 
-mod assigning;
-mod looking;
-mod reading;
+mod assignment;
+mod inspection;
+mod polling;
 
 use super::{
     AssignmentMode, ConsumerCommand, ConsumerEvent, ConsumerSettings, ConsumerStatus, TopicStart,
     ack::AckResult,
+    client_errors::ClientErrorTracker,
     context::CallbackContext,
     inspector::LogInspector,
     log_reader::list,
     partitions::{OffsetCommit, PartitionTable, PauseChange},
     shutdown::ConsumerShutdown,
-    trouble::ClientErrorTracker,
 };
 use crate::brokers::ClientRebootstrap;
 use rdkafka::{
@@ -50,7 +50,7 @@ pub(super) struct ConsumerLoop {
     report: watch::Sender<ConsumerStatus>,
     partitions: PartitionTable,
     inspector: LogInspector,
-    looks: looking::InspectionSchedule,
+    looks: inspection::InspectionSchedule,
     started: Instant,
     /// Partitions that were assigned and whose beginning is not known yet.
     pending: Option<Vec<TopicPartition>>,
@@ -96,7 +96,7 @@ impl ConsumerLoop {
             settled: thread_mpsc::channel(),
             report,
             inspector,
-            looks: looking::InspectionSchedule::new(now),
+            looks: inspection::InspectionSchedule::new(now),
             started: now,
             pending: None,
             ask_at: now,

@@ -4,7 +4,7 @@
 use super::{
     admin::{TopicAdmin, TopicProperties},
     error::TopicError,
-    needs::{RequiredTopics, TopicSpec},
+    requirements::{RequiredTopics, TopicSpec},
 };
 use crate::settings::KafkaSettings;
 use std::{

@@ -3,10 +3,10 @@
 
 use super::{
     TopicStart,
-    contact::TopicInitialOffsets,
     continuity::{self, ClaimedPosition, ContinuityVerdict, OffsetRange},
+    fingerprint::{FingerprintHistory, PositionProof},
+    initial_offsets::TopicInitialOffsets,
     log_reader::{LogReader, TopicPartitionOffset},
-    witness::{FingerprintHistory, PositionProof},
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;

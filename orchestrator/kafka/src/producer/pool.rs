@@ -1,7 +1,7 @@
 //! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose batches it takes.
 
 use super::{
-    live::ProducerClient,
+    client::ProducerClient,
     outcome::{DeliveryFailure, DeliveryFailureKind},
 };
 use rdkafka::{ClientConfig, error::KafkaResult};

@@ -4,12 +4,12 @@ use super::{ASK_AGAIN, ConsumerLoop};
 use crate::consumer::{
     AssignmentMode, ConsumerEvent,
     context::RebalanceEvent,
+    fingerprint::PositionProof,
     inspector::InspectionRequest,
     log_reader::{list, partitions_in},
     partitions::OffsetCommit,
-    reset::RecordLoss,
-    start::{StartOrigin, StartPosition},
-    witness::PositionProof,
+    record_loss::RecordLoss,
+    start_positions::{StartOrigin, StartPosition},
 };
 use rdkafka::{
     Offset, TopicPartitionList,

@@ -7,7 +7,7 @@ use crate::consumer::{
     group::GroupCoverage,
     inspector::{InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult},
     partitions::OffsetCommit,
-    reset::RecordLoss,
+    record_loss::RecordLoss,
 };
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};

@@ -5,8 +5,8 @@
 use super::{
     TopicStart,
     continuity::OffsetRange,
+    fingerprint::RecordFingerprint,
     log_reader::{LogReader, TopicPartitionOffset},
-    witness::RecordFingerprint,
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;
