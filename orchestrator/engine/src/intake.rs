@@ -173,7 +173,7 @@ pub(super) async fn take_trigger(
     let live = parts.current.keep();
     let plans = live.catalog.of_topic(&record.topic);
     for TriggerEvaluation { definition, disposition } in
-        trigger::judge(&record, live.catalog.definitions_of(&record.topic))
+        trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
     {
         let plan = definition.and_then(|index| plans.get(index));
         let name = plan.map(|plan| plan.definition.name.as_str());
