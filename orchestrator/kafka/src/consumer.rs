@@ -277,7 +277,7 @@ impl KafkaConsumer {
         let (commands, orders) = thread_mpsc::channel();
         let (report, status) = watch::channel(ConsumerStatus::default());
         let intake = consumer_loop::ConsumerLoop::new(
-            (client, ClientRebootstrap::of(name, settings)),
+            (client, ClientRebootstrap::new(name, settings)),
             plan,
             events,
             orders,

@@ -43,7 +43,7 @@ impl EndOffsetReader {
         if !settings.properties.contains_key("reconnect.backoff.max.ms") {
             config.set("reconnect.backoff.max.ms", "1000");
         }
-        let brokers = Arc::new(ClientRebootstrap::of("ends", settings));
+        let brokers = Arc::new(ClientRebootstrap::new("ends", settings));
         Ok(EndOffsetReader { client: Arc::new(config.create()?), brokers })
     }
 
@@ -98,7 +98,7 @@ impl EndOffsetReader {
         let asked = tokio::task::spawn_blocking(move || {
             // What the client says of itself would pile up: nobody polls it.
             let _ = client.poll(Duration::ZERO);
-            brokers.look(client.client());
+            brokers.check(client.client());
             question(&client)
         });
         asked.await.unwrap_or_else(|_| Err(rdkafka::error::KafkaError::Canceled))

@@ -297,7 +297,7 @@ impl ConsumerLoop {
             return;
         }
         self.report_at = now + REPORT_EVERY;
-        self.brokers.look(self.client.client());
+        self.brokers.check(self.client.client());
         let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
         let (assigned, paused) = self.partitions.counts();
         let trouble = self.trouble.message().map(str::to_owned);

@@ -153,7 +153,7 @@ impl InspectorWorker {
     fn run(self, questions: &mpsc::Receiver<InspectionRequest>, answers: &mpsc::Sender<InspectionResponse>) {
         let mut last_failed = false;
         for question in questions {
-            self.reader.look_for_brokers();
+            self.reader.check_brokers();
             let answer = self.answer(question);
             last_failed = answer.failed();
             if answers.send(answer).is_err() {

@@ -69,13 +69,13 @@ impl LogReader {
         config.set("queued.min.messages", "1");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
-        let brokers = ClientRebootstrap::of("inspector", settings);
+        let brokers = ClientRebootstrap::new("inspector", settings);
         Ok(LogReader { client: config.create_with_context(LogReaderContext)?, brokers })
     }
 
     /// Before every question of a reader that is kept.
-    pub(super) fn look_for_brokers(&self) {
-        self.brokers.look(self.client.client());
+    pub(super) fn check_brokers(&self) {
+        self.brokers.check(self.client.client());
     }
 
     /// Leaves the client to the end of the process: dropping it could wait for the broker without a deadline.

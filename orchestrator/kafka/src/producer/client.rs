@@ -43,7 +43,7 @@ impl ProducerClient {
     pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<ProducerClient>> {
         let broken = Arc::new(AtomicBool::new(false));
         let client = RwLock::new(Some(create(&config, &broken)?));
-        let brokers = ClientRebootstrap::at("producer", config.get("bootstrap.servers").unwrap_or_default());
+        let brokers = ClientRebootstrap::with_servers("producer", config.get("bootstrap.servers").unwrap_or_default());
         Ok(Arc::new(ProducerClient {
             config,
             client,
@@ -76,10 +76,10 @@ impl ProducerClient {
         client.as_ref().is_none_or(|client| client.flush(deadline).is_ok())
     }
 
-    pub(super) fn look_for_brokers(&self) {
+    pub(super) fn check_brokers(&self) {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = client.as_ref() {
-            self.brokers.look(client.client());
+            self.brokers.check(client.client());
         }
     }
 

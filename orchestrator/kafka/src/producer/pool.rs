@@ -174,7 +174,7 @@ fn keep_looking(lanes: Weak<ProducerPool>, over: mpsc::Receiver<()>) {
     let look = move || {
         while over.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
             let clients = lanes.upgrade().map(|lanes| lanes.clients()).unwrap_or_default();
-            clients.iter().for_each(|client| client.look_for_brokers());
+            clients.iter().for_each(|client| client.check_brokers());
         }
     };
     if let Err(error) = thread::Builder::new().name("kafka-producer-look".into()).spawn(look) {

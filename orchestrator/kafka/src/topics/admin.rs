@@ -98,13 +98,13 @@ impl TopicAdmin {
     /// With a client that is told `config`.
     pub(super) fn of(settings: &KafkaSettings, config: &ClientConfig) -> Result<TopicAdmin, TopicError> {
         let client = config.create_with_context(AdminContext).map_err(TopicError::Client)?;
-        let brokers = ClientRebootstrap::of("admin", settings);
+        let brokers = ClientRebootstrap::new("admin", settings);
         Ok(TopicAdmin { client, brokers, servers: settings.bootstrap_servers.clone() })
     }
 
     /// Before every use of a client that is kept.
-    pub(super) fn look_for_brokers(&self) {
-        self.brokers.look(self.client.inner());
+    pub(super) fn check_brokers(&self) {
+        self.brokers.check(self.client.inner());
     }
 
     /// Whether `saga dev` started the broker: its mock gives itself away by its name for itself.

@@ -91,7 +91,7 @@ impl TopicMaintainer {
 
 impl TopicMaintainerState {
     fn look(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
-        self.admin.look_for_brokers();
+        self.admin.check_brokers();
         self.look_at_inbox()?;
         let mut odd = Vec::new();
         for need in self.needs.own() {
