@@ -47,7 +47,7 @@ pub struct TopicSetup {
     pub largest_batch: usize,
     /// Those of them that drop records which newer ones of their key replace; goes there, too.
     pub compacted: BTreeSet<Arc<str>>,
-    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::learn`].
+    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::set_topic_limits`].
     pub limits: TopicBatchLimits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,

@@ -66,7 +66,7 @@ impl ProducerClient {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         let Some(client) = client.as_ref() else { return Err(not_sent("the producer is closed")) };
         client.send(native(outgoing, report)).map_err(|(error, _)| {
-            self.note(&error);
+            self.mark_if_fatal(&error);
             DeliveryFailure::of(&error)
         })
     }
@@ -87,7 +87,7 @@ impl ProducerClient {
         self.recreations.load(Ordering::Relaxed)
     }
 
-    fn note(&self, error: &KafkaError) {
+    fn mark_if_fatal(&self, error: &KafkaError) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.broken.store(true, Ordering::Release);
         }

@@ -110,7 +110,7 @@ impl DeliveryFailure {
 
     fn publication(&self) -> OutcomeDelivery {
         let failure = self.failure();
-        if self.kind.is_for_good() {
+        if self.kind.is_permanent() {
             OutcomeDelivery::Impossible { failure }
         } else {
             OutcomeDelivery::Refused { failure, retry_after: TRANSPORT_RETRY }
@@ -126,7 +126,7 @@ impl DeliveryFailure {
 impl DeliveryFailureKind {
     /// Whether it is about the record itself, and no waiting helps. Whoever sends it can only send something else.
     #[must_use]
-    pub fn is_for_good(self) -> bool {
+    pub fn is_permanent(self) -> bool {
         match self {
             DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => true,
             DeliveryFailureKind::Refused
@@ -140,7 +140,7 @@ impl DeliveryFailureKind {
     }
 
     /// Whether the broker says it of a whole batch although it may be true of one record in it only.
-    pub(super) fn is_of_a_batch(self) -> bool {
+    pub(super) fn may_be_of_batch(self) -> bool {
         match self {
             DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid | DeliveryFailureKind::Refused => true,
             DeliveryFailureKind::UnknownTopic

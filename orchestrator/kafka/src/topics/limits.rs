@@ -34,10 +34,10 @@ pub async fn limits(settings: &KafkaSettings, topics: Vec<Arc<str>>) -> Result<T
 /// Tells `producer` the limits of what it writes to: those of new topics soon, all of them now and then. Never ends.
 pub async fn keep_limits(settings: KafkaSettings, producer: KafkaProducer) {
     loop {
-        drop(timeout(EVERY, producer.wants_limits()).await);
+        drop(timeout(EVERY, producer.limits_wanted()).await);
         sleep(AT_LEAST).await;
         match limits(&settings, producer.topics()).await {
-            Ok(limits) => producer.learn(&limits),
+            Ok(limits) => producer.set_topic_limits(&limits),
             Err(error) => {
                 debug!(%error, "the limits of topics are not known yet; what is refused in a batch is sent alone");
             }
