@@ -72,7 +72,7 @@ async fn batches_stay_below_what_a_topic_is_known_to_take() {
     let config = [("max.message.bytes", "40000")];
     let Some(shop) = TopicFixture::real(1, &config).await else { return };
     let unknown: Arc<str> = "no.such.topic".into();
-    let limits = topics::limits(&shop.settings, vec![Arc::clone(&shop.topic), unknown]).await.expect("an answer");
+    let limits = topics::read_limits(&shop.settings, vec![Arc::clone(&shop.topic), unknown]).await.expect("an answer");
     assert_eq!(limits, TopicBatchLimits::from([(Arc::clone(&shop.topic), 40_000)]));
     shop.producer.set_topic_limits(&limits);
     assert_eq!(shop.producer.pool.class_of(&shop.topic), BatchSizeClass::Small);
@@ -95,9 +95,9 @@ async fn what_is_learned_of_a_topic_counts_until_something_else_is_learned() {
     assert_eq!(pool.class_of(topic), BatchSizeClass::Small, "that was of a batch before it was known");
     pool.use_smaller_batches(topic, BatchSizeClass::Small);
     assert_eq!(pool.class_of(topic), BatchSizeClass::Single);
-    set_topic_limits(USUAL_BATCH);
+    learn(USUAL_BATCH);
     assert_eq!(pool.class_of(topic), BatchSizeClass::Default);
-    set_topic_limits(100);
+    learn(100);
     assert_eq!(pool.class_of(topic), BatchSizeClass::Single);
     shop.place(numbered(3)).await;
     assert!(shop.producer.flush(Duration::from_secs(10)).await);

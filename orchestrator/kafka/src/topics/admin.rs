@@ -84,7 +84,7 @@ pub(super) enum TopicProperties {
     Known {
         max_message_bytes: usize,
         compacted: bool,
-        kept: TopicRetention,
+        retention: TopicRetention,
     },
     /// It may not be read.
     Hidden(String),
@@ -206,7 +206,7 @@ fn limit(config: &ConfigResource) -> TopicProperties {
         Some(max_message_bytes) => TopicProperties::Known {
             max_message_bytes,
             compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
-            kept: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
+            retention: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
                 [true, _] => TopicRetention::ForATime,
                 [false, true] => TopicRetention::UpToASize,
                 [false, false] => TopicRetention::UntilDeleted,
