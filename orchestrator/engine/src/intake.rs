@@ -127,7 +127,7 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
 }
 
 async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
-    if end_offsets::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
+    if end_offsets::is_marker(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
         return ack.finish();
     }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);

@@ -27,7 +27,7 @@ pub(crate) use start_positions::finished;
 
 pub use ack::{AckCallback, AckCondition, RecordAck};
 pub use group::{ForeignMember, GroupCoverage};
-pub use initial_offsets::{TopicInitialOffsets, contact};
+pub use initial_offsets::{TopicInitialOffsets, initial_offsets};
 pub use record_loss::RecordLoss;
 pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, hindrances};
 
@@ -87,14 +87,14 @@ pub struct TopicStart {
     /// Used only while the group has no committed offset for it.
     pub from: TriggerStartPosition,
     /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
-    pub contact: Option<Arc<TopicInitialOffsets>>,
+    pub initial_offsets: Option<Arc<TopicInitialOffsets>>,
 }
 
 impl TopicStart {
     /// `topic`, from its oldest record.
     #[must_use]
     pub fn earliest(topic: &str) -> TopicStart {
-        TopicStart { topic: topic.into(), from: TriggerStartPosition::Earliest, contact: None }
+        TopicStart { topic: topic.into(), from: TriggerStartPosition::Earliest, initial_offsets: None }
     }
 }
 

@@ -107,7 +107,7 @@ impl EndOffsetReader {
 
 /// A record for `partition` that says nothing.
 #[must_use]
-pub fn mark(partition: &TopicPartition) -> OutgoingRecord {
+pub fn marker_record(partition: &TopicPartition) -> OutgoingRecord {
     let headers = vec![record::text_header(MARK, "1")];
     OutgoingRecord {
         topic: Arc::clone(&partition.topic),
@@ -120,7 +120,7 @@ pub fn mark(partition: &TopicPartition) -> OutgoingRecord {
 
 /// Whether `record` says nothing.
 #[must_use]
-pub fn is_mark(record: &KafkaRecord) -> bool {
+pub fn is_marker(record: &KafkaRecord) -> bool {
     record.value.is_none() && record.header(MARK).is_some()
 }
 

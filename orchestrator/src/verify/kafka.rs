@@ -116,7 +116,7 @@ impl KafkaTrialTransport {
             name: "verify",
             group: format!("saga.verify-{:016x}", fastrand::u64(..)),
             mode: AssignmentMode::Manual,
-            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), contact: None }],
+            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), initial_offsets: None }],
             limits: BackpressureLimits::default(),
             largest_batch: USUAL_BATCH,
             compacted: BTreeSet::new(),

@@ -203,7 +203,7 @@ impl AnswerWatcher {
     }
 
     fn mark(&self, partition: &TopicPartition) {
-        let (producer, mark) = (self.kafka.producer.clone(), end_offsets::mark(partition));
+        let (producer, mark) = (self.kafka.producer.clone(), end_offsets::marker_record(partition));
         tokio::spawn(async move {
             if let saga_kafka::producer::ProduceOutcome::Undelivered(undelivered) = producer.send(&mark).await {
                 tracing::debug!(%undelivered, "a mark was not written");

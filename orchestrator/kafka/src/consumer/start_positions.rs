@@ -142,11 +142,11 @@ fn first_contact(
     extent: OffsetRange,
 ) -> KafkaResult<ClaimedPosition> {
     let start = topics.iter().find(|start| start.topic == partition.topic);
-    let known = start.and_then(|start| start.contact.as_deref());
+    let known = start.and_then(|start| start.initial_offsets.as_deref());
     let next = match (start.map(|start| start.from).unwrap_or_default(), known) {
         (TriggerStartPosition::Earliest, _) => extent.low,
         (TriggerStartPosition::Latest | TriggerStartPosition::Time(_), Some(contact)) => {
-            return Ok(after_contact(contact, partition.partition, extent));
+            return Ok(after_initial_offset(contact, partition.partition, extent));
         }
         (TriggerStartPosition::Latest, None) => extent.end,
         (TriggerStartPosition::Time(time), None) => {
@@ -157,7 +157,7 @@ fn first_contact(
 }
 
 /// A partition that did not exist then holds nothing that is older, whatever the timestamps in it.
-fn after_contact(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
+fn after_initial_offset(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
     let Some(place) = contact.partitions.get(&partition) else {
         return ClaimedPosition { next: extent.low, proof: PositionProof::default() };
     };

@@ -95,7 +95,11 @@ async fn latest_begins_with_what_is_produced_from_now_on_and_stays_there_over_a_
     let shop = TopicFixture::mock(1);
     shop.place([(0, "old".into())]).await;
     let latest = || ConsumerSettings {
-        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerStartPosition::Latest, contact: None }],
+        topics: vec![TopicStart {
+            topic: shop.topic.clone(),
+            from: TriggerStartPosition::Latest,
+            initial_offsets: None,
+        }],
         ..shop.plan(AssignmentMode::Manual)
     };
     let mut intake = shop.consume(latest());
