@@ -23,7 +23,7 @@ mod thread;
 mod watermark;
 
 pub(crate) use context::log;
-pub(crate) use start_positions::finished;
+pub(crate) use start_positions::offsets_to_trim;
 
 pub use ack::{AckCallback, AckCondition, RecordAck};
 pub use group::{ForeignMember, GroupCoverage};

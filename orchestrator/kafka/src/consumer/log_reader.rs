@@ -152,11 +152,11 @@ impl LogReader {
             for (partition, offset) in left.iter().filter(|(one, _)| one.topic == first.topic) {
                 round.entry(partition.partition).or_insert(*offset);
             }
-            for (partition, witness) in self.round(&first.topic, &round)? {
+            for (partition, fingerprint) in self.round(&first.topic, &round)? {
                 let at = TopicPartition { topic: first.topic.clone(), partition };
                 let offset = round[&partition];
                 left.remove(&(at.clone(), offset));
-                found.entry(at).or_default().insert(offset, witness);
+                found.entry(at).or_default().insert(offset, fingerprint);
             }
         }
         Ok(found)

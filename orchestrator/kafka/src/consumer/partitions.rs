@@ -85,14 +85,14 @@ impl PartitionTable {
     pub(super) fn deliver(
         &mut self,
         partition: &TopicPartition,
-        witness: RecordFingerprint,
+        fingerprint: RecordFingerprint,
         bytes: usize,
     ) -> Option<AckTarget> {
         let assigned = self.assigned.get_mut(partition)?;
-        let offset = witness.offset;
-        assigned.watermark.deliver(witness);
-        assigned.anchor.get_or_insert(witness);
-        assigned.newest = Some(witness);
+        let offset = fingerprint.offset;
+        assigned.watermark.deliver(fingerprint);
+        assigned.anchor.get_or_insert(fingerprint);
+        assigned.newest = Some(fingerprint);
         assigned.next = offset + 1;
         assigned.unfinished_bytes += bytes;
         self.unfinished_records += 1;
@@ -120,7 +120,7 @@ impl PartitionTable {
     pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<OffsetCommit> {
         let assigned = self.assigned.get_mut(partition)?;
         let last = assigned.watermark.last()?;
-        assigned.proof.ladder.push(last);
+        assigned.proof.history.push(last);
         let metadata = assigned.proof.to_string();
         Some(OffsetCommit { partition: partition.clone(), offset: last.offset + 1, metadata })
     }

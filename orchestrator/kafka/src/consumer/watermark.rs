@@ -15,22 +15,22 @@ pub(super) struct OffsetWatermark {
 
 #[derive(Debug)]
 struct WatermarkEntry {
-    witness: RecordFingerprint,
+    fingerprint: RecordFingerprint,
     finished: bool,
 }
 
 impl OffsetWatermark {
     /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
-    pub(super) fn deliver(&mut self, witness: RecordFingerprint) {
-        let seen = self.open.back().map(|last| last.witness.offset).max(self.last.map(|last| last.offset));
-        if seen.is_none_or(|last| witness.offset > last) {
-            self.open.push_back(WatermarkEntry { witness, finished: false });
+    pub(super) fn deliver(&mut self, fingerprint: RecordFingerprint) {
+        let seen = self.open.back().map(|last| last.fingerprint.offset).max(self.last.map(|last| last.offset));
+        if seen.is_none_or(|last| fingerprint.offset > last) {
+            self.open.push_back(WatermarkEntry { fingerprint, finished: false });
         }
     }
 
     /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
     pub(super) fn finish(&mut self, offset: i64) -> bool {
-        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.witness.offset) {
+        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.fingerprint.offset) {
             self.open[index].finished = true;
         }
         self.advance()
@@ -43,7 +43,7 @@ impl OffsetWatermark {
 
     /// The lowest delivered record that is not finished.
     pub(super) fn oldest_unfinished(&self) -> Option<i64> {
-        self.open.front().map(|entry| entry.witness.offset)
+        self.open.front().map(|entry| entry.fingerprint.offset)
     }
 
     /// Records that were delivered, from the oldest unfinished one on.
@@ -54,7 +54,7 @@ impl OffsetWatermark {
     fn advance(&mut self) -> bool {
         let before = self.last;
         while let Some(entry) = self.open.pop_front_if(|entry| entry.finished) {
-            self.last = Some(entry.witness);
+            self.last = Some(entry.fingerprint);
         }
         self.last != before
     }

@@ -69,7 +69,7 @@ impl AssignedPartition {
         self.anchor = newest.or(self.anchor);
         self.end = extent.end;
         self.proof.low = extent.low;
-        self.proof.ladder.forget_below(extent.low);
+        self.proof.history.forget_below(extent.low);
     }
 
     /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
@@ -137,12 +137,12 @@ impl AssignedPartition {
         match depth {
             InspectionDepth::Newest => ClaimedPosition {
                 next: self.next,
-                proof: PositionProof { low, ladder: FingerprintHistory::of(self.anchor) },
+                proof: PositionProof { low, history: FingerprintHistory::of(self.anchor) },
             },
             InspectionDepth::Whole => {
-                let mut ladder = self.proof.ladder.clone();
-                ladder.extend([self.anchor, self.newest].into_iter().flatten());
-                ClaimedPosition { next: self.unfinished_from(), proof: PositionProof { low, ladder } }
+                let mut history = self.proof.history.clone();
+                history.extend([self.anchor, self.newest].into_iter().flatten());
+                ClaimedPosition { next: self.unfinished_from(), proof: PositionProof { low, history } }
             }
         }
     }
