@@ -58,7 +58,7 @@ pub(super) struct ConsumerLoop {
     list_at: Instant,
     reread_at: Option<Instant>,
     report_at: Instant,
-    trouble: ClientErrorTracker,
+    errors: ClientErrorTracker,
     /// What was last told of commits.
     commit_refused: Option<String>,
     names: HashMap<String, Arc<str>>,
@@ -103,7 +103,7 @@ impl ConsumerLoop {
             list_at: now,
             reread_at: None,
             report_at: now,
-            trouble: ClientErrorTracker::default(),
+            errors: ClientErrorTracker::default(),
             commit_refused: None,
             names: HashMap::new(),
             stop: None,
@@ -153,7 +153,7 @@ impl ConsumerLoop {
     /// can crash when a consumer is closed while its coordinator is away.
     pub(super) fn leave(&mut self, by: Instant) -> bool {
         self.take_settled();
-        if self.trouble.message().is_some() {
+        if self.errors.message().is_some() {
             return false;
         }
         match self.client.commit_consumer_state(CommitMode::Sync) {
@@ -272,7 +272,7 @@ impl ConsumerLoop {
     }
 
     fn complain(&mut self, message: &str) {
-        if self.trouble.heard(message, Instant::now()) {
+        if self.errors.on_error(message, Instant::now()) {
             self.outbox.push_back(ConsumerEvent::Trouble(message.to_owned()));
         }
     }
@@ -300,7 +300,7 @@ impl ConsumerLoop {
         self.brokers.check(self.client.client());
         let (unfinished_records, unfinished_bytes) = self.partitions.unfinished();
         let (assigned, paused) = self.partitions.counts();
-        let trouble = self.trouble.message().map(str::to_owned);
+        let trouble = self.errors.message().map(str::to_owned);
         if let Some(fetched) = self.client.context().take_statistics() {
             self.partitions.fetched(&fetched, now);
         }
@@ -317,7 +317,7 @@ impl ConsumerLoop {
             readings: self.partitions.readings(),
             coverage: self.looks.coverage.clone(),
             trouble,
-            troubled_since: self.trouble.since(),
+            troubled_since: self.errors.since(),
         });
     }
 }

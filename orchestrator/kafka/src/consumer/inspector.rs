@@ -19,19 +19,19 @@ use std::{
     thread,
 };
 
-/// What intake wants to know. One question at a time: a queue of them stays short by itself.
+/// What intake wants to know. One request at a time: a queue of them stays short by itself.
 #[derive(Debug)]
 pub(super) enum InspectionRequest {
     /// Where these partitions begin.
-    Begin { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
+    StartPositions { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
     /// Whether these positions still fit. May be empty: then only whether the broker tells of `topics`.
     Check { subjects: Vec<InspectedPartition>, topics: Vec<Arc<str>> },
 }
 
-/// The answer to a question.
+/// The answer to a request.
 #[derive(Debug)]
 pub(super) enum InspectionResponse {
-    Begun {
+    StartPositions {
         wanted: Vec<TopicPartition>,
         positions: KafkaResult<Vec<StartPosition>>,
     },
@@ -89,9 +89,9 @@ pub(super) struct InspectionResult {
 /// Handle of the thread, which ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogInspector {
-    questions: mpsc::Sender<InspectionRequest>,
-    answers: mpsc::Receiver<InspectionResponse>,
-    asked: bool,
+    requests: mpsc::Sender<InspectionRequest>,
+    responses: mpsc::Receiver<InspectionResponse>,
+    pending: bool,
 }
 
 impl LogInspector {
@@ -101,25 +101,25 @@ impl LogInspector {
         compacted: CompactedTopics,
         membership: Option<GroupMembership>,
     ) -> std::io::Result<LogInspector> {
-        let (questions, asked) = mpsc::channel();
-        let (answered, answers) = mpsc::channel();
-        let looker = InspectorWorker { reader, compacted, membership };
-        thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || looker.run(&asked, &answered))?;
-        Ok(LogInspector { questions, answers, asked: false })
+        let (requests, requested) = mpsc::channel();
+        let (responded, responses) = mpsc::channel();
+        let worker = InspectorWorker { reader, compacted, membership };
+        thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || worker.run(&requested, &responded))?;
+        Ok(LogInspector { requests, responses, pending: false })
     }
 
-    /// Whether a question is open: the next has to wait.
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked
+    /// Whether a request is open: the next has to wait.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending
     }
 
-    pub(super) fn ask(&mut self, question: InspectionRequest) {
-        self.asked = self.questions.send(question).is_ok();
+    pub(super) fn request(&mut self, request: InspectionRequest) {
+        self.pending = self.requests.send(request).is_ok();
     }
 
-    pub(super) fn answer(&mut self) -> Option<InspectionResponse> {
-        let answer = self.answers.try_recv().ok()?;
-        self.asked = false;
+    pub(super) fn take_response(&mut self) -> Option<InspectionResponse> {
+        let answer = self.responses.try_recv().ok()?;
+        self.pending = false;
         Some(answer)
     }
 }
@@ -150,13 +150,13 @@ struct InspectorWorker {
 }
 
 impl InspectorWorker {
-    fn run(self, questions: &mpsc::Receiver<InspectionRequest>, answers: &mpsc::Sender<InspectionResponse>) {
+    fn run(self, requests: &mpsc::Receiver<InspectionRequest>, responses: &mpsc::Sender<InspectionResponse>) {
         let mut last_failed = false;
-        for question in questions {
+        for request in requests {
             self.reader.check_brokers();
-            let answer = self.answer(question);
+            let answer = self.answer(request);
             last_failed = answer.failed();
-            if answers.send(answer).is_err() {
+            if responses.send(answer).is_err() {
                 break;
             }
         }
@@ -165,18 +165,18 @@ impl InspectorWorker {
         }
     }
 
-    fn answer(&self, question: InspectionRequest) -> InspectionResponse {
-        match question {
-            InspectionRequest::Begin { wanted, topics } => {
+    fn answer(&self, request: InspectionRequest) -> InspectionResponse {
+        match request {
+            InspectionRequest::StartPositions { wanted, topics } => {
                 let positions = start_positions::positions(&self.reader, &wanted, &topics, &self.compacted);
-                InspectionResponse::Begun { wanted, positions }
+                InspectionResponse::StartPositions { wanted, positions }
             }
             InspectionRequest::Check { subjects, topics } => {
                 let read = subjects.len();
                 let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check_all(subjects)?)));
                 match checked {
                     Ok((all, checked)) => {
-                        InspectionResponse::Checked { checked: Ok(checked), group: self.seen(&all, read) }
+                        InspectionResponse::Checked { checked: Ok(checked), group: self.sample_coverage(&all, read) }
                     }
                     Err(error) => InspectionResponse::Checked { checked: Err(error), group: None },
                 }
@@ -187,7 +187,7 @@ impl InspectorWorker {
     fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, InspectionError> {
         let mut all = BTreeSet::new();
         for topic in topics {
-            let partitions = self.reader.partitions_of(topic).map_err(|error| unread(topic, error))?;
+            let partitions = self.reader.partitions_of(topic).map_err(|error| unreadable(topic, error))?;
             all.extend(partitions.into_iter().map(|one| (one.topic, one.partition)));
         }
         Ok(all)
@@ -204,7 +204,8 @@ impl InspectorWorker {
         for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
             topics.entry(subject.partition.topic.clone()).or_default().push(subject);
         }
-        let mut failed = topics.into_iter().filter_map(|(topic, of_it)| Some(unread(&topic, self.check(of_it).err()?)));
+        let mut failed =
+            topics.into_iter().filter_map(|(topic, of_it)| Some(unreadable(&topic, self.check(of_it).err()?)));
         Err(failed.next().unwrap_or(InspectionError { topic: None, error }))
     }
 
@@ -212,7 +213,7 @@ impl InspectorWorker {
         let claims: Vec<(TopicPartition, ClaimedPosition)> =
             subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
         let verdicts = start_positions::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
-            // The beginning was removed between two of the questions.
+            // The beginning was removed between two of the requests.
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 start_positions::check(&self.reader, &claims, &self.compacted)
             }
@@ -223,7 +224,7 @@ impl InspectorWorker {
     }
 
     /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked at again.
-    fn seen(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
+    fn sample_coverage(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
         let membership = self.membership.as_ref()?;
         if read >= all.len() {
             return Some(CoverageSample::default());
@@ -235,7 +236,7 @@ impl InspectorWorker {
     }
 }
 
-fn unread(topic: &Arc<str>, error: KafkaError) -> InspectionError {
+fn unreadable(topic: &Arc<str>, error: KafkaError) -> InspectionError {
     let topic = (!is_of_connection(&error)).then(|| topic.clone());
     InspectionError { topic, error }
 }
@@ -243,7 +244,7 @@ fn unread(topic: &Arc<str>, error: KafkaError) -> InspectionError {
 impl InspectionResponse {
     fn failed(&self) -> bool {
         match self {
-            InspectionResponse::Begun { positions, .. } => positions.is_err(),
+            InspectionResponse::StartPositions { positions, .. } => positions.is_err(),
             InspectionResponse::Checked { checked, .. } => checked.is_err(),
         }
     }

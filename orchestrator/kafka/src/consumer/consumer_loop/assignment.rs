@@ -101,7 +101,7 @@ impl ConsumerLoop {
     }
 
     pub(super) fn ask_where_to_begin(&mut self) {
-        if self.stop.is_some() || self.inspector.is_asked() || Instant::now() < self.ask_at {
+        if self.stop.is_some() || self.inspector.is_pending() || Instant::now() < self.ask_at {
             return;
         }
         match self.pending.take() {
@@ -109,7 +109,7 @@ impl ConsumerLoop {
             Some(wanted) if wanted.is_empty() => self.begun(wanted, Ok(Vec::new())),
             Some(wanted) => {
                 self.looks.beginning = Some(wanted.clone());
-                self.inspector.ask(InspectionRequest::Begin { wanted, topics: self.plan.topics.clone() });
+                self.inspector.request(InspectionRequest::StartPositions { wanted, topics: self.plan.topics.clone() });
             }
         }
     }

@@ -64,19 +64,19 @@ impl InspectionSchedule {
 impl ConsumerLoop {
     pub(super) fn look(&mut self) {
         let now = Instant::now();
-        if self.stop.is_some() || self.inspector.is_asked() || now < self.looks.due {
+        if self.stop.is_some() || self.inspector.is_pending() || now < self.looks.due {
             return;
         }
         self.looks.asked_in = self.looks.doubt.take();
         let depth = if self.looks.asked_in.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
         let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
-        self.inspector.ask(InspectionRequest::Check { subjects: self.partitions.subjects(depth), topics });
+        self.inspector.request(InspectionRequest::Check { subjects: self.partitions.subjects(depth), topics });
     }
 
     pub(super) fn take_answers(&mut self) {
-        match self.inspector.answer() {
+        match self.inspector.take_response() {
             None => {}
-            Some(InspectionResponse::Begun { wanted, positions }) => self.begun(wanted, positions),
+            Some(InspectionResponse::StartPositions { wanted, positions }) => self.begun(wanted, positions),
             Some(InspectionResponse::Checked { checked, group }) => {
                 if let Some(seen) = group {
                     self.looks.coverage.update(seen, Instant::now());
@@ -98,13 +98,13 @@ impl ConsumerLoop {
             }
         };
         self.looks.succeeded = Some(now);
-        self.looks.due = now + if self.trouble.message().is_some() { LOOK_AGAIN } else { LOOK_EVERY };
+        self.looks.due = now + if self.errors.message().is_some() { LOOK_AGAIN } else { LOOK_EVERY };
         for one in checked {
             if self.partitions.is_current(&one.subject) {
                 self.act_on(doubt, one);
             }
         }
-        if self.trouble.answered(now) {
+        if self.errors.on_success(now) {
             self.outbox.push_back(ConsumerEvent::Recovered);
         }
     }
