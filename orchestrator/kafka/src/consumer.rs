@@ -29,7 +29,7 @@ pub use ack::{AckCallback, AckCondition, RecordAck};
 pub use group::{ForeignMember, GroupCoverage};
 pub use initial_offsets::{TopicInitialOffsets, initial_offsets};
 pub use record_loss::RecordLoss;
-pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, hindrances};
+pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, problems};
 
 use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
 use rdkafka::consumer::BaseConsumer;

@@ -302,7 +302,7 @@ impl ConsumerLoop {
         let (assigned, paused) = self.partitions.counts();
         let trouble = self.errors.message().map(str::to_owned);
         if let Some(fetched) = self.client.context().take_statistics() {
-            self.partitions.fetched(&fetched, now);
+            self.partitions.update_fetched(&fetched, now);
         }
         self.report.send_replace(ConsumerStatus {
             name: self.plan.name,
@@ -313,8 +313,8 @@ impl ConsumerLoop {
             unfinished_records,
             unfinished_bytes,
             started: Some(self.started),
-            looked: self.looks.succeeded,
-            readings: self.partitions.readings(),
+            last_read: self.looks.last_read,
+            partitions: self.partitions.statuses(),
             coverage: self.looks.coverage.clone(),
             trouble,
             troubled_since: self.errors.since(),

@@ -27,7 +27,7 @@ pub(super) struct PartitionTable {
     /// Delivered and not settled, records of partitions that were taken away included: they are still in memory.
     unfinished_records: usize,
     unfinished_bytes: usize,
-    pressed: bool,
+    over_limit: bool,
     holds: HashSet<HoldScope>,
 }
 
@@ -54,7 +54,7 @@ impl PartitionTable {
             limits,
             unfinished_records: 0,
             unfinished_bytes: 0,
-            pressed: false,
+            over_limit: false,
             holds: HashSet::new(),
         }
     }
@@ -127,8 +127,8 @@ impl PartitionTable {
 
     /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
     /// not be paused while it is being begun again.
-    pub(super) fn abandoned(&self) -> Vec<(TopicPartition, i64)> {
-        if self.pressed || self.holds.contains(&HoldScope::All) {
+    pub(super) fn abandoned_partitions(&self) -> Vec<(TopicPartition, i64)> {
+        if self.over_limit || self.holds.contains(&HoldScope::All) {
             return Vec::new();
         }
         let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
@@ -140,14 +140,14 @@ impl PartitionTable {
     }
 
     /// Has `partition` read again from its oldest unfinished record.
-    pub(super) fn abandon(&mut self, partition: &TopicPartition) {
+    pub(super) fn mark_abandoned(&mut self, partition: &TopicPartition) {
         if let Some(assigned) = self.assigned.get_mut(partition) {
             assigned.abandoned = true;
         }
     }
 
     /// What a check has to look at.
-    pub(super) fn subjects(&self, depth: InspectionDepth) -> Vec<InspectedPartition> {
+    pub(super) fn inspected(&self, depth: InspectionDepth) -> Vec<InspectedPartition> {
         let all = self.assigned.iter();
         all.map(|(partition, assigned)| InspectedPartition {
             partition: partition.clone(),
@@ -171,18 +171,18 @@ impl PartitionTable {
     }
 
     /// The client says how far it has fetched.
-    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, FetchProgress>, now: Instant) {
+    pub(super) fn update_fetched(&mut self, all: &BTreeMap<TopicPartition, FetchProgress>, now: Instant) {
         for (partition, assigned) in &mut self.assigned {
             if let Some(fetched) = all.get(partition) {
-                assigned.take_fetched(*fetched, now);
+                assigned.update_fetched(*fetched, now);
             }
         }
     }
 
     /// How reading of each goes.
-    pub(super) fn readings(&self) -> Vec<PartitionStatus> {
-        let everywhere = self.pressed || self.holds.contains(&HoldScope::All);
-        let reading = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
+    pub(super) fn statuses(&self) -> Vec<PartitionStatus> {
+        let everywhere = self.over_limit || self.holds.contains(&HoldScope::All);
+        let status = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
             let held =
                 self.holds.contains(&HoldScope::All) || self.holds.contains(&HoldScope::Partition(partition.clone()));
             let pause = match assigned.paused || everywhere {
@@ -191,9 +191,9 @@ impl PartitionTable {
                 true if assigned.abandoned => Some(PauseReason::ReadAgain),
                 true => Some(PauseReason::Unfinished),
             };
-            assigned.reading(partition.clone(), pause)
+            assigned.status(partition.clone(), pause)
         };
-        self.assigned.iter().map(reading).collect()
+        self.assigned.iter().map(status).collect()
     }
 
     /// How many records that were not read yet are known to have been there.
@@ -202,7 +202,7 @@ impl PartitionTable {
     }
 
     /// Where `partition` is read again, and what proves that position.
-    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, PositionProof)> {
+    pub(super) fn reread_position(&self, partition: &TopicPartition) -> Option<(i64, PositionProof)> {
         let assigned = self.assigned.get(partition)?;
         Some((assigned.unfinished_from(), assigned.proof.clone()))
     }
@@ -233,20 +233,20 @@ impl PartitionTable {
 
     /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a pause throws
     /// away what was prefetched, so it must not flicker.
-    pub(super) fn pressed(&mut self) -> bool {
+    pub(super) fn is_over_limit(&mut self) -> bool {
         let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
         let BackpressureLimits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
-        self.pressed = if self.pressed {
+        self.over_limit = if self.over_limit {
             records > unfinished_records / 2 || bytes > unfinished_bytes / 2
         } else {
             records >= unfinished_records || bytes >= unfinished_bytes
         };
-        self.pressed
+        self.over_limit
     }
 
     /// What has to change so that exactly the partitions that must not be read are paused; `all` pauses every one.
     pub(super) fn pause_change(&mut self, all: bool) -> PauseChange {
-        let all = all || self.pressed() || self.holds.contains(&HoldScope::All);
+        let all = all || self.is_over_limit() || self.holds.contains(&HoldScope::All);
         let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {

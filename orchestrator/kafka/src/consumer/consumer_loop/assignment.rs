@@ -172,7 +172,7 @@ impl ConsumerLoop {
     }
 
     pub(super) fn reread_abandoned(&mut self) {
-        let abandoned = self.partitions.abandoned();
+        let abandoned = self.partitions.abandoned_partitions();
         if abandoned.is_empty() || self.stop.is_some() {
             return;
         }
@@ -191,7 +191,7 @@ impl ConsumerLoop {
     }
 
     pub(super) fn reread(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
-        let (_, proof) = self.partitions.rereading(partition).unwrap_or_default();
+        let (_, proof) = self.partitions.reread_position(partition).unwrap_or_default();
         self.read_from(partition, offset, offset, proof)
     }
 

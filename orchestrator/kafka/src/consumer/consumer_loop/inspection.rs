@@ -70,7 +70,7 @@ impl ConsumerLoop {
         self.looks.asked_in = self.looks.doubt.take();
         let depth = if self.looks.asked_in.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
         let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
-        self.inspector.request(InspectionRequest::Check { subjects: self.partitions.subjects(depth), topics });
+        self.inspector.request(InspectionRequest::Check { subjects: self.partitions.inspected(depth), topics });
     }
 
     pub(super) fn take_answers(&mut self) {
@@ -117,7 +117,7 @@ impl ConsumerLoop {
             (ContinuityVerdict::Fits, Some(PositionDoubt::Client)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
                 // The client may have stopped reading it all the same, so it is begun again where it was.
-                self.partitions.abandon(&checked.subject.partition);
+                self.partitions.mark_abandoned(&checked.subject.partition);
             }
             (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, None) => {
                 self.looks.doubt(PositionDoubt::Log);

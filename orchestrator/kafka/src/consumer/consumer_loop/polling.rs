@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 impl ConsumerLoop {
     pub(super) fn poll(&mut self) -> PollOutcome {
-        let mut wait = if self.partitions.pressed() || self.stop.is_some() { POLL_PAUSED } else { POLL };
+        let mut wait = if self.partitions.is_over_limit() || self.stop.is_some() { POLL_PAUSED } else { POLL };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut error = None;
         while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
@@ -48,7 +48,7 @@ impl ConsumerLoop {
                     batch.extend(deliver(&mut self.partitions, &self.settled.0, record));
                 }
             }
-            if self.partitions.pressed() {
+            if self.partitions.is_over_limit() {
                 break;
             }
             wait = Duration::ZERO;

@@ -64,7 +64,7 @@ impl AssignedPartition {
 
     /// A check found that all of it is of one log.
     pub(super) fn confirm(&mut self, newest: Option<RecordFingerprint>, extent: OffsetRange, now: Instant) {
-        self.watch_progress(extent.end, now);
+        self.update_stall(extent.end, now);
         // One that was delivered since the question is evidence still.
         self.anchor = newest.or(self.anchor);
         self.end = extent.end;
@@ -89,14 +89,14 @@ impl AssignedPartition {
     }
 
     /// Up to where everything was fetched and handed on.
-    pub(super) fn reached(&self) -> i64 {
+    pub(super) fn fetched_to(&self) -> i64 {
         let nothing_waits = self.watermark.oldest_unfinished().is_none();
         let fetched = self.fetched.filter(|_| nothing_waits).map_or(self.next, |fetched| fetched.next);
         // What the client has fetched and not handed on yet lies between the two.
         if fetched >= self.end { fetched } else { self.next }
     }
 
-    pub(super) fn watch_progress(&mut self, end: i64, now: Instant) {
+    pub(super) fn update_stall(&mut self, end: i64, now: Instant) {
         let at = self.fetched.map_or(self.next, |fetched| fetched.next.max(self.next));
         self.stalled = match self.stalled {
             _ if self.paused || at >= end => None,
@@ -105,7 +105,7 @@ impl AssignedPartition {
         };
     }
 
-    pub(super) fn take_fetched(&mut self, fetched: FetchProgress, now: Instant) {
+    pub(super) fn update_fetched(&mut self, fetched: FetchProgress, now: Instant) {
         let is_held = fetched.high > fetched.stable && fetched.next >= fetched.stable;
         let moved = self.fetched.is_none_or(|before| before.stable != fetched.stable);
         self.held_since = match self.held_since {
@@ -116,7 +116,7 @@ impl AssignedPartition {
         self.fetched = Some(fetched);
     }
 
-    pub(super) fn reading(&self, partition: TopicPartition, pause: Option<PauseReason>) -> PartitionStatus {
+    pub(super) fn status(&self, partition: TopicPartition, pause: Option<PauseReason>) -> PartitionStatus {
         let fetched = self.fetched.unwrap_or_default();
         let end = self.end.max(fetched.stable);
         PartitionStatus {
@@ -125,7 +125,7 @@ impl AssignedPartition {
             finished: self.unfinished_from(),
             end,
             held_back: u64::try_from(fetched.high - end).unwrap_or(0),
-            caught_up: self.watermark.oldest_unfinished().is_none() && self.reached() >= end,
+            caught_up: self.watermark.oldest_unfinished().is_none() && self.fetched_to() >= end,
             pause,
             held_since: self.held_since,
             stalled_since: self.stalled.map(|(_, since)| since),

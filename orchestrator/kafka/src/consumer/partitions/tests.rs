@@ -41,7 +41,7 @@ fn too_much_unfinished_pauses_everything_until_half_is_finished() {
 fn bytes_press_as_records_do() {
     let mut partitions = two_partitions();
     partitions.deliver(&orders(0), record(0), 100);
-    assert!(partitions.pressed());
+    assert!(partitions.is_over_limit());
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
     partitions.settle(AckResult { slot, fate: AckState::Abandoned });
     for scope in [HoldScope::All, HoldScope::Partition(orders(1))] {
         partitions.hold(scope.clone());
-        assert_eq!(partitions.abandoned(), []);
+        assert_eq!(partitions.abandoned_partitions(), []);
         partitions.release(&scope);
-        assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
+        assert_eq!(partitions.abandoned_partitions(), [(orders(1), 10)]);
     }
 }
 
@@ -90,10 +90,10 @@ fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
     let first = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
     let second = partitions.deliver(&orders(1), record(11), 1).expect("assigned");
     partitions.settle(AckResult { slot: second, fate: AckState::Abandoned });
-    assert_eq!(partitions.abandoned(), [(orders(1), 10)]);
+    assert_eq!(partitions.abandoned_partitions(), [(orders(1), 10)]);
     assert_eq!(partitions.settle(finished(first)), Some(orders(1)), "the beginning is finished");
     assert_eq!(partitions.committable(&orders(1)).map(|one| one.offset), Some(11));
-    assert_eq!(partitions.abandoned(), [(orders(1), 11)]);
+    assert_eq!(partitions.abandoned_partitions(), [(orders(1), 11)]);
     assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
 }
 
@@ -124,6 +124,6 @@ fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
     assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
     partitions.deliver(&orders(1), record(0), 100);
     assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
-    let reasons: Vec<_> = partitions.readings().into_iter().map(|reading| reading.pause).collect();
+    let reasons: Vec<_> = partitions.statuses().into_iter().map(|status| status.pause).collect();
     assert_eq!(reasons, [None, Some(PauseReason::Unfinished)]);
 }
