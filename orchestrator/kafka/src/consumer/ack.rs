@@ -17,7 +17,7 @@ use std::{
 #[derive(Debug)]
 #[must_use = "a record that is not finished is delivered again"]
 pub struct RecordAck {
-    duty: Arc<SharedAck>,
+    shared: Arc<SharedAck>,
     finished: bool,
 }
 
@@ -34,8 +34,8 @@ pub(super) struct AckTarget {
 /// What became of a delivered record.
 #[derive(Debug)]
 pub(super) struct AckResult {
-    pub(super) slot: AckTarget,
-    pub(super) fate: AckState,
+    pub(super) target: AckTarget,
+    pub(super) state: AckState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) enum AckState {
 
 #[derive(Debug)]
 struct SharedAck {
-    slot: AckTarget,
+    target: AckTarget,
     abandoned: AtomicBool,
     condition: OnceLock<Arc<dyn AckCondition>>,
     /// Holds as many messages as records are unfinished, which the limits of the plan bound.
@@ -63,15 +63,15 @@ pub trait AckCondition: fmt::Debug + Send + Sync {
 pub type AckCallback = Box<dyn FnOnce(bool) + Send>;
 
 impl RecordAck {
-    pub(super) fn new(slot: AckTarget, settled: Sender<AckResult>) -> RecordAck {
+    pub(super) fn new(target: AckTarget, settled: Sender<AckResult>) -> RecordAck {
         let (abandoned, condition) = (AtomicBool::new(false), OnceLock::new());
-        RecordAck { duty: Arc::new(SharedAck { slot, abandoned, condition, settled }), finished: false }
+        RecordAck { shared: Arc::new(SharedAck { target, abandoned, condition, settled }), finished: false }
     }
 
     /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
     pub fn only_if(&self, condition: Arc<dyn AckCondition>) {
         // A second one has nothing to add.
-        let _ = self.duty.condition.set(condition);
+        let _ = self.shared.condition.set(condition);
     }
 
     /// This disposition of the record is done. The offset is finished when every clone says so.
@@ -82,7 +82,7 @@ impl RecordAck {
     /// Whether the record is one of `topic`.
     #[must_use]
     pub fn is_of(&self, topic: &str) -> bool {
-        *self.duty.slot.partition.topic == *topic
+        *self.shared.target.partition.topic == *topic
     }
 
     /// An acknowledgement that nobody waits for, for records that did not come from a consumer.
@@ -100,28 +100,28 @@ impl RecordAck {
 
 impl Clone for RecordAck {
     fn clone(&self) -> RecordAck {
-        RecordAck { duty: self.duty.clone(), finished: false }
+        RecordAck { shared: self.shared.clone(), finished: false }
     }
 }
 
 impl Drop for RecordAck {
     fn drop(&mut self) {
         if !self.finished {
-            self.duty.abandoned.store(true, Ordering::Release);
+            self.shared.abandoned.store(true, Ordering::Release);
         }
     }
 }
 
 impl Drop for SharedAck {
     fn drop(&mut self) {
-        let (slot, settled, is_done) = (self.slot.clone(), self.settled.clone(), !*self.abandoned.get_mut());
+        let (target, settled, is_done) = (self.target.clone(), self.settled.clone(), !*self.abandoned.get_mut());
         let settle = move |may_finish: bool| {
-            let fate = if is_done && may_finish { AckState::Finished } else { AckState::Abandoned };
+            let state = if is_done && may_finish { AckState::Finished } else { AckState::Abandoned };
             // A consumer that is gone has committed what it could.
-            let _ = settled.send(AckResult { slot, fate });
+            let _ = settled.send(AckResult { target, state });
         };
         match self.condition.take() {
-            Some(condition) if is_done => condition.decide(&self.slot.partition.topic, Box::new(settle)),
+            Some(condition) if is_done => condition.decide(&self.target.partition.topic, Box::new(settle)),
             Some(_) | None => settle(true),
         }
     }
@@ -145,8 +145,8 @@ mod tests {
         first.finish();
         assert!(settled.try_recv().is_err());
         second.finish();
-        let AckResult { slot, fate } = settled.try_recv().expect("settled");
-        assert_eq!((slot.offset, fate), (14, AckState::Finished));
+        let AckResult { target, state } = settled.try_recv().expect("settled");
+        assert_eq!((target.offset, state), (14, AckState::Finished));
     }
 
     /// Answers when it is told.
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_record_with_a_condition_is_settled_when_that_is_known() {
-        for (may_finish, fate) in [(true, AckState::Finished), (false, AckState::Abandoned)] {
+        for (may_finish, state) in [(true, AckState::Finished), (false, AckState::Abandoned)] {
             let (first, settled) = ack();
             let later = Arc::new(LaterCondition::default());
             first.only_if(later.clone());
@@ -179,7 +179,7 @@ mod tests {
             for settle in later.0.lock().expect("not poisoned").drain(..) {
                 settle(may_finish);
             }
-            assert_eq!(settled.try_recv().expect("settled").fate, fate);
+            assert_eq!(settled.try_recv().expect("settled").state, state);
         }
     }
 
@@ -188,6 +188,6 @@ mod tests {
         let (first, settled) = ack();
         drop(first.clone());
         first.finish();
-        assert_eq!(settled.try_recv().expect("settled").fate, AckState::Abandoned);
+        assert_eq!(settled.try_recv().expect("settled").state, AckState::Abandoned);
     }
 }

@@ -27,7 +27,7 @@ impl ClientErrorTracker {
         news
     }
 
-    /// Everything could be read. True if that ends the errors.
+    /// Everything could be read. True if that ends them.
     pub(super) fn on_success(&mut self, now: Instant) -> bool {
         let over = self.ongoing.as_ref().is_some_and(|ongoing| now.duration_since(ongoing.last) >= QUIET);
         if over {

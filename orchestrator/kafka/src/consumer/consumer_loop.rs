@@ -50,7 +50,7 @@ pub(super) struct ConsumerLoop {
     report: watch::Sender<ConsumerStatus>,
     partitions: PartitionTable,
     inspector: LogInspector,
-    looks: inspection::InspectionSchedule,
+    inspection: inspection::InspectionSchedule,
     started: Instant,
     /// Partitions that were assigned and whose beginning is not known yet.
     pending: Option<Vec<TopicPartition>>,
@@ -68,10 +68,10 @@ pub(super) struct ConsumerLoop {
 /// How a turn ended.
 #[derive(Debug)]
 pub(super) enum PollOutcome {
-    Go,
+    Continue,
     Stop(ConsumerShutdown),
     /// Nobody receives the events, or nobody holds the handle.
-    Unheard,
+    Disconnected,
     Failed(String),
 }
 
@@ -96,7 +96,7 @@ impl ConsumerLoop {
             settled: thread_mpsc::channel(),
             report,
             inspector,
-            looks: inspection::InspectionSchedule::new(now),
+            inspection: inspection::InspectionSchedule::new(now),
             started: now,
             pending: None,
             ask_at: now,
@@ -114,28 +114,28 @@ impl ConsumerLoop {
         self.events.clone()
     }
 
-    pub(super) fn begin(&mut self) -> KafkaResult<()> {
+    pub(super) fn start(&mut self) -> KafkaResult<()> {
         match self.plan.mode {
             AssignmentMode::Group => self.subscribe(),
             AssignmentMode::Manual => Ok(()),
         }
     }
 
-    pub(super) fn turn(&mut self) -> PollOutcome {
-        if !self.take_orders() {
-            return PollOutcome::Unheard;
+    pub(super) fn run_once(&mut self) -> PollOutcome {
+        if !self.handle_commands() {
+            return PollOutcome::Disconnected;
         }
-        self.take_settled();
-        self.take_rebalances();
-        self.list_by_hand();
-        self.take_answers();
-        self.ask_where_to_begin();
-        self.look();
+        self.collect_acks();
+        self.handle_rebalances();
+        self.list_partitions();
+        self.handle_inspection();
+        self.request_start_positions();
+        self.request_check();
         self.reread_abandoned();
-        self.change_pauses();
-        self.report_refused_commits();
-        if !self.send() {
-            return PollOutcome::Unheard;
+        self.apply_pauses();
+        self.log_refused_commits();
+        if !self.flush_events() {
+            return PollOutcome::Disconnected;
         }
         self.publish_status();
         let (unfinished, _) = self.partitions.unfinished();
@@ -151,8 +151,8 @@ impl ConsumerLoop {
 
     /// Commits and leaves the group; false if that was not possible in time, or cannot be expected to be: librdkafka 2.12
     /// can crash when a consumer is closed while its coordinator is away.
-    pub(super) fn leave(&mut self, by: Instant) -> bool {
-        self.take_settled();
+    pub(super) fn close(&mut self, by: Instant) -> bool {
+        self.collect_acks();
         if self.errors.message().is_some() {
             return false;
         }
@@ -170,9 +170,9 @@ impl ConsumerLoop {
                 return false;
             }
             let _ = self.client.poll(POLL_PAUSED);
-            self.take_rebalances();
+            self.handle_rebalances();
         }
-        let _ = self.send();
+        let _ = self.flush_events();
         true
     }
 
@@ -186,13 +186,13 @@ impl ConsumerLoop {
         self.client.subscribe(&topics)
     }
 
-    fn take_orders(&mut self) -> bool {
+    fn handle_commands(&mut self) -> bool {
         loop {
             match self.orders.try_recv() {
                 Ok(ConsumerCommand::Topics(topics)) => self.change_topics(topics),
                 Ok(ConsumerCommand::Hold(scope)) => self.partitions.hold(scope),
                 Ok(ConsumerCommand::Finished(answer)) => {
-                    self.take_settled();
+                    self.collect_acks();
                     // Who asked may have gone.
                     let _ = answer.send(self.partitions.finished());
                 }
@@ -214,15 +214,15 @@ impl ConsumerLoop {
                 self.list_at = Instant::now();
                 let wanted = |one: &TopicPartition| self.plan.topics.iter().any(|start| start.topic == one.topic);
                 let gone: Vec<TopicPartition> = self.partitions.list().into_iter().filter(|one| !wanted(one)).collect();
-                if gone.is_empty() { Ok(()) } else { self.give_up(gone) }
+                if gone.is_empty() { Ok(()) } else { self.unassign(gone) }
             }
         };
         if let Err(error) = changed {
-            self.complain(&format!("topics cannot be changed: {error}"));
+            self.report_error(&format!("topics cannot be changed: {error}"));
         }
     }
 
-    fn take_settled(&mut self) {
+    fn collect_acks(&mut self) {
         let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
         while let Ok(settled) = self.settled.1.try_recv() {
             advanced.extend(self.partitions.settle(settled));
@@ -230,11 +230,11 @@ impl ConsumerLoop {
         let committable: Vec<OffsetCommit> =
             advanced.iter().filter_map(|partition| self.partitions.committable(partition)).collect();
         if !committable.is_empty() {
-            self.store(committable);
+            self.store_offsets(committable);
         }
     }
 
-    fn store(&self, all: impl IntoIterator<Item = OffsetCommit>) -> Option<TopicPartitionList> {
+    fn store_offsets(&self, all: impl IntoIterator<Item = OffsetCommit>) -> Option<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for OffsetCommit { partition, offset, metadata } in all {
             let mut element = list.add_partition(&partition.topic, partition.partition);
@@ -248,7 +248,7 @@ impl ConsumerLoop {
         Some(list)
     }
 
-    fn change_pauses(&mut self) {
+    fn apply_pauses(&mut self) {
         let PauseChange { pause, resume } = self.partitions.pause_change(self.stop.is_some());
         for (partitions, pausing) in [(pause, true), (resume, false)] {
             if partitions.is_empty() {
@@ -263,7 +263,7 @@ impl ConsumerLoop {
     }
 
     /// Once, until one is refused for another reason: the client commits every second.
-    fn report_refused_commits(&mut self) {
+    fn log_refused_commits(&mut self) {
         let refused = self.client.context().take_commit_refused();
         if let Some(reason) = refused.filter(|reason| self.commit_refused.as_ref() != Some(reason)) {
             tracing::warn!(consumer = self.plan.name, reason, "a commit of offsets was refused");
@@ -271,13 +271,13 @@ impl ConsumerLoop {
         }
     }
 
-    fn complain(&mut self, message: &str) {
+    fn report_error(&mut self, message: &str) {
         if self.errors.on_error(message, Instant::now()) {
             self.outbox.push_back(ConsumerEvent::Trouble(message.to_owned()));
         }
     }
 
-    fn send(&mut self) -> bool {
+    fn flush_events(&mut self) -> bool {
         while let Some(event) = self.outbox.pop_front() {
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -313,9 +313,9 @@ impl ConsumerLoop {
             unfinished_records,
             unfinished_bytes,
             started: Some(self.started),
-            last_read: self.looks.last_read,
+            last_read: self.inspection.last_read,
             partitions: self.partitions.statuses(),
-            coverage: self.looks.coverage.clone(),
+            coverage: self.inspection.coverage.clone(),
             trouble,
             troubled_since: self.errors.since(),
         });

@@ -86,3 +86,17 @@ fn beginnings(
     };
     Ok(reader.committed(&partitions)?.into_iter().map(beginning).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_keeps_is_read_by_the_names_that_were_written() {
+        let stored =
+            r#"{"partitions":{"0":{"next":7,"low":2,"witness":{"offset":6,"digest":9}},"1":{"next":0,"low":0}}}"#;
+        let read: TopicInitialOffsets = serde_json::from_str(stored).expect("it is what was written");
+        assert_eq!(read.partitions[&0].fingerprint, Some(RecordFingerprint { offset: 6, digest: 9 }));
+        assert_eq!(serde_json::to_string(&read).expect("it can be written"), stored);
+    }
+}

@@ -81,7 +81,7 @@ impl PartitionTable {
         partitions.into_iter().filter(is_paused).collect()
     }
 
-    /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
+    /// A record was read; the target to acknowledge it by, or nothing if the partition is not read here any more.
     pub(super) fn deliver(
         &mut self,
         partition: &TopicPartition,
@@ -102,17 +102,17 @@ impl PartitionTable {
 
     /// A record is settled; the partition of which more may be committed because of it.
     pub(super) fn settle(&mut self, settled: AckResult) -> Option<TopicPartition> {
-        let AckResult { slot, fate } = settled;
+        let AckResult { target, state } = settled;
         self.unfinished_records = self.unfinished_records.saturating_sub(1);
-        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
-        let assigned = self.assigned.get_mut(&slot.partition).filter(|one| one.generation == slot.generation)?;
-        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(slot.bytes);
-        match fate {
+        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(target.bytes);
+        let assigned = self.assigned.get_mut(&target.partition).filter(|one| one.generation == target.generation)?;
+        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(target.bytes);
+        match state {
             AckState::Abandoned => {
                 assigned.abandoned = true;
                 None
             }
-            AckState::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
+            AckState::Finished => assigned.watermark.finish(target.offset).then_some(target.partition),
         }
     }
 

@@ -94,7 +94,7 @@ pub enum PauseReason {
 pub enum TopicProgress {
     /// What it held at this time was read and is finished, as far as it is assigned here.
     CaughtUp {
-        /// When that was last_read at.
+        /// When that was looked at.
         at: Instant,
     },
     /// So many records of it are not.

@@ -33,19 +33,19 @@ const ASK: Duration = Duration::from_secs(3);
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
 impl ConsumerLoop {
-    pub(super) fn take_rebalances(&mut self) {
+    pub(super) fn handle_rebalances(&mut self) {
         while let Some(rebalance) = self.client.context().next_rebalance() {
             match rebalance {
                 RebalanceEvent::Assign(partitions) => {
                     self.pending.get_or_insert_default().extend(partitions);
                     self.ask_at = Instant::now();
                     if self.client.closed() || self.stop.is_some() {
-                        self.answer_without_reading();
+                        self.decline_assignment();
                     }
                 }
                 RebalanceEvent::Revoke(partitions) => {
-                    self.take_settled();
-                    if let Err(error) = self.give_up(partitions) {
+                    self.collect_acks();
+                    if let Err(error) = self.unassign(partitions) {
                         tracing::warn!(consumer = self.plan.name, %error, "partitions could not be given back");
                     }
                 }
@@ -54,15 +54,15 @@ impl ConsumerLoop {
     }
 
     /// The group must get its answer even when nothing will be read any more.
-    fn answer_without_reading(&mut self) {
+    fn decline_assignment(&mut self) {
         self.pending = None;
         if let Err(error) = self.client.incremental_assign(&TopicPartitionList::new()) {
             tracing::debug!(consumer = self.plan.name, %error, "assignment not answered");
         }
     }
 
-    pub(super) fn give_up(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
-        for unbegun in [&mut self.pending, &mut self.looks.beginning].into_iter().flatten() {
+    pub(super) fn unassign(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
+        for unbegun in [&mut self.pending, &mut self.inspection.starting].into_iter().flatten() {
             unbegun.retain(|one| !partitions.contains(one));
         }
         // The group has to get its answer all the same.
@@ -75,7 +75,7 @@ impl ConsumerLoop {
         answered
     }
 
-    pub(super) fn list_by_hand(&mut self) {
+    pub(super) fn list_partitions(&mut self) {
         let now = Instant::now();
         if self.plan.mode == AssignmentMode::Group || self.stop.is_some() || now < self.list_at {
             return;
@@ -89,49 +89,53 @@ impl ConsumerLoop {
                 Err(error) => {
                     self.list_at = now + ASK_AGAIN;
                     let message = format!("partitions of {} cannot be listed: {error}", start.topic);
-                    return self.complain(&message);
+                    return self.report_error(&message);
                 }
             }
         }
-        let is_begun = |one: &TopicPartition| self.looks.beginning.as_ref().is_some_and(|all| all.contains(one));
+        let is_begun = |one: &TopicPartition| self.inspection.starting.as_ref().is_some_and(|all| all.contains(one));
         wanted.retain(|one| !self.partitions.contains(one) && !is_begun(one));
         if !wanted.is_empty() {
             self.pending = Some(wanted);
         }
     }
 
-    pub(super) fn ask_where_to_begin(&mut self) {
+    pub(super) fn request_start_positions(&mut self) {
         if self.stop.is_some() || self.inspector.is_pending() || Instant::now() < self.ask_at {
             return;
         }
         match self.pending.take() {
             None => {}
-            Some(wanted) if wanted.is_empty() => self.begun(wanted, Ok(Vec::new())),
+            Some(wanted) if wanted.is_empty() => self.on_start_positions(wanted, Ok(Vec::new())),
             Some(wanted) => {
-                self.looks.beginning = Some(wanted.clone());
+                self.inspection.starting = Some(wanted.clone());
                 self.inspector.request(InspectionRequest::StartPositions { wanted, topics: self.plan.topics.clone() });
             }
         }
     }
 
     /// What was given up since the question is left out; of what came since, the next question asks.
-    pub(super) fn begun(&mut self, wanted: Vec<TopicPartition>, positions: KafkaResult<Vec<StartPosition>>) {
-        let still = self.looks.beginning.take().unwrap_or(wanted);
+    pub(super) fn on_start_positions(
+        &mut self,
+        wanted: Vec<TopicPartition>,
+        positions: KafkaResult<Vec<StartPosition>>,
+    ) {
+        let still = self.inspection.starting.take().unwrap_or(wanted);
         let positions = positions.map(|all| all.into_iter().filter(|one| still.contains(&one.partition)).collect());
         if self.stop.is_some() {
             return;
         }
-        if let Err(error) = positions.and_then(|positions| self.begin_at(positions)) {
+        if let Err(error) = positions.and_then(|positions| self.start_reading(positions)) {
             self.ask_at = Instant::now() + ASK_AGAIN;
             self.pending.get_or_insert_default().extend(still);
-            self.complain(&format!("it cannot be told where partitions begin: {error}"));
+            self.report_error(&format!("it cannot be told where partitions begin: {error}"));
         }
     }
 
-    fn begin_at(&mut self, positions: Vec<StartPosition>) -> KafkaResult<()> {
+    fn start_reading(&mut self, positions: Vec<StartPosition>) -> KafkaResult<()> {
         let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
         self.client.incremental_assign(&list(offsets)?)?;
-        self.keep_beginnings(&positions);
+        self.commit_start_positions(&positions);
         let mut contacts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         let assigned = positions.iter().map(|one| one.partition.clone()).collect();
         for StartPosition { partition, next, end, proof, beginning } in positions {
@@ -139,7 +143,7 @@ impl ConsumerLoop {
                 StartOrigin::Committed => {}
                 StartOrigin::FirstContact(records) => *contacts.entry(partition.topic.clone()).or_default() += records,
                 StartOrigin::Reset { expected, verdict } => {
-                    self.tell_reset(&partition, expected, next, RecordLoss::of(verdict, expected, next, 0));
+                    self.report_loss(&partition, expected, next, RecordLoss::of(verdict, expected, next, 0));
                 }
             }
             self.partitions.assign(partition, next, end, proof);
@@ -151,21 +155,21 @@ impl ConsumerLoop {
 
     /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart would meet the
     /// topic once more, later. Said outright, because the client by itself never commits an offset lower than the last.
-    fn keep_beginnings(&self, positions: &[StartPosition]) {
+    fn commit_start_positions(&self, positions: &[StartPosition]) {
         let new = positions.iter().filter(|one| one.beginning != StartOrigin::Committed);
-        self.commit_outright(new.map(|one| OffsetCommit {
+        self.commit_now(new.map(|one| OffsetCommit {
             partition: one.partition.clone(),
             offset: one.next,
             metadata: one.proof.to_string(),
         }));
     }
 
-    pub(super) fn commit_outright(&self, all: impl Iterator<Item = OffsetCommit>) {
+    pub(super) fn commit_now(&self, all: impl Iterator<Item = OffsetCommit>) {
         let all: Vec<OffsetCommit> = all.collect();
         if all.is_empty() {
             return;
         }
-        let Some(list) = self.store(all) else { return };
+        let Some(list) = self.store_offsets(all) else { return };
         if let Err(error) = self.client.commit(&list, CommitMode::Async) {
             tracing::warn!(consumer = self.plan.name, %error, "the offset where reading begins is not committed");
         }
@@ -185,7 +189,7 @@ impl ConsumerLoop {
         for (partition, offset) in abandoned {
             tracing::warn!(consumer = self.plan.name, %partition, offset, "records were abandoned and are read again");
             if let Err(error) = self.reread(&partition, offset) {
-                self.complain(&format!("{partition} cannot be read again: {error}"));
+                self.report_error(&format!("{partition} cannot be read again: {error}"));
             }
         }
     }

@@ -56,7 +56,7 @@ impl ConsumerLoop {
         if !batch.is_empty() {
             self.outbox.push_back(ConsumerEvent::Records(batch));
         }
-        error.map_or(PollOutcome::Go, |error| self.failed(&error))
+        error.map_or(PollOutcome::Continue, |error| self.failed(&error))
     }
 
     fn failed(&mut self, error: &KafkaError) -> PollOutcome {
@@ -66,7 +66,7 @@ impl ConsumerLoop {
             KafkaError::MessageConsumptionFatal(_) => return PollOutcome::Failed(message),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 // Some partition's next offset does not exist, or its log was cut; it is not said of which.
-                self.looks.doubt(PositionDoubt::Client);
+                self.inspection.raise_doubt(PositionDoubt::Client);
             }
             // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
             KafkaError::MessageConsumption(
@@ -75,9 +75,9 @@ impl ConsumerLoop {
                 | RDKafkaErrorCode::OperationTimedOut,
             )
             | KafkaError::PartitionEOF(_) => tracing::debug!(consumer = self.plan.name, message, "kafka client"),
-            _ => self.complain(&message),
+            _ => self.report_error(&message),
         }
-        PollOutcome::Go
+        PollOutcome::Continue
     }
 }
 
@@ -87,8 +87,8 @@ fn deliver(
     record: KafkaRecord,
 ) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-    let slot = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
-    Some(DeliveredRecord { record, ack: RecordAck::new(slot, settled.clone()) })
+    let target = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
+    Some(DeliveredRecord { record, ack: RecordAck::new(target, settled.clone()) })
 }
 
 fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {

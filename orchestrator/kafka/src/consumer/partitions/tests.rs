@@ -21,19 +21,19 @@ fn two_partitions() -> PartitionTable {
     partitions
 }
 
-fn finished(slot: AckTarget) -> AckResult {
-    AckResult { slot, fate: AckState::Finished }
+fn finished(target: AckTarget) -> AckResult {
+    AckResult { target, state: AckState::Finished }
 }
 
 #[test]
 fn too_much_unfinished_pauses_everything_until_half_is_finished() {
     let mut partitions = two_partitions();
-    let mut slots: Vec<AckTarget> =
+    let mut targets: Vec<AckTarget> =
         (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
     assert_eq!(partitions.pause_change(false).pause, [orders(0), orders(1)]);
-    partitions.settle(finished(slots.remove(0)));
+    partitions.settle(finished(targets.remove(0)));
     assert_eq!(partitions.pause_change(false), PauseChange::default());
-    partitions.settle(finished(slots.remove(0)));
+    partitions.settle(finished(targets.remove(0)));
     assert_eq!(partitions.pause_change(false).resume, [orders(0), orders(1)]);
 }
 
@@ -49,11 +49,11 @@ fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
     let mut partitions = two_partitions();
     partitions.hold(HoldScope::Partition(orders(0)));
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
-    let slot = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
+    let target = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
     partitions.revoke(&orders(0));
     partitions.assign(orders(0), 5, 0, PositionProof::default());
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
-    assert_eq!(partitions.settle(finished(slot)), None);
+    assert_eq!(partitions.settle(finished(target)), None);
     assert_eq!(partitions.unfinished(), (0, 0));
     partitions.release(&HoldScope::Partition(orders(0)));
     assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
@@ -74,8 +74,8 @@ fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_i
 #[test]
 fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
     let mut partitions = two_partitions();
-    let slot = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
-    partitions.settle(AckResult { slot, fate: AckState::Abandoned });
+    let target = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
+    partitions.settle(AckResult { target, state: AckState::Abandoned });
     for scope in [HoldScope::All, HoldScope::Partition(orders(1))] {
         partitions.hold(scope.clone());
         assert_eq!(partitions.abandoned_partitions(), []);
@@ -89,7 +89,7 @@ fn an_abandoned_record_is_read_again_from_the_oldest_unfinished_one() {
     let mut partitions = two_partitions();
     let first = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
     let second = partitions.deliver(&orders(1), record(11), 1).expect("assigned");
-    partitions.settle(AckResult { slot: second, fate: AckState::Abandoned });
+    partitions.settle(AckResult { target: second, state: AckState::Abandoned });
     assert_eq!(partitions.abandoned_partitions(), [(orders(1), 10)]);
     assert_eq!(partitions.settle(finished(first)), Some(orders(1)), "the beginning is finished");
     assert_eq!(partitions.committable(&orders(1)).map(|one| one.offset), Some(11));
@@ -114,13 +114,13 @@ fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
     let mut partitions = PartitionTable::new(BackpressureLimits { of_partition, ..BackpressureLimits::default() });
     partitions.assign(orders(0), 0, 0, PositionProof::default());
     partitions.assign(orders(1), 0, 0, PositionProof::default());
-    let mut slots: Vec<AckTarget> =
+    let mut targets: Vec<AckTarget> =
         (0..4).filter_map(|offset| partitions.deliver(&orders(0), record(offset), 1)).collect();
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     // What is finished behind an unfinished one is read again after a crash: it counts.
-    slots.drain(1..).for_each(|slot| drop(partitions.settle(finished(slot))));
+    targets.drain(1..).for_each(|target| drop(partitions.settle(finished(target))));
     assert_eq!(partitions.pause_change(false), PauseChange::default());
-    slots.drain(..).for_each(|slot| drop(partitions.settle(finished(slot))));
+    targets.drain(..).for_each(|target| drop(partitions.settle(finished(target))));
     assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
     partitions.deliver(&orders(1), record(0), 100);
     assert_eq!(partitions.pause_change(false).pause, [orders(1)]);
