@@ -6,7 +6,7 @@ mod polling;
 
 use super::{
     AssignmentMode, ConsumerCommand, ConsumerEvent, ConsumerSettings, ConsumerStatus, TopicStart,
-    ack::AckResult,
+    ack::AckQueue,
     client_errors::ClientErrorTracker,
     context::CallbackContext,
     inspector::LogInspector,
@@ -46,7 +46,7 @@ pub(super) struct ConsumerLoop {
     /// Events for which the channel had no room. What it holds is unfinished, so the limits of the plan bound it.
     outbox: VecDeque<ConsumerEvent>,
     orders: thread_mpsc::Receiver<ConsumerCommand>,
-    settled: (thread_mpsc::Sender<AckResult>, thread_mpsc::Receiver<AckResult>),
+    acks: AckQueue,
     report: watch::Sender<ConsumerStatus>,
     partitions: PartitionTable,
     inspector: LogInspector,
@@ -88,12 +88,12 @@ impl ConsumerLoop {
         ConsumerLoop {
             client,
             brokers,
+            acks: AckQueue::new(plan.limits.unfinished_records),
             partitions: PartitionTable::new(plan.limits),
             plan,
             events,
             outbox: VecDeque::new(),
             orders,
-            settled: thread_mpsc::channel(),
             report,
             inspector,
             inspection: inspection::InspectionSchedule::new(now),
@@ -224,7 +224,7 @@ impl ConsumerLoop {
 
     fn collect_acks(&mut self) {
         let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
-        while let Ok(settled) = self.settled.1.try_recv() {
+        while let Some(settled) = self.acks.collect() {
             advanced.extend(self.partitions.settle(settled));
         }
         let committable: Vec<OffsetCommit> =

@@ -11,7 +11,7 @@ use super::{
     statistics::FetchProgress,
     status::{PartitionStatus, PauseReason},
 };
-use assigned::AssignedPartition;
+use assigned::{AssignedPartition, RereadState};
 use saga_wire::record::TopicPartition;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -88,7 +88,7 @@ impl PartitionTable {
         fingerprint: RecordFingerprint,
         bytes: usize,
     ) -> Option<AckTarget> {
-        let assigned = self.assigned.get_mut(partition)?;
+        let assigned = self.assigned.get_mut(partition).filter(|assigned| assigned.reread != RereadState::Gap)?;
         let offset = fingerprint.offset;
         assigned.watermark.deliver(fingerprint);
         assigned.anchor.get_or_insert(fingerprint);
@@ -109,7 +109,7 @@ impl PartitionTable {
         assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(target.bytes);
         match state {
             AckState::Abandoned => {
-                assigned.abandoned = true;
+                assigned.must_reread(RereadState::Abandoned);
                 None
             }
             AckState::Finished => assigned.watermark.finish(target.offset).then_some(target.partition),
@@ -132,7 +132,7 @@ impl PartitionTable {
             return Vec::new();
         }
         let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
-        let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
+        let broken = self.assigned.iter().filter(|(_, assigned)| assigned.reread != RereadState::NotNeeded);
         broken
             .filter(|(partition, _)| !held.contains(partition))
             .map(|(partition, assigned)| (partition.clone(), assigned.unfinished_from()))
@@ -142,7 +142,15 @@ impl PartitionTable {
     /// Has `partition` read again from its oldest unfinished record.
     pub(super) fn mark_abandoned(&mut self, partition: &TopicPartition) {
         if let Some(assigned) = self.assigned.get_mut(partition) {
-            assigned.abandoned = true;
+            assigned.must_reread(RereadState::Abandoned);
+        }
+    }
+
+    /// A record of `partition` was read that cannot be delivered now. Nothing after it is delivered before it is read again: else its offset
+    /// would be committed with those that follow.
+    pub(super) fn refuse(&mut self, partition: &TopicPartition) {
+        if let Some(assigned) = self.assigned.get_mut(partition) {
+            assigned.must_reread(RereadState::Gap);
         }
     }
 
@@ -188,7 +196,7 @@ impl PartitionTable {
             let pause = match assigned.paused || everywhere {
                 false => None,
                 true if held => Some(PauseReason::Held),
-                true if assigned.abandoned => Some(PauseReason::ReadAgain),
+                true if assigned.reread != RereadState::NotNeeded => Some(PauseReason::ReadAgain),
                 true => Some(PauseReason::Unfinished),
             };
             assigned.status(partition.clone(), pause)
@@ -251,7 +259,7 @@ impl PartitionTable {
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let is_full = assigned.is_full(self.limits.of_partition);
-            let wanted = all || is_full || assigned.abandoned || held.contains(partition);
+            let wanted = all || is_full || assigned.reread != RereadState::NotNeeded || held.contains(partition);
             if wanted != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());

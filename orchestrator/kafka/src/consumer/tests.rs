@@ -71,6 +71,26 @@ async fn too_much_unfinished_pauses_intake_and_finishing_resumes_it() {
     assert_eq!(intake.stop().await, ConsumerStopOutcome::Clean);
 }
 
+/// Batches are larger than what may be unfinished, and settled all at once by other threads while intake is paused.
+#[tokio::test]
+async fn no_acknowledgement_is_lost_at_the_limit_of_unfinished_records() {
+    const UNFINISHED: usize = 8;
+    let shop = TopicFixture::mock(3);
+    shop.place((0..120).map(|number| (number % 3, number.to_string()))).await;
+    let limits = BackpressureLimits { unfinished_records: UNFINISHED, ..BackpressureLimits::default() };
+    let mut intake = shop.consume(ConsumerSettings { limits, ..shop.plan(AssignmentMode::Manual) });
+    let mut seen = Vec::new();
+    while seen.len() < 120 {
+        let records = intake.records(UNFINISHED.min(120 - seen.len())).await;
+        assert!(records.len() <= UNFINISHED, "{} are unfinished", records.len());
+        seen.extend(values(&records));
+        std::thread::scope(|threads| records.into_iter().for_each(|one| drop(threads.spawn(|| one.ack.finish()))));
+    }
+    seen.sort_by_key(|value| value.parse::<u32>().expect("a number"));
+    assert!(seen.iter().cloned().eq((0..120).map(|number: u32| number.to_string())), "each comes once: {seen:?}");
+    assert_eq!(intake.stop().await, ConsumerStopOutcome::Clean, "every acknowledgement has come");
+}
+
 #[tokio::test]
 async fn a_held_partition_waits_while_the_other_goes_on() {
     let shop = TopicFixture::mock(2);

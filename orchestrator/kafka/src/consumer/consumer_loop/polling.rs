@@ -4,7 +4,7 @@ use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, inspection::PositionDoubt};
 use crate::client_form;
 use crate::consumer::{
     ConsumerEvent, DeliveredRecord,
-    ack::{AckResult, RecordAck},
+    ack::{AckQueue, RecordAck},
     fingerprint::RecordFingerprint,
     partitions::PartitionTable,
 };
@@ -14,11 +14,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use saga_wire::record::{KafkaRecord, TopicPartition};
-use std::{
-    collections::HashMap,
-    sync::{Arc, mpsc::Sender},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
 const BATCH_RECORDS: usize = 256;
@@ -45,7 +41,7 @@ impl ConsumerLoop {
                     let name = name(&mut self.names, message.topic());
                     let record = client_form::from_message(&message, name);
                     bytes += record.size();
-                    batch.extend(deliver(&mut self.partitions, &self.settled.0, record));
+                    batch.extend(deliver(&mut self.partitions, &self.acks, record));
                 }
             }
             if self.partitions.is_over_limit() {
@@ -81,14 +77,16 @@ impl ConsumerLoop {
     }
 }
 
-fn deliver(
-    partitions: &mut PartitionTable,
-    settled: &Sender<AckResult>,
-    record: KafkaRecord,
-) -> Option<DeliveredRecord> {
+/// `None`: the partition is not read here any more, or the record is read again later.
+fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+    let Some(permit) = acks.reserve() else {
+        // Everything is paused by now, so this takes a pause that the client did not obey. Waiting for room here would stop the polling.
+        partitions.refuse(&partition);
+        return None;
+    };
     let target = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
-    Some(DeliveredRecord { record, ack: RecordAck::new(target, settled.clone()) })
+    Some(DeliveredRecord { record, ack: RecordAck::new(target, permit) })
 }
 
 fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {

@@ -38,8 +38,19 @@ pub(super) struct AssignedPartition {
     full: bool,
     /// The client was told not to read it.
     pub(super) paused: bool,
-    /// A record was abandoned: everything from the oldest unfinished one has to be read again.
-    pub(super) abandoned: bool,
+    /// Whether everything from the oldest unfinished record on has to be read again.
+    pub(super) reread: RereadState,
+}
+
+/// Why a partition has to be read again from its oldest unfinished record. What comes later in this list includes what comes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RereadState {
+    /// It has not.
+    NotNeeded,
+    /// A record was abandoned. It holds the committed offset, so those after it may be delivered meanwhile.
+    Abandoned,
+    /// A record was read and not delivered. Nothing holds the committed offset below those after it, so they must not be delivered.
+    Gap,
 }
 
 impl AssignedPartition {
@@ -58,8 +69,12 @@ impl AssignedPartition {
             unfinished_bytes: 0,
             full: false,
             paused: false,
-            abandoned: false,
+            reread: RereadState::NotNeeded,
         }
+    }
+
+    pub(super) fn must_reread(&mut self, why: RereadState) {
+        self.reread = self.reread.max(why);
     }
 
     /// A check found that all of it is of one log.

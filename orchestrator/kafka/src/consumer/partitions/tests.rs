@@ -127,3 +127,18 @@ fn one_partition_that_has_its_share_is_paused_alone_until_half_is_finished() {
     let reasons: Vec<_> = partitions.statuses().into_iter().map(|status| status.pause).collect();
     assert_eq!(reasons, [None, Some(PauseReason::Unfinished)]);
 }
+
+#[test]
+fn a_record_that_is_refused_is_read_again_before_anything_after_it_is_delivered() {
+    let mut partitions = two_partitions();
+    let first = partitions.deliver(&orders(0), record(10), 1).expect("assigned");
+    partitions.refuse(&orders(0));
+    assert!(partitions.deliver(&orders(0), record(12), 1).is_none(), "offset 11 would be committed unseen");
+    partitions.mark_abandoned(&orders(0));
+    assert!(partitions.deliver(&orders(0), record(12), 1).is_none(), "an abandoned record does not close the gap");
+    assert_eq!(partitions.settle(finished(first)), Some(orders(0)));
+    assert_eq!(partitions.committable(&orders(0)).map(|one| one.offset), Some(11));
+    assert_eq!(partitions.abandoned_partitions(), [(orders(0), 11)]);
+    partitions.assign(orders(0), 11, 0, PositionProof::default());
+    assert!(partitions.deliver(&orders(0), record(11), 1).is_some());
+}
