@@ -9,7 +9,7 @@ use super::{
 use saga_core::{id::ShardId, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
-    consumer::{AckCondition, HoldScope, RecordLoss},
+    consumer::{AckCondition, RecordLoss},
     end_offsets,
 };
 use saga_wire::{
@@ -54,10 +54,10 @@ impl ConsumerHolds {
     pub(super) fn obey(&mut self, consumer: &KafkaConsumer) {
         let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
         for partition in wanted.difference(&self.held) {
-            consumer.hold(HoldScope::Partition(partition.clone()));
+            consumer.hold(partition.clone());
         }
         for partition in self.held.difference(&wanted) {
-            consumer.release(HoldScope::Partition(partition.clone()));
+            consumer.release(partition);
         }
         self.held = wanted;
     }

@@ -8,6 +8,7 @@ mod client_errors;
 mod consumer_loop;
 mod context;
 mod continuity;
+mod control;
 mod fingerprint;
 mod group;
 mod initial_offsets;
@@ -32,13 +33,14 @@ pub use record_loss::RecordLoss;
 pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, problems};
 
 use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
+use control::ConsumerRequest;
 use rdkafka::consumer::BaseConsumer;
 use saga_core::definition::TriggerStartPosition;
 use saga_wire::KafkaRecord;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, mpsc as thread_mpsc},
+    sync::Arc,
     thread as os_thread,
     time::{Duration, Instant},
 };
@@ -191,15 +193,6 @@ pub struct DeliveredRecord {
     pub ack: RecordAck,
 }
 
-/// What can be held back.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum HoldScope {
-    /// Every partition, those that come included: the event store cannot be reached.
-    All,
-    /// One partition: its poison record cannot be dead-lettered.
-    Partition(TopicPartition),
-}
-
 /// How a stop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsumerStopOutcome {
@@ -235,18 +228,8 @@ pub enum ConsumerError {
 /// Handle of the thread. Dropping it abandons the consumer as a crash would; [`KafkaConsumer::stop`] ends it in order.
 #[derive(Debug)]
 pub struct KafkaConsumer {
-    commands: thread_mpsc::Sender<ConsumerCommand>,
+    control: control::ControlSender,
     status: watch::Receiver<ConsumerStatus>,
-}
-
-/// What the handle asks of the thread. Rare: a queue of them stays short by itself.
-#[derive(Debug)]
-enum ConsumerCommand {
-    Topics(Vec<TopicStart>),
-    Hold(HoldScope),
-    Release(HoldScope),
-    Finished(tokio::sync::oneshot::Sender<Vec<(TopicPartition, i64)>>),
-    Stop { by: Instant, done: tokio::sync::oneshot::Sender<ConsumerStopOutcome> },
 }
 
 impl KafkaConsumer {
@@ -274,13 +257,13 @@ impl KafkaConsumer {
         )
         .map_err(|source| ConsumerError::Thread { name, source })?;
         let (events, received) = mpsc::channel(EVENTS);
-        let (commands, orders) = thread_mpsc::channel();
+        let (control, controlled) = control::channel(plan.topics.clone());
         let (report, status) = watch::channel(ConsumerStatus::default());
         let intake = consumer_loop::ConsumerLoop::new(
             (client, ClientRebootstrap::new(name, settings)),
             plan,
             events,
-            orders,
+            controlled,
             report,
             inspector,
         );
@@ -288,22 +271,22 @@ impl KafkaConsumer {
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))
             .map_err(|source| ConsumerError::Thread { name, source })?;
-        Ok((KafkaConsumer { commands, status }, received))
+        Ok((KafkaConsumer { control, status }, received))
     }
 
     /// Reads these topics from now on instead of those of the plan.
     pub fn set_topics(&self, topics: Vec<TopicStart>) {
-        self.command(ConsumerCommand::Topics(topics));
+        self.control.set_topics(topics);
     }
 
-    /// Pauses until [`KafkaConsumer::release`] of the same scope. Records that were delivered stay delivered.
-    pub fn hold(&self, scope: HoldScope) {
-        self.command(ConsumerCommand::Hold(scope));
+    /// Pauses `partition` until [`KafkaConsumer::release`], whether or not it is read here now. Records that were delivered stay delivered.
+    pub fn hold(&self, partition: TopicPartition) {
+        self.control.hold(partition);
     }
 
-    /// Takes a hold back.
-    pub fn release(&self, scope: HoldScope) {
-        self.command(ConsumerCommand::Release(scope));
+    /// Takes a hold back; without one nothing happens.
+    pub fn release(&self, partition: &TopicPartition) {
+        self.control.release(partition);
     }
 
     /// How intake is doing; changes a few times a second at most.
@@ -316,7 +299,7 @@ impl KafkaConsumer {
     /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
     pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.command(ConsumerCommand::Finished(answer));
+        self.control.request(ConsumerRequest::Finished(answer)).await;
         answered.await.ok()
     }
 
@@ -324,16 +307,15 @@ impl KafkaConsumer {
     /// The events must still be received meanwhile. The channel closes at the end.
     pub async fn stop(&self, deadline: Duration) -> ConsumerStopOutcome {
         let (done, answer) = tokio::sync::oneshot::channel();
-        self.command(ConsumerCommand::Stop { by: Instant::now() + deadline, done });
-        match tokio::time::timeout(deadline, answer).await {
+        let stop = ConsumerRequest::Stop { by: Instant::now() + deadline, done };
+        let stopped = async {
+            self.control.request(stop).await;
+            answer.await
+        };
+        match tokio::time::timeout(deadline, stopped).await {
             Ok(Ok(stopped)) => stopped,
             Ok(Err(_)) | Err(_) => ConsumerStopOutcome::Abandoned,
         }
-    }
-
-    /// A thread that has ended needs no more orders; its end was told by the event channel.
-    fn command(&self, command: ConsumerCommand) {
-        let _ = self.commands.send(command);
     }
 }
 

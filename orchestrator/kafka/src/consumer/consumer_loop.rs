@@ -1,14 +1,15 @@
-//! One turn of the thread: orders, acknowledgements, assignments, pauses, events, and a poll at the end of every turn.
+//! One iteration of the thread: commands, acknowledgements, assignments, pauses, events, and a poll at the end of each.
 
 mod assignment;
 mod inspection;
 mod polling;
 
 use super::{
-    AssignmentMode, ConsumerCommand, ConsumerEvent, ConsumerSettings, ConsumerStatus, TopicStart,
+    AssignmentMode, ConsumerEvent, ConsumerSettings, ConsumerStatus, TopicStart,
     ack::AckQueue,
     client_errors::ClientErrorTracker,
     context::CallbackContext,
+    control::{ConsumerRequest, ControlReceiver, HandleDropped},
     inspector::LogInspector,
     log_reader::list,
     partitions::{OffsetCommit, PartitionTable, PauseChange},
@@ -23,7 +24,7 @@ use rdkafka::{
 use saga_wire::record::TopicPartition;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Arc, mpsc as thread_mpsc},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, watch};
@@ -45,7 +46,7 @@ pub(super) struct ConsumerLoop {
     events: mpsc::Sender<ConsumerEvent>,
     /// Events for which the channel had no room. What it holds is unfinished, so the limits of the plan bound it.
     outbox: VecDeque<ConsumerEvent>,
-    orders: thread_mpsc::Receiver<ConsumerCommand>,
+    control: ControlReceiver,
     acks: AckQueue,
     report: watch::Sender<ConsumerStatus>,
     partitions: PartitionTable,
@@ -80,7 +81,7 @@ impl ConsumerLoop {
         (client, brokers): (BaseConsumer<CallbackContext>, ClientRebootstrap),
         plan: ConsumerSettings,
         events: mpsc::Sender<ConsumerEvent>,
-        orders: thread_mpsc::Receiver<ConsumerCommand>,
+        control: ControlReceiver,
         report: watch::Sender<ConsumerStatus>,
         inspector: LogInspector,
     ) -> ConsumerLoop {
@@ -93,7 +94,7 @@ impl ConsumerLoop {
             plan,
             events,
             outbox: VecDeque::new(),
-            orders,
+            control,
             report,
             inspector,
             inspection: inspection::InspectionSchedule::new(now),
@@ -186,22 +187,33 @@ impl ConsumerLoop {
         self.client.subscribe(&topics)
     }
 
+    /// False: nobody holds the handle any more, and no stop was asked for.
     fn handle_commands(&mut self) -> bool {
+        if let Some(held) = self.control.new_held() {
+            self.partitions.set_held(held);
+        }
+        if let Some(topics) = self.control.new_topics() {
+            self.change_topics(topics);
+        }
         loop {
-            match self.orders.try_recv() {
-                Ok(ConsumerCommand::Topics(topics)) => self.change_topics(topics),
-                Ok(ConsumerCommand::Hold(scope)) => self.partitions.hold(scope),
-                Ok(ConsumerCommand::Finished(answer)) => {
-                    self.collect_acks();
-                    // Who asked may have gone.
-                    let _ = answer.send(self.partitions.finished());
-                }
-                Ok(ConsumerCommand::Release(scope)) => self.partitions.release(&scope),
-                Ok(ConsumerCommand::Stop { by, done }) => {
-                    self.stop = Some(ConsumerShutdown::new(by, done, Instant::now()));
-                }
-                Err(thread_mpsc::TryRecvError::Empty) => return true,
-                Err(thread_mpsc::TryRecvError::Disconnected) => return self.stop.is_some(),
+            match self.control.next_request() {
+                Ok(Some(request)) => self.handle_request(request),
+                Ok(None) => return true,
+                Err(HandleDropped) => return self.stop.is_some(),
+            }
+        }
+    }
+
+    fn handle_request(&mut self, request: ConsumerRequest) {
+        match request {
+            ConsumerRequest::Finished(answer) => {
+                // What was settled before the question counts.
+                self.collect_acks();
+                // Who asked may have gone.
+                let _ = answer.send(self.partitions.finished());
+            }
+            ConsumerRequest::Stop { by, done } => {
+                self.stop = Some(ConsumerShutdown::new(by, done, Instant::now()));
             }
         }
     }

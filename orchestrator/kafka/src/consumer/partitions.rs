@@ -3,7 +3,7 @@
 mod assigned;
 
 use super::{
-    BackpressureLimits, HoldScope,
+    BackpressureLimits,
     ack::{AckResult, AckState, AckTarget},
     continuity::OffsetRange,
     fingerprint::{PositionProof, RecordFingerprint},
@@ -14,7 +14,7 @@ use super::{
 use assigned::{AssignedPartition, RereadState};
 use saga_wire::record::TopicPartition;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -28,7 +28,8 @@ pub(super) struct PartitionTable {
     unfinished_records: usize,
     unfinished_bytes: usize,
     over_limit: bool,
-    holds: HashSet<HoldScope>,
+    /// Not read whatever else holds: the engine says so.
+    held: BTreeSet<TopicPartition>,
 }
 
 /// What is to be stored for a partition.
@@ -55,7 +56,7 @@ impl PartitionTable {
             unfinished_records: 0,
             unfinished_bytes: 0,
             over_limit: false,
-            holds: HashSet::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -128,13 +129,12 @@ impl PartitionTable {
     /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
     /// not be paused while it is being begun again.
     pub(super) fn abandoned_partitions(&self) -> Vec<(TopicPartition, i64)> {
-        if self.over_limit || self.holds.contains(&HoldScope::All) {
+        if self.over_limit {
             return Vec::new();
         }
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
         let broken = self.assigned.iter().filter(|(_, assigned)| assigned.reread != RereadState::NotNeeded);
         broken
-            .filter(|(partition, _)| !held.contains(partition))
+            .filter(|(partition, _)| !self.held.contains(partition))
             .map(|(partition, assigned)| (partition.clone(), assigned.unfinished_from()))
             .collect()
     }
@@ -189,13 +189,10 @@ impl PartitionTable {
 
     /// How reading of each goes.
     pub(super) fn statuses(&self) -> Vec<PartitionStatus> {
-        let everywhere = self.over_limit || self.holds.contains(&HoldScope::All);
         let status = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
-            let held =
-                self.holds.contains(&HoldScope::All) || self.holds.contains(&HoldScope::Partition(partition.clone()));
-            let pause = match assigned.paused || everywhere {
+            let pause = match assigned.paused || self.over_limit {
                 false => None,
-                true if held => Some(PauseReason::Held),
+                true if self.held.contains(partition) => Some(PauseReason::Held),
                 true if assigned.reread != RereadState::NotNeeded => Some(PauseReason::ReadAgain),
                 true => Some(PauseReason::Unfinished),
             };
@@ -231,12 +228,9 @@ impl PartitionTable {
         self.assigned.contains_key(partition)
     }
 
-    pub(super) fn hold(&mut self, scope: HoldScope) {
-        self.holds.insert(scope);
-    }
-
-    pub(super) fn release(&mut self, scope: &HoldScope) {
-        self.holds.remove(scope);
+    /// Holds exactly these partitions from now on.
+    pub(super) fn set_held(&mut self, held: BTreeSet<TopicPartition>) {
+        self.held = held;
     }
 
     /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a pause throws
@@ -254,12 +248,11 @@ impl PartitionTable {
 
     /// What has to change so that exactly the partitions that must not be read are paused; `all` pauses every one.
     pub(super) fn pause_change(&mut self, all: bool) -> PauseChange {
-        let all = all || self.is_over_limit() || self.holds.contains(&HoldScope::All);
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
+        let all = all || self.is_over_limit();
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let is_full = assigned.is_full(self.limits.of_partition);
-            let wanted = all || is_full || assigned.reread != RereadState::NotNeeded || held.contains(partition);
+            let wanted = all || is_full || assigned.reread != RereadState::NotNeeded || self.held.contains(partition);
             if wanted != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());
@@ -276,15 +269,6 @@ impl PartitionTable {
     /// Assigned and paused.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
-    }
-}
-
-impl HoldScope {
-    fn partition(&self) -> Option<&TopicPartition> {
-        match self {
-            HoldScope::All => None,
-            HoldScope::Partition(partition) => Some(partition),
-        }
     }
 }
 

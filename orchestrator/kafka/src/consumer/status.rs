@@ -83,7 +83,7 @@ pub struct PartitionStatus {
 pub enum PauseReason {
     /// As many records as may be are unfinished.
     Unfinished,
-    /// The engine holds it: its poison record cannot be dead-lettered, or everything is held.
+    /// The engine holds it: its poison record cannot be dead-lettered.
     Held,
     /// It is about to be read again from its oldest unfinished record.
     ReadAgain,

@@ -96,13 +96,13 @@ async fn a_held_partition_waits_while_the_other_goes_on() {
     let shop = TopicFixture::mock(2);
     let mut intake = shop.consume(shop.plan(AssignmentMode::Manual));
     intake.until_assigned(2).await;
-    let held = HoldScope::Partition(shop.partition(0));
+    let held = shop.partition(0);
     intake.consumer.hold(held.clone());
     intake.until_status(|status| status.paused == 1).await;
     shop.place([(0, "held".into()), (1, "free".into())]).await;
     let free = intake.records(1).await;
     assert_eq!(values(&free), ["free"]);
-    intake.consumer.release(held);
+    intake.consumer.release(&held);
     let released = intake.records(1).await;
     assert_eq!(values(&released), ["held"]);
     finish(free);

@@ -47,7 +47,7 @@ fn bytes_press_as_records_do() {
 #[test]
 fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
     let mut partitions = two_partitions();
-    partitions.hold(HoldScope::Partition(orders(0)));
+    partitions.set_held(BTreeSet::from([orders(0)]));
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     let target = partitions.deliver(&orders(0), record(5), 1).expect("assigned");
     partitions.revoke(&orders(0));
@@ -55,14 +55,14 @@ fn a_partition_that_comes_back_is_paused_anew_and_ignores_its_past() {
     assert_eq!(partitions.pause_change(false).pause, [orders(0)]);
     assert_eq!(partitions.settle(finished(target)), None);
     assert_eq!(partitions.unfinished(), (0, 0));
-    partitions.release(&HoldScope::Partition(orders(0)));
+    partitions.set_held(BTreeSet::new());
     assert_eq!(partitions.pause_change(false).resume, [orders(0)]);
 }
 
 #[test]
 fn a_partition_that_was_taken_away_paused_comes_back_unpaused_and_is_paused_if_it_still_must_not_be_read() {
     let mut partitions = two_partitions();
-    partitions.hold(HoldScope::Partition(orders(0)));
+    partitions.set_held(BTreeSet::from([orders(0)]));
     partitions.pause_change(false);
     assert_eq!(partitions.paused(&[orders(0), orders(1)]), [&orders(0)]);
     partitions.revoke(&orders(0));
@@ -76,12 +76,10 @@ fn what_was_abandoned_is_not_begun_again_while_it_must_not_be_read() {
     let mut partitions = two_partitions();
     let target = partitions.deliver(&orders(1), record(10), 1).expect("assigned");
     partitions.settle(AckResult { target, state: AckState::Abandoned });
-    for scope in [HoldScope::All, HoldScope::Partition(orders(1))] {
-        partitions.hold(scope.clone());
-        assert_eq!(partitions.abandoned_partitions(), []);
-        partitions.release(&scope);
-        assert_eq!(partitions.abandoned_partitions(), [(orders(1), 10)]);
-    }
+    partitions.set_held(BTreeSet::from([orders(1)]));
+    assert_eq!(partitions.abandoned_partitions(), []);
+    partitions.set_held(BTreeSet::new());
+    assert_eq!(partitions.abandoned_partitions(), [(orders(1), 10)]);
 }
 
 #[test]
