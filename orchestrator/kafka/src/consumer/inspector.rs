@@ -19,7 +19,10 @@ use std::{
     thread,
 };
 
-/// What intake wants to know. One request at a time: a queue of them stays short by itself.
+/// Requests that are open at a time, and so the bound of both queues: neither side ever waits for room.
+const OPEN_REQUESTS: usize = 1;
+
+/// What intake wants to know. The next is made when the last is answered.
 #[derive(Debug)]
 pub(super) enum InspectionRequest {
     /// Where these partitions begin.
@@ -89,7 +92,7 @@ pub(super) struct InspectionResult {
 /// Handle of the thread, which ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogInspector {
-    requests: mpsc::Sender<InspectionRequest>,
+    requests: mpsc::SyncSender<InspectionRequest>,
     responses: mpsc::Receiver<InspectionResponse>,
     pending: bool,
 }
@@ -101,8 +104,8 @@ impl LogInspector {
         compacted: CompactedTopics,
         membership: Option<GroupMembership>,
     ) -> std::io::Result<LogInspector> {
-        let (requests, requested) = mpsc::channel();
-        let (responded, responses) = mpsc::channel();
+        let (requests, requested) = mpsc::sync_channel(OPEN_REQUESTS);
+        let (responded, responses) = mpsc::sync_channel(OPEN_REQUESTS);
         let worker = InspectorWorker { reader, compacted, membership };
         thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || worker.run(&requested, &responded))?;
         Ok(LogInspector { requests, responses, pending: false })
@@ -113,8 +116,9 @@ impl LogInspector {
         self.pending
     }
 
+    /// To be called only while none is open. Does not wait; a thread that has ended answers nothing, and readiness tells.
     pub(super) fn request(&mut self, request: InspectionRequest) {
-        self.pending = self.requests.send(request).is_ok();
+        self.pending = self.requests.try_send(request).is_ok();
     }
 
     pub(super) fn take_response(&mut self) -> Option<InspectionResponse> {
@@ -150,7 +154,7 @@ struct InspectorWorker {
 }
 
 impl InspectorWorker {
-    fn run(self, requests: &mpsc::Receiver<InspectionRequest>, responses: &mpsc::Sender<InspectionResponse>) {
+    fn run(self, requests: &mpsc::Receiver<InspectionRequest>, responses: &mpsc::SyncSender<InspectionResponse>) {
         let mut last_failed = false;
         for request in requests {
             self.reader.check_brokers();

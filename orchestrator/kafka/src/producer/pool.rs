@@ -7,6 +7,7 @@ use super::{
 use rdkafka::{ClientConfig, error::KafkaResult};
 use std::{
     collections::{BTreeMap, HashMap},
+    convert::Infallible,
     fmt,
     sync::{Arc, PoisonError, RwLock, Weak, mpsc},
     thread,
@@ -60,14 +61,14 @@ pub(super) struct ProducerPool {
     topics: RwLock<HashMap<Arc<str>, TopicBatchState>>,
     limits_wanted: Notify,
     /// The thread that looks ends when this is dropped.
-    _checking: mpsc::Sender<()>,
+    _checking: mpsc::SyncSender<Infallible>,
 }
 
 impl ProducerPool {
     pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<ProducerPool>> {
         let default = ProducerClient::start(config.clone())?;
         let default_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
-        let (_checking, over) = mpsc::channel();
+        let (_checking, over) = mpsc::sync_channel(0);
         let pool = Arc::new(ProducerPool {
             config,
             default_bytes,
@@ -171,7 +172,7 @@ impl ProducerPool {
 }
 
 /// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them would only time out.
-fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<()>) {
+fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<Infallible>) {
     let check = move || {
         while over.recv_timeout(CHECK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
             let clients = pool.upgrade().map(|pool| pool.clients()).unwrap_or_default();

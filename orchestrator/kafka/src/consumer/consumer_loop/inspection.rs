@@ -77,7 +77,7 @@ impl ConsumerLoop {
         match self.inspector.take_response() {
             None => {}
             Some(InspectionResponse::StartPositions { wanted, positions }) => {
-                self.on_start_positions(wanted, positions)
+                self.on_start_positions(wanted, positions);
             }
             Some(InspectionResponse::Checked { checked, group }) => {
                 if let Some(seen) = group {
@@ -125,7 +125,7 @@ impl ConsumerLoop {
                 self.inspection.raise_doubt(PositionDoubt::Log);
             }
             (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, Some(_)) => {
-                self.restart_partition(checked)
+                self.restart_partition(checked);
             }
         }
     }
