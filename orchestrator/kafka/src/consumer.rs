@@ -32,9 +32,11 @@ pub use initial_offsets::{TopicInitialOffsets, initial_offsets};
 pub use record_loss::RecordLoss;
 pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, problems};
 
-use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
+use super::settings::KafkaSettings;
+use consumer_loop::{ConsumerClient, ConsumerLoop, EventOutbox, HandleEnd, StatusReporter};
 use control::ConsumerRequest;
-use rdkafka::consumer::BaseConsumer;
+use inspector::{GroupMembership, LogInspector};
+use log_reader::LogReader;
 use saga_core::definition::TriggerStartPosition;
 use saga_wire::KafkaRecord;
 use saga_wire::record::TopicPartition;
@@ -49,9 +51,6 @@ use tokio::sync::{mpsc, watch};
 /// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides: small,
 /// because what waits here was fetched too early.
 const EVENTS: usize = 16;
-
-/// How often the client says how far it has fetched.
-const STATISTICS_EVERY_MS: &str = "2000";
 
 /// What a consumer reads and how.
 #[derive(Clone, Debug)]
@@ -242,31 +241,18 @@ impl KafkaConsumer {
         plan: ConsumerSettings,
     ) -> Result<(KafkaConsumer, mpsc::Receiver<ConsumerEvent>), ConsumerError> {
         let name = plan.name;
-        let mut config = settings.consumer(&plan.group, plan.largest_batch);
-        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
-        let client: BaseConsumer<context::CallbackContext> = config
-            .create_with_context(context::CallbackContext::new(name))
-            .map_err(|source| ConsumerError::Create { name, source })?;
-        let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)
-            .map_err(|source| ConsumerError::Create { name, source })?;
-        let inspector = inspector::LogInspector::start(
-            name,
-            reader,
-            plan.compacted.clone(),
-            inspector::GroupMembership::of(settings, &plan),
-        )
-        .map_err(|source| ConsumerError::Thread { name, source })?;
+        let create = |source| ConsumerError::Create { name, source };
+        let client = ConsumerClient::open(name, settings, &plan.group, plan.largest_batch).map_err(create)?;
+        let reader = LogReader::open(settings, &plan.group, plan.largest_batch).map_err(create)?;
+        let membership = GroupMembership::of(settings, &plan);
+        let inspector = LogInspector::start(name, reader, plan.compacted.clone(), membership)
+            .map_err(|source| ConsumerError::Thread { name, source })?;
         let (events, received) = mpsc::channel(EVENTS);
         let (control, controlled) = control::channel(plan.topics.clone());
         let (report, status) = watch::channel(ConsumerStatus::default());
-        let intake = consumer_loop::ConsumerLoop::new(
-            (client, ClientRebootstrap::new(name, settings)),
-            plan,
-            events,
-            controlled,
-            report,
-            inspector,
-        );
+        let handle =
+            HandleEnd { control: controlled, outbox: EventOutbox::new(events), status: StatusReporter::new(report) };
+        let intake = ConsumerLoop::new(client, plan, handle, inspector);
         os_thread::Builder::new()
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))

@@ -1,21 +1,16 @@
 //! Partitions come and go: by the group's word, by hand, and again when their records were abandoned.
 
-use super::{ASK_AGAIN, ConsumerLoop};
+use super::ConsumerLoop;
 use crate::consumer::{
     AssignmentMode, ConsumerEvent,
     context::RebalanceEvent,
-    fingerprint::PositionProof,
     inspector::InspectionRequest,
     log_reader::{list, partitions_in},
     partitions::OffsetCommit,
     record_loss::RecordLoss,
     start_positions::{StartOrigin, StartPosition},
 };
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{CommitMode, Consumer},
-    error::KafkaResult,
-};
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer, error::KafkaResult};
 use saga_wire::record::TopicPartition;
 use std::{
     collections::BTreeMap,
@@ -23,23 +18,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Before abandoned records are read again, so that a fault that repeats does not spin.
-const REREAD_AFTER: Duration = Duration::from_secs(1);
-
 /// One question that intake itself asks. Short, because nothing else is polled meanwhile; a slow broker is asked again.
 const ASK: Duration = Duration::from_secs(3);
+
+/// Before the broker is asked again where partitions begin.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often partitions are listed anew when they are assigned by hand: as fast as a person adds them.
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
+/// Which partitions are about to be read, and when the broker is asked about them.
+#[derive(Debug)]
+pub(super) struct AssignmentSchedule {
+    /// Partitions that were assigned and whose start position is not known yet. Empty, but there: the group has none to give, and is answered.
+    pending: Option<Vec<TopicPartition>>,
+    /// Partitions of an open request for start positions that were not taken away since.
+    starting: Option<Vec<TopicPartition>>,
+    /// Before then no start positions are requested.
+    ask_at: Instant,
+    /// When partitions are listed anew, where they are assigned by hand.
+    pub(super) list_at: Instant,
+    /// When abandoned records are read again.
+    pub(super) reread_at: Option<Instant>,
+}
+
+impl AssignmentSchedule {
+    pub(super) fn new(now: Instant) -> AssignmentSchedule {
+        AssignmentSchedule { pending: None, starting: None, ask_at: now, list_at: now, reread_at: None }
+    }
+}
+
 impl ConsumerLoop {
     pub(super) fn handle_rebalances(&mut self) {
-        while let Some(rebalance) = self.client.context().next_rebalance() {
+        while let Some(rebalance) = self.client.kafka.context().next_rebalance() {
             match rebalance {
                 RebalanceEvent::Assign(partitions) => {
-                    self.pending.get_or_insert_default().extend(partitions);
-                    self.ask_at = Instant::now();
-                    if self.client.closed() || self.stop.is_some() {
+                    self.assignment.pending.get_or_insert_default().extend(partitions);
+                    self.assignment.ask_at = Instant::now();
+                    if self.client.kafka.closed() || self.stop.is_some() {
                         self.decline_assignment();
                     }
                 }
@@ -55,14 +71,14 @@ impl ConsumerLoop {
 
     /// The group must get its answer even when nothing will be read any more.
     fn decline_assignment(&mut self) {
-        self.pending = None;
-        if let Err(error) = self.client.incremental_assign(&TopicPartitionList::new()) {
+        self.assignment.pending = None;
+        if let Err(error) = self.client.kafka.incremental_assign(&TopicPartitionList::new()) {
             tracing::debug!(consumer = self.plan.name, %error, "assignment not answered");
         }
     }
 
     pub(super) fn unassign(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
-        for unbegun in [&mut self.pending, &mut self.inspection.starting].into_iter().flatten() {
+        for unbegun in [&mut self.assignment.pending, &mut self.assignment.starting].into_iter().flatten() {
             unbegun.retain(|one| !partitions.contains(one));
         }
         // The group has to get its answer all the same.
@@ -70,46 +86,48 @@ impl ConsumerLoop {
             tracing::warn!(consumer = self.plan.name, %error, "paused partitions that are given back could not be resumed");
         }
         let held: Vec<TopicPartition> = partitions.into_iter().filter(|one| self.partitions.revoke(one)).collect();
-        let answered = self.client.incremental_unassign(&list(held.iter().map(|one| (one, Offset::Invalid)))?);
-        self.outbox.push_back(ConsumerEvent::Revoked(held));
+        let answered = self.client.kafka.incremental_unassign(&list(held.iter().map(|one| (one, Offset::Invalid)))?);
+        self.handle.outbox.push(ConsumerEvent::Revoked(held));
         answered
     }
 
     pub(super) fn list_partitions(&mut self) {
         let now = Instant::now();
-        if self.plan.mode == AssignmentMode::Group || self.stop.is_some() || now < self.list_at {
+        if self.plan.mode == AssignmentMode::Group || self.stop.is_some() || now < self.assignment.list_at {
             return;
         }
-        self.list_at = now + LIST_EVERY;
+        self.assignment.list_at = now + LIST_EVERY;
         let mut wanted = Vec::new();
         for start in &self.plan.topics {
-            let found = self.client.fetch_metadata(Some(&start.topic), ASK);
+            let found = self.client.kafka.fetch_metadata(Some(&start.topic), ASK);
             match found.and_then(|found| partitions_in(&found, &start.topic)) {
                 Ok(found) => wanted.extend(found),
                 Err(error) => {
-                    self.list_at = now + ASK_AGAIN;
+                    self.assignment.list_at = now + ASK_AGAIN;
                     let message = format!("partitions of {} cannot be listed: {error}", start.topic);
                     return self.report_error(&message);
                 }
             }
         }
-        let is_begun = |one: &TopicPartition| self.inspection.starting.as_ref().is_some_and(|all| all.contains(one));
+        let is_begun = |one: &TopicPartition| self.assignment.starting.as_ref().is_some_and(|all| all.contains(one));
         wanted.retain(|one| !self.partitions.contains(one) && !is_begun(one));
         if !wanted.is_empty() {
-            self.pending = Some(wanted);
+            self.assignment.pending = Some(wanted);
         }
     }
 
     pub(super) fn request_start_positions(&mut self) {
-        if self.stop.is_some() || self.inspector.is_pending() || Instant::now() < self.ask_at {
+        if self.stop.is_some() || self.inspection.inspector.is_pending() || Instant::now() < self.assignment.ask_at {
             return;
         }
-        match self.pending.take() {
+        match self.assignment.pending.take() {
             None => {}
             Some(wanted) if wanted.is_empty() => self.on_start_positions(wanted, Ok(Vec::new())),
             Some(wanted) => {
-                self.inspection.starting = Some(wanted.clone());
-                self.inspector.request(InspectionRequest::StartPositions { wanted, topics: self.plan.topics.clone() });
+                self.assignment.starting = Some(wanted.clone());
+                self.inspection
+                    .inspector
+                    .request(InspectionRequest::StartPositions { wanted, topics: self.plan.topics.clone() });
             }
         }
     }
@@ -120,21 +138,21 @@ impl ConsumerLoop {
         wanted: Vec<TopicPartition>,
         positions: KafkaResult<Vec<StartPosition>>,
     ) {
-        let still = self.inspection.starting.take().unwrap_or(wanted);
+        let still = self.assignment.starting.take().unwrap_or(wanted);
         let positions = positions.map(|all| all.into_iter().filter(|one| still.contains(&one.partition)).collect());
         if self.stop.is_some() {
             return;
         }
         if let Err(error) = positions.and_then(|positions| self.start_reading(positions)) {
-            self.ask_at = Instant::now() + ASK_AGAIN;
-            self.pending.get_or_insert_default().extend(still);
+            self.assignment.ask_at = Instant::now() + ASK_AGAIN;
+            self.assignment.pending.get_or_insert_default().extend(still);
             self.report_error(&format!("it cannot be told where partitions begin: {error}"));
         }
     }
 
     fn start_reading(&mut self, positions: Vec<StartPosition>) -> KafkaResult<()> {
         let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
-        self.client.incremental_assign(&list(offsets)?)?;
+        self.client.kafka.incremental_assign(&list(offsets)?)?;
         self.commit_start_positions(&positions);
         let mut contacts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         let assigned = positions.iter().map(|one| one.partition.clone()).collect();
@@ -148,8 +166,10 @@ impl ConsumerLoop {
             }
             self.partitions.assign(partition, next, end, proof);
         }
-        self.outbox.extend(contacts.into_iter().map(|(topic, records)| ConsumerEvent::FirstContact { topic, records }));
-        self.outbox.push_back(ConsumerEvent::Assigned(assigned));
+        contacts
+            .into_iter()
+            .for_each(|(topic, records)| self.handle.outbox.push(ConsumerEvent::FirstContact { topic, records }));
+        self.handle.outbox.push(ConsumerEvent::Assigned(assigned));
         Ok(())
     }
 
@@ -164,59 +184,10 @@ impl ConsumerLoop {
         }));
     }
 
-    pub(super) fn commit_now(&self, all: impl Iterator<Item = OffsetCommit>) {
-        let all: Vec<OffsetCommit> = all.collect();
-        if all.is_empty() {
-            return;
-        }
-        let Some(list) = self.store_offsets(all) else { return };
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            tracing::warn!(consumer = self.plan.name, %error, "the offset where reading begins is not committed");
-        }
-    }
-
-    pub(super) fn reread_abandoned(&mut self) {
-        let abandoned = self.partitions.abandoned_partitions();
-        if abandoned.is_empty() || self.stop.is_some() {
-            return;
-        }
-        let now = Instant::now();
-        let due = *self.reread_at.get_or_insert(now + REREAD_AFTER);
-        if now < due {
-            return;
-        }
-        self.reread_at = None;
-        for (partition, offset) in abandoned {
-            tracing::warn!(consumer = self.plan.name, %partition, offset, "records were abandoned and are read again");
-            if let Err(error) = self.reread(&partition, offset) {
-                self.report_error(&format!("{partition} cannot be read again: {error}"));
-            }
-        }
-    }
-
-    pub(super) fn reread(&mut self, partition: &TopicPartition, offset: i64) -> KafkaResult<()> {
-        let (_, proof) = self.partitions.reread_position(partition).unwrap_or_default();
-        self.read_from(partition, offset, offset, proof)
-    }
-
-    pub(super) fn read_from(
-        &mut self,
-        partition: &TopicPartition,
-        next: i64,
-        end: i64,
-        proof: PositionProof,
-    ) -> KafkaResult<()> {
-        self.resume_before_unassigning([partition])?;
-        self.client.incremental_unassign(&list([(partition, Offset::Invalid)])?)?;
-        self.client.incremental_assign(&list([(partition, Offset::Offset(next))])?)?;
-        self.partitions.assign(partition.clone(), next, end, proof);
-        Ok(())
-    }
-
     /// The client keeps pauses beyond an unassignment, so they are lifted before it. Not after the next assignment: librdkafka starts that
     /// once the last has stopped, in a thread of its own, and a pause or a resumption that it meets just then makes it drop the start as
     /// outdated. Such a partition would never be read again.
-    fn resume_before_unassigning<'a>(
+    pub(super) fn resume_before_unassigning<'a>(
         &self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> KafkaResult<()> {
@@ -224,6 +195,6 @@ impl ConsumerLoop {
         if paused.is_empty() {
             return Ok(());
         }
-        self.client.resume(&list(paused.into_iter().map(|one| (one, Offset::Invalid)))?)
+        self.client.kafka.resume(&list(paused.into_iter().map(|one| (one, Offset::Invalid)))?)
     }
 }

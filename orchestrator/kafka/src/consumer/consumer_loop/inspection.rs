@@ -5,7 +5,9 @@ use crate::consumer::{
     ConsumerEvent,
     continuity::{self, ContinuityVerdict},
     group::GroupCoverage,
-    inspector::{InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult},
+    inspector::{
+        InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult, LogInspector,
+    },
     partitions::OffsetCommit,
     record_loss::RecordLoss,
 };
@@ -18,16 +20,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often while something hinders intake: so soon its end is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Looks that are due, and what the last ones found.
+/// The inspector, what it is to check next and why, and what it found.
 #[derive(Debug)]
 pub(super) struct InspectionSchedule {
+    pub(super) inspector: LogInspector,
+    /// When the next check is requested.
     due: Instant,
     /// Positions are not trusted until everything that is known of them was compared.
     doubt: Option<PositionDoubt>,
     /// Why the open question compares everything.
     open_doubt: Option<PositionDoubt>,
-    /// Partitions of an open question that were not given up since.
-    pub(super) starting: Option<Vec<TopicPartition>>,
     /// Who of the group reads what is not read here.
     pub(super) coverage: GroupCoverage,
     /// When the last look found that everything can be read.
@@ -44,12 +46,12 @@ pub(super) enum PositionDoubt {
 }
 
 impl InspectionSchedule {
-    pub(super) fn new(now: Instant) -> InspectionSchedule {
+    pub(super) fn new(inspector: LogInspector, now: Instant) -> InspectionSchedule {
         InspectionSchedule {
+            inspector,
             due: now,
             doubt: None,
             open_doubt: None,
-            starting: None,
             coverage: GroupCoverage::default(),
             last_read: None,
         }
@@ -64,17 +66,19 @@ impl InspectionSchedule {
 impl ConsumerLoop {
     pub(super) fn request_check(&mut self) {
         let now = Instant::now();
-        if self.stop.is_some() || self.inspector.is_pending() || now < self.inspection.due {
+        if self.stop.is_some() || self.inspection.inspector.is_pending() || now < self.inspection.due {
             return;
         }
         self.inspection.open_doubt = self.inspection.doubt.take();
         let depth = if self.inspection.open_doubt.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
         let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
-        self.inspector.request(InspectionRequest::Check { subjects: self.partitions.inspected(depth), topics });
+        self.inspection
+            .inspector
+            .request(InspectionRequest::Check { subjects: self.partitions.inspected(depth), topics });
     }
 
     pub(super) fn handle_inspection(&mut self) {
-        match self.inspector.take_response() {
+        match self.inspection.inspector.take_response() {
             None => {}
             Some(InspectionResponse::StartPositions { wanted, positions }) => {
                 self.on_start_positions(wanted, positions);
@@ -107,7 +111,7 @@ impl ConsumerLoop {
             }
         }
         if self.errors.on_success(now) {
-            self.outbox.push_back(ConsumerEvent::Recovered);
+            self.handle.outbox.push(ConsumerEvent::Recovered);
         }
     }
 
@@ -150,6 +154,6 @@ impl ConsumerLoop {
     }
 
     pub(super) fn report_loss(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: RecordLoss) {
-        self.outbox.push_back(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
+        self.handle.outbox.push(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
     }
 }

@@ -14,7 +14,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use saga_wire::record::{KafkaRecord, TopicPartition};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
 const BATCH_RECORDS: usize = 256;
@@ -31,14 +31,14 @@ impl ConsumerLoop {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut error = None;
         while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            match self.client.poll(wait) {
+            match self.client.kafka.poll(wait) {
                 None => break,
                 Some(Err(failed)) => {
                     error = Some(failed);
                     break;
                 }
                 Some(Ok(message)) => {
-                    let name = name(&mut self.names, message.topic());
+                    let name = self.client.names.intern(message.topic());
                     let record = client_form::from_message(&message, name);
                     bytes += record.size();
                     batch.extend(deliver(&mut self.partitions, &self.acks, record));
@@ -50,13 +50,13 @@ impl ConsumerLoop {
             wait = Duration::ZERO;
         }
         if !batch.is_empty() {
-            self.outbox.push_back(ConsumerEvent::Records(batch));
+            self.handle.outbox.push(ConsumerEvent::Records(batch));
         }
         error.map_or(PollOutcome::Continue, |error| self.failed(&error))
     }
 
     fn failed(&mut self, error: &KafkaError) -> PollOutcome {
-        let reason = self.client.context().take_reason();
+        let reason = self.client.kafka.context().take_reason();
         let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
         match error {
             KafkaError::MessageConsumptionFatal(_) => return PollOutcome::Failed(message),
@@ -87,13 +87,4 @@ fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord
     };
     let target = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
     Some(DeliveredRecord { record, ack: RecordAck::new(target, permit) })
-}
-
-fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {
-    if let Some(known) = names.get(topic) {
-        return known.clone();
-    }
-    let new: Arc<str> = topic.into();
-    names.insert(topic.to_owned(), new.clone());
-    new
 }
