@@ -12,6 +12,7 @@ use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRequest, FailureOrigin},
     definition::TriggerStartPosition,
 };
+use saga_engine::delivery;
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings, RecordAck,
     consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
@@ -171,7 +172,7 @@ impl KafkaTrialTransport {
         };
         match self.producer.send(&cloudevents::command(&self.commands, &record)).await {
             ProduceOutcome::Delivered { .. } => None,
-            ProduceOutcome::Undelivered(undelivered) => Some(undelivered.answer()),
+            ProduceOutcome::Undelivered(undelivered) => Some(delivery::command_answer(&undelivered)),
         }
     }
 
