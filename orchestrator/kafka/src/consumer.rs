@@ -30,7 +30,7 @@ pub use ack::{AckCallback, AckCondition, RecordAck};
 pub use group::{ForeignMember, GroupCoverage};
 pub use initial_offsets::{TopicInitialOffsets, initial_offsets};
 pub use record_loss::RecordLoss;
-pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, problems};
+pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, problems};
 
 use super::settings::KafkaSettings;
 use consumer_loop::{ConsumerClient, ConsumerLoop, EventOutbox, HandleEnd, StatusReporter};

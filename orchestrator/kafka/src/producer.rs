@@ -74,13 +74,12 @@ impl KafkaProducer {
     }
 
     /// The topics that were written to so far, whose limits are worth knowing.
-    #[must_use]
-    pub fn topics(&self) -> Vec<Arc<str>> {
+    pub(crate) fn topics(&self) -> Vec<Arc<str>> {
         self.pool.topics()
     }
 
     /// Returns when a topic is written to for the first time, or has refused a batch that its known limit allows.
-    pub async fn limits_wanted(&self) {
+    pub(crate) async fn limits_wanted(&self) {
         self.pool.limits_wanted().await;
     }
 
@@ -94,12 +93,6 @@ impl KafkaProducer {
             flushed.into_iter().all(|in_time| in_time)
         };
         tokio::task::spawn_blocking(flush).await.unwrap_or(false)
-    }
-
-    /// How often a client had to be made anew.
-    #[must_use]
-    pub fn recreations(&self) -> u64 {
-        self.pool.clients().iter().map(|client| client.recreations()).sum()
     }
 
     async fn send_alone(

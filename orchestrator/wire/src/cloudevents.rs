@@ -50,7 +50,7 @@ pub struct CommandRecord<'a> {
 /// What a published event says besides its body.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishedRecord<'a> {
-    /// `ce_id`: the command id of a `publish` step, [`outcome_id`] of an outcome event. The same for every try.
+    /// `ce_id`: the command id of a `publish` step, `<saga>:outcome` of an outcome event. The same for every try.
     pub id: &'a str,
     /// `ce_type`.
     pub event_type: &'a str,
@@ -97,12 +97,6 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
     headers.extend(correlation(&saga, record.causation, record.traceparent));
     headers.push(text_header(names::SAGA_NAME, record.saga_name));
     outgoing(topic, record.key.to_owned(), record.body, headers)
-}
-
-/// `ce_id` of a saga's outcome event.
-#[must_use]
-pub fn outcome_id(saga: SagaId) -> String {
-    format!("{saga}:outcome")
 }
 
 /// What can be told of a record before its content is decoded.

@@ -1,4 +1,4 @@
-//! How intake is doing, for health checks, metrics, and whoever waits for what a topic says.
+//! How intake is doing, for health checks and metrics.
 
 use super::group::GroupCoverage;
 use saga_wire::record::TopicPartition;
@@ -89,26 +89,6 @@ pub enum PauseReason {
     ReadAgain,
 }
 
-/// Whether what is in a topic is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicProgress {
-    /// What it held at this time was read and is finished, as far as it is assigned here.
-    CaughtUp {
-        /// When that was looked at.
-        at: Instant,
-    },
-    /// So many records of it are not.
-    Behind {
-        /// Offsets, which transactions and compaction may leave empty.
-        records: u64,
-    },
-    /// It cannot be read.
-    Unreadable {
-        /// When it last could.
-        since: Option<Instant>,
-    },
-}
-
 /// Why intake is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumerProblem {
@@ -183,22 +163,6 @@ impl ConsumerProblem {
 }
 
 impl ConsumerStatus {
-    /// Whether what is in `topic` is known here.
-    #[must_use]
-    pub fn topic_progress(&self, topic: &str, now: Instant) -> TopicProgress {
-        match self.last_read {
-            Some(at) if self.trouble.is_none() && now.saturating_duration_since(at) < MAX_SILENCE => {
-                let behind = |one: &&PartitionStatus| &*one.partition.topic == topic && !one.caught_up;
-                let records = self.partitions.iter().filter(behind).map(PartitionStatus::lag).sum::<u64>();
-                match self.partitions.iter().any(|one| behind(&one)) {
-                    true => TopicProgress::Behind { records },
-                    false => TopicProgress::CaughtUp { at },
-                }
-            }
-            since => TopicProgress::Unreadable { since },
-        }
-    }
-
     /// Everything that has lasted for longer than it may.
     #[must_use]
     pub fn problems(&self, now: Instant) -> Vec<ConsumerProblem> {
@@ -302,26 +266,6 @@ mod tests {
             held_since,
             stalled_since,
         }
-    }
-
-    #[test]
-    fn a_topic_is_caught_up_with_when_all_of_it_is_finished_and_it_could_just_be_read() {
-        let now = Instant::now();
-        let status = |partitions| ConsumerStatus { last_read: Some(now), partitions, ..ConsumerStatus::default() };
-        assert_eq!(
-            status(vec![partition(true)]).topic_progress("saga.replies", now),
-            TopicProgress::CaughtUp { at: now }
-        );
-        assert_eq!(
-            status(vec![partition(false)]).topic_progress("saga.replies", now),
-            TopicProgress::Behind { records: 4 }
-        );
-        assert_eq!(
-            status(vec![partition(true)]).topic_progress("saga.replies", now + MAX_SILENCE),
-            TopicProgress::Unreadable { since: Some(now) }
-        );
-        let troubled = ConsumerStatus { trouble: Some("away".into()), ..status(vec![partition(true)]) };
-        assert_eq!(troubled.topic_progress("saga.replies", now), TopicProgress::Unreadable { since: Some(now) });
     }
 
     #[test]
