@@ -116,7 +116,7 @@ pub async fn start(
     report(&ready);
     kafka.broker = ready.broker;
     let producer = KafkaProducer::start(&kafka).context("cannot start the producer of Kafka")?;
-    producer.learn(&ready.limits);
+    producer.set_topic_limits(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
     let triggers = while_the_store_is_away(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;

@@ -350,7 +350,7 @@ impl Producer {
         tokio::pin!(delivery);
         loop {
             // A client that has lost every broker never finds one again by itself.
-            self.brokers.lock().unwrap_or_else(PoisonError::into_inner).look(self.client.client());
+            self.brokers.lock().unwrap_or_else(PoisonError::into_inner).check(self.client.client());
             if let Ok(delivered) = timeout(LOOK_EVERY, &mut delivery).await {
                 let delivered = delivered.map_err(|(error, _)| error)?;
                 return Ok((delivered.partition, delivered.offset));

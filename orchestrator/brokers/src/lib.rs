@@ -7,20 +7,20 @@
 //!
 //! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
 
-mod sight;
+mod visibility;
 
 use rdkafka::{
     bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},
     client::{Client, ClientContext},
 };
-use sight::BrokerVisibility;
 use std::{ffi::CString, time::Instant};
+use visibility::BrokerVisibility;
 
 /// What a look at a client found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerCheckResult {
     /// It knows brokers, or has not had the time to meet one.
-    Well,
+    Healthy,
     /// It knew brokers and knows none any more. It was told the bootstrap servers.
     Lost,
     /// It has known none for a while. It was told the bootstrap servers, again.
@@ -31,7 +31,7 @@ pub enum BrokerCheckResult {
 #[derive(Debug)]
 pub struct BootstrapRefresher {
     bootstrap_servers: CString,
-    sight: BrokerVisibility,
+    visibility: BrokerVisibility,
 }
 
 impl BootstrapRefresher {
@@ -40,21 +40,21 @@ impl BootstrapRefresher {
     pub fn new(bootstrap_servers: &str) -> BootstrapRefresher {
         // A list with a NUL in it makes no client either.
         let bootstrap_servers = CString::new(bootstrap_servers).unwrap_or_default();
-        BootstrapRefresher { bootstrap_servers, sight: BrokerVisibility::new(Instant::now()) }
+        BootstrapRefresher { bootstrap_servers, visibility: BrokerVisibility::new(Instant::now()) }
     }
 
     /// To be called every second or so, or whenever the client is used. Does not wait for anything.
-    pub fn look<C: ClientContext>(&mut self, client: &Client<C>) -> BrokerCheckResult {
-        let found = self.sight.judge(learned(client), Instant::now());
+    pub fn check<C: ClientContext>(&mut self, client: &Client<C>) -> BrokerCheckResult {
+        let found = self.visibility.update(known_brokers(client), Instant::now());
         match found {
-            BrokerCheckResult::Well => {}
-            BrokerCheckResult::Lost | BrokerCheckResult::StillLost => self.tell(client),
+            BrokerCheckResult::Healthy => {}
+            BrokerCheckResult::Lost | BrokerCheckResult::StillLost => self.add_bootstrap_servers(client),
         }
         found
     }
 
     #[expect(unsafe_code, reason = "rdkafka does not wrap it")]
-    fn tell<C: ClientContext>(&self, client: &Client<C>) {
+    fn add_bootstrap_servers<C: ClientContext>(&self, client: &Client<C>) {
         // SAFETY: the client lives as long as the borrow, the string is terminated and copied by the callee, which may be called from any
         // thread.
         unsafe { rd_kafka_brokers_add(client.native_ptr(), self.bootstrap_servers.as_ptr()) };
@@ -63,7 +63,7 @@ impl BootstrapRefresher {
 
 /// How many brokers the client has learned of from the cluster and not removed since.
 #[expect(unsafe_code, reason = "rdkafka does not wrap it")]
-fn learned<C: ClientContext>(client: &Client<C>) -> usize {
+fn known_brokers<C: ClientContext>(client: &Client<C>) -> usize {
     let mut count = 0;
     // SAFETY: the client lives as long as the borrow, `count` outlives the call. The list is ours and freed once, with the function that the
     // library has for it; it may be null.
@@ -96,10 +96,10 @@ mod tests {
     fn a_client_that_knows_nobody_finds_the_cluster_when_it_is_told() {
         let cluster = MockCluster::new(3).expect("a cluster");
         let client = client(NOWHERE);
-        assert_eq!(learned(client.client()), 0);
-        BootstrapRefresher::new(&cluster.bootstrap_servers()).tell(client.client());
+        assert_eq!(known_brokers(client.client()), 0);
+        BootstrapRefresher::new(&cluster.bootstrap_servers()).add_bootstrap_servers(client.client());
         client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
-        assert_eq!(learned(client.client()), 3);
+        assert_eq!(known_brokers(client.client()), 3);
     }
 
     #[test]
@@ -107,6 +107,6 @@ mod tests {
         let cluster = MockCluster::new(1).expect("a cluster");
         let client = client(&cluster.bootstrap_servers());
         client.client().fetch_metadata(None, WITHIN).expect("the cluster answers");
-        assert_eq!(BootstrapRefresher::new(NOWHERE).look(client.client()), BrokerCheckResult::Well);
+        assert_eq!(BootstrapRefresher::new(NOWHERE).check(client.client()), BrokerCheckResult::Healthy);
     }
 }

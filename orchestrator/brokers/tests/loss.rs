@@ -30,12 +30,12 @@ fn a_client_that_is_told_of_no_broker_is_noticed_and_finds_it_again_each_time() 
     let mut brokers = BootstrapRefresher::new(&servers);
     for _ in 0..LOSSES {
         finds_one(client, &mut brokers);
-        assert_eq!(brokers.look(client), BrokerCheckResult::Well);
+        assert_eq!(brokers.check(client), BrokerCheckResult::Healthy);
 
         broker.list_nobody();
         let told = client.fetch_metadata(Some(TOPIC), WITHIN).expect("the broker answers");
         assert_eq!(told.brokers().len(), 0);
-        assert_eq!(brokers.look(client), BrokerCheckResult::Lost);
+        assert_eq!(brokers.check(client), BrokerCheckResult::Lost);
         broker.list_itself();
     }
 }
@@ -44,6 +44,6 @@ fn finds_one<C: ClientContext>(client: &Client<C>, brokers: &mut BootstrapRefres
     let give_up = Instant::now() + WITHIN;
     while let Err(error) = client.fetch_metadata(Some(TOPIC), LOOK_EVERY) {
         assert!(Instant::now() < give_up, "no broker is found: {error}");
-        brokers.look(client);
+        brokers.check(client);
     }
 }

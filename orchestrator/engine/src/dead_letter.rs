@@ -94,7 +94,7 @@ async fn write(parts: &Parts, record: &KafkaRecord, letter: &DeadLetter) {
         else {
             return;
         };
-        if !undelivered.kind.is_for_good() {
+        if !undelivered.kind.is_permanent() {
             continue;
         }
         warn!(record = %record.coordinates(), %undelivered, ?form, "the DLQ does not take the record in this form");

@@ -3,6 +3,7 @@
 use super::{
     KafkaOutput, Parts,
     answers::AnswerCache,
+    delivery,
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
     published::GenerationTracker,
@@ -266,7 +267,7 @@ async fn deliver(parts: &Parts, record: Option<&OutgoingRecord>) -> Result<(), C
                 sent_again(&record.topic, &undelivered);
                 tokio::time::sleep(SEND_AGAIN).await;
             }
-            ProduceOutcome::Undelivered(undelivered) => return Err(undelivered.answer()),
+            ProduceOutcome::Undelivered(undelivered) => return Err(delivery::command_answer(&undelivered)),
         }
     }
 }
@@ -356,7 +357,7 @@ async fn deliver_outcome(parts: &Parts, record: Option<&OutgoingRecord>) -> Outc
         let failure = CommandFailure::new("no_kafka", "this engine runs without Kafka");
         return OutcomeDelivery::Impossible { failure };
     };
-    sending::once(&kafka.producer, parts.guarded.topics(), record).await.publication()
+    delivery::publication(&sending::once(&kafka.producer, parts.guarded.topics(), record).await)
 }
 
 async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: CommandAnswer) {

@@ -9,8 +9,8 @@ use super::{
 use saga_core::{id::ShardId, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
-    consumer::{AckCondition, HoldScope, RecordLoss},
-    ends,
+    consumer::{AckCondition, RecordLoss},
+    end_offsets,
 };
 use saga_wire::{
     KafkaRecord, TopicPartition,
@@ -54,10 +54,10 @@ impl ConsumerHolds {
     pub(super) fn obey(&mut self, consumer: &KafkaConsumer) {
         let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
         for partition in wanted.difference(&self.held) {
-            consumer.hold(HoldScope::Partition(partition.clone()));
+            consumer.hold(partition.clone());
         }
         for partition in self.held.difference(&wanted) {
-            consumer.release(HoldScope::Partition(partition.clone()));
+            consumer.release(partition);
         }
         self.held = wanted;
     }
@@ -127,7 +127,7 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
 }
 
 async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
-    if ends::is_mark(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
+    if end_offsets::is_marker(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
         return ack.finish();
     }
     let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
@@ -173,7 +173,7 @@ pub(super) async fn take_trigger(
     let live = parts.current.keep();
     let plans = live.catalog.of_topic(&record.topic);
     for TriggerEvaluation { definition, disposition } in
-        trigger::judge(&record, live.catalog.definitions_of(&record.topic))
+        trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
     {
         let plan = definition.and_then(|index| plans.get(index));
         let name = plan.map(|plan| plan.definition.name.as_str());

@@ -16,6 +16,7 @@ mod committer;
 mod crowd;
 pub mod current;
 pub mod dead_letter;
+pub mod delivery;
 mod departure;
 mod dispatch;
 mod due;

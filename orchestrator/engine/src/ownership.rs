@@ -225,7 +225,7 @@ async fn take_trigger(
             return dead_letter::send(parts, original, receipt, letter);
         }
     };
-    match trigger::judge_for(&original, &plan.definition) {
+    match trigger::evaluate_one(&original, &plan.definition) {
         TriggerOutcome::Start(start) => {
             intake::begin(parts, &plan, *start, &original, (receipt, MessageSource::Inbox)).await;
         }

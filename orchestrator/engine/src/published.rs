@@ -176,7 +176,7 @@ mod tests {
             let published = GenerationTracker::default();
             published.hear(Instant::now());
             tokio::time::advance(HEARD_FOR).await;
-            let (settled, fate) = std::sync::mpsc::channel();
+            let (settled, fate) = std::sync::mpsc::sync_channel(1);
             let settle = move |may_finish| settled.send(may_finish).expect("somebody listens");
             published.decide(&"orders".into(), Box::new(settle));
             assert!(fate.try_recv().is_err());

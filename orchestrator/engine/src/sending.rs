@@ -42,7 +42,7 @@ pub(super) async fn until_taken(
         topics.wait(&record.topic).await;
         match once(producer, topics, record).await {
             ProduceOutcome::Delivered { offset, .. } => return Ok(offset),
-            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_for_good() => return Err(undelivered),
+            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_permanent() => return Err(undelivered),
             ProduceOutcome::Undelivered(_) => {}
         }
     }

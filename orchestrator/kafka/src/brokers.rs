@@ -15,19 +15,19 @@ pub(super) struct ClientRebootstrap {
 
 impl ClientRebootstrap {
     /// Of a client that is made now, and by this name in the log and in the metrics.
-    pub(super) fn of(client: &'static str, settings: &KafkaSettings) -> ClientRebootstrap {
-        ClientRebootstrap::at(client, &settings.bootstrap_servers)
+    pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> ClientRebootstrap {
+        ClientRebootstrap::with_servers(client, &settings.bootstrap_servers)
     }
 
-    pub(super) fn at(client: &'static str, bootstrap_servers: &str) -> ClientRebootstrap {
+    pub(super) fn with_servers(client: &'static str, bootstrap_servers: &str) -> ClientRebootstrap {
         ClientRebootstrap { client, brokers: Mutex::new(saga_brokers::BootstrapRefresher::new(bootstrap_servers)) }
     }
 
     /// To be called every second or so, or whenever the client is used. Does not wait for the broker.
-    pub(super) fn look<C: ClientContext>(&self, client: &Client<C>) {
-        let found = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).look(client);
+    pub(super) fn check<C: ClientContext>(&self, client: &Client<C>) {
+        let found = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).check(client);
         match found {
-            BrokerCheckResult::Well | BrokerCheckResult::StillLost => {}
+            BrokerCheckResult::Healthy | BrokerCheckResult::StillLost => {}
             BrokerCheckResult::Lost => {
                 metrics::counter!("saga_kafka_brokers_lost_total", "client" => self.client).increment(1);
                 tracing::warn!(

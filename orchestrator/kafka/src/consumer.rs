@@ -4,40 +4,45 @@
 //! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
 
 mod ack;
-mod contact;
+mod client_errors;
+mod consumer_loop;
 mod context;
 mod continuity;
+mod control;
+mod fingerprint;
 mod group;
+mod initial_offsets;
 mod inspector;
-mod intake;
 mod log_reader;
 mod partitions;
-mod reset;
-mod start;
+mod record_loss;
+mod shutdown;
+mod start_positions;
 mod statistics;
 mod status;
 mod thread;
-mod trouble;
-mod witness;
+mod watermark;
 
 pub(crate) use context::log;
-pub(crate) use start::finished;
-pub(crate) use witness::RecordFingerprint;
+pub(crate) use start_positions::offsets_to_trim;
 
 pub use ack::{AckCallback, AckCondition, RecordAck};
-pub use contact::{TopicInitialOffsets, contact};
 pub use group::{ForeignMember, GroupCoverage};
-pub use reset::RecordLoss;
-pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, TopicProgress, hindrances};
+pub use initial_offsets::{TopicInitialOffsets, initial_offsets};
+pub use record_loss::RecordLoss;
+pub use status::{ConsumerProblem, ConsumerStatus, PartitionStatus, PauseReason, problems};
 
-use super::{brokers::ClientRebootstrap, settings::KafkaSettings};
-use rdkafka::consumer::BaseConsumer;
+use super::settings::KafkaSettings;
+use consumer_loop::{ConsumerClient, ConsumerLoop, EventOutbox, HandleEnd, StatusReporter};
+use control::ConsumerRequest;
+use inspector::{GroupMembership, LogInspector};
+use log_reader::LogReader;
 use saga_core::definition::TriggerStartPosition;
 use saga_wire::KafkaRecord;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, mpsc as thread_mpsc},
+    sync::Arc,
     thread as os_thread,
     time::{Duration, Instant},
 };
@@ -46,9 +51,6 @@ use tokio::sync::{mpsc, watch};
 /// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides: small,
 /// because what waits here was fetched too early.
 const EVENTS: usize = 16;
-
-/// How often the client says how far it has fetched.
-const STATISTICS_EVERY_MS: &str = "2000";
 
 /// What a consumer reads and how.
 #[derive(Clone, Debug)]
@@ -86,14 +88,14 @@ pub struct TopicStart {
     /// Used only while the group has no committed offset for it.
     pub from: TriggerStartPosition,
     /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
-    pub contact: Option<Arc<TopicInitialOffsets>>,
+    pub initial_offsets: Option<Arc<TopicInitialOffsets>>,
 }
 
 impl TopicStart {
     /// `topic`, from its oldest record.
     #[must_use]
     pub fn earliest(topic: &str) -> TopicStart {
-        TopicStart { topic: topic.into(), from: TriggerStartPosition::Earliest, contact: None }
+        TopicStart { topic: topic.into(), from: TriggerStartPosition::Earliest, initial_offsets: None }
     }
 }
 
@@ -190,15 +192,6 @@ pub struct DeliveredRecord {
     pub ack: RecordAck,
 }
 
-/// What can be held back.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum HoldScope {
-    /// Every partition, those that come included: the event store cannot be reached.
-    All,
-    /// One partition: its poison record cannot be dead-lettered.
-    Partition(TopicPartition),
-}
-
 /// How a stop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsumerStopOutcome {
@@ -234,18 +227,8 @@ pub enum ConsumerError {
 /// Handle of the thread. Dropping it abandons the consumer as a crash would; [`KafkaConsumer::stop`] ends it in order.
 #[derive(Debug)]
 pub struct KafkaConsumer {
-    commands: thread_mpsc::Sender<ConsumerCommand>,
+    control: control::ControlSender,
     status: watch::Receiver<ConsumerStatus>,
-}
-
-/// What the handle asks of the thread. Rare: a queue of them stays short by itself.
-#[derive(Debug)]
-enum ConsumerCommand {
-    Topics(Vec<TopicStart>),
-    Hold(HoldScope),
-    Release(HoldScope),
-    Finished(tokio::sync::oneshot::Sender<Vec<(TopicPartition, i64)>>),
-    Stop { by: Instant, done: tokio::sync::oneshot::Sender<ConsumerStopOutcome> },
 }
 
 impl KafkaConsumer {
@@ -258,51 +241,38 @@ impl KafkaConsumer {
         plan: ConsumerSettings,
     ) -> Result<(KafkaConsumer, mpsc::Receiver<ConsumerEvent>), ConsumerError> {
         let name = plan.name;
-        let mut config = settings.consumer(&plan.group, plan.largest_batch);
-        config.set("statistics.interval.ms", STATISTICS_EVERY_MS);
-        let client: BaseConsumer<context::CallbackContext> = config
-            .create_with_context(context::CallbackContext::new(name))
-            .map_err(|source| ConsumerError::Create { name, source })?;
-        let reader = log_reader::LogReader::open(settings, &plan.group, plan.largest_batch)
-            .map_err(|source| ConsumerError::Create { name, source })?;
-        let inspector = inspector::LogInspector::start(
-            name,
-            reader,
-            plan.compacted.clone(),
-            inspector::GroupMembership::of(settings, &plan),
-        )
-        .map_err(|source| ConsumerError::Thread { name, source })?;
+        let create = |source| ConsumerError::Create { name, source };
+        let client = ConsumerClient::open(name, settings, &plan.group, plan.largest_batch).map_err(create)?;
+        let reader = LogReader::open(settings, &plan.group, plan.largest_batch).map_err(create)?;
+        let membership = GroupMembership::of(settings, &plan);
+        let inspector = LogInspector::start(name, reader, plan.compacted.clone(), membership)
+            .map_err(|source| ConsumerError::Thread { name, source })?;
         let (events, received) = mpsc::channel(EVENTS);
-        let (commands, orders) = thread_mpsc::channel();
+        let (control, controlled) = control::channel(plan.topics.clone());
         let (report, status) = watch::channel(ConsumerStatus::default());
-        let intake = intake::ConsumerLoop::new(
-            (client, ClientRebootstrap::of(name, settings)),
-            plan,
-            events,
-            orders,
-            report,
-            inspector,
-        );
+        let handle =
+            HandleEnd { control: controlled, outbox: EventOutbox::new(events), status: StatusReporter::new(report) };
+        let intake = ConsumerLoop::new(client, plan, handle, inspector);
         os_thread::Builder::new()
             .name(format!("kafka-{name}"))
             .spawn(move || thread::run(intake))
             .map_err(|source| ConsumerError::Thread { name, source })?;
-        Ok((KafkaConsumer { commands, status }, received))
+        Ok((KafkaConsumer { control, status }, received))
     }
 
     /// Reads these topics from now on instead of those of the plan.
     pub fn set_topics(&self, topics: Vec<TopicStart>) {
-        self.command(ConsumerCommand::Topics(topics));
+        self.control.set_topics(topics);
     }
 
-    /// Pauses until [`KafkaConsumer::release`] of the same scope. Records that were delivered stay delivered.
-    pub fn hold(&self, scope: HoldScope) {
-        self.command(ConsumerCommand::Hold(scope));
+    /// Pauses `partition` until [`KafkaConsumer::release`], whether or not it is read here now. Records that were delivered stay delivered.
+    pub fn hold(&self, partition: TopicPartition) {
+        self.control.hold(partition);
     }
 
-    /// Takes a hold back.
-    pub fn release(&self, scope: HoldScope) {
-        self.command(ConsumerCommand::Release(scope));
+    /// Takes a hold back; without one nothing happens.
+    pub fn release(&self, partition: &TopicPartition) {
+        self.control.release(partition);
     }
 
     /// How intake is doing; changes a few times a second at most.
@@ -315,7 +285,7 @@ impl KafkaConsumer {
     /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
     pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.command(ConsumerCommand::Finished(answer));
+        self.control.request(ConsumerRequest::Finished(answer)).await;
         answered.await.ok()
     }
 
@@ -323,16 +293,15 @@ impl KafkaConsumer {
     /// The events must still be received meanwhile. The channel closes at the end.
     pub async fn stop(&self, deadline: Duration) -> ConsumerStopOutcome {
         let (done, answer) = tokio::sync::oneshot::channel();
-        self.command(ConsumerCommand::Stop { by: Instant::now() + deadline, done });
-        match tokio::time::timeout(deadline, answer).await {
+        let stop = ConsumerRequest::Stop { by: Instant::now() + deadline, done };
+        let stopped = async {
+            self.control.request(stop).await;
+            answer.await
+        };
+        match tokio::time::timeout(deadline, stopped).await {
             Ok(Ok(stopped)) => stopped,
             Ok(Err(_)) | Err(_) => ConsumerStopOutcome::Abandoned,
         }
-    }
-
-    /// A thread that has ended needs no more orders; its end was told by the event channel.
-    fn command(&self, command: ConsumerCommand) {
-        let _ = self.commands.send(command);
     }
 }
 

@@ -1,27 +1,26 @@
 //! Kafka's transport: records in and out. What a record means for a saga is the package `saga-wire`'s.
 //!
-//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure), [`watermark`] (what may be committed), [`producer`],
-//! [`topics`] (what must exist before anything starts). [`mock`] is the broker of `saga dev`.
+//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure, what may be committed), [`producer`], [`topics`] (what
+//! must exist before anything starts). [`mock`] is the broker of `saga dev`.
 
 mod brokers;
 mod client_form;
 pub mod consumer;
-pub mod ends;
-pub mod kept;
+pub mod consumer_groups;
+pub mod end_offsets;
 pub mod mock;
-pub mod positions;
+pub mod offset_metadata;
 pub mod producer;
 pub mod settings;
 pub mod topics;
-pub mod watermark;
 
 #[cfg(test)]
-mod shop;
+mod fixture;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use consumer::{ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck};
-pub use ends::EndOffsetReader;
-pub use kept::OffsetMetadataStore;
+pub use end_offsets::EndOffsetReader;
+pub use offset_metadata::OffsetMetadataStore;
 pub use producer::KafkaProducer;
 pub use settings::{BrokerKind, KafkaSettings};

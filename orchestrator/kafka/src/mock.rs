@@ -13,7 +13,7 @@ pub const PARTITIONS: u16 = 4;
 #[derive(Debug)]
 pub struct MockBroker {
     bootstrap_servers: String,
-    orders: Option<mpsc::Sender<MockBrokerCommand>>,
+    commands: Option<mpsc::SyncSender<MockBrokerCommand>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -31,11 +31,11 @@ pub enum MockBrokerError {
     Ended,
 }
 
-/// One at a time: the caller waits for the answer.
+/// One at a time: the caller waits until the thread takes it, and for the answer.
 #[derive(Debug)]
 enum MockBrokerCommand {
-    Create { topic: String, partitions: i32, done: mpsc::Sender<Result<(), KafkaError>> },
-    Reach { reachable: bool, done: mpsc::Sender<Result<(), KafkaError>> },
+    Create { topic: String, partitions: i32, done: mpsc::SyncSender<Result<(), KafkaError>> },
+    Reach { reachable: bool, done: mpsc::SyncSender<Result<(), KafkaError>> },
 }
 
 impl MockBroker {
@@ -44,8 +44,8 @@ impl MockBroker {
     /// # Errors
     /// No thread, or no port on this machine's loopback.
     pub fn start() -> Result<MockBroker, MockBrokerError> {
-        let (orders, received) = mpsc::channel();
-        let (started, address) = mpsc::channel();
+        let (commands, received) = mpsc::sync_channel(0);
+        let (started, address) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("kafka-mock".into()).spawn(move || match MockCluster::new(1) {
             Ok(cluster) => {
                 let _ = started.send(Ok(cluster.bootstrap_servers()));
@@ -54,7 +54,7 @@ impl MockBroker {
             Err(error) => drop(started.send(Err(error))),
         })?;
         let bootstrap_servers = address.recv().map_err(|_| MockBrokerError::Ended)??;
-        Ok(MockBroker { bootstrap_servers, orders: Some(orders), thread: Some(thread) })
+        Ok(MockBroker { bootstrap_servers, commands: Some(commands), thread: Some(thread) })
     }
 
     /// `host:port`, for any client on this machine.
@@ -68,7 +68,7 @@ impl MockBroker {
     /// # Errors
     /// It exists, or the name is refused.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), MockBrokerError> {
-        self.order(|done| MockBrokerCommand::Create { topic: topic.to_owned(), partitions, done })
+        self.command(|done| MockBrokerCommand::Create { topic: topic.to_owned(), partitions, done })
     }
 
     /// Takes the broker off the network, or puts it back. What it holds stays.
@@ -76,23 +76,23 @@ impl MockBroker {
     /// # Errors
     /// The cluster has ended.
     pub fn set_reachable(&self, reachable: bool) -> Result<(), MockBrokerError> {
-        self.order(|done| MockBrokerCommand::Reach { reachable, done })
+        self.command(|done| MockBrokerCommand::Reach { reachable, done })
     }
 
-    fn order(
+    fn command(
         &self,
-        order: impl FnOnce(mpsc::Sender<Result<(), KafkaError>>) -> MockBrokerCommand,
+        command: impl FnOnce(mpsc::SyncSender<Result<(), KafkaError>>) -> MockBrokerCommand,
     ) -> Result<(), MockBrokerError> {
-        let (done, answer) = mpsc::channel();
-        let orders = self.orders.as_ref().ok_or(MockBrokerError::Ended)?;
-        orders.send(order(done)).map_err(|_| MockBrokerError::Ended)?;
+        let (done, answer) = mpsc::sync_channel(1);
+        let commands = self.commands.as_ref().ok_or(MockBrokerError::Ended)?;
+        commands.send(command(done)).map_err(|_| MockBrokerError::Ended)?;
         Ok(answer.recv().map_err(|_| MockBrokerError::Ended)??)
     }
 }
 
 impl Drop for MockBroker {
     fn drop(&mut self) {
-        self.orders = None;
+        self.commands = None;
         if let Some(thread) = self.thread.take() {
             // A panic in it has been printed; there is nothing left to end.
             let _ = thread.join();
@@ -101,9 +101,9 @@ impl Drop for MockBroker {
 }
 
 /// The cluster may only be touched by the thread that made it.
-fn serve(cluster: &MockCluster<'static, DefaultProducerContext>, orders: &mpsc::Receiver<MockBrokerCommand>) {
-    for order in orders {
-        let (answer, done) = match order {
+fn serve(cluster: &MockCluster<'static, DefaultProducerContext>, commands: &mpsc::Receiver<MockBrokerCommand>) {
+    for command in commands {
+        let (answer, done) = match command {
             MockBrokerCommand::Create { topic, partitions, done } => {
                 (cluster.create_topic(&topic, partitions, 1), done)
             }

@@ -5,18 +5,18 @@
 //!
 //! Dropping the future of a send does not take the record back: it may still arrive.
 
-mod lanes;
-mod live;
+mod client;
 mod outcome;
+mod pool;
 #[cfg(test)]
 mod tests;
 
-pub use lanes::TopicBatchLimits;
 pub use outcome::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
+pub use pool::TopicBatchLimits;
 
 use super::settings::KafkaSettings;
-use lanes::{BatchSizeClass, ProducerPool};
-use live::ProducerClient;
+use client::ProducerClient;
+use pool::{BatchSizeClass, ProducerPool};
 use saga_wire::record::OutgoingRecord;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
@@ -35,7 +35,7 @@ pub struct ProducerError(#[from] rdkafka::error::KafkaError);
 /// Handle of one producer, cheap to clone. If a client of it dies of a fatal error it is made anew inside.
 #[derive(Clone, Debug)]
 pub struct KafkaProducer {
-    lanes: Arc<ProducerPool>,
+    pool: Arc<ProducerPool>,
 }
 
 impl KafkaProducer {
@@ -44,17 +44,17 @@ impl KafkaProducer {
     /// # Errors
     /// The client refuses the settings.
     pub fn start(settings: &KafkaSettings) -> Result<KafkaProducer, ProducerError> {
-        Ok(KafkaProducer { lanes: ProducerPool::start(settings.producer())? })
+        Ok(KafkaProducer { pool: ProducerPool::start(settings.producer())? })
     }
 
     /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of
     /// its batch is not believed: the record is sent again alone, and what the broker says then is the outcome.
     pub async fn send(&self, record: &OutgoingRecord) -> ProduceOutcome {
-        let lane = self.lanes.of(&record.topic);
-        let outcome = self.send_in(lane, record).await;
+        let class = self.pool.class_of(&record.topic);
+        let outcome = self.send_in(class, record).await;
         match outcome {
-            ProduceAttempt::Refused(refused) if lane != BatchSizeClass::Lone => {
-                self.send_alone(lane, &refused, record).await
+            ProduceAttempt::Refused(refused) if class != BatchSizeClass::Single => {
+                self.send_alone(class, &refused, record).await
             }
             ProduceAttempt::Refused(refused) => ProduceOutcome::Undelivered(refused),
             ProduceAttempt::Ended(outcome) => outcome,
@@ -63,30 +63,29 @@ impl KafkaProducer {
 
     /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic that is left out nothing
     /// is known, and nothing changes.
-    pub fn learn(&self, limits: &TopicBatchLimits) {
-        self.lanes.learn(limits);
+    pub fn set_topic_limits(&self, limits: &TopicBatchLimits) {
+        self.pool.set_topic_limits(limits);
     }
 
     /// What `topic` takes at most, in bytes, as far as that was learnt.
     #[must_use]
     pub fn limit(&self, topic: &str) -> Option<usize> {
-        self.lanes.limit(topic)
+        self.pool.limit(topic)
     }
 
     /// The topics that were written to so far, whose limits are worth knowing.
-    #[must_use]
-    pub fn topics(&self) -> Vec<Arc<str>> {
-        self.lanes.topics()
+    pub(crate) fn topics(&self) -> Vec<Arc<str>> {
+        self.pool.topics()
     }
 
     /// Returns when a topic is written to for the first time, or has refused a batch that its known limit allows.
-    pub async fn wants_limits(&self) {
-        self.lanes.wants_limits().await;
+    pub(crate) async fn limits_wanted(&self) {
+        self.pool.limits_wanted().await;
     }
 
     /// Waits until everything that was sent has its delivery report; false if the deadline came first.
     pub async fn flush(&self, deadline: Duration) -> bool {
-        let clients = self.lanes.clients();
+        let clients = self.pool.clients();
         let flush = move || {
             let end = std::time::Instant::now() + deadline;
             let left = || end.saturating_duration_since(std::time::Instant::now());
@@ -96,31 +95,25 @@ impl KafkaProducer {
         tokio::task::spawn_blocking(flush).await.unwrap_or(false)
     }
 
-    /// How often a client had to be made anew.
-    #[must_use]
-    pub fn recreations(&self) -> u64 {
-        self.lanes.clients().iter().map(|client| client.recreations()).sum()
-    }
-
     async fn send_alone(
         &self,
-        lane: BatchSizeClass,
+        class: BatchSizeClass,
         refused: &DeliveryFailure,
         record: &OutgoingRecord,
     ) -> ProduceOutcome {
         metrics::counter!("saga_kafka_sent_alone_total", "topic" => record.topic.to_string()).increment(1);
-        let outcome = match self.send_in(BatchSizeClass::Lone, record).await {
+        let outcome = match self.send_in(BatchSizeClass::Single, record).await {
             ProduceAttempt::Refused(refused) => ProduceOutcome::Undelivered(refused),
             ProduceAttempt::Ended(outcome) => outcome,
         };
         if outcome.is_delivered() && refused.kind == DeliveryFailureKind::TooLarge {
-            self.lanes.refused_a_batch(&record.topic, lane);
+            self.pool.use_smaller_batches(&record.topic, class);
         }
         outcome
     }
 
-    async fn send_in(&self, lane: BatchSizeClass, record: &OutgoingRecord) -> ProduceAttempt {
-        let client = match self.lanes.client(lane).await {
+    async fn send_in(&self, class: BatchSizeClass, record: &OutgoingRecord) -> ProduceAttempt {
+        let client = match self.pool.client(class).await {
             Ok(client) => client,
             Err(not_made) => return ProduceAttempt::Ended(ProduceOutcome::Undelivered(not_made)),
         };
@@ -142,7 +135,7 @@ enum ProduceAttempt {
 impl ProduceAttempt {
     fn reported(outcome: ProduceOutcome) -> ProduceAttempt {
         match outcome {
-            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_of_a_batch() => {
+            ProduceOutcome::Undelivered(undelivered) if undelivered.kind.may_be_of_batch() => {
                 ProduceAttempt::Refused(undelivered)
             }
             ProduceOutcome::Undelivered(_) | ProduceOutcome::Delivered { .. } => ProduceAttempt::Ended(outcome),

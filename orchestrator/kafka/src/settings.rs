@@ -5,7 +5,7 @@ use saga_base::secrets;
 use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, time::Duration};
 
 /// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
-pub const LARGEST_BATCH: usize = 128 * 1024 * 1024;
+pub(crate) const LARGEST_BATCH: usize = 128 * 1024 * 1024;
 
 /// What a fetch may bring at most unless a single batch is larger: 8 MiB, so that a handful of partitions fills one answer.
 const FETCH_BYTES: usize = 8 * 1024 * 1024;
@@ -149,8 +149,7 @@ impl KafkaSettings {
     }
 
     /// What the engines call themselves to the broker: members of the group with another name are none.
-    #[must_use]
-    pub fn client_id(&self) -> &str {
+    pub(crate) fn client_id(&self) -> &str {
         self.properties.get("client.id").map_or(CLIENT_ID, String::as_str)
     }
 
@@ -167,8 +166,7 @@ impl KafkaSettings {
     }
 
     /// What a consumer of `group` is told; no topic it reads has a `max.message.bytes` above `largest_batch`.
-    #[must_use]
-    pub fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
+    pub(crate) fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
         let fetch = FETCH_BYTES.max(largest_batch);
         let mut config = self.client();
         // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five minutes.
@@ -200,8 +198,7 @@ impl KafkaSettings {
     }
 
     /// What a producer is told.
-    #[must_use]
-    pub fn producer(&self) -> ClientConfig {
+    pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         // Decisions leave in groups already; a longer wait only delays commands.
         tune(&mut config, &self.properties, "linger.ms", "1");

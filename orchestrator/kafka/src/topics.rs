@@ -4,15 +4,17 @@
 mod admin;
 mod error;
 mod installation;
-mod keeper;
 mod limits;
-mod needs;
+mod maintainer;
+mod requirements;
 mod trim;
 
 pub use error::{MissingTopic, TopicError};
-pub use keeper::{TopicAnomaly, TopicMaintainer};
-pub use limits::{keep_limits, limits};
-pub use needs::{LONGEST_OWN_TOPIC, RequiredTopics};
+#[cfg(test)]
+pub(crate) use limits::read_limits;
+pub use limits::refresh_limits;
+pub use maintainer::{TopicAnomaly, TopicMaintainer};
+pub use requirements::{LONGEST_OWN_TOPIC, RequiredTopics};
 pub use trim::{TrimmedPartition, trim};
 
 use super::{
@@ -21,7 +23,7 @@ use super::{
 };
 use admin::{ExistingTopics, TopicAdmin, TopicProperties, TopicRetention};
 use installation::InstallationMarks;
-use needs::{TopicSpec, mark_of};
+use requirements::{TopicSpec, mark_of};
 use std::{
     collections::BTreeSet,
     sync::Arc,
@@ -33,7 +35,7 @@ use std::{
 const KNOWN_WITHIN: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether they are.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// What the inbox must be able to take: a record of 1 MiB and what forwarding adds.
 const INBOX_RECORD: usize = 1024 * 1024 + 64 * 1024;
@@ -47,7 +49,7 @@ pub struct TopicSetup {
     pub largest_batch: usize,
     /// Those of them that drop records which newer ones of their key replace; goes there, too.
     pub compacted: BTreeSet<Arc<str>>,
-    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::learn`].
+    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::set_topic_limits`].
     pub limits: TopicBatchLimits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
@@ -89,7 +91,7 @@ fn ensure_either(
     if let Some((topic, key)) = needs.of_dev() {
         return Err(TopicError::OfDev { topic, key });
     }
-    make_at_mock(settings, needs, &existing)?;
+    create_at_mock(settings, needs, &existing)?;
     ensure_mock(&admin, needs)
 }
 
@@ -103,7 +105,7 @@ fn ensure_real(
     let absent: Vec<TopicSpec> = needs.all().into_iter().filter(|need| !existing.has(&need.topic)).collect();
     let inbox_is_gone = !existing.has(&needs.inbox) && existing.has(&mark_of(&needs.inbox));
     admin.create(&absent)?;
-    let existing = if absent.is_empty() { existing } else { known(admin, &absent)? };
+    let existing = if absent.is_empty() { existing } else { await_known(admin, &absent)? };
     check_shards(&existing, needs)?;
     let mut ready = check_limits(admin, settings, needs)?;
     let marks = InstallationMarks::connect(settings)?;
@@ -127,7 +129,11 @@ fn ensure_mock(admin: &TopicAdmin, needs: &RequiredTopics) -> Result<TopicSetup,
 }
 
 /// The mock creates no topics on request, but makes those that a client asks about which wants that.
-fn make_at_mock(settings: &KafkaSettings, needs: &RequiredTopics, existing: &ExistingTopics) -> Result<(), TopicError> {
+fn create_at_mock(
+    settings: &KafkaSettings,
+    needs: &RequiredTopics,
+    existing: &ExistingTopics,
+) -> Result<(), TopicError> {
     let mut config = settings.client();
     config.set("allow.auto.create.topics", "true");
     let asking = TopicAdmin::of(settings, &config)?;
@@ -135,7 +141,7 @@ fn make_at_mock(settings: &KafkaSettings, needs: &RequiredTopics, existing: &Exi
     absent.try_for_each(|topic| asking.partitions(&topic).map(drop))
 }
 
-fn known(admin: &TopicAdmin, absent: &[TopicSpec]) -> Result<ExistingTopics, TopicError> {
+fn await_known(admin: &TopicAdmin, absent: &[TopicSpec]) -> Result<ExistingTopics, TopicError> {
     let give_up = Instant::now() + KNOWN_WITHIN;
     loop {
         let existing = admin.existing()?;
@@ -143,7 +149,7 @@ fn known(admin: &TopicAdmin, absent: &[TopicSpec]) -> Result<ExistingTopics, Top
         if Instant::now() >= give_up {
             return Err(TopicError::NotKnown { topic: late.topic.clone() });
         }
-        pause(LOOK_EVERY);
+        pause(CHECK_EVERY);
     }
 }
 
@@ -172,7 +178,7 @@ fn check_limits(
             TopicProperties::Known { max_message_bytes, .. } if max_message_bytes > LARGEST_BATCH => {
                 return Err(TopicError::LimitTooHigh { topic, limit: max_message_bytes });
             }
-            TopicProperties::Known { max_message_bytes, compacted, kept } => {
+            TopicProperties::Known { max_message_bytes, compacted, retention } => {
                 ready.largest_batch = ready.largest_batch.max(max_message_bytes);
                 if compacted {
                     ready.compacted.insert(topic.clone());
@@ -180,8 +186,8 @@ fn check_limits(
                 if topic == needs.inbox {
                     check_inbox(settings, &topic, max_message_bytes, compacted)?;
                 }
-                if needs.keeps(&topic) {
-                    check_kept(settings, &topic, kept)?;
+                if needs.must_retain(&topic) {
+                    check_retention(settings, &topic, retention)?;
                 }
             }
             TopicProperties::Hidden(reason) => {
@@ -196,8 +202,8 @@ fn check_limits(
 }
 
 /// Such a topic was made by the broker itself, or by somebody who could not know.
-fn check_kept(settings: &KafkaSettings, topic: &Arc<str>, kept: TopicRetention) -> Result<(), TopicError> {
-    let Some(key) = kept.limited_by() else { return Ok(()) };
+fn check_retention(settings: &KafkaSettings, topic: &Arc<str>, retention: TopicRetention) -> Result<(), TopicError> {
+    let Some(key) = retention.limited_by() else { return Ok(()) };
     let servers = &settings.bootstrap_servers;
     Err(TopicError::Inbox {
         inbox: topic.clone(),

@@ -34,7 +34,7 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
     reasons.extend(backend.parts.store_health.trouble(now));
     reasons.extend(backend.parts.step_back.trouble(backend.parts.router.owned_shards()));
     let statuses: Vec<ConsumerStatus> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
-    reasons.extend(consumer::hindrances(&statuses, now).iter().map(ToString::to_string));
+    reasons.extend(consumer::problems(&statuses, now).iter().map(ToString::to_string));
     reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
     let owned = backend.parts.router.owned();
     let store =

@@ -24,7 +24,7 @@ pub(super) async fn remember(
     readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<Vec<TopicStart>> {
     for start in &mut starts {
-        start.contact = match start.from {
+        start.initial_offsets = match start.from {
             // Begins at the oldest record anyway.
             TriggerStartPosition::Earliest => None,
             TriggerStartPosition::Latest | TriggerStartPosition::Time(_) => {
@@ -44,7 +44,7 @@ async fn contact(
     let topic = &start.topic;
     if store.get_document(KIND, topic).await?.is_none() {
         let what = format!("the offsets of topic {topic}");
-        let look = || consumer::contact(kafka, &kafka.group, start);
+        let look = || consumer::initial_offsets(kafka, &kafka.group, start);
         let found = patience::until_it_answers(readiness, &what, look, |_| true).await?;
         store.put_document(KIND, topic, &serde_json::to_string(&found)?).await?;
     }

@@ -271,7 +271,7 @@ impl LoadedDefinitions {
             let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
             let from = of_topic.map(|plan| plan.definition.trigger.from.unwrap_or_default()).min_by_key(order);
             let from = from.unwrap_or_default();
-            TopicStart { topic: Arc::from(topic.as_str()), from, contact: None }
+            TopicStart { topic: Arc::from(topic.as_str()), from, initial_offsets: None }
         };
         self.trigger_topics().into_iter().map(start).collect()
     }

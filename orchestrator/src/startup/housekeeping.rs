@@ -49,7 +49,7 @@ pub(super) fn start(
     tasks.extend(reloading::start(parts));
     // The mock broker forgets everything anyway, and has no limits.
     if kafka.broker == BrokerKind::Real {
-        tasks.push(tokio::spawn(topics::keep_limits(kafka.clone(), producer.clone())));
+        tasks.push(tokio::spawn(topics::refresh_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
     HousekeepingTasks { tasks, _followed: followed }

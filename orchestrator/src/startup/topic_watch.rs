@@ -31,11 +31,11 @@ pub(super) fn start(kafka: &KafkaSettings, needs: RequiredTopics) -> Result<Topi
     Ok(TopicWatch { ends, odd })
 }
 
-async fn watch(keeper: TopicMaintainer, found: watch::Sender<Vec<TopicAnomaly>>) -> topics::TopicError {
+async fn watch(maintainer: TopicMaintainer, found: watch::Sender<Vec<TopicAnomaly>>) -> topics::TopicError {
     loop {
         tokio::time::sleep(EVERY).await;
-        match keeper.look().await {
-            Ok(odd) => tell(&found, odd),
+        match maintainer.check().await {
+            Ok(anomalies) => tell(&found, anomalies),
             Err(error) if error.stops_work() => return error,
             Err(error) => debug!(%error, "our own topics cannot be looked at"),
         }
@@ -47,12 +47,12 @@ fn tell(found: &watch::Sender<Vec<TopicAnomaly>>, odd: Vec<TopicAnomaly>) {
     let before = found.borrow().clone();
     for one in odd.iter().filter(|one| !before.contains(one)) {
         error!("{one}");
-        if let TopicAnomaly::MadeAnew(topic) = one {
+        if let TopicAnomaly::Recreated(topic) = one {
             metrics::counter!("saga_topics_made_anew_total", "topic" => topic.to_string()).increment(1);
         }
     }
     // What was made anew is told and done with.
-    let lasting: Vec<TopicAnomaly> = odd.into_iter().filter(|one| !matches!(one, TopicAnomaly::MadeAnew(_))).collect();
+    let lasting: Vec<TopicAnomaly> = odd.into_iter().filter(|one| !matches!(one, TopicAnomaly::Recreated(_))).collect();
     if lasting.is_empty() && !before.is_empty() {
         info!("our own topics are as they have to be again");
     }

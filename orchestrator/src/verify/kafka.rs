@@ -12,6 +12,7 @@ use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRequest, FailureOrigin},
     definition::TriggerStartPosition,
 };
+use saga_engine::delivery;
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings, RecordAck,
     consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
@@ -116,7 +117,7 @@ impl KafkaTrialTransport {
             name: "verify",
             group: format!("saga.verify-{:016x}", fastrand::u64(..)),
             mode: AssignmentMode::Manual,
-            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), contact: None }],
+            topics: vec![TopicStart { topic: Arc::clone(&topic.name), from: topic.beginning(), initial_offsets: None }],
             limits: BackpressureLimits::default(),
             largest_batch: USUAL_BATCH,
             compacted: BTreeSet::new(),
@@ -171,7 +172,7 @@ impl KafkaTrialTransport {
         };
         match self.producer.send(&cloudevents::command(&self.commands, &record)).await {
             ProduceOutcome::Delivered { .. } => None,
-            ProduceOutcome::Undelivered(undelivered) => Some(undelivered.answer()),
+            ProduceOutcome::Undelivered(undelivered) => Some(delivery::command_answer(&undelivered)),
         }
     }
 

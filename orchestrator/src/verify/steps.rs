@@ -17,7 +17,7 @@ use saga_kafka::KafkaSettings;
 use saga_wire::{
     KafkaRecord,
     record::text_header,
-    trigger::{TriggerOutcome, judge_for},
+    trigger::{TriggerOutcome, evaluate_one},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -201,7 +201,7 @@ fn started(plan: &SagaPlan, event: &Value, now: Timestamp) -> Result<SagaStart, 
         value: Some(event.to_string().into()),
         headers: trigger.event_type.iter().map(|event_type| text_header("ce_type", event_type.clone())).collect(),
     };
-    match judge_for(&record, &plan.definition) {
+    match evaluate_one(&record, &plan.definition) {
         TriggerOutcome::Start(start) => Ok(*start),
         TriggerOutcome::Unwanted => Err(NoStartError::Unwanted),
         TriggerOutcome::Poison(poison) => Err(NoStartError::Poison(poison.message)),

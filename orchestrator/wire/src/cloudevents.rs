@@ -1,10 +1,9 @@
 //! CloudEvents, binary mode out, both modes in: commands, published events, and the type of what arrives.
 
 use super::{
-    payload,
+    payload, payload_hints,
     poison::{PoisonCode, PoisonDiagnosis},
     record::{KafkaRecord, OutgoingRecord, RecordHeader, text_header},
-    trigger::looks,
 };
 use base64::Engine as _;
 use bytes::Bytes;
@@ -51,7 +50,7 @@ pub struct CommandRecord<'a> {
 /// What a published event says besides its body.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishedRecord<'a> {
-    /// `ce_id`: the command id of a `publish` step, [`outcome_id`] of an outcome event. The same for every try.
+    /// `ce_id`: the command id of a `publish` step, `<saga>:outcome` of an outcome event. The same for every try.
     pub id: &'a str,
     /// `ce_type`.
     pub event_type: &'a str,
@@ -98,12 +97,6 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
     headers.extend(correlation(&saga, record.causation, record.traceparent));
     headers.push(text_header(names::SAGA_NAME, record.saga_name));
     outgoing(topic, record.key.to_owned(), record.body, headers)
-}
-
-/// `ce_id` of a saga's outcome event.
-#[must_use]
-pub fn outcome_id(saga: SagaId) -> String {
-    format!("{saga}:outcome")
 }
 
 /// What can be told of a record before its content is decoded.
@@ -219,7 +212,7 @@ fn structured(record: &KafkaRecord) -> StructuredEvent {
         }
         Ok(Value::Object(envelope)) => StructuredEvent::Envelope(envelope),
         Ok(other) => {
-            let what = looks::like(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
+            let what = payload_hints::describe_shape(&other).map(|what| format!("; it is {what}")).unwrap_or_default();
             let message = format!("a structured CloudEvent has to be an object{what}");
             StructuredEvent::Broken(PoisonDiagnosis::new(PoisonCode::NotJson, message))
         }

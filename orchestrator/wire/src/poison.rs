@@ -60,8 +60,6 @@ pub enum PoisonCode {
     StoreRefused,
     /// The journal of its saga cannot be read.
     SagaUnreadable,
-    /// Processing it ended every owner of its shard.
-    Crash,
 }
 
 impl PoisonDiagnosis {
@@ -112,7 +110,6 @@ impl PoisonCode {
             PoisonCode::IllegalInput => "illegal_input",
             PoisonCode::StoreRefused => "store_refused",
             PoisonCode::SagaUnreadable => "saga_unreadable",
-            PoisonCode::Crash => "crash",
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever arrives.
 
-pub(super) mod looks;
-
 use super::{
     cloudevents::IncomingEvent,
     payload::{self, LARGEST_RECORD},
+    payload_hints,
     poison::{PoisonCode, PoisonDiagnosis},
     record::KafkaRecord,
 };
@@ -49,7 +48,7 @@ pub struct TriggerEvaluation {
 /// is not held to the schema.
 /// A definition that fails does not hinder the others.
 #[must_use]
-pub fn judge(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
+pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
     let reading = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
     let incoming = IncomingEvent::of(record);
     let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
@@ -70,19 +69,19 @@ pub fn judge(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<T
         return reading().map(|at| TriggerEvaluation { definition: Some(at), disposition: not_wanted(at) }).collect();
     }
     let trigger = content(record, incoming);
-    let dispose = |at: usize| match &trigger {
+    let outcome_for = |at: usize| match &trigger {
         _ if !wanted.contains(&at) => not_wanted(at),
-        Ok(decoded) => decoded.dispose(&definitions[at]),
+        Ok(decoded) => decoded.evaluate(&definitions[at]),
         Err(poison) => TriggerOutcome::Poison(poison.clone()),
     };
-    reading().map(|at| TriggerEvaluation { definition: Some(at), disposition: dispose(at) }).collect()
+    reading().map(|at| TriggerEvaluation { definition: Some(at), disposition: outcome_for(at) }).collect()
 }
 
 /// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
 #[must_use]
-pub fn judge_for(record: &KafkaRecord, definition: &SagaDefinition) -> TriggerOutcome {
+pub fn evaluate_one(record: &KafkaRecord, definition: &SagaDefinition) -> TriggerOutcome {
     match content(record, IncomingEvent::of(record)) {
-        Ok(decoded) => decoded.dispose(definition),
+        Ok(decoded) => decoded.evaluate(definition),
         Err(poison) => TriggerOutcome::Poison(poison),
     }
 }
@@ -104,7 +103,9 @@ fn no_type(record: &KafkaRecord, incoming: &IncomingEvent<'_>) -> PoisonDiagnosi
         return poison.clone();
     }
     let why = incoming.broken().map(|poison| format!("; {}", poison.message));
-    let why = why.or_else(|| looks::untyped(record).map(|what| format!("; {what}"))).unwrap_or_default();
+    let why = why
+        .or_else(|| payload_hints::describe_missing_type(record).map(|what| format!("; {what}")))
+        .unwrap_or_default();
     let message = format!(
         "neither a header ce_type nor a structured CloudEvent, and every trigger of the topic names a type{why}"
     );
@@ -145,10 +146,10 @@ fn trigger(record: &KafkaRecord, event: Value) -> TriggerRecord {
 }
 
 impl DecodedTrigger {
-    fn dispose(&self, definition: &SagaDefinition) -> TriggerOutcome {
+    fn evaluate(&self, definition: &SagaDefinition) -> TriggerOutcome {
         // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the engine's.
-        let judged = catch_unwind(AssertUnwindSafe(|| self.start(definition)));
-        match judged
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.start(definition)));
+        match evaluated
             .unwrap_or_else(|_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked")))
         {
             Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),
@@ -163,7 +164,7 @@ impl DecodedTrigger {
             record: Some(&self.shown),
             ..ExpressionScope::default()
         };
-        let what = || looks::like(&self.trigger.event).map(|what| format!("; the event is {what}"));
+        let what = || payload_hints::describe_shape(&self.trigger.event).map(|what| format!("; the event is {what}"));
         let poison = |code| {
             move |error: EvaluateError| PoisonDiagnosis::new(code, format!("{error}{}", what().unwrap_or_default()))
         };

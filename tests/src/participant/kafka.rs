@@ -66,7 +66,7 @@ async fn serve(
     // Replies on their way and replies held back; they end with the participant.
     let mut replies = JoinSet::new();
     loop {
-        brokers.look(consumer.client());
+        brokers.check(consumer.client());
         // An error here is a broker that is away, or none is to be had yet.
         let Ok(Ok(message)) = timeout(LOOK_EVERY, consumer.recv()).await else { continue };
         let command = received(&message);

@@ -4,7 +4,7 @@ use super::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP, 
 use crate::{KafkaOutput, Parts, message::ShardMessage};
 use saga_core::{id::ShardId, time::Timestamp};
 use saga_event_store::{AttendanceRecord, StoreError};
-use saga_kafka::{EndOffsetReader, KafkaConsumer, ends};
+use saga_kafka::{EndOffsetReader, KafkaConsumer, end_offsets};
 use saga_wire::TopicPartition;
 use std::{
     collections::HashMap,
@@ -203,7 +203,7 @@ impl AnswerWatcher {
     }
 
     fn mark(&self, partition: &TopicPartition) {
-        let (producer, mark) = (self.kafka.producer.clone(), ends::mark(partition));
+        let (producer, mark) = (self.kafka.producer.clone(), end_offsets::marker_record(partition));
         tokio::spawn(async move {
             if let saga_kafka::producer::ProduceOutcome::Undelivered(undelivered) = producer.send(&mark).await {
                 tracing::debug!(%undelivered, "a mark was not written");

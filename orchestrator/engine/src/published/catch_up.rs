@@ -13,7 +13,7 @@ use crate::{
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
     consumer::{AssignmentMode, ConsumerSettings, TopicStart},
-    positions::{GroupOffsets, PartitionOffsets},
+    consumer_groups::{GroupOffsets, PartitionOffsets},
 };
 use saga_wire::TopicPartition;
 use std::{
@@ -77,7 +77,7 @@ impl CatchUps {
                 self.stop(name).await;
                 self.over.insert(name.clone());
                 // Refused while another engine is still in it: the last one deletes it.
-                if let Err(error) = publisher.positions.forget(&publisher.group_of(name)).await {
+                if let Err(error) = publisher.positions.delete(&publisher.group_of(name)).await {
                     debug!(%error, catch_up = name, "the group of a catch-up is not deleted");
                 }
             } else if self.running.contains_key(name) {
@@ -131,7 +131,7 @@ impl CatchUps {
         topics: &BTreeSet<String>,
         of: &BTreeSet<String>,
     ) -> Result<(), PublisherError> {
-        let standing = publisher.positions.standing(group, topics).await?;
+        let standing = publisher.positions.group_offsets(group, topics).await?;
         let mut begins = Vec::new();
         for (topic, standing) in standing.iter().filter(|(_, standing)| !standing.is_known()) {
             let starts: Vec<&PartitionOffsets> = of
@@ -162,9 +162,9 @@ impl CatchUps {
             return Ok(());
         }
         if running.ends.is_none() {
-            running.ends = Some(publisher.positions.standing(&publisher.group, &running.topics).await?);
+            running.ends = Some(publisher.positions.group_offsets(&publisher.group, &running.topics).await?);
         }
-        let progress = publisher.positions.standing(&publisher.group_of(name), &running.topics).await?;
+        let progress = publisher.positions.group_offsets(&publisher.group_of(name), &running.topics).await?;
         if running.ends.as_ref().is_some_and(|ends| has_reached(&progress, ends)) {
             publisher.caught_up(name).await?;
             info!(catch_up = name, "what was finished without the added definitions has been read again");

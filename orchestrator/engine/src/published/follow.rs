@@ -167,7 +167,9 @@ impl GenerationMaintenance {
             self.unread = 0;
             return Ok(());
         }
-        let Some(read) = self.publisher.positions.read_topics(&self.publisher.group).await? else { return Ok(()) };
+        let Some(read) = self.publisher.positions.subscribed_topics(&self.publisher.group).await? else {
+            return Ok(());
+        };
         let unread: BTreeSet<&String> = left.keys().filter(|topic| !read.contains(*topic)).collect();
         self.unread = if unread.is_empty() { 0 } else { self.unread + 1 };
         if self.unread < self.patience {

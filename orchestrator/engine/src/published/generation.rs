@@ -4,7 +4,7 @@ use saga_core::{
     definition::{TransportKind, TriggerStartPosition},
     time::Timestamp,
 };
-use saga_kafka::positions::{GroupOffsets, PartitionOffsets};
+use saga_kafka::consumer_groups::{GroupOffsets, PartitionOffsets};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -9,7 +9,7 @@ use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
     KafkaSettings,
-    positions::{ConsumerGroupAdmin, GroupOffsets, PartitionOffsets},
+    consumer_groups::{ConsumerGroupAdmin, GroupOffsets, PartitionOffsets},
     settings::CATCH_UP,
 };
 use serde::{Deserialize, Serialize};
@@ -202,18 +202,18 @@ impl DefinitionPublisher {
     async fn ask(&self, before: &DefinitionGeneration) -> Result<OffsetSnapshot, PublisherError> {
         let own = self.own.definitions.values().map(|own| own.topic.clone());
         let topics: BTreeSet<String> = own.chain(before.definitions.values().map(|it| it.topic.clone())).collect();
-        let standing = self.positions.standing(&self.group, &topics).await?;
+        let standing = self.positions.group_offsets(&self.group, &topics).await?;
         let mut at_time = BTreeMap::new();
         for (name, own) in &self.own.definitions {
             if let Some(TriggerStartPosition::Time(time)) = own.from
                 && !before.definitions.contains_key(name)
             {
-                at_time.insert(name.clone(), self.positions.at(&self.group, &own.topic, time).await?);
+                at_time.insert(name.clone(), self.positions.offsets_at(&self.group, &own.topic, time).await?);
             }
         }
         let mut catch_ups = BTreeMap::new();
         for catch_up in before.catch_ups.keys() {
-            let standing = self.positions.standing(&self.group_of(catch_up), &topics).await?;
+            let standing = self.positions.group_offsets(&self.group_of(catch_up), &topics).await?;
             catch_ups.insert(catch_up.clone(), committed(standing));
         }
         Ok(OffsetSnapshot { standing, at_time, catch_ups })

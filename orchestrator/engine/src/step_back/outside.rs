@@ -9,7 +9,7 @@ use crate::Parts;
 use rdkafka::error::KafkaError;
 use saga_base::clock::EngineClock;
 use saga_event_store::{CommitConfirmation, EventStore, StoreError};
-use saga_kafka::{OffsetMetadataStore, kept::PartitionTexts};
+use saga_kafka::{OffsetMetadataStore, offset_metadata::PartitionTexts};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,7 @@
 //! Acknowledgements: the duty to say, once, that a record is finished.
+//!
+//! Each has room in the queue to the intake thread from the moment its record is delivered ([`AckQueue::reserve`]), so that it is settled from
+//! any thread, in a `drop` too, without waiting and without being lost.
 
 use saga_wire::record::TopicPartition;
 use std::{
@@ -6,9 +9,9 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
     },
 };
+use tokio::sync::{Semaphore, mpsc};
 
 /// The duty to finish one record. Clones share it: the record is finished when all of them are.
 ///
@@ -17,7 +20,7 @@ use std::{
 #[derive(Debug)]
 #[must_use = "a record that is not finished is delivered again"]
 pub struct RecordAck {
-    duty: Arc<SharedAck>,
+    shared: Arc<SharedAck>,
     finished: bool,
 }
 
@@ -34,8 +37,8 @@ pub(super) struct AckTarget {
 /// What became of a delivered record.
 #[derive(Debug)]
 pub(super) struct AckResult {
-    pub(super) slot: AckTarget,
-    pub(super) fate: AckState,
+    pub(super) target: AckTarget,
+    pub(super) state: AckState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +47,70 @@ pub(super) enum AckState {
     Abandoned,
 }
 
+/// Settled records on their way to the intake thread.
+#[derive(Debug)]
+pub(super) struct AckQueue {
+    sender: mpsc::Sender<AckResult>,
+    receiver: mpsc::Receiver<AckResult>,
+}
+
+/// Room for one settled record.
+pub(super) type AckPermit = mpsc::OwnedPermit<AckResult>;
+
+impl AckQueue {
+    /// Room for as many records as may be unfinished: those that are being worked on, and those that are settled and not collected yet.
+    pub(super) fn new(unfinished_records: usize) -> AckQueue {
+        let (sender, receiver) = mpsc::channel(unfinished_records.clamp(1, Semaphore::MAX_PERMITS));
+        AckQueue { sender, receiver }
+    }
+
+    /// Room for a record that is about to be delivered; given back when the record is collected, or by a drop. `None`: as many as may be
+    /// are unfinished, and it must not be delivered.
+    pub(super) fn reserve(&self) -> Option<AckPermit> {
+        self.sender.clone().try_reserve_owned().ok()
+    }
+
+    /// The next settled record. Does not wait.
+    pub(super) fn collect(&mut self) -> Option<AckResult> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// What the clones of an acknowledgement share; its drop, the last clone's, settles the record.
 #[derive(Debug)]
 struct SharedAck {
-    slot: AckTarget,
+    /// Taken by the drop only.
+    unsettled: Option<UnsettledRecord>,
+    /// A clone was dropped without being finished.
     abandoned: AtomicBool,
     condition: OnceLock<Arc<dyn AckCondition>>,
-    /// Holds as many messages as records are unfinished, which the limits of the plan bound.
-    settled: Sender<AckResult>,
+}
+
+/// A record whose state is to be said once. Dropped without a word, it is abandoned.
+#[derive(Debug)]
+struct UnsettledRecord {
+    target: AckTarget,
+    /// `None`: nobody waits to hear of it.
+    permit: Option<AckPermit>,
+}
+
+impl UnsettledRecord {
+    fn settle(mut self, state: AckState) {
+        self.send(state);
+    }
+
+    fn send(&mut self, state: AckState) {
+        // A consumer that is gone has committed what it could; what is sent to it then is thrown away with the queue.
+        if let Some(permit) = self.permit.take() {
+            permit.send(AckResult { target: self.target.clone(), state });
+        }
+    }
+}
+
+impl Drop for UnsettledRecord {
+    fn drop(&mut self) {
+        self.send(AckState::Abandoned);
+    }
 }
 
 /// Says whether records whose dispositions are done may count as finished.
@@ -63,15 +123,20 @@ pub trait AckCondition: fmt::Debug + Send + Sync {
 pub type AckCallback = Box<dyn FnOnce(bool) + Send>;
 
 impl RecordAck {
-    pub(super) fn new(slot: AckTarget, settled: Sender<AckResult>) -> RecordAck {
+    pub(super) fn new(target: AckTarget, permit: AckPermit) -> RecordAck {
+        RecordAck::of(UnsettledRecord { target, permit: Some(permit) })
+    }
+
+    fn of(unsettled: UnsettledRecord) -> RecordAck {
         let (abandoned, condition) = (AtomicBool::new(false), OnceLock::new());
-        RecordAck { duty: Arc::new(SharedAck { slot, abandoned, condition, settled }), finished: false }
+        let shared = SharedAck { unsettled: Some(unsettled), abandoned, condition };
+        RecordAck { shared: Arc::new(shared), finished: false }
     }
 
     /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
     pub fn only_if(&self, condition: Arc<dyn AckCondition>) {
         // A second one has nothing to add.
-        let _ = self.duty.condition.set(condition);
+        let _ = self.shared.condition.set(condition);
     }
 
     /// This disposition of the record is done. The offset is finished when every clone says so.
@@ -82,47 +147,47 @@ impl RecordAck {
     /// Whether the record is one of `topic`.
     #[must_use]
     pub fn is_of(&self, topic: &str) -> bool {
-        *self.duty.slot.partition.topic == *topic
+        self.shared.unsettled.as_ref().is_some_and(|unsettled| *unsettled.target.partition.topic == *topic)
     }
 
-    /// An acknowledgement that nobody waits for, for records that did not come from a consumer.
-    pub fn detached() -> RecordAck {
-        RecordAck::detached_from("")
-    }
-
-    /// The same, of a record of `topic`.
+    /// An acknowledgement that nobody waits for, of a record of `topic` that did not come from a consumer.
+    #[cfg(any(test, feature = "testing"))]
     pub fn detached_from(topic: &str) -> RecordAck {
-        let (settled, _) = std::sync::mpsc::channel();
         let partition = TopicPartition { topic: topic.into(), partition: 0 };
-        RecordAck::new(AckTarget { partition, generation: 0, offset: 0, bytes: 0 }, settled)
+        let target = AckTarget { partition, generation: 0, offset: 0, bytes: 0 };
+        RecordAck::of(UnsettledRecord { target, permit: None })
     }
 }
 
 impl Clone for RecordAck {
     fn clone(&self) -> RecordAck {
-        RecordAck { duty: self.duty.clone(), finished: false }
+        RecordAck { shared: self.shared.clone(), finished: false }
     }
 }
 
 impl Drop for RecordAck {
     fn drop(&mut self) {
         if !self.finished {
-            self.duty.abandoned.store(true, Ordering::Release);
+            self.shared.abandoned.store(true, Ordering::Release);
         }
     }
 }
 
 impl Drop for SharedAck {
     fn drop(&mut self) {
-        let (slot, settled, is_done) = (self.slot.clone(), self.settled.clone(), !*self.abandoned.get_mut());
-        let settle = move |may_finish: bool| {
-            let fate = if is_done && may_finish { AckState::Finished } else { AckState::Abandoned };
-            // A consumer that is gone has committed what it could.
-            let _ = settled.send(AckResult { slot, fate });
-        };
+        let Some(unsettled) = self.unsettled.take() else { return };
+        if *self.abandoned.get_mut() {
+            return unsettled.settle(AckState::Abandoned);
+        }
         match self.condition.take() {
-            Some(condition) if is_done => condition.decide(&self.slot.partition.topic, Box::new(settle)),
-            Some(_) | None => settle(true),
+            None => unsettled.settle(AckState::Finished),
+            Some(condition) => {
+                let topic = unsettled.target.partition.topic.clone();
+                let settle = |may_finish| {
+                    unsettled.settle(if may_finish { AckState::Finished } else { AckState::Abandoned });
+                };
+                condition.decide(&topic, Box::new(settle));
+            }
         }
     }
 }
@@ -130,23 +195,27 @@ impl Drop for SharedAck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
 
-    fn ack() -> (RecordAck, std::sync::mpsc::Receiver<AckResult>) {
-        let (settled, received) = channel();
+    fn target(offset: i64) -> AckTarget {
         let partition = TopicPartition { topic: "shop.orders".into(), partition: 1 };
-        (RecordAck::new(AckTarget { partition, generation: 1, offset: 14, bytes: 3 }, settled), received)
+        AckTarget { partition, generation: 1, offset, bytes: 3 }
+    }
+
+    fn ack() -> (RecordAck, AckQueue) {
+        let queue = AckQueue::new(1);
+        let permit = queue.reserve().expect("room for one");
+        (RecordAck::new(target(14), permit), queue)
     }
 
     #[test]
     fn a_record_is_finished_when_all_its_dispositions_are() {
-        let (first, settled) = ack();
+        let (first, mut settled) = ack();
         let second = first.clone();
         first.finish();
-        assert!(settled.try_recv().is_err());
+        assert!(settled.collect().is_none());
         second.finish();
-        let AckResult { slot, fate } = settled.try_recv().expect("settled");
-        assert_eq!((slot.offset, fate), (14, AckState::Finished));
+        let AckResult { target, state } = settled.collect().expect("settled");
+        assert_eq!((target.offset, state), (14, AckState::Finished));
     }
 
     /// Answers when it is told.
@@ -168,26 +237,60 @@ mod tests {
 
     #[test]
     fn a_record_with_a_condition_is_settled_when_that_is_known() {
-        for (may_finish, fate) in [(true, AckState::Finished), (false, AckState::Abandoned)] {
-            let (first, settled) = ack();
+        for (may_finish, state) in [(true, AckState::Finished), (false, AckState::Abandoned)] {
+            let (first, mut settled) = ack();
             let later = Arc::new(LaterCondition::default());
             first.only_if(later.clone());
             let second = first.clone();
             first.finish();
             second.finish();
-            assert!(settled.try_recv().is_err());
+            assert!(settled.collect().is_none());
             for settle in later.0.lock().expect("not poisoned").drain(..) {
                 settle(may_finish);
             }
-            assert_eq!(settled.try_recv().expect("settled").fate, fate);
+            assert_eq!(settled.collect().expect("settled").state, state);
         }
     }
 
     #[test]
     fn one_disposition_that_is_dropped_abandons_the_record() {
-        let (first, settled) = ack();
+        let (first, mut settled) = ack();
         drop(first.clone());
         first.finish();
-        assert_eq!(settled.try_recv().expect("settled").fate, AckState::Abandoned);
+        assert_eq!(settled.collect().expect("settled").state, AckState::Abandoned);
+    }
+
+    #[test]
+    fn a_condition_that_never_decides_abandons_the_record() {
+        let (first, mut settled) = ack();
+        let later = Arc::new(LaterCondition::default());
+        first.only_if(later.clone());
+        first.finish();
+        later.0.lock().expect("not poisoned").clear();
+        assert_eq!(settled.collect().expect("settled").state, AckState::Abandoned);
+    }
+
+    /// As many as may be unfinished, all settled before one is collected, by finishing and by dropping.
+    #[test]
+    fn at_the_bound_no_acknowledgement_is_lost_and_none_waits() {
+        const UNFINISHED: usize = 64;
+        let mut queue = AckQueue::new(UNFINISHED);
+        let mut acks = Vec::new();
+        while let Some(permit) = queue.reserve() {
+            acks.push(RecordAck::new(target(i64::try_from(acks.len()).expect("few")), permit));
+        }
+        assert_eq!(acks.len(), UNFINISHED, "nothing more is delivered");
+        std::thread::scope(|threads| {
+            for (index, ack) in acks.into_iter().enumerate() {
+                threads.spawn(move || if index % 2 == 0 { ack.finish() } else { drop(ack) });
+            }
+        });
+        assert!(queue.reserve().is_none(), "what is not collected has its room still");
+        let mut settled: Vec<AckResult> = std::iter::from_fn(|| queue.collect()).collect();
+        settled.sort_by_key(|one| one.target.offset);
+        assert!(settled.iter().map(|one| one.target.offset).eq(0..64));
+        assert_eq!(settled.iter().filter(|one| one.state == AckState::Finished).count(), UNFINISHED / 2);
+        let again: Vec<AckPermit> = std::iter::from_fn(|| queue.reserve()).collect();
+        assert_eq!(again.len(), UNFINISHED, "what was collected has given its room back");
     }
 }

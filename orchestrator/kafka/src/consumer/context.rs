@@ -25,7 +25,7 @@ pub(super) enum RebalanceEvent {
 #[derive(Debug)]
 pub(super) struct CallbackContext {
     name: &'static str,
-    heard: Mutex<CallbackEvents>,
+    events: Mutex<CallbackEvents>,
 }
 
 #[derive(Debug, Default)]
@@ -39,27 +39,27 @@ struct CallbackEvents {
 
 impl CallbackContext {
     pub(super) fn new(name: &'static str) -> CallbackContext {
-        CallbackContext { name, heard: Mutex::default() }
+        CallbackContext { name, events: Mutex::default() }
     }
 
     pub(super) fn next_rebalance(&self) -> Option<RebalanceEvent> {
-        self.with(|heard| heard.rebalances.pop_front())
+        self.with(|events| events.rebalances.pop_front())
     }
 
     pub(super) fn take_reason(&self) -> Option<String> {
-        self.with(|heard| heard.reason.take())
+        self.with(|events| events.reason.take())
     }
 
     pub(super) fn take_commit_refused(&self) -> Option<String> {
-        self.with(|heard| heard.commit_refused.take())
+        self.with(|events| events.commit_refused.take())
     }
 
     pub(super) fn take_statistics(&self) -> Option<BTreeMap<TopicPartition, FetchProgress>> {
-        self.with(|heard| heard.statistics.take())
+        self.with(|events| events.statistics.take())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut CallbackEvents) -> T) -> T {
-        act(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -70,11 +70,11 @@ impl ClientContext for CallbackContext {
 
     fn stats_raw(&self, json: &[u8]) {
         let read = statistics::read(json);
-        self.with(|heard| heard.statistics = Some(read));
+        self.with(|events| events.statistics = Some(read));
     }
 
     fn error(&self, _error: KafkaError, reason: &str) {
-        self.with(|heard| heard.reason = Some(reason.to_owned()));
+        self.with(|events| events.reason = Some(reason.to_owned()));
     }
 }
 
@@ -86,12 +86,12 @@ impl ConsumerContext for CallbackContext {
             // Any other code means that the assignment is gone.
             _ => RebalanceEvent::Revoke(listed),
         };
-        self.with(|heard| heard.rebalances.push_back(rebalance));
+        self.with(|events| events.rebalances.push_back(rebalance));
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
-            self.with(|heard| heard.commit_refused = Some(error.to_string()));
+            self.with(|events| events.commit_refused = Some(error.to_string()));
         }
     }
 }

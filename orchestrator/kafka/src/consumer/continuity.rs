@@ -1,6 +1,6 @@
 //! Whether a position belongs to the log that is there now. Pure: what the log holds is an argument.
 
-use super::witness::{FingerprintHistory, PositionProof, RecordFingerprint};
+use super::fingerprint::{FingerprintHistory, PositionProof, RecordFingerprint};
 use std::collections::BTreeMap;
 
 /// A position and what proves it.
@@ -45,67 +45,67 @@ enum FingerprintMatch {
     Gone,
 }
 
-/// Offsets that [`judge`] wants to see.
-pub(super) fn questions(claim: &ClaimedPosition, extent: OffsetRange) -> Vec<i64> {
-    let offsets = claim.proof.ladder.rungs().iter().map(|rung| rung.offset);
+/// Offsets that [`evaluate`] wants to see.
+pub(super) fn offsets_to_read(claim: &ClaimedPosition, extent: OffsetRange) -> Vec<i64> {
+    let offsets = claim.proof.history.fingerprints().iter().map(|fingerprint| fingerprint.offset);
     offsets.filter(|offset| (extent.low..extent.end).contains(offset)).collect()
 }
 
 /// `compacted`: the topic drops records that newer ones of their key replace, so that a missing one says nothing.
 ///
 /// In doubt more is read: keys keep a trigger from starting a saga twice.
-pub(super) fn judge(
+pub(super) fn evaluate(
     claim: &ClaimedPosition,
     extent: OffsetRange,
     found: &FoundFingerprints,
     compacted: bool,
 ) -> ContinuityVerdict {
-    let rungs = claim.proof.ladder.rungs();
-    let testimonies: Vec<FingerprintMatch> =
-        rungs.iter().map(|rung| testimony(*rung, extent, found, compacted)).collect();
-    let is = |wanted| testimonies.contains(&wanted);
+    let fingerprints = claim.proof.history.fingerprints();
+    let matches: Vec<FingerprintMatch> =
+        fingerprints.iter().map(|fingerprint| match_fingerprint(*fingerprint, extent, found, compacted)).collect();
+    let is = |wanted| matches.contains(&wanted);
     let shrunk = extent.end < claim.next;
     let began_earlier = extent.low < claim.proof.low && !is(FingerprintMatch::Same);
     if shrunk || began_earlier || is(FingerprintMatch::Other) {
-        let resume = resume(rungs, &testimonies, extent).min(claim.next).max(extent.low);
+        let resume = resume(fingerprints, &matches, extent).min(claim.next).max(extent.low);
         return ContinuityVerdict::Replaced { resume };
     }
     if claim.next < extent.low { ContinuityVerdict::Expired } else { ContinuityVerdict::Fits }
 }
 
-fn testimony(
-    rung: RecordFingerprint,
+fn match_fingerprint(
+    fingerprint: RecordFingerprint,
     extent: OffsetRange,
     found: &FoundFingerprints,
     compacted: bool,
 ) -> FingerprintMatch {
-    if rung.offset < extent.low {
+    if fingerprint.offset < extent.low {
         return FingerprintMatch::Gone;
     }
-    match found.get(&rung.offset) {
-        Some(Some(record)) if *record == rung => FingerprintMatch::Same,
-        Some(Some(record)) if record.offset == rung.offset => FingerprintMatch::Other,
-        Some(Some(_) | None) | None if compacted && rung.offset < extent.end => FingerprintMatch::Gone,
+    match found.get(&fingerprint.offset) {
+        Some(Some(record)) if *record == fingerprint => FingerprintMatch::Same,
+        Some(Some(record)) if record.offset == fingerprint.offset => FingerprintMatch::Other,
+        Some(Some(_) | None) | None if compacted && fingerprint.offset < extent.end => FingerprintMatch::Gone,
         Some(Some(_) | None) | None => FingerprintMatch::Other,
     }
 }
 
-/// After the newest witness below which all agree.
-fn resume(rungs: &[RecordFingerprint], testimonies: &[FingerprintMatch], extent: OffsetRange) -> i64 {
-    let agreeing = rungs.iter().zip(testimonies).take_while(|(_, testimony)| **testimony != FingerprintMatch::Other);
-    let last = agreeing.filter(|(_, testimony)| **testimony == FingerprintMatch::Same).last();
-    last.map_or(extent.low, |(rung, _)| rung.offset + 1)
+/// After the newest fingerprint below which all agree.
+fn resume(fingerprints: &[RecordFingerprint], matches: &[FingerprintMatch], extent: OffsetRange) -> i64 {
+    let agreeing = fingerprints.iter().zip(matches).take_while(|(_, matched)| **matched != FingerprintMatch::Other);
+    let last = agreeing.filter(|(_, matched)| **matched == FingerprintMatch::Same).last();
+    last.map_or(extent.low, |(fingerprint, _)| fingerprint.offset + 1)
 }
 
 /// What goes with a position that was judged, from now on.
 pub(super) fn proof_after(claim: ClaimedPosition, verdict: ContinuityVerdict, extent: OffsetRange) -> PositionProof {
-    let mut ladder = claim.proof.ladder;
+    let mut history = claim.proof.history;
     if let ContinuityVerdict::Replaced { resume } = verdict {
-        ladder = if resume > extent.low { ladder } else { FingerprintHistory::default() };
-        ladder.keep_below(resume);
+        history = if resume > extent.low { history } else { FingerprintHistory::default() };
+        history.keep_below(resume);
     }
-    ladder.forget_below(extent.low);
-    PositionProof { low: extent.low, ladder }
+    history.forget_below(extent.low);
+    PositionProof { low: extent.low, history }
 }
 
 #[cfg(test)]
@@ -132,23 +132,23 @@ mod tests {
             let numbered = (self.low..).zip(&self.records);
             let mut visible =
                 numbered.filter_map(|(offset, record)| Some(RecordFingerprint { offset, digest: (*record)? }));
-            visible.find(|witness| witness.offset >= offset)
+            visible.find(|fingerprint| fingerprint.offset >= offset)
         }
 
-        fn judge(&self, claim: &ClaimedPosition) -> ContinuityVerdict {
-            let found = questions(claim, self.extent()).into_iter().map(|offset| (offset, self.find(offset)));
-            judge(claim, self.extent(), &found.collect(), false)
+        fn evaluate(&self, claim: &ClaimedPosition) -> ContinuityVerdict {
+            let found = offsets_to_read(claim, self.extent()).into_iter().map(|offset| (offset, self.find(offset)));
+            evaluate(claim, self.extent(), &found.collect(), false)
         }
 
         /// The position of whoever has read this log up to `next`.
         fn read_to(&self, next: i64) -> ClaimedPosition {
-            let mut ladder = FingerprintHistory::default();
+            let mut history = FingerprintHistory::default();
             let mut at = self.low;
             while let Some(record) = self.find(at).filter(|record| record.offset < next) {
-                ladder.push(record);
+                history.push(record);
                 at = record.offset + 1;
             }
-            ClaimedPosition { next, proof: PositionProof { low: self.low, ladder } }
+            ClaimedPosition { next, proof: PositionProof { low: self.low, history } }
         }
     }
 
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn the_position_in_the_same_log_holds_however_far_it_has_grown() {
         let claim = FakeLog::of(0, 0..300).read_to(300);
-        assert_eq!(FakeLog::of(0, 0..500).judge(&claim), ContinuityVerdict::Fits);
-        assert_eq!(FakeLog::of(300, 300..500).judge(&claim), ContinuityVerdict::Fits);
-        assert_eq!(FakeLog::of(301, 301..500).judge(&claim), ContinuityVerdict::Expired);
+        assert_eq!(FakeLog::of(0, 0..500).evaluate(&claim), ContinuityVerdict::Fits);
+        assert_eq!(FakeLog::of(300, 300..500).evaluate(&claim), ContinuityVerdict::Fits);
+        assert_eq!(FakeLog::of(301, 301..500).evaluate(&claim), ContinuityVerdict::Expired);
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         let claim = FakeLog::of(0, 0..300).read_to(300);
         for records in [500, 300, 299, 1, 0] {
             assert_eq!(
-                FakeLog::of(0, OLD..OLD + records).judge(&claim),
+                FakeLog::of(0, OLD..OLD + records).evaluate(&claim),
                 ContinuityVerdict::Replaced { resume: 0 },
                 "{records}"
             );
@@ -179,24 +179,25 @@ mod tests {
         let claim = FakeLog::of(0, 0..300).read_to(300);
         let mut log = FakeLog::of(0, 0..500);
         log.records[299] = None;
-        assert!(matches!(log.judge(&claim), ContinuityVerdict::Replaced { .. }));
-        let found = questions(&claim, log.extent()).into_iter().map(|offset| (offset, log.find(offset))).collect();
-        assert_eq!(judge(&claim, log.extent(), &found, true), ContinuityVerdict::Fits);
+        assert!(matches!(log.evaluate(&claim), ContinuityVerdict::Replaced { .. }));
+        let found =
+            offsets_to_read(&claim, log.extent()).into_iter().map(|offset| (offset, log.find(offset))).collect();
+        assert_eq!(evaluate(&claim, log.extent(), &found, true), ContinuityVerdict::Fits);
     }
 
     #[test]
     fn a_log_that_begins_earlier_than_before_is_another_one_where_no_witness_is_left() {
         let claim =
-            ClaimedPosition { next: 50, proof: PositionProof { low: 50, ladder: FingerprintHistory::default() } };
-        assert_eq!(FakeLog::of(0, 0..80).judge(&claim), ContinuityVerdict::Replaced { resume: 0 });
-        assert_eq!(FakeLog::of(50, 0..80).judge(&claim), ContinuityVerdict::Fits);
+            ClaimedPosition { next: 50, proof: PositionProof { low: 50, history: FingerprintHistory::default() } };
+        assert_eq!(FakeLog::of(0, 0..80).evaluate(&claim), ContinuityVerdict::Replaced { resume: 0 });
+        assert_eq!(FakeLog::of(50, 0..80).evaluate(&claim), ContinuityVerdict::Fits);
     }
 
     #[test]
     fn a_position_that_somebody_set_holds_if_there_is_such_an_offset() {
         let claim = ClaimedPosition { next: 50, ..ClaimedPosition::default() };
-        assert_eq!(FakeLog::of(0, 0..80).judge(&claim), ContinuityVerdict::Fits);
-        assert_eq!(FakeLog::of(0, 0..49).judge(&claim), ContinuityVerdict::Replaced { resume: 0 });
+        assert_eq!(FakeLog::of(0, 0..80).evaluate(&claim), ContinuityVerdict::Fits);
+        assert_eq!(FakeLog::of(0, 0..49).evaluate(&claim), ContinuityVerdict::Replaced { resume: 0 });
     }
 
     proptest! {
@@ -208,12 +209,12 @@ mod tests {
             let kept = (read - lost).max(0);
             let claim = FakeLog::of(0, 0..read.unsigned_abs()).read_to(read);
             let now = FakeLog::of(0, (0..kept.unsigned_abs()).chain(OLD..OLD + grown));
-            let ContinuityVerdict::Replaced { resume } = now.judge(&claim) else { panic!("it is another log") };
+            let ContinuityVerdict::Replaced { resume } = now.evaluate(&claim) else { panic!("it is another log") };
             prop_assert!(resume <= kept);
             prop_assert!(kept - resume <= 16 * (read - kept), "{resume} of {kept}");
             let extent = now.extent();
             let proof = proof_after(claim, ContinuityVerdict::Replaced { resume }, extent);
-            prop_assert_eq!(now.judge(&ClaimedPosition { next: resume, proof }), ContinuityVerdict::Fits);
+            prop_assert_eq!(now.evaluate(&ClaimedPosition { next: resume, proof }), ContinuityVerdict::Fits);
         }
     }
 }

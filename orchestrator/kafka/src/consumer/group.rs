@@ -18,9 +18,9 @@ pub struct GroupCoverage {
     /// Since when there are some.
     pub foreign_since: Option<Instant>,
     /// Partitions of our topics that no member holds.
-    pub unheld: usize,
+    pub unassigned: usize,
     /// Since when there are some.
-    pub unheld_since: Option<Instant>,
+    pub unassigned_since: Option<Instant>,
 }
 
 /// A member that is no engine: its `client.id` is another one.
@@ -38,23 +38,23 @@ pub struct ForeignMember {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CoverageSample {
     pub(super) foreign: Vec<ForeignMember>,
-    pub(super) unheld: usize,
+    pub(super) unassigned: usize,
 }
 
 impl GroupCoverage {
     /// Takes what a look found.
     pub(super) fn update(&mut self, seen: CoverageSample, now: Instant) {
         self.foreign_since = self.foreign_since.or(Some(now)).filter(|_| !seen.foreign.is_empty());
-        self.unheld_since = self.unheld_since.or(Some(now)).filter(|_| seen.unheld > 0);
+        self.unassigned_since = self.unassigned_since.or(Some(now)).filter(|_| seen.unassigned > 0);
         self.foreign = seen.foreign;
-        self.unheld = seen.unheld;
+        self.unassigned = seen.unassigned;
     }
 }
 
 /// Reads the broker's description of the group; `ours` are all partitions of our topics.
 pub(super) fn read(group: &GroupInfo, client_id: &str, ours: &BTreeSet<(Arc<str>, i32)>) -> Option<CoverageSample> {
     if group.state() == "Empty" || group.state() == "Dead" {
-        return Some(CoverageSample { foreign: Vec::new(), unheld: ours.len() });
+        return Some(CoverageSample { foreign: Vec::new(), unassigned: ours.len() });
     }
     let members = group.members().iter();
     let members = members.map(|one| (one.client_id(), one.client_host(), one.assignment().unwrap_or_default()));
@@ -66,17 +66,17 @@ fn cover<'a>(
     client_id: &str,
     ours: &BTreeSet<(Arc<str>, i32)>,
 ) -> CoverageSample {
-    let mut unheld = ours.clone();
+    let mut unassigned = ours.clone();
     let mut foreign = Vec::new();
     for (member, host, assignment) in members {
         let held = assigned(assignment).unwrap_or_default();
-        let held: Vec<(Arc<str>, i32)> = held.into_iter().filter(|one| unheld.remove(one)).collect();
+        let held: Vec<(Arc<str>, i32)> = held.into_iter().filter(|one| unassigned.remove(one)).collect();
         if member != client_id && !held.is_empty() {
             let host = host.trim_start_matches('/').to_owned();
             foreign.push(ForeignMember { client_id: member.to_owned(), host, partitions: held.len() });
         }
     }
-    CoverageSample { foreign, unheld: unheld.len() }
+    CoverageSample { foreign, unassigned: unassigned.len() }
 }
 
 /// The partitions in a member's assignment, in the form that Kafka's consumers share: version, topics with their partitions, the rest.
@@ -131,7 +131,7 @@ mod tests {
         ];
         let seen = cover(members.into_iter(), "saga-orchestrator", &ours());
         let foreign = ForeignMember { client_id: "rdkafka".into(), host: "10.0.0.9".into(), partitions: 2 };
-        assert_eq!(seen, CoverageSample { foreign: vec![foreign], unheld: 1 });
+        assert_eq!(seen, CoverageSample { foreign: vec![foreign], unassigned: 1 });
     }
 
     #[test]
@@ -146,10 +146,10 @@ mod tests {
     #[test]
     fn what_lasts_keeps_its_beginning() {
         let (mut coverage, now) = (GroupCoverage::default(), Instant::now());
-        let unheld = || CoverageSample { foreign: Vec::new(), unheld: 2 };
-        coverage.update(unheld(), now);
-        coverage.update(unheld(), now + Duration::from_secs(5));
-        assert_eq!(coverage.unheld_since, Some(now));
+        let unassigned = || CoverageSample { foreign: Vec::new(), unassigned: 2 };
+        coverage.update(unassigned(), now);
+        coverage.update(unassigned(), now + Duration::from_secs(5));
+        assert_eq!(coverage.unassigned_since, Some(now));
         coverage.update(CoverageSample::default(), now + Duration::from_secs(6));
         assert_eq!(coverage, GroupCoverage::default());
     }

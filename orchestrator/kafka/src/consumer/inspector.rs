@@ -4,10 +4,10 @@
 use super::{
     AssignmentMode, ConsumerSettings, TopicStart,
     continuity::{ClaimedPosition, ContinuityVerdict, OffsetRange},
+    fingerprint::RecordFingerprint,
     group::{self, CoverageSample},
     log_reader::{LogReader, is_of_connection},
-    start::{self, CompactedTopics, StartPosition},
-    witness::RecordFingerprint,
+    start_positions::{self, CompactedTopics, StartPosition},
 };
 use crate::settings::KafkaSettings;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -19,19 +19,22 @@ use std::{
     thread,
 };
 
-/// What intake wants to know. One question at a time: a queue of them stays short by itself.
+/// Requests that are open at a time, and so the bound of both queues: neither side ever waits for room.
+const OPEN_REQUESTS: usize = 1;
+
+/// What intake wants to know. The next is made when the last is answered.
 #[derive(Debug)]
 pub(super) enum InspectionRequest {
     /// Where these partitions begin.
-    Begin { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
+    StartPositions { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
     /// Whether these positions still fit. May be empty: then only whether the broker tells of `topics`.
     Check { subjects: Vec<InspectedPartition>, topics: Vec<Arc<str>> },
 }
 
-/// The answer to a question.
+/// The answer to a request.
 #[derive(Debug)]
 pub(super) enum InspectionResponse {
-    Begun {
+    StartPositions {
         wanted: Vec<TopicPartition>,
         positions: KafkaResult<Vec<StartPosition>>,
     },
@@ -89,9 +92,9 @@ pub(super) struct InspectionResult {
 /// Handle of the thread, which ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogInspector {
-    questions: mpsc::Sender<InspectionRequest>,
-    answers: mpsc::Receiver<InspectionResponse>,
-    asked: bool,
+    requests: mpsc::SyncSender<InspectionRequest>,
+    responses: mpsc::Receiver<InspectionResponse>,
+    pending: bool,
 }
 
 impl LogInspector {
@@ -101,25 +104,26 @@ impl LogInspector {
         compacted: CompactedTopics,
         membership: Option<GroupMembership>,
     ) -> std::io::Result<LogInspector> {
-        let (questions, asked) = mpsc::channel();
-        let (answered, answers) = mpsc::channel();
-        let looker = InspectorWorker { reader, compacted, membership };
-        thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || looker.run(&asked, &answered))?;
-        Ok(LogInspector { questions, answers, asked: false })
+        let (requests, requested) = mpsc::sync_channel(OPEN_REQUESTS);
+        let (responded, responses) = mpsc::sync_channel(OPEN_REQUESTS);
+        let worker = InspectorWorker { reader, compacted, membership };
+        thread::Builder::new().name(format!("kafka-{name}-look")).spawn(move || worker.run(&requested, &responded))?;
+        Ok(LogInspector { requests, responses, pending: false })
     }
 
-    /// Whether a question is open: the next has to wait.
-    pub(super) fn is_asked(&self) -> bool {
-        self.asked
+    /// Whether a request is open: the next has to wait.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending
     }
 
-    pub(super) fn ask(&mut self, question: InspectionRequest) {
-        self.asked = self.questions.send(question).is_ok();
+    /// To be called only while none is open. Does not wait; a thread that has ended answers nothing, and readiness tells.
+    pub(super) fn request(&mut self, request: InspectionRequest) {
+        self.pending = self.requests.try_send(request).is_ok();
     }
 
-    pub(super) fn answer(&mut self) -> Option<InspectionResponse> {
-        let answer = self.answers.try_recv().ok()?;
-        self.asked = false;
+    pub(super) fn take_response(&mut self) -> Option<InspectionResponse> {
+        let answer = self.responses.try_recv().ok()?;
+        self.pending = false;
         Some(answer)
     }
 }
@@ -150,13 +154,13 @@ struct InspectorWorker {
 }
 
 impl InspectorWorker {
-    fn run(self, questions: &mpsc::Receiver<InspectionRequest>, answers: &mpsc::Sender<InspectionResponse>) {
+    fn run(self, requests: &mpsc::Receiver<InspectionRequest>, responses: &mpsc::SyncSender<InspectionResponse>) {
         let mut last_failed = false;
-        for question in questions {
-            self.reader.look_for_brokers();
-            let answer = self.answer(question);
+        for request in requests {
+            self.reader.check_brokers();
+            let answer = self.answer(request);
             last_failed = answer.failed();
-            if answers.send(answer).is_err() {
+            if responses.send(answer).is_err() {
                 break;
             }
         }
@@ -165,18 +169,18 @@ impl InspectorWorker {
         }
     }
 
-    fn answer(&self, question: InspectionRequest) -> InspectionResponse {
-        match question {
-            InspectionRequest::Begin { wanted, topics } => {
-                let positions = start::positions(&self.reader, &wanted, &topics, &self.compacted);
-                InspectionResponse::Begun { wanted, positions }
+    fn answer(&self, request: InspectionRequest) -> InspectionResponse {
+        match request {
+            InspectionRequest::StartPositions { wanted, topics } => {
+                let positions = start_positions::positions(&self.reader, &wanted, &topics, &self.compacted);
+                InspectionResponse::StartPositions { wanted, positions }
             }
             InspectionRequest::Check { subjects, topics } => {
                 let read = subjects.len();
                 let checked = self.partitions(&topics).and_then(|all| Ok((all, self.check_all(subjects)?)));
                 match checked {
                     Ok((all, checked)) => {
-                        InspectionResponse::Checked { checked: Ok(checked), group: self.seen(&all, read) }
+                        InspectionResponse::Checked { checked: Ok(checked), group: self.sample_coverage(&all, read) }
                     }
                     Err(error) => InspectionResponse::Checked { checked: Err(error), group: None },
                 }
@@ -187,7 +191,7 @@ impl InspectorWorker {
     fn partitions(&self, topics: &[Arc<str>]) -> Result<BTreeSet<(Arc<str>, i32)>, InspectionError> {
         let mut all = BTreeSet::new();
         for topic in topics {
-            let partitions = self.reader.partitions_of(topic).map_err(|error| unread(topic, error))?;
+            let partitions = self.reader.partitions_of(topic).map_err(|error| unreadable(topic, error))?;
             all.extend(partitions.into_iter().map(|one| (one.topic, one.partition)));
         }
         Ok(all)
@@ -204,17 +208,18 @@ impl InspectorWorker {
         for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
             topics.entry(subject.partition.topic.clone()).or_default().push(subject);
         }
-        let mut failed = topics.into_iter().filter_map(|(topic, of_it)| Some(unread(&topic, self.check(of_it).err()?)));
+        let mut failed =
+            topics.into_iter().filter_map(|(topic, of_it)| Some(unreadable(&topic, self.check(of_it).err()?)));
         Err(failed.next().unwrap_or(InspectionError { topic: None, error }))
     }
 
     fn check(&self, subjects: Vec<InspectedPartition>) -> KafkaResult<Vec<InspectionResult>> {
         let claims: Vec<(TopicPartition, ClaimedPosition)> =
             subjects.iter().map(|subject| (subject.partition.clone(), subject.claim.clone())).collect();
-        let verdicts = start::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
-            // The beginning was removed between two of the questions.
+        let verdicts = start_positions::check(&self.reader, &claims, &self.compacted).or_else(|error| match error {
+            // The beginning was removed between two of the requests.
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                start::check(&self.reader, &claims, &self.compacted)
+                start_positions::check(&self.reader, &claims, &self.compacted)
             }
             error => Err(error),
         })?;
@@ -223,7 +228,7 @@ impl InspectorWorker {
     }
 
     /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked at again.
-    fn seen(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
+    fn sample_coverage(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
         let membership = self.membership.as_ref()?;
         if read >= all.len() {
             return Some(CoverageSample::default());
@@ -235,7 +240,7 @@ impl InspectorWorker {
     }
 }
 
-fn unread(topic: &Arc<str>, error: KafkaError) -> InspectionError {
+fn unreadable(topic: &Arc<str>, error: KafkaError) -> InspectionError {
     let topic = (!is_of_connection(&error)).then(|| topic.clone());
     InspectionError { topic, error }
 }
@@ -243,7 +248,7 @@ fn unread(topic: &Arc<str>, error: KafkaError) -> InspectionError {
 impl InspectionResponse {
     fn failed(&self) -> bool {
         match self {
-            InspectionResponse::Begun { positions, .. } => positions.is_err(),
+            InspectionResponse::StartPositions { positions, .. } => positions.is_err(),
             InspectionResponse::Checked { checked, .. } => checked.is_err(),
         }
     }

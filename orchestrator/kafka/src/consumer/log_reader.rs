@@ -3,7 +3,7 @@
 
 use super::{
     continuity::{FoundFingerprints, OffsetRange},
-    witness::RecordFingerprint,
+    fingerprint::RecordFingerprint,
 };
 use crate::client_form;
 use crate::{brokers::ClientRebootstrap, settings::KafkaSettings};
@@ -69,13 +69,13 @@ impl LogReader {
         config.set("queued.min.messages", "1");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
-        let brokers = ClientRebootstrap::of("inspector", settings);
+        let brokers = ClientRebootstrap::new("inspector", settings);
         Ok(LogReader { client: config.create_with_context(LogReaderContext)?, brokers })
     }
 
     /// Before every question of a reader that is kept.
-    pub(super) fn look_for_brokers(&self) {
-        self.brokers.look(self.client.client());
+    pub(super) fn check_brokers(&self) {
+        self.brokers.check(self.client.client());
     }
 
     /// Leaves the client to the end of the process: dropping it could wait for the broker without a deadline.
@@ -152,11 +152,11 @@ impl LogReader {
             for (partition, offset) in left.iter().filter(|(one, _)| one.topic == first.topic) {
                 round.entry(partition.partition).or_insert(*offset);
             }
-            for (partition, witness) in self.round(&first.topic, &round)? {
+            for (partition, fingerprint) in self.round(&first.topic, &round)? {
                 let at = TopicPartition { topic: first.topic.clone(), partition };
                 let offset = round[&partition];
                 left.remove(&(at.clone(), offset));
-                found.entry(at).or_default().insert(offset, witness);
+                found.entry(at).or_default().insert(offset, fingerprint);
             }
         }
         Ok(found)

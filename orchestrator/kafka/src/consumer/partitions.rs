@@ -3,18 +3,18 @@
 mod assigned;
 
 use super::{
-    BackpressureLimits, HoldScope,
+    BackpressureLimits,
     ack::{AckResult, AckState, AckTarget},
     continuity::OffsetRange,
+    fingerprint::{PositionProof, RecordFingerprint},
     inspector::{InspectedPartition, InspectionDepth},
     statistics::FetchProgress,
     status::{PartitionStatus, PauseReason},
-    witness::{PositionProof, RecordFingerprint},
 };
-use assigned::AssignedPartition;
+use assigned::{AssignedPartition, RereadState};
 use saga_wire::record::TopicPartition;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -27,8 +27,9 @@ pub(super) struct PartitionTable {
     /// Delivered and not settled, records of partitions that were taken away included: they are still in memory.
     unfinished_records: usize,
     unfinished_bytes: usize,
-    pressed: bool,
-    holds: HashSet<HoldScope>,
+    over_limit: bool,
+    /// Not read whatever else holds: the engine says so.
+    held: BTreeSet<TopicPartition>,
 }
 
 /// What is to be stored for a partition.
@@ -54,8 +55,8 @@ impl PartitionTable {
             limits,
             unfinished_records: 0,
             unfinished_bytes: 0,
-            pressed: false,
-            holds: HashSet::new(),
+            over_limit: false,
+            held: BTreeSet::new(),
         }
     }
 
@@ -81,18 +82,18 @@ impl PartitionTable {
         partitions.into_iter().filter(is_paused).collect()
     }
 
-    /// A record was read; the slot to acknowledge it by, or nothing if the partition is not read here any more.
+    /// A record was read; the target to acknowledge it by, or nothing if the partition is not read here any more.
     pub(super) fn deliver(
         &mut self,
         partition: &TopicPartition,
-        witness: RecordFingerprint,
+        fingerprint: RecordFingerprint,
         bytes: usize,
     ) -> Option<AckTarget> {
-        let assigned = self.assigned.get_mut(partition)?;
-        let offset = witness.offset;
-        assigned.watermark.deliver(witness);
-        assigned.anchor.get_or_insert(witness);
-        assigned.newest = Some(witness);
+        let assigned = self.assigned.get_mut(partition).filter(|assigned| assigned.reread != RereadState::Gap)?;
+        let offset = fingerprint.offset;
+        assigned.watermark.deliver(fingerprint);
+        assigned.anchor.get_or_insert(fingerprint);
+        assigned.newest = Some(fingerprint);
         assigned.next = offset + 1;
         assigned.unfinished_bytes += bytes;
         self.unfinished_records += 1;
@@ -102,17 +103,17 @@ impl PartitionTable {
 
     /// A record is settled; the partition of which more may be committed because of it.
     pub(super) fn settle(&mut self, settled: AckResult) -> Option<TopicPartition> {
-        let AckResult { slot, fate } = settled;
+        let AckResult { target, state } = settled;
         self.unfinished_records = self.unfinished_records.saturating_sub(1);
-        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(slot.bytes);
-        let assigned = self.assigned.get_mut(&slot.partition).filter(|one| one.generation == slot.generation)?;
-        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(slot.bytes);
-        match fate {
+        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(target.bytes);
+        let assigned = self.assigned.get_mut(&target.partition).filter(|one| one.generation == target.generation)?;
+        assigned.unfinished_bytes = assigned.unfinished_bytes.saturating_sub(target.bytes);
+        match state {
             AckState::Abandoned => {
-                assigned.abandoned = true;
+                assigned.must_reread(RereadState::Abandoned);
                 None
             }
-            AckState::Finished => assigned.watermark.finish(slot.offset).then_some(slot.partition),
+            AckState::Finished => assigned.watermark.finish(target.offset).then_some(target.partition),
         }
     }
 
@@ -120,34 +121,41 @@ impl PartitionTable {
     pub(super) fn committable(&mut self, partition: &TopicPartition) -> Option<OffsetCommit> {
         let assigned = self.assigned.get_mut(partition)?;
         let last = assigned.watermark.last()?;
-        assigned.proof.ladder.push(last);
+        assigned.proof.history.push(last);
         let metadata = assigned.proof.to_string();
         Some(OffsetCommit { partition: partition.clone(), offset: last.offset + 1, metadata })
     }
 
     /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
     /// not be paused while it is being begun again.
-    pub(super) fn abandoned(&self) -> Vec<(TopicPartition, i64)> {
-        if self.pressed || self.holds.contains(&HoldScope::All) {
+    pub(super) fn abandoned_partitions(&self) -> Vec<(TopicPartition, i64)> {
+        if self.over_limit {
             return Vec::new();
         }
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
-        let broken = self.assigned.iter().filter(|(_, assigned)| assigned.abandoned);
+        let broken = self.assigned.iter().filter(|(_, assigned)| assigned.reread != RereadState::NotNeeded);
         broken
-            .filter(|(partition, _)| !held.contains(partition))
+            .filter(|(partition, _)| !self.held.contains(partition))
             .map(|(partition, assigned)| (partition.clone(), assigned.unfinished_from()))
             .collect()
     }
 
     /// Has `partition` read again from its oldest unfinished record.
-    pub(super) fn abandon(&mut self, partition: &TopicPartition) {
+    pub(super) fn mark_abandoned(&mut self, partition: &TopicPartition) {
         if let Some(assigned) = self.assigned.get_mut(partition) {
-            assigned.abandoned = true;
+            assigned.must_reread(RereadState::Abandoned);
+        }
+    }
+
+    /// A record of `partition` was read that cannot be delivered now. Nothing after it is delivered before it is read again: else its offset
+    /// would be committed with those that follow.
+    pub(super) fn refuse(&mut self, partition: &TopicPartition) {
+        if let Some(assigned) = self.assigned.get_mut(partition) {
+            assigned.must_reread(RereadState::Gap);
         }
     }
 
     /// What a check has to look at.
-    pub(super) fn subjects(&self, depth: InspectionDepth) -> Vec<InspectedPartition> {
+    pub(super) fn inspected(&self, depth: InspectionDepth) -> Vec<InspectedPartition> {
         let all = self.assigned.iter();
         all.map(|(partition, assigned)| InspectedPartition {
             partition: partition.clone(),
@@ -171,29 +179,26 @@ impl PartitionTable {
     }
 
     /// The client says how far it has fetched.
-    pub(super) fn fetched(&mut self, all: &BTreeMap<TopicPartition, FetchProgress>, now: Instant) {
+    pub(super) fn update_fetched(&mut self, all: &BTreeMap<TopicPartition, FetchProgress>, now: Instant) {
         for (partition, assigned) in &mut self.assigned {
             if let Some(fetched) = all.get(partition) {
-                assigned.take_fetched(*fetched, now);
+                assigned.update_fetched(*fetched, now);
             }
         }
     }
 
     /// How reading of each goes.
-    pub(super) fn readings(&self) -> Vec<PartitionStatus> {
-        let everywhere = self.pressed || self.holds.contains(&HoldScope::All);
-        let reading = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
-            let held =
-                self.holds.contains(&HoldScope::All) || self.holds.contains(&HoldScope::Partition(partition.clone()));
-            let pause = match assigned.paused || everywhere {
+    pub(super) fn statuses(&self) -> Vec<PartitionStatus> {
+        let status = |(partition, assigned): (&TopicPartition, &AssignedPartition)| {
+            let pause = match assigned.paused || self.over_limit {
                 false => None,
-                true if held => Some(PauseReason::Held),
-                true if assigned.abandoned => Some(PauseReason::ReadAgain),
+                true if self.held.contains(partition) => Some(PauseReason::Held),
+                true if assigned.reread != RereadState::NotNeeded => Some(PauseReason::ReadAgain),
                 true => Some(PauseReason::Unfinished),
             };
-            assigned.reading(partition.clone(), pause)
+            assigned.status(partition.clone(), pause)
         };
-        self.assigned.iter().map(reading).collect()
+        self.assigned.iter().map(status).collect()
     }
 
     /// How many records that were not read yet are known to have been there.
@@ -202,7 +207,7 @@ impl PartitionTable {
     }
 
     /// Where `partition` is read again, and what proves that position.
-    pub(super) fn rereading(&self, partition: &TopicPartition) -> Option<(i64, PositionProof)> {
+    pub(super) fn reread_position(&self, partition: &TopicPartition) -> Option<(i64, PositionProof)> {
         let assigned = self.assigned.get(partition)?;
         Some((assigned.unfinished_from(), assigned.proof.clone()))
     }
@@ -223,35 +228,31 @@ impl PartitionTable {
         self.assigned.contains_key(partition)
     }
 
-    pub(super) fn hold(&mut self, scope: HoldScope) {
-        self.holds.insert(scope);
-    }
-
-    pub(super) fn release(&mut self, scope: &HoldScope) {
-        self.holds.remove(scope);
+    /// Holds exactly these partitions from now on.
+    pub(super) fn set_held(&mut self, held: BTreeSet<TopicPartition>) {
+        self.held = held;
     }
 
     /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a pause throws
     /// away what was prefetched, so it must not flicker.
-    pub(super) fn pressed(&mut self) -> bool {
+    pub(super) fn is_over_limit(&mut self) -> bool {
         let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
         let BackpressureLimits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;
-        self.pressed = if self.pressed {
+        self.over_limit = if self.over_limit {
             records > unfinished_records / 2 || bytes > unfinished_bytes / 2
         } else {
             records >= unfinished_records || bytes >= unfinished_bytes
         };
-        self.pressed
+        self.over_limit
     }
 
     /// What has to change so that exactly the partitions that must not be read are paused; `all` pauses every one.
     pub(super) fn pause_change(&mut self, all: bool) -> PauseChange {
-        let all = all || self.pressed() || self.holds.contains(&HoldScope::All);
-        let held: BTreeSet<&TopicPartition> = self.holds.iter().filter_map(HoldScope::partition).collect();
+        let all = all || self.is_over_limit();
         let mut change = PauseChange::default();
         for (partition, assigned) in &mut self.assigned {
             let is_full = assigned.is_full(self.limits.of_partition);
-            let wanted = all || is_full || assigned.abandoned || held.contains(partition);
+            let wanted = all || is_full || assigned.reread != RereadState::NotNeeded || self.held.contains(partition);
             if wanted != assigned.paused {
                 let list = if wanted { &mut change.pause } else { &mut change.resume };
                 list.push(partition.clone());
@@ -268,15 +269,6 @@ impl PartitionTable {
     /// Assigned and paused.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
-    }
-}
-
-impl HoldScope {
-    fn partition(&self) -> Option<&TopicPartition> {
-        match self {
-            HoldScope::All => None,
-            HoldScope::Partition(partition) => Some(partition),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How intake is doing, for health checks, metrics, and whoever waits for what a topic says.
+//! How intake is doing, for health checks and metrics.
 
 use super::group::GroupCoverage;
 use saga_wire::record::TopicPartition;
@@ -9,19 +9,19 @@ use std::{
 };
 
 /// For how long nothing may have been read successfully: four looks, each of which a slow broker may delay.
-const SILENT: Duration = Duration::from_secs(20);
+const MAX_SILENCE: Duration = Duration::from_secs(20);
 
 /// For how long intake may be hindered: brokers that restart one after the other, and an election, are over sooner.
-const TROUBLED: Duration = Duration::from_secs(30);
+const MAX_TROUBLE: Duration = Duration::from_secs(30);
 
 /// For how long partitions may be held by nobody, or by a program that is none of ours: a group settles sooner.
-const UNSETTLED: Duration = Duration::from_secs(20);
+const MAX_UNSETTLED: Duration = Duration::from_secs(20);
 
 /// For how long an open transaction may hold back what is next: as long as Kafka's own producers take by default, before it is aborted.
-const HELD_BACK: Duration = Duration::from_secs(60);
+const MAX_HELD_BACK: Duration = Duration::from_secs(60);
 
 /// For how long there may be something to read and nothing is read.
-const STALLED: Duration = Duration::from_secs(30);
+const MAX_STALL: Duration = Duration::from_secs(30);
 
 /// How intake is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,9 +44,9 @@ pub struct ConsumerStatus {
     pub unfinished_bytes: usize,
     /// When it was last found that all that is assigned here can be read, by reading it; with nothing assigned, that the broker tells of
     /// the topics. Looked at every five seconds.
-    pub looked: Option<Instant>,
+    pub last_read: Option<Instant>,
     /// Each partition that is read here.
-    pub readings: Vec<PartitionStatus>,
+    pub partitions: Vec<PartitionStatus>,
     /// Who of the group reads what is not read here.
     pub coverage: GroupCoverage,
     /// What hinders intake now.
@@ -83,37 +83,17 @@ pub struct PartitionStatus {
 pub enum PauseReason {
     /// As many records as may be are unfinished.
     Unfinished,
-    /// The engine holds it: its poison record cannot be dead-lettered, or everything is held.
+    /// The engine holds it: its poison record cannot be dead-lettered.
     Held,
     /// It is about to be read again from its oldest unfinished record.
     ReadAgain,
-}
-
-/// Whether what is in a topic is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicProgress {
-    /// What it held at this time was read and is finished, as far as it is assigned here.
-    CaughtUp {
-        /// When that was looked at.
-        at: Instant,
-    },
-    /// So many records of it are not.
-    Behind {
-        /// Offsets, which transactions and compaction may leave empty.
-        records: u64,
-    },
-    /// It cannot be read.
-    Closed {
-        /// When it last could.
-        since: Option<Instant>,
-    },
 }
 
 /// Why intake is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumerProblem {
     /// Nothing could be read for so long.
-    Silent(Duration),
+    NoProgress(Duration),
     /// Kafka refuses something, or cannot be reached.
     Trouble(Duration, String),
     /// A program that is none of ours holds partitions of our topics.
@@ -124,7 +104,7 @@ pub enum ConsumerProblem {
         partitions: usize,
     },
     /// Partitions of our topics are held by nobody.
-    Unheld {
+    Unassigned {
         /// How many.
         partitions: usize,
         /// For so long.
@@ -150,10 +130,10 @@ pub enum ConsumerProblem {
 
 /// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it, and however long each has.
 #[must_use]
-pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now: Instant) -> Vec<ConsumerProblem> {
+pub fn problems<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now: Instant) -> Vec<ConsumerProblem> {
     let mut all: Vec<ConsumerProblem> = Vec::new();
-    for one in statuses.into_iter().flat_map(|status| status.hindrances(now)) {
-        if !all.iter_mut().any(|known| known.takes_in(&one)) {
+    for one in statuses.into_iter().flat_map(|status| status.problems(now)) {
+        if !all.iter_mut().any(|known| known.merge(&one)) {
             all.push(one);
         }
     }
@@ -162,17 +142,17 @@ pub fn hindrances<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, no
 
 impl ConsumerProblem {
     /// Whether `other` is the same one, which has lasted as long as the longer of both.
-    fn takes_in(&mut self, other: &ConsumerProblem) -> bool {
+    fn merge(&mut self, other: &ConsumerProblem) -> bool {
         match (&mut *self, other) {
-            (ConsumerProblem::Silent(lasts), ConsumerProblem::Silent(others)) => *lasts = (*others).max(*lasts),
+            (ConsumerProblem::NoProgress(lasts), ConsumerProblem::NoProgress(others)) => *lasts = (*others).max(*lasts),
             (ConsumerProblem::Trouble(lasts, what), ConsumerProblem::Trouble(others, it)) if what == it => {
                 *lasts = (*others).max(*lasts);
             }
             (
-                ConsumerProblem::Silent(_)
+                ConsumerProblem::NoProgress(_)
                 | ConsumerProblem::Trouble(..)
                 | ConsumerProblem::Foreign { .. }
-                | ConsumerProblem::Unheld { .. }
+                | ConsumerProblem::Unassigned { .. }
                 | ConsumerProblem::HeldBack { .. }
                 | ConsumerProblem::Stalled { .. },
                 _,
@@ -183,56 +163,39 @@ impl ConsumerProblem {
 }
 
 impl ConsumerStatus {
-    /// Whether what is in `topic` is known here.
-    #[must_use]
-    pub fn path(&self, topic: &str, now: Instant) -> TopicProgress {
-        match self.looked {
-            Some(at) if self.trouble.is_none() && now.saturating_duration_since(at) < SILENT => {
-                let behind = |one: &&PartitionStatus| &*one.partition.topic == topic && !one.caught_up;
-                let records = self.readings.iter().filter(behind).map(PartitionStatus::lag).sum::<u64>();
-                match self.readings.iter().any(|one| behind(&one)) {
-                    true => TopicProgress::Behind { records },
-                    false => TopicProgress::CaughtUp { at },
-                }
-            }
-            since => TopicProgress::Closed { since },
-        }
-    }
-
     /// Everything that has lasted for longer than it may.
     #[must_use]
-    pub fn hindrances(&self, now: Instant) -> Vec<ConsumerProblem> {
+    pub fn problems(&self, now: Instant) -> Vec<ConsumerProblem> {
         let lasts = |since: Option<Instant>, at_most| {
             since.map(|since| now.saturating_duration_since(since)).filter(|lasts| *lasts >= at_most)
         };
         let mut all = Vec::new();
-        match (lasts(self.troubled_since, TROUBLED), lasts(self.looked.or(self.started), SILENT)) {
-            (_, Some(silent)) if self.trouble.is_none() => all.push(ConsumerProblem::Silent(silent)),
+        match (lasts(self.troubled_since, MAX_TROUBLE), lasts(self.last_read.or(self.started), MAX_SILENCE)) {
+            (_, Some(silent)) if self.trouble.is_none() => all.push(ConsumerProblem::NoProgress(silent)),
             (Some(lasts), _) | (None, Some(lasts)) => {
                 all.push(ConsumerProblem::Trouble(lasts, self.trouble.clone().unwrap_or_default()));
             }
             (None, None) => {}
         }
-        if lasts(self.coverage.foreign_since, UNSETTLED).is_some() {
+        if lasts(self.coverage.foreign_since, MAX_UNSETTLED).is_some() {
             all.extend(self.coverage.foreign.iter().map(|one| ConsumerProblem::Foreign {
                 who: format!("{} at {}", one.client_id, one.host),
                 partitions: one.partitions,
             }));
         }
         all.extend(
-            lasts(self.coverage.unheld_since, UNSETTLED)
-                .map(|lasts| ConsumerProblem::Unheld { partitions: self.coverage.unheld, lasts }),
+            lasts(self.coverage.unassigned_since, MAX_UNSETTLED)
+                .map(|lasts| ConsumerProblem::Unassigned { partitions: self.coverage.unassigned, lasts }),
         );
-        for one in &self.readings {
-            let partition = || one.partition.clone();
-            all.extend(lasts(one.held_since, HELD_BACK).map(|lasts| ConsumerProblem::HeldBack {
-                partition: partition(),
+        for one in &self.partitions {
+            let of = || one.partition.clone();
+            all.extend(lasts(one.held_since, MAX_HELD_BACK).map(|lasts| ConsumerProblem::HeldBack {
+                partition: of(),
                 offset: one.end,
                 lasts,
             }));
             all.extend(
-                lasts(one.stalled_since, STALLED)
-                    .map(|lasts| ConsumerProblem::Stalled { partition: partition(), lasts }),
+                lasts(one.stalled_since, MAX_STALL).map(|lasts| ConsumerProblem::Stalled { partition: of(), lasts }),
             );
         }
         all
@@ -250,7 +213,9 @@ impl PartitionStatus {
 impl fmt::Display for ConsumerProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConsumerProblem::Silent(lasts) => write!(f, "nothing could be read from Kafka for {} s", lasts.as_secs()),
+            ConsumerProblem::NoProgress(lasts) => {
+                write!(f, "nothing could be read from Kafka for {} s", lasts.as_secs())
+            }
             ConsumerProblem::Trouble(lasts, trouble) => {
                 write!(f, "Kafka has not answered as it should for {} s: {trouble}", lasts.as_secs())
             }
@@ -258,7 +223,7 @@ impl fmt::Display for ConsumerProblem {
                 f,
                 "{who} is a member of the consumer group, is no engine, and holds {partitions} partitions that nobody works on: stop it, or give it another group"
             ),
-            ConsumerProblem::Unheld { partitions, lasts } => {
+            ConsumerProblem::Unassigned { partitions, lasts } => {
                 write!(f, "no member of the consumer group holds {partitions} partitions for {} s", lasts.as_secs())
             }
             ConsumerProblem::HeldBack { partition, offset, lasts } => write!(
@@ -287,7 +252,7 @@ impl fmt::Display for PauseReason {
 mod tests {
     use super::*;
 
-    fn reading(caught_up: bool) -> PartitionStatus {
+    fn partition(caught_up: bool) -> PartitionStatus {
         let partition = TopicPartition { topic: "saga.replies".into(), partition: 0 };
         let (held_since, stalled_since) = (None, None);
         PartitionStatus {
@@ -304,30 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_caught_up_with_when_all_of_it_is_finished_and_it_could_just_be_read() {
-        let now = Instant::now();
-        let status = |readings| ConsumerStatus { looked: Some(now), readings, ..ConsumerStatus::default() };
-        assert_eq!(status(vec![reading(true)]).path("saga.replies", now), TopicProgress::CaughtUp { at: now });
-        assert_eq!(status(vec![reading(false)]).path("saga.replies", now), TopicProgress::Behind { records: 4 });
-        assert_eq!(
-            status(vec![reading(true)]).path("saga.replies", now + SILENT),
-            TopicProgress::Closed { since: Some(now) }
-        );
-        let troubled = ConsumerStatus { trouble: Some("away".into()), ..status(vec![reading(true)]) };
-        assert_eq!(troubled.path("saga.replies", now), TopicProgress::Closed { since: Some(now) });
-    }
-
-    #[test]
     fn only_what_lasts_is_a_hindrance() {
         let now = Instant::now();
         let away = ConsumerStatus {
-            looked: Some(now),
+            last_read: Some(now),
             trouble: Some("all brokers are down".into()),
             troubled_since: Some(now),
             ..ConsumerStatus::default()
         };
-        assert_eq!(away.hindrances(now + SILENT - Duration::from_millis(1)), []);
-        let said = away.hindrances(now + TROUBLED)[0].to_string();
+        assert_eq!(away.problems(now + MAX_SILENCE - Duration::from_millis(1)), []);
+        let said = away.problems(now + MAX_TROUBLE)[0].to_string();
         assert!(said.contains("30 s") && said.contains("all brokers are down"), "{said}");
     }
 
@@ -335,34 +286,37 @@ mod tests {
     fn what_both_consumers_notice_is_one_reason() {
         let now = Instant::now();
         let troubled = |what: &str, since| ConsumerStatus {
-            looked: Some(now),
+            last_read: Some(now),
             trouble: Some(what.into()),
             troubled_since: Some(since),
             ..ConsumerStatus::default()
         };
-        let later = now + TROUBLED + Duration::from_secs(1);
+        let later = now + MAX_TROUBLE + Duration::from_secs(1);
         let both =
             [troubled("topic a cannot be read", now), troubled("topic a cannot be read", now + Duration::from_secs(1))];
-        let told = ConsumerProblem::Trouble(TROUBLED + Duration::from_secs(1), "topic a cannot be read".into());
-        assert_eq!(hindrances(&both, later), std::slice::from_ref(&told));
-        let other = ConsumerProblem::Trouble(TROUBLED + Duration::from_secs(1), "topic b cannot be read".into());
-        assert_eq!(hindrances(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
+        let told = ConsumerProblem::Trouble(MAX_TROUBLE + Duration::from_secs(1), "topic a cannot be read".into());
+        assert_eq!(problems(&both, later), std::slice::from_ref(&told));
+        let other = ConsumerProblem::Trouble(MAX_TROUBLE + Duration::from_secs(1), "topic b cannot be read".into());
+        assert_eq!(problems(both.iter().chain([&troubled("topic b cannot be read", now)]), later), [told, other]);
     }
 
     #[test]
     fn a_broker_that_says_nothing_at_all_is_a_hindrance_from_the_start_on() {
         let now = Instant::now();
         let status = ConsumerStatus { started: Some(now), ..ConsumerStatus::default() };
-        assert_eq!(status.hindrances(now + SILENT), [ConsumerProblem::Silent(SILENT)]);
+        assert_eq!(status.problems(now + MAX_SILENCE), [ConsumerProblem::NoProgress(MAX_SILENCE)]);
     }
 
     #[test]
     fn a_partition_that_a_transaction_holds_back_is_named() {
         let now = Instant::now();
-        let held = PartitionStatus { held_since: Some(now), ..reading(true) };
-        let status =
-            ConsumerStatus { looked: Some(now + HELD_BACK), readings: vec![held], ..ConsumerStatus::default() };
-        let said = status.hindrances(now + HELD_BACK)[0].to_string();
+        let held = PartitionStatus { held_since: Some(now), ..partition(true) };
+        let status = ConsumerStatus {
+            last_read: Some(now + MAX_HELD_BACK),
+            partitions: vec![held],
+            ..ConsumerStatus::default()
+        };
+        let said = status.problems(now + MAX_HELD_BACK)[0].to_string();
         assert!(said.contains("saga.replies/0 from offset 9"), "{said}");
     }
 }

@@ -4,8 +4,8 @@ mod real;
 
 use super::*;
 use crate::{
+    fixture::{TopicFixture, finish, numbered, text, values},
     producer::ProduceOutcome,
-    shop::{TopicFixture, finish, numbered, text, values},
 };
 use bytes::Bytes;
 use saga_wire::{OutgoingRecord, record::text_header};
@@ -71,18 +71,38 @@ async fn too_much_unfinished_pauses_intake_and_finishing_resumes_it() {
     assert_eq!(intake.stop().await, ConsumerStopOutcome::Clean);
 }
 
+/// Batches are larger than what may be unfinished, and settled all at once by other threads while intake is paused.
+#[tokio::test]
+async fn no_acknowledgement_is_lost_at_the_limit_of_unfinished_records() {
+    const UNFINISHED: usize = 8;
+    let shop = TopicFixture::mock(3);
+    shop.place((0..120).map(|number| (number % 3, number.to_string()))).await;
+    let limits = BackpressureLimits { unfinished_records: UNFINISHED, ..BackpressureLimits::default() };
+    let mut intake = shop.consume(ConsumerSettings { limits, ..shop.plan(AssignmentMode::Manual) });
+    let mut seen = Vec::new();
+    while seen.len() < 120 {
+        let records = intake.records(UNFINISHED.min(120 - seen.len())).await;
+        assert!(records.len() <= UNFINISHED, "{} are unfinished", records.len());
+        seen.extend(values(&records));
+        std::thread::scope(|threads| records.into_iter().for_each(|one| drop(threads.spawn(|| one.ack.finish()))));
+    }
+    seen.sort_by_key(|value| value.parse::<u32>().expect("a number"));
+    assert!(seen.iter().cloned().eq((0..120).map(|number: u32| number.to_string())), "each comes once: {seen:?}");
+    assert_eq!(intake.stop().await, ConsumerStopOutcome::Clean, "every acknowledgement has come");
+}
+
 #[tokio::test]
 async fn a_held_partition_waits_while_the_other_goes_on() {
     let shop = TopicFixture::mock(2);
     let mut intake = shop.consume(shop.plan(AssignmentMode::Manual));
     intake.until_assigned(2).await;
-    let held = HoldScope::Partition(shop.partition(0));
+    let held = shop.partition(0);
     intake.consumer.hold(held.clone());
     intake.until_status(|status| status.paused == 1).await;
     shop.place([(0, "held".into()), (1, "free".into())]).await;
     let free = intake.records(1).await;
     assert_eq!(values(&free), ["free"]);
-    intake.consumer.release(held);
+    intake.consumer.release(&held);
     let released = intake.records(1).await;
     assert_eq!(values(&released), ["held"]);
     finish(free);
@@ -95,7 +115,11 @@ async fn latest_begins_with_what_is_produced_from_now_on_and_stays_there_over_a_
     let shop = TopicFixture::mock(1);
     shop.place([(0, "old".into())]).await;
     let latest = || ConsumerSettings {
-        topics: vec![TopicStart { topic: shop.topic.clone(), from: TriggerStartPosition::Latest, contact: None }],
+        topics: vec![TopicStart {
+            topic: shop.topic.clone(),
+            from: TriggerStartPosition::Latest,
+            initial_offsets: None,
+        }],
         ..shop.plan(AssignmentMode::Manual)
     };
     let mut intake = shop.consume(latest());

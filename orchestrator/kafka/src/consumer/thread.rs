@@ -2,44 +2,18 @@
 
 use super::{
     ConsumerEvent, ConsumerStopOutcome,
-    intake::{ConsumerLoop, PollOutcome},
+    consumer_loop::{ConsumerLoop, PollOutcome},
+    shutdown::ConsumerShutdown,
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
-use tokio::sync::oneshot;
-
-/// Part of a stop's deadline that is kept for committing and leaving the group.
-const LEAVE: Duration = Duration::from_secs(5);
-
-/// A stop that has begun.
-#[derive(Debug)]
-pub(super) struct ConsumerShutdown {
-    by: Instant,
-    /// Until then records that are being worked on are waited for.
-    drain_by: Instant,
-    done: oneshot::Sender<ConsumerStopOutcome>,
-}
-
-impl ConsumerShutdown {
-    pub(super) fn new(by: Instant, done: oneshot::Sender<ConsumerStopOutcome>, now: Instant) -> ConsumerShutdown {
-        let leave = LEAVE.min(by.saturating_duration_since(now) / 2);
-        ConsumerShutdown { by, drain_by: by - leave, done }
-    }
-
-    pub(super) fn drained_or_late(&self, unfinished: usize, now: Instant) -> bool {
-        unfinished == 0 || now >= self.drain_by
-    }
-}
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `intake` to its end. A panic ends it as a failure that is told, never silently.
 pub(super) fn run(mut intake: ConsumerLoop) {
     let events = intake.events();
-    let end = catch_unwind(AssertUnwindSafe(|| turns(&mut intake)));
+    let end = catch_unwind(AssertUnwindSafe(|| run_until_end(&mut intake)));
     let failure = match end {
-        Ok(PollOutcome::Stop(stop)) => return leave(intake, stop),
-        Ok(PollOutcome::Go | PollOutcome::Unheard) => None,
+        Ok(PollOutcome::Stop(stop)) => return finish(intake, stop),
+        Ok(PollOutcome::Continue | PollOutcome::Disconnected) => None,
         Ok(PollOutcome::Failed(message)) => Some(message),
         Err(_) => Some("the intake thread panicked".to_owned()),
     };
@@ -50,21 +24,21 @@ pub(super) fn run(mut intake: ConsumerLoop) {
     }
 }
 
-fn turns(intake: &mut ConsumerLoop) -> PollOutcome {
-    if let Err(error) = intake.begin() {
+fn run_until_end(intake: &mut ConsumerLoop) -> PollOutcome {
+    if let Err(error) = intake.start() {
         return PollOutcome::Failed(error.to_string());
     }
     loop {
-        match intake.turn() {
-            PollOutcome::Go => {}
-            end @ (PollOutcome::Stop(_) | PollOutcome::Unheard | PollOutcome::Failed(_)) => return end,
+        match intake.run_once() {
+            PollOutcome::Continue => {}
+            end @ (PollOutcome::Stop(_) | PollOutcome::Disconnected | PollOutcome::Failed(_)) => return end,
         }
     }
 }
 
-fn leave(mut intake: ConsumerLoop, stop: ConsumerShutdown) {
+fn finish(mut intake: ConsumerLoop, stop: ConsumerShutdown) {
     let unfinished = intake.unfinished();
-    let stopped = match intake.leave(stop.by) {
+    let stopped = match intake.close(stop.by) {
         false => ConsumerStopOutcome::Abandoned,
         true if unfinished > 0 => ConsumerStopOutcome::Unfinished(unfinished),
         true => ConsumerStopOutcome::Clean,

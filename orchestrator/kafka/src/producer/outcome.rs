@@ -1,17 +1,7 @@
-//! What can become of a record that is sent, and what that means to a saga.
+//! What can become of a record that is sent.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, GuardKind, RetryAdvice},
-    input::OutcomeDelivery,
-};
-use std::{fmt, time::Duration};
-
-/// When to try again what the transport could not take: a topic or a permission takes a person, so there is no hurry.
-const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
-
-/// When to try again what the client had no room for.
-const ROOM_RETRY: Duration = Duration::from_secs(1);
+use std::fmt;
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,15 +63,6 @@ impl ProduceOutcome {
             ProduceOutcome::Undelivered(_) => false,
         }
     }
-
-    /// What the outcome of publishing means to the saga. An unknown one is tried again, under the same id.
-    #[must_use]
-    pub fn publication(&self) -> OutcomeDelivery {
-        match self {
-            ProduceOutcome::Delivered { .. } => OutcomeDelivery::Acknowledged,
-            ProduceOutcome::Undelivered(undelivered) => undelivered.publication(),
-        }
-    }
 }
 
 impl DeliveryFailure {
@@ -89,44 +70,12 @@ impl DeliveryFailure {
         let kind = error.rdkafka_error_code().map_or(DeliveryFailureKind::Unknown, kind);
         DeliveryFailure { kind, message: error.to_string() }
     }
-
-    /// What a command that was not delivered means to its saga.
-    #[must_use]
-    pub fn answer(&self) -> CommandAnswer {
-        let failure = self.failure();
-        match self.kind {
-            DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => {
-                CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None }
-            }
-            DeliveryFailureKind::Refused | DeliveryFailureKind::UnknownTopic | DeliveryFailureKind::Unauthorized => {
-                CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY }
-            }
-            DeliveryFailureKind::QueueFull | DeliveryFailureKind::NotSent => {
-                CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: ROOM_RETRY }
-            }
-            DeliveryFailureKind::TimedOut | DeliveryFailureKind::Unknown => CommandAnswer::unknown(failure),
-        }
-    }
-
-    fn publication(&self) -> OutcomeDelivery {
-        let failure = self.failure();
-        if self.kind.is_for_good() {
-            OutcomeDelivery::Impossible { failure }
-        } else {
-            OutcomeDelivery::Refused { failure, retry_after: TRANSPORT_RETRY }
-        }
-    }
-
-    fn failure(&self) -> CommandFailure {
-        let failure = CommandFailure::new(self.kind.to_string(), self.message.as_str());
-        failure.of_origin(FailureOrigin::Broker).of_class(self.kind.class())
-    }
 }
 
 impl DeliveryFailureKind {
     /// Whether it is about the record itself, and no waiting helps. Whoever sends it can only send something else.
     #[must_use]
-    pub fn is_for_good(self) -> bool {
+    pub fn is_permanent(self) -> bool {
         match self {
             DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => true,
             DeliveryFailureKind::Refused
@@ -140,7 +89,7 @@ impl DeliveryFailureKind {
     }
 
     /// Whether the broker says it of a whole batch although it may be true of one record in it only.
-    pub(super) fn is_of_a_batch(self) -> bool {
+    pub(super) fn may_be_of_batch(self) -> bool {
         match self {
             DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid | DeliveryFailureKind::Refused => true,
             DeliveryFailureKind::UnknownTopic
@@ -149,19 +98,6 @@ impl DeliveryFailureKind {
             | DeliveryFailureKind::NotSent
             | DeliveryFailureKind::TimedOut
             | DeliveryFailureKind::Unknown => false,
-        }
-    }
-
-    fn class(self) -> ErrorClass {
-        match self {
-            DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => ErrorClass::Validation,
-            DeliveryFailureKind::Refused | DeliveryFailureKind::UnknownTopic | DeliveryFailureKind::Unauthorized => {
-                ErrorClass::ClientError
-            }
-            DeliveryFailureKind::QueueFull
-            | DeliveryFailureKind::NotSent
-            | DeliveryFailureKind::TimedOut
-            | DeliveryFailureKind::Unknown => ErrorClass::Network,
         }
     }
 }
@@ -228,33 +164,22 @@ fn kind(code: RDKafkaErrorCode) -> DeliveryFailureKind {
 mod tests {
     use super::*;
 
-    fn answer(code: RDKafkaErrorCode) -> CommandAnswer {
-        DeliveryFailure::of(&KafkaError::MessageProduction(code)).answer()
-    }
-
     #[test]
-    fn a_command_that_is_too_large_has_certainly_failed() {
-        assert!(matches!(
-            answer(RDKafkaErrorCode::MessageSizeTooLarge),
-            CommandAnswer::Failed { retry: RetryAdvice::No, failure, .. } if failure.code == "kafka.too_large"
-                && failure.class == Some(ErrorClass::Validation)
-        ));
-    }
-
-    #[test]
-    fn a_topic_that_does_not_exist_or_is_forbidden_holds_the_command_back_like_a_guard() {
-        for code in [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::TopicAuthorizationFailed] {
-            assert!(matches!(answer(code), CommandAnswer::NotSent { guard: GuardKind::Transport, .. }));
-        }
-    }
-
-    #[test]
-    fn what_is_not_certain_is_unknown() {
-        for code in [RDKafkaErrorCode::MessageTimedOut, RDKafkaErrorCode::PurgeInflight, RDKafkaErrorCode::Fail] {
-            let CommandAnswer::Unknown { failure, retry: RetryAdvice::Yes, .. } = answer(code) else {
-                panic!("unknown")
-            };
-            assert_eq!(failure.class, Some(ErrorClass::Network));
+    fn only_what_certainly_was_not_written_is_said_to_be() {
+        let cases = [
+            (RDKafkaErrorCode::MessageSizeTooLarge, DeliveryFailureKind::TooLarge),
+            (RDKafkaErrorCode::InvalidRecord, DeliveryFailureKind::Invalid),
+            (RDKafkaErrorCode::InvalidTimestamp, DeliveryFailureKind::Refused),
+            (RDKafkaErrorCode::UnknownTopicOrPartition, DeliveryFailureKind::UnknownTopic),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, DeliveryFailureKind::Unauthorized),
+            (RDKafkaErrorCode::QueueFull, DeliveryFailureKind::QueueFull),
+            (RDKafkaErrorCode::PurgeQueue, DeliveryFailureKind::NotSent),
+            (RDKafkaErrorCode::MessageTimedOut, DeliveryFailureKind::TimedOut),
+            (RDKafkaErrorCode::PurgeInflight, DeliveryFailureKind::Unknown),
+            (RDKafkaErrorCode::Fail, DeliveryFailureKind::Unknown),
+        ];
+        for (code, kind) in cases {
+            assert_eq!(DeliveryFailure::of(&KafkaError::MessageProduction(code)).kind, kind, "{code:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
+    fixture::{TopicFixture, numbered},
     settings::USUAL_BATCH,
-    shop::{TopicFixture, numbered},
     topics,
 };
 use bytes::Bytes;
@@ -35,7 +35,7 @@ async fn records_that_each_fit_are_delivered_though_their_batch_does_not_fit() {
     let Some(shop) = TopicFixture::real(1, &[("max.message.bytes", "4096")]).await else { return };
     let outcomes = send_all(&shop, 500, 700).await;
     assert!(outcomes.iter().all(ProduceOutcome::is_delivered), "{:?}", outcomes.iter().find_map(kind));
-    assert_ne!(shop.producer.lanes.of(&shop.topic), BatchSizeClass::Wide, "it has learned");
+    assert_ne!(shop.producer.pool.class_of(&shop.topic), BatchSizeClass::Default, "it has learned");
 }
 
 #[tokio::test]
@@ -72,33 +72,33 @@ async fn batches_stay_below_what_a_topic_is_known_to_take() {
     let config = [("max.message.bytes", "40000")];
     let Some(shop) = TopicFixture::real(1, &config).await else { return };
     let unknown: Arc<str> = "no.such.topic".into();
-    let limits = topics::limits(&shop.settings, vec![Arc::clone(&shop.topic), unknown]).await.expect("an answer");
+    let limits = topics::read_limits(&shop.settings, vec![Arc::clone(&shop.topic), unknown]).await.expect("an answer");
     assert_eq!(limits, TopicBatchLimits::from([(Arc::clone(&shop.topic), 40_000)]));
-    shop.producer.learn(&limits);
-    assert_eq!(shop.producer.lanes.of(&shop.topic), BatchSizeClass::Narrow);
+    shop.producer.set_topic_limits(&limits);
+    assert_eq!(shop.producer.pool.class_of(&shop.topic), BatchSizeClass::Small);
     let outcomes = send_all(&shop, 500, 700).await;
     assert!(outcomes.iter().all(ProduceOutcome::is_delivered), "{:?}", outcomes.iter().find_map(kind));
-    assert_eq!(shop.producer.lanes.clients().len(), 2, "no batch was refused, and nothing sent alone");
+    assert_eq!(shop.producer.pool.clients().len(), 2, "no batch was refused, and nothing sent alone");
 }
 
 #[tokio::test]
 async fn what_is_learned_of_a_topic_counts_until_something_else_is_learned() {
     let shop = TopicFixture::mock(1);
-    let (lanes, topic) = (&shop.producer.lanes, &shop.topic);
-    let learn = |bytes| lanes.learn(&TopicBatchLimits::from([(Arc::clone(topic), bytes)]));
-    assert_eq!(lanes.of(topic), BatchSizeClass::Wide, "nothing is known");
-    lanes.wants_limits().await;
-    lanes.refused_a_batch(topic, BatchSizeClass::Wide);
-    assert_eq!(lanes.of(topic), BatchSizeClass::Narrow);
-    lanes.wants_limits().await;
-    lanes.refused_a_batch(topic, BatchSizeClass::Wide);
-    assert_eq!(lanes.of(topic), BatchSizeClass::Narrow, "that was of a batch before it was known");
-    lanes.refused_a_batch(topic, BatchSizeClass::Narrow);
-    assert_eq!(lanes.of(topic), BatchSizeClass::Lone);
+    let (pool, topic) = (&shop.producer.pool, &shop.topic);
+    let learn = |bytes| pool.set_topic_limits(&TopicBatchLimits::from([(Arc::clone(topic), bytes)]));
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Default, "nothing is known");
+    pool.limits_wanted().await;
+    pool.use_smaller_batches(topic, BatchSizeClass::Default);
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Small);
+    pool.limits_wanted().await;
+    pool.use_smaller_batches(topic, BatchSizeClass::Default);
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Small, "that was of a batch before it was known");
+    pool.use_smaller_batches(topic, BatchSizeClass::Small);
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Single);
     learn(USUAL_BATCH);
-    assert_eq!(lanes.of(topic), BatchSizeClass::Wide);
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Default);
     learn(100);
-    assert_eq!(lanes.of(topic), BatchSizeClass::Lone);
+    assert_eq!(pool.class_of(topic), BatchSizeClass::Single);
     shop.place(numbered(3)).await;
     assert!(shop.producer.flush(Duration::from_secs(10)).await);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     error::{MissingTopic, TopicError},
-    needs::TopicSpec,
+    requirements::TopicSpec,
 };
 use crate::{brokers::ClientRebootstrap, consumer::log, producer::TopicBatchLimits, settings::KafkaSettings};
 use rdkafka::{
@@ -84,7 +84,7 @@ pub(super) enum TopicProperties {
     Known {
         max_message_bytes: usize,
         compacted: bool,
-        kept: TopicRetention,
+        retention: TopicRetention,
     },
     /// It may not be read.
     Hidden(String),
@@ -98,13 +98,13 @@ impl TopicAdmin {
     /// With a client that is told `config`.
     pub(super) fn of(settings: &KafkaSettings, config: &ClientConfig) -> Result<TopicAdmin, TopicError> {
         let client = config.create_with_context(AdminContext).map_err(TopicError::Client)?;
-        let brokers = ClientRebootstrap::of("admin", settings);
+        let brokers = ClientRebootstrap::new("admin", settings);
         Ok(TopicAdmin { client, brokers, servers: settings.bootstrap_servers.clone() })
     }
 
     /// Before every use of a client that is kept.
-    pub(super) fn look_for_brokers(&self) {
-        self.brokers.look(self.client.inner());
+    pub(super) fn check_brokers(&self) {
+        self.brokers.check(self.client.inner());
     }
 
     /// Whether `saga dev` started the broker: its mock gives itself away by its name for itself.
@@ -206,7 +206,7 @@ fn limit(config: &ConfigResource) -> TopicProperties {
         Some(max_message_bytes) => TopicProperties::Known {
             max_message_bytes,
             compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
-            kept: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
+            retention: match [value("retention.ms"), value("retention.bytes")].map(is_limited) {
                 [true, _] => TopicRetention::ForATime,
                 [false, true] => TopicRetention::UpToASize,
                 [false, false] => TopicRetention::UntilDeleted,

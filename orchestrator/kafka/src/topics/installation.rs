@@ -5,7 +5,7 @@
 use super::{
     admin::ExistingTopics,
     error::TopicError,
-    needs::{OwnedResource, mark_of},
+    requirements::{OwnedResource, mark_of},
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
@@ -20,7 +20,7 @@ use std::{
 };
 
 /// For one question, and for the one record that is ever written.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Before a partition without a leader is asked again: a topic that was just created has none for a moment.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -83,11 +83,11 @@ impl InstallationMarks<'_> {
 
     fn owner(&self, mark: &str) -> Result<Option<String>, TopicError> {
         let servers = &self.settings.bootstrap_servers;
-        self.read_patiently(mark).map_err(|source| TopicError::Unreachable { servers: servers.clone(), source })
+        self.read_with_retries(mark).map_err(|source| TopicError::Unreachable { servers: servers.clone(), source })
     }
 
-    fn read_patiently(&self, mark: &str) -> KafkaResult<Option<String>> {
-        let give_up = Instant::now() + PATIENCE;
+    fn read_with_retries(&self, mark: &str) -> KafkaResult<Option<String>> {
+        let give_up = Instant::now() + MAX_WAIT;
         loop {
             match self.read(mark) {
                 Err(_) if Instant::now() < give_up => super::pause(ASK_AGAIN),
@@ -97,14 +97,14 @@ impl InstallationMarks<'_> {
     }
 
     fn read(&self, mark: &str) -> KafkaResult<Option<String>> {
-        let (low, high) = self.consumer.fetch_watermarks(mark, 0, PATIENCE)?;
+        let (low, high) = self.consumer.fetch_watermarks(mark, 0, MAX_WAIT)?;
         if low == high {
             return Ok(None);
         }
         let mut start = TopicPartitionList::new();
         start.add_partition_offset(mark, 0, Offset::Offset(low))?;
         self.consumer.assign(&start)?;
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + MAX_WAIT;
         while Instant::now() < give_up {
             let Some(message) = self.consumer.poll(Duration::from_millis(100)) else { continue };
             let message = message?;
@@ -122,7 +122,7 @@ impl InstallationMarks<'_> {
         let producer: BaseProducer = self.settings.producer().create().map_err(TopicError::Client)?;
         let record = BaseRecord::to(mark).partition(0).key("installation").payload(installation);
         producer.send(record).map_err(|(error, _)| refused(error))?;
-        producer.flush(PATIENCE).map_err(refused)
+        producer.flush(MAX_WAIT).map_err(refused)
     }
 }
 

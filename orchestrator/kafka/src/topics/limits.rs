@@ -19,7 +19,10 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The broker cannot be reached.
-pub async fn limits(settings: &KafkaSettings, topics: Vec<Arc<str>>) -> Result<TopicBatchLimits, TopicError> {
+pub(crate) async fn read_limits(
+    settings: &KafkaSettings,
+    topics: Vec<Arc<str>>,
+) -> Result<TopicBatchLimits, TopicError> {
     match settings.broker {
         // It has no configuration of topics, and no limits.
         BrokerKind::Mock => Ok(TopicBatchLimits::default()),
@@ -32,12 +35,12 @@ pub async fn limits(settings: &KafkaSettings, topics: Vec<Arc<str>>) -> Result<T
 }
 
 /// Tells `producer` the limits of what it writes to: those of new topics soon, all of them now and then. Never ends.
-pub async fn keep_limits(settings: KafkaSettings, producer: KafkaProducer) {
+pub async fn refresh_limits(settings: KafkaSettings, producer: KafkaProducer) {
     loop {
-        drop(timeout(EVERY, producer.wants_limits()).await);
+        drop(timeout(EVERY, producer.limits_wanted()).await);
         sleep(AT_LEAST).await;
-        match limits(&settings, producer.topics()).await {
-            Ok(limits) => producer.learn(&limits),
+        match read_limits(&settings, producer.topics()).await {
+            Ok(limits) => producer.set_topic_limits(&limits),
             Err(error) => {
                 debug!(%error, "the limits of topics are not known yet; what is refused in a batch is sent alone");
             }

@@ -1,6 +1,6 @@
 //! Records of our own topics that everybody has read are removed: these topics have no retention by age.
 
-use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, needs};
+use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, requirements};
 use crate::{consumer, settings::KafkaSettings};
 use rdkafka::{Offset, TopicPartitionList, error::KafkaResult};
 use saga_wire::record::TopicPartition;
@@ -30,7 +30,7 @@ pub async fn trim(
     let (settings, group, topic) = (settings.clone(), group.to_owned(), topic.clone());
     let installation = installation.to_owned();
     let work = move || {
-        InstallationMarks::connect(&settings)?.require(&needs::mark_of(&topic), &topic, &installation)?;
+        InstallationMarks::connect(&settings)?.require(&requirements::mark_of(&topic), &topic, &installation)?;
         trim_now(&settings, &group, &topic)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
@@ -38,7 +38,7 @@ pub async fn trim(
 
 fn trim_now(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> Result<Vec<TrimmedPartition>, TopicError> {
     let admin = TopicAdmin::connect(settings)?;
-    let below = finished(settings, group, topic).map_err(|source| admin.unreachable(source))?;
+    let below = below_committed(settings, group, topic).map_err(|source| admin.unreachable(source))?;
     if below.count() == 0 {
         return Ok(Vec::new());
     }
@@ -51,9 +51,9 @@ fn trim_now(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> Result<V
 }
 
 /// Partitions that have something below the committed offset, with that offset.
-fn finished(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<TopicPartitionList> {
+fn below_committed(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<TopicPartitionList> {
     let mut below = TopicPartitionList::new();
-    for (partition, committed) in consumer::finished(settings, group, topic)? {
+    for (partition, committed) in consumer::offsets_to_trim(settings, group, topic)? {
         below.add_partition_offset(topic, partition, Offset::Offset(committed))?;
     }
     Ok(below)

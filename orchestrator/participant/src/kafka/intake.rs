@@ -31,7 +31,7 @@ use tracing::{debug, warn};
 const WAITING: usize = 8;
 
 /// How often the clients are looked at. A look asks nobody.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts the assignments.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl CommandIntake {
         let (offsets, served) = (CommitTracker::default(), ListenerStats::default());
         let consumer = Arc::new(consumer);
         let mut looking = JoinSet::new();
-        looking.spawn(look_for_brokers(settings.bootstrap_servers.clone(), Arc::clone(&consumer), producer));
+        looking.spawn(check_brokers(settings.bootstrap_servers.clone(), Arc::clone(&consumer), producer));
         Ok(CommandIntake { consumer, looking, lanes, at_work, finished, offsets, on_poison, served })
     }
 
@@ -194,13 +194,13 @@ impl CommandIntake {
 }
 
 /// A client that has lost every broker never finds one again by itself.
-async fn look_for_brokers(servers: String, consumer: Arc<StreamConsumer<AssignmentCounter>>, producer: FutureProducer) {
+async fn check_brokers(servers: String, consumer: Arc<StreamConsumer<AssignmentCounter>>, producer: FutureProducer) {
     let (mut reading, mut writing) = (BootstrapRefresher::new(&servers), BootstrapRefresher::new(&servers));
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        for found in [reading.look(consumer.client()), writing.look(producer.client())] {
+        tokio::time::sleep(CHECK_EVERY).await;
+        for found in [reading.check(consumer.client()), writing.check(producer.client())] {
             match found {
-                BrokerCheckResult::Well | BrokerCheckResult::StillLost => {}
+                BrokerCheckResult::Healthy | BrokerCheckResult::StillLost => {}
                 BrokerCheckResult::Lost => {
                     warn!("a client knows no broker any more and is told the bootstrap servers again");
                 }

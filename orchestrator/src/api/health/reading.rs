@@ -19,7 +19,7 @@ struct TopicReadView {
 fn topics(status: &ConsumerStatus) -> BTreeMap<&str, TopicReadView> {
     let mut topics: BTreeMap<&str, TopicReadView> =
         status.topics.iter().map(|topic| (&**topic, TopicReadView::default())).collect();
-    for one in &status.readings {
+    for one in &status.partitions {
         let topic = topics.entry(&one.partition.topic).or_default();
         topic.partitions += 1;
         topic.lag += one.lag();
@@ -51,8 +51,8 @@ pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
     let foreign =
         |one: &ForeignMember| json!({"clientId": one.client_id, "host": one.host, "partitions": one.partitions});
     json!({
-        "partitions": status.assigned, "lastReadAgoMs": ago(status.looked), "topics": topics,
-        "heldByNobody": status.coverage.unheld, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
+        "partitions": status.assigned, "lastReadAgoMs": ago(status.last_read), "topics": topics,
+        "heldByNobody": status.coverage.unassigned, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
     })
 }
 
@@ -63,7 +63,7 @@ fn millis(span: Duration) -> u64 {
 /// For `/metrics`: as it is at the moment of the scrape.
 pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
     let consumer = status.name;
-    if let Some(at) = status.looked.or(status.started) {
+    if let Some(at) = status.last_read.or(status.started) {
         metrics::gauge!("saga_kafka_last_read_age_seconds", "consumer" => consumer)
             .set(now.saturating_duration_since(at).as_secs_f64());
     }
@@ -83,8 +83,9 @@ pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
     }
     let foreign = status.coverage.foreign.iter().map(|one| one.partitions as u64).sum();
     metrics::gauge!("saga_kafka_partitions_foreign", "consumer" => consumer).set(count(foreign));
-    metrics::gauge!("saga_kafka_partitions_unheld", "consumer" => consumer).set(count(status.coverage.unheld as u64));
-    let hindered = !status.hindrances(now).is_empty();
+    metrics::gauge!("saga_kafka_partitions_unheld", "consumer" => consumer)
+        .set(count(status.coverage.unassigned as u64));
+    let hindered = !status.problems(now).is_empty();
     metrics::gauge!("saga_kafka_hindered", "consumer" => consumer).set(f64::from(u8::from(hindered)));
 }
 

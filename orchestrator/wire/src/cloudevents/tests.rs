@@ -71,7 +71,7 @@ fn a_command_says_everything_a_participant_may_need() {
 fn every_try_of_an_outcome_event_has_the_same_bytes() {
     let saga = SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42);
     let body = json!({"status": "completed"});
-    let id = outcome_id(saga);
+    let id = format!("{saga}:outcome");
     let record = PublishedRecord {
         id: &id,
         event_type: "OrderFulfilled",

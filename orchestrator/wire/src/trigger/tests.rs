@@ -82,9 +82,9 @@ fn placed(value: &str) -> KafkaRecord {
 }
 
 fn only(record: &KafkaRecord, definition: Arc<SagaDefinition>) -> TriggerOutcome {
-    let mut judged = judge(record, &[definition]);
-    assert_eq!(judged.len(), 1);
-    judged.remove(0).disposition
+    let mut evaluations = evaluate(record, &[definition]);
+    assert_eq!(evaluations.len(), 1);
+    evaluations.remove(0).disposition
 }
 
 fn code(disposition: TriggerOutcome) -> PoisonCode {
@@ -118,18 +118,18 @@ fn a_type_that_nobody_wants_is_finished_without_being_decoded() {
 #[test]
 fn a_record_of_another_topic_concerns_nobody() {
     let elsewhere = KafkaRecord { topic: "shop.returns".into(), ..placed("{}") };
-    assert_eq!(judge(&elsewhere, &[orders()]), []);
+    assert_eq!(evaluate(&elsewhere, &[orders()]), []);
 }
 
 #[test]
 fn without_a_type_it_is_poison_only_if_every_trigger_names_one() {
     let untyped = record(vec![], Some(br#"{"orderId":"4711","amountCents":1}"#));
-    let judged = judge(&untyped, &[orders(), orders()]);
-    assert_eq!((judged.len(), judged[0].definition), (1, None));
-    assert_eq!(code(judged[0].disposition.clone()), PoisonCode::NoType);
-    let judged = judge(&untyped, &[orders(), definition("audit", "", "", "${ event.orderId }")]);
-    assert_eq!(judged[0].disposition, TriggerOutcome::Unwanted);
-    assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)));
+    let evaluations = evaluate(&untyped, &[orders(), orders()]);
+    assert_eq!((evaluations.len(), evaluations[0].definition), (1, None));
+    assert_eq!(code(evaluations[0].disposition.clone()), PoisonCode::NoType);
+    let evaluations = evaluate(&untyped, &[orders(), definition("audit", "", "", "${ event.orderId }")]);
+    assert_eq!(evaluations[0].disposition, TriggerOutcome::Unwanted);
+    assert!(matches!(evaluations[1].disposition, TriggerOutcome::Start(_)));
 }
 
 #[test]
@@ -266,9 +266,9 @@ fn what_is_nested_too_deeply_says_so() {
 #[test]
 fn a_definition_that_fails_does_not_hinder_the_others() {
     let broken = definition("broken", "OrderPlaced", "event.nothing.at.all", "${ event.orderId }");
-    let judged = judge(&placed(r#"{"orderId":"4711","amountCents":1}"#), &[broken, orders()]);
-    assert_eq!(code(judged[0].disposition.clone()), PoisonCode::When);
-    assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)));
+    let evaluations = evaluate(&placed(r#"{"orderId":"4711","amountCents":1}"#), &[broken, orders()]);
+    assert_eq!(code(evaluations[0].disposition.clone()), PoisonCode::When);
+    assert!(matches!(evaluations[1].disposition, TriggerOutcome::Start(_)));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_structured_cloudevent_is_judged_by_its_envelope_and_read_by_its_data() {
 #[test]
 fn a_forwarded_trigger_is_judged_for_its_definition_alone() {
     let record = placed(r#"{"orderId":"4711","amountCents":1}"#);
-    assert_eq!(judge_for(&record, &orders()), only(&record, orders()));
+    assert_eq!(evaluate_one(&record, &orders()), only(&record, orders()));
 }
 
 #[test]
@@ -297,9 +297,11 @@ fn a_type_that_cannot_be_read_is_poison_to_whoever_wants_a_type() {
         let record = record(headers, value);
         let TriggerOutcome::Poison(poison) = only(&record, orders()) else { panic!("{record:?}") };
         assert_eq!(poison.code, PoisonCode::Header);
-        let judged = judge(&record, &[orders(), Arc::clone(&untyped)]);
-        assert!(matches!(&judged[0].disposition, TriggerOutcome::Poison(poison) if poison.code == PoisonCode::Header));
-        assert!(matches!(judged[1].disposition, TriggerOutcome::Start(_)), "it does not look at the type");
+        let evaluations = evaluate(&record, &[orders(), Arc::clone(&untyped)]);
+        assert!(
+            matches!(&evaluations[0].disposition, TriggerOutcome::Poison(poison) if poison.code == PoisonCode::Header)
+        );
+        assert!(matches!(evaluations[1].disposition, TriggerOutcome::Start(_)), "it does not look at the type");
     }
     let twice = record(vec![ty(Some(b"OrderPlaced")), ty(Some(b"OrderPlaced"))], value);
     assert!(matches!(only(&twice, orders()), TriggerOutcome::Start(_)));

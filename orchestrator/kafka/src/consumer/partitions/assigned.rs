@@ -1,14 +1,12 @@
 //! One partition that is read here. Pure.
 
-use crate::{
-    consumer::{
-        PartitionLimit,
-        continuity::{ClaimedPosition, OffsetRange},
-        inspector::InspectionDepth,
-        statistics::FetchProgress,
-        status::{PartitionStatus, PauseReason},
-        witness::{FingerprintHistory, PositionProof, RecordFingerprint},
-    },
+use crate::consumer::{
+    PartitionLimit,
+    continuity::{ClaimedPosition, OffsetRange},
+    fingerprint::{FingerprintHistory, PositionProof, RecordFingerprint},
+    inspector::InspectionDepth,
+    statistics::FetchProgress,
+    status::{PartitionStatus, PauseReason},
     watermark::OffsetWatermark,
 };
 use saga_wire::record::TopicPartition;
@@ -40,8 +38,19 @@ pub(super) struct AssignedPartition {
     full: bool,
     /// The client was told not to read it.
     pub(super) paused: bool,
-    /// A record was abandoned: everything from the oldest unfinished one has to be read again.
-    pub(super) abandoned: bool,
+    /// Whether everything from the oldest unfinished record on has to be read again.
+    pub(super) reread: RereadState,
+}
+
+/// Why a partition has to be read again from its oldest unfinished record. What comes later in this list includes what comes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RereadState {
+    /// It has not.
+    NotNeeded,
+    /// A record was abandoned. It holds the committed offset, so those after it may be delivered meanwhile.
+    Abandoned,
+    /// A record was read and not delivered. Nothing holds the committed offset below those after it, so they must not be delivered.
+    Gap,
 }
 
 impl AssignedPartition {
@@ -60,18 +69,22 @@ impl AssignedPartition {
             unfinished_bytes: 0,
             full: false,
             paused: false,
-            abandoned: false,
+            reread: RereadState::NotNeeded,
         }
+    }
+
+    pub(super) fn must_reread(&mut self, why: RereadState) {
+        self.reread = self.reread.max(why);
     }
 
     /// A check found that all of it is of one log.
     pub(super) fn confirm(&mut self, newest: Option<RecordFingerprint>, extent: OffsetRange, now: Instant) {
-        self.watch_progress(extent.end, now);
+        self.update_stall(extent.end, now);
         // One that was delivered since the question is evidence still.
         self.anchor = newest.or(self.anchor);
         self.end = extent.end;
         self.proof.low = extent.low;
-        self.proof.ladder.forget_below(extent.low);
+        self.proof.history.forget_below(extent.low);
     }
 
     /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
@@ -91,14 +104,14 @@ impl AssignedPartition {
     }
 
     /// Up to where everything was fetched and handed on.
-    pub(super) fn reached(&self) -> i64 {
+    pub(super) fn fetched_to(&self) -> i64 {
         let nothing_waits = self.watermark.oldest_unfinished().is_none();
         let fetched = self.fetched.filter(|_| nothing_waits).map_or(self.next, |fetched| fetched.next);
         // What the client has fetched and not handed on yet lies between the two.
         if fetched >= self.end { fetched } else { self.next }
     }
 
-    pub(super) fn watch_progress(&mut self, end: i64, now: Instant) {
+    pub(super) fn update_stall(&mut self, end: i64, now: Instant) {
         let at = self.fetched.map_or(self.next, |fetched| fetched.next.max(self.next));
         self.stalled = match self.stalled {
             _ if self.paused || at >= end => None,
@@ -107,7 +120,7 @@ impl AssignedPartition {
         };
     }
 
-    pub(super) fn take_fetched(&mut self, fetched: FetchProgress, now: Instant) {
+    pub(super) fn update_fetched(&mut self, fetched: FetchProgress, now: Instant) {
         let is_held = fetched.high > fetched.stable && fetched.next >= fetched.stable;
         let moved = self.fetched.is_none_or(|before| before.stable != fetched.stable);
         self.held_since = match self.held_since {
@@ -118,7 +131,7 @@ impl AssignedPartition {
         self.fetched = Some(fetched);
     }
 
-    pub(super) fn reading(&self, partition: TopicPartition, pause: Option<PauseReason>) -> PartitionStatus {
+    pub(super) fn status(&self, partition: TopicPartition, pause: Option<PauseReason>) -> PartitionStatus {
         let fetched = self.fetched.unwrap_or_default();
         let end = self.end.max(fetched.stable);
         PartitionStatus {
@@ -127,7 +140,7 @@ impl AssignedPartition {
             finished: self.unfinished_from(),
             end,
             held_back: u64::try_from(fetched.high - end).unwrap_or(0),
-            caught_up: self.watermark.oldest_unfinished().is_none() && self.reached() >= end,
+            caught_up: self.watermark.oldest_unfinished().is_none() && self.fetched_to() >= end,
             pause,
             held_since: self.held_since,
             stalled_since: self.stalled.map(|(_, since)| since),
@@ -139,12 +152,12 @@ impl AssignedPartition {
         match depth {
             InspectionDepth::Newest => ClaimedPosition {
                 next: self.next,
-                proof: PositionProof { low, ladder: FingerprintHistory::of(self.anchor) },
+                proof: PositionProof { low, history: FingerprintHistory::of(self.anchor) },
             },
             InspectionDepth::Whole => {
-                let mut ladder = self.proof.ladder.clone();
-                ladder.extend([self.anchor, self.newest].into_iter().flatten());
-                ClaimedPosition { next: self.unfinished_from(), proof: PositionProof { low, ladder } }
+                let mut history = self.proof.history.clone();
+                history.extend([self.anchor, self.newest].into_iter().flatten());
+                ClaimedPosition { next: self.unfinished_from(), proof: PositionProof { low, history } }
             }
         }
     }

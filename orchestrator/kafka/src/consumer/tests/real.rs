@@ -249,9 +249,9 @@ fn admin(shop: &TopicFixture) -> AdminClient<rdkafka::client::DefaultClientConte
 
 /// With its place in each partition, as whoever runs the consumer keeps it.
 async fn first_contact(shop: &TopicFixture) -> TopicStart {
-    let start = TopicStart { topic: shop.topic.clone(), from: TriggerStartPosition::Latest, contact: None };
-    let met = contact(&shop.settings, &shop.settings.group, &start).await.expect("the broker answers");
-    TopicStart { contact: Some(Arc::new(met)), ..start }
+    let start = TopicStart { topic: shop.topic.clone(), from: TriggerStartPosition::Latest, initial_offsets: None };
+    let met = initial_offsets(&shop.settings, &shop.settings.group, &start).await.expect("the broker answers");
+    TopicStart { initial_offsets: Some(Arc::new(met)), ..start }
 }
 
 /// Marks the topic as one of the installation `here`.

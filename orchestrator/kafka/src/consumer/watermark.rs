@@ -1,13 +1,13 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
-use super::consumer::RecordFingerprint;
+use super::fingerprint::RecordFingerprint;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
 ///
 /// Offsets need not be contiguous: compaction and transaction markers leave gaps, which count as finished.
 #[derive(Debug, Default)]
-pub struct OffsetWatermark {
+pub(super) struct OffsetWatermark {
     open: VecDeque<WatermarkEntry>,
     /// The last record of the finished beginning.
     last: Option<RecordFingerprint>,
@@ -15,42 +15,35 @@ pub struct OffsetWatermark {
 
 #[derive(Debug)]
 struct WatermarkEntry {
-    witness: RecordFingerprint,
+    fingerprint: RecordFingerprint,
     finished: bool,
 }
 
 impl OffsetWatermark {
     /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
-    pub(super) fn deliver(&mut self, witness: RecordFingerprint) {
-        let seen = self.open.back().map(|last| last.witness.offset).max(self.last.map(|last| last.offset));
-        if seen.is_none_or(|last| witness.offset > last) {
-            self.open.push_back(WatermarkEntry { witness, finished: false });
+    pub(super) fn deliver(&mut self, fingerprint: RecordFingerprint) {
+        let seen = self.open.back().map(|last| last.fingerprint.offset).max(self.last.map(|last| last.offset));
+        if seen.is_none_or(|last| fingerprint.offset > last) {
+            self.open.push_back(WatermarkEntry { fingerprint, finished: false });
         }
     }
 
     /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
-    pub fn finish(&mut self, offset: i64) -> bool {
-        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.witness.offset) {
+    pub(super) fn finish(&mut self, offset: i64) -> bool {
+        if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.fingerprint.offset) {
             self.open[index].finished = true;
         }
         self.advance()
     }
 
-    /// What to commit: the offset after the last record of the finished beginning. `None` until there is one.
-    #[must_use]
-    pub fn committable(&self) -> Option<i64> {
-        self.last.map(|last| last.offset + 1)
-    }
-
-    /// The last record of the finished beginning.
+    /// The last record of the finished beginning: the offset after it is what to commit. `None` until there is one.
     pub(super) fn last(&self) -> Option<RecordFingerprint> {
         self.last
     }
 
     /// The lowest delivered record that is not finished.
-    #[must_use]
-    pub fn oldest_unfinished(&self) -> Option<i64> {
-        self.open.front().map(|entry| entry.witness.offset)
+    pub(super) fn oldest_unfinished(&self) -> Option<i64> {
+        self.open.front().map(|entry| entry.fingerprint.offset)
     }
 
     /// Records that were delivered, from the oldest unfinished one on.
@@ -61,7 +54,7 @@ impl OffsetWatermark {
     fn advance(&mut self) -> bool {
         let before = self.last;
         while let Some(entry) = self.open.pop_front_if(|entry| entry.finished) {
-            self.last = Some(entry.witness);
+            self.last = Some(entry.fingerprint);
         }
         self.last != before
     }
@@ -75,6 +68,12 @@ mod tests {
 
     fn record(offset: i64) -> RecordFingerprint {
         RecordFingerprint { offset, digest: 0 }
+    }
+
+    impl OffsetWatermark {
+        fn committable(&self) -> Option<i64> {
+            self.last().map(|last| last.offset + 1)
+        }
     }
 
     #[test]

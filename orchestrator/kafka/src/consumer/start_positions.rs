@@ -3,10 +3,10 @@
 
 use super::{
     TopicStart,
-    contact::TopicInitialOffsets,
     continuity::{self, ClaimedPosition, ContinuityVerdict, OffsetRange},
+    fingerprint::{FingerprintHistory, PositionProof},
+    initial_offsets::TopicInitialOffsets,
     log_reader::{LogReader, TopicPartitionOffset},
-    witness::{FingerprintHistory, PositionProof},
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;
@@ -63,23 +63,23 @@ pub(super) fn positions(
         };
         claims.push((partition, claim));
     }
-    let judged = judge(reader, &claims, &extents, compacted)?;
+    let verdicts = evaluate(reader, &claims, &extents, compacted)?;
     let mut positions: Vec<StartPosition> = claims
         .into_iter()
-        .zip(judged)
+        .zip(verdicts)
         .map(|((partition, claim), verdict)| {
             let is_fresh = fresh.contains(&partition);
             let extent = extents[&partition];
             position(partition, claim, verdict, extent, is_fresh)
         })
         .collect();
-    find_witnesses(reader, &mut positions)?;
+    find_fingerprints(reader, &mut positions)?;
     Ok(positions)
 }
 
 /// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the offset is one of this
 /// log: what was committed of a former one says nothing about what is there now.
-pub(crate) fn finished(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
+pub(crate) fn offsets_to_trim(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
     let reader = LogReader::open(settings, group, USUAL_BATCH)?;
     let committed = reader.committed(&reader.partitions_of(topic)?)?.into_iter();
     let claims: Vec<(TopicPartition, ClaimedPosition)> = committed
@@ -88,10 +88,10 @@ pub(crate) fn finished(settings: &KafkaSettings, group: &str, topic: &Arc<str>) 
             Some((partition, ClaimedPosition { next, proof: PositionProof::parse(&metadata).unwrap_or_default() }))
         })
         .collect();
-    let judged = check(&reader, &claims, &CompactedTopics::new())?;
+    let verdicts = check(&reader, &claims, &CompactedTopics::new())?;
     let finished = claims
         .iter()
-        .zip(judged)
+        .zip(verdicts)
         .filter(|((_, claim), (verdict, extent))| *verdict == ContinuityVerdict::Fits && claim.next > extent.low);
     Ok(finished.map(|((partition, claim), _)| (partition.partition, claim.next)).collect())
 }
@@ -104,11 +104,11 @@ pub(super) fn check(
 ) -> KafkaResult<Vec<(ContinuityVerdict, OffsetRange)>> {
     let partitions: Vec<TopicPartition> = claims.iter().map(|(partition, _)| partition.clone()).collect();
     let extents = reader.extents(&partitions)?;
-    let verdicts = judge(reader, claims, &extents, compacted)?;
+    let verdicts = evaluate(reader, claims, &extents, compacted)?;
     Ok(partitions.iter().zip(verdicts).map(|(partition, verdict)| (verdict, extents[partition])).collect())
 }
 
-fn judge(
+fn evaluate(
     reader: &LogReader,
     claims: &[(TopicPartition, ClaimedPosition)],
     extents: &BTreeMap<TopicPartition, OffsetRange>,
@@ -117,7 +117,7 @@ fn judge(
     let wanted: Vec<TopicPartitionOffset> = claims
         .iter()
         .flat_map(|(partition, claim)| {
-            let asked = continuity::questions(claim, extents[partition]);
+            let asked = continuity::offsets_to_read(claim, extents[partition]);
             // Where nothing proves the position, a record is read all the same: what cannot be read must not look well.
             let asked = if asked.is_empty() { vec![readable(claim.next, extents[partition])] } else { asked };
             asked.into_iter().map(|offset| (partition.clone(), offset))
@@ -126,7 +126,7 @@ fn judge(
     let mut found = reader.records(&wanted)?;
     let verdict = |(partition, claim): &(TopicPartition, ClaimedPosition)| {
         let of_partition = found.remove(partition).unwrap_or_default();
-        continuity::judge(claim, extents[partition], &of_partition, compacted.contains(&partition.topic))
+        continuity::evaluate(claim, extents[partition], &of_partition, compacted.contains(&partition.topic))
     };
     Ok(claims.iter().map(verdict).collect())
 }
@@ -142,11 +142,11 @@ fn first_contact(
     extent: OffsetRange,
 ) -> KafkaResult<ClaimedPosition> {
     let start = topics.iter().find(|start| start.topic == partition.topic);
-    let known = start.and_then(|start| start.contact.as_deref());
+    let known = start.and_then(|start| start.initial_offsets.as_deref());
     let next = match (start.map(|start| start.from).unwrap_or_default(), known) {
         (TriggerStartPosition::Earliest, _) => extent.low,
         (TriggerStartPosition::Latest | TriggerStartPosition::Time(_), Some(contact)) => {
-            return Ok(after_contact(contact, partition.partition, extent));
+            return Ok(after_initial_offset(contact, partition.partition, extent));
         }
         (TriggerStartPosition::Latest, None) => extent.end,
         (TriggerStartPosition::Time(time), None) => {
@@ -157,13 +157,13 @@ fn first_contact(
 }
 
 /// A partition that did not exist then holds nothing that is older, whatever the timestamps in it.
-fn after_contact(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
+fn after_initial_offset(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
     let Some(place) = contact.partitions.get(&partition) else {
         return ClaimedPosition { next: extent.low, proof: PositionProof::default() };
     };
     ClaimedPosition {
         next: place.next,
-        proof: PositionProof { low: place.low, ladder: FingerprintHistory::of(place.witness) },
+        proof: PositionProof { low: place.low, history: FingerprintHistory::of(place.fingerprint) },
     }
 }
 
@@ -192,15 +192,15 @@ fn position(
 }
 
 /// For positions that nothing proves yet: the record before them, if there is one.
-fn find_witnesses(reader: &LogReader, positions: &mut [StartPosition]) -> KafkaResult<()> {
+fn find_fingerprints(reader: &LogReader, positions: &mut [StartPosition]) -> KafkaResult<()> {
     let bare = |one: &&mut StartPosition| one.proof.newest().is_none() && one.next > one.proof.low;
     let wanted: Vec<TopicPartitionOffset> =
         positions.iter_mut().filter(bare).map(|one| (one.partition.clone(), one.next - 1)).collect();
     let found = reader.records(&wanted)?;
     for position in positions.iter_mut() {
         let before = found.get(&position.partition).and_then(|found| *found.get(&(position.next - 1))?);
-        if let Some(witness) = before.filter(|witness| witness.offset < position.next) {
-            position.proof.ladder.push(witness);
+        if let Some(fingerprint) = before.filter(|fingerprint| fingerprint.offset < position.next) {
+            position.proof.history.push(fingerprint);
         }
     }
     Ok(())

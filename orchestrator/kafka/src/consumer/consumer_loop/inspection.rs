@@ -5,9 +5,11 @@ use crate::consumer::{
     ConsumerEvent,
     continuity::{self, ContinuityVerdict},
     group::GroupCoverage,
-    inspector::{InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult},
+    inspector::{
+        InspectionDepth, InspectionError, InspectionRequest, InspectionResponse, InspectionResult, LogInspector,
+    },
     partitions::OffsetCommit,
-    reset::RecordLoss,
+    record_loss::RecordLoss,
 };
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};
@@ -18,20 +20,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often while something hinders intake: so soon its end is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Looks that are due, and what the last ones found.
+/// The inspector, what it is to check next and why, and what it found.
 #[derive(Debug)]
 pub(super) struct InspectionSchedule {
+    pub(super) inspector: LogInspector,
+    /// When the next check is requested.
     due: Instant,
     /// Positions are not trusted until everything that is known of them was compared.
     doubt: Option<PositionDoubt>,
     /// Why the open question compares everything.
-    asked_in: Option<PositionDoubt>,
-    /// Partitions of an open question that were not given up since.
-    pub(super) beginning: Option<Vec<TopicPartition>>,
+    open_doubt: Option<PositionDoubt>,
     /// Who of the group reads what is not read here.
     pub(super) coverage: GroupCoverage,
     /// When the last look found that everything can be read.
-    pub(super) succeeded: Option<Instant>,
+    pub(super) last_read: Option<Instant>,
 }
 
 /// Why positions are not trusted.
@@ -44,72 +46,76 @@ pub(super) enum PositionDoubt {
 }
 
 impl InspectionSchedule {
-    pub(super) fn new(now: Instant) -> InspectionSchedule {
+    pub(super) fn new(inspector: LogInspector, now: Instant) -> InspectionSchedule {
         InspectionSchedule {
+            inspector,
             due: now,
             doubt: None,
-            asked_in: None,
-            beginning: None,
+            open_doubt: None,
             coverage: GroupCoverage::default(),
-            succeeded: None,
+            last_read: None,
         }
     }
 
-    pub(super) fn doubt(&mut self, doubt: PositionDoubt) {
+    pub(super) fn raise_doubt(&mut self, doubt: PositionDoubt) {
         self.doubt = self.doubt.max(Some(doubt));
         self.due = Instant::now();
     }
 }
 
 impl ConsumerLoop {
-    pub(super) fn look(&mut self) {
+    pub(super) fn request_check(&mut self) {
         let now = Instant::now();
-        if self.stop.is_some() || self.inspector.is_asked() || now < self.looks.due {
+        if self.stop.is_some() || self.inspection.inspector.is_pending() || now < self.inspection.due {
             return;
         }
-        self.looks.asked_in = self.looks.doubt.take();
-        let depth = if self.looks.asked_in.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
+        self.inspection.open_doubt = self.inspection.doubt.take();
+        let depth = if self.inspection.open_doubt.is_some() { InspectionDepth::Whole } else { InspectionDepth::Newest };
         let topics = self.plan.topics.iter().map(|start| start.topic.clone()).collect();
-        self.inspector.ask(InspectionRequest::Check { subjects: self.partitions.subjects(depth), topics });
+        self.inspection
+            .inspector
+            .request(InspectionRequest::Check { subjects: self.partitions.inspected(depth), topics });
     }
 
-    pub(super) fn take_answers(&mut self) {
-        match self.inspector.answer() {
+    pub(super) fn handle_inspection(&mut self) {
+        match self.inspection.inspector.take_response() {
             None => {}
-            Some(InspectionResponse::Begun { wanted, positions }) => self.begun(wanted, positions),
+            Some(InspectionResponse::StartPositions { wanted, positions }) => {
+                self.on_start_positions(wanted, positions);
+            }
             Some(InspectionResponse::Checked { checked, group }) => {
                 if let Some(seen) = group {
-                    self.looks.coverage.update(seen, Instant::now());
+                    self.inspection.coverage.update(seen, Instant::now());
                 }
-                self.checked(checked);
+                self.on_checked(checked);
             }
         }
     }
 
-    fn checked(&mut self, checked: Result<Vec<InspectionResult>, InspectionError>) {
+    fn on_checked(&mut self, checked: Result<Vec<InspectionResult>, InspectionError>) {
         let now = Instant::now();
-        let doubt = self.looks.asked_in.take();
+        let doubt = self.inspection.open_doubt.take();
         let checked = match checked {
             Ok(checked) => checked,
             Err(error) => {
-                self.looks.due = now + LOOK_AGAIN;
-                self.looks.doubt = self.looks.doubt.max(doubt);
-                return self.complain(&error.to_string());
+                self.inspection.due = now + LOOK_AGAIN;
+                self.inspection.doubt = self.inspection.doubt.max(doubt);
+                return self.report_error(&error.to_string());
             }
         };
-        self.looks.succeeded = Some(now);
-        self.looks.due = now + if self.trouble.message().is_some() { LOOK_AGAIN } else { LOOK_EVERY };
+        self.inspection.last_read = Some(now);
+        self.inspection.due = now + if self.errors.message().is_some() { LOOK_AGAIN } else { LOOK_EVERY };
         for one in checked {
             if self.partitions.is_current(&one.subject) {
-                self.act_on(doubt, one);
+                self.apply_verdict(doubt, one);
             }
         }
-        if self.trouble.answered(now) {
-            self.outbox.push_back(ConsumerEvent::Recovered);
+        if self.errors.on_success(now) {
+            self.handle.outbox.push(ConsumerEvent::Recovered);
         }
     }
 
-    fn act_on(&mut self, doubt: Option<PositionDoubt>, checked: InspectionResult) {
+    fn apply_verdict(&mut self, doubt: Option<PositionDoubt>, checked: InspectionResult) {
         match (checked.verdict, doubt) {
             (ContinuityVerdict::Fits, None | Some(PositionDoubt::Log)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
@@ -117,16 +123,18 @@ impl ConsumerLoop {
             (ContinuityVerdict::Fits, Some(PositionDoubt::Client)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
                 // The client may have stopped reading it all the same, so it is begun again where it was.
-                self.partitions.abandon(&checked.subject.partition);
+                self.partitions.mark_abandoned(&checked.subject.partition);
             }
             (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, None) => {
-                self.looks.doubt(PositionDoubt::Log);
+                self.inspection.raise_doubt(PositionDoubt::Log);
             }
-            (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, Some(_)) => self.reset(checked),
+            (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, Some(_)) => {
+                self.restart_partition(checked);
+            }
         }
     }
 
-    fn reset(&mut self, checked: InspectionResult) {
+    fn restart_partition(&mut self, checked: InspectionResult) {
         let InspectionResult { subject, verdict, extent } = checked;
         let (partition, expected) = (subject.partition, subject.claim.next);
         let resumed = match verdict {
@@ -138,14 +146,14 @@ impl ConsumerLoop {
         let proof = continuity::proof_after(subject.claim, verdict, extent);
         let metadata = proof.to_string();
         if let Err(error) = self.read_from(&partition, resumed, extent.end, proof) {
-            self.looks.doubt(PositionDoubt::Log);
-            return self.complain(&format!("{partition} cannot be read from {resumed}: {error}"));
+            self.inspection.raise_doubt(PositionDoubt::Log);
+            return self.report_error(&format!("{partition} cannot be read from {resumed}: {error}"));
         }
-        self.commit_outright([OffsetCommit { partition: partition.clone(), offset: resumed, metadata }].into_iter());
-        self.tell_reset(&partition, expected, resumed, loss);
+        self.commit_now([OffsetCommit { partition: partition.clone(), offset: resumed, metadata }].into_iter());
+        self.report_loss(&partition, expected, resumed, loss);
     }
 
-    pub(super) fn tell_reset(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: RecordLoss) {
-        self.outbox.push_back(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
+    pub(super) fn report_loss(&mut self, partition: &TopicPartition, expected: i64, resumed: i64, loss: RecordLoss) {
+        self.handle.outbox.push(ConsumerEvent::OffsetsLost { partition: partition.clone(), expected, resumed, loss });
     }
 }

@@ -43,7 +43,7 @@ impl EndOffsetReader {
         if !settings.properties.contains_key("reconnect.backoff.max.ms") {
             config.set("reconnect.backoff.max.ms", "1000");
         }
-        let brokers = Arc::new(ClientRebootstrap::of("ends", settings));
+        let brokers = Arc::new(ClientRebootstrap::new("ends", settings));
         Ok(EndOffsetReader { client: Arc::new(config.create()?), brokers })
     }
 
@@ -98,7 +98,7 @@ impl EndOffsetReader {
         let asked = tokio::task::spawn_blocking(move || {
             // What the client says of itself would pile up: nobody polls it.
             let _ = client.poll(Duration::ZERO);
-            brokers.look(client.client());
+            brokers.check(client.client());
             question(&client)
         });
         asked.await.unwrap_or_else(|_| Err(rdkafka::error::KafkaError::Canceled))
@@ -107,7 +107,7 @@ impl EndOffsetReader {
 
 /// A record for `partition` that says nothing.
 #[must_use]
-pub fn mark(partition: &TopicPartition) -> OutgoingRecord {
+pub fn marker_record(partition: &TopicPartition) -> OutgoingRecord {
     let headers = vec![record::text_header(MARK, "1")];
     OutgoingRecord {
         topic: Arc::clone(&partition.topic),
@@ -120,7 +120,7 @@ pub fn mark(partition: &TopicPartition) -> OutgoingRecord {
 
 /// Whether `record` says nothing.
 #[must_use]
-pub fn is_mark(record: &KafkaRecord) -> bool {
+pub fn is_marker(record: &KafkaRecord) -> bool {
     record.value.is_none() && record.header(MARK).is_some()
 }
 

@@ -115,36 +115,36 @@ impl RequiredTopics {
     pub(super) fn read(&self) -> Vec<Arc<str>> {
         let mut topics = vec![self.inbox.clone(), self.replies.clone()];
         topics.extend(self.triggers.iter().cloned());
-        once(topics)
+        deduplicated(topics)
     }
 
     /// Topics that are written to, each once.
     pub(super) fn written_to(&self) -> Vec<Arc<str>> {
         let mut topics = vec![self.inbox.clone(), self.dlq.clone()];
         topics.extend(self.written.iter().cloned());
-        once(topics)
+        deduplicated(topics)
     }
 
     /// Whether what is in `topic` must stay until it was read, however long that takes.
-    pub(super) fn keeps(&self, topic: &Arc<str>) -> bool {
+    pub(super) fn must_retain(&self, topic: &Arc<str>) -> bool {
         [&self.inbox, &self.replies].contains(&topic)
     }
 
     /// Topics of our own, apart from the marks.
     pub(super) fn own(&self) -> Vec<TopicSpec> {
         vec![
-            kept(&self.inbox, "inbox", i32::from(self.shards)),
-            kept(&self.replies, "replies", REPLY_PARTITIONS),
-            kept(&self.dlq, "dlq", 1),
+            retained_topic(&self.inbox, "inbox", i32::from(self.shards)),
+            retained_topic(&self.replies, "replies", REPLY_PARTITIONS),
+            retained_topic(&self.dlq, "dlq", 1),
         ]
     }
 
     /// Every topic, the internal ones first; each once, as what it is needed for first.
     pub(super) fn all(&self) -> Vec<TopicSpec> {
         let mut needs = self.own();
-        needs.extend(self.owned().iter().map(|owned| kept(&owned.mark, "mark of the installation", 1)));
-        needs.extend(self.triggers.iter().map(|topic| plain(topic, TRIGGER)));
-        needs.extend(self.written.iter().map(|topic| plain(topic, WRITTEN)));
+        needs.extend(self.owned().iter().map(|owned| retained_topic(&owned.mark, "mark of the installation", 1)));
+        needs.extend(self.triggers.iter().map(|topic| default_topic(topic, TRIGGER)));
+        needs.extend(self.written.iter().map(|topic| default_topic(topic, WRITTEN)));
         let mut seen: Vec<Arc<str>> = Vec::new();
         needs.retain(|need| {
             let new = !seen.contains(&need.topic);
@@ -168,7 +168,7 @@ impl TopicSpec {
 }
 
 /// A topic of our own: nothing in it may age out before it was read, and it takes whatever we take.
-fn kept(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> TopicSpec {
+fn retained_topic(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> TopicSpec {
     let config = vec![
         ("retention.ms", "-1".to_owned()),
         ("retention.bytes", "-1".to_owned()),
@@ -178,11 +178,11 @@ fn kept(topic: &Arc<str>, purpose: &'static str, partitions: i32) -> TopicSpec {
     TopicSpec { topic: topic.clone(), purpose, partitions, config }
 }
 
-fn plain(topic: &Arc<str>, purpose: &'static str) -> TopicSpec {
+fn default_topic(topic: &Arc<str>, purpose: &'static str) -> TopicSpec {
     TopicSpec { topic: topic.clone(), purpose, partitions: BROKERS_CHOICE, config: Vec::new() }
 }
 
-fn once(mut topics: Vec<Arc<str>>) -> Vec<Arc<str>> {
+fn deduplicated(mut topics: Vec<Arc<str>>) -> Vec<Arc<str>> {
     topics.sort();
     topics.dedup();
     topics

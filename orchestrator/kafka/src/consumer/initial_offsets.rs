@@ -5,8 +5,8 @@
 use super::{
     TopicStart,
     continuity::OffsetRange,
+    fingerprint::RecordFingerprint,
     log_reader::{LogReader, TopicPartitionOffset},
-    witness::RecordFingerprint,
 };
 use crate::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::error::KafkaResult;
@@ -29,21 +29,25 @@ pub(super) struct PartitionInitialOffset {
     /// The oldest offset then.
     pub(super) low: i64,
     /// The record before `next`, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) witness: Option<RecordFingerprint>,
+    #[serde(rename = "witness", skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<RecordFingerprint>,
 }
 
 /// Looks where reading of `start` begins if it begins now: at the group's committed offsets, where there are any.
 ///
 /// # Errors
 /// The broker did not say everything.
-pub async fn contact(settings: &KafkaSettings, group: &str, start: &TopicStart) -> KafkaResult<TopicInitialOffsets> {
+pub async fn initial_offsets(
+    settings: &KafkaSettings,
+    group: &str,
+    start: &TopicStart,
+) -> KafkaResult<TopicInitialOffsets> {
     let (settings, group, start) = (settings.clone(), group.to_owned(), start.clone());
-    let work = move || look(&LogReader::open(&settings, &group, USUAL_BATCH)?, &start);
+    let work = move || read_initial_offsets(&LogReader::open(&settings, &group, USUAL_BATCH)?, &start);
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(rdkafka::error::KafkaError::Canceled))
 }
 
-fn look(reader: &LogReader, start: &TopicStart) -> KafkaResult<TopicInitialOffsets> {
+fn read_initial_offsets(reader: &LogReader, start: &TopicStart) -> KafkaResult<TopicInitialOffsets> {
     let partitions = reader.partitions_of(&start.topic)?;
     let extents = reader.extents(&partitions)?;
     let beginnings = beginnings(reader, start, &extents)?;
@@ -54,9 +58,9 @@ fn look(reader: &LogReader, start: &TopicStart) -> KafkaResult<TopicInitialOffse
         .collect();
     let found = reader.records(&before)?;
     let place = |(partition, next): (&TopicPartition, &i64)| {
-        let witness = found.get(partition).and_then(|found| *found.get(&(next - 1))?);
-        let witness = witness.filter(|witness| witness.offset < *next);
-        (partition.partition, PartitionInitialOffset { next: *next, low: extents[partition].low, witness })
+        let fingerprint = found.get(partition).and_then(|found| *found.get(&(next - 1))?);
+        let fingerprint = fingerprint.filter(|found| found.offset < *next);
+        (partition.partition, PartitionInitialOffset { next: *next, low: extents[partition].low, fingerprint })
     };
     Ok(TopicInitialOffsets { partitions: beginnings.iter().map(place).collect() })
 }
@@ -81,4 +85,18 @@ fn beginnings(
         (partition, committed.map_or(by_definition, |(next, _)| next))
     };
     Ok(reader.committed(&partitions)?.into_iter().map(beginning).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_keeps_is_read_by_the_names_that_were_written() {
+        let stored =
+            r#"{"partitions":{"0":{"next":7,"low":2,"witness":{"offset":6,"digest":9}},"1":{"next":0,"low":0}}}"#;
+        let read: TopicInitialOffsets = serde_json::from_str(stored).expect("it is what was written");
+        assert_eq!(read.partitions[&0].fingerprint, Some(RecordFingerprint { offset: 6, digest: 9 }));
+        assert_eq!(serde_json::to_string(&read).expect("it can be written"), stored);
+    }
 }

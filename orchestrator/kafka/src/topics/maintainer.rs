@@ -4,7 +4,7 @@
 use super::{
     admin::{TopicAdmin, TopicProperties},
     error::TopicError,
-    needs::{RequiredTopics, TopicSpec},
+    requirements::{RequiredTopics, TopicSpec},
 };
 use crate::settings::KafkaSettings;
 use std::{
@@ -30,7 +30,7 @@ struct TopicMaintainerState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicAnomaly {
     /// It had been deleted, and was made anew as it has to be. What was in it unread is lost.
-    MadeAnew(Arc<str>),
+    Recreated(Arc<str>),
     /// It has other partitions than it is made with: somebody else made it.
     Foreign {
         /// The topic.
@@ -52,7 +52,7 @@ pub enum TopicAnomaly {
 impl fmt::Display for TopicAnomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TopicAnomaly::MadeAnew(topic) => write!(
+            TopicAnomaly::Recreated(topic) => write!(
                 f,
                 "topic {topic} was deleted while engines run and was made anew: what was in it and not read yet is lost"
             ),
@@ -82,39 +82,39 @@ impl TopicMaintainer {
     /// # Errors
     /// The broker does not answer ([`TopicError::is_transient`]); else the inbox is gone or has another number of partitions, and nothing may be
     /// worked on.
-    pub async fn look(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
-        let kept = Arc::clone(&self.0);
-        let work = move || kept.look();
+    pub async fn check(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
+        let state = Arc::clone(&self.0);
+        let work = move || state.check();
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
     }
 }
 
 impl TopicMaintainerState {
-    fn look(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
-        self.admin.look_for_brokers();
-        self.look_at_inbox()?;
-        let mut odd = Vec::new();
+    fn check(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
+        self.admin.check_brokers();
+        self.check_inbox()?;
+        let mut anomalies = Vec::new();
         for need in self.needs.own() {
             if need.topic != self.needs.inbox {
-                odd.extend(self.look_at(&need)?);
+                anomalies.extend(self.check_topic(&need)?);
             }
-            odd.extend(self.dropping(&need.topic)?);
+            anomalies.extend(self.find_dropping(&need.topic)?);
         }
-        Ok(odd)
+        Ok(anomalies)
     }
 
-    fn dropping(&self, topic: &Arc<str>) -> Result<Option<TopicAnomaly>, TopicError> {
-        if !self.needs.keeps(topic) {
+    fn find_dropping(&self, topic: &Arc<str>) -> Result<Option<TopicAnomaly>, TopicError> {
+        if !self.needs.must_retain(topic) {
             return Ok(None);
         }
         let key = match self.admin.limit(topic)? {
-            TopicProperties::Known { kept, .. } => kept.limited_by(),
+            TopicProperties::Known { retention, .. } => retention.limited_by(),
             TopicProperties::Hidden(_) => None,
         };
         Ok(key.map(|key| TopicAnomaly::Dropping { topic: topic.clone(), key }))
     }
 
-    fn look_at_inbox(&self) -> Result<(), TopicError> {
+    fn check_inbox(&self) -> Result<(), TopicError> {
         let inbox = &self.needs.inbox;
         match self.admin.partitions(inbox)? {
             Some(partitions) if partitions == usize::from(self.needs.shards) => {
@@ -127,12 +127,12 @@ impl TopicMaintainerState {
         }
     }
 
-    fn look_at(&self, need: &TopicSpec) -> Result<Option<TopicAnomaly>, TopicError> {
+    fn check_topic(&self, need: &TopicSpec) -> Result<Option<TopicAnomaly>, TopicError> {
         let topic = need.topic.clone();
         match (self.admin.partitions(&topic)?, usize::try_from(need.partitions)) {
             (None, _) => {
                 self.admin.create(std::slice::from_ref(need))?;
-                Ok(Some(TopicAnomaly::MadeAnew(topic)))
+                Ok(Some(TopicAnomaly::Recreated(topic)))
             }
             (Some(partitions), Ok(expected)) if partitions < expected => {
                 Ok(Some(TopicAnomaly::Foreign { topic, partitions, expected: need.partitions }))

@@ -1,4 +1,4 @@
-//! What a record is that is not what a trigger expects, in words: whoever mends a producer has to know what it sends.
+//! Says in words what a record is that a trigger does not expect. The person who repairs the producer has to know what it sends.
 
 use crate::{payload, record::KafkaRecord};
 use saga_core::json::{self, JsonError};
@@ -17,8 +17,8 @@ const OTHER_TYPES: [&str; 9] = [
     "__TypeId__",
 ];
 
-/// What a payload is that is JSON; `None`: nothing odd.
-pub(crate) fn like(event: &Value) -> Option<String> {
+/// What is odd about a payload that is JSON; `None`: nothing. Completes "it is …".
+pub(crate) fn describe_shape(event: &Value) -> Option<String> {
     if let Value::String(text) = event
         && let Some(times) = times_in_strings(text)
     {
@@ -51,8 +51,8 @@ fn shape(event: &Value) -> Option<&'static str> {
     }
 }
 
-/// Why a record may have no type.
-pub(super) fn untyped(record: &KafkaRecord) -> Option<String> {
+/// Why a record may have no type, if its headers or its value give a hint.
+pub(crate) fn describe_missing_type(record: &KafkaRecord) -> Option<String> {
     let other = record.headers.iter().find(|(name, _)| {
         OTHER_TYPES.iter().any(|other| other.eq_ignore_ascii_case(name)) || name.eq_ignore_ascii_case("ce_type")
     });
@@ -61,7 +61,7 @@ pub(super) fn untyped(record: &KafkaRecord) -> Option<String> {
     }
     let value = record.value.as_deref().filter(|_| record.size() <= payload::LARGEST_RECORD)?;
     match json::read(value) {
-        Ok(event) => like(&event).map(|what| format!("its value is {what}")),
+        Ok(event) => describe_shape(&event).map(|what| format!("its value is {what}")),
         Err(JsonError::NotJson(_)) => json::what_it_is(value).map(|what| format!("its value is {what}")),
         Err(_) => None,
     }
@@ -69,7 +69,7 @@ pub(super) fn untyped(record: &KafkaRecord) -> Option<String> {
 
 /// In how many strings, each within the next, an object or a list stands that `text` holds; `None`: it holds none.
 fn times_in_strings(text: &str) -> Option<u32> {
-    /// A producer that is mended step by step does not get further.
+    /// A producer that somebody repairs step by step does not get further.
     const MOST: u32 = 8;
     let mut text = text.to_owned();
     for times in 1..=MOST {

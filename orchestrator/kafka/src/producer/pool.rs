@@ -1,12 +1,13 @@
 //! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose batches it takes.
 
 use super::{
-    live::ProducerClient,
+    client::ProducerClient,
     outcome::{DeliveryFailure, DeliveryFailureKind},
 };
 use rdkafka::{ClientConfig, error::KafkaResult};
 use std::{
     collections::{BTreeMap, HashMap},
+    convert::Infallible,
     fmt,
     sync::{Arc, PoisonError, RwLock, Weak, mpsc},
     thread,
@@ -18,10 +19,10 @@ use tokio::sync::{Notify, OnceCell};
 pub type TopicBatchLimits = BTreeMap<Arc<str>, usize>;
 
 /// Batches of topics that take smaller ones than is usual: 32 KiB, some twenty commands.
-const NARROW_BYTES: usize = 32 * 1024;
+const SMALL_BATCH_BYTES: usize = 32 * 1024;
 
 /// How often a client is looked at. A look asks nobody.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come from definitions and
 /// from participants.yaml, so there are fewer.
@@ -31,83 +32,83 @@ const MOST_TOPICS: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BatchSizeClass {
     /// As configured (`batch.size`): well below the limit that brokers usually have.
-    Wide,
-    /// [`NARROW_BYTES`] at most.
-    Narrow,
+    Default,
+    /// [`SMALL_BATCH_BYTES`] at most.
+    Small,
     /// One record: what is refused is refused for itself.
-    Lone,
+    Single,
 }
 
 /// What is known of a topic.
 #[derive(Clone, Copy, Debug)]
 struct TopicBatchState {
-    lane: BatchSizeClass,
+    class: BatchSizeClass,
     /// What it takes, as far as that was learnt.
     limit: Option<usize>,
 }
 
 impl TopicBatchState {
-    const NOTHING: TopicBatchState = TopicBatchState { lane: BatchSizeClass::Wide, limit: None };
+    const NOTHING: TopicBatchState = TopicBatchState { class: BatchSizeClass::Default, limit: None };
 }
 
 pub(super) struct ProducerPool {
     config: ClientConfig,
-    wide_bytes: usize,
-    wide: Arc<ProducerClient>,
+    default_bytes: usize,
+    default: Arc<ProducerClient>,
     /// Made when they are first needed: most installations need neither.
-    narrow: OnceCell<Arc<ProducerClient>>,
-    lone: OnceCell<Arc<ProducerClient>>,
+    small: OnceCell<Arc<ProducerClient>>,
+    single: OnceCell<Arc<ProducerClient>>,
     topics: RwLock<HashMap<Arc<str>, TopicBatchState>>,
-    wants_limits: Notify,
+    limits_wanted: Notify,
     /// The thread that looks ends when this is dropped.
-    _looking: mpsc::Sender<()>,
+    _checking: mpsc::SyncSender<Infallible>,
 }
 
 impl ProducerPool {
     pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<ProducerPool>> {
-        let wide = ProducerClient::start(config.clone())?;
-        let wide_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
-        let (_looking, over) = mpsc::channel();
-        let lanes = Arc::new(ProducerPool {
+        let default = ProducerClient::start(config.clone())?;
+        let default_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
+        let (_checking, over) = mpsc::sync_channel(0);
+        let pool = Arc::new(ProducerPool {
             config,
-            wide_bytes,
-            wide,
-            narrow: OnceCell::new(),
-            lone: OnceCell::new(),
+            default_bytes,
+            default,
+            small: OnceCell::new(),
+            single: OnceCell::new(),
             topics: RwLock::default(),
-            wants_limits: Notify::new(),
-            _looking,
+            limits_wanted: Notify::new(),
+            _checking,
         });
-        keep_looking(Arc::downgrade(&lanes), over);
-        Ok(lanes)
+        spawn_broker_checks(Arc::downgrade(&pool), over);
+        Ok(pool)
     }
 
     /// Whose batches `topic` takes. Of a topic that is written to for the first time nothing is known yet.
-    pub(super) fn of(&self, topic: &Arc<str>) -> BatchSizeClass {
+    pub(super) fn class_of(&self, topic: &Arc<str>) -> BatchSizeClass {
         let known = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
-        known.map(|known| known.lane).unwrap_or_else(|| {
+        known.map(|known| known.class).unwrap_or_else(|| {
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             if topics.len() < MOST_TOPICS {
                 topics.insert(Arc::clone(topic), TopicBatchState::NOTHING);
-                self.wants_limits.notify_one();
+                self.limits_wanted.notify_one();
             }
-            BatchSizeClass::Wide
+            BatchSizeClass::Default
         })
     }
 
-    /// The client of `lane`, made if it is the first time.
-    pub(super) async fn client(&self, lane: BatchSizeClass) -> Result<Arc<ProducerClient>, DeliveryFailure> {
-        let cell = match lane {
-            BatchSizeClass::Wide => return Ok(Arc::clone(&self.wide)),
-            BatchSizeClass::Narrow => &self.narrow,
-            BatchSizeClass::Lone => &self.lone,
+    /// The client of `class`, made if it is the first time.
+    pub(super) async fn client(&self, class: BatchSizeClass) -> Result<Arc<ProducerClient>, DeliveryFailure> {
+        let cell = match class {
+            BatchSizeClass::Default => return Ok(Arc::clone(&self.default)),
+            BatchSizeClass::Small => &self.small,
+            BatchSizeClass::Single => &self.single,
         };
-        cell.get_or_try_init(|| make(self.config_of(lane))).await.map(Arc::clone)
+        cell.get_or_try_init(|| make(self.config_of(class))).await.map(Arc::clone)
     }
 
     /// Those that are made.
     pub(super) fn clients(&self) -> Vec<Arc<ProducerClient>> {
-        [Some(&self.wide), self.narrow.get(), self.lone.get()].into_iter().flatten().map(Arc::clone).collect()
+        [Some(&self.default), self.small.get(), self.single.get()].into_iter().flatten().map(Arc::clone).collect()
     }
 
     pub(super) fn topics(&self) -> Vec<Arc<str>> {
@@ -118,50 +119,51 @@ impl ProducerPool {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic)?.limit
     }
 
-    pub(super) async fn wants_limits(&self) {
-        self.wants_limits.notified().await;
+    pub(super) async fn limits_wanted(&self) {
+        self.limits_wanted.notified().await;
     }
 
-    pub(super) fn learn(&self, limits: &TopicBatchLimits) {
+    pub(super) fn set_topic_limits(&self, limits: &TopicBatchLimits) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         for (topic, limit) in limits {
             if topics.len() < MOST_TOPICS || topics.contains_key(topic) {
-                topics.insert(Arc::clone(topic), TopicBatchState { lane: self.lane_for(*limit), limit: Some(*limit) });
+                topics
+                    .insert(Arc::clone(topic), TopicBatchState { class: self.class_for(*limit), limit: Some(*limit) });
             }
         }
     }
 
     /// It took a record alone that it had refused in a batch: its batches are smaller from now on.
-    pub(super) fn refused_a_batch(&self, topic: &Arc<str>, lane: BatchSizeClass) {
+    pub(super) fn use_smaller_batches(&self, topic: &Arc<str>, class: BatchSizeClass) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = topics.get_mut(topic).filter(|known| known.lane == lane) else { return };
-        known.lane = match lane {
-            BatchSizeClass::Wide if NARROW_BYTES < self.wide_bytes => BatchSizeClass::Narrow,
-            BatchSizeClass::Wide | BatchSizeClass::Narrow | BatchSizeClass::Lone => BatchSizeClass::Lone,
+        let Some(known) = topics.get_mut(topic).filter(|known| known.class == class) else { return };
+        known.class = match class {
+            BatchSizeClass::Default if SMALL_BATCH_BYTES < self.default_bytes => BatchSizeClass::Small,
+            BatchSizeClass::Default | BatchSizeClass::Small | BatchSizeClass::Single => BatchSizeClass::Single,
         };
-        self.wants_limits.notify_one();
+        self.limits_wanted.notify_one();
     }
 
     /// A client's batch of several records never has more bytes than its `batch.size`, uncompressed and with the request around it; and it
     /// sends a batch uncompressed that compression would make larger.
-    fn lane_for(&self, limit: usize) -> BatchSizeClass {
-        if self.wide_bytes <= limit {
-            BatchSizeClass::Wide
-        } else if NARROW_BYTES <= limit {
-            BatchSizeClass::Narrow
+    fn class_for(&self, limit: usize) -> BatchSizeClass {
+        if self.default_bytes <= limit {
+            BatchSizeClass::Default
+        } else if SMALL_BATCH_BYTES <= limit {
+            BatchSizeClass::Small
         } else {
-            BatchSizeClass::Lone
+            BatchSizeClass::Single
         }
     }
 
-    fn config_of(&self, lane: BatchSizeClass) -> ClientConfig {
+    fn config_of(&self, class: BatchSizeClass) -> ClientConfig {
         let mut config = self.config.clone();
-        match lane {
-            BatchSizeClass::Wide => {}
-            BatchSizeClass::Narrow => {
-                config.set("batch.size", NARROW_BYTES.to_string());
+        match class {
+            BatchSizeClass::Default => {}
+            BatchSizeClass::Small => {
+                config.set("batch.size", SMALL_BATCH_BYTES.to_string());
             }
-            BatchSizeClass::Lone => {
+            BatchSizeClass::Single => {
                 config.set("batch.num.messages", "1");
             }
         }
@@ -170,14 +172,14 @@ impl ProducerPool {
 }
 
 /// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them would only time out.
-fn keep_looking(lanes: Weak<ProducerPool>, over: mpsc::Receiver<()>) {
-    let look = move || {
-        while over.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let clients = lanes.upgrade().map(|lanes| lanes.clients()).unwrap_or_default();
-            clients.iter().for_each(|client| client.look_for_brokers());
+fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<Infallible>) {
+    let check = move || {
+        while over.recv_timeout(CHECK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let clients = pool.upgrade().map(|pool| pool.clients()).unwrap_or_default();
+            clients.iter().for_each(|client| client.check_brokers());
         }
     };
-    if let Err(error) = thread::Builder::new().name("kafka-producer-look".into()).spawn(look) {
+    if let Err(error) = thread::Builder::new().name("kafka-producer-look".into()).spawn(check) {
         tracing::warn!(%error, "no thread to look after the brokers of the producer");
     }
 }
@@ -196,7 +198,7 @@ async fn make(config: ClientConfig) -> Result<Arc<ProducerClient>, DeliveryFailu
 impl fmt::Debug for ProducerPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProducerPool")
-            .field("wide_bytes", &self.wide_bytes)
+            .field("default_bytes", &self.default_bytes)
             .field("topics", &self.topics)
             .finish_non_exhaustive()
     }

@@ -19,7 +19,7 @@ pub(crate) struct RecordFingerprint {
 
 /// Witnesses kept of a partition. Over a million records each is then about five times as far back as the next: after a loss of the newest
 /// records some times as many are read again, and metadata of a commit stays below 400 bytes.
-const RUNGS: usize = 10;
+const MAX_FINGERPRINTS: usize = 10;
 
 /// Witnesses of one log, oldest first: close together near the newest, ever farther apart before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct FingerprintHistory(Vec<RecordFingerprint>);
 pub(super) struct PositionProof {
     /// The oldest offset that the log had when it was last looked at. It never falls within one log.
     pub(super) low: i64,
-    pub(super) ladder: FingerprintHistory,
+    pub(super) history: FingerprintHistory,
 }
 
 /// Begins the metadata of a committed offset.
@@ -58,42 +58,42 @@ fn add(hasher: &mut Xxh3, part: Option<&[u8]>) {
 }
 
 impl FingerprintHistory {
-    pub(super) fn of(witness: Option<RecordFingerprint>) -> FingerprintHistory {
-        FingerprintHistory(witness.into_iter().collect())
+    pub(super) fn of(fingerprint: Option<RecordFingerprint>) -> FingerprintHistory {
+        FingerprintHistory(fingerprint.into_iter().collect())
     }
 
-    pub(super) fn rungs(&self) -> &[RecordFingerprint] {
+    pub(super) fn fingerprints(&self) -> &[RecordFingerprint] {
         &self.0
     }
 
     /// A record was read after those that are known.
-    pub(super) fn push(&mut self, witness: RecordFingerprint) {
-        self.keep_below(witness.offset);
-        self.0.push(witness);
-        if self.0.len() > RUNGS {
-            self.thin(witness.offset);
+    pub(super) fn push(&mut self, fingerprint: RecordFingerprint) {
+        self.keep_below(fingerprint.offset);
+        self.0.push(fingerprint);
+        if self.0.len() > MAX_FINGERPRINTS {
+            self.thin(fingerprint.offset);
         }
     }
 
     /// Adds evidence for one question, in its place.
-    pub(super) fn extend(&mut self, witnesses: impl IntoIterator<Item = RecordFingerprint>) {
-        for witness in witnesses {
-            if let Err(at) = self.0.binary_search_by_key(&witness.offset, |rung| rung.offset) {
-                self.0.insert(at, witness);
+    pub(super) fn extend(&mut self, fingerprints: impl IntoIterator<Item = RecordFingerprint>) {
+        for fingerprint in fingerprints {
+            if let Err(at) = self.0.binary_search_by_key(&fingerprint.offset, |fingerprint| fingerprint.offset) {
+                self.0.insert(at, fingerprint);
             }
         }
     }
 
     pub(super) fn keep_below(&mut self, offset: i64) {
-        self.0.retain(|rung| rung.offset < offset);
+        self.0.retain(|fingerprint| fingerprint.offset < offset);
     }
 
     /// Forgets what the log holds no more.
     pub(super) fn forget_below(&mut self, low: i64) {
-        self.0.retain(|rung| rung.offset >= low);
+        self.0.retain(|fingerprint| fingerprint.offset >= low);
     }
 
-    /// Removes the witness that is missed least: whose neighbours are nearest to each other, measured by how far back they are. The oldest
+    /// Removes the fingerprint that is missed least: whose neighbours are nearest to each other, measured by how far back they are. The oldest
     /// stays: it is the one that tells another log for certain.
     fn thin(&mut self, head: i64) {
         let back = |at: usize| i128::from(head - self.0[at].offset) + 1;
@@ -108,7 +108,7 @@ impl FingerprintHistory {
 impl fmt::Display for PositionProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{MARK} {}", self.low)?;
-        self.ladder.0.iter().try_for_each(|rung| write!(f, " {}:{:x}", rung.offset, rung.digest))
+        self.history.0.iter().try_for_each(|fingerprint| write!(f, " {}:{:x}", fingerprint.offset, fingerprint.digest))
     }
 }
 
@@ -118,15 +118,15 @@ impl PositionProof {
         let mut words = metadata.split(' ');
         words.next().filter(|mark| *mark == MARK)?;
         let low = words.next()?.parse().ok()?;
-        let rungs = words.map(|word| {
+        let fingerprints = words.map(|word| {
             let (offset, digest) = word.split_once(':')?;
             Some(RecordFingerprint { offset: offset.parse().ok()?, digest: u64::from_str_radix(digest, 16).ok()? })
         });
-        Some(PositionProof { low, ladder: FingerprintHistory(rungs.collect::<Option<_>>()?) })
+        Some(PositionProof { low, history: FingerprintHistory(fingerprints.collect::<Option<_>>()?) })
     }
 
     pub(super) fn newest(&self) -> Option<RecordFingerprint> {
-        self.ladder.0.last().copied()
+        self.history.0.last().copied()
     }
 }
 
@@ -135,34 +135,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn witness(offset: i64) -> RecordFingerprint {
+    fn fingerprint(offset: i64) -> RecordFingerprint {
         RecordFingerprint { offset, digest: u64::MAX - offset.unsigned_abs() }
     }
 
     proptest! {
         #[test]
         fn few_witnesses_reach_from_the_newest_record_back_to_the_first(steps in prop::collection::vec(1i64..50, 1..400)) {
-            let mut ladder = FingerprintHistory::default();
+            let mut history = FingerprintHistory::default();
             let mut offset = 0;
             for step in steps {
                 offset += step;
-                ladder.push(witness(offset));
+                history.push(fingerprint(offset));
             }
-            let rungs = ladder.rungs();
-            prop_assert!(rungs.len() <= RUNGS);
-            prop_assert_eq!(rungs.last(), Some(&witness(offset)));
-            prop_assert!(rungs.windows(2).all(|pair| pair[0].offset < pair[1].offset));
-            let text = PositionProof { low: 3, ladder: ladder.clone() }.to_string();
+            let fingerprints = history.fingerprints();
+            prop_assert!(fingerprints.len() <= MAX_FINGERPRINTS);
+            prop_assert_eq!(fingerprints.last(), Some(&fingerprint(offset)));
+            prop_assert!(fingerprints.windows(2).all(|pair| pair[0].offset < pair[1].offset));
+            let text = PositionProof { low: 3, history: history.clone() }.to_string();
             prop_assert!(text.len() < 400, "{}", text);
-            prop_assert_eq!(PositionProof::parse(&text), Some(PositionProof { low: 3, ladder }));
+            prop_assert_eq!(PositionProof::parse(&text), Some(PositionProof { low: 3, history }));
         }
     }
 
     #[test]
     fn the_first_witness_stays_and_distances_grow() {
-        let mut ladder = FingerprintHistory::default();
-        (0..100_000).for_each(|offset| ladder.push(witness(offset)));
-        let offsets: Vec<i64> = ladder.rungs().iter().map(|rung| rung.offset).collect();
+        let mut history = FingerprintHistory::default();
+        (0..100_000).for_each(|offset| history.push(fingerprint(offset)));
+        let offsets: Vec<i64> = history.fingerprints().iter().map(|fingerprint| fingerprint.offset).collect();
         assert_eq!((offsets[0], offsets.last()), (0, Some(&99_999)));
         let back: Vec<i64> = offsets.iter().rev().map(|offset| 99_999 - offset).collect();
         assert!(back.windows(2).all(|pair| pair[1] < 16 * (pair[0] + 1)), "{back:?}");
@@ -175,7 +175,7 @@ mod tests {
         }
         assert_eq!(
             PositionProof::parse("saga.log 7"),
-            Some(PositionProof { low: 7, ladder: FingerprintHistory::default() })
+            Some(PositionProof { low: 7, history: FingerprintHistory::default() })
         );
     }
 }

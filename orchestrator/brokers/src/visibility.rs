@@ -20,15 +20,15 @@ impl BrokerVisibility {
         BrokerVisibility::NoneSince(made)
     }
 
-    pub(super) fn judge(&mut self, learned: usize, now: Instant) -> BrokerCheckResult {
+    pub(super) fn update(&mut self, learned: usize, now: Instant) -> BrokerCheckResult {
         if learned > 0 {
             *self = BrokerVisibility::Known;
-            return BrokerCheckResult::Well;
+            return BrokerCheckResult::Healthy;
         }
         let found = match *self {
             BrokerVisibility::Known => BrokerCheckResult::Lost,
             BrokerVisibility::NoneSince(told) if now.duration_since(told) >= AGAIN => BrokerCheckResult::StillLost,
-            BrokerVisibility::NoneSince(_) => return BrokerCheckResult::Well,
+            BrokerVisibility::NoneSince(_) => return BrokerCheckResult::Healthy,
         };
         *self = BrokerVisibility::NoneSince(now);
         found
@@ -42,22 +42,22 @@ mod tests {
     #[test]
     fn a_client_that_loses_its_brokers_is_told_at_once_and_then_now_and_then_until_it_meets_one() {
         let start = Instant::now();
-        let mut sight = BrokerVisibility::new(start);
-        let mut seen = |learned, ms| sight.judge(learned, start + Duration::from_millis(ms));
-        assert_eq!(seen(3, 100), BrokerCheckResult::Well);
+        let mut visibility = BrokerVisibility::new(start);
+        let mut seen = |learned, ms| visibility.update(learned, start + Duration::from_millis(ms));
+        assert_eq!(seen(3, 100), BrokerCheckResult::Healthy);
         assert_eq!(seen(0, 200), BrokerCheckResult::Lost);
-        assert_eq!(seen(0, 300), BrokerCheckResult::Well);
-        assert_eq!(seen(0, 5_199), BrokerCheckResult::Well);
+        assert_eq!(seen(0, 300), BrokerCheckResult::Healthy);
+        assert_eq!(seen(0, 5_199), BrokerCheckResult::Healthy);
         assert_eq!(seen(0, 5_200), BrokerCheckResult::StillLost);
-        assert_eq!(seen(1, 5_300), BrokerCheckResult::Well);
+        assert_eq!(seen(1, 5_300), BrokerCheckResult::Healthy);
         assert_eq!(seen(0, 5_400), BrokerCheckResult::Lost);
     }
 
     #[test]
     fn a_new_client_has_time_to_meet_one() {
         let start = Instant::now();
-        let mut sight = BrokerVisibility::new(start);
-        assert_eq!(sight.judge(0, start), BrokerCheckResult::Well);
-        assert_eq!(sight.judge(0, start + AGAIN), BrokerCheckResult::StillLost);
+        let mut visibility = BrokerVisibility::new(start);
+        assert_eq!(visibility.update(0, start), BrokerCheckResult::Healthy);
+        assert_eq!(visibility.update(0, start + AGAIN), BrokerCheckResult::StillLost);
     }
 }

@@ -15,7 +15,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -29,7 +29,6 @@ pub(super) struct ProducerClient {
     brokers: ClientRebootstrap,
     broken: Arc<AtomicBool>,
     replacing: AtomicBool,
-    recreations: AtomicU64,
 }
 
 type RdkafkaProducer = ThreadedProducer<DeliveryReports>;
@@ -43,15 +42,8 @@ impl ProducerClient {
     pub(super) fn start(config: ClientConfig) -> KafkaResult<Arc<ProducerClient>> {
         let broken = Arc::new(AtomicBool::new(false));
         let client = RwLock::new(Some(create(&config, &broken)?));
-        let brokers = ClientRebootstrap::at("producer", config.get("bootstrap.servers").unwrap_or_default());
-        Ok(Arc::new(ProducerClient {
-            config,
-            client,
-            brokers,
-            broken,
-            replacing: AtomicBool::new(false),
-            recreations: AtomicU64::new(0),
-        }))
+        let brokers = ClientRebootstrap::with_servers("producer", config.get("bootstrap.servers").unwrap_or_default());
+        Ok(Arc::new(ProducerClient { config, client, brokers, broken, replacing: AtomicBool::new(false) }))
     }
 
     pub(super) fn send(
@@ -66,7 +58,7 @@ impl ProducerClient {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         let Some(client) = client.as_ref() else { return Err(not_sent("the producer is closed")) };
         client.send(native(outgoing, report)).map_err(|(error, _)| {
-            self.note(&error);
+            self.mark_if_fatal(&error);
             DeliveryFailure::of(&error)
         })
     }
@@ -76,18 +68,14 @@ impl ProducerClient {
         client.as_ref().is_none_or(|client| client.flush(deadline).is_ok())
     }
 
-    pub(super) fn look_for_brokers(&self) {
+    pub(super) fn check_brokers(&self) {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = client.as_ref() {
-            self.brokers.look(client.client());
+            self.brokers.check(client.client());
         }
     }
 
-    pub(super) fn recreations(&self) -> u64 {
-        self.recreations.load(Ordering::Relaxed)
-    }
-
-    fn note(&self, error: &KafkaError) {
+    fn mark_if_fatal(&self, error: &KafkaError) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.broken.store(true, Ordering::Release);
         }
@@ -109,7 +97,6 @@ impl ProducerClient {
     fn replace_now(&self) {
         match create(&self.config, &self.broken) {
             Ok(client) => {
-                self.recreations.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!("the producer had a fatal error and was made anew");
                 let old = self.client.write().unwrap_or_else(PoisonError::into_inner).replace(client);
                 // Before the old one is dropped: its last reports must not break the new one.

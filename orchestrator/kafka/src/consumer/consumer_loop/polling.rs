@@ -1,12 +1,12 @@
 //! Records and errors of the client.
 
-use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, looking::PositionDoubt};
+use super::{ConsumerLoop, POLL_PAUSED, PollOutcome, inspection::PositionDoubt};
 use crate::client_form;
 use crate::consumer::{
     ConsumerEvent, DeliveredRecord,
-    ack::{AckResult, RecordAck},
+    ack::{AckQueue, RecordAck},
+    fingerprint::RecordFingerprint,
     partitions::PartitionTable,
-    witness::RecordFingerprint,
 };
 use rdkafka::{
     Message,
@@ -14,11 +14,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use saga_wire::record::{KafkaRecord, TopicPartition};
-use std::{
-    collections::HashMap,
-    sync::{Arc, mpsc::Sender},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
 const BATCH_RECORDS: usize = 256;
@@ -31,42 +27,42 @@ const POLL: Duration = Duration::from_millis(50);
 
 impl ConsumerLoop {
     pub(super) fn poll(&mut self) -> PollOutcome {
-        let mut wait = if self.partitions.pressed() || self.stop.is_some() { POLL_PAUSED } else { POLL };
+        let mut wait = if self.partitions.is_over_limit() || self.stop.is_some() { POLL_PAUSED } else { POLL };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut error = None;
         while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            match self.client.poll(wait) {
+            match self.client.kafka.poll(wait) {
                 None => break,
                 Some(Err(failed)) => {
                     error = Some(failed);
                     break;
                 }
                 Some(Ok(message)) => {
-                    let name = name(&mut self.names, message.topic());
+                    let name = self.client.names.intern(message.topic());
                     let record = client_form::from_message(&message, name);
                     bytes += record.size();
-                    batch.extend(deliver(&mut self.partitions, &self.settled.0, record));
+                    batch.extend(deliver(&mut self.partitions, &self.acks, record));
                 }
             }
-            if self.partitions.pressed() {
+            if self.partitions.is_over_limit() {
                 break;
             }
             wait = Duration::ZERO;
         }
         if !batch.is_empty() {
-            self.outbox.push_back(ConsumerEvent::Records(batch));
+            self.handle.outbox.push(ConsumerEvent::Records(batch));
         }
-        error.map_or(PollOutcome::Go, |error| self.failed(&error))
+        error.map_or(PollOutcome::Continue, |error| self.failed(&error))
     }
 
     fn failed(&mut self, error: &KafkaError) -> PollOutcome {
-        let reason = self.client.context().take_reason();
+        let reason = self.client.kafka.context().take_reason();
         let message = reason.map_or_else(|| error.to_string(), |reason| format!("{error}: {reason}"));
         match error {
             KafkaError::MessageConsumptionFatal(_) => return PollOutcome::Failed(message),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
                 // Some partition's next offset does not exist, or its log was cut; it is not said of which.
-                self.looks.doubt(PositionDoubt::Client);
+                self.inspection.raise_doubt(PositionDoubt::Client);
             }
             // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
             KafkaError::MessageConsumption(
@@ -75,27 +71,20 @@ impl ConsumerLoop {
                 | RDKafkaErrorCode::OperationTimedOut,
             )
             | KafkaError::PartitionEOF(_) => tracing::debug!(consumer = self.plan.name, message, "kafka client"),
-            _ => self.complain(&message),
+            _ => self.report_error(&message),
         }
-        PollOutcome::Go
+        PollOutcome::Continue
     }
 }
 
-fn deliver(
-    partitions: &mut PartitionTable,
-    settled: &Sender<AckResult>,
-    record: KafkaRecord,
-) -> Option<DeliveredRecord> {
+/// `None`: the partition is not read here any more, or the record is read again later.
+fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-    let slot = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
-    Some(DeliveredRecord { record, ack: RecordAck::new(slot, settled.clone()) })
-}
-
-fn name(names: &mut HashMap<String, Arc<str>>, topic: &str) -> Arc<str> {
-    if let Some(known) = names.get(topic) {
-        return known.clone();
-    }
-    let new: Arc<str> = topic.into();
-    names.insert(topic.to_owned(), new.clone());
-    new
+    let Some(permit) = acks.reserve() else {
+        // Everything is paused by now, so this takes a pause that the client did not obey. Waiting for room here would stop the polling.
+        partitions.refuse(&partition);
+        return None;
+    };
+    let target = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
+    Some(DeliveredRecord { record, ack: RecordAck::new(target, permit) })
 }

@@ -17,7 +17,7 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 
 /// Far above what any test needs; reached only by a fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A topic of orders, and somebody who places them.
 pub(super) struct TopicFixture {
@@ -132,7 +132,7 @@ impl ConsumerFixture {
 
     pub(super) async fn until_status(&self, wanted: impl Fn(&ConsumerStatus) -> bool) {
         let mut status = self.consumer.status();
-        timeout(PATIENCE, status.wait_for(wanted)).await.expect("in time").expect("intake runs");
+        timeout(MAX_WAIT, status.wait_for(wanted)).await.expect("in time").expect("intake runs");
     }
 
     pub(super) async fn stop(self) -> ConsumerStopOutcome {
@@ -140,7 +140,7 @@ impl ConsumerFixture {
     }
 
     pub(super) async fn event(&mut self) -> ConsumerEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("intake runs")
+        timeout(MAX_WAIT, self.events.recv()).await.expect("an event in time").expect("intake runs")
     }
 
     fn note(&mut self, event: ConsumerEvent) -> Option<ConsumerEvent> {

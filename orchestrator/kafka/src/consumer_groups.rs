@@ -13,7 +13,7 @@ use saga_wire::record::TopicPartition;
 use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 
 /// One question to the broker.
-const ASK: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Offsets by partition.
 pub type PartitionOffsets = BTreeMap<i32, i64>;
@@ -52,14 +52,14 @@ impl ConsumerGroupAdmin {
     ///
     /// # Errors
     /// When the broker does not say everything.
-    pub async fn standing(
+    pub async fn group_offsets(
         &self,
         group: &str,
         topics: &BTreeSet<String>,
     ) -> KafkaResult<BTreeMap<String, GroupOffsets>> {
         let topics = topics.clone();
         self.ask(group, move |client| {
-            topics.iter().map(|topic| Ok((topic.clone(), standing(client, topic)?))).collect()
+            topics.iter().map(|topic| Ok((topic.clone(), topic_offsets(client, topic)?))).collect()
         })
         .await
     }
@@ -68,11 +68,11 @@ impl ConsumerGroupAdmin {
     ///
     /// # Errors
     /// When the broker does not say everything.
-    pub async fn at(&self, group: &str, topic: &str, time: Timestamp) -> KafkaResult<PartitionOffsets> {
+    pub async fn offsets_at(&self, group: &str, topic: &str, time: Timestamp) -> KafkaResult<PartitionOffsets> {
         let topic = topic.to_owned();
         self.ask(group, move |client| {
             let asked = list(client, &topic, Offset::Offset(time.0))?;
-            Ok(offsets(&client.offsets_for_times(asked, ASK)?))
+            Ok(offsets(&client.offsets_for_times(asked, ANSWER_WITHIN)?))
         })
         .await
     }
@@ -96,9 +96,9 @@ impl ConsumerGroupAdmin {
     ///
     /// # Errors
     /// When the broker does not delete it.
-    pub async fn forget(&self, group: &str) -> KafkaResult<()> {
+    pub async fn delete(&self, group: &str) -> KafkaResult<()> {
         let admin: AdminClient<DefaultClientContext> = self.settings.client().create()?;
-        let options = AdminOptions::new().request_timeout(Some(ASK));
+        let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
         let deleted = admin.delete_groups(&[group], &options).await?;
         deleted.into_iter().try_for_each(|one| one.map(drop).map_err(|(_, code)| KafkaError::AdminOp(code)))
     }
@@ -107,10 +107,10 @@ impl ConsumerGroupAdmin {
     ///
     /// # Errors
     /// When the broker does not answer, or may not tell us.
-    pub async fn read_topics(&self, group: &str) -> KafkaResult<Option<BTreeSet<String>>> {
+    pub async fn subscribed_topics(&self, group: &str) -> KafkaResult<Option<BTreeSet<String>>> {
         let name = group.to_owned();
         self.ask(group, move |client| {
-            let list = client.fetch_group_list(Some(&name), ASK)?;
+            let list = client.fetch_group_list(Some(&name), ANSWER_WITHIN)?;
             let Some(found) = list.groups().iter().find(|found| found.name() == name) else {
                 return Ok(Some(BTreeSet::new()));
             };
@@ -135,19 +135,19 @@ impl ConsumerGroupAdmin {
     }
 }
 
-fn standing(client: &BaseConsumer, topic: &str) -> KafkaResult<GroupOffsets> {
+fn topic_offsets(client: &BaseConsumer, topic: &str) -> KafkaResult<GroupOffsets> {
     let all = list(client, topic, Offset::Invalid)?;
     let partitions: Vec<i32> = all.elements().iter().map(|element| element.partition()).collect();
-    let committed = offsets(&client.committed_offsets(all, ASK)?);
+    let committed = offsets(&client.committed_offsets(all, ANSWER_WITHIN)?);
     let mut ends = PartitionOffsets::new();
     for partition in partitions {
-        ends.insert(partition, client.fetch_watermarks(topic, partition, ASK)?.1);
+        ends.insert(partition, client.fetch_watermarks(topic, partition, ANSWER_WITHIN)?.1);
     }
     Ok(GroupOffsets { committed, ends })
 }
 
 fn list(client: &BaseConsumer, topic: &str, offset: Offset) -> KafkaResult<TopicPartitionList> {
-    let metadata = client.fetch_metadata(Some(topic), ASK)?;
+    let metadata = client.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
     let mut list = TopicPartitionList::new();
     for partition in metadata.topics().iter().filter(|found| found.name() == topic).flat_map(|found| found.partitions())
     {
@@ -168,18 +168,18 @@ fn offsets(list: &TopicPartitionList) -> PartitionOffsets {
 /// What does not look like that names none.
 fn subscription(metadata: &[u8]) -> Vec<String> {
     let mut rest = metadata.get(2..).unwrap_or_default();
-    let Some(count) = take(&mut rest, 4) else { return Vec::new() };
+    let Some(count) = split_off(&mut rest, 4) else { return Vec::new() };
     let count = count.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
     let mut topics = Vec::new();
     for _ in 0..count {
-        let Some(length) = take(&mut rest, 2) else { break };
-        let Some(name) = take(&mut rest, usize::from(length[0]) << 8 | usize::from(length[1])) else { break };
+        let Some(length) = split_off(&mut rest, 2) else { break };
+        let Some(name) = split_off(&mut rest, usize::from(length[0]) << 8 | usize::from(length[1])) else { break };
         topics.push(String::from_utf8_lossy(name).into_owned());
     }
     topics
 }
 
-fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
+fn split_off<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
     let (taken, left) = rest.split_at_checked(length)?;
     *rest = left;
     Some(taken)

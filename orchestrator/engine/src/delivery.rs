@@ -1,0 +1,107 @@
+//! What a record that was not delivered means to the saga that sent it.
+
+use saga_core::{
+    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, GuardKind, RetryAdvice},
+    input::OutcomeDelivery,
+};
+use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
+use std::time::Duration;
+
+/// When to try again what the transport could not take: a topic or a permission takes a person, so there is no hurry.
+const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
+
+/// When to try again what the client had no room for.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
+
+/// The answer to the attempt of a command whose record was not delivered: failed where the broker will never take it, not sent where it
+/// certainly was not written, and unknown otherwise.
+#[must_use]
+pub fn command_answer(undelivered: &DeliveryFailure) -> CommandAnswer {
+    match undelivered.kind {
+        DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => {
+            CommandAnswer::Failed { failure: failure(undelivered), retry: RetryAdvice::No, retry_after: None }
+        }
+        DeliveryFailureKind::Refused | DeliveryFailureKind::UnknownTopic | DeliveryFailureKind::Unauthorized => {
+            CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY }
+        }
+        DeliveryFailureKind::QueueFull | DeliveryFailureKind::NotSent => {
+            CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: ROOM_RETRY }
+        }
+        DeliveryFailureKind::TimedOut | DeliveryFailureKind::Unknown => CommandAnswer::unknown(failure(undelivered)),
+    }
+}
+
+/// What the outcome of publishing means to the saga. An unknown one is tried again, under the same id.
+pub(crate) fn publication(outcome: &ProduceOutcome) -> OutcomeDelivery {
+    match outcome {
+        ProduceOutcome::Delivered { .. } => OutcomeDelivery::Acknowledged,
+        ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_permanent() => {
+            OutcomeDelivery::Impossible { failure: failure(undelivered) }
+        }
+        ProduceOutcome::Undelivered(undelivered) => {
+            OutcomeDelivery::Refused { failure: failure(undelivered), retry_after: TRANSPORT_RETRY }
+        }
+    }
+}
+
+fn failure(undelivered: &DeliveryFailure) -> CommandFailure {
+    let failure = CommandFailure::new(undelivered.kind.to_string(), undelivered.message.as_str());
+    failure.of_origin(FailureOrigin::Broker).of_class(class(undelivered.kind))
+}
+
+fn class(kind: DeliveryFailureKind) -> ErrorClass {
+    match kind {
+        DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid => ErrorClass::Validation,
+        DeliveryFailureKind::Refused | DeliveryFailureKind::UnknownTopic | DeliveryFailureKind::Unauthorized => {
+            ErrorClass::ClientError
+        }
+        DeliveryFailureKind::QueueFull
+        | DeliveryFailureKind::NotSent
+        | DeliveryFailureKind::TimedOut
+        | DeliveryFailureKind::Unknown => ErrorClass::Network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn undelivered(kind: DeliveryFailureKind) -> DeliveryFailure {
+        DeliveryFailure { kind, message: "no".into() }
+    }
+
+    #[test]
+    fn a_command_that_is_too_large_has_certainly_failed() {
+        assert!(matches!(
+            command_answer(&undelivered(DeliveryFailureKind::TooLarge)),
+            CommandAnswer::Failed { retry: RetryAdvice::No, failure, .. } if failure.code == "kafka.too_large"
+                && failure.class == Some(ErrorClass::Validation)
+        ));
+    }
+
+    #[test]
+    fn a_topic_that_does_not_exist_or_is_forbidden_holds_the_command_back_like_a_guard() {
+        for kind in [DeliveryFailureKind::UnknownTopic, DeliveryFailureKind::Unauthorized] {
+            let answer = command_answer(&undelivered(kind));
+            assert!(matches!(answer, CommandAnswer::NotSent { guard: GuardKind::Transport, .. }));
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_unknown() {
+        for kind in [DeliveryFailureKind::TimedOut, DeliveryFailureKind::Unknown] {
+            let CommandAnswer::Unknown { failure, retry: RetryAdvice::Yes, .. } = command_answer(&undelivered(kind))
+            else {
+                panic!("unknown")
+            };
+            assert_eq!(failure.class, Some(ErrorClass::Network));
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_published_is_not_tried_again() {
+        let outcome = |kind| publication(&ProduceOutcome::Undelivered(undelivered(kind)));
+        assert!(matches!(outcome(DeliveryFailureKind::Invalid), OutcomeDelivery::Impossible { .. }));
+        assert!(matches!(outcome(DeliveryFailureKind::Unknown), OutcomeDelivery::Refused { .. }));
+    }
+}
