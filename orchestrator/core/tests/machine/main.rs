@@ -19,6 +19,7 @@ mod optional;
 mod outages;
 mod parallel;
 mod pivot;
+mod pivot_in_doubt;
 mod properties;
 mod prospects;
 mod recovery;
