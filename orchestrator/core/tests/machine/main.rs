@@ -23,6 +23,7 @@ mod pivot_in_doubt;
 mod properties;
 mod prospects;
 mod recovery;
+mod rejected;
 mod repeated;
 mod state_machine_page;
 mod timeouts;

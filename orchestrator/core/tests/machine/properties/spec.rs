@@ -173,7 +173,7 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
     let effects = effects(drawn, kind, side, optional);
     let checked = drawn.flags[1].is_multiple_of(3)
         && matches!(kind, Kind::Kafka | Kind::Http)
-        && effects != Effects::Irreversible;
+        && (effects != Effects::Irreversible || side == Side::After);
     let says_attempts = side != Side::After || optional || drawn.flags[4].is_multiple_of(2);
     Step {
         kind,
