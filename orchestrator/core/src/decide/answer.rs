@@ -167,11 +167,11 @@ impl DecisionDraft<'_, '_> {
         another_is_out || self.left_more_than_once(command, attempt) || runs_on
     }
 
-    /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: it was asked after before, or
-    /// an earlier owner sent it.
+    /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: the participant has acknowledged
+    /// it, or an earlier owner sent it.
     fn left_before(&self, command: CommandRef, attempt: u32) -> Option<Option<String>> {
         let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return None };
-        let left = attempting.asked() > 0 || self.is_inherited(command, attempt);
+        let left = attempting.heard_at.is_some() || self.is_inherited(command, attempt);
         left.then(|| attempting.location().map(str::to_owned))
     }
 
@@ -280,6 +280,38 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
+    /// No further attempt can be made, for a reason that a person can mend. A do that is known to be applied, because its `check` refused the
+    /// result, stays so: nothing was sent that could have changed it.
+    pub(super) fn cannot_be_tried_again(&mut self, command: CommandRef, failure: CommandFailure) {
+        match self.rejected_result(command) {
+            None => self.give_up(command, failure, NoRetryReason::NeedsPerson),
+            Some(result) => self.stays_rejected(command, result, failure),
+        }
+    }
+
+    /// What a do was answered that its `check` refused; `None` of one that is not known to be applied, and of an undo.
+    fn rejected_result(&self, command: CommandRef) -> Option<Value> {
+        let is_checked = self.plan.definition.step(command.step).check.is_some();
+        let is_do = command.direction == CommandDirection::Do;
+        self.state.step(command.step).result.clone().filter(|_| is_checked && is_do)
+    }
+
+    /// The saga goes back because of what the check refused, or parks for `obstacle`, which a person has to take away first.
+    fn stays_rejected(&mut self, command: CommandRef, result: Value, obstacle: CommandFailure) {
+        let step = command.step;
+        let on_record = self.state.step(step).rejected().cloned();
+        let refused = on_record.clone().or_else(|| self.check(step, &result).err()).unwrap_or_else(|| obstacle.clone());
+        if on_record.is_none() {
+            self.emit(SagaEvent::StepRejected { step, result, failure: refused.clone() });
+        }
+        self.fall_back(command, NoRetryReason::NeedsPerson);
+        let why = match self.state.consequence(self.plan, step) {
+            FailureConsequence::GoesBack => refused,
+            FailureConsequence::Parks | FailureConsequence::ParksInDoubt => obstacle,
+        };
+        self.step_ended_badly(command, why);
+    }
+
     /// What the end of a do without success means for the saga: nothing where a fallback has answered.
     pub(super) fn step_ended_badly(&mut self, command: CommandRef, failure: CommandFailure) {
         let definition = self.plan.definition.step(command.step);
@@ -352,9 +384,11 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens.
+    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens. Nobody asks before the time that
+    /// the participant gave.
     fn asked_later(&mut self, command: CommandRef, retry_after: Duration, location: Option<String>) {
-        let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK));
+        let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return };
+        let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK)).max(attempting.ask_at().unwrap_or(self.now));
         self.note(command, AttemptTimes { since: ask_at, ask_at: Some(ask_at), location });
     }
 

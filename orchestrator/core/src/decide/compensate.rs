@@ -16,20 +16,33 @@ impl DecisionDraft<'_, '_> {
         self.emit(SagaEvent::CompensationStarted { cause: CompensationCause::Step { step, failure } });
     }
 
-    /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
-    pub(super) fn saga_must_go_back(&self) -> bool {
-        let ends = self.state.deadline(self.plan, &self.context.answerable.outages, self.now);
-        let late = ends.is_some_and(|end| self.is_over(end));
-        (self.state.cancel.is_some() || late) && !self.state.pivot_passed(self.plan)
+    /// Goes back because a person said that the pivot, which is in doubt, did not happen. Where a cancel waited for the pivot, or the saga's
+    /// time is over, that is the cause, and the pivot only put it off.
+    pub(super) fn go_back_around(&mut self, pivot: StepIndex, failure: CommandFailure) {
+        let cause = self.cause_beside_steps().unwrap_or(CompensationCause::Step { step: pivot, failure });
+        self.emit(SagaEvent::CompensationStarted { cause });
     }
 
-    /// Goes back because of a cancel that waited, or of the saga's time.
+    /// Whether a cancel waits or the saga's time is over, before the pivot is passed.
+    pub(super) fn saga_must_go_back(&self) -> bool {
+        self.cause_beside_steps().is_some()
+    }
+
+    /// Goes back because of a cancel that waited, or of the saga's time, if there is one of them.
     pub(super) fn go_back_as_told(&mut self) {
-        let cause = match self.state.cancel.clone() {
-            Some((who, reason)) => CompensationCause::Cancelled { who, reason },
-            None => CompensationCause::Timeout,
-        };
-        self.turn_back(cause);
+        if let Some(cause) = self.cause_beside_steps() {
+            self.turn_back(cause);
+        }
+    }
+
+    /// Why the saga has to be undone however its steps end: a cancel that waits, or else its time. `None` once the pivot is passed.
+    fn cause_beside_steps(&self) -> Option<CompensationCause> {
+        if self.state.pivot_passed(self.plan) {
+            return None;
+        }
+        let cancelled = self.state.cancel.clone().map(|(who, reason)| CompensationCause::Cancelled { who, reason });
+        let ends = || self.state.deadline(self.plan, &self.context.answerable.outages, self.now);
+        cancelled.or_else(|| ends().filter(|end| self.is_over(*end)).map(|_| CompensationCause::Timeout))
     }
 
     /// Goes back for a reason that is not a step's. A pivot in doubt that cannot be undone is for a person to look at first.

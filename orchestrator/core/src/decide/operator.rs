@@ -191,7 +191,7 @@ impl DecisionDraft<'_, '_> {
     fn skip_do(&mut self, step: crate::id::StepIndex) {
         let state = self.state.step(step);
         match (self.state.consequence(self.plan, step), state.ended_badly().cloned()) {
-            (FailureConsequence::ParksInDoubt, Some(failure)) => self.go_back(step, failure),
+            (FailureConsequence::ParksInDoubt, Some(failure)) => self.go_back_around(step, failure),
             (FailureConsequence::ParksInDoubt | FailureConsequence::Parks | FailureConsequence::GoesBack, _) => {
                 let in_doubt = state.may_be_applied();
                 self.emit(SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt });

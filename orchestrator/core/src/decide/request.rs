@@ -236,7 +236,7 @@ impl DecisionDraft<'_, '_> {
                 });
             }
             AdmissionVerdict::Refused { guard, not_before } => self.refused(command, &request, guard, not_before),
-            AdmissionVerdict::Gone => self.give_up(command, gone(&request), NoRetryReason::NeedsPerson),
+            AdmissionVerdict::Gone => self.cannot_be_tried_again(command, gone(&request)),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoi
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
     decide::IgnoreReason,
-    event::OperatorAction,
+    event::OperatorAction::{self, Cancel},
     state::{CommandOutcome, SagaStatus},
 };
 use serde_json::json;
@@ -206,6 +206,20 @@ fn what_left_under_an_earlier_owner_is_under_way_though_a_guard_holds_its_repeti
         .when_due()
         .then_noted()
         .then_out(&["a"]);
+}
+
+#[test]
+fn an_attempt_that_was_acknowledged_stays_in_doubt_though_another_sending_of_it_is_refused() {
+    let refused = || given(ONE).when("a", ongoing()).when("a", not_sent()).then_noted().then_out(&["a"]);
+    refused().when_operator(Cancel).then(&["operator: cancel", "goes back (cancelled by ada)"]).when_due().then_noted();
+    let stopped = refused().when_operator(Cancel).when("a", lost());
+    stopped.then(&["a #1 unknown (lost)", "a unknown (lost)", "undo a sent"]);
+}
+
+#[test]
+fn a_participant_is_not_asked_before_its_time_because_a_guard_refused_another_sending() {
+    let ask = CommandAnswer::Ongoing { ask_after: Some(seconds(20)), location: None };
+    given(ONE).when("a", ask).when("a", not_sent()).then_noted().then_due_in(Some(seconds(20)));
 }
 
 #[test]

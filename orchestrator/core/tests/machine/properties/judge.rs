@@ -74,8 +74,8 @@ pub(super) struct Judge {
     pub(super) declared: Vec<bool>,
     /// An operator answers for what the step left behind: its undo was done by hand, or it did not happen.
     pub(super) answered_by_hand: Vec<bool>,
-    /// The pivot that the saga is parked for, because nobody knows whether it happened.
-    parked_pivot: Option<StepIndex>,
+    /// An operator cancelled it: where it goes back after that, this is why.
+    is_cancelled: bool,
     /// The answer that is being decided on.
     said: Option<(CommandRef, RetryAdvice)>,
     began_at: Option<Timestamp>,
@@ -98,7 +98,7 @@ impl Judge {
             end_decided: false,
             answered_by_hand: declared.clone(),
             declared,
-            parked_pivot: None,
+            is_cancelled: false,
             said: None,
             began_at: None,
             now: Timestamp(0),
@@ -171,7 +171,7 @@ impl Judge {
                 self.forward[step.at()].reported = true;
             }
             SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
-                self.failed(step.at(), *direction, *outcome);
+                self.failed(step.at(), *direction, *outcome, &failure.code);
                 let why = self.why(step.at(), *direction, &failure.code);
                 self.command(step.at(), *direction).why = Some(why);
             }
@@ -311,7 +311,10 @@ impl Judge {
         command.ended = Some(ended);
     }
 
-    fn failed(&mut self, step: usize, direction: CommandDirection, outcome: AttemptOutcome) {
+    fn failed(&mut self, step: usize, direction: CommandDirection, outcome: AttemptOutcome, code: &str) {
+        let is_known =
+            direction == CommandDirection::Do && self.spec.steps[step].checked && self.forward[step].reported;
+        assert!(!is_known || code != "participant_gone", "{} is known to be applied, and nobody was asked", name(step));
         let certain = self.command(step, direction).doubts.is_empty();
         let ended = match outcome {
             AttemptOutcome::Failed => Ended::Failed,
@@ -333,7 +336,13 @@ impl Judge {
                 self.ended(step, CommandDirection::Do, Ended::Succeeded);
             }
             SubstituteAnswer::Fallback { .. } => {
-                assert!(matches!(forward.ended, Some(Ended::Failed | Ended::Unknown)), "{} did not fail", name(step));
+                // One that was rejected is answered for where it was to be tried again and could not be sent.
+                let failed = match forward.ended {
+                    Some(Ended::Failed | Ended::Unknown) => true,
+                    Some(Ended::Rejected) => forward.counted == 0,
+                    Some(Ended::Succeeded | Ended::Skipped) | None => false,
+                };
+                assert!(failed, "{} did not fail", name(step));
             }
         }
         self.forward[step].answered_for = by.failure().is_none();
@@ -354,7 +363,7 @@ impl Judge {
         self.parked = true;
         self.parked_at = self.now;
         match reason {
-            ParkReason::PivotUnknown { step, .. } => self.parked_pivot = Some(*step),
+            ParkReason::PivotUnknown { step, .. } => assert!(self.is_pivot_in_doubt(step.at()), "{}", name(step.at())),
             ParkReason::StepFailed { step, .. } => self.may_park_for(step.at()),
             ParkReason::UndoFailed { .. } | ParkReason::Output { .. } | ParkReason::Limit { .. } => {}
         }
@@ -376,8 +385,9 @@ impl Judge {
             }
             OperatorAction::Skip => {
                 let on = on.map(|on| on.step);
-                if let Some(pivot) = self.parked_pivot.filter(|pivot| on == Some(*pivot)) {
-                    self.answered_by_hand[pivot.at()] = true;
+                // Whatever the saga is parked for: to skip a pivot in doubt that has no undo says that it did not happen.
+                if let Some(pivot) = on.map(StepIndex::at).filter(|step| self.is_pivot_in_doubt(*step)) {
+                    self.answered_by_hand[pivot] = true;
                 }
                 self.moves_on();
                 if let Some(step) = on.map(StepIndex::at) {
@@ -386,7 +396,10 @@ impl Judge {
                     self.declared[step] |= rejected || gave_up(&self.forward[step]) || gave_up(&self.undo[step]);
                 }
             }
-            OperatorAction::Cancel => self.moves_on(),
+            OperatorAction::Cancel => {
+                self.moves_on();
+                self.is_cancelled = true;
+            }
             OperatorAction::Abandon => {}
         }
     }
@@ -448,8 +461,9 @@ impl Judge {
     fn may_go_back(&self, cause: &CompensationCause) {
         match cause {
             CompensationCause::Timeout => self.time_is_over(),
-            CompensationCause::Cancelled { .. } => {}
+            CompensationCause::Cancelled { .. } => assert!(self.is_cancelled, "nobody cancelled the saga"),
             CompensationCause::Step { step, .. } => {
+                assert!(!self.is_cancelled, "a cancel waited, and {} is named as the cause", name(step.at()));
                 let (spec, forward) = (&self.spec.steps[step.at()], &self.forward[step.at()]);
                 let refused = forward.ended == Some(Ended::Rejected) || self.answered_by_hand[step.at()];
                 let fits = match forward.why {
@@ -471,7 +485,8 @@ impl Judge {
             Some(Why::UsedUp) => spec.parks,
             Some(Why::Refused) | None => false,
         };
-        assert!(fits && !forward.declared_failed, "the saga parks for {}: {forward:?}", name(step));
+        let has_to_go_back = forward.declared_failed && spec.side != Side::After;
+        assert!(fits && !has_to_go_back, "the saga parks for {}: {forward:?}", name(step));
     }
 
     fn time_is_over(&self) {
@@ -484,7 +499,13 @@ impl Judge {
         if std::mem::take(&mut self.parked) {
             self.stood_still += self.now.since(self.parked_at);
         }
-        self.parked_pivot = None;
+    }
+
+    /// Whether nobody knows if the pivot happened, and it has no undo.
+    fn is_pivot_in_doubt(&self, step: usize) -> bool {
+        let spec = &self.spec.steps[step];
+        let unknown = self.forward[step].ended == Some(Ended::Unknown);
+        spec.side == Side::Pivot && spec.effects != Effects::Undo && unknown
     }
 
     /// What is out, by what the journal said.

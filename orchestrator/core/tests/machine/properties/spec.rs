@@ -137,6 +137,26 @@ fn in_blocks(drawn: &[Drawn], pivot: Option<usize>) -> Vec<Vec<usize>> {
     blocks.iter().enumerate().flat_map(|(index, block)| block.iter().map(move |_| index)).map(before).collect()
 }
 
+/// A pivot alone, without an undo, that parks when its attempts are used up.
+pub(crate) fn a_firm_pivot(kind: Kind, attempts: u32) -> Spec {
+    let pivot = Step {
+        kind,
+        after: Vec::new(),
+        effects: Effects::Irreversible,
+        optional: false,
+        side: Side::Pivot,
+        condition: None,
+        checked: false,
+        attempts: Some(attempts),
+        undo_attempts: 1,
+        fallback: Fallback::None,
+        parks: true,
+        timed: false,
+        conflicts: false,
+    };
+    Spec { steps: vec![pivot], timeout: false, outcome_event: false, blocks: false }
+}
+
 fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> Step {
     let side = match pivot {
         Some(pivot) if at == pivot => Side::Pivot,
@@ -153,7 +173,7 @@ fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> St
     let effects = effects(drawn, kind, side, optional);
     let checked = drawn.flags[1].is_multiple_of(3)
         && matches!(kind, Kind::Kafka | Kind::Http)
-        && effects != Effects::Irreversible;
+        && (effects != Effects::Irreversible || side == Side::After);
     let says_attempts = side != Side::After || optional || drawn.flags[4].is_multiple_of(2);
     Step {
         kind,

@@ -47,6 +47,8 @@ pub(super) struct World {
     sent: BTreeSet<(u32, u16, u32)>,
     /// What left in any life.
     ever_sent: BTreeSet<(u32, u16)>,
+    /// Attempts that their participants have said to work on.
+    acknowledged: BTreeSet<(CommandRef, u32)>,
     acts: usize,
     life: u32,
     hours: Hours,
@@ -75,6 +77,7 @@ impl World {
             heard: Vec::new(),
             sent: BTreeSet::new(),
             ever_sent: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
             acts: 0,
             life: 1,
             hours: Hours::new(),
@@ -190,9 +193,12 @@ impl World {
         self.input(&message.reply(CommandAnswer::unknown(CommandFailure::new("lost", ""))));
     }
 
-    /// A guard, or the transport, refuses what has not left.
+    /// A guard, or the transport, refuses what has not left, or another sending of what its participant has acknowledged.
     fn is_held_back(&mut self, which: usize) {
-        let Some(at) = self.net.iter().position(|message| message.untouched) else { return };
+        let is_acknowledged = |message: &Message| self.acknowledged.contains(&(message.command, message.attempt));
+        let Some(at) = self.net.iter().position(|message| message.untouched || is_acknowledged(message)) else {
+            return;
+        };
         let message = self.net.remove(at);
         let retry_after = seconds(1 + which as u64 % 9);
         self.input(&message.reply(CommandAnswer::NotSent { guard: GuardKind::Bulkhead, retry_after }));
@@ -307,6 +313,9 @@ impl World {
         // A guard speaks to the caller, who hears it once.
         if !matches!(input, SagaInput::Answered { answer: CommandAnswer::NotSent { .. }, .. }) {
             self.heard.push(input.clone());
+        }
+        if let SagaInput::Answered { command, attempt: Some(attempt), answer: CommandAnswer::Ongoing { .. } } = input {
+            self.acknowledged.insert((*command, *attempt));
         }
         let has_to_tell = self.has_to_tell(input);
         let decided = self.decides(input);

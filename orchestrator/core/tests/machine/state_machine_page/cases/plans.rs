@@ -35,6 +35,11 @@ pub(super) fn alone(it: &str) -> String {
     definition(&format!("  - {{step: it, do: stock.It, {it}{check}}}"))
 }
 
+/// `it` publishes an event, and then `next`.
+pub(super) fn published() -> String {
+    definition(&format!("  - {{step: it, publish: news, type: It, {USUAL}}}"))
+}
+
 /// A read-only step that can end, and then `it`.
 pub(super) fn first(more: &str) -> String {
     let look = format!("  - {{step: look, do: GET bank/look, readOnly: true, {PATIENT}}}");

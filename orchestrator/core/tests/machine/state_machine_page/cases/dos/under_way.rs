@@ -3,7 +3,7 @@
 use super::{
     super::plans::{
         ASKS, FALLBACK, FINAL_PIVOT, OPTIONAL, PARKS, PIVOT, READ_ONLY, REFUSABLE, USUAL, after_pivot, alone,
-        last_attempt, side_by_side,
+        last_attempt, published, side_by_side,
     },
     Case, it, stopped,
 };
@@ -18,6 +18,7 @@ pub(super) fn attempting() -> Vec<Case> {
         it("in progress, to be asked", given(&alone(USUAL)).when("it", asked)),
         it("in progress", given(&alone(USUAL)).when("it", ongoing())),
         it("an earlier owner sent it", given(&alone(USUAL)).taken_over()),
+        it("an earlier owner published it", given(&published()).recovered()),
         it("last attempt", last_attempt(USUAL)),
         it("last attempt, another one is unknown", given(&alone(USUAL)).when("it", lost()).when_due()),
         it("last attempt, `onExhausted: park`", last_attempt(PARKS)),
