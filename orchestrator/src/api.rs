@@ -21,7 +21,7 @@ mod uniform;
 
 pub use server::ApiServer;
 
-use crate::startup::EngineReadiness;
+use crate::readiness::EngineReadiness;
 use axum::{
     Router,
     extract::DefaultBodyLimit,

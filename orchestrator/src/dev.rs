@@ -21,7 +21,7 @@ mod watcher;
 
 pub use terminal::{ColourMode, TerminalWriter};
 
-use crate::shutdown::{self, RunningEngine};
+use crate::{running::RunningEngine, shutdown};
 use saga_kafka::KafkaProducer;
 use stage::DevEnvironment;
 use std::{

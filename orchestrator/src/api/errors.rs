@@ -1,5 +1,6 @@
 //! One enum for whatever the API can answer instead: a status, a stable code, a message, and what to do.
 
+use crate::readiness;
 use axum::{
     Extension, Json,
     http::{HeaderValue, StatusCode, Uri, header},
@@ -225,7 +226,7 @@ impl ApiError {
             ApiError::Starting(waiting_for) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "starting",
-                super::health::told(waiting_for.as_deref()),
+                readiness::starting_text(waiting_for.as_deref()),
                 "ask again; /health/ready tells how the start goes",
             ),
             ApiError::TimedOut => {

@@ -1,7 +1,7 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
 use super::{ApiState, bodies, errors::ApiError, guards};
-use crate::startup::EngineReadiness;
+use crate::readiness::EngineReadiness;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{

@@ -4,7 +4,7 @@ use super::{
     ApiState, bodies,
     errors::{ApiError, RequestBodyKind},
 };
-use crate::startup::{lookup, read_source};
+use crate::source_files::{lookup, read_source};
 use axum::{Json, extract::State, http::HeaderMap};
 use saga_engine::reload::{self, ReloadError, ReloadOutcome};
 use serde_json::{Value, json};
