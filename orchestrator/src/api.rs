@@ -1,8 +1,6 @@
 //! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
 
 mod acts;
-mod asked;
-mod bodies;
 mod causes;
 mod census;
 mod definitions;
@@ -14,6 +12,8 @@ mod jobs;
 mod looking;
 mod pages;
 mod participants;
+mod request;
+mod saga_query;
 mod sagas;
 mod server;
 mod starting;

@@ -12,6 +12,7 @@ mod read;
 mod run;
 mod selection;
 mod server;
+mod store;
 mod verify;
 mod who;
 

@@ -1,9 +1,9 @@
 //! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
 
 use super::{
-    ApiState, bodies,
+    ApiState,
     errors::{ApiError, RequestBodyKind},
-    sagas,
+    request, sagas,
 };
 use axum::{
     Json,
@@ -104,9 +104,9 @@ pub(super) async fn act(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let action = parse(&action)?;
-    let asked: SagaActBody = bodies::read(RequestBodyKind::Act, &headers, &body)?;
+    let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
     let wait = waits(asked.wait_ms)?;
-    let saga = sagas::resolve(&backend, bodies::checked(named)?.of(&saga)).await?;
+    let saga = sagas::resolve(&backend, request::checked(named)?.of(&saga)).await?;
     let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
     let act = checked(asked, action)?;

@@ -1,9 +1,9 @@
 //! Guards: how they stand, what people did to them and why, who waits on them.
 
 use super::{
-    ApiState, asked, bodies,
+    ApiState,
     errors::{ApiError, RequestBodyKind},
-    sagas,
+    request, sagas,
 };
 use axum::{
     Json,
@@ -92,8 +92,8 @@ pub(super) async fn acts(
     State(backend): State<ApiState>,
     query: Result<Query<GuardOverridesQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let asked = bodies::checked(query)?;
-    let limit = asked::limit(asked.limit)?;
+    let asked = request::checked(query)?;
+    let limit = request::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
     // What was done to one that is there no more stays on record under its name.
@@ -118,7 +118,7 @@ pub(super) async fn waiting(
     State(backend): State<ApiState>,
     query: Result<Query<GuardWaitersQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let wanted = wanted(bodies::checked(query)?)?;
+    let wanted = wanted(request::checked(query)?)?;
     let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
     if lines.is_empty() {
         sagas::named_right(&backend, &wanted).await?;
@@ -137,7 +137,7 @@ fn wanted(asked: GuardWaitersQuery) -> Result<SagaQuery, ApiError> {
     Ok(SagaQuery {
         waiting_on: Some(GuardFilter { guard: guard.transpose()?, participant: asked.participant }),
         before: before.map_err(|error| ApiError::BadParameter(error.to_string()))?,
-        limit: asked::limit(asked.limit)?,
+        limit: request::limit(asked.limit)?,
         ..SagaQuery::default()
     })
 }
@@ -159,7 +159,7 @@ pub(super) async fn act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let asked: GuardOverrideBody = bodies::read(RequestBodyKind::GuardAct, &headers, &body)?;
+    let asked: GuardOverrideBody = request::read(RequestBodyKind::GuardAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
     let act = OverrideRequest { participant: participant.clone(), action, who: asked.who, reason: asked.reason };

@@ -3,8 +3,10 @@
 mod chosen;
 
 use super::{
-    ApiState, acts, asked, bodies,
+    ApiState, acts,
     errors::{ApiError, RequestBodyKind},
+    request,
+    saga_query::SagaListQuery,
     sagas,
 };
 use axum::{
@@ -38,7 +40,7 @@ struct BulkJobBody {
     sagas: Vec<String>,
     /// Which definition, where several have sagas with a key.
     saga: Option<String>,
-    filter: Option<asked::SagaListQuery>,
+    filter: Option<SagaListQuery>,
     step: Option<String>,
     direction: Option<CommandDirection>,
     definition: Option<String>,
@@ -66,7 +68,7 @@ pub(super) async fn begin(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let asked: BulkJobBody = bodies::read(RequestBodyKind::Job, &headers, &body)?;
+    let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
     let job = backend.jobs.begin(&backend.parts, order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
@@ -82,7 +84,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     following: Result<Query<BulkJobItemsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let after = bodies::checked(following)?.after.unwrap_or_default();
+    let after = request::checked(following)?.after.unwrap_or_default();
     let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
@@ -135,7 +137,7 @@ async fn targets(
     action: OperatorAction,
     names: Vec<String>,
     saga: Option<String>,
-    filter: Option<asked::SagaListQuery>,
+    filter: Option<SagaListQuery>,
 ) -> Result<(BulkSelection, String), ApiError> {
     match (names.is_empty(), filter) {
         (false, None) if names.len() > bulk::MOST_NAMES => Err(ApiError::BadValue(format!(
