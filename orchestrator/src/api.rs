@@ -19,6 +19,7 @@ mod server;
 mod starting;
 mod uniform;
 
+pub(crate) use acts::ActStatus;
 pub use server::ApiServer;
 
 use crate::readiness::EngineReadiness;
@@ -113,7 +114,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/sagas", get(sagas::list))
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
-        .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/sagas/{id}/{action}", post(acts::act_on_saga))
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
@@ -124,7 +125,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/guards/waiting", get(guards::waiting))
         .route("/api/guards/events", get(guard_events::events))
         .route("/api/guards/{participant}", get(guards::show))
-        .route("/api/guards/{participant}/{action}", post(guards::act))
+        .route("/api/guards/{participant}/{action}", post(acts::act_on_guard))
         .route("/api/participants/reload", post(participants::reload))
         .fallback(errors::no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES))

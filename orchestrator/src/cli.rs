@@ -7,6 +7,7 @@ mod definitions;
 mod guard;
 mod jobs;
 mod list;
+mod operator;
 mod output;
 mod read;
 mod run;

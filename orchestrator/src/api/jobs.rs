@@ -3,7 +3,8 @@
 mod chosen;
 
 use super::{
-    ApiState, acts,
+    ApiState,
+    acts::{self, ActStatus, OperatorStatement},
     errors::{ApiError, RequestBodyKind},
     request,
     saga_query::SagaListQuery,
@@ -17,7 +18,6 @@ use axum::{
 };
 use saga_core::{command::CommandDirection, event::OperatorAction};
 use saga_engine::bulk::{self, BulkJobRequest, BulkSelection};
-use saga_resilience::overrides::check_texts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -70,7 +70,9 @@ pub(super) async fn begin(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
+    let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let job = backend.jobs.begin(&backend.parts, order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
+    statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, ActStatus::Accepted);
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
 }
 
@@ -100,7 +102,7 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
 }
 
 async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
-    check_texts(&asked.who, &asked.reason).map_err(ApiError::BadValue)?;
+    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
     let action = acts::parse(&asked.action).map_err(|_| {
         ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
     })?;
@@ -112,8 +114,8 @@ async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobReques
     Ok(BulkJobRequest {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
         action,
-        who: asked.who,
-        reason: asked.reason,
+        who,
+        reason,
         targets,
         targets_told,
         about,
