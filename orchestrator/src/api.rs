@@ -138,7 +138,8 @@ fn routes(backend: ApiState) -> Router {
         .layer(middleware::map_response(with_security_headers))
 }
 
-/// Every answer: payloads are hostile, so nothing but our own files runs, and nobody frames us.
+/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours. One function, where
+/// tower-http would be a layer for each header.
 async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
