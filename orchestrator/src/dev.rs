@@ -8,10 +8,11 @@ mod banner;
 mod definitions;
 mod door;
 mod files;
+mod narrator;
 mod orders;
 mod participants;
 mod stage;
-mod story;
+
 mod tally;
 mod terminal;
 #[cfg(test)]

@@ -241,7 +241,7 @@ fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
             }
             Ok(id)
         }
-        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
+        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows the sagas"),
         SagaLookup::Several(lines) => {
             bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list::several(&lines))
         }
