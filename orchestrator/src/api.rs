@@ -1,8 +1,6 @@
 //! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
 
 mod acts;
-mod asked;
-mod bodies;
 mod causes;
 mod census;
 mod definitions;
@@ -14,14 +12,17 @@ mod jobs;
 mod looking;
 mod pages;
 mod participants;
+mod request;
+mod saga_query;
 mod sagas;
 mod server;
 mod starting;
 mod uniform;
 
+pub(crate) use acts::ActStatus;
 pub use server::ApiServer;
 
-use crate::startup::EngineReadiness;
+use crate::readiness::EngineReadiness;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -113,7 +114,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/sagas", get(sagas::list))
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
-        .route("/api/sagas/{id}/{action}", post(acts::act))
+        .route("/api/sagas/{id}/{action}", post(acts::act_on_saga))
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
@@ -124,7 +125,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/guards/waiting", get(guards::waiting))
         .route("/api/guards/events", get(guard_events::events))
         .route("/api/guards/{participant}", get(guards::show))
-        .route("/api/guards/{participant}/{action}", post(guards::act))
+        .route("/api/guards/{participant}/{action}", post(acts::act_on_guard))
         .route("/api/participants/reload", post(participants::reload))
         .fallback(errors::no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
@@ -137,7 +138,8 @@ fn routes(backend: ApiState) -> Router {
         .layer(middleware::map_response(with_security_headers))
 }
 
-/// Every answer: payloads are hostile, so nothing but our own files runs, and nobody frames us.
+/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours. One function, where
+/// tower-http would be a layer for each header.
 async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

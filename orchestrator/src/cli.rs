@@ -7,11 +7,13 @@ mod definitions;
 mod guard;
 mod jobs;
 mod list;
+mod operator;
 mod output;
 mod read;
 mod run;
 mod selection;
 mod server;
+mod store;
 mod verify;
 mod who;
 

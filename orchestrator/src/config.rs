@@ -8,7 +8,7 @@ mod tests;
 
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
-use saga_core::definition::without_credentials;
+use saga_core::definition::{ReservedTopic, without_credentials};
 use saga_event_store::StoreConfig;
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
@@ -91,6 +91,17 @@ pub struct InternalTopics {
     pub replies: String,
     /// Where poison messages go.
     pub dlq: String,
+}
+
+impl InternalTopics {
+    /// Each with the key that names it, for refusals.
+    pub(crate) fn reserved(&self) -> [ReservedTopic<'_>; 3] {
+        [
+            ReservedTopic { key: "topics.inbox", topic: &self.inbox },
+            ReservedTopic { key: "topics.replies", topic: &self.replies },
+            ReservedTopic { key: "topics.dlq", topic: &self.dlq },
+        ]
+    }
 }
 
 impl Default for InternalTopics {
@@ -191,7 +202,7 @@ pub fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, Engine
 
 /// Which files of the folder would be definitions under another name.
 fn misnamed(folder: &Path) -> String {
-    let names: Vec<String> = crate::startup::misnamed(folder)
+    let names: Vec<String> = crate::source_files::misnamed(folder)
         .unwrap_or_default()
         .iter()
         .filter_map(|finding| Some(format!("; {}: {}", finding.file, finding.help.as_deref()?)))
@@ -238,13 +249,13 @@ pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     (!found).then(|| format!("there is no *.saga.yaml in {}{}", folder.display(), misnamed(folder)))
 }
 
-/// Checks values and collects what is wrong with them.
 /// The credentials of the store's address, and properties of Kafka that hold secrets.
 fn secrets_of(config: &EngineConfig) -> Vec<String> {
     let properties = config.kafka.properties.iter().filter(|(key, _)| saga_kafka::settings::is_secret(key));
     secrets::of_url(&config.store.address()).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
 }
 
+/// Checks values and collects what is wrong with them.
 struct ConfigValidator<'a> {
     layers: &'a ConfigLayers,
     errors: Vec<String>,

@@ -8,10 +8,11 @@ mod banner;
 mod definitions;
 mod door;
 mod files;
+mod narrator;
 mod orders;
 mod participants;
 mod stage;
-mod story;
+
 mod tally;
 mod terminal;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod watcher;
 
 pub use terminal::{ColourMode, TerminalWriter};
 
-use crate::shutdown::{self, RunningEngine};
+use crate::{running::RunningEngine, shutdown};
 use saga_kafka::KafkaProducer;
 use stage::DevEnvironment;
 use std::{

@@ -1,18 +1,11 @@
 //! The end, in order: not ready, intake stops, commits finish, offsets are committed, the group is left. Correctness never depends on it.
 
-use crate::{
-    api,
-    startup::{EngineConsumers, EngineReadiness, HousekeepingTasks},
-};
+use crate::{readiness::EngineReadiness, running::RunningEngine};
 use anyhow::bail;
-use saga_engine::{SagaEngine, intake::IntakeExit, step_back::outside::ConfirmationSaver};
-use saga_kafka::{KafkaProducer, topics};
+use saga_engine::intake::IntakeExit;
+use saga_kafka::topics;
 use std::{future::Future, time::Duration};
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinHandle},
-    time::Instant,
-};
+use tokio::{task::JoinError, time::Instant};
 use tracing::{error, info, warn};
 
 /// For everything but the API: a supervisor that waits for 30 s, as many do, finds the process gone.
@@ -27,27 +20,6 @@ const FLUSH: Duration = Duration::from_secs(5);
 const MEMORY: Duration = Duration::from_secs(2);
 /// For requests to the API.
 const API: Duration = Duration::from_secs(2);
-
-/// An engine at work.
-#[derive(Debug)]
-pub struct RunningEngine {
-    /// The engine.
-    pub engine: SagaEngine,
-    /// Keeps in Kafka what the store is known to have; `None`: the broker forgets everything anyway.
-    pub memory: Option<ConfirmationSaver>,
-    /// Its way out to Kafka.
-    pub producer: KafkaProducer,
-    /// Its way in.
-    pub consumers: EngineConsumers,
-    /// Ends when our own topics are not ours any more, with what is wrong.
-    pub topics: JoinHandle<topics::TopicError>,
-    /// The API.
-    pub api: api::ApiServer,
-    /// What the API says of it.
-    pub readiness: watch::Sender<EngineReadiness>,
-    /// Tidies now and then.
-    pub housekeeping: HousekeepingTasks,
-}
 
 /// Why an engine ends.
 enum ShutdownCause {

@@ -9,18 +9,16 @@ mod internal;
 mod patience;
 mod reloading;
 mod topic_watch;
-mod unread;
-mod variables;
 
-pub use definitions::{DefinitionFiles, LoadedDefinitions, load_files, paths, read_source};
-pub use housekeeping::HousekeepingTasks;
-pub use unread::{misnamed, unused_schemas};
-pub use variables::lookup;
+pub use definitions::{DefinitionFiles, LoadedDefinitions, load_files};
 
 use crate::{
     api,
     config::EngineConfig,
-    shutdown::{self, RunningEngine},
+    readiness::EngineReadiness,
+    running::{EngineConsumers, RunningEngine},
+    shutdown,
+    source_files::lookup,
 };
 use anyhow::Context;
 use binding::InstallationBinding;
@@ -46,20 +44,6 @@ use saga_resilience::registry::GuardRegistry;
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 use tracing::{info, warn};
-
-/// Whether this engine takes work, for load balancers and people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineReadiness {
-    /// It does.
-    Ready,
-    /// It is about to.
-    Starting {
-        /// What does not answer yet, if that is what keeps it; for people, without secrets.
-        waiting_for: Option<Arc<str>>,
-    },
-    /// It takes no more.
-    Stopping,
-}
 
 /// What differs between `saga serve` and `saga dev`.
 #[derive(Clone, Debug)]
@@ -101,7 +85,7 @@ pub async fn start(
     files: DefinitionFiles,
     options: StartupOptions,
 ) -> anyhow::Result<RunningEngine> {
-    let loaded = load_files(&files, &variables::lookup)?;
+    let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
@@ -301,26 +285,6 @@ async fn publish(
 fn instance_name() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     format!("{}/{}", host.trim(), std::process::id())
-}
-
-/// The two consumers and the tasks that take what they deliver.
-#[derive(Debug)]
-pub struct EngineConsumers {
-    /// Of trigger and reply topics.
-    pub triggers: Arc<KafkaConsumer>,
-    /// Of the inbox.
-    pub shards: Arc<KafkaConsumer>,
-    /// Ends when the consumer of triggers has.
-    pub intake: tokio::task::JoinHandle<intake::IntakeExit>,
-    /// Ends when the consumer of the inbox has and all shards are released.
-    pub ownership: tokio::task::JoinHandle<intake::IntakeExit>,
-}
-
-impl EngineConsumers {
-    /// How both are doing.
-    fn statuses(&self) -> [watch::Receiver<saga_kafka::consumer::ConsumerStatus>; 2] {
-        [self.triggers.status(), self.shards.status()]
-    }
 }
 
 fn start_consumers(

@@ -1,247 +1,79 @@
-//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
+//! Acts of operators, on one saga, on many and on guards: who acts and why is checked, recorded, logged and answered in one way.
 
-use super::{
-    ApiState, bodies,
-    errors::{ApiError, RequestBodyKind},
-    sagas,
-};
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-};
-use saga_core::{
-    command::CommandDirection,
-    definition,
-    event::OperatorAction,
-    id::SagaId,
-    input::{ActTarget, OperatorAct},
-    state::{SagaPlan, view::ActPreview},
-    time::rfc3339,
-};
-use saga_engine::{
-    journal::reading::SagaLine,
-    mending,
-    operate::{self, OperatorActOutcome},
-    prospect::{self, ActPreviewOutcome},
-    sequel,
-};
+mod guard;
+mod saga;
+
+pub(super) use guard::act as act_on_guard;
+pub(super) use saga::{about, act as act_on_saga, parse, takes_definition, waits};
+
+use super::errors::ApiError;
+use axum::http::StatusCode;
 use saga_resilience::overrides::check_texts;
-use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
-use uuid::Uuid;
+use serde::{Serialize, Serializer};
+use std::fmt::Display;
+use tokio::task::JoinError;
+use tracing::info;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct SagaActBody {
-    id: Option<String>,
-    who: String,
-    reason: String,
-    step: Option<String>,
-    direction: Option<CommandDirection>,
-    /// Of a retry: `current`, or a hash of a definition or its beginning.
-    definition: Option<String>,
-    /// Only tell what it would lead to.
-    #[serde(default)]
-    dry_run: bool,
-    /// How long to wait for what comes of it, until the saga waits, is parked or has ended.
-    #[serde(default)]
-    wait_ms: u64,
+/// Who acts and why: every act carries it into its record.
+#[derive(Clone, Debug)]
+pub(super) struct OperatorStatement {
+    pub(super) who: String,
+    pub(super) reason: String,
 }
 
-/// More than any id that programs make, and short enough to be kept with the saga.
-const MAX_ID_BYTES: usize = 128;
+impl OperatorStatement {
+    /// Refuses a text that cannot be put on record.
+    pub(super) fn checked(who: String, reason: String) -> Result<OperatorStatement, ApiError> {
+        check_texts(&who, &reason).map_err(ApiError::BadValue)?;
+        Ok(OperatorStatement { who, reason })
+    }
 
-/// What became of an act, or would.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SagaActResponse {
-    status: &'static str,
-    id: String,
-    saga: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direction: Option<CommandDirection>,
-    /// Of a repeat: when it was applied, RFC 3339, UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    applied_at: Option<String>,
-    /// Whether the saga is where whoever acts wants it, or on its way there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    as_wanted: Option<bool>,
-    /// Where the saga was when it was looked at after the act.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    now: Option<Box<SagaLine>>,
-    /// Of a dry run: where the saga would be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    leads_to: Option<Box<ActPreview>>,
+    /// The one log line of an act, as soon as its outcome is known. `on` is the saga, the job or the participant.
+    pub(super) fn log(&self, action: &str, on: impl Display, id: impl Display, status: ActStatus) {
+        let (who, reason, status) = (&self.who, &self.reason, status.as_str());
+        info!(action, %on, %id, who, reason, status, "an operator acted");
+    }
 }
 
-impl SagaActResponse {
-    fn new(status: &'static str, saga: SagaId, id: &str, about: Option<ActTarget>) -> SagaActResponse {
-        let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
-        SagaActResponse {
-            status,
-            id: id.to_owned(),
-            saga: saga.to_string(),
-            step,
-            direction,
-            applied_at: None,
-            as_wanted: None,
-            now: None,
-            leads_to: None,
+/// The outcome of an act that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ActStatus {
+    /// The act is on record and in effect.
+    Applied,
+    /// The act is on its way; a repeat under the same id tells what became of it and changes nothing else.
+    Accepted,
+    /// The caller asked for a dry run, and the act would change something.
+    DryRun,
+    /// The caller asked for a dry run, and the act would change nothing.
+    NoChange,
+}
+
+impl ActStatus {
+    /// The word of the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ActStatus::Applied => "applied",
+            ActStatus::Accepted => "accepted, not yet applied",
+            ActStatus::DryRun => "not applied: dry run",
+            ActStatus::NoChange => "would change nothing",
+        }
+    }
+
+    fn code(self) -> StatusCode {
+        match self {
+            ActStatus::Accepted => StatusCode::ACCEPTED,
+            ActStatus::Applied | ActStatus::DryRun | ActStatus::NoChange => StatusCode::OK,
         }
     }
 }
 
-pub(super) async fn act(
-    State(backend): State<ApiState>,
-    Path((saga, action)): Path<(String, String)>,
-    named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let action = parse(&action)?;
-    let asked: SagaActBody = bodies::read(RequestBodyKind::Act, &headers, &body)?;
-    let wait = waits(asked.wait_ms)?;
-    let saga = sagas::resolve(&backend, bodies::checked(named)?.of(&saga)).await?;
-    let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
-    let is_dry = asked.dry_run;
-    let act = checked(asked, action)?;
-    if is_dry {
-        return Ok(Json(foretold(&backend, saga, &act, plan.as_ref()).await?).into_response());
-    }
-    performed(&backend, saga, act, plan, wait).await
-}
-
-pub(super) fn waits(wait_ms: u64) -> Result<Duration, ApiError> {
-    let (wait, most) = (Duration::from_millis(wait_ms), sequel::MOST_WAIT);
-    if wait <= most {
-        return Ok(wait);
-    }
-    Err(ApiError::BadValue(format!("`waitMs` is {wait_ms}: expected 0 to {}", most.as_millis())))
-}
-
-async fn foretold(
-    backend: &ApiState,
-    saga: SagaId,
-    act: &OperatorAct,
-    plan: Option<&Arc<SagaPlan>>,
-) -> Result<SagaActResponse, ApiError> {
-    let found = prospect::of(&backend.parts, saga, act, plan).await?;
-    match found.ok_or_else(|| ApiError::NoSaga(saga.to_string()))? {
-        ActPreviewOutcome::Applied { about, leads_to } => {
-            let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
-            let told = SagaActResponse::new("not applied: dry run", saga, &act.id, about);
-            Ok(SagaActResponse { as_wanted, leads_to: Some(leads_to), ..told })
-        }
-        ActPreviewOutcome::Nothing => Ok(SagaActResponse::new("would change nothing", saga, &act.id, None)),
-        ActPreviewOutcome::Refused { reason } => Err(refused(backend, saga, reason).await),
+impl Serialize for ActStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
-async fn performed(
-    backend: &ApiState,
-    saga: SagaId,
-    act: OperatorAct,
-    plan: Option<Arc<SagaPlan>>,
-    wait: Duration,
-) -> Result<Response, ApiError> {
-    let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
-    let parts = Arc::clone(&backend.parts);
-    // A task of its own: a client that goes away does not take its act back.
-    let operated = tokio::spawn(async move { operate::operate(&parts, saga, act, plan).await })
-        .await
-        .unwrap_or(OperatorActOutcome::Accepted { about });
-    match operated {
-        OperatorActOutcome::Applied { about } => {
-            let told = SagaActResponse::new("applied", saga, &id, about);
-            Ok(Json(after(backend, told, saga, action, wait).await).into_response())
-        }
-        OperatorActOutcome::Repeated { at, about } => {
-            let told =
-                SagaActResponse { applied_at: Some(rfc3339(at)), ..SagaActResponse::new("applied", saga, &id, about) };
-            Ok(Json(after(backend, told, saga, action, Duration::ZERO).await).into_response())
-        }
-        OperatorActOutcome::Accepted { about } => {
-            let told = SagaActResponse::new("accepted, not yet applied", saga, &id, about);
-            Ok((StatusCode::ACCEPTED, Json(told)).into_response())
-        }
-        OperatorActOutcome::Refused { reason } => Err(refused(backend, saga, reason).await),
-        OperatorActOutcome::TooMany => Err(ApiError::TooManyActs(operate::MOST_ACTS)),
-        OperatorActOutcome::UnknownSaga => Err(ApiError::NoSaga(saga.to_string())),
-    }
-}
-
-/// With what came of it.
-async fn after(
-    backend: &ApiState,
-    told: SagaActResponse,
-    saga: SagaId,
-    action: OperatorAction,
-    wait: Duration,
-) -> SagaActResponse {
-    let Some(now) = sequel::of(&backend.parts, saga, wait).await else { return told };
-    SagaActResponse { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
-}
-
-/// What a saga that has ended waits for is nothing.
-async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
-    match sagas::recorded(backend, saga).await {
-        Ok(recorded) if recorded.state.status().is_terminal() => ApiError::RefusedAtEnd(reason),
-        Ok(_) | Err(_) => ApiError::Refused(reason),
-    }
-}
-
-pub(super) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
-    OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
-        let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
-        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel or abandon{guess}"))
-    })
-}
-
-fn checked(asked: SagaActBody, action: OperatorAction) -> Result<OperatorAct, ApiError> {
-    check_texts(&asked.who, &asked.reason).map_err(ApiError::BadValue)?;
-    let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
-    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
-        return Err(ApiError::BadValue(format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes")));
-    }
-    let about = about(asked.step, asked.direction)?;
-    Ok(OperatorAct { id, who: asked.who, reason: asked.reason, action, about })
-}
-
-/// Which command an act is about, if it is about one.
-pub(super) fn about(step: Option<String>, direction: Option<CommandDirection>) -> Result<Option<ActTarget>, ApiError> {
-    match (step, direction) {
-        (None, Some(_)) => Err(ApiError::BadValue("`direction` goes with `step`".to_owned())),
-        (step, direction) => Ok(step.map(|step| ActTarget { step, direction })),
-    }
-}
-
-pub(super) fn takes_definition(action: OperatorAction) -> Result<(), ApiError> {
-    match action {
-        OperatorAction::Retry => Ok(()),
-        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            Err(ApiError::BadValue("`definition` is of retry only".to_owned()))
-        }
-    }
-}
-
-/// What a retry is to go by, where it says so.
-async fn mended(
-    backend: &ApiState,
-    saga: SagaId,
-    text: Option<&str>,
-    action: OperatorAction,
-) -> Result<Option<Arc<SagaPlan>>, ApiError> {
-    let Some(text) = text else { return Ok(None) };
-    takes_definition(action)?;
-    let recorded = sagas::recorded(backend, saga).await?;
-    let name = &recorded.plan.definition.name;
-    match mending::plan_of(&backend.parts, name, text).await {
-        Ok(plan) => Ok(Some(plan)),
-        Err(unknown) => Err(ApiError::NoDefinition(unknown.to_string())),
-    }
+/// Runs `act` in a task of its own: a client that closes its connection does not take its act back.
+async fn to_its_end<T: Send + 'static>(act: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+    tokio::spawn(act).await
 }

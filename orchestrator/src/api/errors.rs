@@ -1,5 +1,6 @@
-//! One enum for whatever the API can answer instead: a status, a stable code, a message, and what to do.
+//! Every error of the API in one enum: a status, a stable code, a message and a hint what to do.
 
+use crate::readiness;
 use axum::{
     Extension, Json,
     http::{HeaderValue, StatusCode, Uri, header},
@@ -8,48 +9,64 @@ use axum::{
 use serde_json::json;
 use std::sync::Arc;
 
-/// Why a request was not answered as asked.
-#[derive(Debug)]
+/// Why a request was not answered as asked; its text is the message of the answer.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
+    #[error("there is nothing at {0}")]
     NoRoute(String),
+    #[error("no saga has the id or key `{0}`")]
     NoSaga(String),
+    #[error("several sagas have the key `{0}`: {ids}", ids = .1.join(", "))]
     SeveralSagas(String, Vec<String>),
-    WrongMethod {
-        method: String,
-        path: String,
-        allowed: String,
-        guess: String,
-    },
-    TooLarge {
-        limit: usize,
-    },
+    #[error("{path} takes {allowed}, not {method}{guess}")]
+    WrongMethod { method: String, path: String, allowed: String, guess: String },
+    #[error("the body is larger than the limit of {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("{0}")]
     BadPath(String),
+    #[error("{0}")]
     BadParameter(String),
-    /// A name in a filter that nothing has.
+    /// A filter has a name that nothing has.
+    #[error("{0}")]
     Misnamed(String),
+    #[error("{1}")]
     BadBody(RequestBodyKind, String),
+    #[error("{0}")]
     BadValue(String),
+    #[error("{0}")]
     Refused(String),
+    /// The saga has ended.
+    #[error("{0}")]
     RefusedAtEnd(String),
+    #[error("{0}")]
     NoDefinition(String),
+    #[error("{0}")]
     StoreAway(String),
+    #[error("{0}")]
     Unreadable(String),
+    #[error("the request took too long")]
     TimedOut,
+    #[error("the request names host `{0}`, but this server takes requests from this machine only")]
     ForeignHost(String),
-    NoParticipant {
-        name: String,
-        hint: Option<String>,
-    },
+    #[error("no participant is called `{name}`")]
+    NoParticipant { name: String, hint: Option<String> },
+    #[error("{0} readers follow the guard events already")]
     TooManyReaders(usize),
+    #[error("{0} acts are on their way to shards that do not take them yet")]
     TooManyActs(usize),
+    #[error("{0} jobs run on this engine already")]
     TooManyJobs(usize),
+    #[error("this engine has no job `{0}`")]
     NoJob(String),
+    #[error("{0} other requests read sagas, and none of them ended in time")]
     Busy(usize),
+    #[error("{0}")]
     NotReloaded(String),
+    #[error("{text}", text = readiness::starting_text(.0.as_deref()))]
     Starting(Option<Arc<str>>),
 }
 
-/// What a body is to be.
+/// Which body a route takes: the hint shows an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestBodyKind {
     Act,
@@ -61,21 +78,24 @@ pub(super) enum RequestBodyKind {
 impl RequestBodyKind {
     fn hint(self) -> &'static str {
         match self {
-            RequestBodyKind::Act => {
-                r#"send {"who": "your name", "reason": "why"} as application/json; of skip and retry also "step" and "direction""#
-            }
-            RequestBodyKind::Job => {
-                r#"send {"action": "retry", "who": "your name", "reason": "why", "filter": {"status": "parked"}} as application/json, or "sagas": ["4711"] in place of "filter""#
-            }
-            RequestBodyKind::GuardAct => {
-                r#"send {"who": "your name", "reason": "why"} as application/json; of set also "share": 0.25, "bulkhead": 10 or "rate": "50/s""#
-            }
+            RequestBodyKind::Act => concat!(
+                r#"send {"who": "your name", "reason": "why"} as application/json; "#,
+                r#""step" and "direction" go with skip and retry"#
+            ),
+            RequestBodyKind::Job => concat!(
+                r#"send {"action": "retry", "who": "your name", "reason": "why", "filter": {"status": "parked"}} "#,
+                r#"as application/json, or "sagas": ["4711"] instead of "filter""#
+            ),
+            RequestBodyKind::GuardAct => concat!(
+                r#"send {"who": "your name", "reason": "why"} as application/json; "#,
+                r#"set also takes "share": 0.25, "bulkhead": 10 or "rate": "50/s""#
+            ),
             RequestBodyKind::Reload => "send {} as application/json",
         }
     }
 }
 
-/// What an answer with an error says, for whoever shows it otherwise than as JSON.
+/// The texts of an error, for the page that shows them in place of JSON.
 #[derive(Clone, Debug)]
 pub(super) struct ApiErrorDetails {
     pub(super) message: String,
@@ -83,7 +103,7 @@ pub(super) struct ApiErrorDetails {
 }
 
 impl ApiError {
-    /// In seconds, of what passes by itself.
+    /// Seconds after which the caller may try again, where the cause passes by itself.
     fn retry_after(&self) -> Option<&'static str> {
         match self {
             ApiError::Busy(_) | ApiError::Starting(_) => Some("2"),
@@ -111,139 +131,79 @@ impl ApiError {
         }
     }
 
-    fn parts(&self) -> (StatusCode, &'static str, String, &str) {
+    /// The HTTP status, and the code that programs go by.
+    fn kind(&self) -> (StatusCode, &'static str) {
         match self {
-            ApiError::NoRoute(path) => {
-                (StatusCode::NOT_FOUND, "no_route", format!("there is nothing at {path}"), "see docs/api.md")
+            ApiError::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
+            ApiError::NoSaga(_) => (StatusCode::NOT_FOUND, "no_saga"),
+            ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
+            ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
+            ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
+            ApiError::Refused(_) | ApiError::RefusedAtEnd(_) | ApiError::NoDefinition(_) => {
+                (StatusCode::CONFLICT, "refused")
             }
-            ApiError::NoSaga(id) => (
-                StatusCode::NOT_FOUND,
-                "no_saga",
-                format!("no saga has the id or key `{id}`"),
-                "saga list shows what there is",
-            ),
-            ApiError::SeveralSagas(key, ids) => (
-                StatusCode::CONFLICT,
-                "several_sagas",
-                format!("several sagas have the key `{key}`: {}", ids.join(", ")),
-                "name one by its id",
-            ),
-            ApiError::BadParameter(message) => {
-                (StatusCode::BAD_REQUEST, "bad_parameter", message.clone(), "see docs/api.md")
+            ApiError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
+            ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            ApiError::BadPath(_) => (StatusCode::BAD_REQUEST, "bad_path"),
+            ApiError::BadParameter(_) | ApiError::Misnamed(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            ApiError::BadBody(..) | ApiError::BadValue(_) => (StatusCode::BAD_REQUEST, "bad_body"),
+            ApiError::NotReloaded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_reloaded"),
+            ApiError::ForeignHost(_) => (StatusCode::FORBIDDEN, "foreign_host"),
+            ApiError::Unreadable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable"),
+            ApiError::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_away"),
+            ApiError::TooManyReaders(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
+            ApiError::TooManyActs(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_acts"),
+            ApiError::TooManyJobs(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_jobs"),
+            ApiError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            ApiError::Starting(_) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+            ApiError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out"),
+        }
+    }
+
+    /// What the caller can do.
+    fn hint(&self) -> &str {
+        match self {
+            ApiError::NoRoute(_) | ApiError::WrongMethod { .. } | ApiError::BadParameter(_) => "see docs/api.md",
+            ApiError::NoSaga(_) => "`saga list` shows the sagas",
+            ApiError::NoParticipant { hint, .. } => {
+                hint.as_deref().unwrap_or("`saga guard list` shows the participants")
             }
-            ApiError::Misnamed(message) => (
-                StatusCode::BAD_REQUEST,
-                "bad_parameter",
-                message.clone(),
-                "saga list --count shows what open sagas have, saga definitions list what they are called",
-            ),
-            ApiError::BadBody(form, message) => (StatusCode::BAD_REQUEST, "bad_body", message.clone(), form.hint()),
-            ApiError::WrongMethod { method, path, allowed, guess } => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "wrong_method",
-                format!("{path} takes {allowed}, not {method}{guess}"),
-                "see docs/api.md",
-            ),
-            ApiError::TooLarge { limit } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                format!("the body is larger than the {limit} bytes that are taken here"),
-                "nothing has changed",
-            ),
-            ApiError::BadPath(message) => (
-                StatusCode::BAD_REQUEST,
-                "bad_path",
-                message.clone(),
-                "percent-encode an id or a key as UTF-8, as one segment",
-            ),
-            ApiError::BadValue(message) => {
-                (StatusCode::BAD_REQUEST, "bad_body", message.clone(), "nothing has changed")
+            ApiError::NoJob(_) => {
+                "a job is in the memory of the engine that began it; GET /api/jobs shows all jobs on record"
             }
-            ApiError::Refused(message) => {
-                (StatusCode::CONFLICT, "refused", message.clone(), "saga show tells what the saga waits for")
+            ApiError::SeveralSagas(..) => "name one by its id",
+            ApiError::Refused(_) => "`saga show` says what the saga waits for",
+            ApiError::RefusedAtEnd(_) => "`saga history` says how the saga ended",
+            ApiError::NoDefinition(_) => "`saga definitions list` shows the definitions of an engine",
+            ApiError::TooLarge { .. } | ApiError::BadValue(_) => "nothing has changed",
+            ApiError::BadPath(_) => "percent-encode an id or a key as UTF-8, as one segment",
+            ApiError::Misnamed(_) => {
+                "`saga list --count` shows the values of open sagas, `saga definitions list` the names of definitions"
             }
-            ApiError::RefusedAtEnd(message) => {
-                (StatusCode::CONFLICT, "refused", message.clone(), "saga history tells how it ended")
+            ApiError::BadBody(kind, _) => kind.hint(),
+            ApiError::NotReloaded(_) => {
+                "correct participants.yaml; until then the engine keeps the participants it has"
             }
-            ApiError::NoDefinition(message) => {
-                (StatusCode::CONFLICT, "refused", message.clone(), "saga definitions list shows those of an engine")
+            ApiError::ForeignHost(_) => "use http://localhost, or set api.listen to an address that others may reach",
+            ApiError::Unreadable(_) => {
+                "another build wrote the saga, or its definition is no longer in the event store"
             }
-            ApiError::StoreAway(message) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_away",
-                message.clone(),
-                "the engine goes on when the database answers",
-            ),
-            ApiError::Unreadable(message) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "unreadable",
-                message.clone(),
-                "the saga was written by another build, or its definition is gone",
-            ),
-            ApiError::NoParticipant { name, hint } => (
-                StatusCode::NOT_FOUND,
-                "no_participant",
-                format!("no participant is called `{name}`"),
-                hint.as_deref().unwrap_or("saga guard list shows what there is"),
-            ),
-            ApiError::TooManyReaders(most) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_readers",
-                format!("{most} readers follow the changes already"),
-                "end one of them, or ask another engine",
-            ),
-            ApiError::TooManyActs(most) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_acts",
-                format!("{most} acts are on their way to shards that do not take them yet"),
-                "nothing has changed; /health/ready says which shards, try again later",
-            ),
-            ApiError::TooManyJobs(most) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_jobs",
-                format!("{most} jobs run on this engine already"),
-                "nothing has changed; wait for one of them, or end it with DELETE /api/jobs/{id}",
-            ),
-            ApiError::NoJob(id) => (
-                StatusCode::NOT_FOUND,
-                "no_job",
-                format!("this engine has no job `{id}`"),
-                "a job is in the memory of the engine that began it; GET /api/jobs tells what is on record",
-            ),
-            ApiError::Busy(most) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                format!("{most} others look at sagas at this moment, and none of them came to an end in time"),
-                "ask again in some seconds, for fewer lines",
-            ),
-            ApiError::NotReloaded(message) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "not_reloaded",
-                message.clone(),
-                "mend participants.yaml; what was in effect stays until then",
-            ),
-            ApiError::Starting(waiting_for) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "starting",
-                super::health::told(waiting_for.as_deref()),
-                "ask again; /health/ready tells how the start goes",
-            ),
-            ApiError::TimedOut => {
-                (StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long".into(), "try again")
+            ApiError::StoreAway(_) => "the engine goes on when the event store answers again",
+            ApiError::TooManyReaders(_) => "end one of them, or ask another engine",
+            ApiError::TooManyActs(_) => "nothing has changed; /health/ready names the shards; try again later",
+            ApiError::TooManyJobs(_) => {
+                "nothing has changed; wait for one of them, or end one with DELETE /api/jobs/{id}"
             }
-            ApiError::ForeignHost(host) => (
-                StatusCode::FORBIDDEN,
-                "foreign_host",
-                format!("the request names host `{host}`, this server listens for this machine only"),
-                "use http://localhost, or set api.listen to an address that others may reach",
-            ),
+            ApiError::Busy(_) => "ask again in some seconds, for fewer lines",
+            ApiError::Starting(_) => "ask again later; /health/ready shows the progress of the start",
+            ApiError::TimedOut => "try again",
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, message, hint) = self.parts();
+        let ((status, code), message, hint) = (self.kind(), self.to_string(), self.hint());
         let body = json!({"error": {"code": code, "message": message, "hint": hint}});
         let told = ApiErrorDetails { message, hint: hint.to_owned() };
         let mut response = (status, Extension(told), Json(body)).into_response();

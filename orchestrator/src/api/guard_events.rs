@@ -1,7 +1,7 @@
 //! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
 
-use super::{ApiState, bodies, errors::ApiError, guards};
-use crate::startup::EngineReadiness;
+use super::{ApiState, errors::ApiError, guards, request};
+use crate::readiness::EngineReadiness;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{
@@ -43,7 +43,7 @@ pub(super) async fn events(
     State(backend): State<ApiState>,
     query: Result<Query<GuardEventsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let participant = bodies::checked(query)?.participant;
+    let participant = request::checked(query)?.participant;
     if let Some(name) = participant.as_ref().filter(|name| backend.parts.guarded.snapshot_of(name).is_none()) {
         return Err(guards::nobody(&backend, name.clone()));
     }

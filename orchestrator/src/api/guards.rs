@@ -1,30 +1,18 @@
-//! Guards: how they stand, what people did to them and why, who waits on them.
+//! `GET /api/guards…`: the state of guards, the acts on them, and the sagas that wait for them.
 
-use super::{
-    ApiState, asked, bodies,
-    errors::{ApiError, RequestBodyKind},
-    sagas,
-};
+use super::{ApiState, errors::ApiError, request, sagas};
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
 };
 use saga_core::{command::GuardKind, definition::participants::CriticalPath, id::SagaId};
 use saga_engine::{
     journal::reading::{self, GuardFilter, SagaLine, SagaQuery, guard_words},
-    overrides::{ActiveOverride, OverrideError, RecordedOverride},
+    overrides::{ActiveOverride, RecordedOverride},
 };
-use saga_resilience::{
-    overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest},
-    snapshot::{ParticipantSnapshot, millis},
-};
+use saga_resilience::snapshot::{ParticipantSnapshot, millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{num::NonZeroU32, sync::Arc};
-use uuid::Uuid;
 
 /// Acts that are shown with one participant.
 const LAST_ACTS: usize = 10;
@@ -92,8 +80,8 @@ pub(super) async fn acts(
     State(backend): State<ApiState>,
     query: Result<Query<GuardOverridesQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let asked = bodies::checked(query)?;
-    let limit = asked::limit(asked.limit)?;
+    let asked = request::checked(query)?;
+    let limit = request::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
     // What was done to one that is there no more stays on record under its name.
@@ -118,7 +106,7 @@ pub(super) async fn waiting(
     State(backend): State<ApiState>,
     query: Result<Query<GuardWaitersQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let wanted = wanted(bodies::checked(query)?)?;
+    let wanted = wanted(request::checked(query)?)?;
     let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
     if lines.is_empty() {
         sagas::named_right(&backend, &wanted).await?;
@@ -137,66 +125,7 @@ fn wanted(asked: GuardWaitersQuery) -> Result<SagaQuery, ApiError> {
     Ok(SagaQuery {
         waiting_on: Some(GuardFilter { guard: guard.transpose()?, participant: asked.participant }),
         before: before.map_err(|error| ApiError::BadParameter(error.to_string()))?,
-        limit: asked::limit(asked.limit)?,
+        limit: request::limit(asked.limit)?,
         ..SagaQuery::default()
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GuardOverrideBody {
-    id: Option<Uuid>,
-    who: String,
-    reason: String,
-    share: Option<f64>,
-    bulkhead: Option<NonZeroU32>,
-    rate: Option<ManualRate>,
-}
-
-pub(super) async fn act(
-    State(backend): State<ApiState>,
-    Path((participant, action)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let asked: GuardOverrideBody = bodies::read(RequestBodyKind::GuardAct, &headers, &body)?;
-    let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
-    let act = OverrideRequest { participant: participant.clone(), action, who: asked.who, reason: asked.reason };
-    let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
-    // A task of its own: a client that goes away does not take its act back.
-    let recording = tokio::spawn(async move { parts.acts.act(id, &act, at).await });
-    let recorded = recording.await.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
-    let (number, is_applied) = recorded.map_err(refused)?;
-    let (code, status) =
-        if is_applied { (StatusCode::OK, "applied") } else { (StatusCode::ACCEPTED, "accepted, not yet applied") };
-    let in_force = backend.parts.acts.in_force(&participant);
-    let answer =
-        json!({"status": status, "id": id, "number": number, "participant": participant, "override": in_force});
-    Ok((code, Json(answer)).into_response())
-}
-
-fn action_of(word: &str, given: ManualLimits) -> Result<GuardAction, ApiError> {
-    let action = match word {
-        "open" => GuardAction::Open,
-        "close" => GuardAction::Close,
-        "reset" => GuardAction::Reset,
-        "metrics-only" => GuardAction::MetricsOnly,
-        "set" => return Ok(GuardAction::Set(given)),
-        other => {
-            return Err(ApiError::NoRoute(format!("…/{other}: expected open, close, reset, metrics-only or set")));
-        }
-    };
-    if given == ManualLimits::default() {
-        return Ok(action);
-    }
-    Err(ApiError::BadValue(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
-}
-
-fn refused(refused: OverrideError) -> ApiError {
-    match refused {
-        OverrideError::NoParticipant { name, hint } => ApiError::NoParticipant { name, hint },
-        OverrideError::Malformed(message) => ApiError::BadValue(message),
-        OverrideError::Store(error) => error.into(),
-    }
 }

@@ -5,7 +5,7 @@ mod shards;
 mod standing;
 
 use super::{ApiState, server};
-use crate::startup::EngineReadiness;
+use crate::readiness::{EngineReadiness, starting_text};
 use axum::{
     Json,
     extract::State,
@@ -71,19 +71,11 @@ fn with_what_waits(backend: &ApiState, mut body: serde_json::Value) -> serde_jso
 
 /// Of an engine that does not work yet.
 pub(super) fn starting(waiting_for: Option<&str>) -> Response {
-    let mut body = json!({"status": "starting", "reasons": [told(waiting_for)]});
+    let mut body = json!({"status": "starting", "reasons": [starting_text(waiting_for)]});
     if let Some(what) = waiting_for {
         body["waitingFor"] = what.into();
     }
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-}
-
-/// A start, for people.
-pub(super) fn told(waiting_for: Option<&str>) -> String {
-    match waiting_for {
-        Some(what) => format!("the engine is starting and waits for {what}"),
-        None => "the engine is starting".to_owned(),
-    }
 }
 
 pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {

@@ -3,8 +3,11 @@
 mod chosen;
 
 use super::{
-    ApiState, acts, asked, bodies,
+    ApiState,
+    acts::{self, ActStatus, OperatorStatement},
     errors::{ApiError, RequestBodyKind},
+    request,
+    saga_query::SagaListQuery,
     sagas,
 };
 use axum::{
@@ -15,7 +18,6 @@ use axum::{
 };
 use saga_core::{command::CommandDirection, event::OperatorAction};
 use saga_engine::bulk::{self, BulkJobRequest, BulkSelection};
-use saga_resilience::overrides::check_texts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -38,7 +40,7 @@ struct BulkJobBody {
     sagas: Vec<String>,
     /// Which definition, where several have sagas with a key.
     saga: Option<String>,
-    filter: Option<asked::SagaListQuery>,
+    filter: Option<SagaListQuery>,
     step: Option<String>,
     direction: Option<CommandDirection>,
     definition: Option<String>,
@@ -66,9 +68,11 @@ pub(super) async fn begin(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let asked: BulkJobBody = bodies::read(RequestBodyKind::Job, &headers, &body)?;
+    let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
+    let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let job = backend.jobs.begin(&backend.parts, order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
+    statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, ActStatus::Accepted);
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
 }
 
@@ -82,7 +86,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     following: Result<Query<BulkJobItemsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let after = bodies::checked(following)?.after.unwrap_or_default();
+    let after = request::checked(following)?.after.unwrap_or_default();
     let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
@@ -98,7 +102,7 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
 }
 
 async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
-    check_texts(&asked.who, &asked.reason).map_err(ApiError::BadValue)?;
+    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
     let action = acts::parse(&asked.action).map_err(|_| {
         ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
     })?;
@@ -110,8 +114,8 @@ async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobReques
     Ok(BulkJobRequest {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
         action,
-        who: asked.who,
-        reason: asked.reason,
+        who,
+        reason,
         targets,
         targets_told,
         about,
@@ -135,7 +139,7 @@ async fn targets(
     action: OperatorAction,
     names: Vec<String>,
     saga: Option<String>,
-    filter: Option<asked::SagaListQuery>,
+    filter: Option<SagaListQuery>,
 ) -> Result<(BulkSelection, String), ApiError> {
     match (names.is_empty(), filter) {
         (false, None) if names.len() > bulk::MOST_NAMES => Err(ApiError::BadValue(format!(

@@ -8,10 +8,10 @@ pub(super) use guards::guards;
 
 use super::{
     ApiState,
-    asked::SagaListQuery,
-    bodies,
     census::SagaCounts,
     errors::{ApiError, ApiErrorDetails},
+    request,
+    saga_query::SagaListQuery,
     sagas, server,
 };
 use crate::visible;
@@ -85,7 +85,7 @@ pub(super) async fn list(
     State(backend): State<ApiState>,
     query: Result<Query<SagaListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let asked = bodies::checked(query)?.without_blanks().page(LINES)?;
+    let asked = request::checked(query)?.without_blanks().page(LINES)?;
     let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, RefreshScope::All).await?;
     let slip = if lines.is_empty() { sagas::slip(&backend, &asked).await? } else { None };
     let has_more = lines.len() > asked.shown();
@@ -129,7 +129,7 @@ pub(super) async fn saga(
     Path(id): Path<String>,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let named = bodies::checked(named)?;
+    let named = request::checked(named)?;
     let payloads = named.payloads()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());

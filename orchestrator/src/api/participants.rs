@@ -1,17 +1,18 @@
 //! `POST /api/participants/reload`: participants.yaml is read again, now.
 
 use super::{
-    ApiState, bodies,
+    ApiState,
     errors::{ApiError, RequestBodyKind},
+    request,
 };
-use crate::startup::{lookup, read_source};
+use crate::source_files::{lookup, read_source};
 use axum::{Json, extract::State, http::HeaderMap};
 use saga_engine::reload::{self, ReloadError, ReloadOutcome};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn reload(State(backend): State<ApiState>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
-    bodies::require_json(RequestBodyKind::Reload, &headers)?;
+    request::require_json(RequestBodyKind::Reload, &headers)?;
     let parts = Arc::clone(&backend.parts);
     let Some(path) = parts.participants_file.as_ref().map(|file| file.path.clone()) else {
         return Err(ApiError::NotReloaded("this engine has no participants.yaml of its own".into()));

@@ -2,9 +2,9 @@
 
 use super::{
     ApiState,
-    asked::{SagaListQuery, wanted},
-    bodies::checked,
     errors::ApiError,
+    request::checked,
+    saga_query::{SagaListQuery, wanted},
 };
 use axum::{
     Json,

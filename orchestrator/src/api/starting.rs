@@ -1,7 +1,7 @@
 //! The API before the engine works: it lives, it is not ready, and it says what the start waits for.
 
 use super::{errors::ApiError, health};
-use crate::startup::EngineReadiness;
+use crate::readiness::EngineReadiness;
 use axum::{Router, extract::State, middleware, response::Response, routing::get};
 use std::sync::Arc;
 use tokio::sync::watch;

@@ -4,7 +4,9 @@ mod job;
 pub(super) mod told;
 
 use super::{
-    OutputFormat, output,
+    OutputFormat,
+    operator::{self, OperatorArgs},
+    output,
     selection::SelectionArgs,
     server::{ServerArgs, encoded},
 };
@@ -25,12 +27,8 @@ pub(super) struct SagaActArgs {
     /// Ids of sagas, or their business keys; none: those that --status and its like choose
     #[arg(value_name = "ID|KEY")]
     names: Vec<String>,
-    /// Why; goes into the saga's journal
-    #[arg(long)]
-    reason: String,
-    /// Who; goes into the saga's journal
-    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
-    who: String,
+    #[command(flatten)]
+    operator: OperatorArgs,
     #[command(flatten, next_help_heading = "Which sagas, where no names are given")]
     selection: SelectionArgs,
     /// Identity of the act, or of the job of many: repeated under the same one, nothing is done twice. Random and printed by default
@@ -211,7 +209,7 @@ impl SagaActRequest {
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }
-        if answer["status"].as_str().is_some_and(|status| status.starts_with("accepted")) {
+        if operator::is_only_accepted(&answer) {
             let command = self.again(&StepSelector::told(&answer));
             output::note(&format!("hint: ask again what became of it; this does nothing twice:\n  {command}"));
         }
@@ -234,7 +232,8 @@ impl SagaActRequest {
 
     /// What is said of one and of many alike; `usual_wait` holds, in seconds, where no wait is asked for.
     fn body_waiting(&self, usual_wait: u64) -> Value {
-        let mut body = json!({"id": self.id, "who": self.args.who, "reason": self.args.reason});
+        let mut body = self.args.operator.body();
+        body["id"] = json!(self.id);
         body["dryRun"] = json!(self.args.dry_run);
         body["waitMs"] = json!(self.args.wait.unwrap_or(usual_wait) * 1000);
         let more = [("step", &self.on.step), ("direction", &self.on.direction), ("definition", &self.definition)];
@@ -270,8 +269,8 @@ impl SagaActRequest {
             (goes_by, self.goes_by.as_deref()),
             ("--pace", pace.as_deref()),
             ("--id", Some(self.id.as_str())),
-            ("--who", Some(self.args.who.as_str())),
-            ("--reason", Some(self.args.reason.as_str())),
+            ("--who", Some(self.args.operator.who.as_str())),
+            ("--reason", Some(self.args.operator.reason.as_str())),
             (which, Some(engine.as_str())),
         ];
         let names = self.args.names.iter().map(|name| format!(" {}", quoted(name))).collect::<String>();

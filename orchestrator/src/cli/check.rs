@@ -3,7 +3,8 @@
 use super::{CheckOutputFormat, ConfigFileArgs, output};
 use crate::{
     config::{self, ConfigFileProblem, ConfigSources, InternalTopics},
-    startup::{self, DefinitionFiles},
+    source_files,
+    startup::DefinitionFiles,
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -81,7 +82,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     // What is wrong in a definition hides its type.
     let is_whole = paths.iter().all(|path| path.is_dir()) && !findings.iter().any(CheckFinding::is_error);
-    findings.extend(startup::unused_schemas(&read, &event_types, is_whole));
+    findings.extend(source_files::unused_schemas(&read, &event_types, is_whole));
     dedup(&mut findings);
     print(&findings, args.output)?;
     counted.errors = findings.iter().filter(|finding| finding.is_error()).count();
@@ -174,8 +175,11 @@ fn by_folder(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<PathBuf, BTreeSet<Pat
 
 /// A folder that holds nothing to check is a slip, not a success.
 fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let definitions = startup::paths(folder, ".saga.yaml")?;
-    if definitions.is_empty() && !folder.join("participants.yaml").exists() && startup::misnamed(folder)?.is_empty() {
+    let definitions = source_files::paths(folder, ".saga.yaml")?;
+    if definitions.is_empty()
+        && !folder.join("participants.yaml").exists()
+        && source_files::misnamed(folder)?.is_empty()
+    {
         bail!(
             "there is neither a *.saga.yaml nor a participants.yaml in {}\nhint: name the folder of your definitions, or the files",
             folder.display()

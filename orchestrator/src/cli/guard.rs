@@ -4,7 +4,9 @@ mod print;
 mod watch;
 
 use super::{
-    OutputFormat, output,
+    OutputFormat,
+    operator::{self, OperatorArgs},
+    output,
     server::{ServerArgs, ServerOutputArgs, encoded},
 };
 use clap::{ArgGroup, Args, Subcommand};
@@ -58,12 +60,8 @@ pub(super) struct GuardShowArgs {
 pub(super) struct GuardActArgs {
     /// Its name in participants.yaml
     participant: String,
-    /// Why; goes on record
-    #[arg(long)]
-    reason: String,
-    /// Who; goes on record
-    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
-    who: String,
+    #[command(flatten)]
+    operator: OperatorArgs,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -125,10 +123,10 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
     match command {
         GuardCommand::List(args) => list(args).await,
         GuardCommand::Show(args) => show(args).await,
-        GuardCommand::Open(args) => act(args, "open", json!({})).await,
-        GuardCommand::Close(args) => act(args, "close", json!({})).await,
-        GuardCommand::Reset(args) => act(args, "reset", json!({})).await,
-        GuardCommand::MetricsOnly(args) => act(args, "metrics-only", json!({})).await,
+        GuardCommand::Open(args) => act(args, "open", &[]).await,
+        GuardCommand::Close(args) => act(args, "close", &[]).await,
+        GuardCommand::Reset(args) => act(args, "reset", &[]).await,
+        GuardCommand::MetricsOnly(args) => act(args, "metrics-only", &[]).await,
         GuardCommand::Set(args) => set(args).await,
         GuardCommand::Acts(args) => acts(args).await,
         GuardCommand::Watch(args) => watch::watch(args).await,
@@ -158,16 +156,16 @@ async fn acts(args: GuardActsArgs) -> anyhow::Result<ExitCode> {
 
 async fn set(args: GuardSetArgs) -> anyhow::Result<ExitCode> {
     let GuardSetArgs { act: whom, share, bulkhead, rate } = args;
-    act(whom, "set", json!({"share": share, "bulkhead": bulkhead, "rate": rate})).await
+    act(whom, "set", &[("share", json!(share)), ("bulkhead", json!(bulkhead)), ("rate", json!(rate))]).await
 }
 
-async fn act(args: GuardActArgs, word: &str, mut body: Value) -> anyhow::Result<ExitCode> {
-    body["who"] = json!(args.who);
-    body["reason"] = json!(args.reason);
-    let path = format!("/api/guards/{}/{word}", encoded(&args.participant));
+async fn act(args: GuardActArgs, action: &str, limits: &[(&str, Value)]) -> anyhow::Result<ExitCode> {
+    let mut body = args.operator.body();
+    limits.iter().for_each(|(name, value)| body[*name] = value.clone());
+    let path = format!("/api/guards/{}/{action}", encoded(&args.participant));
     let answer = args.server.open()?.post(&path, &body).await?;
     let status = answer["status"].as_str().unwrap_or_default();
-    output::line(&format!("{word} {}: {status}", args.participant))?;
+    output::line(&operator::line(action, &args.participant, status))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,7 @@
 
 mod table;
 
-use super::{ConfigFileArgs, OutputFormat, output, read, selection::SelectionArgs};
+use super::{OutputFormat, output, selection::SelectionArgs, store::StoreArgs};
 use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
@@ -20,10 +20,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    file: ConfigFileArgs,
-    /// Address of the event store, instead of the configuration's
-    #[arg(long, value_name = "ADDRESS")]
-    store: Option<String>,
+    store: StoreArgs,
     #[command(flatten)]
     selection: SelectionArgs,
     /// Only sagas that go by the definition whose hash begins so
@@ -60,7 +57,7 @@ impl ListArgs {
 }
 
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
-    let store = read::open(&args.file, args.store.clone()).await?;
+    let store = args.store.open().await?;
     if args.count { count(store.as_ref(), &args).await } else { lines(store.as_ref(), &args).await }
 }
 

@@ -70,6 +70,9 @@ fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
 }
 
 /// JSON is YAML: keys in order and quoted text, laid out for reading.
+///
+/// serde-saphyr's serialiser cannot write it: serde_json keeps numbers as text, which another serialiser sees as a map with a private key. And
+/// every sign that [`visible`] hides has to be escaped here.
 fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
     let mut out = String::new();
     write_yaml(&serde_json::to_value(value)?, 0, &mut out);

@@ -1,10 +1,7 @@
 //! `show`, `history`: read the store, and talk to nobody else.
 
-use super::{ConfigFileArgs, OutputFormat, list, output, server::ServerArgs};
-use crate::{
-    config::{self, ConfigSources},
-    visible,
-};
+use super::{OutputFormat, list, output, server::ServerArgs, store::StoreArgs};
+use crate::visible;
 use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
@@ -19,10 +16,9 @@ use saga_engine::journal::{
     reading::{self, RefreshScope, SagaLookup},
     shown::{self, SagaDisplay},
 };
-use saga_event_store::{EventStore, StoreAccess};
 use serde::Serialize;
 use serde_json::Value;
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 #[derive(Debug, Args)]
 pub(super) struct SagaReadArgs {
@@ -33,10 +29,7 @@ pub(super) struct SagaReadArgs {
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
     #[command(flatten)]
-    file: ConfigFileArgs,
-    /// Address of the event store, instead of the configuration's
-    #[arg(long, value_name = "ADDRESS")]
-    store: Option<String>,
+    store: StoreArgs,
     /// Address of an engine's API, which is asked how the guards stand that hold the saga back; instead of the configuration's api.listen
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
@@ -106,7 +99,7 @@ struct SagaShowOutput {
 /// The store tells that a guard holds the saga back; why, only an engine knows. Without one the rest is shown all the same.
 async fn held_by(args: &SagaReadArgs, saga: &SagaView) -> Vec<Value> {
     let asked = async {
-        let server = ServerArgs::of(args.server.clone(), args.file.clone()).open()?;
+        let server = ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
         server.get(&format!("/api/sagas/{}", saga.id)).await
     };
     match tokio::time::timeout(ASKS_AN_ENGINE, asked).await {
@@ -225,19 +218,8 @@ fn width(full: bool) -> Option<usize> {
     if full { None } else { output::width() }
 }
 
-pub(super) async fn open(file: &ConfigFileArgs, store: Option<String>) -> anyhow::Result<Arc<dyn EventStore>> {
-    let flags = store.map(|store| vec![("store", store)]).unwrap_or_default();
-    let sources = ConfigSources::of_process(file.config.as_deref(), flags);
-    let config = config::load(&sources)?;
-    if !config::names(&sources, "store") {
-        let place = config.store.place();
-        output::note(&format!("no configuration names a store: this is the default one, {place}"));
-    }
-    config.store.open(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
-}
-
 async fn shown(args: &SagaReadArgs) -> anyhow::Result<SagaDisplay> {
-    let store = open(&args.file, args.store.clone()).await?;
+    let store = args.store.open().await?;
     let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
     if let SagaLookup::Several(lines) = &mut found {
         reading::refresh(store.as_ref(), &PlanCache::default(), lines, RefreshScope::Open).await?;
@@ -259,7 +241,7 @@ fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
             }
             Ok(id)
         }
-        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows what there is"),
+        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows the sagas"),
         SagaLookup::Several(lines) => {
             bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list::several(&lines))
         }

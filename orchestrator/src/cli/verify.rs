@@ -5,7 +5,7 @@ mod steps;
 use super::{ConfigFileArgs, OutputFormat, output};
 use crate::{
     config::{self, ConfigSources, EngineConfig},
-    startup,
+    source_files, startup,
     verify::{
         self, ContractFinding, ContractVerdict, MissingPrecondition, RestartMethod, TypedCommands, TypedTarget,
         VerificationScript, VerificationSubject,
@@ -171,9 +171,9 @@ fn undo_with(typed: &TypedCommands) -> String {
 
 fn participants(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<ParticipantCatalog> {
     let path = args.participants.clone().unwrap_or_else(|| config.sagas.join("participants.yaml"));
-    let source = startup::read_source(&path)
+    let source = source_files::read_source(&path)
         .context("who is reached how is said in participants.yaml: --participants names it")?;
-    let read = participants::parse(&source.name, &source.text, &crate::startup::lookup);
+    let read = participants::parse(&source.name, &source.text, &source_files::lookup);
     read.map_err(|findings| anyhow!("{}", render(&findings, RenderStyle::Plain)))
 }
 

@@ -1,6 +1,6 @@
 //! Which definitions a run has: those of a folder, or those that ship.
 
-use crate::{config::without_definitions, startup::paths};
+use crate::{config::without_definitions, source_files::paths};
 use anyhow::{Context, bail};
 use saga_core::definition::or_did_you_mean;
 use std::{

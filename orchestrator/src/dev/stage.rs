@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     config::EngineConfig,
-    shutdown::RunningEngine,
+    running::RunningEngine,
+    source_files,
     startup::{self, DefinitionFiles, LoadedDefinitions, load_files},
 };
 use anyhow::{Context, bail};
@@ -64,7 +65,7 @@ impl DevEnvironment {
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
         let kafka = startup::kafka_settings(&config, BrokerKind::Mock)?;
         let files = files::files(&definitions, participants.address())?;
-        let loaded = load_files(&files, &startup::lookup)?;
+        let loaded = load_files(&files, &source_files::lookup)?;
         let starts = StartableOrders::of(&loaded);
         if options.orders.is_some_and(|orders| orders > 0) && !starts.includes(&orders::shop("", 1)) {
             bail!(

@@ -51,7 +51,7 @@ async fn a_dozen_orders_end_in_every_way() {
         assert_eq!(status_of(&lines, number), status, "{text}");
     }
     for told in
-        ["card_declined", "asked again, attempt 2", "score 95", "undone", "no courier goes to Atlantis", "12 sagas in"]
+        ["card_declined", "sent again, attempt 2", "score 95", "undone", "no courier goes to Atlantis", "12 sagas in"]
     {
         assert!(text.contains(told), "{told}: {text}");
     }

@@ -1,7 +1,7 @@
 //! Watches the engine's commits: counts the sagas, and tells them on the terminal.
 
 use super::{
-    story,
+    narrator,
     tally::SagaTally,
     terminal::{NarrationLine, NarrationMark, TerminalWriter},
 };
@@ -34,7 +34,7 @@ impl CommitObserver for DevObserver {
         let name = (plan.definition.name.clone(), state.key.clone());
         self.board.send_modify(|tally| tally.committed(name, state.status(), now));
         let seconds = now.duration_since(self.begun).as_secs_f64();
-        for fact in story::tell(plan, state, decision) {
+        for fact in narrator::narrate(plan, state, decision) {
             self.terminal.show(seconds, &state.key, &fact);
         }
         let is_parked = decision.events.iter().any(|event| matches!(event, SagaEvent::SagaParked { .. }));

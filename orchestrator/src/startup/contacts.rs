@@ -1,7 +1,8 @@
 //! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire when no engine ran for
 //! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
 
-use super::{EngineReadiness, patience};
+use super::patience;
+use crate::readiness::EngineReadiness;
 use anyhow::Context;
 use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;

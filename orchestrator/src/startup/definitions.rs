@@ -1,12 +1,9 @@
 //! Files of a folder → definitions and participants, or every finding in them.
 
-use super::{
-    internal,
-    unread::{self, misnamed},
-    variables::lookup,
+use crate::{
+    config::InternalTopics,
+    source_files::{self, lookup, misnamed, paths},
 };
-use crate::config::InternalTopics;
-use anyhow::Context;
 use saga_base::secrets;
 use saga_core::{
     definition::{
@@ -101,9 +98,9 @@ impl DefinitionFiles {
             files.participants = files.text(&participants)?;
             files.participants_file = Some(participants);
         }
-        files.unreadable.extend(unread::definitions_elsewhere(sagas)?);
+        files.unreadable.extend(source_files::definitions_elsewhere(sagas)?);
         if schemas.is_dir() {
-            files.unreadable.extend(unread::schemas(schemas)?);
+            files.unreadable.extend(source_files::misnamed_schemas(schemas)?);
         }
         for path in if schemas.is_dir() { schema_paths(schemas)? } else { Vec::new() } {
             let schema = files.text(&path)?;
@@ -128,7 +125,7 @@ impl DefinitionFiles {
     }
 
     fn text(&mut self, path: &Path) -> anyhow::Result<Option<SourceFile>> {
-        match source(path)? {
+        match source_files::read(path)? {
             Ok(source) => Ok(Some(source)),
             Err(finding) => {
                 self.unreadable.push(*finding);
@@ -148,38 +145,12 @@ fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// The files of a folder whose names end with `suffix`, in order.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("the folder {} cannot be read", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    paths.retain(|path| path.to_string_lossy().ends_with(suffix));
-    paths.sort();
-    Ok(paths)
-}
-
-/// Reads one file.
-///
-/// # Errors
-/// When it cannot be read, or is no text.
-pub fn read_source(path: &Path) -> anyhow::Result<SourceFile> {
-    source(path)?.map_err(anyhow::Error::new)
-}
-
-fn source(path: &Path) -> anyhow::Result<Result<SourceFile, Box<CheckFinding>>> {
-    let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(SourceFile::of_bytes(path.display().to_string(), bytes))
-}
-
 impl DefinitionFiles {
     /// Everything that is to be said about the files, in an installation that keeps `topics` for itself.
     #[must_use]
     pub fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
         let mut library = self.read(&lookup, missing);
-        library.refuse_topics(&self.sagas, self.participants.as_ref(), &internal::kept(topics));
+        library.refuse_topics(&self.sagas, self.participants.as_ref(), &topics.reserved());
         let unchecked = self.without_participants(&library);
         let unproved = unproved(&library);
         let critical_path = library.participants.critical_path();
@@ -396,8 +367,8 @@ mod tests {
                 participants: Some(SourceFile::new("participants.yaml", participants)),
                 ..DefinitionFiles::default()
             };
-            let refused =
-                load_files(&files, &|_| None).map(|loaded| internal::require_unused(&topics, &loaded).is_err());
+            let refused = load_files(&files, &|_| None)
+                .map(|loaded| super::super::internal::require_unused(&topics, &loaded).is_err());
             let findings = files.check(&topics, MissingVariablePolicy::Refused).findings;
             assert_eq!(refused.unwrap_or(true), !findings.is_empty(), "check and serve agree on {trigger}, {commands}");
             findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

@@ -2,7 +2,7 @@
 //! take.
 
 use super::reloading;
-use crate::config::EngineConfig;
+use crate::{config::EngineConfig, running::HousekeepingTasks};
 use saga_engine::{Parts, published::FollowerTasks};
 use saga_event_store::KeySweep;
 use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
@@ -15,27 +15,6 @@ const EVERY: Duration = Duration::from_secs(300);
 
 /// Keys that are looked at in one transaction: some milliseconds of work.
 const PAGE: u32 = 1000;
-
-/// Tasks that tidy and follow until they are dropped.
-#[derive(Debug)]
-pub struct HousekeepingTasks {
-    tasks: Vec<JoinHandle<()>>,
-    /// What others publish is followed as long.
-    _followed: Option<FollowerTasks>,
-}
-
-impl HousekeepingTasks {
-    /// Ends `task` with the others.
-    pub(super) fn add(&mut self, task: JoinHandle<()>) {
-        self.tasks.push(task);
-    }
-}
-
-impl Drop for HousekeepingTasks {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
 
 /// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
 pub(super) fn start(
@@ -52,7 +31,7 @@ pub(super) fn start(
         tasks.push(tokio::spawn(topics::refresh_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, parts.store.identity().installation.to_string()));
     }
-    HousekeepingTasks { tasks, _followed: followed }
+    HousekeepingTasks::new(tasks, followed)
 }
 
 async fn rest() {

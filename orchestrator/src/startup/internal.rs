@@ -8,20 +8,11 @@ use saga_core::definition::{ReservedTopic, participants::TransportConfig};
 /// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
 pub(super) fn require_unused(topics: &InternalTopics, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     for (who, topic) in uses(loaded) {
-        if let Some(reason) = ReservedTopic::reason(&kept(topics), &topic) {
+        if let Some(reason) = ReservedTopic::reason(&topics.reserved(), &topic) {
             bail!("{who} topic {topic}, and {reason}: name another topic");
         }
     }
     Ok(())
-}
-
-/// The topics that the installation keeps for itself.
-pub(super) fn kept(topics: &InternalTopics) -> [ReservedTopic<'_>; 3] {
-    [
-        ReservedTopic { key: "topics.inbox", topic: &topics.inbox },
-        ReservedTopic { key: "topics.replies", topic: &topics.replies },
-        ReservedTopic { key: "topics.dlq", topic: &topics.dlq },
-    ]
 }
 
 fn uses(loaded: &LoadedDefinitions) -> Vec<(String, String)> {

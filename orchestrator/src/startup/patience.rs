@@ -1,6 +1,6 @@
 //! Waiting for what does not answer yet.
 
-use super::EngineReadiness;
+use crate::readiness::EngineReadiness;
 use backon::{ExponentialBuilder, Retryable};
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 use tokio::sync::watch;

@@ -1,6 +1,6 @@
 //! Looks at participants.yaml, and at the files that its secrets are in, and puts what changed into effect.
 
-use super::{definitions::read_source, variables::lookup};
+use crate::source_files::{lookup, read_source};
 use saga_core::definition::SourceFile;
 use saga_engine::{Parts, reload};
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -1,8 +1,8 @@
 //! Which sagas a job's filter chooses.
 
 use super::super::{
-    asked::{self, SagaListQuery},
     errors::ApiError,
+    saga_query::{self, SagaListQuery},
 };
 use saga_core::{event::OperatorAction, state::SagaStatus, time::Timestamp};
 use saga_engine::journal::reading::SagaQuery;
@@ -10,7 +10,7 @@ use saga_engine::journal::reading::SagaQuery;
 /// What `asked` chooses for `action`.
 pub(super) fn by(asked: SagaListQuery, action: OperatorAction, now: Timestamp) -> Result<SagaQuery, ApiError> {
     let (blank, of_lists) = (asked.blank(), asked.of_lists());
-    let wanted = asked::wanted(&asked.without_blanks(), now)?;
+    let wanted = saga_query::wanted(&asked.without_blanks(), now)?;
     if !wanted.chooses() {
         return Err(nothing());
     }

@@ -1,7 +1,7 @@
 //! The page of causes: what holds sagas up, and acts on all that have one cause.
 
 use super::{
-    super::{ApiState, asked::SagaListQuery},
+    super::{ApiState, saga_query::SagaListQuery},
     page, says,
 };
 use askama::Template;

@@ -1,6 +1,6 @@
 //! Acts and what came of them, in words: a line each, whatever strangers wrote into it.
 
-use crate::visible;
+use crate::cli::operator::line;
 use saga_core::event::OperatorAction;
 use serde_json::Value;
 
@@ -9,23 +9,15 @@ pub(super) fn one(action: OperatorAction, answer: &Value) -> String {
     let text = |key: &str| answer[key].as_str().unwrap_or_default();
     let on = on(answer);
     if !answer["leadsTo"].is_null() {
-        return line(&format!(
-            "{} {}: would lead to {}. Nothing was done",
-            action.as_str(),
-            text("saga"),
-            leads_to(answer)
-        ));
+        let outcome = format!("would lead to {}. Nothing was done", leads_to(answer));
+        return line(action.as_str(), text("saga"), &outcome);
     }
     let status = match answer["appliedAt"].as_str() {
         Some(at) => format!("applied before, at {at}; nothing was done again"),
         None => text("status").to_owned(),
     };
     let now = came_of(action, answer).unwrap_or_default();
-    line(&format!("{} {}: {status}{now} ({on}act {})", action.as_str(), text("saga"), text("id")))
-}
-
-fn line(text: &str) -> String {
-    visible::in_line(text).into_owned()
+    line(action.as_str(), text("saga"), &format!("{status}{now} ({on}act {})", text("id")))
 }
 
 fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
@@ -80,7 +72,7 @@ pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
         (result, Some(message)) => format!("{result}: {message}"),
         (_, None) => format!("applied{}", came_of(action, item).unwrap_or_default()),
     };
-    line(&format!("{} {id}{name}: {came}", action.as_str()))
+    line(action.as_str(), &format!("{id}{name}"), &came)
 }
 
 /// What came of all of them.

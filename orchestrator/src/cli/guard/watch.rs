@@ -2,9 +2,11 @@
 
 use super::{GuardWatchArgs, encoded, output, print};
 use crate::cli::OutputFormat;
-use anyhow::{Context, bail};
+use anyhow::Context;
+use bytes::BytesMut;
 use serde_json::Value;
-use std::process::ExitCode;
+use std::{iter, process::ExitCode};
+use tokio_util::codec::{Decoder, LinesCodec};
 
 /// The longest line of the stream: a change with a reason of the largest size, many times over.
 const MAX_LINE: usize = 64 * 1024;
@@ -16,7 +18,7 @@ pub(super) async fn watch(args: GuardWatchArgs) -> anyhow::Result<ExitCode> {
     let whose = args.participant.as_deref().map(|name| format!("?participant={}", encoded(name))).unwrap_or_default();
     let mut response = args.server.open()?.follow(&format!("/api/guards/events{whose}")).await?;
     output::note("following; changes of this engine from now on");
-    let mut lines = SseLineBuffer::default();
+    let mut lines = SseLineBuffer::new();
     while let Some(chunk) = response.chunk().await.context(LOST)? {
         for line in lines.take(&chunk)? {
             if !show(&line, args.output)? {
@@ -42,20 +44,21 @@ fn show(line: &str, output: OutputFormat) -> anyhow::Result<bool> {
 }
 
 /// Bytes as they come, lines as they are complete.
-#[derive(Default)]
-struct SseLineBuffer(Vec<u8>);
+struct SseLineBuffer {
+    codec: LinesCodec,
+    read: BytesMut,
+}
 
 impl SseLineBuffer {
+    fn new() -> SseLineBuffer {
+        SseLineBuffer { codec: LinesCodec::new_with_max_length(MAX_LINE), read: BytesMut::new() }
+    }
+
+    /// The lines that `chunk` completes, without their line breaks.
     fn take(&mut self, chunk: &[u8]) -> anyhow::Result<Vec<String>> {
-        let mut lines = Vec::new();
-        for byte in chunk {
-            match byte {
-                b'\n' => lines.push(String::from_utf8_lossy(&std::mem::take(&mut self.0)).trim_end().to_owned()),
-                _ if self.0.len() >= MAX_LINE => bail!("a line of more than {MAX_LINE} bytes is not an engine's"),
-                byte => self.0.push(*byte),
-            }
-        }
-        Ok(lines)
+        self.read.extend_from_slice(chunk);
+        let lines = iter::from_fn(|| self.codec.decode(&mut self.read).transpose());
+        lines.collect::<Result<_, _>>().context("an engine does not send such a line")
     }
 }
 
@@ -65,7 +68,7 @@ mod tests {
 
     #[test]
     fn lines_are_whole_however_they_come() {
-        let mut lines = SseLineBuffer::default();
+        let mut lines = SseLineBuffer::new();
         assert_eq!(lines.take(b"event: change\ndata: {\"a\"").expect("short"), ["event: change"]);
         assert_eq!(lines.take(b":1}\r\n\n").expect("short"), ["data: {\"a\":1}", ""]);
         assert!(lines.take(&vec![b'x'; MAX_LINE + 1]).is_err());

@@ -4,7 +4,8 @@ use super::{VerifyArgs, count, exit_code, shown, summary, usage_error};
 use crate::{
     cli::output,
     config::EngineConfig,
-    startup::{self, DefinitionFiles, load_files, lookup},
+    source_files::{lookup, read_source},
+    startup::{self, DefinitionFiles, load_files},
     verify::{ContractFinding, ContractVerdict, RehearsedDefinition, StepReport, VerificationOptions, all_steps},
 };
 use anyhow::Context;
@@ -42,7 +43,7 @@ pub(super) async fn run(args: &VerifyArgs, config: &EngineConfig, saga: &str) ->
 fn rehearsed(args: &VerifyArgs, config: &EngineConfig, saga: &str) -> anyhow::Result<RehearsedDefinition> {
     let mut files = DefinitionFiles::of_folders(&config.sagas, &config.schemas)?;
     if let Some(path) = &args.participants {
-        files.participants = Some(startup::read_source(path)?);
+        files.participants = Some(read_source(path)?);
     }
     let loaded = load_files(&files, &lookup)?;
     let mut plans = loaded.plans.iter();

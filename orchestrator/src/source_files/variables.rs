@@ -6,7 +6,7 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// The value of the environment variable `name`, or, of `file.PATH`, what is in that file, without the line break at its end; `None`: there is
 /// none, or it cannot be read.
 #[must_use]
-pub fn lookup(name: &str) -> Option<String> {
+pub(crate) fn lookup(name: &str) -> Option<String> {
     match name.strip_prefix("file.") {
         Some(path) => of_file(path),
         None => std::env::var(name).ok(),

@@ -9,6 +9,11 @@ use saga_core::{definition::or_did_you_mean, json};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Lines of a list unless the caller asks for another number.
+const USUAL_LINES: u32 = 100;
+/// The most lines of one answer.
+const MOST_LINES: u32 = 1000;
+
 /// What a body says; it has to be a JSON object.
 pub(super) fn read<T: DeserializeOwned>(
     form: RequestBodyKind,
@@ -40,6 +45,14 @@ pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, A
         let told = if is_name && !what.contains(" field `") { format!("`{place}`: {what}") } else { what.to_owned() };
         ApiError::BadParameter(in_words(&told).replace(" field `", " parameter `"))
     })
+}
+
+/// How many lines of a list the caller asks for.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
+    match asked.unwrap_or(USUAL_LINES) {
+        limit @ 1..=MOST_LINES => Ok(limit),
+        limit => Err(ApiError::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
+    }
 }
 
 /// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
@@ -190,6 +203,17 @@ mod tests {
         }
         assert!(said("{who}").starts_with("the body cannot be read: "));
         assert!(said(r#"{"who": "a", "who": "b"}"#).contains("who"), "a name that is there twice");
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_is_told_and_not_bent() {
+        assert!(matches!(limit(None), Ok(USUAL_LINES)));
+        assert!(matches!(limit(Some(MOST_LINES)), Ok(MOST_LINES)));
+        for wrong in [0, MOST_LINES + 1] {
+            assert!(
+                matches!(limit(Some(wrong)), Err(ApiError::BadParameter(message)) if message.contains("1 to 1000"))
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a query about sagas asks for.
 
-use super::errors::ApiError;
+use super::{errors::ApiError, request::limit};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use saga_core::{definition, id::SagaId, incident::IncidentKind, state::SagaStatus, time::Timestamp};
 use saga_engine::journal::{
@@ -9,11 +9,6 @@ use saga_engine::journal::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
-
-/// Lines of a list unless asked otherwise.
-pub(super) const USUAL_LINES: u32 = 100;
-/// The most lines of one answer.
-pub(super) const MOST_LINES: u32 = 1000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -220,28 +215,9 @@ fn incident(word: &str) -> Result<IncidentKind, ApiError> {
     IncidentKind::parse(word).ok_or_else(unknown)
 }
 
-/// How many lines are asked for.
-pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
-    match asked.unwrap_or(USUAL_LINES) {
-        limit @ 1..=MOST_LINES => Ok(limit),
-        limit => Err(ApiError::BadParameter(format!("`limit` is {limit}: expected 1 to {MOST_LINES}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_limit_that_cannot_be_is_told_and_not_bent() {
-        assert!(matches!(limit(None), Ok(USUAL_LINES)));
-        assert!(matches!(limit(Some(MOST_LINES)), Ok(MOST_LINES)));
-        for wrong in [0, MOST_LINES + 1] {
-            assert!(
-                matches!(limit(Some(wrong)), Err(ApiError::BadParameter(message)) if message.contains("1 to 1000"))
-            );
-        }
-    }
 
     #[test]
     fn the_next_page_asks_for_the_same_from_the_last_line_on() {

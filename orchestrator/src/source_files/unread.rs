@@ -1,7 +1,7 @@
 //! Files that nobody reads although they look as if they were meant to be read: a definition that is missing in silence would be noticed last by
 //! whoever waits for it.
 
-use super::definitions::paths;
+use super::paths;
 use saga_core::definition::{
     CheckFinding, Code, FindingSeverity, SchemaCatalog, SourceFile, did_you_mean, json_schema::FILE_ENDING,
 };
@@ -22,14 +22,14 @@ const LARGEST: u64 = 256 * 1024;
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn misnamed(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
+pub(crate) fn misnamed(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let all = paths(folder, "")?;
     let instead = all.iter().filter_map(|path| Some((path, instead_of(path, &name_of(path))?)));
     Ok(instead.map(|(path, instead)| CheckFinding::not_read(path.display().to_string(), &instead)).collect())
 }
 
 /// A warning for each definition in a subfolder, and for each that is written as JSON.
-pub(super) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
+pub(crate) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let mut found = Vec::new();
     for path in paths(folder, ".json")? {
         let name = name_of(&path);
@@ -48,7 +48,7 @@ pub(super) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<CheckFi
 }
 
 /// A warning for each file of a folder that looks like a schema of events and has another name.
-pub(super) fn schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
+pub(crate) fn misnamed_schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
     let told = |path: PathBuf| {
         let instead = schema_name(&path, &name_of(&path))?;
         let message = "this file is not read as a schema: its name does not say what it is";
@@ -58,7 +58,7 @@ pub(super) fn schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding>> {
 }
 
 /// A warning for each schema of events that start nothing: of all, or of those only whose type differs from a trigger's by its case.
-pub fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
+pub(crate) fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
     let told = |source: &SourceFile| {
         let schema = SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok()?;
         if event_types.iter().any(|name| schema.describes(name)) {
@@ -198,7 +198,7 @@ mod tests {
             ("package.json", r#"{"name": "schemas", "type": "module"}"#),
             ("README.md", "# Schemas"),
         ]);
-        let told = told(&schemas(folder.path()).expect("a folder"));
+        let told = told(&misnamed_schemas(folder.path()).expect("a folder"));
         let named = |name: &str| told.iter().find(|(file, _)| file == name).map(|(_, help)| help.as_str());
         assert_eq!(told.len(), 4, "{told:?}");
         assert!(named("A.json").is_some_and(|help| help.starts_with("call it A.schema.json")));

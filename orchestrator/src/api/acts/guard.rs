@@ -1,0 +1,103 @@
+//! `POST /api/guards/{participant}/{open|close|reset|metrics-only|set}`.
+
+use super::{
+    super::{
+        ApiState,
+        errors::{ApiError, RequestBodyKind},
+        request,
+    },
+    ActStatus, OperatorStatement, to_its_end,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use saga_engine::overrides::{ActiveOverride, OverrideError};
+use saga_resilience::overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest};
+use serde::{Deserialize, Serialize};
+use std::{num::NonZeroU32, sync::Arc};
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuardOverrideBody {
+    id: Option<Uuid>,
+    who: String,
+    reason: String,
+    share: Option<f64>,
+    bulkhead: Option<NonZeroU32>,
+    rate: Option<ManualRate>,
+}
+
+/// What became of an act on guards.
+#[derive(Serialize)]
+struct GuardActResponse {
+    status: ActStatus,
+    id: Uuid,
+    /// The act's place in the record of all acts on guards: 1, 2, 3, …
+    number: i64,
+    participant: String,
+    /// What operators have set that is in effect after the act; `null`: participants.yaml alone counts.
+    #[serde(rename = "override")]
+    in_force: Option<ActiveOverride>,
+}
+
+pub(in crate::api) async fn act(
+    State(backend): State<ApiState>,
+    Path((participant, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let asked: GuardOverrideBody = request::read(RequestBodyKind::GuardAct, &headers, &body)?;
+    let id = asked.id.unwrap_or_else(Uuid::new_v4);
+    let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
+    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let told = recorded(&backend, id, participant, action.clone(), statement.clone()).await?;
+    statement.log(action.as_str(), &told.participant, id, told.status);
+    Ok((told.status.code(), Json(told)).into_response())
+}
+
+async fn recorded(
+    backend: &ApiState,
+    id: Uuid,
+    participant: String,
+    action: GuardAction,
+    OperatorStatement { who, reason }: OperatorStatement,
+) -> Result<GuardActResponse, ApiError> {
+    let act = OverrideRequest { participant: participant.clone(), action, who, reason };
+    let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
+    let recorded = to_its_end(async move { parts.acts.act(id, &act, at).await }).await;
+    let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
+    let (number, is_applied) = recorded.map_err(refused)?;
+    let status = if is_applied { ActStatus::Applied } else { ActStatus::Accepted };
+    let in_force = backend.parts.acts.in_force(&participant);
+    Ok(GuardActResponse { status, id, number, participant, in_force })
+}
+
+fn action_of(word: &str, given: ManualLimits) -> Result<GuardAction, ApiError> {
+    let action = match word {
+        "open" => GuardAction::Open,
+        "close" => GuardAction::Close,
+        "reset" => GuardAction::Reset,
+        "metrics-only" => GuardAction::MetricsOnly,
+        "set" => return Ok(GuardAction::Set(given)),
+        other => {
+            return Err(ApiError::NoRoute(format!("…/{other}: expected open, close, reset, metrics-only or set")));
+        }
+    };
+    if given == ManualLimits::default() {
+        return Ok(action);
+    }
+    Err(ApiError::BadValue(format!("`share`, `bulkhead` and `rate` belong to `set`, not to `{word}`")))
+}
+
+fn refused(refused: OverrideError) -> ApiError {
+    match refused {
+        OverrideError::NoParticipant { name, hint } => ApiError::NoParticipant { name, hint },
+        OverrideError::Malformed(message) => ApiError::BadValue(message),
+        OverrideError::Store(error) => error.into(),
+    }
+}

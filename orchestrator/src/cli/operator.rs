@@ -1,0 +1,33 @@
+//! What every command that acts has, on sagas and on guards: who acts, why, and the line that says what became of the act.
+
+use crate::{api::ActStatus, visible};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Who acts and why.
+#[derive(Debug, Args)]
+pub(super) struct OperatorArgs {
+    /// Why you act; recorded with the act
+    #[arg(long)]
+    pub(super) reason: String,
+    /// Your name; recorded with the act. Your login name by default
+    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
+    pub(super) who: String,
+}
+
+impl OperatorArgs {
+    /// What the body of every act holds.
+    pub(super) fn body(&self) -> Value {
+        json!({"who": self.who, "reason": self.reason})
+    }
+}
+
+/// `retry 4711: applied`: the one line of an act, whatever strangers wrote into it.
+pub(super) fn line(action: &str, on: &str, outcome: &str) -> String {
+    visible::in_line(&format!("{action} {on}: {outcome}")).into_owned()
+}
+
+/// Whether an engine has taken the act and not yet applied it.
+pub(super) fn is_only_accepted(answer: &Value) -> bool {
+    answer["status"] == ActStatus::Accepted.as_str()
+}

@@ -1,0 +1,32 @@
+//! The event store, for commands that read it and talk to no engine.
+
+use super::{ConfigFileArgs, output};
+use crate::config::{self, ConfigSources};
+use anyhow::Context;
+use clap::Args;
+use saga_event_store::{EventStore, StoreAccess};
+use std::sync::Arc;
+
+/// Which event store.
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    #[command(flatten)]
+    pub(super) file: ConfigFileArgs,
+    /// Address of the event store, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<String>,
+}
+
+impl StoreArgs {
+    /// Opens the store for reading, and notes on stderr when no configuration names one.
+    pub(super) async fn open(&self) -> anyhow::Result<Arc<dyn EventStore>> {
+        let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
+        let sources = ConfigSources::of_process(self.file.config.as_deref(), flags);
+        let config = config::load(&sources)?;
+        if !config::names(&sources, "store") {
+            let place = config.store.place();
+            output::note(&format!("no configuration names a store: this is the default one, {place}"));
+        }
+        config.store.open(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
+    }
+}
