@@ -47,9 +47,9 @@ use tracing::{info, warn};
 pub(crate) struct CallGate {
     name: Arc<str>,
     started: Instant,
-    inner: UnpoisonedMutex<GateState>,
+    state: UnpoisonedMutex<GateState>,
     /// Rung when somebody who waits may be able to go on.
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
     meters: GuardMetrics,
     changes: GuardEventBus,
 }
@@ -62,18 +62,18 @@ pub struct PermitRequest {
     /// Which attempt it is to the retry budget.
     pub attempt: AttemptKind,
     /// Who is before it.
-    pub coming: CallArrival,
+    pub arrival: CallArrival,
 }
 
 /// How one who asks has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallArrival {
     /// Called out of the line: nobody is before it.
-    Woken,
+    Notified,
     /// By itself: behind those of its lane.
-    Anew,
+    New,
     /// By itself, after a probe that failed: behind everybody.
-    AfterProbe,
+    AfterFailedProbe,
 }
 
 /// An attempt, as the retry budget sees it.
@@ -82,9 +82,9 @@ pub enum AttemptKind {
     /// The command's first: it pays.
     First,
     /// A further one: it takes.
-    Further,
+    Retry,
     /// The same one again, asked after or sent once more by a new owner: neither.
-    Same,
+    Repeat,
 }
 
 /// What a call gives back.
@@ -92,30 +92,30 @@ pub enum AttemptKind {
 pub(super) struct CallReturn {
     pub(super) ticket: BreakerTicket,
     pub(super) attempt: AttemptKind,
-    pub(super) left_at: MonotonicTime,
+    pub(super) started_at: MonotonicTime,
     /// Its place in the bulkhead is its own.
-    pub(super) has_place: bool,
+    pub(super) holds_slot: bool,
 }
 
 impl CallGate {
-    pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
-        CallGate::metered(name, settings, bell, changes, GuardMetrics::of(name))
+    pub(super) fn new(name: &str, settings: GateSettings, wakeup: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered(name, settings, wakeup, changes, GuardMetrics::of(name))
     }
 
     /// Where those wait whose participant nobody has configured.
-    pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
-        CallGate::metered("", settings, bell, changes, GuardMetrics::nobodys())
+    pub(super) fn without_metrics(settings: GateSettings, wakeup: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered("", settings, wakeup, changes, GuardMetrics::without_metrics())
     }
 
     fn metered(
         name: &str,
         settings: GateSettings,
-        bell: Arc<Notify>,
+        wakeup: Arc<Notify>,
         changes: GuardEventBus,
         meters: GuardMetrics,
     ) -> CallGate {
-        let inner = UnpoisonedMutex::new(GateState::new(settings, MonotonicTime::default()));
-        CallGate { name: name.into(), started: Instant::now(), inner, bell, meters, changes }
+        let state = UnpoisonedMutex::new(GateState::new(settings, MonotonicTime::default()));
+        CallGate { name: name.into(), started: Instant::now(), state, wakeup, meters, changes }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -148,15 +148,15 @@ impl CallGate {
 
     /// Takes a permit's ticket back with what its call said, and its place if it is at hand.
     pub(super) fn settle(self: &Arc<CallGate>, back: CallReturn, said: CallSignal) {
-        let CallReturn { ticket, attempt, left_at, has_place } = back;
+        let CallReturn { ticket, attempt, started_at, holds_slot } = back;
         let now = self.now();
-        let took = now.since(left_at);
+        let took = now.since(started_at);
         let mut inner = self.inner();
-        if said == CallSignal::NOTHING {
+        if said == CallSignal::NEUTRAL {
             inner.did_not_leave(attempt, now);
         }
         let (settled, pause) = inner.settle(ticket, said, took, now, fastrand::u64(..));
-        if has_place {
+        if holds_slot {
             inner.places.vacate();
         }
         let share = inner.share_now_after_trip(settled, now);
@@ -166,7 +166,7 @@ impl CallGate {
         drop(inner);
         woken.wake(self);
         self.meters.called(kind(said.verdict), took);
-        self.tell(settled, opening);
+        self.report_transition(settled, opening);
         if let Some(span) = pause {
             self.publish(GuardEventKind::PauseAsked { span });
         }
@@ -174,12 +174,12 @@ impl CallGate {
             self.publish(GuardEventKind::Degraded { share });
         }
         if somebody_waits {
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
     /// Keeps a call that failed for people to see.
-    pub(super) fn failed(&self, failed: FailedCall) {
+    pub(super) fn record_failure(&self, failed: FailedCall) {
         self.inner().failed(failed);
     }
 
@@ -192,7 +192,7 @@ impl CallGate {
                 participant = self.name(),
                 "calls that had been given up succeed late: the participant is asked again now"
             );
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
@@ -202,7 +202,7 @@ impl CallGate {
     }
 
     /// Everybody who waits looks again: what held them back is gone.
-    pub(super) fn open_line(self: &Arc<CallGate>) {
+    pub(super) fn release_waiters(self: &Arc<CallGate>) {
         self.change(|inner, _| inner.forgive_times());
     }
 
@@ -219,7 +219,7 @@ impl CallGate {
     }
 
     /// Puts into effect and tells what time alone has changed since it was last asked to.
-    pub(super) fn look_at_the_time(self: &Arc<CallGate>) {
+    pub(super) fn apply_elapsed_time(self: &Arc<CallGate>) {
         let now = self.now();
         let mut inner = self.inner();
         let is_restored = inner.is_restored(now);
@@ -228,7 +228,7 @@ impl CallGate {
         woken.wake(self);
         if is_restored {
             self.publish(GuardEventKind::Restored);
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
@@ -239,15 +239,15 @@ impl CallGate {
         let woken = inner.fit(now);
         drop(inner);
         woken.wake(self);
-        self.bell.notify_one();
+        self.wakeup.notify_one();
     }
 
-    fn tell(&self, settled: BreakerTransition, opening: Option<BreakerOpening>) {
+    fn report_transition(&self, settled: BreakerTransition, opening: Option<BreakerOpening>) {
         let participant = self.name();
         match settled {
             BreakerTransition::Kept | BreakerTransition::Stale => {}
             BreakerTransition::Opened(trip) => {
-                self.tell_of_opening(trip, opening);
+                self.report_opening(trip, opening);
             }
             BreakerTransition::Closed => {
                 info!(participant, "the breaker closed");
@@ -260,7 +260,7 @@ impl CallGate {
         }
     }
 
-    fn tell_of_opening(&self, trip: TripReason, opening: Option<BreakerOpening>) {
+    fn report_opening(&self, trip: TripReason, opening: Option<BreakerOpening>) {
         let (participant, trip_word) = (self.name(), trip.as_str());
         let (tripped, last) = opening.map_or((None, None), |opening| (opening.tripped, opening.last));
         let (calls, failed) = tripped.map_or((0, 0), |tripped| (tripped.calls, tripped.failures));
@@ -288,7 +288,7 @@ impl CallGate {
     }
 
     /// When the breaker may admit a call; zero: now.
-    pub(super) fn opens_in(&self) -> Duration {
+    pub(super) fn time_to_admission(&self) -> Duration {
         let now = self.now();
         self.inner().opens_in(now)
     }
@@ -299,7 +299,7 @@ impl CallGate {
 
     /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
     fn inner(&self) -> MutexGuard<'_, GateState> {
-        self.inner.lock()
+        self.state.lock()
     }
 
     /// Whether somebody waits for it, or a call is out.
@@ -309,7 +309,7 @@ impl CallGate {
     }
 
     /// Whether anybody has it: who waits for it, whose call is out, or who has just found it and is about to ask.
-    pub(super) fn is_held(self: &Arc<CallGate>) -> bool {
+    pub(super) fn is_referenced(self: &Arc<CallGate>) -> bool {
         Arc::strong_count(self) > 1
     }
 }

@@ -51,7 +51,7 @@ pub struct GuardMetrics {
 impl GuardMetrics {
     /// Of nobody: they lead nowhere.
     #[must_use]
-    pub fn nobodys() -> GuardMetrics {
+    pub fn without_metrics() -> GuardMetrics {
         GuardMetrics {
             successful: Histogram::noop(),
             failed: Histogram::noop(),

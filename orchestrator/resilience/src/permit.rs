@@ -30,22 +30,22 @@ pub struct CallPermit {
     gate: Arc<CallGate>,
     /// Taken out when it is settled.
     ticket: Option<BreakerTicket>,
-    leaving: AdmittedCall,
+    admitted: AdmittedCall,
     attempt: AttemptKind,
     /// When it was given, or its call left.
-    left_at: MonotonicTime,
-    place: BulkheadPermit,
+    started_at: MonotonicTime,
+    bulkhead_permit: BulkheadPermit,
 }
 
 /// Where a call's place in the bulkhead is.
 #[derive(Debug)]
 enum BulkheadPermit {
     /// It has none yet.
-    Nowhere,
+    None,
     /// It is the permit's own.
-    Here,
+    Held,
     /// With whoever sends the call.
-    Elsewhere(BulkheadSlotCell),
+    Delegated(BulkheadSlotCell),
 }
 
 /// The place of a call that is awaited: filled by whoever sends it, free again with the permit.
@@ -55,58 +55,60 @@ pub type BulkheadSlotCell = Arc<OnceLock<BulkheadSlot>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallSignal {
     pub(crate) verdict: CallVerdict,
-    pub(crate) pressure: LoadSignal,
+    pub(crate) load_signal: LoadSignal,
     /// How long the participant asks not to be called.
-    pub(crate) pause: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// What a call says about its participant's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoadSignal {
     /// It answered: how soon, tells.
-    ByTime,
+    Latency,
     /// It asks for less, or did not answer in time.
-    TooMuch,
+    Overload,
     /// Nothing.
-    Unsaid,
+    None,
 }
 
 impl CallSignal {
     /// The call says nothing about its participant.
-    pub const NOTHING: CallSignal =
-        CallSignal { verdict: CallVerdict::Neutral, pressure: LoadSignal::Unsaid, pause: None };
+    pub const NEUTRAL: CallSignal =
+        CallSignal { verdict: CallVerdict::Neutral, load_signal: LoadSignal::None, retry_after: None };
 
     /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where `failOn` makes it a
     /// definite failure.
-    pub fn by(answer: &CommandAnswer) -> CallSignal {
+    pub fn from_answer(answer: &CommandAnswer) -> CallSignal {
         match answer {
             CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => {
-                CallSignal::of(CallVerdict::Succeeded, LoadSignal::ByTime)
+                CallSignal::of(CallVerdict::Succeeded, LoadSignal::Latency)
             }
-            CommandAnswer::NotSent { .. } => CallSignal::NOTHING,
-            CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } if is_ours(failure) => {
-                CallSignal::NOTHING
+            CommandAnswer::NotSent { .. } => CallSignal::NEUTRAL,
+            CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. }
+                if is_engine_or_broker_failure(failure) =>
+            {
+                CallSignal::NEUTRAL
             }
             CommandAnswer::Failed { failure, retry_after, .. } => CallSignal {
-                pause: retry_after.filter(|_| asks_for_less(failure)),
-                ..CallSignal::of(refusal(failure), pressure(failure))
+                retry_after: retry_after.filter(|_| asks_for_less(failure)),
+                ..CallSignal::of(refusal(failure), load_signal(failure))
             },
             CommandAnswer::Unknown { failure, retry_after, .. } => CallSignal {
-                pause: retry_after.filter(|_| asks_for_less(failure)),
-                ..CallSignal::of(failure.class.map_or(CallVerdict::Failed, ErrorClass::verdict), pressure(failure))
+                retry_after: retry_after.filter(|_| asks_for_less(failure)),
+                ..CallSignal::of(failure.class.map_or(CallVerdict::Failed, ErrorClass::verdict), load_signal(failure))
             },
         }
     }
 
     /// Nobody answered in time.
-    pub(crate) const UNANSWERED: CallSignal =
-        CallSignal { verdict: CallVerdict::Failed, pressure: LoadSignal::TooMuch, pause: None };
+    pub(crate) const TIMEOUT: CallSignal =
+        CallSignal { verdict: CallVerdict::Failed, load_signal: LoadSignal::Overload, retry_after: None };
 
     pub(super) fn load(self, took: Duration) -> LoadSample {
-        match self.pressure {
-            LoadSignal::ByTime => LoadSample::Answered(took),
-            LoadSignal::TooMuch => LoadSample::TooMuch,
-            LoadSignal::Unsaid => LoadSample::Unsaid,
+        match self.load_signal {
+            LoadSignal::Latency => LoadSample::Answered(took),
+            LoadSignal::Overload => LoadSample::TooMuch,
+            LoadSignal::None => LoadSample::Unsaid,
         }
     }
 
@@ -118,8 +120,8 @@ impl CallSignal {
         }
     }
 
-    const fn of(verdict: CallVerdict, pressure: LoadSignal) -> CallSignal {
-        CallSignal { verdict, pressure, pause: None }
+    const fn of(verdict: CallVerdict, load_signal: LoadSignal) -> CallSignal {
+        CallSignal { verdict, load_signal, retry_after: None }
     }
 }
 
@@ -134,18 +136,18 @@ fn refusal(failure: &CommandFailure) -> CallVerdict {
     }
 }
 
-fn pressure(failure: &CommandFailure) -> LoadSignal {
+fn load_signal(failure: &CommandFailure) -> LoadSignal {
     match failure.class {
-        Some(ErrorClass::Network) => LoadSignal::Unsaid,
-        Some(ErrorClass::Timeout | ErrorClass::RateLimit) => LoadSignal::TooMuch,
-        Some(ErrorClass::ServerError) if is_overloaded(failure) => LoadSignal::TooMuch,
+        Some(ErrorClass::Network) => LoadSignal::None,
+        Some(ErrorClass::Timeout | ErrorClass::RateLimit) => LoadSignal::Overload,
+        Some(ErrorClass::ServerError) if is_overloaded(failure) => LoadSignal::Overload,
         Some(ErrorClass::ServerError | ErrorClass::ClientError | ErrorClass::Validation | ErrorClass::Unknown)
-        | None => LoadSignal::ByTime,
+        | None => LoadSignal::Latency,
     }
 }
 
 /// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
-fn is_ours(failure: &CommandFailure) -> bool {
+fn is_engine_or_broker_failure(failure: &CommandFailure) -> bool {
     (failure.class.is_none() && failure.code.starts_with(OWN_MISTAKE)) || failure.code.starts_with(BROKER)
 }
 
@@ -166,8 +168,15 @@ impl CallPermit {
         now: MonotonicTime,
     ) -> CallPermit {
         let PermitRequest { lane, attempt, .. } = asking;
-        let leaving = AdmittedCall { lane, generation: ticket.generation() };
-        CallPermit { gate, ticket: Some(ticket), leaving, attempt, left_at: now, place: BulkheadPermit::Nowhere }
+        let admitted = AdmittedCall { lane, generation: ticket.generation() };
+        CallPermit {
+            gate,
+            ticket: Some(ticket),
+            admitted,
+            attempt,
+            started_at: now,
+            bulkhead_permit: BulkheadPermit::None,
+        }
     }
 
     /// Waits for the rate limit and then for a place in the bulkhead, each no longer than the participant's `maxWait`. The call leaves when this
@@ -175,12 +184,12 @@ impl CallPermit {
     ///
     /// # Errors
     /// Who refuses, and when to ask again.
-    pub async fn pass(&mut self) -> Result<(), GuardRefusal> {
-        self.left_at = match self.gate.leave_at_once(self.leaving)? {
+    pub async fn acquire(&mut self) -> Result<(), GuardRefusal> {
+        self.started_at = match self.gate.leave_at_once(self.admitted)? {
             Some(now) => now,
-            None => self.gate.wait_to_leave(self.leaving).await?.keep(),
+            None => self.gate.wait_to_leave(self.admitted).await?.keep(),
         };
-        self.place = BulkheadPermit::Here;
+        self.bulkhead_permit = BulkheadPermit::Held;
         Ok(())
     }
 
@@ -190,19 +199,19 @@ impl CallPermit {
     }
 
     /// The same for a call whose permit stays here while somebody else sends it.
-    pub fn departure(&mut self) -> (PendingCall, BulkheadSlotCell) {
+    pub fn delegate(&mut self) -> (PendingCall, BulkheadSlotCell) {
         let seat = BulkheadSlotCell::default();
-        self.place = BulkheadPermit::Elsewhere(Arc::clone(&seat));
-        (PendingCall { gate: Arc::clone(&self.gate), leaving: self.leaving }, seat)
+        self.bulkhead_permit = BulkheadPermit::Delegated(Arc::clone(&seat));
+        (PendingCall { gate: Arc::clone(&self.gate), admitted: self.admitted }, seat)
     }
 
     /// Keeps what `answer` says of a call that failed, for people to see.
-    pub fn remember(&self, saga: SagaId, answer: &CommandAnswer) {
+    pub fn record_failure(&self, saga: SagaId, answer: &CommandAnswer) {
         match answer {
             CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. }
-                if CallSignal::by(answer).is_bad() =>
+                if CallSignal::from_answer(answer).is_bad() =>
             {
-                self.gate.failed(FailedCall::now(saga, failure));
+                self.gate.record_failure(FailedCall::now(saga, failure));
             }
             CommandAnswer::Failed { .. }
             | CommandAnswer::Unknown { .. }
@@ -213,11 +222,11 @@ impl CallPermit {
     }
 
     /// Tells the guards that nobody answered in time.
-    pub fn was_not_answered(self, saga: SagaId) {
+    pub fn settle_timeout(self, saga: SagaId) {
         let failure =
             CommandFailure::new("timeout", "no answer within the attempt's time").of_class(ErrorClass::Timeout);
-        self.gate.failed(FailedCall::now(saga, &failure));
-        self.settle(CallSignal::UNANSWERED);
+        self.gate.record_failure(FailedCall::now(saga, &failure));
+        self.settle(CallSignal::TIMEOUT);
     }
 
     /// Tells the guards how the call went.
@@ -227,18 +236,18 @@ impl CallPermit {
 
     fn give_back(&mut self, said: CallSignal) {
         let Some(ticket) = self.ticket.take() else { return };
-        let (left_at, has_place) = match &self.place {
-            BulkheadPermit::Nowhere => (self.left_at, false),
-            BulkheadPermit::Here => (self.left_at, true),
-            BulkheadPermit::Elsewhere(seat) => (seat.get().map_or(self.left_at, BulkheadSlot::since), false),
+        let (started_at, holds_slot) = match &self.bulkhead_permit {
+            BulkheadPermit::None => (self.started_at, false),
+            BulkheadPermit::Held => (self.started_at, true),
+            BulkheadPermit::Delegated(seat) => (seat.get().map_or(self.started_at, BulkheadSlot::since), false),
         };
-        self.gate.settle(CallReturn { ticket, attempt: self.attempt, left_at, has_place }, said);
+        self.gate.settle(CallReturn { ticket, attempt: self.attempt, started_at, holds_slot }, said);
     }
 }
 
 impl Drop for CallPermit {
     fn drop(&mut self) {
-        self.give_back(CallSignal::NOTHING);
+        self.give_back(CallSignal::NEUTRAL);
     }
 }
 
@@ -246,15 +255,15 @@ impl Drop for CallPermit {
 #[derive(Debug)]
 pub struct PendingCall {
     gate: Arc<CallGate>,
-    leaving: AdmittedCall,
+    admitted: AdmittedCall,
 }
 
 impl PendingCall {
     /// As [`CallPermit::pass`]; the place is free again when the slot is dropped.
-    pub async fn pass(self) -> Result<BulkheadSlot, GuardRefusal> {
-        match self.gate.leave_at_once(self.leaving)? {
+    pub async fn acquire(self) -> Result<BulkheadSlot, GuardRefusal> {
+        match self.gate.leave_at_once(self.admitted)? {
             Some(now) => Ok(BulkheadSlot::given(&self.gate, now)),
-            None => self.gate.wait_to_leave(self.leaving).await,
+            None => self.gate.wait_to_leave(self.admitted).await,
         }
     }
 }

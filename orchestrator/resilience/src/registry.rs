@@ -117,7 +117,7 @@ impl GuardRegistry {
         let anybody = GateSettings::of_places(NonZeroU32::MAX);
         let guarded = GuardRegistry {
             participants: ArcSwap::default(),
-            nowhere: Arc::new(CallGate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
+            nowhere: Arc::new(CallGate::without_metrics(anybody, Arc::clone(&bell), changes.clone())),
             removed: UnpoisonedMutex::default(),
             unknown: UnpoisonedMutex::default(),
             topics: Arc::new(TopicTracker::new(Arc::clone(&bell))),
@@ -216,10 +216,10 @@ impl GuardRegistry {
 
     fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<CallGate>>) {
         let mut removed = self.removed.lock();
-        removed.retain(CallGate::is_held);
+        removed.retain(CallGate::is_referenced);
         for gate in gates {
             gate.configure(GateSettings::of_places(NonZeroU32::MAX));
-            gate.open_line();
+            gate.release_waiters();
             gate.apply(ManualOverride {
                 mode: saga_guards::breaker::BreakerMode::ForcedClosed,
                 ..ManualOverride::default()
@@ -302,12 +302,12 @@ impl GuardRegistry {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
             return refused(GuardRefusal { guard: GuardKind::Transport, not_before: UNKNOWN_REST });
         };
-        if let Err(by) = permit.pass().await {
+        if let Err(by) = permit.acquire().await {
             return refused(by);
         }
         let answer = participant.call(&call).await;
-        permit.remember(call.id.saga, &answer);
-        permit.settle(CallSignal::by(&answer));
+        permit.record_failure(call.id.saga, &answer);
+        permit.settle(CallSignal::from_answer(&answer));
         answer
     }
 

@@ -161,7 +161,7 @@ impl ShardLoop {
         };
         self.waits.asks(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
-        let asking = PermitRequest { lane, attempt: AttemptKind::Same, coming: CallArrival::Woken };
+        let asking = PermitRequest { lane, attempt: AttemptKind::Repeat, arrival: CallArrival::Notified };
         let answer = match (self.parts.guarded.admit(participant, asking), dispatch) {
             (GuardAdmission::Admitted(permit), _) => return LateAdmission::Admitted(permit),
             (GuardAdmission::Gone, _) if self.parts.published.has_participant(participant) => {

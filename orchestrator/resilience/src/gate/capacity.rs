@@ -164,7 +164,7 @@ impl Drop for BulkheadSlot {
             // Sent to somebody who has given up, the place comes back here and is passed on.
             drop(wake.send(BulkheadSlot::new(&self.gate)));
         } else if somebody_waits {
-            self.gate.bell.notify_one();
+            self.gate.wakeup.notify_one();
         }
     }
 }

@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::Notify;
 
 const FIRST: PermitRequest =
-    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New };
 const WELL: Result<(), Duration> = Ok(());
 
 /// Two failures open it, two probes are out at once, and their successes close it.

@@ -162,10 +162,10 @@ impl GateState {
 
     /// Who comes may go on beside those who wait in line if there is room for them all.
     fn lets_pass_before_the_line(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let before = match asking.coming {
-            CallArrival::Woken => return Ok(()),
-            CallArrival::Anew => self.line.before(asking.lane, now),
-            CallArrival::AfterProbe => self.line.before_one_that_has_probed(now),
+        let before = match asking.arrival {
+            CallArrival::Notified => return Ok(()),
+            CallArrival::New => self.line.before(asking.lane, now),
+            CallArrival::AfterFailedProbe => self.line.before_one_that_has_probed(now),
         };
         if before == 0 {
             return Ok(());
@@ -181,10 +181,10 @@ impl GateState {
                 self.budget.first(now);
                 Ok(())
             }
-            AttemptKind::Further => {
-                let before = match asking.coming {
-                    CallArrival::Woken => 0,
-                    CallArrival::Anew | CallArrival::AfterProbe => self.retries.before(PriorityLane::Do, now),
+            AttemptKind::Retry => {
+                let before = match asking.arrival {
+                    CallArrival::Notified => 0,
+                    CallArrival::New | CallArrival::AfterFailedProbe => self.retries.before(PriorityLane::Do, now),
                 };
                 let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
                 if before > 0 && balance <= before {
@@ -192,7 +192,7 @@ impl GateState {
                 }
                 self.budget.take(now)
             }
-            AttemptKind::Same => Ok(()),
+            AttemptKind::Repeat => Ok(()),
         }
     }
 
@@ -200,8 +200,8 @@ impl GateState {
     pub(super) fn did_not_leave(&mut self, attempt: AttemptKind, now: MonotonicTime) {
         match attempt {
             AttemptKind::First => self.budget.take_back_first(now),
-            AttemptKind::Further => self.budget.give_back(now),
-            AttemptKind::Same => {}
+            AttemptKind::Retry => self.budget.give_back(now),
+            AttemptKind::Repeat => {}
         }
     }
     /// Whoever forces a breaker closed knows better than a health check.
@@ -268,7 +268,7 @@ impl GateState {
     ) -> (BreakerTransition, Option<Duration>) {
         self.permits = self.permits.saturating_sub(1);
         let settled = self.breaker.settle(ticket, said.verdict, took, now, random);
-        let pause = said.pause.and_then(|pause| self.breaker.open_for_at_least(pause, now));
+        let pause = said.retry_after.and_then(|pause| self.breaker.open_for_at_least(pause, now));
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.finished(said.load(took), self.places.in_flight(), now);
         }

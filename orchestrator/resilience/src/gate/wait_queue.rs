@@ -98,7 +98,7 @@ impl CallGate {
         let which = which(since.guard);
         let held = QueuedWaiter { who: waiter, joined, guard: since.guard };
         let ticket = self.inner().line_of(which).join(waiting, held);
-        self.bell.notify_one();
+        self.wakeup.notify_one();
         WaitQueueHandle { gate: Arc::clone(self), which, ticket }
     }
 
@@ -186,7 +186,7 @@ impl Drop for NotifiedCall {
         let somebody_waits = inner.somebody_waits();
         drop(inner);
         if somebody_waits {
-            self.gate.bell.notify_one();
+            self.gate.wakeup.notify_one();
         }
     }
 }

@@ -32,7 +32,7 @@ impl GuardRegistry {
         let view = participant.gate.view();
         ParticipantCandidate {
             name,
-            opens_in: participant.gate.opens_in().max(unwell),
+            opens_in: participant.gate.time_to_admission().max(unwell),
             busy: view.permits.saturating_add(view.in_line),
             places: view.limit.get(),
         }

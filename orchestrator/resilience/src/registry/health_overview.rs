@@ -83,7 +83,7 @@ impl GuardRegistry {
 
     pub(super) fn tell_what_is_over(&self) {
         for participant in self.participants.load().values() {
-            participant.gate.look_at_the_time();
+            participant.gate.apply_elapsed_time();
             if let ParticipantRoute::Http { participant, .. } = &participant.route {
                 participant.tell_who_is_back();
             }

@@ -40,8 +40,8 @@ impl GuardRegistry {
     ///
     /// # Errors
     /// When a guard refuses, or nobody is called so.
-    pub async fn pass(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
-        let asking = PermitRequest { lane, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    pub async fn acquire(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
+        let asking = PermitRequest { lane, attempt: AttemptKind::First, arrival: CallArrival::New };
         let mut permit = match self.admit(participant, asking) {
             GuardAdmission::Admitted(permit) => permit,
             GuardAdmission::Refused { guard, not_before } => {
@@ -49,7 +49,7 @@ impl GuardRegistry {
             }
             GuardAdmission::Gone => return Err(GuardedCallError::Gone),
         };
-        match permit.pass().await {
+        match permit.acquire().await {
             Ok(()) => Ok(GuardedCall { permit }),
             Err(by) => Err(GuardedCallError::Refused { guard: by.guard, not_before: by.not_before }),
         }
@@ -59,11 +59,11 @@ impl GuardRegistry {
 impl GuardedCall {
     /// Tells the guards how the call went; its time is that since it passed.
     pub fn end(self, verdict: CallVerdict) {
-        let pressure = match verdict {
-            CallVerdict::Succeeded | CallVerdict::Failed => LoadSignal::ByTime,
-            CallVerdict::Throttled => LoadSignal::TooMuch,
-            CallVerdict::Neutral => LoadSignal::Unsaid,
+        let load_signal = match verdict {
+            CallVerdict::Succeeded | CallVerdict::Failed => LoadSignal::Latency,
+            CallVerdict::Throttled => LoadSignal::Overload,
+            CallVerdict::Neutral => LoadSignal::None,
         };
-        self.permit.settle(CallSignal { verdict, pressure, pause: None });
+        self.permit.settle(CallSignal { verdict, load_signal, retry_after: None });
     }
 }

@@ -65,7 +65,7 @@ impl PublicationQueues {
         }
         let mut settings = GateSettings::of_places(OUT_AT_ONCE);
         settings.bulkhead.max_waiting = Some(0);
-        let gate = Arc::new(CallGate::nobodys(settings, Arc::clone(&self.bell), self.changes.clone()));
+        let gate = Arc::new(CallGate::without_metrics(settings, Arc::clone(&self.bell), self.changes.clone()));
         lines.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
         gate
     }
@@ -112,8 +112,8 @@ impl PublicationQueues {
 
 impl GuardRegistry {
     /// Whether something may be published to `topic`.
-    pub fn admit_publication(&self, topic: &str, coming: CallArrival) -> GuardAdmission {
-        let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Same, coming };
+    pub fn admit_publication(&self, topic: &str, arrival: CallArrival) -> GuardAdmission {
+        let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Repeat, arrival };
         let admitted = self.publishing.gate(topic).admit(asking, Ok(()));
         match admitted.and_then(|permit| self.topics.ask(topic).map(|()| permit).map_err(refused)) {
             Ok(permit) => GuardAdmission::Admitted(permit),
@@ -134,9 +134,9 @@ impl GuardRegistry {
     /// Whoever waits for a topic that takes records again has no time of its own to wait for any more.
     pub(super) fn let_in_who_waited_for_topics(&self) {
         for topic in self.topics.recovered() {
-            self.publishing.gate(&topic).open_line();
+            self.publishing.gate(&topic).release_waiters();
             self.publishing.forget_what_was_told(&topic);
-            self.gates_of_commands(&topic).iter().for_each(CallGate::open_line);
+            self.gates_of_commands(&topic).iter().for_each(CallGate::release_waiters);
         }
     }
 

@@ -78,9 +78,9 @@ fn kafka() -> TransportSettings {
 }
 
 const FIRST: PermitRequest =
-    PermitRequest { lane: saga_guards::PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: saga_guards::PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New };
 
-const FAILED: CallSignal = CallSignal::UNANSWERED;
+const FAILED: CallSignal = CallSignal::TIMEOUT;
 
 fn a_call() -> ParticipantCall {
     let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
@@ -242,8 +242,8 @@ fn replies_of_a_kafka_participant_settle_its_permits() {
 async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
     let guarded = guarded(kafka(), 2);
     let [mut first, mut second, mut third, mut fourth, mut fifth] = std::array::from_fn(|_| permit(&guarded));
-    assert!(first.pass().await.is_ok() && second.pass().await.is_ok());
-    let waiting = async { tokio::join!(third.pass(), fourth.pass()) };
+    assert!(first.acquire().await.is_ok() && second.acquire().await.is_ok());
+    let waiting = async { tokio::join!(third.acquire(), fourth.acquire()) };
     let ending = async {
         tokio::task::yield_now().await;
         assert_eq!(only(&guarded).waiting, 2);
@@ -251,7 +251,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
         second.settle(FAILED);
     };
     let ((third_left, fourth_left), ()) = tokio::join!(waiting, ending);
-    let fifth_left = fifth.pass().await;
+    let fifth_left = fifth.acquire().await;
     let by = [third_left, fourth_left, fifth_left].map(|left| left.map_err(|by| by.guard).err());
     assert_eq!(by, [Some(GuardKind::Breaker); 3]);
     drop([third, fourth, fifth]);

@@ -58,8 +58,8 @@ impl ShardLoop {
     ) -> Option<CallPermit> {
         let coming = match self.waits.outcomes.get(&live.state.id) {
             Some(OutcomeEventWait::InLine(_)) => return None,
-            Some(OutcomeEventWait::Called(_)) => CallArrival::Woken,
-            None => CallArrival::Anew,
+            Some(OutcomeEventWait::Called(_)) => CallArrival::Notified,
+            None => CallArrival::New,
         };
         let topic = effect.request.whose().into_name();
         let admission = self.parts.guarded.admit_publication(topic, coming);

@@ -80,12 +80,12 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
         let shared = Arc::clone(&gate);
         together(3, move |_| {
             let mut permit = shared.admit(FIRST, WELL).expect("closed");
-            let (departure, seat) = permit.departure();
+            let (departure, seat) = permit.delegate();
             let sender = thread::spawn(move || {
-                let slot = block_on(departure.pass()).expect("nobody's patience ends");
+                let slot = block_on(departure.acquire()).expect("nobody's patience ends");
                 drop(seat.set(slot));
             });
-            permit.settle(CallSignal::NOTHING);
+            permit.settle(CallSignal::NEUTRAL);
             sender.join().expect("it does not panic");
         });
         everything_is_back(&gate);

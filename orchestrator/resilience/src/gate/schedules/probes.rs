@@ -11,7 +11,8 @@ use saga_guards::breaker::{BreakerState, CallVerdict};
 use std::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
 
-const SUCCEEDED: CallSignal = CallSignal { verdict: CallVerdict::Succeeded, pressure: LoadSignal::Unsaid, pause: None };
+const SUCCEEDED: CallSignal =
+    CallSignal { verdict: CallVerdict::Succeeded, load_signal: LoadSignal::None, retry_after: None };
 const PROBES: u32 = 2;
 
 fn admitted(gate: &Arc<CallGate>) -> CallPermit {
@@ -21,7 +22,7 @@ fn admitted(gate: &Arc<CallGate>) -> CallPermit {
 fn half_open() -> Arc<CallGate> {
     let gate = gate(places(8));
     for _ in 0..2 {
-        admitted(&gate).settle(CallSignal::UNANSWERED);
+        admitted(&gate).settle(CallSignal::TIMEOUT);
     }
     assert_eq!(gate.view().breaker.state, BreakerState::Open);
     pass(Duration::from_secs(60));
@@ -53,7 +54,7 @@ fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
             for _ in 0..2 {
                 if let Ok(permit) = shared.admit(FIRST, WELL) {
                     out.one_of_at_most(PROBES);
-                    if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NOTHING) }
+                    if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NEUTRAL) }
                 }
             }
         });
@@ -71,7 +72,7 @@ fn calls_that_fail_at_once_open_it_once() {
     under_all_schedules(|| {
         let gate = gate(places(8));
         let changes = gate.changes.follow();
-        settle_together((0..5).map(|_| admitted(&gate)).collect(), CallSignal::UNANSWERED);
+        settle_together((0..5).map(|_| admitted(&gate)).collect(), CallSignal::TIMEOUT);
         assert_eq!(count(changes, |what| matches!(what, GuardEventKind::BreakerOpened { .. })), 1);
         assert_eq!(gate.view().breaker.state, BreakerState::Open);
         assert_eq!(gate.view().breaker.stale_results, 3);
@@ -107,7 +108,7 @@ fn results_of_calls_from_before_a_reset_decide_nothing_after_it() {
         let permits: Vec<_> = (0..3).map(|_| admitted(&gate)).collect();
         let shared = Arc::clone(&gate);
         let by_hand = thread::spawn(move || shared.apply(ManualOverride { resets: 1, ..ManualOverride::default() }));
-        settle_together(permits, CallSignal::UNANSWERED);
+        settle_together(permits, CallSignal::TIMEOUT);
         by_hand.join().expect("it does not panic");
         assert_eq!(gate.view().breaker.state, BreakerState::Closed);
         everything_is_back(&gate);

@@ -56,7 +56,7 @@ impl QueueTestDriver {
                         pass(soon);
                         thread::yield_now();
                     }
-                    Some(_) | None => block_on(kept.bell.notified()),
+                    Some(_) | None => block_on(kept.wakeup.notified()),
                 }
             }
         });
@@ -65,7 +65,7 @@ impl QueueTestDriver {
 
     fn end(self) {
         self.ended.store(true, SeqCst);
-        self.gate.bell.notify_one();
+        self.gate.wakeup.notify_one();
         self.thread.join().expect("it does not panic");
     }
 }
@@ -101,8 +101,9 @@ fn ask_as_called(
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
         counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
-        let permit =
-            gate.admit(PermitRequest { coming: CallArrival::Woken, ..FIRST }, WELL).expect("who is called is admitted");
+        let permit = gate
+            .admit(PermitRequest { arrival: CallArrival::Notified, ..FIRST }, WELL)
+            .expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);
         permit.settle(said);
@@ -112,7 +113,7 @@ fn ask_as_called(
 
 #[test]
 fn whoever_stays_in_line_is_called_once() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, CallSignal::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, CallSignal::NEUTRAL));
 }
 
 #[test]
@@ -123,14 +124,14 @@ fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
         let gate = gate(settings);
         let holder = block_on(gate.enter(PriorityLane::Do)).expect("it is free");
         let holds = thread::spawn(move || drop(holder));
-        all_are_called(&gate, 8, 1, CallSignal::NOTHING);
+        all_are_called(&gate, 8, 1, CallSignal::NEUTRAL);
         holds.join().expect("it does not panic");
     });
 }
 
 #[test]
 fn a_shard_that_is_slow_to_look_has_everybody_called_all_the_same() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NEUTRAL));
 }
 
 /// Whoever was called and vanishes, with its shard for example, holds no turn.

@@ -6,9 +6,9 @@ use saga_guards::PriorityLane;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
 const UNDO: PermitRequest =
-    PermitRequest { lane: PriorityLane::Undo, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Undo, attempt: AttemptKind::First, arrival: CallArrival::New };
 const FURTHER: PermitRequest =
-    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Further, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Retry, arrival: CallArrival::New };
 
 /// A participant and the commands that wait for it.
 struct WaitingCommands {
@@ -85,7 +85,7 @@ fn numbers(called: &[WakeSignal]) -> Vec<u16> {
 }
 
 fn succeeded() -> CallSignal {
-    CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null })
+    CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null })
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,8 +122,9 @@ async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
     for _ in 0..5 {
         at_once.push(called.len());
         for wake in called {
-            let permit =
-                waiting.ask(PermitRequest { coming: CallArrival::Woken, ..FIRST }).expect("who is called is admitted");
+            let permit = waiting
+                .ask(PermitRequest { arrival: CallArrival::Notified, ..FIRST })
+                .expect("who is called is admitted");
             drop(wake);
             permit.settle(succeeded());
             ended += 1;
@@ -297,9 +298,9 @@ async fn those_whom_the_rate_lets_pass_are_called_and_no_more() {
 async fn nobody_is_sent_into_a_queue_that_is_slower_than_its_patience() {
     let waiting = WaitingCommands::with(gate(1));
     let mut first = waiting.ask(FIRST).expect("a place");
-    first.pass().await.expect("a place");
+    first.acquire().await.expect("a place");
     let mut second = waiting.ask(FIRST).expect("room to wait");
-    assert!(second.pass().await.is_err(), "the first takes its time");
+    assert!(second.acquire().await.is_err(), "the first takes its time");
     drop(second);
     assert_eq!(waiting.ask(FIRST).err(), Some(GuardKind::Bulkhead));
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -315,7 +316,7 @@ async fn the_rate_holds_among_calls_that_leave_together() {
     let waiting = WaitingCommands::with(GateSettings { rate: Some(rate), ..gate(64) });
     let mut permits: Vec<_> = (0..8).map(|_| waiting.ask(FIRST).expect("within the wait in memory")).collect();
     let began = tokio::time::Instant::now();
-    let passed = futures_util::future::join_all(permits.iter_mut().map(|permit| permit.pass())).await;
+    let passed = futures_util::future::join_all(permits.iter_mut().map(|permit| permit.acquire())).await;
     assert!(passed.iter().all(Result::is_ok), "{passed:?}");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(590) && took < Duration::from_secs(1), "{took:?}");
@@ -328,7 +329,7 @@ async fn a_participant_that_asks_for_a_pause_gets_it_from_everybody() {
         saga_core::command::CommandFailure::new("http.429", "").of_class(saga_core::command::ErrorClass::RateLimit);
     let retry_after = Some(Duration::from_secs(20));
     let busy = CommandAnswer::Failed { failure, retry: saga_core::command::RetryAdvice::Yes, retry_after };
-    waiting.ask(FIRST).expect("closed").settle(CallSignal::by(&busy));
+    waiting.ask(FIRST).expect("closed").settle(CallSignal::from_answer(&busy));
     assert_eq!(waiting.ask(FIRST).err(), Some(GuardKind::Breaker));
     tokio::time::sleep(Duration::from_secs(21)).await;
     assert!(waiting.ask(FIRST).is_ok());

@@ -149,11 +149,11 @@ async fn after_a_trip_it_works_at_its_degraded_share_for_a_time() {
     let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     open(&guarded);
     tokio::time::sleep(Duration::from_secs(13)).await;
-    permit(&guarded).settle(CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null }));
+    permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     let view = || guarded.participants.load()["payments"].gate.view();
     assert_eq!((only(&guarded).breaker, view().share, view().limit.get()), (BreakerStateView::Closed, 0.5, 4));
     tokio::time::sleep(Duration::from_secs(61)).await;
-    permit(&guarded).settle(CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null }));
+    permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     assert_eq!((view().share, view().limit.get()), (1.0, 8));
 }
 

@@ -16,7 +16,7 @@ fn named(name: &str, depends_on: &[&str]) -> ParticipantSettings {
 }
 
 fn succeeded() -> CallSignal {
-    CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null })
+    CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null })
 }
 
 fn open(guarded: &GuardRegistry) {
@@ -167,13 +167,13 @@ async fn who_waits_for_a_place_or_the_rate_is_counted_and_who_does_not_is_not() 
     let limits = GateSettings { rate: Some(second), ..gate(1) };
     let (guarded, handle) = metered(|| GuardRegistry::new(&[settings(kafka(), limits)]).expect("settings"));
     let (mut one, mut two) = (permit(&guarded), permit(&guarded));
-    one.pass().await.expect("there is room");
+    one.acquire().await.expect("there is room");
     assert_eq!((waits(&handle, "rateLimit"), waits(&handle, "bulkhead")), (0, 0));
     let free = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(one);
     };
-    let (passed, ()) = tokio::join!(two.pass(), free);
+    let (passed, ()) = tokio::join!(two.acquire(), free);
     assert!(passed.is_ok());
     assert_eq!((waits(&handle, "rateLimit"), waits(&handle, "bulkhead")), (1, 1));
 }

@@ -97,7 +97,7 @@ async fn whoever_gives_up_on_the_way_out_takes_nothing_along() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            tokio::join!(permit.pass(), holder).0.is_ok()
+            tokio::join!(permit.acquire(), holder).0.is_ok()
         }
     };
     let waits = wherever_it_waits(leave, || everything_is_back(&engine)).await;
@@ -113,12 +113,12 @@ async fn a_departure_that_is_dropped_wherever_it_waits_leaves_the_place_to_other
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
             let slot = held.enter(PriorityLane::Undo).await.expect("it is free");
-            let (departure, seat) = permit.departure();
+            let (departure, seat) = permit.delegate();
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            let place = tokio::join!(departure.pass(), holder).0.expect("soon");
+            let place = tokio::join!(departure.acquire(), holder).0.expect("soon");
             assert!(seat.set(place).is_ok());
             permit.settle(SUCCEEDED);
         }
