@@ -121,10 +121,10 @@ impl<'a> AdmissionControl<'a> {
                 admitted
             }
             // An engine with newer files can call it: the saga waits until it is there, or the file is.
-            registry::GuardAdmission::Gone if is_elsewhere(&asking) => {
+            registry::GuardAdmission::NotConfigured if is_elsewhere(&asking) => {
                 AdmissionVerdict::Refused { guard: GuardKind::Transport, not_before: now.plus(TRANSPORT_RETRY) }
             }
-            registry::GuardAdmission::Gone => AdmissionVerdict::Gone,
+            registry::GuardAdmission::NotConfigured => AdmissionVerdict::Gone,
             registry::GuardAdmission::Refused { guard, not_before } => {
                 AdmissionVerdict::Refused { guard, not_before: now.plus(not_before) }
             }

@@ -46,7 +46,7 @@ impl FailedCall {
 
     /// `http.500 db down (server_error)`
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let message = if self.message.is_empty() { String::new() } else { format!(" {}", self.message) };
         let class = self.class.map(|class| format!(" ({})", class.as_str())).unwrap_or_default();
         format!("{}{message}{class}", self.code)
@@ -81,7 +81,7 @@ impl RecentFailures {
         self.last.iter().cloned().collect()
     }
 
-    pub(super) fn that_opened(&self) -> Vec<FailedCall> {
+    pub(super) fn failures_before_opening(&self) -> Vec<FailedCall> {
         self.that_opened.clone()
     }
 }
@@ -121,9 +121,9 @@ mod tests {
         failures.add(failed("http.500"));
         failures.opened();
         (0..20).for_each(|_| failures.add(failed("timeout")));
-        assert_eq!(failures.that_opened().len(), 1);
-        assert_eq!(failures.that_opened()[0].code, "http.500");
+        assert_eq!(failures.failures_before_opening().len(), 1);
+        assert_eq!(failures.failures_before_opening()[0].code, "http.500");
         failures.closed();
-        assert_eq!(failures.that_opened(), []);
+        assert_eq!(failures.failures_before_opening(), []);
     }
 }

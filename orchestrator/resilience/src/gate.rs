@@ -130,7 +130,7 @@ impl CallGate {
     ) -> Result<CallPermit, GuardRefusal> {
         let now = self.now();
         let (ticket, begins_probing) = {
-            let mut inner = self.inner();
+            let mut inner = self.lock_state();
             let before = inner.state();
             let ticket = inner.admit(asking, health, now, fastrand::u64(..));
             (ticket, before == BreakerState::Open && inner.state() == BreakerState::HalfOpen)
@@ -151,17 +151,17 @@ impl CallGate {
         let CallReturn { ticket, attempt, started_at, holds_slot } = back;
         let now = self.now();
         let took = now.since(started_at);
-        let mut inner = self.inner();
+        let mut inner = self.lock_state();
         if said == CallSignal::NEUTRAL {
-            inner.did_not_leave(attempt, now);
+            inner.refund_retry_budget(attempt, now);
         }
         let (settled, pause) = inner.settle(ticket, said, took, now, fastrand::u64(..));
         if holds_slot {
-            inner.places.vacate();
+            inner.bulkhead.vacate();
         }
         let share = inner.share_now_after_trip(settled, now);
-        let woken = inner.fit(now);
-        let somebody_waits = inner.somebody_waits();
+        let woken = inner.resize_limits(now);
+        let somebody_waits = inner.has_waiters();
         let opening = matches!(settled, BreakerTransition::Opened(_)).then(|| inner.opening(now));
         drop(inner);
         woken.wake(self);
@@ -180,13 +180,13 @@ impl CallGate {
 
     /// Keeps a call that failed for people to see.
     pub(super) fn record_failure(&self, failed: FailedCall) {
-        self.inner().failed(failed);
+        self.lock_state().failed(failed);
     }
 
     /// A call that had been given up succeeded after all: the participant works.
     pub(super) fn late_success(&self) {
         let now = self.now();
-        let asks = self.inner().late_success(now);
+        let asks = self.lock_state().late_success(now);
         if asks {
             info!(
                 participant = self.name(),
@@ -203,7 +203,7 @@ impl CallGate {
 
     /// Everybody who waits looks again: what held them back is gone.
     pub(super) fn release_waiters(self: &Arc<CallGate>) {
-        self.change(|inner, _| inner.forgive_times());
+        self.change(|inner, _| inner.clear_not_before());
     }
 
     /// What people have decided holds from now on; the same again changes nothing.
@@ -215,15 +215,15 @@ impl CallGate {
 
     pub(super) fn view(&self) -> GateView {
         let now = self.now();
-        self.inner().view(now)
+        self.lock_state().view(now)
     }
 
     /// Puts into effect and tells what time alone has changed since it was last asked to.
     pub(super) fn apply_elapsed_time(self: &Arc<CallGate>) {
         let now = self.now();
-        let mut inner = self.inner();
+        let mut inner = self.lock_state();
         let is_restored = inner.is_restored(now);
-        let woken = inner.fit(now);
+        let woken = inner.resize_limits(now);
         drop(inner);
         woken.wake(self);
         if is_restored {
@@ -234,9 +234,9 @@ impl CallGate {
 
     fn change(self: &Arc<CallGate>, change: impl FnOnce(&mut GateState, MonotonicTime)) {
         let now = self.now();
-        let mut inner = self.inner();
+        let mut inner = self.lock_state();
         change(&mut inner, now);
-        let woken = inner.fit(now);
+        let woken = inner.resize_limits(now);
         drop(inner);
         woken.wake(self);
         self.wakeup.notify_one();
@@ -265,7 +265,7 @@ impl CallGate {
         let (tripped, last) = opening.map_or((None, None), |opening| (opening.tripped, opening.last));
         let (calls, failed) = tripped.map_or((0, 0), |tripped| (tripped.calls, tripped.failures));
         let saga = last.as_ref().map(|last| last.saga.as_str());
-        let failure = last.as_ref().map(FailedCall::told).unwrap_or_default();
+        let failure = last.as_ref().map(FailedCall::describe).unwrap_or_default();
         match trip {
             TripReason::Probe => {
                 warn!(
@@ -290,7 +290,7 @@ impl CallGate {
     /// When the breaker may admit a call; zero: now.
     pub(super) fn time_to_admission(&self) -> Duration {
         let now = self.now();
-        self.inner().opens_in(now)
+        self.lock_state().opens_in(now)
     }
 
     pub(super) fn now(&self) -> MonotonicTime {
@@ -298,14 +298,14 @@ impl CallGate {
     }
 
     /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
-    fn inner(&self) -> MutexGuard<'_, GateState> {
+    fn lock_state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock()
     }
 
     /// Whether somebody waits for it, or a call is out.
     pub(super) fn is_in_use(&self) -> bool {
         let view = self.view();
-        view.permits > 0 || view.in_line > 0
+        view.permits > 0 || view.queued > 0
     }
 
     /// Whether anybody has it: who waits for it, whose call is out, or who has just found it and is about to ask.

@@ -113,7 +113,7 @@ pub fn retried(name: &str, kind: RetryResultKind) {
 }
 
 /// Sets what is a state and not an event: how each participant stands.
-pub fn show(participants: &[ParticipantSnapshot]) {
+pub fn set_gauges(participants: &[ParticipantSnapshot]) {
     participants.iter().for_each(show_one);
 }
 
@@ -160,7 +160,7 @@ pub struct GuardBacklog<'a> {
 }
 
 /// How many sagas of the whole installation each guard holds back; those of `participants` that hold none are set to 0.
-pub fn show_held(participants: &[ParticipantSnapshot], held: &[GuardBacklog<'_>]) {
+pub fn set_waiting_gauges(participants: &[ParticipantSnapshot], held: &[GuardBacklog<'_>]) {
     let set = |participant: &str, guard: &str, sagas: f64| {
         gauge!("saga_guard_parked", "participant" => participant.to_owned(), "guard" => guard.to_owned()).set(sagas);
     };
@@ -218,7 +218,7 @@ mod tests {
             in_flight: 3,
             waiting: 0,
             pacing: 1,
-            in_line: 12,
+            queued: 12,
             rate_room: Some(5),
             retry_budget: 2,
             share: 1.0,
@@ -234,8 +234,8 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let _meters = GuardMetrics::of("payments");
-            show(&[payments()]);
-            show_held(&[payments()], &[]);
+            set_gauges(&[payments()]);
+            set_waiting_gauges(&[payments()], &[]);
         });
         let text = scrape::shown(&handle.render(), &|_| true);
         let series = text.lines().filter(|line| line.contains("payments")).count();
@@ -253,8 +253,8 @@ mod tests {
             retried("payments", RetryResultKind::SuccessfulWithRetry);
             meters.waited(GuardKind::RateLimit, Duration::from_millis(50));
             let held = GuardBacklog { guard: "breaker", name: "payments", sagas: 12 };
-            show(&[payments()]);
-            show_held(&[payments()], &[held]);
+            set_gauges(&[payments()]);
+            set_waiting_gauges(&[payments()], &[held]);
         });
         let text = handle.render();
         for line in [

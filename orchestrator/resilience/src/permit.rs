@@ -107,8 +107,8 @@ impl CallSignal {
     pub(super) fn load(self, took: Duration) -> LoadSample {
         match self.load_signal {
             LoadSignal::Latency => LoadSample::Answered(took),
-            LoadSignal::Overload => LoadSample::TooMuch,
-            LoadSignal::None => LoadSample::Unsaid,
+            LoadSignal::Overload => LoadSample::Overload,
+            LoadSignal::None => LoadSample::None,
         }
     }
 
@@ -185,9 +185,9 @@ impl CallPermit {
     /// # Errors
     /// Who refuses, and when to ask again.
     pub async fn acquire(&mut self) -> Result<(), GuardRefusal> {
-        self.started_at = match self.gate.leave_at_once(self.admitted)? {
+        self.started_at = match self.gate.try_acquire(self.admitted)? {
             Some(now) => now,
-            None => self.gate.wait_to_leave(self.admitted).await?.keep(),
+            None => self.gate.acquire_within_max_wait(self.admitted).await?.forget(),
         };
         self.bulkhead_permit = BulkheadPermit::Held;
         Ok(())
@@ -261,9 +261,9 @@ pub struct PendingCall {
 impl PendingCall {
     /// As [`CallPermit::pass`]; the place is free again when the slot is dropped.
     pub async fn acquire(self) -> Result<BulkheadSlot, GuardRefusal> {
-        match self.gate.leave_at_once(self.admitted)? {
+        match self.gate.try_acquire(self.admitted)? {
             Some(now) => Ok(BulkheadSlot::given(&self.gate, now)),
-            None => self.gate.wait_to_leave(self.admitted).await,
+            None => self.gate.acquire_within_max_wait(self.admitted).await,
         }
     }
 }

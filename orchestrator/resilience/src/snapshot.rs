@@ -53,7 +53,8 @@ pub struct ParticipantSnapshot {
     /// Calls that wait in memory for the rate limit.
     pub pacing: u32,
     /// Commands of this engine that wait durably until they are called.
-    pub in_line: u32,
+    #[serde(rename = "inLine")]
+    pub queued: u32,
     /// Calls that the rate limit lets pass now; `None`: there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_room: Option<u32>,
@@ -112,7 +113,7 @@ impl OpenBreakerView {
             failures: tripped.failures,
             slow_calls: tripped.slow,
             failures_in_a_row: tripped.failures_in_a_row,
-            last_failures: view.that_opened.clone(),
+            last_failures: view.failures_before_opening.clone(),
         })
     }
 }
@@ -152,10 +153,10 @@ impl ParticipantSnapshot {
             stale_results: view.breaker.stale_results,
             probes_expired: view.breaker.probes_expired,
             limit: view.limit.get(),
-            in_flight: view.permits.saturating_sub(view.waiting + view.pacing),
+            in_flight: view.permits.saturating_sub(view.waiting + view.rate_limit_waiting),
             waiting: view.waiting,
-            pacing: view.pacing,
-            in_line: view.in_line,
+            pacing: view.rate_limit_waiting,
+            queued: view.queued,
             rate_room: view.rate_room,
             retry_budget: view.budget.balance,
             share: view.share,

@@ -351,7 +351,7 @@ mod tests {
             PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New },
         ) {
             GuardAdmission::Admitted(permit) => Some(permit),
-            GuardAdmission::Refused { .. } | GuardAdmission::Gone => None,
+            GuardAdmission::Refused { .. } | GuardAdmission::NotConfigured => None,
         }
     }
 

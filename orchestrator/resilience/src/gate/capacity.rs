@@ -1,7 +1,7 @@
 //! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
 
 use super::{CallGate, GuardRefusal};
-use crate::registry::BULKHEAD_REST;
+use crate::registry::BULKHEAD_RETRY_DELAY;
 use saga_core::command::GuardKind;
 use saga_guards::{
     MonotonicTime, PriorityLane,
@@ -19,7 +19,7 @@ pub(super) type TaskBulkhead = CallBulkhead<oneshot::Sender<BulkheadSlot>>;
 pub struct BulkheadSlot {
     gate: Arc<CallGate>,
     since: MonotonicTime,
-    is_kept: bool,
+    is_forgotten: bool,
 }
 
 impl BulkheadSlot {
@@ -28,12 +28,12 @@ impl BulkheadSlot {
     }
 
     pub(crate) fn given(gate: &Arc<CallGate>, since: MonotonicTime) -> BulkheadSlot {
-        BulkheadSlot { gate: Arc::clone(gate), since, is_kept: false }
+        BulkheadSlot { gate: Arc::clone(gate), since, is_forgotten: false }
     }
 
     /// The place stays taken: whoever keeps it gives it back. Answers since when.
-    pub(crate) fn keep(mut self) -> MonotonicTime {
-        self.is_kept = true;
+    pub(crate) fn forget(mut self) -> MonotonicTime {
+        self.is_forgotten = true;
         self.since
     }
 
@@ -60,21 +60,23 @@ impl CallGate {
     ///
     /// # Errors
     /// Who refuses, and when to ask again. Nothing is taken.
-    pub(crate) async fn wait_to_leave(
+    pub(crate) async fn acquire_within_max_wait(
         self: &Arc<CallGate>,
         leaving: AdmittedCall,
     ) -> Result<BulkheadSlot, GuardRefusal> {
-        let paced = self.pace().await;
+        let paced = self.wait_for_rate_limit().await;
         paced.map_err(|not_before| GuardRefusal { guard: GuardKind::RateLimit, not_before })?;
-        let entered = self.enter(leaving.lane).await;
-        let slot = entered
-            .map_err(|BulkheadSlotError| GuardRefusal { guard: GuardKind::Bulkhead, not_before: BULKHEAD_REST })?;
-        self.look_again(leaving, slot.since).map(|()| slot)
+        let entered = self.acquire_slot(leaving.lane).await;
+        let slot = entered.map_err(|BulkheadSlotError| GuardRefusal {
+            guard: GuardKind::Bulkhead,
+            not_before: BULKHEAD_RETRY_DELAY,
+        })?;
+        self.check_breaker_again(leaving, slot.since).map(|()| slot)
     }
 
-    fn look_again(&self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let mut inner = self.inner();
-        inner.recalls(leaving, now).inspect_err(|_| inner.give_back_pace())
+    fn check_breaker_again(&self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
+        let mut inner = self.lock_state();
+        inner.check_still_admitted(leaving, now).inspect_err(|_| inner.refund_rate_limit())
     }
 
     /// Takes a place and answers since when, if neither the rate limit nor the bulkhead holds anybody back: the usual case, for one reading
@@ -82,12 +84,12 @@ impl CallGate {
     ///
     /// # Errors
     /// When the breaker has opened since the call was admitted.
-    pub(crate) fn leave_at_once(&self, leaving: AdmittedCall) -> Result<Option<MonotonicTime>, GuardRefusal> {
+    pub(crate) fn try_acquire(&self, leaving: AdmittedCall) -> Result<Option<MonotonicTime>, GuardRefusal> {
         let now = self.now();
-        let mut inner = self.inner();
-        inner.recalls(leaving, now)?;
-        let has_place = inner.places.in_flight() < inner.places.limit().get();
-        let passes = has_place && inner.reserve(Duration::ZERO, now).is_ok() && inner.places.enter();
+        let mut inner = self.lock_state();
+        inner.check_still_admitted(leaving, now)?;
+        let has_place = inner.bulkhead.in_flight() < inner.bulkhead.limit().get();
+        let passes = has_place && inner.reserve(Duration::ZERO, now).is_ok() && inner.bulkhead.enter();
         Ok(passes.then_some(now))
     }
 
@@ -95,15 +97,15 @@ impl CallGate {
     ///
     /// # Errors
     /// When it would take longer than the gate's patience: how much.
-    pub(crate) async fn pace(&self) -> Result<(), Duration> {
+    pub(crate) async fn wait_for_rate_limit(&self) -> Result<(), Duration> {
         let wait = {
-            let (now, mut inner) = (self.now(), self.inner());
+            let (now, mut inner) = (self.now(), self.lock_state());
             let most = inner.max_wait();
             let wait = inner.reserve(most, now)?;
             if wait.is_zero() {
                 return Ok(());
             }
-            inner.pacing += 1;
+            inner.rate_limit_waiting += 1;
             wait
         };
         let mut pacing = RateLimitWaiter { gate: self, has_passed: false };
@@ -117,9 +119,12 @@ impl CallGate {
     ///
     /// # Errors
     /// When the queue is full, or the gate's patience ends.
-    pub(crate) async fn enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<BulkheadSlot, BulkheadSlotError> {
-        let (mut turn, queued, most) = match self.try_enter(lane)? {
-            SlotAcquisition::AtOnce(slot) => return Ok(slot),
+    pub(crate) async fn acquire_slot(
+        self: &Arc<CallGate>,
+        lane: PriorityLane,
+    ) -> Result<BulkheadSlot, BulkheadSlotError> {
+        let (mut turn, queued, most) = match self.try_acquire_slot(lane)? {
+            SlotAcquisition::Immediate(slot) => return Ok(slot),
             SlotAcquisition::Queued(turn, waiter, most) => (turn, BulkheadWaiter { gate: self, waiter }, most),
         };
         let began = Instant::now();
@@ -127,37 +132,37 @@ impl CallGate {
         drop(queued);
         let Ok(Ok(slot)) = turn else {
             let now = self.now();
-            self.inner().queue_is_slow(now);
+            self.lock_state().suspend_bulkhead_queue(now);
             return Err(BulkheadSlotError);
         };
         self.meters.waited(GuardKind::Bulkhead, began.elapsed());
         Ok(slot)
     }
 
-    fn try_enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
-        let mut inner = self.inner();
-        if inner.places.enter() {
-            return Ok(SlotAcquisition::AtOnce(BulkheadSlot::new(self)));
+    fn try_acquire_slot(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
+        let mut inner = self.lock_state();
+        if inner.bulkhead.enter() {
+            return Ok(SlotAcquisition::Immediate(BulkheadSlot::new(self)));
         }
         let (wake, turn) = oneshot::channel();
-        let waiter = inner.places.queue(lane, wake).map_err(|_| BulkheadSlotError)?;
+        let waiter = inner.bulkhead.queue(lane, wake).map_err(|_| BulkheadSlotError)?;
         Ok(SlotAcquisition::Queued(turn, waiter, inner.max_wait()))
     }
 }
 
 enum SlotAcquisition {
-    AtOnce(BulkheadSlot),
+    Immediate(BulkheadSlot),
     Queued(oneshot::Receiver<BulkheadSlot>, WaiterId, Duration),
 }
 
 impl Drop for BulkheadSlot {
     fn drop(&mut self) {
-        if self.is_kept {
+        if self.is_forgotten {
             return;
         }
-        let mut inner = self.gate.inner();
-        let next = inner.places.leave();
-        let somebody_waits = inner.somebody_waits();
+        let mut inner = self.gate.lock_state();
+        let next = inner.bulkhead.leave();
+        let somebody_waits = inner.has_waiters();
         // The lock is released before the next one is woken, who may drop the place at once.
         drop(inner);
         if let Some(wake) = next {
@@ -195,7 +200,7 @@ struct BulkheadWaiter<'a> {
 
 impl Drop for BulkheadWaiter<'_> {
     fn drop(&mut self) {
-        let _ = self.gate.inner().places.withdraw(self.waiter);
+        let _ = self.gate.lock_state().bulkhead.withdraw(self.waiter);
     }
 }
 
@@ -207,10 +212,10 @@ struct RateLimitWaiter<'a> {
 
 impl Drop for RateLimitWaiter<'_> {
     fn drop(&mut self) {
-        let mut inner = self.gate.inner();
-        inner.pacing -= 1;
+        let mut inner = self.gate.lock_state();
+        inner.rate_limit_waiting -= 1;
         if !self.has_passed {
-            inner.give_back_pace();
+            inner.refund_rate_limit();
         }
     }
 }

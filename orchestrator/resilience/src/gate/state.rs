@@ -35,11 +35,11 @@ const WAITING_PER_PLACE: u32 = 16;
 
 /// Who is called out of the line and has not asked yet: each reads its saga before it asks, and more at once would only queue for the
 /// database.
-const MOST_WOKEN: u32 = 256;
+const MAX_NOTIFIED: u32 = 256;
 
 /// For so long one who was called counts as one who will ask: it reads its saga first. A shard that does not look at its calls must not hold
 /// everybody else back.
-const CALLED_FOR: Duration = Duration::from_secs(5);
+const NOTIFICATION_TTL: Duration = Duration::from_secs(5);
 
 /// After somebody has waited in the bulkhead's queue in vain, nobody else is sent into it for so long: calls take longer than the queue's
 /// patience, and whoever goes into it comes back with two rows and no call.
@@ -51,24 +51,24 @@ const SHORTEST_REST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct GateState {
     settings: GateSettings,
-    said: ManualOverride,
+    manual_override: ManualOverride,
     breaker: CircuitBreaker,
     failures: RecentFailures,
     budget: RetryBudget,
     rate: Option<RateLimit>,
     /// Calls that wait for the rate limit.
-    pub(super) pacing: u32,
-    pub(super) places: TaskBulkhead,
+    pub(super) rate_limit_waiting: u32,
+    pub(super) bulkhead: TaskBulkhead,
     /// Until then nobody is sent into the queue for a place.
     queue_is_slow_until: MonotonicTime,
     adaptive: Option<AdaptiveLimit>,
     /// Until then it works at its degraded share, because its breaker has tripped.
     degraded_until: Option<MonotonicTime>,
-    pub(super) line: WaitQueue<QueuedWaiter>,
+    pub(super) wait_queue: WaitQueue<QueuedWaiter>,
     /// Further attempts that wait for the retry budget: they hold nobody else back.
-    pub(super) retries: WaitQueue<QueuedWaiter>,
+    pub(super) retry_queue: WaitQueue<QueuedWaiter>,
     /// Who was called and has not asked yet.
-    pub(super) woken: NotifiedCalls,
+    pub(super) notified: NotifiedCalls,
     permits: u32,
     /// Permits that were given, ever.
     calls_begun: u64,
@@ -99,23 +99,23 @@ pub(super) struct NotifyCapacity {
 
 impl GateState {
     pub(super) fn new(settings: GateSettings, now: MonotonicTime) -> GateState {
-        let places = CallBulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
+        let bulkhead = CallBulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
         GateState {
             breaker: CircuitBreaker::new(settings.breaker, now),
             failures: RecentFailures::default(),
             budget: RetryBudget::new(settings.budget, now),
             rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
-            pacing: 0,
-            places,
+            rate_limit_waiting: 0,
+            bulkhead,
             queue_is_slow_until: MonotonicTime::default(),
             adaptive: settings.bulkhead.adaptive.map(|config| AdaptiveLimit::new(config, now)),
             degraded_until: None,
-            line: WaitQueue::default(),
-            retries: WaitQueue::default(),
-            woken: NotifiedCalls::default(),
+            wait_queue: WaitQueue::default(),
+            retry_queue: WaitQueue::default(),
+            notified: NotifiedCalls::default(),
             permits: 0,
             calls_begun: 0,
-            said: ManualOverride::default(),
+            manual_override: ManualOverride::default(),
             settings,
         }
     }
@@ -140,18 +140,18 @@ impl GateState {
         now: MonotonicTime,
         random: u64,
     ) -> Result<BreakerTicket, GuardRefusal> {
-        if self.heeds_health() {
+        if self.respects_health_checks() {
             health.map_err(|not_before| GuardRefusal { guard: GuardKind::Health, not_before })?;
         }
-        self.lets_pass_before_the_line(asking, now)?;
-        self.has_room_in_memory(now)?;
+        self.check_wait_queue(asking, now)?;
+        self.check_memory_limits(now)?;
         let ticket = match self.breaker.admit(now, PROBE_HOLD, random) {
             BreakerAdmission::Admitted(ticket) => ticket,
             BreakerAdmission::Refused { retry_after, why: _ } => {
                 return Err(GuardRefusal { guard: GuardKind::Breaker, not_before: spread(retry_after, random) });
             }
         };
-        match self.within_budget(asking, now) {
+        match self.charge_retry_budget(asking, now) {
             Ok(()) => Ok(ticket),
             Err(not_before) => {
                 let _ = self.breaker.settle(ticket, CallVerdict::Neutral, Duration::ZERO, now, random);
@@ -161,11 +161,11 @@ impl GateState {
     }
 
     /// Who comes may go on beside those who wait in line if there is room for them all.
-    fn lets_pass_before_the_line(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), GuardRefusal> {
+    fn check_wait_queue(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), GuardRefusal> {
         let before = match asking.arrival {
             CallArrival::Notified => return Ok(()),
-            CallArrival::New => self.line.before(asking.lane, now),
-            CallArrival::AfterFailedProbe => self.line.before_one_that_has_probed(now),
+            CallArrival::New => self.wait_queue.before(asking.lane, now),
+            CallArrival::AfterFailedProbe => self.wait_queue.before_one_that_has_probed(now),
         };
         if before == 0 {
             return Ok(());
@@ -175,7 +175,7 @@ impl GateState {
         if passes { Ok(()) } else { Err(GuardRefusal { guard, not_before: Duration::ZERO }) }
     }
 
-    fn within_budget(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), Duration> {
+    fn charge_retry_budget(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), Duration> {
         match asking.attempt {
             AttemptKind::First => {
                 self.budget.first(now);
@@ -184,7 +184,7 @@ impl GateState {
             AttemptKind::Retry => {
                 let before = match asking.arrival {
                     CallArrival::Notified => 0,
-                    CallArrival::New | CallArrival::AfterFailedProbe => self.retries.before(PriorityLane::Do, now),
+                    CallArrival::New | CallArrival::AfterFailedProbe => self.retry_queue.before(PriorityLane::Do, now),
                 };
                 let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
                 if before > 0 && balance <= before {
@@ -197,7 +197,7 @@ impl GateState {
     }
 
     /// What was paid or taken for an attempt that did not leave after all.
-    pub(super) fn did_not_leave(&mut self, attempt: AttemptKind, now: MonotonicTime) {
+    pub(super) fn refund_retry_budget(&mut self, attempt: AttemptKind, now: MonotonicTime) {
         match attempt {
             AttemptKind::First => self.budget.take_back_first(now),
             AttemptKind::Retry => self.budget.give_back(now),
@@ -205,7 +205,7 @@ impl GateState {
         }
     }
     /// Whoever forces a breaker closed knows better than a health check.
-    fn heeds_health(&self) -> bool {
+    fn respects_health_checks(&self) -> bool {
         match self.breaker.mode() {
             breaker::BreakerMode::Automatic | breaker::BreakerMode::ForcedOpen => true,
             breaker::BreakerMode::ForcedClosed | breaker::BreakerMode::MetricsOnly => false,
@@ -213,8 +213,8 @@ impl GateState {
     }
 
     /// What would only be refused after its decision is refused before it: those that were decided on and have not left yet count.
-    fn has_room_in_memory(&mut self, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        if self.room_of_places(now) == 0 && self.permits >= self.most_in_memory(now) {
+    fn check_memory_limits(&mut self, now: MonotonicTime) -> Result<(), GuardRefusal> {
+        if self.free_slots(now) == 0 && self.permits >= self.most_in_memory(now) {
             return Err(GuardRefusal { guard: GuardKind::Bulkhead, not_before: Duration::ZERO });
         }
         let wait = self.wait_for_rate(now);
@@ -227,7 +227,7 @@ impl GateState {
     /// How long one more call would wait for the rate limit, behind those that are on their way to it.
     fn wait_for_rate(&self, now: MonotonicTime) -> Duration {
         let Some(rate) = &self.rate else { return Duration::ZERO };
-        let (ahead, room) = (self.on_their_way(), rate.room(now));
+        let (ahead, room) = (self.admitted_not_started(), rate.room(now));
         if ahead < room {
             return Duration::ZERO;
         }
@@ -236,24 +236,24 @@ impl GateState {
     }
 
     /// Calls that are decided on and have not reached the rate limit yet.
-    fn on_their_way(&self) -> u32 {
-        self.permits.saturating_sub(self.places.in_flight() + self.places.waiting() + self.pacing)
+    fn admitted_not_started(&self) -> u32 {
+        self.permits.saturating_sub(self.bulkhead.in_flight() + self.bulkhead.waiting() + self.rate_limit_waiting)
     }
 
     /// Calls that find a place, or a short queue of as many.
-    fn room_of_places(&self, now: MonotonicTime) -> u32 {
-        let most = self.places.limit().get().saturating_mul(2);
+    fn free_slots(&self, now: MonotonicTime) -> u32 {
+        let most = self.bulkhead.limit().get().saturating_mul(2);
         most.min(self.most_in_memory(now)).saturating_sub(self.permits)
     }
 
     /// Calls that may be out or wait for a place.
     fn most_in_memory(&self, now: MonotonicTime) -> u32 {
-        let queue = if now < self.queue_is_slow_until { 0 } else { self.places.queue_limit() };
-        self.places.limit().get().saturating_add(queue)
+        let queue = if now < self.queue_is_slow_until { 0 } else { self.bulkhead.queue_limit() };
+        self.bulkhead.limit().get().saturating_add(queue)
     }
 
     /// Somebody has waited in the queue in vain.
-    pub(super) fn queue_is_slow(&mut self, now: MonotonicTime) {
+    pub(super) fn suspend_bulkhead_queue(&mut self, now: MonotonicTime) {
         self.queue_is_slow_until = now.plus(QUEUE_IS_SLOW_FOR);
     }
 
@@ -270,7 +270,7 @@ impl GateState {
         let settled = self.breaker.settle(ticket, said.verdict, took, now, random);
         let pause = said.retry_after.and_then(|pause| self.breaker.open_for_at_least(pause, now));
         if let Some(adaptive) = &mut self.adaptive {
-            adaptive.finished(said.load(took), self.places.in_flight(), now);
+            adaptive.finished(said.load(took), self.bulkhead.in_flight(), now);
         }
         match settled {
             BreakerTransition::Opened(
@@ -285,7 +285,7 @@ impl GateState {
             | BreakerTransition::WouldOpen(_) => {}
         }
         if settled == BreakerTransition::Closed {
-            self.line.forgive_probes();
+            self.wait_queue.forgive_probes();
             self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
         }
         (settled, pause)
@@ -299,7 +299,7 @@ impl GateState {
     pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
         let asks = self.breaker.late_success(now);
         if asks {
-            self.forgive_times();
+            self.clear_not_before();
         }
         asks
     }
@@ -311,20 +311,23 @@ impl GateState {
     }
 
     /// Gives the bulkhead and the rate limit the size that holds at `now`; whoever gets a place by that has to be woken.
-    pub(super) fn fit(&mut self, now: MonotonicTime) -> PendingWakeups {
+    pub(super) fn resize_limits(&mut self, now: MonotonicTime) -> PendingWakeups {
         let share = self.share(now);
         let limit = self.limit(share);
-        if limit != self.places.limit() {
-            self.places.resize(limit);
-            self.places.resize_queue(queue_limit(&self.settings, limit));
+        if limit != self.bulkhead.limit() {
+            self.bulkhead.resize(limit);
+            self.bulkhead.resize_queue(queue_limit(&self.settings, limit));
         }
         self.fit_rate(share, now);
-        PendingWakeups::all_of(&mut self.places)
+        PendingWakeups::all_of(&mut self.bulkhead)
     }
 
     fn fit_rate(&mut self, share: f64, now: MonotonicTime) {
-        let wanted =
-            self.said.rate.or(self.settings.rate).map(|rate| if share < 1.0 { rate.scaled(share) } else { rate });
+        let wanted = self
+            .manual_override
+            .rate
+            .or(self.settings.rate)
+            .map(|rate| if share < 1.0 { rate.scaled(share) } else { rate });
         match (&mut self.rate, wanted) {
             (Some(limit), Some(rate)) if limit.rate() == rate => {}
             (Some(limit), Some(rate)) => limit.configure(rate, now),
@@ -335,7 +338,7 @@ impl GateState {
 
     /// The share of its capacity that it works at.
     pub(super) fn share(&self, now: MonotonicTime) -> f64 {
-        self.said.share.or(self.share_after_trip(now)).unwrap_or(1.0)
+        self.manual_override.share.or(self.share_after_trip(now)).unwrap_or(1.0)
     }
 
     fn share_after_trip(&self, now: MonotonicTime) -> Option<f64> {
@@ -344,20 +347,20 @@ impl GateState {
 
     /// The share that it works at from now on because its breaker, which has just closed, had tripped.
     pub(super) fn share_now_after_trip(&self, settled: BreakerTransition, now: MonotonicTime) -> Option<f64> {
-        let is_news = settled == BreakerTransition::Closed && self.said.share.is_none();
+        let is_news = settled == BreakerTransition::Closed && self.manual_override.share.is_none();
         is_news.then(|| self.share_after_trip(now)).flatten().filter(|share| *share < 1.0)
     }
 
     /// Whether the time after a trip is over since this was last asked, and all of the capacity is used again.
     pub(super) fn is_restored(&mut self, now: MonotonicTime) -> bool {
         let over = self.degraded_until.take_if(|until| *until <= now).is_some();
-        over && self.said.share.is_none() && self.settings.degraded.share < 1.0
+        over && self.manual_override.share.is_none() && self.settings.degraded.share < 1.0
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn limit(&self, share: f64) -> NonZeroU32 {
         let adapted = self.adaptive.as_ref().map(AdaptiveLimit::limit);
-        let whole = self.said.bulkhead.or(adapted).unwrap_or(self.settings.bulkhead.limit);
+        let whole = self.manual_override.bulkhead.or(adapted).unwrap_or(self.settings.bulkhead.limit);
         NonZeroU32::new((f64::from(whole.get()) * share) as u32).unwrap_or(NonZeroU32::MIN)
     }
 
@@ -370,22 +373,22 @@ impl GateState {
         }
         self.settings = settings;
         // What held them back may hold for another time now.
-        self.forgive_times();
+        self.clear_not_before();
     }
 
-    pub(super) fn forgive_times(&mut self) {
-        self.line.forgive_times();
-        self.line.forgive_probes();
-        self.retries.forgive_times();
+    pub(super) fn clear_not_before(&mut self) {
+        self.wait_queue.forgive_times();
+        self.wait_queue.forgive_probes();
+        self.retry_queue.forgive_times();
     }
 
     /// Answers what is different by that.
     pub(super) fn apply(&mut self, said: ManualOverride, now: MonotonicTime) -> Vec<GuardEventKind> {
         let (mut told, before) = (Vec::new(), self.share(now));
-        if said.resets != self.said.resets {
+        if said.resets != self.manual_override.resets {
             self.breaker.reset(now);
             self.failures.closed();
-            if self.somebody_waits() {
+            if self.has_waiters() {
                 self.breaker.close_for_those_who_waited(now);
             }
             self.degraded_until = None;
@@ -395,10 +398,10 @@ impl GateState {
             self.breaker.set_mode(said.mode, now);
             told.push(GuardEventKind::ModeChanged { mode: said.mode.into() });
         }
-        if said != self.said {
-            self.forgive_times();
+        if said != self.manual_override {
+            self.clear_not_before();
         }
-        self.said = said;
+        self.manual_override = said;
         told.extend(change_of_share(before, self.share(now)));
         told
     }
@@ -413,31 +416,31 @@ impl GateState {
     }
 
     /// How many may be called out of the line: as many as would be admitted, and find a place or a short queue.
-    pub(super) fn room(
+    pub(super) fn notify_capacity(
         &mut self,
         health: Result<(), Duration>,
         takes: TopicAvailability,
         now: MonotonicTime,
     ) -> NotifyCapacity {
-        if let (true, Err(later)) = (self.heeds_health(), health) {
+        if let (true, Err(later)) = (self.respects_health_checks(), health) {
             return NotifyCapacity { calls: 0, look_again: Some(later) };
         }
         let most = match takes {
-            TopicAvailability::All => MOST_WOKEN,
-            TopicAvailability::One => 1,
+            TopicAvailability::All => MAX_NOTIFIED,
+            TopicAvailability::Probe => 1,
             TopicAvailability::Nothing(later) => return NotifyCapacity { calls: 0, look_again: Some(later) },
         };
-        let woken = self.woken.count(now);
+        let woken = self.notified.count(now);
         let calls = self.tightest(now).1.min(most).saturating_sub(woken);
         let breaker = self.breaker.room(now).look_again;
         let pace = self.rate.as_ref().map(|rate| rate.wait(now).max(rate.rate().pace()));
         let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());
-        let called = (woken > 0).then_some(CALLED_FOR);
+        let called = (woken > 0).then_some(NOTIFICATION_TTL);
         NotifyCapacity { calls, look_again: [breaker, pace, degraded, called].into_iter().flatten().min() }
     }
 
     /// How many of them may be further attempts, and when that may be more.
-    pub(super) fn room_of_retries(&mut self, now: MonotonicTime) -> NotifyCapacity {
+    pub(super) fn retry_notify_capacity(&mut self, now: MonotonicTime) -> NotifyCapacity {
         let look_again = Some(self.budget.wait(now)).filter(|wait| !wait.is_zero());
         NotifyCapacity { calls: self.budget.snapshot(now).balance, look_again }
     }
@@ -445,7 +448,7 @@ impl GateState {
     /// The guard with the least room, and how much that is.
     fn tightest(&mut self, now: MonotonicTime) -> (GuardKind, u32) {
         let breaker = self.breaker.room(now).calls;
-        let (places, paced) = (self.room_of_places(now), self.room_of_rate(now));
+        let (places, paced) = (self.free_slots(now), self.rate_limit_capacity(now));
         if breaker <= places.min(paced) {
             (GuardKind::Breaker, breaker)
         } else if places <= paced {
@@ -456,16 +459,20 @@ impl GateState {
     }
 
     /// Those whom the rate lets pass within the short wait in memory.
-    fn room_of_rate(&self, now: MonotonicTime) -> u32 {
+    fn rate_limit_capacity(&self, now: MonotonicTime) -> u32 {
         let Some(rate) = &self.rate else { return u32::MAX };
         let left = self.settings.bulkhead.max_wait.saturating_sub(rate.wait(now));
         let soon = left.as_nanos() / rate.rate().pace().as_nanos();
         let soon = u32::try_from(soon).unwrap_or(u32::MAX);
-        rate.room(now).saturating_add(soon).saturating_sub(self.on_their_way())
+        rate.room(now).saturating_add(soon).saturating_sub(self.admitted_not_started())
     }
 
     /// Whether the breaker still lets a call leave that it has admitted.
-    pub(super) fn recalls(&mut self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
+    pub(super) fn check_still_admitted(
+        &mut self,
+        leaving: AdmittedCall,
+        now: MonotonicTime,
+    ) -> Result<(), GuardRefusal> {
         let recalled = self.breaker.recalls(leaving.generation, now);
         recalled.map_or(Ok(()), |not_before| Err(GuardRefusal { guard: GuardKind::Breaker, not_before }))
     }
@@ -474,7 +481,7 @@ impl GateState {
         self.rate.as_mut().map_or(Ok(Duration::ZERO), |rate| rate.reserve(patience, now))
     }
 
-    pub(super) fn give_back_pace(&mut self) {
+    pub(super) fn refund_rate_limit(&mut self) {
         self.rate.iter_mut().for_each(RateLimit::give_back);
     }
 
@@ -482,8 +489,8 @@ impl GateState {
         self.settings.bulkhead.max_wait
     }
 
-    pub(super) fn somebody_waits(&self) -> bool {
-        !self.line.is_empty() || !self.retries.is_empty()
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.wait_queue.is_empty() || !self.retry_queue.is_empty()
     }
 
     pub(super) fn view(&mut self, now: MonotonicTime) -> super::GateView {
@@ -491,16 +498,16 @@ impl GateState {
             now,
             breaker: self.breaker.snapshot(now),
             last_failures: self.failures.last(),
-            that_opened: self.failures.that_opened(),
+            failures_before_opening: self.failures.failures_before_opening(),
             permits: self.permits,
             calls_begun: self.calls_begun,
-            limit: self.places.limit(),
-            waiting: self.places.waiting(),
-            pacing: self.pacing,
+            limit: self.bulkhead.limit(),
+            waiting: self.bulkhead.waiting(),
+            rate_limit_waiting: self.rate_limit_waiting,
             rate_room: self.rate.as_ref().map(|rate| rate.room(now)),
             budget: self.budget.snapshot(now),
             share: self.share(now),
-            in_line: u32::try_from(self.line.len() + self.retries.len()).unwrap_or(u32::MAX),
+            queued: u32::try_from(self.wait_queue.len() + self.retry_queue.len()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -542,7 +549,7 @@ impl NotifiedCalls {
     }
 
     pub(super) fn count(&self, now: MonotonicTime) -> u32 {
-        let recent = self.since.values().filter(|since| now.since(**since) < CALLED_FOR);
+        let recent = self.since.values().filter(|since| now.since(**since) < NOTIFICATION_TTL);
         u32::try_from(recent.count()).unwrap_or(u32::MAX)
     }
 }

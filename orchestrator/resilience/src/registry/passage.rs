@@ -30,7 +30,7 @@ pub enum GuardedCallError {
     },
     /// Nobody of that name is configured.
     #[error("no participant of that name is configured")]
-    Gone,
+    NotConfigured,
 }
 
 impl GuardRegistry {
@@ -47,7 +47,7 @@ impl GuardRegistry {
             GuardAdmission::Refused { guard, not_before } => {
                 return Err(GuardedCallError::Refused { guard, not_before });
             }
-            GuardAdmission::Gone => return Err(GuardedCallError::Gone),
+            GuardAdmission::NotConfigured => return Err(GuardedCallError::NotConfigured),
         };
         match permit.acquire().await {
             Ok(()) => Ok(GuardedCall { permit }),

@@ -12,7 +12,7 @@ fn lane(number: usize) -> PriorityLane {
 }
 
 fn works(gate: &Arc<CallGate>, number: usize, out: &ConcurrencyCounter, most: u32) {
-    let slot = block_on(gate.enter(lane(number))).expect("nobody's patience ends");
+    let slot = block_on(gate.acquire_slot(lane(number))).expect("nobody's patience ends");
     out.one_of_at_most(most);
     drop(slot);
 }
@@ -35,7 +35,7 @@ fn a_place_given_to_somebody_who_has_left_is_passed_on() {
         let (gate, out) = (gate(places(1)), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| match number {
-            0 | 1 => drop(shared.enter(lane(number)).now_or_never()),
+            0 | 1 => drop(shared.acquire_slot(lane(number)).now_or_never()),
             _ => works(&shared, number, &out, 1),
         });
         everything_is_back(&gate);
@@ -50,7 +50,7 @@ fn a_place_that_comes_as_patience_ends_is_passed_on() {
         let (gate, out) = (gate(settings), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(4, move |number| {
-            if let Ok(slot) = block_on(shared.enter(lane(number))) {
+            if let Ok(slot) = block_on(shared.acquire_slot(lane(number))) {
                 out.one_of_at_most(1);
                 drop(slot);
             }
@@ -103,7 +103,7 @@ fn as_many_pass_as_the_rate_allows_whoever_else_gives_up() {
         let (gate, passed) = (gate(settings), Arc::new(AtomicU32::new(0)));
         let (shared, counted) = (Arc::clone(&gate), Arc::clone(&passed));
         let try_to_pass = move |_| {
-            if let Some(Ok(())) = shared.pace().now_or_never() {
+            if let Some(Ok(())) = shared.wait_for_rate_limit().now_or_never() {
                 counted.fetch_add(1, SeqCst);
             }
         };

@@ -1,7 +1,7 @@
 //! The line: who waits in it is called when there is room, once, and not after leaving.
 
 use super::*;
-use crate::gate::wait_queue::{CALL_AGAIN, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
+use crate::gate::wait_queue::{RENOTIFY_DELAY, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
 use crate::permit::CallSignal;
 use crate::topics::TopicAvailability;
 use saga_base::sync::simulated::pass;
@@ -25,12 +25,12 @@ fn join(gate: &Arc<CallGate>, number: u16, calls: Sender<WakeSignal>) -> WaitQue
         guard: GuardKind::Breaker,
         since_ms: i64::from(number),
         not_before: Duration::ZERO,
-        has_probed: false,
+        after_failed_probe: false,
     };
-    gate.join(
+    gate.enqueue(
         since,
         SagaWaiter {
-            calls,
+            wake_sender: calls,
             saga: SagaId::new(Timestamp(1), ShardId(0), u64::from(number) << 2),
             command: Some(command),
         },
@@ -51,8 +51,8 @@ impl QueueTestDriver {
         let (kept, has_ended) = (Arc::clone(&gate), Arc::clone(&ended));
         let thread = thread::spawn(move || {
             while !has_ended.load(SeqCst) {
-                match kept.call_who_may_go_on(WELL, TopicAvailability::All) {
-                    Some(soon) if soon <= CALL_AGAIN => {
+                match kept.notify_waiters(WELL, TopicAvailability::All) {
+                    Some(soon) if soon <= RENOTIFY_DELAY => {
                         pass(soon);
                         thread::yield_now();
                     }
@@ -84,7 +84,7 @@ fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: 
     let counts = ask_as_called(gate, &mut called, most_out, said);
     let places: Vec<_> = joining.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
     assert!(counts[1..].iter().all(|calls| *calls == 1) && counts[usize::from(LEAVES)] <= 1, "{counts:?}");
-    assert_eq!(gate.view().in_line, 0, "nobody is in line who has been called or has left");
+    assert_eq!(gate.view().queued, 0, "nobody is in line who has been called or has left");
     keeper.end();
     drop((places, called));
     everything_is_back(gate);
@@ -122,7 +122,7 @@ fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
         let mut settings = places(1);
         settings.bulkhead.max_waiting = Some(0);
         let gate = gate(settings);
-        let holder = block_on(gate.enter(PriorityLane::Do)).expect("it is free");
+        let holder = block_on(gate.acquire_slot(PriorityLane::Do)).expect("it is free");
         let holds = thread::spawn(move || drop(holder));
         all_are_called(&gate, 8, 1, CallSignal::NEUTRAL);
         holds.join().expect("it does not panic");

@@ -76,7 +76,7 @@ async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
 async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() {
     let engine = guarded(kafka(), 8);
     let before: Vec<_> = (0..4).map(|_| permit(&engine)).collect();
-    engine.steer("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
+    engine.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
     assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
@@ -136,12 +136,13 @@ async fn waiting_for_the_rate_pays_once() {
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;
     let gate = gate_of(&guarded(kafka(), 1));
-    let held = gate.enter(PriorityLane::Do).await.expect("it is free");
-    let (mut first, mut undo) = (Box::pin(gate.enter(PriorityLane::Do)), Box::pin(gate.enter(PriorityLane::Undo)));
+    let held = gate.acquire_slot(PriorityLane::Do).await.expect("it is free");
+    let (mut first, mut undo) =
+        (Box::pin(gate.acquire_slot(PriorityLane::Do)), Box::pin(gate.acquire_slot(PriorityLane::Undo)));
     assert!((&mut first).now_or_never().is_none() && (&mut undo).now_or_never().is_none());
     drop(held);
     assert!(
-        gate.enter(PriorityLane::Do).now_or_never().is_none(),
+        gate.acquire_slot(PriorityLane::Do).now_or_never().is_none(),
         "the place is the undo's, although it has not looked yet"
     );
     let place = (&mut undo).now_or_never().expect("it has a place");

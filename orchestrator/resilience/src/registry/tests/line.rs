@@ -23,7 +23,7 @@ impl WaitingCommands {
         let (calls, called) = channel(1024);
         let guarded = GuardRegistry::new(&[settings(kafka(), gate)]).expect("settings that can be called");
         let guarded = Arc::new(guarded);
-        tokio::spawn(Arc::clone(&guarded).keep_lines());
+        tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
         WaitingCommands { guarded, calls, called, places: Vec::new() }
     }
 
@@ -35,10 +35,10 @@ impl WaitingCommands {
             guard,
             since_ms: i64::try_from(number).expect("few"),
             not_before: Duration::ZERO,
-            has_probed: false,
+            after_failed_probe: false,
         };
-        let waiter = SagaWaiter { calls: self.calls.clone(), saga, command: Some(command) };
-        self.places.push(self.guarded.join("payments", since, waiter));
+        let waiter = SagaWaiter { wake_sender: self.calls.clone(), saga, command: Some(command) };
+        self.places.push(self.guarded.enqueue("payments", since, waiter));
     }
 
     /// Who has been called by now; they have not asked yet.
@@ -68,7 +68,7 @@ impl WaitingCommands {
         match self.guarded.admit("payments", asking) {
             GuardAdmission::Admitted(permit) => Ok(permit),
             GuardAdmission::Refused { guard, .. } => Err(guard),
-            GuardAdmission::Gone => panic!("it is configured"),
+            GuardAdmission::NotConfigured => panic!("it is configured"),
         }
     }
 
@@ -106,7 +106,7 @@ async fn a_line_without_room_is_looked_at_when_there_may_be_some_and_not_all_the
     let mut waiting = WaitingCommands::with(gate(64));
     waiting.open();
     waiting.join(1, CommandDirection::Do, GuardKind::Breaker);
-    let next = waiting.guarded.call_who_may_go_on().expect("somebody waits");
+    let next = waiting.guarded.notify_waiters().expect("somebody waits");
     assert!(next >= Duration::from_secs(7), "the breaker is open for longer than {next:?}");
 }
 
@@ -145,9 +145,10 @@ async fn undos_are_called_before_dos_and_the_oldest_of_each_first() {
     {
         waiting.join(number, direction, GuardKind::Breaker);
     }
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() },
+    );
     assert_eq!(numbers(&waiting.called().await), [8, 9, 2, 3]);
 }
 
@@ -158,7 +159,7 @@ async fn a_reset_lets_those_who_waited_out_along_a_ramp() {
     for number in 1..=50 {
         waiting.join(number, CommandDirection::Do, GuardKind::Breaker);
     }
-    waiting.guarded.steer("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
+    waiting.guarded.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     assert_eq!(numbers(&waiting.called().await), [1]);
 }
 
@@ -176,13 +177,15 @@ async fn who_comes_later_waits_behind_but_for_an_undo() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_behind_others_where_there_is_room_for_all() {
     let mut waiting = WaitingCommands::with(gate(64));
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
+    );
     waiting.join(1, CommandDirection::Do, GuardKind::Breaker);
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() },
+    );
     assert!(waiting.ask(FIRST).is_ok());
     assert_eq!(numbers(&waiting.called().await), [1]);
 }
