@@ -9,20 +9,8 @@ use super::{
     lifecycle::LifecyclePhase,
     snapshot::{BreakerStateView, ParticipantSnapshot},
 };
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{counter, gauge};
 use saga_core::command::GuardKind;
-use std::time::Duration;
-
-/// How a call that left ended, for its breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallResultKind {
-    /// The participant answered, be it to say no.
-    Successful,
-    /// It did not, or with an error of its own.
-    Failed,
-    /// It says nothing about the participant.
-    Ignored,
-}
 
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,70 +23,6 @@ pub enum RetryResultKind {
     FailedWithoutRetry,
     /// By a later one.
     FailedWithRetry,
-}
-
-/// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before, they lead nowhere.
-#[derive(Debug)]
-pub struct GuardMetrics {
-    successful: Histogram,
-    failed: Histogram,
-    ignored: Histogram,
-    not_permitted: Counter,
-    /// In the order of [`GuardKind::ALL`].
-    waits: [Histogram; GuardKind::ALL.len()],
-}
-
-impl GuardMetrics {
-    /// Of nobody: they lead nowhere.
-    #[must_use]
-    pub fn without_metrics() -> GuardMetrics {
-        GuardMetrics {
-            successful: Histogram::noop(),
-            failed: Histogram::noop(),
-            ignored: Histogram::noop(),
-            not_permitted: Counter::noop(),
-            waits: GuardKind::ALL.map(|_| Histogram::noop()),
-        }
-    }
-
-    /// Of the participant called `name`.
-    #[must_use]
-    pub fn of(name: &str) -> GuardMetrics {
-        let calls = |kind: &'static str| histogram!("resilience4j_circuitbreaker_calls_seconds", "name" => name.to_owned(), "kind" => kind);
-        let not_permitted = counter!("resilience4j_circuitbreaker_not_permitted_calls_total", "name" => name.to_owned(),
-            "kind" => "not_permitted");
-        let waits = GuardKind::ALL.map(
-            |guard| histogram!("saga_guard_wait_seconds", "participant" => name.to_owned(), "guard" => guard.as_str()),
-        );
-        GuardMetrics {
-            successful: calls("successful"),
-            failed: calls("failed"),
-            ignored: calls("ignored"),
-            not_permitted,
-            waits,
-        }
-    }
-
-    /// A call that left has ended, `took` after it was let go.
-    pub fn called(&self, kind: CallResultKind, took: Duration) {
-        let calls = match kind {
-            CallResultKind::Successful => &self.successful,
-            CallResultKind::Failed => &self.failed,
-            CallResultKind::Ignored => &self.ignored,
-        };
-        calls.record(took.as_secs_f64());
-    }
-
-    /// The breaker let a call not through.
-    pub fn not_permitted(&self) {
-        self.not_permitted.increment(1);
-    }
-
-    /// A command was let go that `guard` had held for `waited`, in memory or on record.
-    pub fn waited(&self, guard: GuardKind, waited: Duration) {
-        let handles = GuardKind::ALL.iter().zip(&self.waits);
-        handles.filter(|(other, _)| **other == guard).for_each(|(_, histogram)| histogram.record(waited.as_secs_f64()));
-    }
 }
 
 /// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
@@ -194,7 +118,9 @@ fn percent(share: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call_metrics::{CallResultKind, GuardMetrics};
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use std::time::Duration;
 
     /// A database of metrics is paid for by series, and most participants are idle most of the time.
     const MOST_IDLE_SERIES: usize = 40;

@@ -13,11 +13,12 @@ mod tests;
 mod wait_scheduler;
 
 use crate::{
+    call_signal::CallSignal,
     gate::{CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
     guard_events::GuardEventBus,
     health::{HealthMonitor, HealthProbe, MonitoredParticipant},
     overrides,
-    permit::{CallPermit, CallSignal},
+    permit::CallPermit,
     settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
     topics::TopicTracker,
     transport::{
@@ -45,9 +46,6 @@ use tracing::warn;
 
 /// When a command to a participant that is configured for another transport is offered again.
 const TRANSPORT_MISMATCH_RETRY: Duration = Duration::from_secs(5);
-
-/// When a command that a full bulkhead refused is offered again.
-pub const BULKHEAD_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
 const MAX_UNKNOWN: usize = 1_000;
@@ -249,7 +247,7 @@ impl GuardRegistry {
             self.warn_once(participant);
             return GuardAdmission::NotConfigured;
         };
-        let admitted = found.gate.admit(asking, found.check_health());
+        let admitted = CallPermit::request(&found.gate, asking, found.check_health());
         // Asked last: whoever has leave for a topic that refuses has to use it.
         let admitted = admitted.and_then(|permit| self.check_topic(&found.route).map(|()| permit));
         match admitted {

@@ -17,10 +17,7 @@ use saga_core::{
     state::{CommandOutcome, CommandPhase, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_resilience::{
-    permit::{CallPermit, CallSignal},
-    transport::DispatchKind,
-};
+use saga_resilience::{call_signal::CallSignal, permit::CallPermit, transport::DispatchKind};
 use std::{collections::VecDeque, sync::Arc};
 
 /// A saga in memory.

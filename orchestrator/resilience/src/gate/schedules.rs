@@ -51,7 +51,7 @@ fn everything_is_back(gate: &CallGate) {
     assert_eq!((view.permits, view.waiting, view.rate_limit_waiting, view.queued), (0, 0, 0, 0));
     assert_eq!(view.breaker.probes_out, 0);
     let (now, inner) = (gate.now(), gate.lock_state());
-    assert_eq!((inner.bulkhead.in_flight(), inner.notified.count(now)), (0, 0));
+    assert_eq!((inner.capacity.bulkhead.in_flight(), inner.queues.notified(now)), (0, 0));
 }
 
 /// How many are out at once.

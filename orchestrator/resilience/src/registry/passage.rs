@@ -2,8 +2,9 @@
 
 use super::{GuardAdmission, GuardRegistry};
 use crate::{
+    call_signal::{CallSignal, LoadSignal},
     gate::{AttemptKind, CallArrival, PermitRequest},
-    permit::{CallPermit, CallSignal, LoadSignal},
+    permit::CallPermit,
 };
 use saga_core::command::GuardKind;
 use saga_guards::{PriorityLane, breaker::CallVerdict};

@@ -7,6 +7,7 @@ use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
 use crate::{
     gate::{AttemptKind, CallArrival, CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
     guard_events::GuardEventBus,
+    permit::CallPermit,
     settings::GateSettings,
     topics::{TopicAvailability, TopicTracker, show_waiting},
 };
@@ -114,7 +115,7 @@ impl GuardRegistry {
     /// Whether something may be published to `topic`.
     pub fn admit_publication(&self, topic: &str, arrival: CallArrival) -> GuardAdmission {
         let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Repeat, arrival };
-        let admitted = self.publishing.gate(topic).admit(asking, Ok(()));
+        let admitted = CallPermit::request(&self.publishing.gate(topic), asking, Ok(()));
         match admitted.and_then(|permit| self.topics.try_acquire(topic).map(|()| permit).map_err(refused)) {
             Ok(permit) => GuardAdmission::Admitted(permit),
             Err(GuardRefusal { guard, not_before }) => GuardAdmission::Refused { guard, not_before },

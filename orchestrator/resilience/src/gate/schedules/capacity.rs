@@ -1,7 +1,8 @@
 //! Places in the bulkhead, and the rate limit's pace.
 
 use super::*;
-use crate::permit::CallSignal;
+use crate::call_signal::CallSignal;
+use crate::permit::CallPermit;
 use futures_util::FutureExt;
 use saga_base::sync::simulated::pass;
 use saga_guards::rate::CallRate;
@@ -79,7 +80,7 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
         let gate = gate(places(1));
         let shared = Arc::clone(&gate);
         together(3, move |_| {
-            let mut permit = shared.admit(FIRST, WELL).expect("closed");
+            let mut permit = CallPermit::request(&shared, FIRST, WELL).expect("closed");
             let (departure, seat) = permit.delegate();
             let sender = thread::spawn(move || {
                 let slot = block_on(departure.acquire()).expect("nobody's patience ends");

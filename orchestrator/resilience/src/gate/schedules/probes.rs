@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
+    call_signal::{CallSignal, LoadSignal},
     guard_events::{GuardEvent, GuardEventKind},
-    permit::{CallPermit, CallSignal, LoadSignal},
+    permit::CallPermit,
     settings::ManualOverride,
 };
 use saga_base::sync::simulated::pass;
@@ -16,7 +17,7 @@ const SUCCEEDED: CallSignal =
 const PROBES: u32 = 2;
 
 fn admitted(gate: &Arc<CallGate>) -> CallPermit {
-    gate.admit(FIRST, WELL).expect("it is admitted")
+    CallPermit::request(&gate, FIRST, WELL).expect("it is admitted")
 }
 
 fn half_open() -> Arc<CallGate> {
@@ -52,7 +53,7 @@ fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
         let shared = Arc::clone(&gate);
         together(4, move |number| {
             for _ in 0..2 {
-                if let Ok(permit) = shared.admit(FIRST, WELL) {
+                if let Ok(permit) = CallPermit::request(&shared, FIRST, WELL) {
                     out.one_of_at_most(PROBES);
                     if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NEUTRAL) }
                 }
@@ -61,7 +62,7 @@ fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
         assert_eq!(gate.view().breaker.state, BreakerState::HalfOpen);
         everything_is_back(&gate);
         let both = [admitted(&gate), admitted(&gate)];
-        assert!(gate.admit(FIRST, WELL).is_err());
+        assert!(CallPermit::request(&gate, FIRST, WELL).is_err());
         drop(both);
     });
 }
@@ -88,7 +89,7 @@ fn those_who_ask_at_once_begin_its_probing_once_and_probes_that_succeed_at_once_
         let (shared, out) = (Arc::clone(&gate), Arc::new(Mutex::new(Vec::new())));
         let kept = Arc::clone(&out);
         together(4, move |_| {
-            let admitted = shared.admit(FIRST, WELL);
+            let admitted = CallPermit::request(&shared, FIRST, WELL);
             kept.lock().expect("nobody panics").extend(admitted);
         });
         let probes = std::mem::take(&mut *out.lock().expect("nobody panics"));

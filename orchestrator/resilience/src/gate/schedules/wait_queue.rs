@@ -1,8 +1,10 @@
 //! The line: who waits in it is called when there is room, once, and not after leaving.
 
 use super::*;
-use crate::gate::wait_queue::{RENOTIFY_DELAY, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
-use crate::permit::CallSignal;
+use crate::call_signal::CallSignal;
+use crate::gate::wait_queue::RENOTIFY_DELAY;
+use crate::gate::{SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
+use crate::permit::CallPermit;
 use crate::topics::TopicAvailability;
 use saga_base::sync::simulated::pass;
 use saga_core::{
@@ -73,7 +75,7 @@ impl QueueTestDriver {
 /// All wait in line; whoever stays is called, asks, and is let go on: in which order, `end_call` decides.
 fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: CallSignal) {
     let (calls, mut called) = channel(channel_of);
-    let keeper = QueueTestDriver::of(gate);
+    let driver = QueueTestDriver::of(gate);
     let joining: Vec<_> = (0..WAITING)
         .map(|number| {
             let (gate, calls) = (Arc::clone(gate), calls.clone());
@@ -85,7 +87,7 @@ fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: 
     let places: Vec<_> = joining.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
     assert!(counts[1..].iter().all(|calls| *calls == 1) && counts[usize::from(LEAVES)] <= 1, "{counts:?}");
     assert_eq!(gate.view().queued, 0, "nobody is in line who has been called or has left");
-    keeper.end();
+    driver.end();
     drop((places, called));
     everything_is_back(gate);
 }
@@ -101,8 +103,7 @@ fn ask_as_called(
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
         counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
-        let permit = gate
-            .admit(PermitRequest { arrival: CallArrival::Notified, ..FIRST }, WELL)
+        let permit = CallPermit::request(gate, PermitRequest { arrival: CallArrival::Notified, ..FIRST }, WELL)
             .expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);
@@ -143,11 +144,11 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
         let gate = gate(settings);
         let (calls, mut called) = channel(8);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = QueueTestDriver::of(&gate);
+        let driver = QueueTestDriver::of(&gate);
         for _ in 0..WAITING {
             drop(block_on(called.recv()).expect("the next is called"));
         }
-        keeper.end();
+        driver.end();
         drop(places);
         everything_is_back(&gate);
     });
@@ -159,12 +160,12 @@ fn nobody_is_called_into_a_shard_that_has_gone() {
         let gate = gate(places(8));
         let (calls, called) = channel(1);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = QueueTestDriver::of(&gate);
+        let driver = QueueTestDriver::of(&gate);
         let shard = thread::spawn(move || drop((calls, called)));
         let leaving = thread::spawn(move || drop(places));
         shard.join().expect("it does not panic");
         leaving.join().expect("it does not panic");
-        keeper.end();
+        driver.end();
         everything_is_back(&gate);
     });
 }

@@ -5,7 +5,7 @@ mod dropped;
 mod schedules;
 
 use super::*;
-use crate::permit::LoadSignal;
+use crate::call_signal::LoadSignal;
 use saga_guards::{PriorityLane, breaker::CallVerdict, budget, rate::CallRate};
 
 const SUCCEEDED: CallSignal =
