@@ -1,10 +1,11 @@
 //! The last calls to a participant that failed: what people ask for first when its breaker is open.
 
+use crate::json_format::as_rfc3339;
 use saga_base::clock::EngineClock;
 use saga_core::{
     command::{CommandFailure, ErrorClass},
     id::SagaId,
-    time::{Timestamp, rfc3339},
+    time::Timestamp,
 };
 use serde::{Serialize, Serializer};
 use std::collections::VecDeque;
@@ -84,10 +85,6 @@ impl RecentFailures {
     pub(super) fn failures_before_opening(&self) -> Vec<FailedCall> {
         self.that_opened.clone()
     }
-}
-
-fn as_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*at))
 }
 
 #[allow(clippy::ref_option, reason = "serde calls it with a reference")]

@@ -9,6 +9,7 @@ pub mod failed_call;
 pub mod gate;
 pub mod guard_events;
 pub mod health;
+pub mod json_format;
 pub mod lifecycle;
 pub mod metrics;
 pub mod overrides;

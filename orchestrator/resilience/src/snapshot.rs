@@ -1,11 +1,11 @@
 //! How participants stand, for people.
 
-use super::{gate::GateView, health::HealthView, lifecycle::LifecyclePhase};
-use crate::failed_call::FailedCall;
-use crate::transport::http::EndpointStateView;
+use crate::{
+    failed_call::FailedCall, gate::GateView, health::HealthView, json_format::millis, lifecycle::LifecyclePhase,
+    transport::http::EndpointStateView,
+};
 use saga_guards::breaker;
 use serde::Serialize;
-use std::time::Duration;
 
 /// A participant and its guards at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -116,11 +116,6 @@ impl OpenBreakerView {
             last_failures: view.failures_before_opening.clone(),
         })
     }
-}
-
-/// A span as it is shown in JSON.
-pub fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One of a participant's endpoints at one moment.

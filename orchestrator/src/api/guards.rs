@@ -18,8 +18,9 @@ use saga_engine::{
     overrides::{ActiveOverride, OverrideError, RecordedOverride},
 };
 use saga_resilience::{
+    json_format::millis,
     overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest},
-    snapshot::{ParticipantSnapshot, millis},
+    snapshot::ParticipantSnapshot,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
