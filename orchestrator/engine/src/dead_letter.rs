@@ -86,7 +86,7 @@ async fn write(parts: &Parts, record: &KafkaRecord, letter: &DeadLetter) {
     let topics = parts.guarded.topics();
     let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
     loop {
-        if topics.ask(&kafka.dlq).is_err() {
+        if topics.try_acquire(&kafka.dlq).is_err() {
             held.get_or_insert_with(|| PartitionHold::begin(parts, &partition));
             topics.wait(&kafka.dlq).await;
         }

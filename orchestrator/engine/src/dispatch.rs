@@ -109,7 +109,7 @@ impl<'a> AdmissionControl<'a> {
         let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
         let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, woken)) {
             (GuardOwner::Participant(participant), who) => guarded.admit(participant, who),
-            (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
+            (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.arrival),
         };
         let is_elsewhere = |asking: &AdmissionRequest<'_>| match asking.whose {
             GuardOwner::Participant(participant) => published.has_participant(participant),
@@ -122,10 +122,10 @@ impl<'a> AdmissionControl<'a> {
                 admitted
             }
             // An engine with newer files can call it: the saga waits until it is there, or the file is.
-            registry::GuardAdmission::Gone if is_elsewhere(&asking) => {
+            registry::GuardAdmission::NotConfigured if is_elsewhere(&asking) => {
                 AdmissionVerdict::Refused { guard: GuardKind::Transport, not_before: now.plus(TRANSPORT_RETRY) }
             }
-            registry::GuardAdmission::Gone => AdmissionVerdict::Gone,
+            registry::GuardAdmission::NotConfigured => AdmissionVerdict::Gone,
             registry::GuardAdmission::Refused { guard, not_before } => {
                 AdmissionVerdict::Refused { guard, not_before: now.plus(not_before) }
             }
@@ -167,13 +167,13 @@ fn who(asking: &AdmissionRequest<'_>, woken: Option<QueueBypass>) -> gate::Permi
         None => false,
     };
     let coming = match (is_woken, asking.has_probed) {
-        (true, _) => CallArrival::Woken,
-        (false, true) => CallArrival::AfterProbe,
-        (false, false) => CallArrival::Anew,
+        (true, _) => CallArrival::Notified,
+        (false, true) => CallArrival::AfterFailedProbe,
+        (false, false) => CallArrival::New,
     };
     let lane = gate::lane(asking.command.direction);
-    let attempt = if asking.attempt > 1 { AttemptKind::Further } else { AttemptKind::First };
-    gate::PermitRequest { lane, attempt, coming }
+    let attempt = if asking.attempt > 1 { AttemptKind::Retry } else { AttemptKind::First };
+    gate::PermitRequest { lane, attempt, arrival: coming }
 }
 
 /// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
@@ -188,7 +188,7 @@ pub(super) fn call(
     leaving: Option<SendTimeGuard>,
 ) -> Option<CallPermit> {
     if let CommandRequest::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.departure(), leaving);
+        send_command(parts, plan, state, &effect, permit.delegate(), leaving);
         return Some(permit);
     }
     let (id, attempt) = (effect.id.clone(), effect.attempt);
@@ -218,7 +218,7 @@ fn send_command(
     let record = command_record(parts, plan, state, effect);
     let parts_of_call = Arc::clone(parts);
     parts.calls.spawn(async move {
-        let answer = match departure.pass().await {
+        let answer = match departure.acquire().await {
             Ok(place) => {
                 // Taken at most once per permit, and a permit is for one call.
                 drop(seat.set(place));

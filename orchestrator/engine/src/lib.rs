@@ -230,8 +230,8 @@ impl SagaEngine {
             producer: kafka.producer.clone(),
             topics: Arc::clone(settings.guarded.topics()),
         });
-        let lines = tokio::spawn(Arc::clone(&settings.guarded).keep_lines());
-        let crowd = crowd::TriggerBackpressure::new(settings.guarded.crowded_topics());
+        let lines = tokio::spawn(Arc::clone(&settings.guarded).run_wait_scheduler());
+        let crowd = crowd::TriggerBackpressure::new(settings.guarded.overloaded_topics());
         let parts = Parts {
             router: ShardRouter::new(settings.shards, inbox),
             answer_path: AnswerProgress::new(settings.kafka.is_some()),

@@ -18,10 +18,10 @@ const ROOM_AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record: &OutgoingRecord) -> ProduceOutcome {
     let outcome = producer.send(record).await;
     match &outcome {
-        ProduceOutcome::Delivered { .. } => topics.took(&record.topic),
+        ProduceOutcome::Delivered { .. } => topics.record_success(&record.topic),
         ProduceOutcome::Undelivered(undelivered) => {
             if let Some(rest) = rest(undelivered.kind) {
-                topics.refused(&record.topic, &undelivered.to_string(), rest);
+                topics.record_failure(&record.topic, &undelivered.to_string(), rest);
             }
         }
     }

@@ -52,9 +52,9 @@ pub enum LoadSample {
     /// It answered after this long.
     Answered(Duration),
     /// It asks for less, or did not answer in time.
-    TooMuch,
+    Overload,
     /// Nothing: no connection, or given up by us.
-    Unsaid,
+    None,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +94,8 @@ impl AdaptiveLimit {
                 self.window.answers += 1;
                 self.window.seconds += took.as_secs_f64();
             }
-            LoadSample::TooMuch => self.window.was_too_much = true,
-            LoadSample::Unsaid => {}
+            LoadSample::Overload => self.window.was_too_much = true,
+            LoadSample::None => {}
         }
         if now >= self.window_ends {
             self.close_window(now);

@@ -19,6 +19,7 @@
 
 mod config;
 mod counting;
+mod counts;
 mod looking;
 mod ramp;
 mod shed;

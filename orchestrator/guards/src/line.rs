@@ -83,7 +83,7 @@ pub struct QueueEntry {
     /// Whether who comes later waits behind.
     pub standing: QueueBlocking,
     /// Its last call was a probe, which failed.
-    pub has_probed: bool,
+    pub after_failed_probe: bool,
 }
 
 impl QueueRank {
@@ -105,8 +105,8 @@ impl<W> WaitQueue<W> {
     /// Joins the line.
     pub fn join(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
         self.last += 1;
-        let turn = if waiting.has_probed { QueueRank::HasProbed } else { QueueRank::Fresh(waiting.lane) };
-        let QueueEntry { lane, since_ms, not_before, standing, has_probed: _ } = waiting;
+        let turn = if waiting.after_failed_probe { QueueRank::HasProbed } else { QueueRank::Fresh(waiting.lane) };
+        let QueueEntry { lane, since_ms, not_before, standing, after_failed_probe: _ } = waiting;
         let place = QueuePosition { turn, since_ms, number: self.last, lane, standing };
         self.later.insert((not_before, place), waiter);
         QueueTicket { place, not_before }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn waiting(lane: PriorityLane, since_ms: i64) -> QueueEntry {
-        QueueEntry { lane, since_ms, not_before: at(0), standing: QueueBlocking::InLine, has_probed: false }
+        QueueEntry { lane, since_ms, not_before: at(0), standing: QueueBlocking::InLine, after_failed_probe: false }
     }
 
     fn called<W>(line: &mut WaitQueue<W>, second: u64) -> Option<W> {
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn who_has_probed_in_vain_goes_behind_everybody_in_one_row_until_it_is_forgiven() {
         let mut line = WaitQueue::default();
-        let probed = |lane, since_ms| QueueEntry { has_probed: true, ..waiting(lane, since_ms) };
+        let probed = |lane, since_ms| QueueEntry { after_failed_probe: true, ..waiting(lane, since_ms) };
         let fill = |line: &mut WaitQueue<_>| {
             line.join(probed(PriorityLane::Undo, 2), "probed undo");
             line.join(probed(PriorityLane::Do, 1), "probed do");
@@ -349,7 +349,7 @@ mod tests {
             for (number, (undo, since_ms, time, alone, has_probed)) in arrivals.into_iter().enumerate() {
                 let lane = if undo { PriorityLane::Undo } else { PriorityLane::Do };
                 let standing = if alone { QueueBlocking::Alone } else { QueueBlocking::InLine };
-                let waiting = QueueEntry { lane, since_ms, not_before: at(time), standing, has_probed };
+                let waiting = QueueEntry { lane, since_ms, not_before: at(time), standing, after_failed_probe: has_probed };
                 tickets.push((line.join(waiting, number), number));
             }
             let mut expected: std::collections::BTreeSet<usize> = tickets.iter().map(|(_, number)| *number).collect();

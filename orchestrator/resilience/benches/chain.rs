@@ -82,18 +82,18 @@ fn brittle(settings: &mut ParticipantSettings) {
 
 /// One call that goes well, through all guards and back. Nobody has to wait, so the future is ready at once.
 fn call(guarded: &GuardRegistry, name: &str) {
-    let passed = guarded.pass(black_box(name), PriorityLane::Do).now_or_never().expect("nobody waits");
+    let passed = guarded.acquire(black_box(name), PriorityLane::Do).now_or_never().expect("nobody waits");
     passed.expect("nobody refuses").end(CallVerdict::Succeeded);
 }
 
 fn refusal(guarded: &GuardRegistry, name: &str) -> Option<GuardedCallError> {
-    guarded.pass(black_box(name), PriorityLane::Do).now_or_never()?.err()
+    guarded.acquire(black_box(name), PriorityLane::Do).now_or_never()?.err()
 }
 
 fn open() -> GuardRegistry {
     let guarded = guarded(brittle);
     for name in NAMES {
-        let passed = guarded.pass(name, PriorityLane::Do).now_or_never().expect("nobody waits");
+        let passed = guarded.acquire(name, PriorityLane::Do).now_or_never().expect("nobody waits");
         passed.expect("it is closed").end(CallVerdict::Failed);
         assert!(refusal(&guarded, name).is_some(), "one failure opens it");
     }

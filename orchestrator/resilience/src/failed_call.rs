@@ -1,10 +1,11 @@
 //! The last calls to a participant that failed: what people ask for first when its breaker is open.
 
+use crate::json_format::as_rfc3339;
 use saga_base::clock::EngineClock;
 use saga_core::{
     command::{CommandFailure, ErrorClass},
     id::SagaId,
-    time::{Timestamp, rfc3339},
+    time::Timestamp,
 };
 use serde::{Serialize, Serializer};
 use std::collections::VecDeque;
@@ -46,7 +47,7 @@ impl FailedCall {
 
     /// `http.500 db down (server_error)`
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let message = if self.message.is_empty() { String::new() } else { format!(" {}", self.message) };
         let class = self.class.map(|class| format!(" ({})", class.as_str())).unwrap_or_default();
         format!("{}{message}{class}", self.code)
@@ -81,13 +82,9 @@ impl RecentFailures {
         self.last.iter().cloned().collect()
     }
 
-    pub(super) fn that_opened(&self) -> Vec<FailedCall> {
+    pub(super) fn failures_before_opening(&self) -> Vec<FailedCall> {
         self.that_opened.clone()
     }
-}
-
-fn as_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*at))
 }
 
 #[allow(clippy::ref_option, reason = "serde calls it with a reference")]
@@ -121,9 +118,9 @@ mod tests {
         failures.add(failed("http.500"));
         failures.opened();
         (0..20).for_each(|_| failures.add(failed("timeout")));
-        assert_eq!(failures.that_opened().len(), 1);
-        assert_eq!(failures.that_opened()[0].code, "http.500");
+        assert_eq!(failures.failures_before_opening().len(), 1);
+        assert_eq!(failures.failures_before_opening()[0].code, "http.500");
         failures.closed();
-        assert_eq!(failures.that_opened(), []);
+        assert_eq!(failures.failures_before_opening(), []);
     }
 }

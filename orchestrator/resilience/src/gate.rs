@@ -1,315 +1,234 @@
-//! All guards of one participant, under one lock that is held for some instructions at a time and never across an await.
+//! The guards of one participant, in the order in which a call meets them.
 //!
-//! ```text
-//! decision:  health → line → room in memory → breaker → retry budget                → permit, or a place in the line
-//! leaving:   rate limit (a short wait) → bulkhead (a short queue) → the call        → breaker and adaptive limit are told
-//! ```
+//! | when | guard | refuses while | what the refused caller does | module |
+//! |---|---|---|---|---|
+//! | decision | health check | checks find the participant unhealthy | waits in the wait queue | [`admission`] |
+//! | | wait queue | commands wait, and there is not room for all of them and this call | waits behind them | [`wait_queue`] |
+//! | | memory | the bulkhead's queue is full, or the rate limit's wait is longer than `maxWait` | waits in the wait queue | [`capacity`] |
+//! | | breaker | it is open, its probes are out, its ramp is full, or it sheds load | waits until the breaker may admit it | `saga_guards::breaker` |
+//! | | retry budget | the call is a further attempt and the budget is spent | waits in the queue of retries, holds no other command back | [`admission`] |
+//! | before the call | breaker | it has opened since the decision | gives everything back, waits in the wait queue | [`acquire`] |
+//! | | rate limit | too many calls were sent in the span | sleeps at most `maxWait`, then waits in the wait queue | [`acquire`] |
+//! | | bulkhead | all slots are taken | waits in memory at most `maxWait`, then in the wait queue | [`acquire`] |
+//! | after the call | breaker, adaptive limit | — | they count the result; the slot is free again | [`state`] |
 //!
-//! A gate outlives every change of its settings. Nothing here allocates unless somebody has to wait.
+//! The first five are one list of steps in [`admission`]: read it first. No refusal is an attempt. A refused command waits durably: the
+//! journal has its wait, its saga leaves memory, and the gate notifies it when there is capacity ([`wait_queue`]).
+//!
+//! A participant that fails goes through these states (`saga_guards::breaker` has the rules). *Closed*: calls pass and are counted. *Open*:
+//! every decision is refused; the commands wait, and calls that were admitted before are not sent. *Half-open*: as many commands as there
+//! are probes are notified; one failed probe opens the breaker again, for longer, and its command goes to the end of the queue. *Closed
+//! again*: the ramp, the bulkhead and [degraded mode](capacity) decide how fast the queue is notified.
+//!
+//! One lock protects all guards of a participant ([`state`]). It is held for some instructions at a time and never across an await. What
+//! follows from a change (wakeups, events, log lines) happens after the lock is released. A call that does not wait allocates nothing.
+//! A gate outlives every change of its settings.
 
+mod acquire;
+mod admission;
 mod capacity;
+mod events;
+mod request;
 #[cfg(test)]
 mod schedules;
 mod state;
 mod view;
 mod wait_queue;
 
-pub(super) use capacity::AdmittedCall;
-pub use capacity::BulkheadSlot;
-pub use state::GuardRefusal;
+pub use acquire::BulkheadSlot;
+pub(crate) use request::{AdmittedCall, CallReturn};
+pub use request::{AttemptKind, CallArrival, GuardRefusal, PermitRequest};
 pub(crate) use view::GateView;
-pub use wait_queue::NotifiedCall;
-pub use wait_queue::WaitQueueHandle;
-pub use wait_queue::{SagaWaiter, WaitRequest, WakeSignal, lane};
+pub use wait_queue::{NotifiedCall, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal, lane};
 
-use super::{
-    metrics::{CallResultKind, GuardMetrics},
-    permit::{CallPermit, CallSignal},
-    settings::{GateSettings, ManualOverride},
-};
 use crate::{
+    call_metrics::{CallResultKind, GuardMetrics},
+    call_signal::CallSignal,
     failed_call::FailedCall,
     guard_events::{GuardEventBus, GuardEventKind},
+    settings::{GateSettings, ManualOverride},
 };
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::command::GuardKind;
 use saga_guards::{
-    MonotonicTime, PriorityLane,
-    breaker::{BreakerState, BreakerTicket, BreakerTransition, CallVerdict, TripReason},
+    MonotonicTime,
+    breaker::{BreakerState, BreakerTicket, CallVerdict},
 };
-use state::{BreakerOpening, GateState};
+use state::GateState;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
-use tracing::{info, warn};
+use tracing::info;
 
 /// All guards of one participant.
 #[derive(Debug)]
 pub(crate) struct CallGate {
     name: Arc<str>,
     started: Instant,
-    inner: UnpoisonedMutex<GateState>,
-    /// Rung when somebody who waits may be able to go on.
-    bell: Arc<Notify>,
+    state: UnpoisonedMutex<GateState>,
+    /// Notified when a command that waits may be able to go on; the wait scheduler listens.
+    wakeup: Arc<Notify>,
     meters: GuardMetrics,
     changes: GuardEventBus,
 }
 
-/// Who asks, while a decision is made.
-#[derive(Clone, Copy, Debug)]
-pub struct PermitRequest {
-    /// Undos go first.
-    pub lane: PriorityLane,
-    /// Which attempt it is to the retry budget.
-    pub attempt: AttemptKind,
-    /// Who is before it.
-    pub coming: CallArrival,
-}
-
-/// How one who asks has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallArrival {
-    /// Called out of the line: nobody is before it.
-    Woken,
-    /// By itself: behind those of its lane.
-    Anew,
-    /// By itself, after a probe that failed: behind everybody.
-    AfterProbe,
-}
-
-/// An attempt, as the retry budget sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptKind {
-    /// The command's first: it pays.
-    First,
-    /// A further one: it takes.
-    Further,
-    /// The same one again, asked after or sent once more by a new owner: neither.
-    Same,
-}
-
-/// What a call gives back.
-#[derive(Debug)]
-pub(super) struct CallReturn {
-    pub(super) ticket: BreakerTicket,
-    pub(super) attempt: AttemptKind,
-    pub(super) left_at: MonotonicTime,
-    /// Its place in the bulkhead is its own.
-    pub(super) has_place: bool,
-}
-
 impl CallGate {
-    pub(super) fn new(name: &str, settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
-        CallGate::metered(name, settings, bell, changes, GuardMetrics::of(name))
+    pub(crate) fn new(name: &str, settings: GateSettings, wakeup: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered(name, settings, wakeup, changes, GuardMetrics::of(name))
     }
 
-    /// Where those wait whose participant nobody has configured.
-    pub(super) fn nobodys(settings: GateSettings, bell: Arc<Notify>, changes: GuardEventBus) -> CallGate {
-        CallGate::metered("", settings, bell, changes, GuardMetrics::nobodys())
+    /// For what is no configured participant: topics, and commands to unknown participants.
+    pub(crate) fn without_metrics(settings: GateSettings, wakeup: Arc<Notify>, changes: GuardEventBus) -> CallGate {
+        CallGate::metered("", settings, wakeup, changes, GuardMetrics::without_metrics())
     }
 
     fn metered(
         name: &str,
         settings: GateSettings,
-        bell: Arc<Notify>,
+        wakeup: Arc<Notify>,
         changes: GuardEventBus,
         meters: GuardMetrics,
     ) -> CallGate {
-        let inner = UnpoisonedMutex::new(GateState::new(settings, MonotonicTime::default()));
-        CallGate { name: name.into(), started: Instant::now(), inner, bell, meters, changes }
+        let state = UnpoisonedMutex::new(GateState::new(&settings, MonotonicTime::default()));
+        CallGate { name: name.into(), started: Instant::now(), state, wakeup, meters, changes }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Leave for one call; or who refuses and for how long at least.
-    pub(super) fn admit(
-        self: &Arc<CallGate>,
-        asking: PermitRequest,
+    /// Leads a call through the guards of the decision. Answers its ticket and when it was admitted.
+    ///
+    /// # Errors
+    /// The guard that refuses. Nothing is taken then.
+    pub(crate) fn admit(
+        &self,
+        request: PermitRequest,
         health: Result<(), Duration>,
-    ) -> Result<CallPermit, GuardRefusal> {
+    ) -> Result<(BreakerTicket, MonotonicTime), GuardRefusal> {
         let now = self.now();
-        let (ticket, begins_probing) = {
-            let mut inner = self.inner();
-            let before = inner.state();
-            let ticket = inner.admit(asking, health, now, fastrand::u64(..));
-            (ticket, before == BreakerState::Open && inner.state() == BreakerState::HalfOpen)
+        let (admitted, begins_probing) = {
+            let mut state = self.lock_state();
+            let before = state.state();
+            let admitted = state.admit(request, health, now, fastrand::u64(..));
+            (admitted, before == BreakerState::Open && state.state() == BreakerState::HalfOpen)
         };
         if begins_probing {
             self.publish(GuardEventKind::BreakerHalfOpen);
         }
-        let ticket = ticket.inspect_err(|refused| {
-            if refused.guard == GuardKind::Breaker {
+        let counted = admitted.inspect_err(|refusal| {
+            if refusal.guard == GuardKind::Breaker {
                 self.meters.not_permitted();
             }
-        })?;
-        Ok(CallPermit::new(Arc::clone(self), ticket, asking, now))
+        });
+        counted.map(|ticket| (ticket, now))
     }
 
-    /// Takes a permit's ticket back with what its call said, and its place if it is at hand.
-    pub(super) fn settle(self: &Arc<CallGate>, back: CallReturn, said: CallSignal) {
-        let CallReturn { ticket, attempt, left_at, has_place } = back;
+    /// Takes back what the permit of a call held, with what the call said.
+    pub(crate) fn settle(self: &Arc<CallGate>, back: CallReturn, signal: CallSignal) {
         let now = self.now();
-        let took = now.since(left_at);
-        let mut inner = self.inner();
-        if said == CallSignal::NOTHING {
-            inner.did_not_leave(attempt, now);
-        }
-        let (settled, pause) = inner.settle(ticket, said, took, now, fastrand::u64(..));
-        if has_place {
-            inner.places.vacate();
-        }
-        let share = inner.share_now_after_trip(settled, now);
-        let woken = inner.fit(now);
-        let somebody_waits = inner.somebody_waits();
-        let opening = matches!(settled, BreakerTransition::Opened(_)).then(|| inner.opening(now));
-        drop(inner);
-        woken.wake(self);
-        self.meters.called(kind(said.verdict), took);
-        self.tell(settled, opening);
-        if let Some(span) = pause {
+        let took = now.since(back.started_at);
+        let settled = self.lock_state().settle(back, signal, now, fastrand::u64(..));
+        settled.wakeups.wake(self);
+        self.meters.called(kind(signal.verdict), took);
+        self.report_transition(settled.transition, settled.opening);
+        if let Some(span) = settled.pause {
             self.publish(GuardEventKind::PauseAsked { span });
         }
-        if let Some(share) = share {
+        if let Some(share) = settled.degraded_to {
             self.publish(GuardEventKind::Degraded { share });
         }
-        if somebody_waits {
-            self.bell.notify_one();
+        if settled.has_waiters {
+            self.wakeup.notify_one();
         }
     }
 
     /// Keeps a call that failed for people to see.
-    pub(super) fn failed(&self, failed: FailedCall) {
-        self.inner().failed(failed);
+    pub(crate) fn record_failure(&self, failed: FailedCall) {
+        self.lock_state().failures.add(failed);
     }
 
     /// A call that had been given up succeeded after all: the participant works.
-    pub(super) fn late_success(&self) {
+    pub(crate) fn late_success(&self) {
         let now = self.now();
-        let asks = self.inner().late_success(now);
-        if asks {
+        let probes_now = self.lock_state().late_success(now);
+        if probes_now {
             info!(
                 participant = self.name(),
-                "calls that had been given up succeed late: the participant is asked again now"
+                "calls that had timed out succeed late: the breaker lets probes through now"
             );
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
-    /// Works by `settings` from now on; what is counted and who waits stays.
-    pub(super) fn configure(self: &Arc<CallGate>, settings: GateSettings) {
-        self.change(|inner, now| inner.configure(settings, now));
+    /// Works by `settings` from now on. Counts, state and waiting commands stay.
+    pub(crate) fn configure(self: &Arc<CallGate>, settings: GateSettings) {
+        self.change(|state, now| state.configure(&settings, now));
     }
 
-    /// Everybody who waits looks again: what held them back is gone.
-    pub(super) fn open_line(self: &Arc<CallGate>) {
-        self.change(|inner, _| inner.forgive_times());
+    /// What held the waiting commands back is gone: all of them may be notified at once.
+    pub(crate) fn release_waiters(self: &Arc<CallGate>) {
+        self.change(|state, _| state.queues.clear_not_before());
     }
 
-    /// What people have decided holds from now on; the same again changes nothing.
-    pub(super) fn apply(self: &Arc<CallGate>, said: ManualOverride) {
-        let mut told = Vec::new();
-        self.change(|inner, now| told = inner.apply(said, now));
-        told.into_iter().for_each(|what| self.publish(what));
+    /// Puts into effect what operators have set; the same again changes nothing.
+    pub(crate) fn apply(self: &Arc<CallGate>, manual: ManualOverride) {
+        let mut changes = Vec::new();
+        self.change(|state, now| changes = state.apply(manual, now));
+        changes.into_iter().for_each(|what| self.publish(what));
     }
 
-    pub(super) fn view(&self) -> GateView {
+    pub(crate) fn view(&self) -> GateView {
         let now = self.now();
-        self.inner().view(now)
+        self.lock_state().view(now)
     }
 
-    /// Puts into effect and tells what time alone has changed since it was last asked to.
-    pub(super) fn look_at_the_time(self: &Arc<CallGate>) {
+    /// Puts into effect, and publishes, what time alone has changed since the last call.
+    pub(crate) fn apply_elapsed_time(self: &Arc<CallGate>) {
         let now = self.now();
-        let mut inner = self.inner();
-        let is_restored = inner.is_restored(now);
-        let woken = inner.fit(now);
-        drop(inner);
-        woken.wake(self);
+        let mut state = self.lock_state();
+        let is_restored = state.capacity.degraded.take_restored(now);
+        let wakeups = state.resize_limits(now);
+        drop(state);
+        wakeups.wake(self);
         if is_restored {
             self.publish(GuardEventKind::Restored);
-            self.bell.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
     fn change(self: &Arc<CallGate>, change: impl FnOnce(&mut GateState, MonotonicTime)) {
         let now = self.now();
-        let mut inner = self.inner();
-        change(&mut inner, now);
-        let woken = inner.fit(now);
-        drop(inner);
-        woken.wake(self);
-        self.bell.notify_one();
-    }
-
-    fn tell(&self, settled: BreakerTransition, opening: Option<BreakerOpening>) {
-        let participant = self.name();
-        match settled {
-            BreakerTransition::Kept | BreakerTransition::Stale => {}
-            BreakerTransition::Opened(trip) => {
-                self.tell_of_opening(trip, opening);
-            }
-            BreakerTransition::Closed => {
-                info!(participant, "the breaker closed");
-                self.publish(GuardEventKind::BreakerClosed);
-            }
-            BreakerTransition::WouldOpen(trip) => {
-                warn!(participant, trip = trip.as_str(), "the breaker only counts, and would have opened");
-                self.publish(GuardEventKind::BreakerWouldOpen { trip });
-            }
-        }
-    }
-
-    fn tell_of_opening(&self, trip: TripReason, opening: Option<BreakerOpening>) {
-        let (participant, trip_word) = (self.name(), trip.as_str());
-        let (tripped, last) = opening.map_or((None, None), |opening| (opening.tripped, opening.last));
-        let (calls, failed) = tripped.map_or((0, 0), |tripped| (tripped.calls, tripped.failures));
-        let saga = last.as_ref().map(|last| last.saga.as_str());
-        let failure = last.as_ref().map(FailedCall::told).unwrap_or_default();
-        match trip {
-            TripReason::Probe => {
-                warn!(
-                    participant,
-                    trip = trip_word,
-                    failure,
-                    saga,
-                    "a probe failed: the breaker stays open; commands wait"
-                );
-            }
-            TripReason::FailureRate | TripReason::SlowCallRate | TripReason::ConsecutiveFailures => {
-                warn!(participant, trip = trip_word, calls, failed, failure, saga, "the breaker opened; commands wait");
-            }
-        }
-        self.publish(GuardEventKind::BreakerOpened { trip, calls, failures: failed, last });
-    }
-
-    fn publish(&self, what: GuardEventKind) {
-        self.changes.publish(Some(&self.name), what);
+        let mut state = self.lock_state();
+        change(&mut state, now);
+        let wakeups = state.resize_limits(now);
+        drop(state);
+        wakeups.wake(self);
+        self.wakeup.notify_one();
     }
 
     /// When the breaker may admit a call; zero: now.
-    pub(super) fn opens_in(&self) -> Duration {
+    pub(crate) fn time_to_admission(&self) -> Duration {
         let now = self.now();
-        self.inner().opens_in(now)
+        self.lock_state().time_to_admission(now)
     }
 
-    pub(super) fn now(&self) -> MonotonicTime {
+    pub(crate) fn now(&self) -> MonotonicTime {
         MonotonicTime::since_origin(self.started.elapsed())
     }
 
     /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
-    fn inner(&self) -> MutexGuard<'_, GateState> {
-        self.inner.lock()
+    fn lock_state(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock()
     }
 
-    /// Whether somebody waits for it, or a call is out.
-    pub(super) fn is_in_use(&self) -> bool {
+    /// Whether a command waits here, or a call is not settled.
+    pub(crate) fn is_in_use(&self) -> bool {
         let view = self.view();
-        view.permits > 0 || view.in_line > 0
+        view.permits > 0 || view.queued > 0
     }
 
-    /// Whether anybody has it: who waits for it, whose call is out, or who has just found it and is about to ask.
-    pub(super) fn is_held(self: &Arc<CallGate>) -> bool {
+    /// Whether anything else has it: a command that waits, a call that is not settled, or a caller that has just looked it up.
+    pub(crate) fn is_referenced(self: &Arc<CallGate>) -> bool {
         Arc::strong_count(self) > 1
     }
 }

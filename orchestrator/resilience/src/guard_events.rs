@@ -3,11 +3,11 @@
 use super::lifecycle::LifecyclePhase;
 use crate::{
     failed_call::FailedCall,
+    json_format::{as_millis, as_rfc3339},
     overrides::{GuardAction, OverrideMode},
-    snapshot::millis,
 };
 use saga_base::clock::EngineClock;
-use saga_core::time::{Timestamp, rfc3339};
+use saga_core::time::Timestamp;
 use saga_guards::breaker::TripReason;
 use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
@@ -163,14 +163,6 @@ impl GuardEventBus {
     pub fn follow(&self) -> broadcast::Receiver<Arc<GuardEvent>> {
         self.0.subscribe()
     }
-}
-
-fn as_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*at))
-}
-
-fn as_millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(millis(*span))
 }
 
 fn as_word<S: Serializer>(trip: &TripReason, serializer: S) -> Result<S::Ok, S::Error> {

@@ -111,7 +111,7 @@ impl HealthMonitor {
     /// # Errors
     /// How long to wait until a check may have found it well.
     pub fn is_well(&self, participant: &str) -> Result<(), Duration> {
-        self.watched(participant).map_or(Ok(()), |watched| watched.is_well())
+        self.watched(participant).map_or(Ok(()), |watched| watched.check_health())
     }
 
     /// What the checks of `participant` found; `None`: it is not checked.

@@ -9,20 +9,8 @@ use super::{
     lifecycle::LifecyclePhase,
     snapshot::{BreakerStateView, ParticipantSnapshot},
 };
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{counter, gauge};
 use saga_core::command::GuardKind;
-use std::time::Duration;
-
-/// How a call that left ended, for its breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallResultKind {
-    /// The participant answered, be it to say no.
-    Successful,
-    /// It did not, or with an error of its own.
-    Failed,
-    /// It says nothing about the participant.
-    Ignored,
-}
 
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,70 +25,6 @@ pub enum RetryResultKind {
     FailedWithRetry,
 }
 
-/// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before, they lead nowhere.
-#[derive(Debug)]
-pub struct GuardMetrics {
-    successful: Histogram,
-    failed: Histogram,
-    ignored: Histogram,
-    not_permitted: Counter,
-    /// In the order of [`GuardKind::ALL`].
-    waits: [Histogram; GuardKind::ALL.len()],
-}
-
-impl GuardMetrics {
-    /// Of nobody: they lead nowhere.
-    #[must_use]
-    pub fn nobodys() -> GuardMetrics {
-        GuardMetrics {
-            successful: Histogram::noop(),
-            failed: Histogram::noop(),
-            ignored: Histogram::noop(),
-            not_permitted: Counter::noop(),
-            waits: GuardKind::ALL.map(|_| Histogram::noop()),
-        }
-    }
-
-    /// Of the participant called `name`.
-    #[must_use]
-    pub fn of(name: &str) -> GuardMetrics {
-        let calls = |kind: &'static str| histogram!("resilience4j_circuitbreaker_calls_seconds", "name" => name.to_owned(), "kind" => kind);
-        let not_permitted = counter!("resilience4j_circuitbreaker_not_permitted_calls_total", "name" => name.to_owned(),
-            "kind" => "not_permitted");
-        let waits = GuardKind::ALL.map(
-            |guard| histogram!("saga_guard_wait_seconds", "participant" => name.to_owned(), "guard" => guard.as_str()),
-        );
-        GuardMetrics {
-            successful: calls("successful"),
-            failed: calls("failed"),
-            ignored: calls("ignored"),
-            not_permitted,
-            waits,
-        }
-    }
-
-    /// A call that left has ended, `took` after it was let go.
-    pub fn called(&self, kind: CallResultKind, took: Duration) {
-        let calls = match kind {
-            CallResultKind::Successful => &self.successful,
-            CallResultKind::Failed => &self.failed,
-            CallResultKind::Ignored => &self.ignored,
-        };
-        calls.record(took.as_secs_f64());
-    }
-
-    /// The breaker let a call not through.
-    pub fn not_permitted(&self) {
-        self.not_permitted.increment(1);
-    }
-
-    /// A command was let go that `guard` had held for `waited`, in memory or on record.
-    pub fn waited(&self, guard: GuardKind, waited: Duration) {
-        let handles = GuardKind::ALL.iter().zip(&self.waits);
-        handles.filter(|(other, _)| **other == guard).for_each(|(_, histogram)| histogram.record(waited.as_secs_f64()));
-    }
-}
-
 /// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
 pub fn retried(name: &str, kind: RetryResultKind) {
     let kind = match kind {
@@ -113,7 +37,7 @@ pub fn retried(name: &str, kind: RetryResultKind) {
 }
 
 /// Sets what is a state and not an event: how each participant stands.
-pub fn show(participants: &[ParticipantSnapshot]) {
+pub fn set_gauges(participants: &[ParticipantSnapshot]) {
     participants.iter().for_each(show_one);
 }
 
@@ -160,7 +84,7 @@ pub struct GuardBacklog<'a> {
 }
 
 /// How many sagas of the whole installation each guard holds back; those of `participants` that hold none are set to 0.
-pub fn show_held(participants: &[ParticipantSnapshot], held: &[GuardBacklog<'_>]) {
+pub fn set_waiting_gauges(participants: &[ParticipantSnapshot], held: &[GuardBacklog<'_>]) {
     let set = |participant: &str, guard: &str, sagas: f64| {
         gauge!("saga_guard_parked", "participant" => participant.to_owned(), "guard" => guard.to_owned()).set(sagas);
     };
@@ -194,7 +118,9 @@ fn percent(share: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call_metrics::{CallResultKind, GuardMetrics};
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use std::time::Duration;
 
     /// A database of metrics is paid for by series, and most participants are idle most of the time.
     const MOST_IDLE_SERIES: usize = 40;
@@ -218,7 +144,7 @@ mod tests {
             in_flight: 3,
             waiting: 0,
             pacing: 1,
-            in_line: 12,
+            queued: 12,
             rate_room: Some(5),
             retry_budget: 2,
             share: 1.0,
@@ -234,8 +160,8 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let _meters = GuardMetrics::of("payments");
-            show(&[payments()]);
-            show_held(&[payments()], &[]);
+            set_gauges(&[payments()]);
+            set_waiting_gauges(&[payments()], &[]);
         });
         let text = scrape::shown(&handle.render(), &|_| true);
         let series = text.lines().filter(|line| line.contains("payments")).count();
@@ -253,8 +179,8 @@ mod tests {
             retried("payments", RetryResultKind::SuccessfulWithRetry);
             meters.waited(GuardKind::RateLimit, Duration::from_millis(50));
             let held = GuardBacklog { guard: "breaker", name: "payments", sagas: 12 };
-            show(&[payments()]);
-            show_held(&[payments()], &[held]);
+            set_gauges(&[payments()]);
+            set_waiting_gauges(&[payments()], &[held]);
         });
         let text = handle.render();
         for line in [

@@ -13,11 +13,12 @@ mod tests;
 mod wait_scheduler;
 
 use crate::{
+    call_signal::CallSignal,
     gate::{CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
     guard_events::GuardEventBus,
     health::{HealthMonitor, HealthProbe, MonitoredParticipant},
     overrides,
-    permit::{CallPermit, CallSignal},
+    permit::CallPermit,
     settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
     topics::TopicTracker,
     transport::{
@@ -44,10 +45,7 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 /// When a command to a participant that is configured for another transport is offered again.
-const UNKNOWN_REST: Duration = Duration::from_secs(5);
-
-/// When a command that a full bulkhead refused is offered again.
-pub const BULKHEAD_REST: Duration = Duration::from_secs(1);
+const TRANSPORT_MISMATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
 const MAX_UNKNOWN: usize = 1_000;
@@ -60,9 +58,9 @@ type ParticipantsByName = HashMap<String, GuardedParticipant, foldhash::fast::Fi
 pub struct GuardRegistry {
     participants: ArcSwap<ParticipantsByName>,
     /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
-    nowhere: Arc<CallGate>,
+    unconfigured: Arc<CallGate>,
     /// Of participants that are configured no more, while commands wait or calls are out.
-    removed: UnpoisonedMutex<Vec<Arc<CallGate>>>,
+    retired_gates: UnpoisonedMutex<Vec<Arc<CallGate>>>,
     unknown: UnpoisonedMutex<BTreeSet<String>>,
     /// Which topics take records.
     topics: Arc<TopicTracker>,
@@ -70,7 +68,7 @@ pub struct GuardRegistry {
     publishing: PublicationQueues,
     checks: HealthMonitor,
     changes: GuardEventBus,
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
 /// What the guards say to a call that is about to be decided.
@@ -86,7 +84,7 @@ pub enum GuardAdmission {
         not_before: Duration,
     },
     /// Nobody of that name is configured.
-    Gone,
+    NotConfigured,
 }
 
 #[derive(Clone, Debug)]
@@ -113,18 +111,18 @@ impl GuardRegistry {
     /// # Errors
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: &[ParticipantSettings]) -> Result<GuardRegistry, ParticipantSettingsError> {
-        let (bell, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
+        let (wakeup, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
         let anybody = GateSettings::of_places(NonZeroU32::MAX);
         let guarded = GuardRegistry {
             participants: ArcSwap::default(),
-            nowhere: Arc::new(CallGate::nobodys(anybody, Arc::clone(&bell), changes.clone())),
-            removed: UnpoisonedMutex::default(),
+            unconfigured: Arc::new(CallGate::without_metrics(anybody, Arc::clone(&wakeup), changes.clone())),
+            retired_gates: UnpoisonedMutex::default(),
             unknown: UnpoisonedMutex::default(),
-            topics: Arc::new(TopicTracker::new(Arc::clone(&bell))),
-            publishing: PublicationQueues::new(Arc::clone(&bell), changes.clone()),
+            topics: Arc::new(TopicTracker::new(Arc::clone(&wakeup))),
+            publishing: PublicationQueues::new(Arc::clone(&wakeup), changes.clone()),
             checks: HealthMonitor::new(changes.clone()),
             changes,
-            bell,
+            wakeup,
         };
         guarded.configure(settings)?;
         Ok(guarded)
@@ -167,7 +165,7 @@ impl GuardRegistry {
         for each in settings {
             next.get(&each.name).into_iter().for_each(|participant| participant.gate.configure(each.gate));
         }
-        self.let_go_of(before.iter().filter(|(name, _)| !next.contains_key(*name)).map(|(_, gone)| &gone.gate));
+        self.retire_gates(before.iter().filter(|(name, _)| !next.contains_key(*name)).map(|(_, gone)| &gone.gate));
         Ok(())
     }
 
@@ -178,7 +176,7 @@ impl GuardRegistry {
     ) -> Result<(GuardedParticipant, Option<EndpointUpdate>), ParticipantSettingsError> {
         let gate = before.map(|known| Arc::clone(&known.gate));
         let gate = gate.unwrap_or_else(|| {
-            Arc::new(CallGate::new(&settings.name, settings.gate, Arc::clone(&self.bell), self.changes.clone()))
+            Arc::new(CallGate::new(&settings.name, settings.gate, Arc::clone(&self.wakeup), self.changes.clone()))
         });
         let (route, relisting) = self.route(&settings.transport, before.map(|known| &known.route))?;
         let capabilities = Arc::new(settings.capabilities.clone());
@@ -214,12 +212,12 @@ impl GuardRegistry {
         Ok((ParticipantRoute::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
     }
 
-    fn let_go_of<'a>(&self, gates: impl Iterator<Item = &'a Arc<CallGate>>) {
-        let mut removed = self.removed.lock();
-        removed.retain(CallGate::is_held);
+    fn retire_gates<'a>(&self, gates: impl Iterator<Item = &'a Arc<CallGate>>) {
+        let mut removed = self.retired_gates.lock();
+        removed.retain(CallGate::is_referenced);
         for gate in gates {
             gate.configure(GateSettings::of_places(NonZeroU32::MAX));
-            gate.open_line();
+            gate.release_waiters();
             gate.apply(ManualOverride {
                 mode: saga_guards::breaker::BreakerMode::ForcedClosed,
                 ..ManualOverride::default()
@@ -247,11 +245,11 @@ impl GuardRegistry {
         let participants = self.participants.load();
         let Some(found) = participants.get(participant) else {
             self.warn_once(participant);
-            return GuardAdmission::Gone;
+            return GuardAdmission::NotConfigured;
         };
-        let admitted = found.gate.admit(asking, found.is_well());
+        let admitted = CallPermit::request(&found.gate, asking, found.check_health());
         // Asked last: whoever has leave for a topic that refuses has to use it.
-        let admitted = admitted.and_then(|permit| self.leave_for(&found.route).map(|()| permit));
+        let admitted = admitted.and_then(|permit| self.check_topic(&found.route).map(|()| permit));
         match admitted {
             Ok(permit) => GuardAdmission::Admitted(permit),
             Err(GuardRefusal { guard, not_before }) => GuardAdmission::Refused { guard, not_before },
@@ -264,31 +262,31 @@ impl GuardRegistry {
         &self.topics
     }
 
-    fn leave_for(&self, route: &ParticipantRoute) -> Result<(), GuardRefusal> {
+    fn check_topic(&self, route: &ParticipantRoute) -> Result<(), GuardRefusal> {
         match route {
             ParticipantRoute::Http { .. } => Ok(()),
-            ParticipantRoute::Kafka { commands } => self.topics.ask(commands).map_err(publishing::refused),
+            ParticipantRoute::Kafka { commands } => self.topics.try_acquire(commands).map_err(publishing::refused),
         }
     }
 
     /// Waits in `participant`'s line until it is called.
-    pub(crate) fn join(&self, participant: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
+    pub(crate) fn enqueue(&self, participant: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         let participants = self.participants.load();
-        participants.get(participant).map_or(&self.nowhere, |found| &found.gate).join(since, waiter)
+        participants.get(participant).map_or(&self.unconfigured, |found| &found.gate).enqueue(since, waiter)
     }
 
     /// Waits in the line of everybody who may take the command: the first of them calls it.
-    pub fn join_all(&self, wait: &WaitEffect, since: WaitRequest, waiter: &SagaWaiter) -> Vec<WaitQueueHandle> {
+    pub fn enqueue_all(&self, wait: &WaitEffect, since: WaitRequest, waiter: &SagaWaiter) -> Vec<WaitQueueHandle> {
         let participant = match &wait.whose {
             GuardOwner::Participant(participant) => participant,
-            GuardOwner::Topic(topic) => return vec![self.join_topic(topic, since, waiter.clone())],
+            GuardOwner::Topic(topic) => return vec![self.enqueue_publication(topic, since, waiter.clone())],
         };
-        let own = self.join(participant, since, waiter.clone());
+        let own = self.enqueue(participant, since, waiter.clone());
         let Some(anyone) = &wait.anyone else { return vec![own] };
         let choosing = CapabilityRequest { capability: &anyone.capability, over: anyone.over };
         let participants = self.participants.load();
         let others = participants.iter().filter(|(name, it)| *name != participant && it.can(choosing));
-        [own].into_iter().chain(others.map(|(_, other)| other.gate.join(since, waiter.clone()))).collect()
+        [own].into_iter().chain(others.map(|(_, other)| other.gate.enqueue(since, waiter.clone()))).collect()
     }
 
     /// A command that had been given up succeeded after all.
@@ -300,14 +298,14 @@ impl GuardRegistry {
     /// everything back.
     pub async fn call(&self, mut permit: CallPermit, call: ParticipantCall) -> CommandAnswer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
-            return refused(GuardRefusal { guard: GuardKind::Transport, not_before: UNKNOWN_REST });
+            return refused(GuardRefusal { guard: GuardKind::Transport, not_before: TRANSPORT_MISMATCH_RETRY });
         };
-        if let Err(by) = permit.pass().await {
+        if let Err(by) = permit.acquire().await {
             return refused(by);
         }
         let answer = participant.call(&call).await;
-        permit.remember(call.id.saga, &answer);
-        permit.settle(CallSignal::by(&answer));
+        permit.record_failure(call.id.saga, &answer);
+        permit.settle(CallSignal::from_answer(&answer));
         answer
     }
 
@@ -330,10 +328,10 @@ impl GuardRegistry {
     /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
     /// participant that is not configured nothing is changed.
     pub fn apply(&self, participant: &str, given: &overrides::OverrideState) {
-        self.steer(participant, ManualOverride::from(given));
+        self.apply_override(participant, ManualOverride::from(given));
     }
 
-    fn steer(&self, participant: &str, steering: ManualOverride) {
+    fn apply_override(&self, participant: &str, steering: ManualOverride) {
         if let Some(found) = self.participants.load().get(participant) {
             found.gate.apply(steering);
         }
@@ -367,8 +365,8 @@ impl GuardRegistry {
 
 impl GuardedParticipant {
     /// Whether it says itself that it is well; who is not asked is.
-    fn is_well(&self) -> Result<(), Duration> {
-        self.watched.as_ref().map_or(Ok(()), |watched| watched.is_well())
+    fn check_health(&self) -> Result<(), Duration> {
+        self.watched.as_ref().map_or(Ok(()), |watched| watched.check_health())
     }
 }
 

@@ -1,11 +1,11 @@
 //! How participants stand, for people.
 
-use super::{gate::GateView, health::HealthView, lifecycle::LifecyclePhase};
-use crate::failed_call::FailedCall;
-use crate::transport::http::EndpointStateView;
+use crate::{
+    failed_call::FailedCall, gate::GateView, health::HealthView, json_format::millis, lifecycle::LifecyclePhase,
+    transport::http::EndpointStateView,
+};
 use saga_guards::breaker;
 use serde::Serialize;
-use std::time::Duration;
 
 /// A participant and its guards at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,7 +53,8 @@ pub struct ParticipantSnapshot {
     /// Calls that wait in memory for the rate limit.
     pub pacing: u32,
     /// Commands of this engine that wait durably until they are called.
-    pub in_line: u32,
+    #[serde(rename = "inLine")]
+    pub queued: u32,
     /// Calls that the rate limit lets pass now; `None`: there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_room: Option<u32>,
@@ -112,14 +113,9 @@ impl OpenBreakerView {
             failures: tripped.failures,
             slow_calls: tripped.slow,
             failures_in_a_row: tripped.failures_in_a_row,
-            last_failures: view.that_opened.clone(),
+            last_failures: view.failures_before_opening.clone(),
         })
     }
-}
-
-/// A span as it is shown in JSON.
-pub fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One of a participant's endpoints at one moment.
@@ -152,10 +148,10 @@ impl ParticipantSnapshot {
             stale_results: view.breaker.stale_results,
             probes_expired: view.breaker.probes_expired,
             limit: view.limit.get(),
-            in_flight: view.permits.saturating_sub(view.waiting + view.pacing),
+            in_flight: view.permits.saturating_sub(view.waiting + view.rate_limit_waiting),
             waiting: view.waiting,
-            pacing: view.pacing,
-            in_line: view.in_line,
+            pacing: view.rate_limit_waiting,
+            queued: view.queued,
             rate_room: view.rate_room,
             retry_budget: view.budget.balance,
             share: view.share,

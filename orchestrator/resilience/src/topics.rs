@@ -33,7 +33,7 @@ pub(crate) enum TopicAvailability {
     /// Whatever is sent.
     All,
     /// Nothing, as far as is known: one record may find out.
-    One,
+    Probe,
     /// Nothing, and nobody is to find out before that span.
     Nothing(Duration),
 }
@@ -46,7 +46,7 @@ pub struct TopicTracker {
     count: AtomicUsize,
     /// Those that took a record again, since somebody last asked.
     recovered: UnpoisonedMutex<Vec<Arc<str>>>,
-    bell: Arc<Notify>,
+    wakeup: Arc<Notify>,
     changed: watch::Sender<()>,
 }
 
@@ -61,33 +61,33 @@ struct UnavailableTopic {
 }
 
 impl TopicTracker {
-    /// All take records, as far as is known; `bell` is rung when one does again.
-    pub(super) fn new(bell: Arc<Notify>) -> TopicTracker {
+    /// All take records, as far as is known; `wakeup` is notified when one does again.
+    pub(super) fn new(wakeup: Arc<Notify>) -> TopicTracker {
         let (refusing, recovered) = (UnpoisonedMutex::default(), UnpoisonedMutex::default());
-        TopicTracker { refusing, count: AtomicUsize::new(0), recovered, bell, changed: watch::Sender::default() }
+        TopicTracker { refusing, count: AtomicUsize::new(0), recovered, wakeup, changed: watch::Sender::default() }
     }
 
     /// What `topic` takes now. Asking changes nothing.
-    pub(crate) fn takes(&self, topic: &str) -> TopicAvailability {
+    pub(crate) fn availability(&self, topic: &str) -> TopicAvailability {
         if self.count.load(Ordering::Acquire) == 0 {
             return TopicAvailability::All;
         }
-        self.refusing.lock().get(topic).map_or(TopicAvailability::All, UnavailableTopic::takes)
+        self.refusing.lock().get(topic).map_or(TopicAvailability::All, UnavailableTopic::availability)
     }
 
     /// Leave to send one record; whoever has it of a topic that refuses finds out for all, and nobody else has leave meanwhile.
     ///
     /// # Errors
     /// When to ask again.
-    pub fn ask(&self, topic: &str) -> Result<(), Duration> {
+    pub fn try_acquire(&self, topic: &str) -> Result<(), Duration> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
         let mut refusing = self.refusing.lock();
         let Some(it) = refusing.get_mut(topic) else { return Ok(()) };
-        match it.takes() {
+        match it.availability() {
             TopicAvailability::All => Ok(()),
-            TopicAvailability::One => {
+            TopicAvailability::Probe => {
                 it.try_at = Instant::now() + TRY;
                 Ok(())
             }
@@ -98,7 +98,7 @@ impl TopicTracker {
     /// Returns when there is leave to send one record: at once, or when it may be tried, or when the topic takes records again.
     pub async fn wait(&self, topic: &Arc<str>) {
         let mut changed = self.changed.subscribe();
-        while let Err(rest) = self.ask(topic) {
+        while let Err(rest) = self.try_acquire(topic) {
             let _counted = TopicWaiter::new(self, topic);
             // Its sender is here: it ends by time or by news.
             drop(tokio::time::timeout(rest, changed.changed()).await);
@@ -106,7 +106,7 @@ impl TopicTracker {
     }
 
     /// `topic` has a record that was sent to it.
-    pub fn took(&self, topic: &str) {
+    pub fn record_success(&self, topic: &str) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -118,11 +118,11 @@ impl TopicTracker {
         gauge!("saga_topic_refuses", "topic" => topic.to_string()).set(0.0);
         self.recovered.lock().push(topic);
         self.changed.send_replace(());
-        self.bell.notify_one();
+        self.wakeup.notify_one();
     }
 
     /// `topic` did not take a record, for a reason that is not the record's. It is tried again after `rest`, later the longer it lasts.
-    pub fn refused(&self, topic: &Arc<str>, why: &str, rest: Duration) {
+    pub fn record_failure(&self, topic: &Arc<str>, why: &str, rest: Duration) {
         counter!("saga_topic_refusals_total", "topic" => topic.to_string()).increment(1);
         let now = Instant::now();
         let mut refusing = self.refusing.lock();
@@ -145,7 +145,7 @@ impl TopicTracker {
     }
 
     /// Says of each topic that refuses how many wait for it, now and then in the log and always in a metric. `in_line` counts those in lines.
-    pub(super) fn tell(&self, in_line: impl Fn(&str) -> usize) {
+    pub(super) fn report_waiting(&self, in_line: impl Fn(&str) -> usize) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -175,9 +175,9 @@ pub(super) fn show_waiting(topic: &str, waiting: usize) {
 }
 
 impl UnavailableTopic {
-    fn takes(&self) -> TopicAvailability {
+    fn availability(&self) -> TopicAvailability {
         let rest = self.try_at.saturating_duration_since(Instant::now());
-        if rest.is_zero() { TopicAvailability::One } else { TopicAvailability::Nothing(rest) }
+        if rest.is_zero() { TopicAvailability::Probe } else { TopicAvailability::Nothing(rest) }
     }
 }
 
@@ -216,29 +216,29 @@ mod tests {
 
     fn refusing() -> (TopicTracker, Arc<str>) {
         let (topics, topic) = (TopicTracker::new(Arc::default()), Arc::from("news"));
-        assert_eq!(topics.takes(&topic), TopicAvailability::All);
-        topics.refused(&topic, "no such topic", REST);
+        assert_eq!(topics.availability(&topic), TopicAvailability::All);
+        topics.record_failure(&topic, "no such topic", REST);
         (topics, topic)
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_record_finds_out_for_all() {
         let (topics, topic) = refusing();
-        assert_eq!((topics.ask(&topic), topics.ask("other")), (Err(REST), Ok(())));
+        assert_eq!((topics.try_acquire(&topic), topics.try_acquire("other")), (Err(REST), Ok(())));
         advance(REST).await;
-        assert_eq!(topics.takes(&topic), TopicAvailability::One);
-        assert_eq!((topics.ask(&topic), topics.ask(&topic)), (Ok(()), Err(TRY)));
-        topics.took(&topic);
-        assert_eq!((topics.takes(&topic), topics.recovered()), (TopicAvailability::All, vec![topic]));
+        assert_eq!(topics.availability(&topic), TopicAvailability::Probe);
+        assert_eq!((topics.try_acquire(&topic), topics.try_acquire(&topic)), (Ok(()), Err(TRY)));
+        topics.record_success(&topic);
+        assert_eq!((topics.availability(&topic), topics.recovered()), (TopicAvailability::All, vec![topic]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_never_says_how_it_went_keeps_nobody_from_trying() {
         let (topics, topic) = refusing();
         advance(REST).await;
-        assert_eq!(topics.ask(&topic), Ok(()));
+        assert_eq!(topics.try_acquire(&topic), Ok(()));
         advance(TRY).await;
-        assert_eq!(topics.ask(&topic), Ok(()));
+        assert_eq!(topics.try_acquire(&topic), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,8 +246,8 @@ mod tests {
         let (topics, topic) = refusing();
         for (after, rest) in [(4, 5), (36, 10), (4_000, 30)] {
             advance(Duration::from_secs(after)).await;
-            topics.refused(&topic, "no such topic", REST);
-            assert_eq!(topics.takes(&topic), TopicAvailability::Nothing(Duration::from_secs(rest)));
+            topics.record_failure(&topic, "no such topic", REST);
+            assert_eq!(topics.availability(&topic), TopicAvailability::Nothing(Duration::from_secs(rest)));
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
             async move { topics.wait(&name).await }
         });
         tokio::task::yield_now().await;
-        topics.took(&topic);
+        topics.record_success(&topic);
         waiting.await.expect("it waits");
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

@@ -34,7 +34,7 @@ fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> GuardRegistry {
 }
 
 fn call(guarded: &GuardRegistry, verdict: CallVerdict) -> Result<(), GuardedCallError> {
-    let passed = guarded.pass("payments", PriorityLane::Do).now_or_never().expect("nobody waits");
+    let passed = guarded.acquire("payments", PriorityLane::Do).now_or_never().expect("nobody waits");
     passed.map(|passage| passage.end(verdict))
 }
 

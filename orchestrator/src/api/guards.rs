@@ -10,7 +10,7 @@ use saga_engine::{
     journal::reading::{self, GuardFilter, SagaLine, SagaQuery, guard_words},
     overrides::{ActiveOverride, RecordedOverride},
 };
-use saga_resilience::snapshot::{ParticipantSnapshot, millis};
+use saga_resilience::{json_format::millis, snapshot::ParticipantSnapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

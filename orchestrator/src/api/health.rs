@@ -98,7 +98,7 @@ fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
 /// they were.
 async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
     let participants = backend.parts.guarded.snapshot();
-    metrics::show(&participants);
+    metrics::set_gauges(&participants);
     standing::measure_sessions(backend.parts.store.sessions());
     standing::measure_shards(backend.parts.store.identity().shards);
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
@@ -108,7 +108,7 @@ async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
             name: waits_on.name(),
             sagas: *sagas,
         });
-        metrics::show_held(&participants, &held.collect::<Vec<_>>());
+        metrics::set_waiting_gauges(&participants, &held.collect::<Vec<_>>());
         standing::measure(&counted, backend.parts.clock.now());
         known.extend(counted.held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }

@@ -133,7 +133,7 @@ pub(super) async fn saga(
     let payloads = named.payloads()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());
-    let held_by = backend.parts.guarded.holdings(&saga.waits_on);
+    let held_by = backend.parts.guarded.blocking_guards(&saga.waits_on);
     let history = payloads.of_history(shown.history());
     Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == PayloadDetail::Full }))
 }

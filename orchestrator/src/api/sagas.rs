@@ -167,7 +167,7 @@ pub(super) async fn show(
     let (shown, earlier) = shown(&backend, named.of(&id)).await?;
     let saga = named.payloads()?.of_saga(shown.view());
     let earlier = earlier.iter().map(ToString::to_string).collect();
-    Ok(Json(SagaResponse { held_by: backend.parts.guarded.holdings(&saga.waits_on), saga, earlier }))
+    Ok(Json(SagaResponse { held_by: backend.parts.guarded.blocking_guards(&saga.waits_on), saga, earlier }))
 }
 
 pub(super) async fn history(

@@ -33,7 +33,7 @@ impl OverrideTestStore {
 const ASKING: saga_resilience::gate::PermitRequest = saga_resilience::gate::PermitRequest {
     lane: saga_guards::PriorityLane::Do,
     attempt: saga_resilience::gate::AttemptKind::First,
-    coming: saga_resilience::gate::CallArrival::Anew,
+    arrival: saga_resilience::gate::CallArrival::New,
 };
 
 fn act(action: GuardAction) -> OverrideRequest {

@@ -161,14 +161,14 @@ impl ShardLoop {
         };
         self.waits.asks(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
-        let asking = PermitRequest { lane, attempt: AttemptKind::Same, coming: CallArrival::Woken };
+        let asking = PermitRequest { lane, attempt: AttemptKind::Repeat, arrival: CallArrival::Notified };
         let answer = match (self.parts.guarded.admit(participant, asking), dispatch) {
             (GuardAdmission::Admitted(permit), _) => return LateAdmission::Admitted(permit),
-            (GuardAdmission::Gone, _) if self.parts.published.has_participant(participant) => {
+            (GuardAdmission::NotConfigured, _) if self.parts.published.has_participant(participant) => {
                 let ask_after = Some(ASK_AGAIN.mul_f64(1.0 + fastrand::f64()));
                 CommandAnswer::Ongoing { ask_after, location: effect.location.clone() }
             }
-            (GuardAdmission::Gone, _) => {
+            (GuardAdmission::NotConfigured, _) => {
                 let failure = CommandFailure::new("participant_gone", "the participant is not configured any more");
                 // A person can bring it back: nothing is undone for it.
                 CommandAnswer::Unknown { failure, retry: RetryAdvice::ThenPark, retry_after: None }

@@ -17,10 +17,7 @@ use saga_core::{
     state::{CommandOutcome, CommandPhase, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_resilience::{
-    permit::{CallPermit, CallSignal},
-    transport::DispatchKind,
-};
+use saga_resilience::{call_signal::CallSignal, permit::CallPermit, transport::DispatchKind};
 use std::{collections::VecDeque, sync::Arc};
 
 /// A saga in memory.
@@ -196,8 +193,8 @@ impl LiveSaga {
         let SagaInput::Answered { command, attempt, answer } = input else { return };
         let goes_on = matches!(answer, CommandAnswer::Ongoing { .. });
         if !goes_on && let Some(permit) = self.take_permit(*command, *attempt) {
-            permit.remember(self.state.id, answer);
-            permit.settle(CallSignal::by(answer));
+            permit.record_failure(self.state.id, answer);
+            permit.settle(CallSignal::from_answer(answer));
         }
     }
 
@@ -248,7 +245,7 @@ impl LiveSaga {
         for over in over {
             let SentEffect::Call { command, attempt, .. } = over else { continue };
             if let Some(permit) = self.take_permit(command, Some(attempt)) {
-                permit.was_not_answered(self.state.id);
+                permit.settle_timeout(self.state.id);
             }
         }
     }
@@ -264,9 +261,9 @@ impl LiveSaga {
                 .any(|sent| matches!(sent, SentEffect::Call { command: other, .. } if *other == command));
             if !goes_on && let Some(permit) = self.take_permit(command, Some(attempt)) {
                 if self.is_late(command) {
-                    permit.was_not_answered(self.state.id);
+                    permit.settle_timeout(self.state.id);
                 } else {
-                    permit.settle(CallSignal::NOTHING);
+                    permit.settle(CallSignal::NEUTRAL);
                 }
             }
         }
@@ -348,10 +345,10 @@ mod tests {
     pub(super) fn admit(guarded: &GuardRegistry) -> Option<CallPermit> {
         match guarded.admit(
             "stock",
-            PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew },
+            PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New },
         ) {
             GuardAdmission::Admitted(permit) => Some(permit),
-            GuardAdmission::Refused { .. } | GuardAdmission::Gone => None,
+            GuardAdmission::Refused { .. } | GuardAdmission::NotConfigured => None,
         }
     }
 
@@ -362,7 +359,7 @@ mod tests {
         let sent = effects.first().and_then(SentEffect::of).expect("the command is outstanding");
         let SentEffect::Call { command, attempt, .. } = sent else { panic!("a call") };
         let mut permit = admit(&guarded).expect("there is room");
-        permit.pass().await.expect("a place is free");
+        permit.acquire().await.expect("a place is free");
         live.permits.push(AttemptPermit { command, attempt, permit });
         live.sent.push(sent.clone());
 
@@ -375,6 +372,6 @@ mod tests {
         assert!(live.is_over(&sent, end), "it is not sent again");
         assert_eq!(live.next_place_ends(), None);
         let mut next = admit(&guarded).expect("the place is free");
-        assert!(next.pass().await.is_ok());
+        assert!(next.acquire().await.is_ok());
     }
 }

@@ -92,7 +92,7 @@ impl ClaimedShard {
     }
 
     fn in_line(&self) -> u32 {
-        self.engine.parts.guarded.snapshot().iter().map(|participant| participant.in_line).sum()
+        self.engine.parts.guarded.snapshot().iter().map(|participant| participant.queued).sum()
     }
 
     /// Works until every saga has ended.

@@ -57,7 +57,7 @@ impl WaitRegistry {
     }
 
     fn waiter(&self, saga: SagaId) -> SagaWaiter {
-        SagaWaiter { calls: self.calls.clone(), saga, command: None }
+        SagaWaiter { wake_sender: self.calls.clone(), saga, command: None }
     }
 }
 
@@ -90,7 +90,7 @@ impl ShardLoop {
 
     /// Something may ask again.
     pub(super) fn called(&mut self, wake: WakeSignal) {
-        let WakeSignal { saga, command, woken } = wake;
+        let WakeSignal { saga, command, notified: woken } = wake;
         let Some(command) = command else { return self.outcome_called(saga, woken) };
         let input = match self.waits.places.called_out(saga, command) {
             // The saga is looked at, and what is outstanding asks to leave.

@@ -56,7 +56,7 @@ fn it_shrinks_when_the_participant_slows_down() {
 fn a_participant_that_asks_for_less_gets_less() {
     let mut adaptive = AdaptiveLimit::new(config(2, 20, 200), MonotonicTime::default());
     for ms in (0..1_000).step_by(10) {
-        adaptive.finished(LoadSample::TooMuch, 20, MonotonicTime::since_origin(Duration::from_millis(ms)));
+        adaptive.finished(LoadSample::Overload, 20, MonotonicTime::since_origin(Duration::from_millis(ms)));
     }
     assert_eq!(adaptive.limit().get(), 2);
 }
@@ -99,7 +99,7 @@ fn how_long_answers_take_is_not_the_making_of_a_limit_that_is_not_half_used() {
 fn what_says_nothing_changes_nothing() {
     let mut adaptive = AdaptiveLimit::new(config(1, 20, 200), MonotonicTime::default());
     for ms in (0..5_000).step_by(10) {
-        adaptive.finished(LoadSample::Unsaid, 20, MonotonicTime::since_origin(Duration::from_millis(ms)));
+        adaptive.finished(LoadSample::None, 20, MonotonicTime::since_origin(Duration::from_millis(ms)));
     }
     assert_eq!(adaptive.limit().get(), 20);
 }
@@ -112,7 +112,7 @@ proptest! {
         for (kind, took_ms, in_flight) in calls {
             now += Duration::from_millis(took_ms / 10);
             let took = Duration::from_millis(took_ms);
-            let load = [LoadSample::Answered(took), LoadSample::TooMuch, LoadSample::Unsaid][usize::from(kind)];
+            let load = [LoadSample::Answered(took), LoadSample::Overload, LoadSample::None][usize::from(kind)];
             adaptive.finished(load, in_flight, MonotonicTime::since_origin(now));
             prop_assert!((3..=40).contains(&adaptive.limit().get()));
         }

@@ -1,6 +1,6 @@
 //! When a breaker opens, and how it closes again.
 
-use super::{ticket::TripReason, window::CallCounts};
+use super::{counts::CallCounts, ticket::TripReason};
 use crate::time::fraction;
 use std::{num::NonZeroU32, time::Duration};
 

@@ -1,7 +1,7 @@
 use super::{
     BreakerMode, BreakerPhase, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, SOONEST, SlowStartRamp,
-    TripReason, slots::ProbeSlotId, snapshot::TripDetails, ticket::TicketKind, watch::TripReportThrottle,
-    window::CallCounts,
+    TripReason, counts::CallCounts, slots::ProbeSlotId, snapshot::TripDetails, ticket::TicketKind,
+    watch::TripReportThrottle,
 };
 use crate::MonotonicTime;
 use std::time::Duration;

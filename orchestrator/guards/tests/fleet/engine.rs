@@ -173,7 +173,8 @@ impl Engine {
     fn wait(&mut self, command: usize, until: Duration, standing: QueueBlocking) {
         let Command { lane, arrived, .. } = self.commands[command];
         let since_ms = i64::try_from(arrived.as_millis()).expect("minutes");
-        self.line.join(QueueEntry { lane, since_ms, not_before: at(until), standing, has_probed: false }, command);
+        self.line
+            .join(QueueEntry { lane, since_ms, not_before: at(until), standing, after_failed_probe: false }, command);
     }
 
     fn leave(

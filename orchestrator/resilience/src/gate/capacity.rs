@@ -1,216 +1,169 @@
-//! Leaving through a gate: the rate limit's pace, and a place in the bulkhead, each waited for in memory for a short time.
+//! How many calls the participant may get: permits, the bulkhead, the rate limit, and the share of both in degraded mode.
 
-use super::{CallGate, GuardRefusal};
-use crate::registry::BULKHEAD_REST;
+mod bulkhead;
+mod degradation;
+mod rate_limit;
+
+use super::{AttemptKind, GuardRefusal, acquire::PendingWakeups};
+use crate::settings::{GateSettings, ManualOverride};
+use bulkhead::BulkheadState;
+use degradation::DegradedShare;
+use rate_limit::RateLimitState;
 use saga_core::command::GuardKind;
-use saga_guards::{
-    MonotonicTime, PriorityLane,
-    breaker::BreakerGeneration,
-    bulkhead::{CallBulkhead, WaiterId},
-};
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::oneshot, time::Instant};
+use saga_guards::{MonotonicTime, breaker::BreakerCapacity, budget::RetryBudget};
+use std::time::Duration;
 
-/// The bulkhead with tasks as its waiters.
-pub(super) type TaskBulkhead = CallBulkhead<oneshot::Sender<BulkheadSlot>>;
-
-/// A place, passed on when dropped.
+/// The limits of one participant and what is taken of them.
 #[derive(Debug)]
-pub struct BulkheadSlot {
-    gate: Arc<CallGate>,
-    since: MonotonicTime,
-    is_kept: bool,
+pub(super) struct CallCapacity {
+    pub(super) bulkhead: BulkheadState,
+    pub(super) rate_limit: RateLimitState,
+    pub(super) degraded: DegradedShare,
+    /// Calls that are admitted and not settled.
+    permits: u32,
+    /// Calls that were admitted since the gate was made.
+    calls_begun: u64,
 }
 
-impl BulkheadSlot {
-    fn new(gate: &Arc<CallGate>) -> BulkheadSlot {
-        BulkheadSlot::given(gate, gate.now())
-    }
-
-    pub(crate) fn given(gate: &Arc<CallGate>, since: MonotonicTime) -> BulkheadSlot {
-        BulkheadSlot { gate: Arc::clone(gate), since, is_kept: false }
-    }
-
-    /// The place stays taken: whoever keeps it gives it back. Answers since when.
-    pub(crate) fn keep(mut self) -> MonotonicTime {
-        self.is_kept = true;
-        self.since
-    }
-
-    /// When it was given, by the gate's clock.
-    pub(crate) fn since(&self) -> MonotonicTime {
-        self.since
-    }
-}
-
-/// A call that is admitted and has not left yet.
+/// How many waiting commands may be notified.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdmittedCall {
-    pub(crate) lane: PriorityLane,
-    /// The state of the breaker that admitted it.
-    pub(crate) generation: BreakerGeneration,
+pub(super) struct NotifyCapacity {
+    pub(super) calls: u32,
+    /// When that number may grow by time alone; `None`: it does not.
+    pub(super) check_again_in: Option<Duration>,
 }
 
-/// Neither a place nor, within the patience, a turn in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BulkheadSlotError;
-
-impl CallGate {
-    /// Waits for the rate limit and then for a place in the bulkhead, each no longer than `maxWait`. Whoever was admitted before the breaker opened does not leave after it.
-    ///
-    /// # Errors
-    /// Who refuses, and when to ask again. Nothing is taken.
-    pub(crate) async fn wait_to_leave(
-        self: &Arc<CallGate>,
-        leaving: AdmittedCall,
-    ) -> Result<BulkheadSlot, GuardRefusal> {
-        let paced = self.pace().await;
-        paced.map_err(|not_before| GuardRefusal { guard: GuardKind::RateLimit, not_before })?;
-        let entered = self.enter(leaving.lane).await;
-        let slot = entered
-            .map_err(|BulkheadSlotError| GuardRefusal { guard: GuardKind::Bulkhead, not_before: BULKHEAD_REST })?;
-        self.look_again(leaving, slot.since).map(|()| slot)
+impl NotifyCapacity {
+    pub(super) fn none_for(span: Duration) -> NotifyCapacity {
+        NotifyCapacity { calls: 0, check_again_in: Some(span) }
     }
 
-    fn look_again(&self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let mut inner = self.inner();
-        inner.recalls(leaving, now).inspect_err(|_| inner.give_back_pace())
+    /// The further attempts that the retry budget allows now.
+    pub(super) fn of_retries(budget: &mut RetryBudget, now: MonotonicTime) -> NotifyCapacity {
+        let check_again_in = Some(budget.wait(now)).filter(|wait| !wait.is_zero());
+        NotifyCapacity { calls: budget.snapshot(now).balance, check_again_in }
+    }
+}
+
+impl CallCapacity {
+    pub(super) fn new(settings: &GateSettings, now: MonotonicTime) -> CallCapacity {
+        CallCapacity {
+            bulkhead: BulkheadState::new(settings.bulkhead, now),
+            rate_limit: RateLimitState::new(settings.rate, now),
+            degraded: DegradedShare::new(settings.degraded),
+            permits: 0,
+            calls_begun: 0,
+        }
     }
 
-    /// Takes a place and answers since when, if neither the rate limit nor the bulkhead holds anybody back: the usual case, for one reading
-    /// of the clock and one lock. Otherwise nothing is taken.
-    ///
-    /// # Errors
-    /// When the breaker has opened since the call was admitted.
-    pub(crate) fn leave_at_once(&self, leaving: AdmittedCall) -> Result<Option<MonotonicTime>, GuardRefusal> {
-        let now = self.now();
-        let mut inner = self.inner();
-        inner.recalls(leaving, now)?;
-        let has_place = inner.places.in_flight() < inner.places.limit().get();
-        let passes = has_place && inner.reserve(Duration::ZERO, now).is_ok() && inner.places.enter();
-        Ok(passes.then_some(now))
+    pub(super) fn configure(&mut self, settings: &GateSettings, now: MonotonicTime) {
+        self.bulkhead.configure(settings.bulkhead, now);
+        self.rate_limit.configure(settings.rate);
+        self.degraded.configure(settings.degraded);
     }
 
-    /// Waits until the rate limit lets one more pass. Dropping the future gives its turn back.
+    /// What operators have set takes effect with the next [`CallCapacity::resize`].
+    pub(super) fn set_override(&mut self, manual: &ManualOverride) {
+        self.bulkhead.set_manual_limit(manual.bulkhead);
+        self.rate_limit.set_manual_rate(manual.rate);
+        self.degraded.set_manual_share(manual.share);
+    }
+
+    /// Gives the bulkhead and the rate limit the size that holds at `now`. A larger bulkhead has slots for calls that wait in its queue.
+    pub(super) fn resize(&mut self, now: MonotonicTime) -> PendingWakeups {
+        let share = self.degraded.share(now);
+        self.rate_limit.resize(share, now);
+        self.bulkhead.resize(share)
+    }
+
+    pub(super) fn count_admitted(&mut self) {
+        self.permits += 1;
+        self.calls_begun += 1;
+    }
+
+    pub(super) fn count_settled(&mut self) {
+        self.permits = self.permits.saturating_sub(1);
+    }
+
+    pub(super) fn permits(&self) -> u32 {
+        self.permits
+    }
+
+    pub(super) fn calls_begun(&self) -> u64 {
+        self.calls_begun
+    }
+
+    /// Takes a slot and one call of the rate limit if both are free now; otherwise takes nothing.
+    pub(super) fn try_acquire(&mut self, now: MonotonicTime) -> bool {
+        // The slot is looked for first: without one, nothing of the rate limit has to be given back.
+        self.bulkhead.has_free_slot() && self.rate_limit.reserve(Duration::ZERO, now).is_ok() && self.bulkhead.enter()
+    }
+
+    /// Reserves one call of the rate limit within `maxWait`.
     ///
     /// # Errors
-    /// When it would take longer than the gate's patience: how much.
-    pub(crate) async fn pace(&self) -> Result<(), Duration> {
-        let wait = {
-            let (now, mut inner) = (self.now(), self.inner());
-            let most = inner.max_wait();
-            let wait = inner.reserve(most, now)?;
-            if wait.is_zero() {
-                return Ok(());
-            }
-            inner.pacing += 1;
-            wait
-        };
-        let mut pacing = RateLimitWaiter { gate: self, has_passed: false };
-        tokio::time::sleep(wait).await;
-        pacing.has_passed = true;
-        self.meters.waited(GuardKind::RateLimit, wait);
+    /// How long the call would have to wait, if that is longer. Nothing is reserved then.
+    pub(super) fn reserve_rate(&mut self, now: MonotonicTime) -> Result<Duration, Duration> {
+        self.rate_limit.reserve(self.bulkhead.max_wait(), now)
+    }
+
+    /// Whether one more call finds room in memory. Calls that are decided on and not in flight yet count as if they were.
+    pub(super) fn check_memory_limits(&self, now: MonotonicTime) -> Result<(), GuardRefusal> {
+        if self.free_slots(now) == 0 && self.permits >= self.bulkhead.max_in_memory(now) {
+            return Err(GuardRefusal::by(GuardKind::Bulkhead, Duration::ZERO));
+        }
+        let wait = self.rate_limit.wait_behind(self.admitted_not_started(), now);
+        if wait > self.bulkhead.max_wait() {
+            return Err(GuardRefusal::by(GuardKind::RateLimit, wait));
+        }
         Ok(())
     }
 
-    /// A place, free again when it is dropped. Dropping the future leaves the queue.
-    ///
-    /// # Errors
-    /// When the queue is full, or the gate's patience ends.
-    pub(crate) async fn enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<BulkheadSlot, BulkheadSlotError> {
-        let (mut turn, queued, most) = match self.try_enter(lane)? {
-            SlotAcquisition::AtOnce(slot) => return Ok(slot),
-            SlotAcquisition::Queued(turn, waiter, most) => (turn, BulkheadWaiter { gate: self, waiter }, most),
-        };
-        let began = Instant::now();
-        let turn = tokio::time::timeout(most, &mut turn).await;
-        drop(queued);
-        let Ok(Ok(slot)) = turn else {
-            let now = self.now();
-            self.inner().queue_is_slow(now);
-            return Err(BulkheadSlotError);
-        };
-        self.meters.waited(GuardKind::Bulkhead, began.elapsed());
-        Ok(slot)
-    }
-
-    fn try_enter(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
-        let mut inner = self.inner();
-        if inner.places.enter() {
-            return Ok(SlotAcquisition::AtOnce(BulkheadSlot::new(self)));
-        }
-        let (wake, turn) = oneshot::channel();
-        let waiter = inner.places.queue(lane, wake).map_err(|_| BulkheadSlotError)?;
-        Ok(SlotAcquisition::Queued(turn, waiter, inner.max_wait()))
-    }
-}
-
-enum SlotAcquisition {
-    AtOnce(BulkheadSlot),
-    Queued(oneshot::Receiver<BulkheadSlot>, WaiterId, Duration),
-}
-
-impl Drop for BulkheadSlot {
-    fn drop(&mut self) {
-        if self.is_kept {
-            return;
-        }
-        let mut inner = self.gate.inner();
-        let next = inner.places.leave();
-        let somebody_waits = inner.somebody_waits();
-        // The lock is released before the next one is woken, who may drop the place at once.
-        drop(inner);
-        if let Some(wake) = next {
-            // Sent to somebody who has given up, the place comes back here and is passed on.
-            drop(wake.send(BulkheadSlot::new(&self.gate)));
-        } else if somebody_waits {
-            self.gate.bell.notify_one();
+    /// The guard with the least room, and how many calls that is. `by_breaker` is what the breaker would admit.
+    pub(super) fn tightest(&self, by_breaker: u32, now: MonotonicTime) -> (GuardKind, u32) {
+        let (slots, by_rate) = (self.free_slots(now), self.rate_limit_capacity(now));
+        if by_breaker <= slots.min(by_rate) {
+            (GuardKind::Breaker, by_breaker)
+        } else if slots <= by_rate {
+            (GuardKind::Bulkhead, slots)
+        } else {
+            (GuardKind::RateLimit, by_rate)
         }
     }
-}
 
-/// Waiters of the bulkhead who have a place now.
-#[must_use = "whoever has a place has to be woken"]
-#[derive(Debug, Default)]
-pub(super) struct PendingWakeups(Vec<oneshot::Sender<BulkheadSlot>>);
-
-impl PendingWakeups {
-    pub(super) fn all_of(places: &mut TaskBulkhead) -> PendingWakeups {
-        PendingWakeups(std::iter::from_fn(|| places.admit_next()).collect())
-    }
-
-    /// Outside of the lock: whoever has given up gives the place back at once.
-    pub(super) fn wake(self, gate: &Arc<CallGate>) {
-        for wake in self.0 {
-            drop(wake.send(BulkheadSlot::new(gate)));
+    /// How many calls would be admitted now and find a slot or a short queue.
+    pub(super) fn notify_capacity(&self, breaker: BreakerCapacity, now: MonotonicTime) -> NotifyCapacity {
+        let changes = [breaker.look_again, self.rate_limit.next_in(now), self.degraded.ends_in(now)];
+        NotifyCapacity {
+            calls: self.tightest(breaker.calls, now).1,
+            check_again_in: changes.into_iter().flatten().min(),
         }
     }
-}
 
-/// Leaves the queue when dropped. Whoever has been given a place by then finds it in the channel, which drops it.
-struct BulkheadWaiter<'a> {
-    gate: &'a Arc<CallGate>,
-    waiter: WaiterId,
-}
+    /// Calls that find a slot, or a queue for slots that is no longer than the number of slots.
+    fn free_slots(&self, now: MonotonicTime) -> u32 {
+        let most = self.bulkhead.limit().get().saturating_mul(2);
+        most.min(self.bulkhead.max_in_memory(now)).saturating_sub(self.permits)
+    }
 
-impl Drop for BulkheadWaiter<'_> {
-    fn drop(&mut self) {
-        let _ = self.gate.inner().places.withdraw(self.waiter);
+    /// Calls that the rate limit lets pass within the short wait in memory.
+    fn rate_limit_capacity(&self, now: MonotonicTime) -> u32 {
+        let within = self.rate_limit.capacity_within(self.bulkhead.max_wait(), now);
+        within.map_or(u32::MAX, |calls| calls.saturating_sub(self.admitted_not_started()))
+    }
+
+    /// Calls that are decided on and have not reached the rate limit yet.
+    fn admitted_not_started(&self) -> u32 {
+        let beyond = self.bulkhead.in_flight() + self.bulkhead.waiting() + self.rate_limit.waiting();
+        self.permits.saturating_sub(beyond)
     }
 }
 
-/// One who waits for the rate limit.
-struct RateLimitWaiter<'a> {
-    gate: &'a CallGate,
-    has_passed: bool,
-}
-
-impl Drop for RateLimitWaiter<'_> {
-    fn drop(&mut self) {
-        let mut inner = self.gate.inner();
-        inner.pacing -= 1;
-        if !self.has_passed {
-            inner.give_back_pace();
-        }
+/// Takes back what an attempt has paid into or taken from the budget, because its call was not made.
+pub(super) fn refund_retry_budget(budget: &mut RetryBudget, attempt: AttemptKind, now: MonotonicTime) {
+    match attempt {
+        AttemptKind::First => budget.take_back_first(now),
+        AttemptKind::Retry => budget.give_back(now),
+        AttemptKind::Repeat => {}
     }
 }

@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::Notify;
 
 const FIRST: PermitRequest =
-    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New };
 const WELL: Result<(), Duration> = Ok(());
 
 /// Two failures open it, two probes are out at once, and their successes close it.
@@ -48,10 +48,10 @@ fn together(many: usize, act: impl Fn(usize) + Clone + Send + Sync + 'static) {
 #[track_caller]
 fn everything_is_back(gate: &CallGate) {
     let view = gate.view();
-    assert_eq!((view.permits, view.waiting, view.pacing, view.in_line), (0, 0, 0, 0));
+    assert_eq!((view.permits, view.waiting, view.rate_limit_waiting, view.queued), (0, 0, 0, 0));
     assert_eq!(view.breaker.probes_out, 0);
-    let (now, inner) = (gate.now(), gate.inner());
-    assert_eq!((inner.places.in_flight(), inner.woken.count(now)), (0, 0));
+    let (now, inner) = (gate.now(), gate.lock_state());
+    assert_eq!((inner.capacity.bulkhead.in_flight(), inner.queues.notified(now)), (0, 0));
 }
 
 /// How many are out at once.

@@ -1,512 +1,263 @@
-//! The guards themselves, and how they work together. Pure but for the wakers that wait in them.
+//! The guards of one participant together, as the gate's lock protects them. Each method takes some instructions; none waits.
 
-use super::{AttemptKind, CallArrival, PermitRequest};
-use crate::gate::{
-    capacity::{AdmittedCall, PendingWakeups, TaskBulkhead},
-    wait_queue::QueuedWaiter,
+use super::{
+    AdmittedCall, CallReturn, GateView, GuardRefusal, PermitRequest,
+    acquire::PendingWakeups,
+    admission::{AdmissionCheck, respects_health_checks},
+    capacity::{CallCapacity, NotifyCapacity, refund_retry_budget},
+    wait_queue::{CommandQueues, NOTIFICATION_TTL},
 };
 use crate::{
+    call_signal::CallSignal,
     failed_call::{FailedCall, RecentFailures},
     guard_events::GuardEventKind,
-    permit::CallSignal,
     settings::{GateSettings, ManualOverride},
     topics::TopicAvailability,
 };
 use saga_core::command::GuardKind;
 use saga_guards::{
-    MonotonicTime, PriorityLane,
-    adaptive::AdaptiveLimit,
-    breaker::{
-        self, BreakerAdmission, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, TripDetails, TripReason,
-    },
+    MonotonicTime,
+    breaker::{self, BreakerState, BreakerTicket, BreakerTransition, CircuitBreaker, TripDetails, TripReason},
     budget::RetryBudget,
-    bulkhead::CallBulkhead,
-    line::WaitQueue,
-    rate::RateLimit,
 };
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
-/// How long a probe holds its slot at most: longer than most attempts. The breaker cuts it at `probeTimeout`.
-const PROBE_HOLD: Duration = Duration::from_secs(60);
+/// Commands that are notified and have not asked yet, at most: each of their sagas is read before it asks, and more at once would only
+/// queue for the database.
+const MAX_NOTIFIED: u32 = 256;
 
-/// Calls that may wait for each place, where the file does not say: what a place clears within the patience at 60 ms a call. More would only
-/// wait to be refused.
-const WAITING_PER_PLACE: u32 = 16;
-
-/// Who is called out of the line and has not asked yet: each reads its saga before it asks, and more at once would only queue for the
-/// database.
-const MOST_WOKEN: u32 = 256;
-
-/// For so long one who was called counts as one who will ask: it reads its saga first. A shard that does not look at its calls must not hold
-/// everybody else back.
-const CALLED_FOR: Duration = Duration::from_secs(5);
-
-/// After somebody has waited in the bulkhead's queue in vain, nobody else is sent into it for so long: calls take longer than the queue's
-/// patience, and whoever goes into it comes back with two rows and no call.
-const QUEUE_IS_SLOW_FOR: Duration = Duration::from_secs(10);
-
-/// Nobody is told to come back sooner.
-const SHORTEST_REST: Duration = Duration::from_millis(10);
-
+/// The guards of one participant.
 #[derive(Debug)]
 pub(super) struct GateState {
-    settings: GateSettings,
-    said: ManualOverride,
-    breaker: CircuitBreaker,
-    failures: RecentFailures,
+    pub(super) breaker: CircuitBreaker,
+    pub(super) failures: RecentFailures,
     budget: RetryBudget,
-    rate: Option<RateLimit>,
-    /// Calls that wait for the rate limit.
-    pub(super) pacing: u32,
-    pub(super) places: TaskBulkhead,
-    /// Until then nobody is sent into the queue for a place.
-    queue_is_slow_until: MonotonicTime,
-    adaptive: Option<AdaptiveLimit>,
-    /// Until then it works at its degraded share, because its breaker has tripped.
-    degraded_until: Option<MonotonicTime>,
-    pub(super) line: WaitQueue<QueuedWaiter>,
-    /// Further attempts that wait for the retry budget: they hold nobody else back.
-    pub(super) retries: WaitQueue<QueuedWaiter>,
-    /// Who was called and has not asked yet.
-    pub(super) woken: NotifiedCalls,
-    permits: u32,
-    /// Permits that were given, ever.
-    calls_begun: u64,
+    pub(super) capacity: CallCapacity,
+    pub(super) queues: CommandQueues,
+    manual_override: ManualOverride,
 }
 
-/// Who refuses, and for how long at least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuardRefusal {
-    /// The guard that refuses.
-    pub guard: GuardKind,
-    /// From now until the caller may ask again.
-    pub not_before: Duration,
+/// What a settled call has changed: to be woken and reported outside of the lock.
+#[derive(Debug)]
+pub(super) struct CallSettlement {
+    pub(super) transition: BreakerTransition,
+    /// What opened the breaker, if the call did.
+    pub(super) opening: Option<BreakerOpening>,
+    /// How long the participant gets no calls from now because it asked for that.
+    pub(super) pause: Option<Duration>,
+    /// The share of the capacity that is used from now on because the breaker has closed.
+    pub(super) degraded_to: Option<f64>,
+    pub(super) wakeups: PendingWakeups,
+    pub(super) has_waiters: bool,
 }
 
-/// What is told of an opening.
+/// What is reported when the breaker opens.
 #[derive(Clone, Debug)]
 pub(super) struct BreakerOpening {
     pub(super) tripped: Option<TripDetails>,
     pub(super) last: Option<FailedCall>,
 }
 
-/// How many may be called out of the line, and when that may be more by time alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NotifyCapacity {
-    pub(super) calls: u32,
-    pub(super) look_again: Option<Duration>,
-}
-
 impl GateState {
-    pub(super) fn new(settings: GateSettings, now: MonotonicTime) -> GateState {
-        let places = CallBulkhead::new(settings.bulkhead.limit, queue_limit(&settings, settings.bulkhead.limit));
+    pub(super) fn new(settings: &GateSettings, now: MonotonicTime) -> GateState {
         GateState {
             breaker: CircuitBreaker::new(settings.breaker, now),
             failures: RecentFailures::default(),
             budget: RetryBudget::new(settings.budget, now),
-            rate: settings.rate.map(|rate| RateLimit::new(rate, now)),
-            pacing: 0,
-            places,
-            queue_is_slow_until: MonotonicTime::default(),
-            adaptive: settings.bulkhead.adaptive.map(|config| AdaptiveLimit::new(config, now)),
-            degraded_until: None,
-            line: WaitQueue::default(),
-            retries: WaitQueue::default(),
-            woken: NotifiedCalls::default(),
-            permits: 0,
-            calls_begun: 0,
-            said: ManualOverride::default(),
-            settings,
+            capacity: CallCapacity::new(settings, now),
+            queues: CommandQueues::default(),
+            manual_override: ManualOverride::default(),
         }
     }
 
+    /// Leads a call through the guards of [`AdmissionCheck`]; an admitted call takes a permit.
     pub(super) fn admit(
         &mut self,
-        asking: PermitRequest,
+        request: PermitRequest,
         health: Result<(), Duration>,
         now: MonotonicTime,
         random: u64,
     ) -> Result<BreakerTicket, GuardRefusal> {
-        let ticket = self.admit_by_guards(asking, health, now, random);
-        self.permits += u32::from(ticket.is_ok());
-        self.calls_begun += u64::from(ticket.is_ok());
-        ticket
+        let GateState { breaker, budget, capacity, queues, .. } = self;
+        let check = AdmissionCheck { breaker, budget, capacity, queues, request, now, random };
+        let ticket = check.admit(health)?;
+        self.capacity.count_admitted();
+        Ok(ticket)
     }
 
-    fn admit_by_guards(
-        &mut self,
-        asking: PermitRequest,
-        health: Result<(), Duration>,
-        now: MonotonicTime,
-        random: u64,
-    ) -> Result<BreakerTicket, GuardRefusal> {
-        if self.heeds_health() {
-            health.map_err(|not_before| GuardRefusal { guard: GuardKind::Health, not_before })?;
-        }
-        self.lets_pass_before_the_line(asking, now)?;
-        self.has_room_in_memory(now)?;
-        let ticket = match self.breaker.admit(now, PROBE_HOLD, random) {
-            BreakerAdmission::Admitted(ticket) => ticket,
-            BreakerAdmission::Refused { retry_after, why: _ } => {
-                return Err(GuardRefusal { guard: GuardKind::Breaker, not_before: spread(retry_after, random) });
-            }
-        };
-        match self.within_budget(asking, now) {
-            Ok(()) => Ok(ticket),
-            Err(not_before) => {
-                let _ = self.breaker.settle(ticket, CallVerdict::Neutral, Duration::ZERO, now, random);
-                Err(GuardRefusal { guard: GuardKind::RetryBudget, not_before: spread(not_before, random) })
-            }
-        }
+    /// Whether the breaker still lets a call be made that it has admitted.
+    pub(super) fn check_still_admitted(&mut self, call: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
+        let recalled = self.breaker.recalls(call.generation, now);
+        recalled.map_or(Ok(()), |not_before| Err(GuardRefusal::by(GuardKind::Breaker, not_before)))
     }
 
-    /// Who comes may go on beside those who wait in line if there is room for them all.
-    fn lets_pass_before_the_line(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let before = match asking.coming {
-            CallArrival::Woken => return Ok(()),
-            CallArrival::Anew => self.line.before(asking.lane, now),
-            CallArrival::AfterProbe => self.line.before_one_that_has_probed(now),
-        };
-        if before == 0 {
-            return Ok(());
-        }
-        let (guard, room) = self.tightest(now);
-        let passes = usize::try_from(room).is_ok_and(|room| room > before);
-        if passes { Ok(()) } else { Err(GuardRefusal { guard, not_before: Duration::ZERO }) }
-    }
-
-    fn within_budget(&mut self, asking: PermitRequest, now: MonotonicTime) -> Result<(), Duration> {
-        match asking.attempt {
-            AttemptKind::First => {
-                self.budget.first(now);
-                Ok(())
-            }
-            AttemptKind::Further => {
-                let before = match asking.coming {
-                    CallArrival::Woken => 0,
-                    CallArrival::Anew | CallArrival::AfterProbe => self.retries.before(PriorityLane::Do, now),
-                };
-                let balance = usize::try_from(self.budget.snapshot(now).balance).unwrap_or(usize::MAX);
-                if before > 0 && balance <= before {
-                    return Err(self.budget.wait(now).max(SHORTEST_REST));
-                }
-                self.budget.take(now)
-            }
-            AttemptKind::Same => Ok(()),
-        }
-    }
-
-    /// What was paid or taken for an attempt that did not leave after all.
-    pub(super) fn did_not_leave(&mut self, attempt: AttemptKind, now: MonotonicTime) {
-        match attempt {
-            AttemptKind::First => self.budget.take_back_first(now),
-            AttemptKind::Further => self.budget.give_back(now),
-            AttemptKind::Same => {}
-        }
-    }
-    /// Whoever forces a breaker closed knows better than a health check.
-    fn heeds_health(&self) -> bool {
-        match self.breaker.mode() {
-            breaker::BreakerMode::Automatic | breaker::BreakerMode::ForcedOpen => true,
-            breaker::BreakerMode::ForcedClosed | breaker::BreakerMode::MetricsOnly => false,
-        }
-    }
-
-    /// What would only be refused after its decision is refused before it: those that were decided on and have not left yet count.
-    fn has_room_in_memory(&mut self, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        if self.room_of_places(now) == 0 && self.permits >= self.most_in_memory(now) {
-            return Err(GuardRefusal { guard: GuardKind::Bulkhead, not_before: Duration::ZERO });
-        }
-        let wait = self.wait_for_rate(now);
-        if wait > self.settings.bulkhead.max_wait {
-            return Err(GuardRefusal { guard: GuardKind::RateLimit, not_before: wait });
-        }
-        Ok(())
-    }
-
-    /// How long one more call would wait for the rate limit, behind those that are on their way to it.
-    fn wait_for_rate(&self, now: MonotonicTime) -> Duration {
-        let Some(rate) = &self.rate else { return Duration::ZERO };
-        let (ahead, room) = (self.on_their_way(), rate.room(now));
-        if ahead < room {
-            return Duration::ZERO;
-        }
-        let first = if room == 0 { rate.wait(now) } else { rate.rate().pace() };
-        first.saturating_add(rate.rate().pace().saturating_mul(ahead - room))
-    }
-
-    /// Calls that are decided on and have not reached the rate limit yet.
-    fn on_their_way(&self) -> u32 {
-        self.permits.saturating_sub(self.places.in_flight() + self.places.waiting() + self.pacing)
-    }
-
-    /// Calls that find a place, or a short queue of as many.
-    fn room_of_places(&self, now: MonotonicTime) -> u32 {
-        let most = self.places.limit().get().saturating_mul(2);
-        most.min(self.most_in_memory(now)).saturating_sub(self.permits)
-    }
-
-    /// Calls that may be out or wait for a place.
-    fn most_in_memory(&self, now: MonotonicTime) -> u32 {
-        let queue = if now < self.queue_is_slow_until { 0 } else { self.places.queue_limit() };
-        self.places.limit().get().saturating_add(queue)
-    }
-
-    /// Somebody has waited in the queue in vain.
-    pub(super) fn queue_is_slow(&mut self, now: MonotonicTime) {
-        self.queue_is_slow_until = now.plus(QUEUE_IS_SLOW_FOR);
-    }
-
-    /// Answers also how long the participant is left alone now because it asks for that.
+    /// Takes a permit back with what its call said.
     pub(super) fn settle(
         &mut self,
-        ticket: BreakerTicket,
-        said: CallSignal,
-        took: Duration,
+        back: CallReturn,
+        signal: CallSignal,
         now: MonotonicTime,
         random: u64,
-    ) -> (BreakerTransition, Option<Duration>) {
-        self.permits = self.permits.saturating_sub(1);
-        let settled = self.breaker.settle(ticket, said.verdict, took, now, random);
-        let pause = said.pause.and_then(|pause| self.breaker.open_for_at_least(pause, now));
-        if let Some(adaptive) = &mut self.adaptive {
-            adaptive.finished(said.load(took), self.places.in_flight(), now);
+    ) -> CallSettlement {
+        // A call that was not made has neither paid into the budget nor taken from it.
+        if signal == CallSignal::NEUTRAL {
+            refund_retry_budget(&mut self.budget, back.attempt, now);
         }
-        match settled {
+        let took = now.since(back.started_at);
+        self.capacity.count_settled();
+        let transition = self.breaker.settle(back.ticket, signal.verdict, took, now, random);
+        let pause = signal.retry_after.and_then(|pause| self.breaker.open_for_at_least(pause, now));
+        self.capacity.bulkhead.record_load(signal.load(took), now);
+        let degraded_to = self.follow(transition, now);
+        if back.holds_slot {
+            self.capacity.bulkhead.slots().vacate();
+        }
+        let wakeups = self.resize_limits(now);
+        let opening = matches!(transition, BreakerTransition::Opened(_)).then(|| self.opening(now));
+        CallSettlement { transition, opening, pause, degraded_to, wakeups, has_waiters: self.has_waiters() }
+    }
+
+    /// What the other guards do when the breaker changes its state. Answers the share of the capacity that is used by that.
+    fn follow(&mut self, transition: BreakerTransition, now: MonotonicTime) -> Option<f64> {
+        match transition {
             BreakerTransition::Opened(
                 TripReason::FailureRate | TripReason::SlowCallRate | TripReason::ConsecutiveFailures,
             ) => {
                 self.failures.opened();
+                None
             }
-            BreakerTransition::Closed => self.failures.closed(),
+            BreakerTransition::Closed => {
+                self.failures.closed();
+                self.queues.clear_probe_penalties();
+                self.capacity.degraded.begin_after_trip(now)
+            }
+            // A probe that fails only prolongs the opening, whose failures are kept.
             BreakerTransition::Opened(TripReason::Probe)
             | BreakerTransition::Kept
             | BreakerTransition::Stale
-            | BreakerTransition::WouldOpen(_) => {}
+            | BreakerTransition::WouldOpen(_) => None,
         }
-        if settled == BreakerTransition::Closed {
-            self.line.forgive_probes();
-            self.degraded_until = self.settings.degraded.after_trip.map(|span| now.plus(span));
-        }
-        (settled, pause)
     }
 
-    pub(super) fn failed(&mut self, failed: FailedCall) {
-        self.failures.add(failed);
-    }
-
-    /// A call that had been given up succeeded after all. Whether the breaker asks its participant earlier for it.
-    pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
-        let asks = self.breaker.late_success(now);
-        if asks {
-            self.forgive_times();
-        }
-        asks
-    }
-
-    /// What opened the breaker, and the failures before that.
-    pub(super) fn opening(&mut self, now: MonotonicTime) -> BreakerOpening {
+    fn opening(&mut self, now: MonotonicTime) -> BreakerOpening {
         let snapshot = self.breaker.snapshot(now);
         BreakerOpening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
     }
 
-    /// Gives the bulkhead and the rate limit the size that holds at `now`; whoever gets a place by that has to be woken.
-    pub(super) fn fit(&mut self, now: MonotonicTime) -> PendingWakeups {
-        let share = self.share(now);
-        let limit = self.limit(share);
-        if limit != self.places.limit() {
-            self.places.resize(limit);
-            self.places.resize_queue(queue_limit(&self.settings, limit));
+    /// A call that had been given up succeeded after all. Answers whether the breaker lets probes through earlier because of that.
+    pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
+        let probes_now = self.breaker.late_success(now);
+        if probes_now {
+            self.queues.clear_not_before();
         }
-        self.fit_rate(share, now);
-        PendingWakeups::all_of(&mut self.places)
+        probes_now
     }
 
-    fn fit_rate(&mut self, share: f64, now: MonotonicTime) {
-        let wanted =
-            self.said.rate.or(self.settings.rate).map(|rate| if share < 1.0 { rate.scaled(share) } else { rate });
-        match (&mut self.rate, wanted) {
-            (Some(limit), Some(rate)) if limit.rate() == rate => {}
-            (Some(limit), Some(rate)) => limit.configure(rate, now),
-            (none @ None, Some(rate)) => *none = Some(RateLimit::new(rate, now)),
-            (limit, None) => *limit = None,
-        }
+    /// Gives the bulkhead and the rate limit the size that holds at `now`.
+    pub(super) fn resize_limits(&mut self, now: MonotonicTime) -> PendingWakeups {
+        self.capacity.resize(now)
     }
 
-    /// The share of its capacity that it works at.
-    pub(super) fn share(&self, now: MonotonicTime) -> f64 {
-        self.said.share.or(self.share_after_trip(now)).unwrap_or(1.0)
-    }
-
-    fn share_after_trip(&self, now: MonotonicTime) -> Option<f64> {
-        self.degraded_until.filter(|until| now < *until).map(|_| self.settings.degraded.share)
-    }
-
-    /// The share that it works at from now on because its breaker, which has just closed, had tripped.
-    pub(super) fn share_now_after_trip(&self, settled: BreakerTransition, now: MonotonicTime) -> Option<f64> {
-        let is_news = settled == BreakerTransition::Closed && self.said.share.is_none();
-        is_news.then(|| self.share_after_trip(now)).flatten().filter(|share| *share < 1.0)
-    }
-
-    /// Whether the time after a trip is over since this was last asked, and all of the capacity is used again.
-    pub(super) fn is_restored(&mut self, now: MonotonicTime) -> bool {
-        let over = self.degraded_until.take_if(|until| *until <= now).is_some();
-        over && self.said.share.is_none() && self.settings.degraded.share < 1.0
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn limit(&self, share: f64) -> NonZeroU32 {
-        let adapted = self.adaptive.as_ref().map(AdaptiveLimit::limit);
-        let whole = self.said.bulkhead.or(adapted).unwrap_or(self.settings.bulkhead.limit);
-        NonZeroU32::new((f64::from(whole.get()) * share) as u32).unwrap_or(NonZeroU32::MIN)
-    }
-
-    pub(super) fn configure(&mut self, settings: GateSettings, now: MonotonicTime) {
+    /// Works by `settings` from now on. Counts, state and waiting commands stay.
+    pub(super) fn configure(&mut self, settings: &GateSettings, now: MonotonicTime) {
         self.breaker.configure(settings.breaker, now);
         self.budget.configure(settings.budget);
-        match (&mut self.adaptive, settings.bulkhead.adaptive) {
-            (Some(adaptive), Some(config)) => adaptive.configure(config),
-            (adaptive, config) => *adaptive = config.map(|config| AdaptiveLimit::new(config, now)),
-        }
-        self.settings = settings;
-        // What held them back may hold for another time now.
-        self.forgive_times();
+        self.capacity.configure(settings, now);
+        // The delays that the waiting commands were told follow from the settings before.
+        self.queues.clear_not_before();
     }
 
-    pub(super) fn forgive_times(&mut self) {
-        self.line.forgive_times();
-        self.line.forgive_probes();
-        self.retries.forgive_times();
+    /// Puts into effect what operators have set. Answers what is different by that.
+    pub(super) fn apply(&mut self, manual: ManualOverride, now: MonotonicTime) -> Vec<GuardEventKind> {
+        let (mut changes, share_before) = (Vec::new(), self.capacity.degraded.share(now));
+        if manual.resets != self.manual_override.resets {
+            self.reset(now);
+            changes.push(GuardEventKind::Reset);
+        }
+        if manual.mode != self.breaker.mode() {
+            self.breaker.set_mode(manual.mode, now);
+            changes.push(GuardEventKind::ModeChanged { mode: manual.mode.into() });
+        }
+        if manual != self.manual_override {
+            self.queues.clear_not_before();
+        }
+        self.capacity.set_override(&manual);
+        self.manual_override = manual;
+        changes.extend(change_of_share(share_before, self.capacity.degraded.share(now)));
+        changes
     }
 
-    /// Answers what is different by that.
-    pub(super) fn apply(&mut self, said: ManualOverride, now: MonotonicTime) -> Vec<GuardEventKind> {
-        let (mut told, before) = (Vec::new(), self.share(now));
-        if said.resets != self.said.resets {
-            self.breaker.reset(now);
-            self.failures.closed();
-            if self.somebody_waits() {
-                self.breaker.close_for_those_who_waited(now);
-            }
-            self.degraded_until = None;
-            told.push(GuardEventKind::Reset);
+    fn reset(&mut self, now: MonotonicTime) {
+        self.breaker.reset(now);
+        self.failures.closed();
+        // The commands that wait would otherwise be sent all at once.
+        if self.has_waiters() {
+            self.breaker.close_for_those_who_waited(now);
         }
-        if said.mode != self.breaker.mode() {
-            self.breaker.set_mode(said.mode, now);
-            told.push(GuardEventKind::ModeChanged { mode: said.mode.into() });
-        }
-        if said != self.said {
-            self.forgive_times();
-        }
-        self.said = said;
-        told.extend(change_of_share(before, self.share(now)));
-        told
+        self.capacity.degraded.end();
     }
 
-    pub(super) fn state(&self) -> breaker::BreakerState {
-        self.breaker.state()
-    }
-
-    pub(super) fn opens_in(&mut self, now: MonotonicTime) -> Duration {
+    pub(super) fn time_to_admission(&mut self, now: MonotonicTime) -> Duration {
         let room = self.breaker.room(now);
         if room.calls > 0 { Duration::ZERO } else { room.look_again.unwrap_or(breaker::FORCED_REST) }
     }
 
-    /// How many may be called out of the line: as many as would be admitted, and find a place or a short queue.
-    pub(super) fn room(
+    /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for one.
+    pub(super) fn notify_capacity(
         &mut self,
         health: Result<(), Duration>,
-        takes: TopicAvailability,
+        topic: TopicAvailability,
         now: MonotonicTime,
     ) -> NotifyCapacity {
-        if let (true, Err(later)) = (self.heeds_health(), health) {
-            return NotifyCapacity { calls: 0, look_again: Some(later) };
+        if let (true, Err(later)) = (respects_health_checks(&self.breaker), health) {
+            return NotifyCapacity::none_for(later);
         }
-        let most = match takes {
-            TopicAvailability::All => MOST_WOKEN,
-            TopicAvailability::One => 1,
-            TopicAvailability::Nothing(later) => return NotifyCapacity { calls: 0, look_again: Some(later) },
+        let most = match topic {
+            TopicAvailability::All => MAX_NOTIFIED,
+            TopicAvailability::Probe => 1,
+            TopicAvailability::Nothing(later) => return NotifyCapacity::none_for(later),
         };
-        let woken = self.woken.count(now);
-        let calls = self.tightest(now).1.min(most).saturating_sub(woken);
-        let breaker = self.breaker.room(now).look_again;
-        let pace = self.rate.as_ref().map(|rate| rate.wait(now).max(rate.rate().pace()));
-        let degraded = self.degraded_until.map(|until| until.since(now)).filter(|left| !left.is_zero());
-        let called = (woken > 0).then_some(CALLED_FOR);
-        NotifyCapacity { calls, look_again: [breaker, pace, degraded, called].into_iter().flatten().min() }
-    }
-
-    /// How many of them may be further attempts, and when that may be more.
-    pub(super) fn room_of_retries(&mut self, now: MonotonicTime) -> NotifyCapacity {
-        let look_again = Some(self.budget.wait(now)).filter(|wait| !wait.is_zero());
-        NotifyCapacity { calls: self.budget.snapshot(now).balance, look_again }
-    }
-
-    /// The guard with the least room, and how much that is.
-    fn tightest(&mut self, now: MonotonicTime) -> (GuardKind, u32) {
-        let breaker = self.breaker.room(now).calls;
-        let (places, paced) = (self.room_of_places(now), self.room_of_rate(now));
-        if breaker <= places.min(paced) {
-            (GuardKind::Breaker, breaker)
-        } else if places <= paced {
-            (GuardKind::Bulkhead, places)
-        } else {
-            (GuardKind::RateLimit, paced)
+        let capacity = self.capacity.notify_capacity(self.breaker.room(now), now);
+        // A command that was notified and has not asked yet is going to use what is free.
+        let notified = self.queues.notified(now);
+        let forgotten_in = (notified > 0).then_some(NOTIFICATION_TTL);
+        NotifyCapacity {
+            calls: capacity.calls.min(most).saturating_sub(notified),
+            check_again_in: [capacity.check_again_in, forgotten_in].into_iter().flatten().min(),
         }
     }
 
-    /// Those whom the rate lets pass within the short wait in memory.
-    fn room_of_rate(&self, now: MonotonicTime) -> u32 {
-        let Some(rate) = &self.rate else { return u32::MAX };
-        let left = self.settings.bulkhead.max_wait.saturating_sub(rate.wait(now));
-        let soon = left.as_nanos() / rate.rate().pace().as_nanos();
-        let soon = u32::try_from(soon).unwrap_or(u32::MAX);
-        rate.room(now).saturating_add(soon).saturating_sub(self.on_their_way())
+    /// How many of them may be further attempts.
+    pub(super) fn retry_notify_capacity(&mut self, now: MonotonicTime) -> NotifyCapacity {
+        NotifyCapacity::of_retries(&mut self.budget, now)
     }
 
-    /// Whether the breaker still lets a call leave that it has admitted.
-    pub(super) fn recalls(&mut self, leaving: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let recalled = self.breaker.recalls(leaving.generation, now);
-        recalled.map_or(Ok(()), |not_before| Err(GuardRefusal { guard: GuardKind::Breaker, not_before }))
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.queues.is_empty()
     }
 
-    pub(super) fn reserve(&mut self, patience: Duration, now: MonotonicTime) -> Result<Duration, Duration> {
-        self.rate.as_mut().map_or(Ok(Duration::ZERO), |rate| rate.reserve(patience, now))
+    pub(super) fn state(&self) -> BreakerState {
+        self.breaker.state()
     }
 
-    pub(super) fn give_back_pace(&mut self) {
-        self.rate.iter_mut().for_each(RateLimit::give_back);
-    }
-
-    pub(super) fn max_wait(&self) -> Duration {
-        self.settings.bulkhead.max_wait
-    }
-
-    pub(super) fn somebody_waits(&self) -> bool {
-        !self.line.is_empty() || !self.retries.is_empty()
-    }
-
-    pub(super) fn view(&mut self, now: MonotonicTime) -> super::GateView {
-        super::GateView {
+    pub(super) fn view(&mut self, now: MonotonicTime) -> GateView {
+        let capacity = &self.capacity;
+        GateView {
             now,
             breaker: self.breaker.snapshot(now),
             last_failures: self.failures.last(),
-            that_opened: self.failures.that_opened(),
-            permits: self.permits,
-            calls_begun: self.calls_begun,
-            limit: self.places.limit(),
-            waiting: self.places.waiting(),
-            pacing: self.pacing,
-            rate_room: self.rate.as_ref().map(|rate| rate.room(now)),
+            failures_before_opening: self.failures.failures_before_opening(),
+            permits: capacity.permits(),
+            calls_begun: capacity.calls_begun(),
+            limit: capacity.bulkhead.limit(),
+            waiting: capacity.bulkhead.waiting(),
+            rate_limit_waiting: capacity.rate_limit.waiting(),
+            rate_room: capacity.rate_limit.capacity(now),
             budget: self.budget.snapshot(now),
-            share: self.share(now),
-            in_line: u32::try_from(self.line.len() + self.retries.len()).unwrap_or(u32::MAX),
+            share: capacity.degraded.share(now),
+            queued: u32::try_from(self.queues.len()).unwrap_or(u32::MAX),
         }
     }
-}
-
-fn queue_limit(settings: &GateSettings, limit: NonZeroU32) -> u32 {
-    settings.bulkhead.max_waiting.unwrap_or(limit.get().saturating_mul(WAITING_PER_PLACE))
 }
 
 #[expect(clippy::float_cmp, reason = "a share that nobody touched is the same bits")]
@@ -515,34 +266,4 @@ fn change_of_share(before: f64, after: f64) -> Option<GuardEventKind> {
         return None;
     }
     Some(if after < 1.0 { GuardEventKind::Degraded { share: after } } else { GuardEventKind::Restored })
-}
-
-/// Up to a quarter later, so that everybody who was refused does not come back at once.
-fn spread(rest: Duration, random: u64) -> Duration {
-    let sixteenths = u32::try_from(random % 16).unwrap_or(0);
-    rest + rest / 4 * sixteenths / 16
-}
-
-/// Those who were called out of the line and have not asked yet, each with the time of the call.
-#[derive(Debug, Default)]
-pub(super) struct NotifiedCalls {
-    since: BTreeMap<u64, MonotonicTime>,
-    last: u64,
-}
-
-impl NotifiedCalls {
-    pub(super) fn add(&mut self, now: MonotonicTime) -> u64 {
-        self.last += 1;
-        self.since.insert(self.last, now);
-        self.last
-    }
-
-    pub(super) fn remove(&mut self, call: u64) {
-        self.since.remove(&call);
-    }
-
-    pub(super) fn count(&self, now: MonotonicTime) -> u32 {
-        let recent = self.since.values().filter(|since| now.since(**since) < CALLED_FOR);
-        u32::try_from(recent.count()).unwrap_or(u32::MAX)
-    }
 }

@@ -13,7 +13,7 @@ pub(crate) struct GateView {
     /// The last calls that failed, the newest first.
     pub(crate) last_failures: Vec<FailedCall>,
     /// Those before the breaker opened; none while it is closed.
-    pub(crate) that_opened: Vec<FailedCall>,
+    pub(crate) failures_before_opening: Vec<FailedCall>,
     /// Calls that are admitted and not settled.
     pub(crate) permits: u32,
     /// Calls that were admitted, ever.
@@ -23,12 +23,12 @@ pub(crate) struct GateView {
     /// Calls that wait in memory for a place.
     pub(crate) waiting: u32,
     /// Calls that wait in memory for the rate limit.
-    pub(crate) pacing: u32,
+    pub(crate) rate_limit_waiting: u32,
     /// Calls that the rate limit lets pass now.
     pub(crate) rate_room: Option<u32>,
     pub(crate) budget: budget::RetryBudgetSnapshot,
     /// Share of the capacity that it works at.
     pub(crate) share: f64,
     /// Commands that wait durably.
-    pub(crate) in_line: u32,
+    pub(crate) queued: u32,
 }

@@ -1,8 +1,17 @@
-//! The waiting line before a gate: who waits durably is called out of it when the gate has room, and no sooner.
+//! The wait queues of a gate: the commands that wait durably for a guard, and those of them that were notified and have not asked again.
+//!
+//! The gate notifies a waiting command when there is capacity for it, and not before. Its saga is read from the journal then, and asks for a
+//! permit again.
 
-use super::CallGate;
-use crate::gate::state::GateState;
-use crate::topics::TopicAvailability;
+mod notification;
+mod notified;
+
+pub use notification::{NotifiedCall, WaitQueueHandle, WakeSignal};
+
+use super::{CallArrival, PermitRequest};
+use notification::DequeueOutcome;
+pub(super) use notified::NOTIFICATION_TTL;
+use notified::NotifiedCommands;
 use saga_core::{
     command::{CommandDirection, CommandRef, GuardKind},
     id::SagaId,
@@ -11,191 +20,142 @@ use saga_guards::{
     MonotonicTime, PriorityLane,
     line::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc::{self, OwnedPermit, error::TrySendError};
+use std::time::Duration;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// When one is called again whose shard has not yet looked at those that were called before.
-pub(super) const CALL_AGAIN: Duration = Duration::from_millis(50);
+/// When the gate notifies a command again whose shard had no room for the signal: it has not read its earlier ones yet.
+pub(super) const RENOTIFY_DELAY: Duration = Duration::from_millis(50);
 
-/// What waits of a saga, and where to call it.
+/// What waits of a saga, and where its shard is notified.
 #[derive(Clone, Debug)]
 pub struct SagaWaiter {
-    /// Where its shard is notified.
-    pub calls: mpsc::Sender<WakeSignal>,
-    /// Its saga.
+    /// The shard's channel.
+    pub wake_sender: mpsc::Sender<WakeSignal>,
+    /// The saga that waits.
     pub saga: SagaId,
-    /// Which command; `None`: the outcome event.
+    /// The command that waits; `None`: the saga's outcome event.
     pub command: Option<CommandRef>,
 }
 
-/// One who waits in a line, since when, and for whom.
+/// Why, since when and until when at least a command waits.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitRequest {
+    /// The guard that refused the call: it decides on the queue.
+    pub guard: GuardKind,
+    /// Since when the command waits for its next attempt, in milliseconds since 1970: the oldest is notified first.
+    pub since_ms: i64,
+    /// From now until the command may be notified at the earliest.
+    pub not_before: Duration,
+    /// Whether its last attempt was a probe that failed: such a command waits behind all others of the breaker.
+    pub after_failed_probe: bool,
+}
+
+/// A command in a queue.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedWaiter {
-    who: SagaWaiter,
-    joined: MonotonicTime,
+    waiter: SagaWaiter,
+    enqueued_at: MonotonicTime,
     guard: GuardKind,
 }
 
-/// Something of a saga may ask again.
-#[derive(Debug)]
-pub struct WakeSignal {
-    /// The saga that is read again.
-    pub saga: SagaId,
-    /// Which command; `None`: the outcome event.
-    pub command: Option<CommandRef>,
-    /// Held until it has asked.
-    pub woken: NotifiedCall,
-}
-
-/// One who was called and has not asked yet counts as one who is admitted. Dropped when it has.
-#[derive(Debug)]
-pub struct NotifiedCall {
-    gate: Arc<CallGate>,
-    call: u64,
-}
-
-/// A place in a line, left when dropped.
-#[derive(Debug)]
-pub struct WaitQueueHandle {
-    gate: Arc<CallGate>,
-    which: QueueKind,
-    ticket: QueueTicket,
-}
-
-/// Which of a gate's lines.
+/// The queues of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum QueueKind {
-    /// Of those whom the participant cannot take.
+pub(super) enum QueueKind {
+    /// Commands that the participant cannot take now.
     Calls,
-    /// Of those whom the retry budget holds back.
+    /// Further attempts that wait for the retry budget: they hold no other command back.
     Retries,
 }
 
-/// When and how somebody waits.
-#[derive(Clone, Copy, Debug)]
-pub struct WaitRequest {
-    /// Who refused.
-    pub guard: GuardKind,
-    /// Since when the command waits for its next attempt, in milliseconds since 1970: the oldest goes first.
-    pub since_ms: i64,
-    /// No use to ask before, from now.
-    pub not_before: Duration,
-    /// Its last attempt was a probe.
-    pub has_probed: bool,
+/// The commands that wait at one gate.
+#[derive(Debug, Default)]
+pub(super) struct CommandQueues {
+    calls: WaitQueue<QueuedWaiter>,
+    retries: WaitQueue<QueuedWaiter>,
+    notified: NotifiedCommands,
 }
 
-impl CallGate {
-    /// Waits in line until it is called.
-    pub(crate) fn join(self: &Arc<CallGate>, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
-        let joined = self.now();
-        let waiting = QueueEntry {
-            lane: waiter.command.map_or(PriorityLane::Do, |command| lane(command.direction)),
-            since_ms: since.since_ms,
-            not_before: joined.plus(since.not_before),
-            standing: standing(since.guard),
-            has_probed: since.has_probed && since.guard == GuardKind::Breaker,
-        };
-        let which = which(since.guard);
-        let held = QueuedWaiter { who: waiter, joined, guard: since.guard };
-        let ticket = self.inner().line_of(which).join(waiting, held);
-        self.bell.notify_one();
-        WaitQueueHandle { gate: Arc::clone(self), which, ticket }
+impl CommandQueues {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.retries.is_empty()
     }
 
-    /// Calls as many as there is room for; answers when to look again, if not rung before.
-    pub(crate) fn call_who_may_go_on(
-        self: &Arc<CallGate>,
-        health: Result<(), Duration>,
-        takes: TopicAvailability,
-    ) -> Option<Duration> {
-        let now = self.now();
-        let mut inner = self.inner();
-        if !inner.somebody_waits() {
-            return None;
-        }
-        let to_wake = inner.fit(now);
-        let room = inner.room(health, takes, now);
-        let further = inner.room_of_retries(now);
-        let mut called: Vec<_> = (0..room.calls).map_while(|_| inner.call(QueueKind::Calls, now)).collect();
-        let left = room.calls.saturating_sub(u32::try_from(called.len()).unwrap_or(u32::MAX));
-        called.extend((0..left.min(further.calls)).map_while(|_| inner.call(QueueKind::Retries, now)));
-        let next_times = [QueueKind::Calls, QueueKind::Retries].map(|which| inner.next_time(which, now));
-        drop(inner);
-        to_wake.wake(self);
-        called.into_iter().for_each(|one| self.reach(one, now));
-        let looks = [room.look_again, further.look_again];
-        looks.into_iter().chain(next_times).flatten().min()
+    pub(super) fn len(&self) -> usize {
+        self.calls.len() + self.retries.len()
     }
 
-    fn reach(self: &Arc<CallGate>, one: DequeueOutcome, now: MonotonicTime) {
-        match one {
-            DequeueOutcome::Reached { place, call, held } => {
-                let QueuedWaiter { who: SagaWaiter { saga, command, .. }, joined, guard } = held;
-                self.meters.waited(guard, now.since(joined));
-                drop(place.send(WakeSignal { saga, command, woken: NotifiedCall { gate: Arc::clone(self), call } }));
-            }
-            DequeueOutcome::TakenBack | DequeueOutcome::Gone(_) => {}
-        }
-    }
-}
-
-/// One who was called out of a line.
-enum DequeueOutcome {
-    /// With room where the call goes, under the call's number.
-    Reached { place: OwnedPermit<WakeSignal>, call: u64, held: QueuedWaiter },
-    /// Its shard has not yet looked at those that were called before.
-    TakenBack,
-    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last of a shard takes its channel along,
-    /// with turns in it that are given back under the lock.
-    Gone(#[expect(dead_code, reason = "for its drop")] QueuedWaiter),
-}
-
-impl GateState {
-    fn line_of(&mut self, which: QueueKind) -> &mut WaitQueue<QueuedWaiter> {
-        match which {
-            QueueKind::Calls => &mut self.line,
-            QueueKind::Retries => &mut self.retries,
+    /// Waiting commands that a call must not overtake.
+    pub(super) fn ahead_of(&mut self, request: PermitRequest, now: MonotonicTime) -> usize {
+        match request.arrival {
+            CallArrival::Notified => 0,
+            CallArrival::New => self.calls.before(request.lane, now),
+            CallArrival::AfterFailedProbe => self.calls.before_one_that_has_probed(now),
         }
     }
 
-    /// Who cannot be reached now goes back, under the same lock: whoever leaves meanwhile would otherwise be put back after leaving.
-    fn call(&mut self, which: QueueKind, now: MonotonicTime) -> Option<DequeueOutcome> {
-        let called = self.line_of(which).next(now)?;
-        Some(match called.waiter.who.calls.clone().try_reserve_owned() {
-            Ok(place) => DequeueOutcome::Reached { place, call: self.woken.add(now), held: called.waiter },
+    /// Further attempts that wait for the retry budget and could go on if there were any of it.
+    pub(super) fn retries_ahead(&mut self, now: MonotonicTime) -> usize {
+        // All of them, undos too: the budget is one for both lanes.
+        self.retries.before(PriorityLane::Do, now)
+    }
+
+    /// The breaker has closed: a probe that failed counts against its command no longer.
+    pub(super) fn clear_probe_penalties(&mut self) {
+        self.calls.forgive_probes();
+    }
+
+    /// What held the commands back may be gone: all of them may be notified at once.
+    pub(super) fn clear_not_before(&mut self) {
+        self.calls.forgive_times();
+        self.calls.forgive_probes();
+        self.retries.forgive_times();
+    }
+
+    pub(super) fn enqueue(&mut self, kind: QueueKind, entry: QueueEntry, waiter: QueuedWaiter) -> QueueTicket {
+        self.queue(kind).join(entry, waiter)
+    }
+
+    pub(super) fn leave(&mut self, kind: QueueKind, ticket: QueueTicket) -> Option<QueuedWaiter> {
+        self.queue(kind).leave(ticket)
+    }
+
+    /// Commands that were notified lately and have not asked yet.
+    pub(super) fn notified(&self, now: MonotonicTime) -> u32 {
+        self.notified.count(now)
+    }
+
+    /// The command with this number has asked, or never will.
+    pub(super) fn forget_notified(&mut self, number: u64) {
+        self.notified.remove(number);
+    }
+
+    /// Takes the next command that may go on out of its queue, with room for its signal in the shard's channel.
+    fn dequeue_and_reserve(&mut self, kind: QueueKind, now: MonotonicTime) -> Option<DequeueOutcome> {
+        let next = self.queue(kind).next(now)?;
+        Some(match next.waiter.waiter.wake_sender.clone().try_reserve_owned() {
+            Ok(channel) => DequeueOutcome::Reached { channel, number: self.notified.add(now), queued: next.waiter },
+            // Put back under the same lock: a command that leaves meanwhile would otherwise be put back after it has left.
             Err(TrySendError::Full(_)) => {
-                self.line_of(which).take_back(called, now.plus(CALL_AGAIN));
-                DequeueOutcome::TakenBack
+                self.queue(kind).take_back(next, now.plus(RENOTIFY_DELAY));
+                DequeueOutcome::Requeued
             }
-            Err(TrySendError::Closed(_)) => DequeueOutcome::Gone(called.waiter),
+            Err(TrySendError::Closed(_)) => DequeueOutcome::ReceiverClosed(next.waiter),
         })
     }
 
-    /// When the time of the next one comes who could not go on yet were there room; those who could wait for a bell.
-    fn next_time(&mut self, which: QueueKind, now: MonotonicTime) -> Option<Duration> {
-        let line = self.line_of(which);
-        line.has_ready(now);
-        line.next_time().map(|time| time.since(now))
+    /// When the time of the next command comes that could not go on yet, whatever the capacity is. The others wait for a wakeup.
+    fn next_time(&mut self, kind: QueueKind, now: MonotonicTime) -> Option<Duration> {
+        let queue = self.queue(kind);
+        // Moves the commands whose time has come out of the way.
+        queue.has_ready(now);
+        queue.next_time().map(|time| time.since(now))
     }
-}
 
-impl Drop for NotifiedCall {
-    fn drop(&mut self) {
-        let mut inner = self.gate.inner();
-        inner.woken.remove(self.call);
-        let somebody_waits = inner.somebody_waits();
-        drop(inner);
-        if somebody_waits {
-            self.gate.bell.notify_one();
+    fn queue(&mut self, kind: QueueKind) -> &mut WaitQueue<QueuedWaiter> {
+        match kind {
+            QueueKind::Calls => &mut self.calls,
+            QueueKind::Retries => &mut self.retries,
         }
-    }
-}
-
-impl Drop for WaitQueueHandle {
-    fn drop(&mut self) {
-        let left = self.gate.inner().line_of(self.which).leave(self.ticket);
-        // Outside of the lock, as whoever is the last of a shard.
-        drop(left);
     }
 }
 
@@ -208,8 +168,8 @@ pub fn lane(direction: CommandDirection) -> PriorityLane {
     }
 }
 
-/// A transport that cannot take one command holds nobody else back.
-fn standing(guard: GuardKind) -> QueueBlocking {
+/// A transport that cannot take one command holds no other command back.
+fn blocking_of_guard(guard: GuardKind) -> QueueBlocking {
     match guard {
         GuardKind::Breaker
         | GuardKind::Bulkhead
@@ -220,7 +180,7 @@ fn standing(guard: GuardKind) -> QueueBlocking {
     }
 }
 
-fn which(guard: GuardKind) -> QueueKind {
+fn queue_of_guard(guard: GuardKind) -> QueueKind {
     match guard {
         GuardKind::Breaker | GuardKind::Bulkhead | GuardKind::RateLimit | GuardKind::Health | GuardKind::Transport => {
             QueueKind::Calls

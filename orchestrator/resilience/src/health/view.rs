@@ -1,6 +1,6 @@
 //! How health checks went, for people.
 
-use crate::snapshot::millis;
+use crate::json_format::millis;
 use saga_guards::health::{HealthCheckOutcome, HealthCheckRecord, HealthSnapshot, HealthState, HealthTrend};
 use serde::Serialize;
 

@@ -75,7 +75,7 @@ impl MonitoredParticipant {
     ///
     /// # Errors
     /// How long to wait until a check may have found it well.
-    pub(crate) fn is_well(&self) -> Result<(), Duration> {
+    pub(crate) fn check_health(&self) -> Result<(), Duration> {
         let now = MonotonicTime::since_origin(self.started.elapsed());
         self.known().whole.refuses(now).map_or(Ok(()), Err)
     }

@@ -28,12 +28,12 @@ impl GuardRegistry {
     }
 
     fn candidate<'a>(&self, name: &'a str, participant: &GuardedParticipant) -> ParticipantCandidate<'a> {
-        let unwell = participant.is_well().err().unwrap_or_default();
+        let unwell = participant.check_health().err().unwrap_or_default();
         let view = participant.gate.view();
         ParticipantCandidate {
             name,
-            opens_in: participant.gate.opens_in().max(unwell),
-            busy: view.permits.saturating_add(view.in_line),
+            opens_in: participant.gate.time_to_admission().max(unwell),
+            busy: view.permits.saturating_add(view.queued),
             places: view.limit.get(),
         }
     }

@@ -37,16 +37,16 @@ impl GuardRegistry {
     /// back.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
-        let looks = self.look();
-        let mut lives = lives(&looks);
+        let looks = self.participant_health();
+        let mut lives = lifecycles_of(&looks);
         looks.iter().map(|look| look.shown(lives.remove(&look.name))).collect()
     }
 
     /// The participant called `name` at this moment, with its last health checks and those of its endpoints.
     #[must_use]
     pub fn snapshot_of(&self, name: &str) -> Option<ParticipantSnapshot> {
-        let looks = self.look();
-        let lifecycle = lives(&looks).remove(name);
+        let looks = self.participant_health();
+        let lifecycle = lifecycles_of(&looks).remove(name);
         let look = looks.iter().find(|look| look.name == name)?;
         let of_endpoints: HashMap<_, _> = self.checks.endpoint_health(name).into_iter().collect();
         let mut shown = look.shown(lifecycle);
@@ -68,12 +68,12 @@ impl GuardRegistry {
     }
 
     /// Tells who follows what time alone changes, and where participants are in their lives. Never ends.
-    pub(super) async fn tell_what_is_seen(&self) {
-        let mut known = lives(&self.look());
+    pub(super) async fn publish_lifecycle_changes(&self) {
+        let mut known = lifecycles_of(&self.participant_health());
         loop {
             tokio::time::sleep(LOOK).await;
-            self.tell_what_is_over();
-            let lives = lives(&self.look());
+            self.publish_elapsed_changes();
+            let lives = lifecycles_of(&self.participant_health());
             for (name, phase) in lives.iter().filter(|(name, phase)| known.get(*name) != Some(phase)) {
                 self.changes.publish(Some(name), GuardEventKind::Lifecycle { phase: *phase });
             }
@@ -81,9 +81,9 @@ impl GuardRegistry {
         }
     }
 
-    pub(super) fn tell_what_is_over(&self) {
+    pub(super) fn publish_elapsed_changes(&self) {
         for participant in self.participants.load().values() {
-            participant.gate.look_at_the_time();
+            participant.gate.apply_elapsed_time();
             if let ParticipantRoute::Http { participant, .. } = &participant.route {
                 participant.tell_who_is_back();
             }
@@ -91,10 +91,10 @@ impl GuardRegistry {
     }
 
     /// In the order of their names.
-    fn look(&self) -> Vec<ParticipantHealth> {
+    fn participant_health(&self) -> Vec<ParticipantHealth> {
         let participants = self.participants.load();
         let mut looks: Vec<ParticipantHealth> = participants.iter().map(|(name, it)| self.look_at(name, it)).collect();
-        let removed = self.removed.lock();
+        let removed = self.retired_gates.lock();
         let stopping = removed.iter().filter(|gate| !participants.contains_key(gate.name()) && gate.is_in_use());
         looks.extend(stopping.map(ParticipantHealth::at_removed));
         drop(removed);
@@ -155,7 +155,7 @@ impl ParticipantHealth {
     }
 }
 
-fn lives(looks: &[ParticipantHealth]) -> BTreeMap<String, LifecyclePhase> {
+fn lifecycles_of(looks: &[ParticipantHealth]) -> BTreeMap<String, LifecyclePhase> {
     let observed: Vec<ObservedParticipant<'_>> = looks.iter().map(ParticipantHealth::observed).collect();
     lifecycles(&observed).into_iter().map(|(name, lifecycle)| (name.to_owned(), lifecycle)).collect()
 }

@@ -25,7 +25,7 @@ pub struct BlockingGuardView {
 impl GuardRegistry {
     /// What is known of the guards that `waits_on` names; of a topic and of a participant that is gone nothing is.
     #[must_use]
-    pub fn holdings(&self, waits_on: &[String]) -> Vec<BlockingGuardView> {
+    pub fn blocking_guards(&self, waits_on: &[String]) -> Vec<BlockingGuardView> {
         waits_on.iter().filter_map(|on| self.holding(on)).collect()
     }
 
@@ -45,7 +45,7 @@ impl GuardRegistry {
 impl ParticipantSnapshot {
     /// Why its breaker holds calls back, in words; `None`: it does not.
     #[must_use]
-    pub fn held_back(&self) -> Option<String> {
+    pub fn breaker_block_reason(&self) -> Option<String> {
         let name = &self.name;
         if self.breaker == BreakerStateView::ForcedOpen {
             return Some(format!(
@@ -58,27 +58,27 @@ impl ParticipantSnapshot {
         }
         let opened = self.opened.as_ref()?;
         let last = opened.last_failures.first().or(self.last_failures.first());
-        let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.told(), rfc3339(it.at), it.saga));
+        let last = last.map(|it| format!("; last failure {} at {}, saga {}", it.describe(), rfc3339(it.at), it.saga));
         Some(format!("calls to {name} are stopped: {}{}; {}", why(opened), last.unwrap_or_default(), next(opened)))
     }
 
     fn let_through(&self) -> String {
-        format!("calls to {} are let through by the breaker of this engine ({} are queued)", self.name, self.in_line)
+        format!("calls to {} are let through by the breaker of this engine ({} are queued)", self.name, self.queued)
     }
 }
 
 fn text(guard: GuardKind, seen: &ParticipantSnapshot) -> String {
     let name = &seen.name;
     match guard {
-        GuardKind::Breaker => seen.held_back().unwrap_or_else(|| seen.let_through()),
+        GuardKind::Breaker => seen.breaker_block_reason().unwrap_or_else(|| seen.let_through()),
         GuardKind::Bulkhead => {
             format!(
                 "{} calls to {name} are in flight, {} may be; {} are queued",
-                seen.in_flight, seen.limit, seen.in_line
+                seen.in_flight, seen.limit, seen.queued
             )
         }
         GuardKind::RateLimit => {
-            format!("{name} is called as often as its rate limit allows; {} are queued", seen.in_line)
+            format!("{name} is called as often as its rate limit allows; {} are queued", seen.queued)
         }
         GuardKind::RetryBudget => {
             format!("so many calls to {name} fail that further attempts wait for its retry budget")

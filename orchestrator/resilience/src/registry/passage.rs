@@ -2,8 +2,9 @@
 
 use super::{GuardAdmission, GuardRegistry};
 use crate::{
+    call_signal::{CallSignal, LoadSignal},
     gate::{AttemptKind, CallArrival, PermitRequest},
-    permit::{CallPermit, CallSignal, LoadSignal},
+    permit::CallPermit,
 };
 use saga_core::command::GuardKind;
 use saga_guards::{PriorityLane, breaker::CallVerdict};
@@ -30,7 +31,7 @@ pub enum GuardedCallError {
     },
     /// Nobody of that name is configured.
     #[error("no participant of that name is configured")]
-    Gone,
+    NotConfigured,
 }
 
 impl GuardRegistry {
@@ -40,16 +41,16 @@ impl GuardRegistry {
     ///
     /// # Errors
     /// When a guard refuses, or nobody is called so.
-    pub async fn pass(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
-        let asking = PermitRequest { lane, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    pub async fn acquire(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
+        let asking = PermitRequest { lane, attempt: AttemptKind::First, arrival: CallArrival::New };
         let mut permit = match self.admit(participant, asking) {
             GuardAdmission::Admitted(permit) => permit,
             GuardAdmission::Refused { guard, not_before } => {
                 return Err(GuardedCallError::Refused { guard, not_before });
             }
-            GuardAdmission::Gone => return Err(GuardedCallError::Gone),
+            GuardAdmission::NotConfigured => return Err(GuardedCallError::NotConfigured),
         };
-        match permit.pass().await {
+        match permit.acquire().await {
             Ok(()) => Ok(GuardedCall { permit }),
             Err(by) => Err(GuardedCallError::Refused { guard: by.guard, not_before: by.not_before }),
         }
@@ -59,11 +60,11 @@ impl GuardRegistry {
 impl GuardedCall {
     /// Tells the guards how the call went; its time is that since it passed.
     pub fn end(self, verdict: CallVerdict) {
-        let pressure = match verdict {
-            CallVerdict::Succeeded | CallVerdict::Failed => LoadSignal::ByTime,
-            CallVerdict::Throttled => LoadSignal::TooMuch,
-            CallVerdict::Neutral => LoadSignal::Unsaid,
+        let load_signal = match verdict {
+            CallVerdict::Succeeded | CallVerdict::Failed => LoadSignal::Latency,
+            CallVerdict::Throttled => LoadSignal::Overload,
+            CallVerdict::Neutral => LoadSignal::None,
         };
-        self.permit.settle(CallSignal { verdict, pressure, pause: None });
+        self.permit.settle(CallSignal { verdict, load_signal, retry_after: None });
     }
 }

@@ -7,6 +7,7 @@ use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
 use crate::{
     gate::{AttemptKind, CallArrival, CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
     guard_events::GuardEventBus,
+    permit::CallPermit,
     settings::GateSettings,
     topics::{TopicAvailability, TopicTracker, show_waiting},
 };
@@ -23,20 +24,20 @@ use tokio::sync::{Notify, watch};
 
 /// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers within 20 ms takes 50,000
 /// a second by that.
-const OUT_AT_ONCE: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
+const MAX_CONCURRENT_PUBLICATIONS: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
 
 /// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has some 300 bytes.
-const CROWDED: usize = 50_000;
+const HIGH_WATERMARK: usize = 50_000;
 
 /// From so few on they are let in again.
-const ROOMY: usize = CROWDED / 2;
+const LOW_WATERMARK: usize = HIGH_WATERMARK / 2;
 
 /// The lines of topics.
 #[derive(Debug)]
 pub(super) struct PublicationQueues {
-    lines: UnpoisonedMutex<BTreeMap<Arc<str>, TopicQueue>>,
-    crowded: watch::Sender<BTreeSet<Arc<str>>>,
-    bell: Arc<Notify>,
+    queues: UnpoisonedMutex<BTreeMap<Arc<str>, TopicQueue>>,
+    overloaded: watch::Sender<BTreeSet<Arc<str>>>,
+    wakeup: Arc<Notify>,
     changes: GuardEventBus,
 }
 
@@ -49,38 +50,38 @@ struct TopicQueue {
 }
 
 impl PublicationQueues {
-    pub(super) fn new(bell: Arc<Notify>, changes: GuardEventBus) -> PublicationQueues {
-        PublicationQueues { lines: UnpoisonedMutex::default(), crowded: watch::Sender::default(), bell, changes }
+    pub(super) fn new(wakeup: Arc<Notify>, changes: GuardEventBus) -> PublicationQueues {
+        PublicationQueues { queues: UnpoisonedMutex::default(), overloaded: watch::Sender::default(), wakeup, changes }
     }
 
     /// Every topic that something was published to in this life. Their names come from definitions, so they are few.
     pub(super) fn gates(&self) -> Vec<(Arc<str>, Arc<CallGate>)> {
-        self.lines.lock().iter().map(|(topic, line)| (Arc::clone(topic), Arc::clone(&line.gate))).collect()
+        self.queues.lock().iter().map(|(topic, line)| (Arc::clone(topic), Arc::clone(&line.gate))).collect()
     }
 
     fn gate(&self, topic: &str) -> Arc<CallGate> {
-        let mut lines = self.lines.lock();
-        if let Some(line) = lines.get(topic) {
+        let mut queues = self.queues.lock();
+        if let Some(line) = queues.get(topic) {
             return Arc::clone(&line.gate);
         }
-        let mut settings = GateSettings::of_places(OUT_AT_ONCE);
+        let mut settings = GateSettings::of_places(MAX_CONCURRENT_PUBLICATIONS);
         settings.bulkhead.max_waiting = Some(0);
-        let gate = Arc::new(CallGate::nobodys(settings, Arc::clone(&self.bell), self.changes.clone()));
-        lines.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
+        let gate = Arc::new(CallGate::without_metrics(settings, Arc::clone(&self.wakeup), self.changes.clone()));
+        queues.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
         gate
     }
 
-    fn in_line(&self, topic: &str) -> usize {
-        let gate = self.lines.lock().get(topic).map(|line| Arc::clone(&line.gate));
-        gate.map_or(0, |gate| usize::try_from(gate.view().in_line).unwrap_or(usize::MAX))
+    fn queued(&self, topic: &str) -> usize {
+        let gate = self.queues.lock().get(topic).map(|line| Arc::clone(&line.gate));
+        gate.map_or(0, |gate| usize::try_from(gate.view().queued).unwrap_or(usize::MAX))
     }
 
     /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
     pub(super) fn look(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
-        topics.tell(|topic| self.in_line(topic) + commands(topic));
+        topics.report_waiting(|topic| self.queued(topic) + commands(topic));
         for (topic, gate) in self.gates() {
-            let waiting = usize::try_from(gate.view().in_line).unwrap_or(usize::MAX);
-            if topics.takes(&topic) == TopicAvailability::All && self.is_news(&topic, waiting) {
+            let waiting = usize::try_from(gate.view().queued).unwrap_or(usize::MAX);
+            if topics.availability(&topic) == TopicAvailability::All && self.is_news(&topic, waiting) {
                 show_waiting(&topic, waiting);
             }
             self.mark(&topic, waiting);
@@ -88,23 +89,23 @@ impl PublicationQueues {
     }
 
     fn is_news(&self, topic: &str, waiting: usize) -> bool {
-        let mut lines = self.lines.lock();
-        lines.get_mut(topic).is_some_and(|line| std::mem::replace(&mut line.shown, waiting) != waiting)
+        let mut queues = self.queues.lock();
+        queues.get_mut(topic).is_some_and(|line| std::mem::replace(&mut line.shown, waiting) != waiting)
     }
 
     /// What was told of it last, was told as of one that refuses.
-    fn forget_what_was_told(&self, topic: &str) {
-        if let Some(line) = self.lines.lock().get_mut(topic) {
+    fn forget_reported_count(&self, topic: &str) {
+        if let Some(line) = self.queues.lock().get_mut(topic) {
             line.shown = usize::MAX;
         }
     }
 
     fn mark(&self, topic: &Arc<str>, waiting: usize) {
-        self.crowded.send_if_modified(|crowded| {
-            if waiting >= CROWDED {
-                crowded.insert(Arc::clone(topic))
+        self.overloaded.send_if_modified(|overloaded| {
+            if waiting >= HIGH_WATERMARK {
+                overloaded.insert(Arc::clone(topic))
             } else {
-                waiting < ROOMY && crowded.remove(topic)
+                waiting < LOW_WATERMARK && overloaded.remove(topic)
             }
         });
     }
@@ -112,43 +113,43 @@ impl PublicationQueues {
 
 impl GuardRegistry {
     /// Whether something may be published to `topic`.
-    pub fn admit_publication(&self, topic: &str, coming: CallArrival) -> GuardAdmission {
-        let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Same, coming };
-        let admitted = self.publishing.gate(topic).admit(asking, Ok(()));
-        match admitted.and_then(|permit| self.topics.ask(topic).map(|()| permit).map_err(refused)) {
+    pub fn admit_publication(&self, topic: &str, arrival: CallArrival) -> GuardAdmission {
+        let asking = PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Repeat, arrival };
+        let admitted = CallPermit::request(&self.publishing.gate(topic), asking, Ok(()));
+        match admitted.and_then(|permit| self.topics.try_acquire(topic).map(|()| permit).map_err(refused)) {
             Ok(permit) => GuardAdmission::Admitted(permit),
             Err(GuardRefusal { guard, not_before }) => GuardAdmission::Refused { guard, not_before },
         }
     }
 
     /// Waits in the topic's line until it is called.
-    pub fn join_topic(&self, topic: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
-        self.publishing.gate(topic).join(since, waiter)
+    pub fn enqueue_publication(&self, topic: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
+        self.publishing.gate(topic).enqueue(since, waiter)
     }
 
     /// The topics for which too many wait: what would be published there besides must not begin.
-    pub fn crowded_topics(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
-        self.publishing.crowded.subscribe()
+    pub fn overloaded_topics(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
+        self.publishing.overloaded.subscribe()
     }
 
     /// Whoever waits for a topic that takes records again has no time of its own to wait for any more.
-    pub(super) fn let_in_who_waited_for_topics(&self) {
+    pub(super) fn release_recovered_topics(&self) {
         for topic in self.topics.recovered() {
-            self.publishing.gate(&topic).open_line();
-            self.publishing.forget_what_was_told(&topic);
-            self.gates_of_commands(&topic).iter().for_each(CallGate::open_line);
+            self.publishing.gate(&topic).release_waiters();
+            self.publishing.forget_reported_count(&topic);
+            self.gates_of_commands(&topic).iter().for_each(CallGate::release_waiters);
         }
     }
 
-    pub(super) fn takes_commands(&self, route: &ParticipantRoute) -> TopicAvailability {
+    pub(super) fn command_topic_availability(&self, route: &ParticipantRoute) -> TopicAvailability {
         match route {
             ParticipantRoute::Http { .. } => TopicAvailability::All,
-            ParticipantRoute::Kafka { commands } => self.topics.takes(commands),
+            ParticipantRoute::Kafka { commands } => self.topics.availability(commands),
         }
     }
 
-    pub(super) fn commands_in_line(&self, topic: &str) -> usize {
-        let waiting = self.gates_of_commands(topic).into_iter().map(|gate| gate.view().in_line);
+    pub(super) fn queued_commands(&self, topic: &str) -> usize {
+        let waiting = self.gates_of_commands(topic).into_iter().map(|gate| gate.view().queued);
         waiting.map(|waiting| usize::try_from(waiting).unwrap_or(usize::MAX)).sum()
     }
 

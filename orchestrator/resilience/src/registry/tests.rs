@@ -78,9 +78,9 @@ fn kafka() -> TransportSettings {
 }
 
 const FIRST: PermitRequest =
-    PermitRequest { lane: saga_guards::PriorityLane::Do, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: saga_guards::PriorityLane::Do, attempt: AttemptKind::First, arrival: CallArrival::New };
 
-const FAILED: CallSignal = CallSignal::UNANSWERED;
+const FAILED: CallSignal = CallSignal::TIMEOUT;
 
 fn a_call() -> ParticipantCall {
     let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
@@ -107,13 +107,13 @@ fn permit(guarded: &GuardRegistry) -> CallPermit {
     match guarded.admit("payments", FIRST) {
         GuardAdmission::Admitted(permit) => permit,
         GuardAdmission::Refused { not_before, .. } => panic!("refused for {not_before:?}"),
-        GuardAdmission::Gone => panic!("nobody is called payments"),
+        GuardAdmission::NotConfigured => panic!("nobody is called payments"),
     }
 }
 
 fn refused_for(guarded: &GuardRegistry, participant: &str) -> Option<Duration> {
     match guarded.admit(participant, FIRST) {
-        GuardAdmission::Admitted(_) | GuardAdmission::Gone => None,
+        GuardAdmission::Admitted(_) | GuardAdmission::NotConfigured => None,
         GuardAdmission::Refused { not_before, .. } => Some(not_before),
     }
 }
@@ -134,8 +134,11 @@ async fn what_opened_the_breaker_is_told_to_whoever_looks_at_what_waits() {
     assert_eq!((opened.calls, opened.failures, opened.last_failures.len()), (2, 2, 2));
     let failed = &opened.last_failures[0];
     assert_eq!((failed.code.as_str(), &failed.saga), ("http.503", &a_call().id.saga.to_string()));
-    let held =
-        guarded.holdings(&["breaker:payments".to_owned(), "transport:orders".to_owned(), "breaker:gone".to_owned()]);
+    let held = guarded.blocking_guards(&[
+        "breaker:payments".to_owned(),
+        "transport:orders".to_owned(),
+        "breaker:gone".to_owned(),
+    ]);
     let [held] = held.as_slice() else { panic!("{held:?}") };
     assert!(held.text.contains("2 of 2 calls failed; last failure http.503"), "{}", held.text);
 }
@@ -242,8 +245,8 @@ fn replies_of_a_kafka_participant_settle_its_permits() {
 async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
     let guarded = guarded(kafka(), 2);
     let [mut first, mut second, mut third, mut fourth, mut fifth] = std::array::from_fn(|_| permit(&guarded));
-    assert!(first.pass().await.is_ok() && second.pass().await.is_ok());
-    let waiting = async { tokio::join!(third.pass(), fourth.pass()) };
+    assert!(first.acquire().await.is_ok() && second.acquire().await.is_ok());
+    let waiting = async { tokio::join!(third.acquire(), fourth.acquire()) };
     let ending = async {
         tokio::task::yield_now().await;
         assert_eq!(only(&guarded).waiting, 2);
@@ -251,7 +254,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
         second.settle(FAILED);
     };
     let ((third_left, fourth_left), ()) = tokio::join!(waiting, ending);
-    let fifth_left = fifth.pass().await;
+    let fifth_left = fifth.acquire().await;
     let by = [third_left, fourth_left, fifth_left].map(|left| left.map_err(|by| by.guard).err());
     assert_eq!(by, [Some(GuardKind::Breaker); 3]);
     drop([third, fourth, fifth]);
@@ -261,7 +264,7 @@ async fn who_waits_in_memory_does_not_leave_after_the_breaker_has_opened() {
 #[test]
 fn a_participant_that_is_not_configured_is_waited_for() {
     let guarded = guarded(kafka(), 1);
-    assert!(matches!(guarded.admit("nobody", FIRST), GuardAdmission::Gone));
+    assert!(matches!(guarded.admit("nobody", FIRST), GuardAdmission::NotConfigured));
 }
 
 #[test]

@@ -12,40 +12,41 @@ const LONGEST: Duration = Duration::from_secs(5);
 impl GuardRegistry {
     /// Calls who may go on, whenever a bell rings or the time of somebody comes, and tells who follows what time changes. Never ends; dropped,
     /// nobody is called any more.
-    pub async fn keep_lines(self: Arc<GuardRegistry>) {
-        tokio::join!(self.call_for_ever(), self.tell_what_is_seen());
+    pub async fn run_wait_scheduler(self: Arc<GuardRegistry>) {
+        tokio::join!(self.notify_in_a_loop(), self.publish_lifecycle_changes());
     }
 
-    async fn call_for_ever(&self) {
+    async fn notify_in_a_loop(&self) {
         loop {
-            let next = self.call_who_may_go_on();
+            let next = self.notify_waiters();
             tokio::time::sleep(ROUND).await;
             let rest = next.unwrap_or(LONGEST).min(LONGEST);
             // A bell that rang in the meantime is still heard.
-            drop(tokio::time::timeout(rest, self.bell.notified()).await);
+            drop(tokio::time::timeout(rest, self.wakeup.notified()).await);
         }
     }
 
     /// When to look again, if no bell rings before.
-    pub(super) fn call_who_may_go_on(&self) -> Option<Duration> {
-        self.let_in_who_waited_for_topics();
+    pub(super) fn notify_waiters(&self) -> Option<Duration> {
+        self.release_recovered_topics();
         let participants = self.participants.load_full();
         let configured = participants
             .values()
-            .filter_map(|it| it.gate.call_who_may_go_on(it.is_well(), self.takes_commands(&it.route)));
+            .filter_map(|it| it.gate.notify_waiters(it.check_health(), self.command_topic_availability(&it.route)));
         let gone = self
-            .gates_of_nobody()
+            .unconfigured_gates()
             .into_iter()
-            .filter_map(|gate| gate.call_who_may_go_on(Ok(()), TopicAvailability::All));
+            .filter_map(|gate| gate.notify_waiters(Ok(()), TopicAvailability::All));
         let topics = self.publishing.gates().into_iter();
-        let published = topics.filter_map(|(topic, gate)| gate.call_who_may_go_on(Ok(()), self.topics.takes(&topic)));
+        let published =
+            topics.filter_map(|(topic, gate)| gate.notify_waiters(Ok(()), self.topics.availability(&topic)));
         let next = configured.chain(gone).chain(published).min();
-        self.publishing.look(&self.topics, |topic| self.commands_in_line(topic));
+        self.publishing.look(&self.topics, |topic| self.queued_commands(topic));
         next
     }
 
-    fn gates_of_nobody(&self) -> Vec<Arc<CallGate>> {
-        let removed = self.removed.lock();
-        removed.iter().chain([&self.nowhere]).map(Arc::clone).collect()
+    fn unconfigured_gates(&self) -> Vec<Arc<CallGate>> {
+        let removed = self.retired_gates.lock();
+        removed.iter().chain([&self.unconfigured]).map(Arc::clone).collect()
     }
 }

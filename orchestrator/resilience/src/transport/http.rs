@@ -113,7 +113,7 @@ impl HttpParticipantClient {
         let client = HttpClient::new(lives, endpoints.any_encrypted())
             .map_err(|source| HttpSettingsError::Client { participant: settings.name.clone(), source })?;
         let overrides = StatusOverrides::new(settings);
-        let (pace, max_answer_bytes) = (ReadWriteTimeouts::of(settings), settings.max_answer_bytes);
+        let (pace, max_answer_bytes) = (settings.read_write_timeouts(), settings.max_answer_bytes);
         let key = settings.idempotency_key;
         Ok(HttpParticipantClient { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
     }

@@ -33,7 +33,7 @@ struct DelayCauseCard {
 
 impl DelayCauseCard {
     fn of(group: &SagaGroup, guarded: &GuardRegistry) -> DelayCauseCard {
-        let held_by = guarded.holdings(&group.waiting_on);
+        let held_by = guarded.blocking_guards(&group.waiting_on);
         DelayCauseCard { held_by, asked: SagaListQuery::of(group), group: group.clone() }
     }
 

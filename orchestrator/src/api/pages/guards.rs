@@ -34,7 +34,7 @@ impl GuardsPage {
 impl GuardCard {
     fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardCard {
         let in_force = backend.parts.acts.in_force(&guard.name).map(|in_force| in_force.by);
-        GuardCard { held: guard.held_back(), in_force, guard }
+        GuardCard { held: guard.breaker_block_reason(), in_force, guard }
     }
 
     fn class(&self) -> &'static str {

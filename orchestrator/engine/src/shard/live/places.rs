@@ -53,7 +53,7 @@ impl ParkedSagaModel {
                 self.live.state.departs(command, attempt, SendTime::At(now));
             }
             let mut permit = admit(guarded).expect("nobody is refused");
-            permit.pass().now_or_never().expect("a place is free").expect("nobody is refused");
+            permit.acquire().now_or_never().expect("a place is free").expect("nobody is refused");
             self.live.sent.push(sent);
             self.live.permits.push(AttemptPermit { command, attempt, permit });
             self.took_place = now;
@@ -123,7 +123,7 @@ impl PermitModel {
     fn all_are_free(&self) {
         let mut permits: Vec<_> = (0..SAGAS).map(|_| admit(&self.guarded).expect("nobody is refused")).collect();
         for permit in &mut permits {
-            assert!(permit.pass().now_or_never().is_some_and(|passed| passed.is_ok()), "a place is not given back");
+            assert!(permit.acquire().now_or_never().is_some_and(|passed| passed.is_ok()), "a place is not given back");
         }
     }
 }

@@ -41,11 +41,16 @@ impl WaitRegistry {
     }
 
     fn line_up(&mut self, guarded: &GuardRegistry, live: &LiveSaga, topic: &str) {
-        let waiter = SagaWaiter { calls: self.calls.clone(), saga: live.state.id, command: None };
+        let waiter = SagaWaiter { wake_sender: self.calls.clone(), saga: live.state.id, command: None };
         let since_ms = live.state.last_at.0;
-        let since =
-            WaitRequest { guard: GuardKind::Transport, since_ms, not_before: Duration::ZERO, has_probed: false };
-        self.outcomes.insert(live.state.id, OutcomeEventWait::InLine(guarded.join_topic(topic, since, waiter)));
+        let since = WaitRequest {
+            guard: GuardKind::Transport,
+            since_ms,
+            not_before: Duration::ZERO,
+            after_failed_probe: false,
+        };
+        self.outcomes
+            .insert(live.state.id, OutcomeEventWait::InLine(guarded.enqueue_publication(topic, since, waiter)));
     }
 }
 
@@ -58,8 +63,8 @@ impl ShardLoop {
     ) -> Option<CallPermit> {
         let coming = match self.waits.outcomes.get(&live.state.id) {
             Some(OutcomeEventWait::InLine(_)) => return None,
-            Some(OutcomeEventWait::Called(_)) => CallArrival::Woken,
-            None => CallArrival::Anew,
+            Some(OutcomeEventWait::Called(_)) => CallArrival::Notified,
+            None => CallArrival::New,
         };
         let topic = effect.request.whose().into_name();
         let admission = self.parts.guarded.admit_publication(topic, coming);
@@ -67,7 +72,7 @@ impl ShardLoop {
         drop(self.waits.outcomes.remove(&live.state.id));
         match admission {
             GuardAdmission::Admitted(permit) => Some(permit),
-            GuardAdmission::Refused { .. } | GuardAdmission::Gone => {
+            GuardAdmission::Refused { .. } | GuardAdmission::NotConfigured => {
                 self.waits.line_up(&self.parts.guarded, live, topic);
                 record_that_it_waits(live, topic);
                 None

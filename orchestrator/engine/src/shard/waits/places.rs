@@ -121,7 +121,7 @@ impl SagaQueueEntries {
                     continue;
                 }
                 let waiter = SagaWaiter { command: Some(wait.effect.command), ..waiter.clone() };
-                let lines = QueueMembership::of(guarded.join_all(&wait.effect, wait.since(now), &waiter));
+                let lines = QueueMembership::of(guarded.enqueue_all(&wait.effect, wait.since(now), &waiter));
                 self.backlogs.joined(place.queue());
                 places.push(CommandQueueEntry { lines, ..place });
             }
@@ -220,6 +220,6 @@ impl GuardWait {
             (GuardKind::Breaker | GuardKind::RetryBudget | GuardKind::Health, WaitOrigin::OnRecord) => Duration::ZERO,
         };
         let (since_ms, has_probed) = (effect.since.0, effect.has_probed);
-        WaitRequest { guard: effect.guard, since_ms, not_before, has_probed }
+        WaitRequest { guard: effect.guard, since_ms, not_before, after_failed_probe: has_probed }
     }
 }

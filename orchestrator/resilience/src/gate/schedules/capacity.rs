@@ -1,7 +1,8 @@
 //! Places in the bulkhead, and the rate limit's pace.
 
 use super::*;
-use crate::permit::CallSignal;
+use crate::call_signal::CallSignal;
+use crate::permit::CallPermit;
 use futures_util::FutureExt;
 use saga_base::sync::simulated::pass;
 use saga_guards::rate::CallRate;
@@ -12,7 +13,7 @@ fn lane(number: usize) -> PriorityLane {
 }
 
 fn works(gate: &Arc<CallGate>, number: usize, out: &ConcurrencyCounter, most: u32) {
-    let slot = block_on(gate.enter(lane(number))).expect("nobody's patience ends");
+    let slot = block_on(gate.acquire_slot(lane(number))).expect("nobody's patience ends");
     out.one_of_at_most(most);
     drop(slot);
 }
@@ -35,7 +36,7 @@ fn a_place_given_to_somebody_who_has_left_is_passed_on() {
         let (gate, out) = (gate(places(1)), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(5, move |number| match number {
-            0 | 1 => drop(shared.enter(lane(number)).now_or_never()),
+            0 | 1 => drop(shared.acquire_slot(lane(number)).now_or_never()),
             _ => works(&shared, number, &out, 1),
         });
         everything_is_back(&gate);
@@ -50,7 +51,7 @@ fn a_place_that_comes_as_patience_ends_is_passed_on() {
         let (gate, out) = (gate(settings), ConcurrencyCounter::default());
         let shared = Arc::clone(&gate);
         together(4, move |number| {
-            if let Ok(slot) = block_on(shared.enter(lane(number))) {
+            if let Ok(slot) = block_on(shared.acquire_slot(lane(number))) {
                 out.one_of_at_most(1);
                 drop(slot);
             }
@@ -79,13 +80,13 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
         let gate = gate(places(1));
         let shared = Arc::clone(&gate);
         together(3, move |_| {
-            let mut permit = shared.admit(FIRST, WELL).expect("closed");
-            let (departure, seat) = permit.departure();
+            let mut permit = CallPermit::request(&shared, FIRST, WELL).expect("closed");
+            let (departure, seat) = permit.delegate();
             let sender = thread::spawn(move || {
-                let slot = block_on(departure.pass()).expect("nobody's patience ends");
+                let slot = block_on(departure.acquire()).expect("nobody's patience ends");
                 drop(seat.set(slot));
             });
-            permit.settle(CallSignal::NOTHING);
+            permit.settle(CallSignal::NEUTRAL);
             sender.join().expect("it does not panic");
         });
         everything_is_back(&gate);
@@ -103,7 +104,7 @@ fn as_many_pass_as_the_rate_allows_whoever_else_gives_up() {
         let (gate, passed) = (gate(settings), Arc::new(AtomicU32::new(0)));
         let (shared, counted) = (Arc::clone(&gate), Arc::clone(&passed));
         let try_to_pass = move |_| {
-            if let Some(Ok(())) = shared.pace().now_or_never() {
+            if let Some(Ok(())) = shared.wait_for_rate_limit().now_or_never() {
                 counted.fetch_add(1, SeqCst);
             }
         };

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
+    call_signal::{CallSignal, LoadSignal},
     guard_events::{GuardEvent, GuardEventKind},
-    permit::{CallPermit, CallSignal, LoadSignal},
+    permit::CallPermit,
     settings::ManualOverride,
 };
 use saga_base::sync::simulated::pass;
@@ -11,17 +12,18 @@ use saga_guards::breaker::{BreakerState, CallVerdict};
 use std::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
 
-const SUCCEEDED: CallSignal = CallSignal { verdict: CallVerdict::Succeeded, pressure: LoadSignal::Unsaid, pause: None };
+const SUCCEEDED: CallSignal =
+    CallSignal { verdict: CallVerdict::Succeeded, load_signal: LoadSignal::None, retry_after: None };
 const PROBES: u32 = 2;
 
 fn admitted(gate: &Arc<CallGate>) -> CallPermit {
-    gate.admit(FIRST, WELL).expect("it is admitted")
+    CallPermit::request(&gate, FIRST, WELL).expect("it is admitted")
 }
 
 fn half_open() -> Arc<CallGate> {
     let gate = gate(places(8));
     for _ in 0..2 {
-        admitted(&gate).settle(CallSignal::UNANSWERED);
+        admitted(&gate).settle(CallSignal::TIMEOUT);
     }
     assert_eq!(gate.view().breaker.state, BreakerState::Open);
     pass(Duration::from_secs(60));
@@ -51,16 +53,16 @@ fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
         let shared = Arc::clone(&gate);
         together(4, move |number| {
             for _ in 0..2 {
-                if let Ok(permit) = shared.admit(FIRST, WELL) {
+                if let Ok(permit) = CallPermit::request(&shared, FIRST, WELL) {
                     out.one_of_at_most(PROBES);
-                    if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NOTHING) }
+                    if number % 2 == 0 { drop(permit) } else { permit.settle(CallSignal::NEUTRAL) }
                 }
             }
         });
         assert_eq!(gate.view().breaker.state, BreakerState::HalfOpen);
         everything_is_back(&gate);
         let both = [admitted(&gate), admitted(&gate)];
-        assert!(gate.admit(FIRST, WELL).is_err());
+        assert!(CallPermit::request(&gate, FIRST, WELL).is_err());
         drop(both);
     });
 }
@@ -71,7 +73,7 @@ fn calls_that_fail_at_once_open_it_once() {
     under_all_schedules(|| {
         let gate = gate(places(8));
         let changes = gate.changes.follow();
-        settle_together((0..5).map(|_| admitted(&gate)).collect(), CallSignal::UNANSWERED);
+        settle_together((0..5).map(|_| admitted(&gate)).collect(), CallSignal::TIMEOUT);
         assert_eq!(count(changes, |what| matches!(what, GuardEventKind::BreakerOpened { .. })), 1);
         assert_eq!(gate.view().breaker.state, BreakerState::Open);
         assert_eq!(gate.view().breaker.stale_results, 3);
@@ -87,7 +89,7 @@ fn those_who_ask_at_once_begin_its_probing_once_and_probes_that_succeed_at_once_
         let (shared, out) = (Arc::clone(&gate), Arc::new(Mutex::new(Vec::new())));
         let kept = Arc::clone(&out);
         together(4, move |_| {
-            let admitted = shared.admit(FIRST, WELL);
+            let admitted = CallPermit::request(&shared, FIRST, WELL);
             kept.lock().expect("nobody panics").extend(admitted);
         });
         let probes = std::mem::take(&mut *out.lock().expect("nobody panics"));
@@ -107,7 +109,7 @@ fn results_of_calls_from_before_a_reset_decide_nothing_after_it() {
         let permits: Vec<_> = (0..3).map(|_| admitted(&gate)).collect();
         let shared = Arc::clone(&gate);
         let by_hand = thread::spawn(move || shared.apply(ManualOverride { resets: 1, ..ManualOverride::default() }));
-        settle_together(permits, CallSignal::UNANSWERED);
+        settle_together(permits, CallSignal::TIMEOUT);
         by_hand.join().expect("it does not panic");
         assert_eq!(gate.view().breaker.state, BreakerState::Closed);
         everything_is_back(&gate);

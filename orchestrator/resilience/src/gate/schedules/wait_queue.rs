@@ -1,8 +1,10 @@
 //! The line: who waits in it is called when there is room, once, and not after leaving.
 
 use super::*;
-use crate::gate::wait_queue::{CALL_AGAIN, SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
-use crate::permit::CallSignal;
+use crate::call_signal::CallSignal;
+use crate::gate::wait_queue::RENOTIFY_DELAY;
+use crate::gate::{SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
+use crate::permit::CallPermit;
 use crate::topics::TopicAvailability;
 use saga_base::sync::simulated::pass;
 use saga_core::{
@@ -25,12 +27,12 @@ fn join(gate: &Arc<CallGate>, number: u16, calls: Sender<WakeSignal>) -> WaitQue
         guard: GuardKind::Breaker,
         since_ms: i64::from(number),
         not_before: Duration::ZERO,
-        has_probed: false,
+        after_failed_probe: false,
     };
-    gate.join(
+    gate.enqueue(
         since,
         SagaWaiter {
-            calls,
+            wake_sender: calls,
             saga: SagaId::new(Timestamp(1), ShardId(0), u64::from(number) << 2),
             command: Some(command),
         },
@@ -51,12 +53,12 @@ impl QueueTestDriver {
         let (kept, has_ended) = (Arc::clone(&gate), Arc::clone(&ended));
         let thread = thread::spawn(move || {
             while !has_ended.load(SeqCst) {
-                match kept.call_who_may_go_on(WELL, TopicAvailability::All) {
-                    Some(soon) if soon <= CALL_AGAIN => {
+                match kept.notify_waiters(WELL, TopicAvailability::All) {
+                    Some(soon) if soon <= RENOTIFY_DELAY => {
                         pass(soon);
                         thread::yield_now();
                     }
-                    Some(_) | None => block_on(kept.bell.notified()),
+                    Some(_) | None => block_on(kept.wakeup.notified()),
                 }
             }
         });
@@ -65,7 +67,7 @@ impl QueueTestDriver {
 
     fn end(self) {
         self.ended.store(true, SeqCst);
-        self.gate.bell.notify_one();
+        self.gate.wakeup.notify_one();
         self.thread.join().expect("it does not panic");
     }
 }
@@ -73,7 +75,7 @@ impl QueueTestDriver {
 /// All wait in line; whoever stays is called, asks, and is let go on: in which order, `end_call` decides.
 fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: CallSignal) {
     let (calls, mut called) = channel(channel_of);
-    let keeper = QueueTestDriver::of(gate);
+    let driver = QueueTestDriver::of(gate);
     let joining: Vec<_> = (0..WAITING)
         .map(|number| {
             let (gate, calls) = (Arc::clone(gate), calls.clone());
@@ -84,8 +86,8 @@ fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: 
     let counts = ask_as_called(gate, &mut called, most_out, said);
     let places: Vec<_> = joining.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
     assert!(counts[1..].iter().all(|calls| *calls == 1) && counts[usize::from(LEAVES)] <= 1, "{counts:?}");
-    assert_eq!(gate.view().in_line, 0, "nobody is in line who has been called or has left");
-    keeper.end();
+    assert_eq!(gate.view().queued, 0, "nobody is in line who has been called or has left");
+    driver.end();
     drop((places, called));
     everything_is_back(gate);
 }
@@ -101,8 +103,8 @@ fn ask_as_called(
     while counts[1..].contains(&0) {
         let wake = block_on(called.recv()).expect("who stays is called");
         counts[usize::from(wake.command.expect("of a command").step.0)] += 1;
-        let permit =
-            gate.admit(PermitRequest { coming: CallArrival::Woken, ..FIRST }, WELL).expect("who is called is admitted");
+        let permit = CallPermit::request(gate, PermitRequest { arrival: CallArrival::Notified, ..FIRST }, WELL)
+            .expect("who is called is admitted");
         drop(wake);
         out.one_of_at_most(most_out);
         permit.settle(said);
@@ -112,7 +114,7 @@ fn ask_as_called(
 
 #[test]
 fn whoever_stays_in_line_is_called_once() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, CallSignal::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 8, 8, CallSignal::NEUTRAL));
 }
 
 #[test]
@@ -121,16 +123,16 @@ fn whoever_waits_for_the_only_place_is_called_when_it_is_free() {
         let mut settings = places(1);
         settings.bulkhead.max_waiting = Some(0);
         let gate = gate(settings);
-        let holder = block_on(gate.enter(PriorityLane::Do)).expect("it is free");
+        let holder = block_on(gate.acquire_slot(PriorityLane::Do)).expect("it is free");
         let holds = thread::spawn(move || drop(holder));
-        all_are_called(&gate, 8, 1, CallSignal::NOTHING);
+        all_are_called(&gate, 8, 1, CallSignal::NEUTRAL);
         holds.join().expect("it does not panic");
     });
 }
 
 #[test]
 fn a_shard_that_is_slow_to_look_has_everybody_called_all_the_same() {
-    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NOTHING));
+    under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NEUTRAL));
 }
 
 /// Whoever was called and vanishes, with its shard for example, holds no turn.
@@ -142,11 +144,11 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
         let gate = gate(settings);
         let (calls, mut called) = channel(8);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = QueueTestDriver::of(&gate);
+        let driver = QueueTestDriver::of(&gate);
         for _ in 0..WAITING {
             drop(block_on(called.recv()).expect("the next is called"));
         }
-        keeper.end();
+        driver.end();
         drop(places);
         everything_is_back(&gate);
     });
@@ -158,12 +160,12 @@ fn nobody_is_called_into_a_shard_that_has_gone() {
         let gate = gate(places(8));
         let (calls, called) = channel(1);
         let places: Vec<_> = (0..WAITING).map(|number| join(&gate, number, calls.clone())).collect();
-        let keeper = QueueTestDriver::of(&gate);
+        let driver = QueueTestDriver::of(&gate);
         let shard = thread::spawn(move || drop((calls, called)));
         let leaving = thread::spawn(move || drop(places));
         shard.join().expect("it does not panic");
         leaving.join().expect("it does not panic");
-        keeper.end();
+        driver.end();
         everything_is_back(&gate);
     });
 }

@@ -5,10 +5,11 @@ mod dropped;
 mod schedules;
 
 use super::*;
-use crate::permit::LoadSignal;
+use crate::call_signal::LoadSignal;
 use saga_guards::{PriorityLane, breaker::CallVerdict, budget, rate::CallRate};
 
-const SUCCEEDED: CallSignal = CallSignal { verdict: CallVerdict::Succeeded, pressure: LoadSignal::Unsaid, pause: None };
+const SUCCEEDED: CallSignal =
+    CallSignal { verdict: CallVerdict::Succeeded, load_signal: LoadSignal::None, retry_after: None };
 
 fn open(guarded: &GuardRegistry) {
     for _ in 0..2 {
@@ -30,7 +31,7 @@ fn of(settings_of_gate: GateSettings) -> GuardRegistry {
 async fn engines_whose_breakers_opened_together_do_not_probe_together() {
     let engines: Vec<_> = (0..100).map(|_| guarded(kafka(), 8)).collect();
     engines.iter().for_each(open);
-    let mut probes: Vec<_> = engines.iter().map(|engine| gate_of(engine).opens_in()).collect();
+    let mut probes: Vec<_> = engines.iter().map(|engine| gate_of(engine).time_to_admission()).collect();
     probes.sort_unstable();
     assert!(probes[99] - probes[0] > Duration::from_secs(2), "{probes:?}");
     let most_together = probes.windows(15).filter(|some| some[14] - some[0] < Duration::from_millis(100)).count();
@@ -44,7 +45,7 @@ async fn who_was_refused_together_does_not_ask_again_together() {
     open(&engine);
     let rests: BTreeSet<_> = (0..100).map(|_| refused_for(&engine, "payments").expect("open")).collect();
     assert!(rests.len() > 8, "{rests:?}");
-    assert!(*rests.first().expect("some") >= gate_of(&engine).opens_in());
+    assert!(*rests.first().expect("some") >= gate_of(&engine).time_to_admission());
 }
 
 /// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage after the breaker refuses.
@@ -55,7 +56,7 @@ async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
     open(&engine);
     tokio::time::sleep(Duration::from_secs(60)).await;
     for _ in 0..10 {
-        let further = engine.admit("payments", PermitRequest { attempt: AttemptKind::Further, ..FIRST });
+        let further = engine.admit("payments", PermitRequest { attempt: AttemptKind::Retry, ..FIRST });
         assert!(matches!(further, GuardAdmission::Refused { guard: GuardKind::RetryBudget, .. }), "{further:?}");
     }
     drop(permit(&engine));
@@ -66,7 +67,7 @@ async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
 async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
     let engine = Arc::new(guarded(kafka(), 1));
     let _idle: Vec<_> = (0..100).map(|_| Arc::clone(&engine)).collect();
-    assert!(permit(&engine).pass().await.is_ok());
+    assert!(permit(&engine).acquire().await.is_ok());
 }
 
 /// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new breaker, into which
@@ -75,7 +76,7 @@ async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
 async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() {
     let engine = guarded(kafka(), 8);
     let before: Vec<_> = (0..4).map(|_| permit(&engine)).collect();
-    engine.steer("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
+    engine.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
     assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
@@ -111,7 +112,7 @@ async fn a_rate_faster_than_the_clock_holds_nobody_up() {
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..10_000 {
-        assert!(permit(&engine).pass().await.is_ok());
+        assert!(permit(&engine).acquire().await.is_ok());
     }
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
@@ -124,7 +125,7 @@ async fn waiting_for_the_rate_pays_once() {
     let engine = of(GateSettings { rate, ..gate(8) });
     let began = tokio::time::Instant::now();
     for _ in 0..11 {
-        assert!(permit(&engine).pass().await.is_ok());
+        assert!(permit(&engine).acquire().await.is_ok());
     }
     let took = began.elapsed();
     assert!((100..=111).contains(&took.as_millis()), "{took:?}");
@@ -135,12 +136,13 @@ async fn waiting_for_the_rate_pays_once() {
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;
     let gate = gate_of(&guarded(kafka(), 1));
-    let held = gate.enter(PriorityLane::Do).await.expect("it is free");
-    let (mut first, mut undo) = (Box::pin(gate.enter(PriorityLane::Do)), Box::pin(gate.enter(PriorityLane::Undo)));
+    let held = gate.acquire_slot(PriorityLane::Do).await.expect("it is free");
+    let (mut first, mut undo) =
+        (Box::pin(gate.acquire_slot(PriorityLane::Do)), Box::pin(gate.acquire_slot(PriorityLane::Undo)));
     assert!((&mut first).now_or_never().is_none() && (&mut undo).now_or_never().is_none());
     drop(held);
     assert!(
-        gate.enter(PriorityLane::Do).now_or_never().is_none(),
+        gate.acquire_slot(PriorityLane::Do).now_or_never().is_none(),
         "the place is the undo's, although it has not looked yet"
     );
     let place = (&mut undo).now_or_never().expect("it has a place");

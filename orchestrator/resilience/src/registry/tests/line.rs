@@ -6,9 +6,9 @@ use saga_guards::PriorityLane;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
 const UNDO: PermitRequest =
-    PermitRequest { lane: PriorityLane::Undo, attempt: AttemptKind::First, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Undo, attempt: AttemptKind::First, arrival: CallArrival::New };
 const FURTHER: PermitRequest =
-    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Further, coming: CallArrival::Anew };
+    PermitRequest { lane: PriorityLane::Do, attempt: AttemptKind::Retry, arrival: CallArrival::New };
 
 /// A participant and the commands that wait for it.
 struct WaitingCommands {
@@ -23,7 +23,7 @@ impl WaitingCommands {
         let (calls, called) = channel(1024);
         let guarded = GuardRegistry::new(&[settings(kafka(), gate)]).expect("settings that can be called");
         let guarded = Arc::new(guarded);
-        tokio::spawn(Arc::clone(&guarded).keep_lines());
+        tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
         WaitingCommands { guarded, calls, called, places: Vec::new() }
     }
 
@@ -35,10 +35,10 @@ impl WaitingCommands {
             guard,
             since_ms: i64::try_from(number).expect("few"),
             not_before: Duration::ZERO,
-            has_probed: false,
+            after_failed_probe: false,
         };
-        let waiter = SagaWaiter { calls: self.calls.clone(), saga, command: Some(command) };
-        self.places.push(self.guarded.join("payments", since, waiter));
+        let waiter = SagaWaiter { wake_sender: self.calls.clone(), saga, command: Some(command) };
+        self.places.push(self.guarded.enqueue("payments", since, waiter));
     }
 
     /// Who has been called by now; they have not asked yet.
@@ -68,7 +68,7 @@ impl WaitingCommands {
         match self.guarded.admit("payments", asking) {
             GuardAdmission::Admitted(permit) => Ok(permit),
             GuardAdmission::Refused { guard, .. } => Err(guard),
-            GuardAdmission::Gone => panic!("it is configured"),
+            GuardAdmission::NotConfigured => panic!("it is configured"),
         }
     }
 
@@ -85,7 +85,7 @@ fn numbers(called: &[WakeSignal]) -> Vec<u16> {
 }
 
 fn succeeded() -> CallSignal {
-    CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null })
+    CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null })
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +106,7 @@ async fn a_line_without_room_is_looked_at_when_there_may_be_some_and_not_all_the
     let mut waiting = WaitingCommands::with(gate(64));
     waiting.open();
     waiting.join(1, CommandDirection::Do, GuardKind::Breaker);
-    let next = waiting.guarded.call_who_may_go_on().expect("somebody waits");
+    let next = waiting.guarded.notify_waiters().expect("somebody waits");
     assert!(next >= Duration::from_secs(7), "the breaker is open for longer than {next:?}");
 }
 
@@ -122,8 +122,9 @@ async fn after_a_probe_succeeded_they_come_back_along_a_ramp() {
     for _ in 0..5 {
         at_once.push(called.len());
         for wake in called {
-            let permit =
-                waiting.ask(PermitRequest { coming: CallArrival::Woken, ..FIRST }).expect("who is called is admitted");
+            let permit = waiting
+                .ask(PermitRequest { arrival: CallArrival::Notified, ..FIRST })
+                .expect("who is called is admitted");
             drop(wake);
             permit.settle(succeeded());
             ended += 1;
@@ -144,9 +145,10 @@ async fn undos_are_called_before_dos_and_the_oldest_of_each_first() {
     {
         waiting.join(number, direction, GuardKind::Breaker);
     }
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() },
+    );
     assert_eq!(numbers(&waiting.called().await), [8, 9, 2, 3]);
 }
 
@@ -157,7 +159,7 @@ async fn a_reset_lets_those_who_waited_out_along_a_ramp() {
     for number in 1..=50 {
         waiting.join(number, CommandDirection::Do, GuardKind::Breaker);
     }
-    waiting.guarded.steer("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
+    waiting.guarded.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     assert_eq!(numbers(&waiting.called().await), [1]);
 }
 
@@ -175,13 +177,15 @@ async fn who_comes_later_waits_behind_but_for_an_undo() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_behind_others_where_there_is_room_for_all() {
     let mut waiting = WaitingCommands::with(gate(64));
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
+    );
     waiting.join(1, CommandDirection::Do, GuardKind::Breaker);
-    waiting
-        .guarded
-        .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() });
+    waiting.guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedClosed, ..ManualOverride::default() },
+    );
     assert!(waiting.ask(FIRST).is_ok());
     assert_eq!(numbers(&waiting.called().await), [1]);
 }
@@ -297,9 +301,9 @@ async fn those_whom_the_rate_lets_pass_are_called_and_no_more() {
 async fn nobody_is_sent_into_a_queue_that_is_slower_than_its_patience() {
     let waiting = WaitingCommands::with(gate(1));
     let mut first = waiting.ask(FIRST).expect("a place");
-    first.pass().await.expect("a place");
+    first.acquire().await.expect("a place");
     let mut second = waiting.ask(FIRST).expect("room to wait");
-    assert!(second.pass().await.is_err(), "the first takes its time");
+    assert!(second.acquire().await.is_err(), "the first takes its time");
     drop(second);
     assert_eq!(waiting.ask(FIRST).err(), Some(GuardKind::Bulkhead));
     tokio::time::advance(Duration::from_secs(10)).await;
@@ -315,7 +319,7 @@ async fn the_rate_holds_among_calls_that_leave_together() {
     let waiting = WaitingCommands::with(GateSettings { rate: Some(rate), ..gate(64) });
     let mut permits: Vec<_> = (0..8).map(|_| waiting.ask(FIRST).expect("within the wait in memory")).collect();
     let began = tokio::time::Instant::now();
-    let passed = futures_util::future::join_all(permits.iter_mut().map(|permit| permit.pass())).await;
+    let passed = futures_util::future::join_all(permits.iter_mut().map(|permit| permit.acquire())).await;
     assert!(passed.iter().all(Result::is_ok), "{passed:?}");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(590) && took < Duration::from_secs(1), "{took:?}");
@@ -329,7 +333,7 @@ async fn a_participant_that_asks_for_a_pause_gets_it_from_everybody() {
         .of_class(saga_core::command::ErrorClass::RateLimit);
     let retry_after = Some(Duration::from_secs(20));
     let busy = CommandAnswer::Failed { failure, retry: saga_core::command::RetryAdvice::Yes, retry_after };
-    waiting.ask(FIRST).expect("closed").settle(CallSignal::by(&busy));
+    waiting.ask(FIRST).expect("closed").settle(CallSignal::from_answer(&busy));
     assert_eq!(waiting.ask(FIRST).err(), Some(GuardKind::Breaker));
     tokio::time::sleep(Duration::from_secs(21)).await;
     assert!(waiting.ask(FIRST).is_ok());

@@ -108,11 +108,14 @@ async fn more_places_are_there_at_once_for_those_who_wait() {
 #[tokio::test]
 async fn what_somebody_forces_holds_until_it_is_taken_back() {
     let guarded = guarded(kafka(), 1);
-    guarded.steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
+    guarded.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
+    );
     assert!(refused_for(&guarded, "payments").is_some());
     guarded.configure(&[settings(kafka(), gate(8))]).expect("settings that can be called");
     assert!(refused_for(&guarded, "payments").is_some(), "a new file does not take it back");
-    guarded.steer("payments", ManualOverride::default());
+    guarded.apply_override("payments", ManualOverride::default());
     assert!(refused_for(&guarded, "payments").is_none());
 }
 
@@ -121,25 +124,26 @@ async fn a_reset_closes_an_open_breaker_once() {
     let guarded = guarded(kafka(), 1);
     open(&guarded);
     let reset = ManualOverride { resets: 1, ..ManualOverride::default() };
-    guarded.steer("payments", reset);
+    guarded.apply_override("payments", reset);
     assert_eq!(only(&guarded).breaker, BreakerStateView::Closed);
     open(&guarded);
-    guarded.steer("payments", reset);
+    guarded.apply_override("payments", reset);
     assert_eq!(only(&guarded).breaker, BreakerStateView::Open, "the same reset again is none");
 }
 
 #[tokio::test]
 async fn a_share_leaves_so_many_places_and_never_none() {
     let guarded = guarded(kafka(), 8);
-    let share = |share| guarded.steer("payments", ManualOverride { share: Some(share), ..ManualOverride::default() });
+    let share =
+        |share| guarded.apply_override("payments", ManualOverride { share: Some(share), ..ManualOverride::default() });
     let places = || guarded.participants.load()["payments"].gate.view().limit.get();
     share(0.25);
     assert_eq!(places(), 2);
     share(0.01);
     assert_eq!(places(), 1);
-    guarded.steer("payments", ManualOverride { bulkhead: NonZeroU32::new(3), ..ManualOverride::default() });
+    guarded.apply_override("payments", ManualOverride { bulkhead: NonZeroU32::new(3), ..ManualOverride::default() });
     assert_eq!(places(), 3);
-    guarded.steer("payments", ManualOverride::default());
+    guarded.apply_override("payments", ManualOverride::default());
     assert_eq!(places(), 8);
 }
 
@@ -149,18 +153,18 @@ async fn after_a_trip_it_works_at_its_degraded_share_for_a_time() {
     let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     open(&guarded);
     tokio::time::sleep(Duration::from_secs(13)).await;
-    permit(&guarded).settle(CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null }));
+    permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     let view = || guarded.participants.load()["payments"].gate.view();
     assert_eq!((only(&guarded).breaker, view().share, view().limit.get()), (BreakerStateView::Closed, 0.5, 4));
     tokio::time::sleep(Duration::from_secs(61)).await;
-    permit(&guarded).settle(CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null }));
+    permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     assert_eq!((view().share, view().limit.get()), (1.0, 8));
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_participant_that_is_removed_is_called_and_finds_out() {
     let guarded = Arc::new(guarded(kafka(), 1));
-    tokio::spawn(Arc::clone(&guarded).keep_lines());
+    tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
     open(&guarded);
     let (calls, mut called) = tokio::sync::mpsc::channel(8);
     let saga = SagaId::new(Timestamp(1), ShardId(0), 4);
@@ -169,13 +173,14 @@ async fn who_waits_for_a_participant_that_is_removed_is_called_and_finds_out() {
         guard: GuardKind::Breaker,
         since_ms: 1,
         not_before: Duration::from_secs(3600),
-        has_probed: false,
+        after_failed_probe: false,
     };
-    let _place = guarded.join("payments", since, SagaWaiter { calls: calls.clone(), saga, command: Some(command) });
+    let _place =
+        guarded.enqueue("payments", since, SagaWaiter { wake_sender: calls.clone(), saga, command: Some(command) });
     guarded.configure(&[]).expect("nobody");
     assert_eq!(called.recv().await.expect("called").saga, saga);
-    assert!(matches!(guarded.admit("payments", FIRST), GuardAdmission::Gone));
-    let nowhere = guarded.join("payments", since, SagaWaiter { calls, saga, command: Some(command) });
+    assert!(matches!(guarded.admit("payments", FIRST), GuardAdmission::NotConfigured));
+    let nowhere = guarded.enqueue("payments", since, SagaWaiter { wake_sender: calls, saga, command: Some(command) });
     tokio::time::sleep(Duration::from_secs(3601)).await;
     assert_eq!(called.recv().await.expect("called").saga, saga);
     drop(nowhere);

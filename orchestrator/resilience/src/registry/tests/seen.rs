@@ -16,7 +16,7 @@ fn named(name: &str, depends_on: &[&str]) -> ParticipantSettings {
 }
 
 fn succeeded() -> CallSignal {
-    CallSignal::by(&CommandAnswer::Succeeded { result: Value::Null })
+    CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null })
 }
 
 fn open(guarded: &GuardRegistry) {
@@ -41,7 +41,7 @@ async fn a_look() {
 async fn whoever_follows_is_told_where_a_participant_is_in_its_life() {
     let guarded = Arc::new(guarded(kafka(), 8));
     let mut changes = guarded.changes().follow();
-    tokio::spawn(Arc::clone(&guarded).keep_lines());
+    tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
     a_look().await;
     assert_eq!(told(&mut changes), [], "that it is there is no news");
     let first = permit(&guarded);
@@ -71,7 +71,7 @@ async fn whoever_needs_one_that_failed_is_degraded_and_the_slowest_chain_is_know
     let guarded = GuardRegistry::new(&[named("web", &["payments"]), named("payments", &[])]).expect("settings");
     match guarded.admit("web", FIRST) {
         GuardAdmission::Admitted(permit) => permit.settle(succeeded()),
-        GuardAdmission::Refused { .. } | GuardAdmission::Gone => panic!("nobody keeps it"),
+        GuardAdmission::Refused { .. } | GuardAdmission::NotConfigured => panic!("nobody keeps it"),
     }
     open(&guarded);
     let expected = [("payments", LifecyclePhase::Failed), ("web", LifecyclePhase::Degraded)];
@@ -85,7 +85,7 @@ async fn the_share_after_a_trip_is_told_when_it_begins_and_when_it_ends() {
     let degraded = DegradationConfig { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
     let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     let guarded = Arc::new(guarded);
-    tokio::spawn(Arc::clone(&guarded).keep_lines());
+    tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
     open(&guarded);
     tokio::time::sleep(Duration::from_secs(13)).await;
     let mut changes = guarded.changes().follow();
@@ -109,7 +109,7 @@ async fn a_share_by_hand_goes_before_that_of_a_trip_and_is_told_once() {
     let degraded = DegradationConfig { share: 0.5, after_trip: Some(Duration::from_secs(60)) };
     let guarded = GuardRegistry::new(&[settings(kafka(), GateSettings { degraded, ..gate(8) })]).expect("settings");
     let mut changes = guarded.changes().follow();
-    let share = |share| guarded.steer("payments", ManualOverride { share, ..ManualOverride::default() });
+    let share = |share| guarded.apply_override("payments", ManualOverride { share, ..ManualOverride::default() });
     share(Some(0.25));
     share(Some(0.25));
     share(Some(1.0));
@@ -136,8 +136,8 @@ async fn an_endpoint_that_is_left_out_and_comes_back_is_told() {
     let mut changes = guarded.changes().follow();
     let answer = guarded.call(permit(&guarded), a_call()).await;
     assert!(matches!(answer, CommandAnswer::Failed { .. }), "{answer:?}");
-    guarded.tell_what_is_over();
-    guarded.tell_what_is_over();
+    guarded.publish_elapsed_changes();
+    guarded.publish_elapsed_changes();
     let endpoint = "http://127.0.0.1:1/".to_owned();
     let (ejected, returned): (Vec<GuardEventKind>, Vec<GuardEventKind>) =
         told(&mut changes).into_iter().partition(|what| matches!(what, GuardEventKind::EndpointEjected { .. }));
@@ -167,13 +167,13 @@ async fn who_waits_for_a_place_or_the_rate_is_counted_and_who_does_not_is_not() 
     let limits = GateSettings { rate: Some(second), ..gate(1) };
     let (guarded, handle) = metered(|| GuardRegistry::new(&[settings(kafka(), limits)]).expect("settings"));
     let (mut one, mut two) = (permit(&guarded), permit(&guarded));
-    one.pass().await.expect("there is room");
+    one.acquire().await.expect("there is room");
     assert_eq!((waits(&handle, "rateLimit"), waits(&handle, "bulkhead")), (0, 0));
     let free = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(one);
     };
-    let (passed, ()) = tokio::join!(two.pass(), free);
+    let (passed, ()) = tokio::join!(two.acquire(), free);
     assert!(passed.is_ok());
     assert_eq!((waits(&handle, "rateLimit"), waits(&handle, "bulkhead")), (1, 1));
 }
@@ -181,13 +181,17 @@ async fn who_waits_for_a_place_or_the_rate_is_counted_and_who_does_not_is_not() 
 #[tokio::test(start_paused = true)]
 async fn who_waits_in_line_is_counted_when_it_is_called() {
     let (guarded, handle) = metered(|| Arc::new(guarded(kafka(), 1)));
-    tokio::spawn(Arc::clone(&guarded).keep_lines());
+    tokio::spawn(Arc::clone(&guarded).run_wait_scheduler());
     let (calls, mut called) = tokio::sync::mpsc::channel(8);
     let saga = SagaId::new(Timestamp(1), ShardId(0), 4);
     let command = saga_core::command::CommandRef { step: saga_core::id::StepIndex(0), direction: CommandDirection::Do };
-    let since =
-        WaitRequest { guard: GuardKind::Health, since_ms: 1, not_before: Duration::from_secs(40), has_probed: false };
-    let _place = guarded.join("payments", since, SagaWaiter { calls, saga, command: Some(command) });
+    let since = WaitRequest {
+        guard: GuardKind::Health,
+        since_ms: 1,
+        not_before: Duration::from_secs(40),
+        after_failed_probe: false,
+    };
+    let _place = guarded.enqueue("payments", since, SagaWaiter { wake_sender: calls, saga, command: Some(command) });
     tokio::time::sleep(Duration::from_secs(39)).await;
     assert_eq!(waits(&handle, "health"), 0);
     assert!(called.recv().await.is_some());

@@ -2,7 +2,6 @@
 
 use super::{
     outgoing::{OutgoingBody, WriteStage},
-    settings::HttpSettings,
     stall,
 };
 use bytes::Bytes;
@@ -49,10 +48,6 @@ pub(super) struct TimeoutWatch {
 }
 
 impl ReadWriteTimeouts {
-    pub(super) fn of(settings: &HttpSettings) -> ReadWriteTimeouts {
-        ReadWriteTimeouts { read: settings.read_timeout, write: settings.write_timeout }
-    }
-
     /// A body of these bytes, which tells from now on how far it is.
     pub(super) fn watch(self, bytes: Bytes) -> (OutgoingBody, TimeoutWatch) {
         if self.read.is_none() && self.write.is_none() {

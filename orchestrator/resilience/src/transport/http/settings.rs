@@ -1,6 +1,6 @@
 //! What is configured about one participant that is called over HTTP.
 
-use super::client::HttpClientError;
+use super::{client::HttpClientError, pace::ReadWriteTimeouts};
 use crate::transport::ErrorClassifier;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use saga_core::definition::participants::{
@@ -85,6 +85,10 @@ impl HttpSettings {
             idempotency_key: IdempotencyKeyFormat::default(),
             classes: ErrorClassifier::default(),
         }
+    }
+
+    pub(super) fn read_write_timeouts(&self) -> ReadWriteTimeouts {
+        ReadWriteTimeouts { read: self.read_timeout, write: self.write_timeout }
     }
 
     /// The configured headers, `Authorization` among them.

@@ -53,8 +53,8 @@ async fn wherever_it_waits<F: Future>(mut begin: impl FnMut() -> F, back: impl F
 fn everything_is_back(guarded: &GuardRegistry) {
     use futures_util::FutureExt;
     let (gate, view) = (gate_of(guarded), gate_of(guarded).view());
-    assert_eq!((view.permits, view.waiting, view.pacing, view.breaker.probes_out), (0, 0, 0, 0));
-    let places = (0..view.limit.get()).map(|_| gate.enter(PriorityLane::Do).now_or_never());
+    assert_eq!((view.permits, view.waiting, view.rate_limit_waiting, view.breaker.probes_out), (0, 0, 0, 0));
+    let places = (0..view.limit.get()).map(|_| gate.acquire_slot(PriorityLane::Do).now_or_never());
     let places: Vec<_> = places.collect();
     assert!(places.iter().all(|place| matches!(place, Some(Ok(_)))), "{places:?}");
 }
@@ -73,8 +73,11 @@ async fn a_probe_that_is_dropped_wherever_it_waits_makes_room_for_the_next() {
     let payments = MockPayments::serve(200).await;
     payments.go.add_permits(MOST_WAITS);
     let engine = payments.guarded(2);
-    engine.steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
-    engine.steer("payments", ManualOverride::default());
+    engine.apply_override(
+        "payments",
+        ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
+    );
+    engine.apply_override("payments", ManualOverride::default());
     assert_eq!(only(&engine).breaker, BreakerStateView::HalfOpen);
     let waits = wherever_it_waits(|| engine.call(permit(&engine), a_call()), || everything_is_back(&engine)).await;
     assert!(waits > 0, "it waits for the answer at least");
@@ -91,13 +94,13 @@ async fn whoever_gives_up_on_the_way_out_takes_nothing_along() {
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(PriorityLane::Undo).await.expect("it is free");
-            held.pace().await.expect("soon");
+            let slot = held.acquire_slot(PriorityLane::Undo).await.expect("it is free");
+            held.wait_for_rate_limit().await.expect("soon");
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            tokio::join!(permit.pass(), holder).0.is_ok()
+            tokio::join!(permit.acquire(), holder).0.is_ok()
         }
     };
     let waits = wherever_it_waits(leave, || everything_is_back(&engine)).await;
@@ -112,13 +115,13 @@ async fn a_departure_that_is_dropped_wherever_it_waits_leaves_the_place_to_other
     let leave = || {
         let (held, mut permit) = (Arc::clone(&gate), permit(&engine));
         async move {
-            let slot = held.enter(PriorityLane::Undo).await.expect("it is free");
-            let (departure, seat) = permit.departure();
+            let slot = held.acquire_slot(PriorityLane::Undo).await.expect("it is free");
+            let (departure, seat) = permit.delegate();
             let holder = async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 drop(slot);
             };
-            let place = tokio::join!(departure.pass(), holder).0.expect("soon");
+            let place = tokio::join!(departure.acquire(), holder).0.expect("soon");
             assert!(seat.set(place).is_ok());
             permit.settle(SUCCEEDED);
         }

@@ -38,7 +38,7 @@ fn whoever_listens_may_ask_the_guards() {
             saga_base::sync::simulated::pass(Duration::from_secs(60));
             permit(&engine).settle(SUCCEEDED);
             assert_eq!(only(&engine).breaker, BreakerStateView::Closed);
-            assert!(matches!(engine.admit("nobody", FIRST), GuardAdmission::Gone));
+            assert!(matches!(engine.admit("nobody", FIRST), GuardAdmission::NotConfigured));
         });
         looking.join().expect("it does not panic");
     });
@@ -49,8 +49,10 @@ fn whoever_listens_may_ask_the_guards() {
 fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
     under_all_schedules(|| {
         let engine = Arc::new(guarded(kafka(), 8));
-        engine
-            .steer("payments", ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() });
+        engine.apply_override(
+            "payments",
+            ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
+        );
         let keeper = keep_lines(&engine);
         let reloads = Arc::clone(&engine);
         let reloading = thread::spawn(move || {
@@ -60,15 +62,19 @@ fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
         });
         let (calls, mut called) = tokio::sync::mpsc::channel(1);
         let command = CommandRef { step: StepIndex(0), direction: CommandDirection::Do };
-        let since =
-            WaitRequest { guard: GuardKind::Breaker, since_ms: 0, not_before: Duration::ZERO, has_probed: false };
-        let place = engine.join(
+        let since = WaitRequest {
+            guard: GuardKind::Breaker,
+            since_ms: 0,
+            not_before: Duration::ZERO,
+            after_failed_probe: false,
+        };
+        let place = engine.enqueue(
             "payments",
             since,
-            SagaWaiter { calls, saga: SagaId::new(Timestamp(1), ShardId(0), 4), command: Some(command) },
+            SagaWaiter { wake_sender: calls, saga: SagaId::new(Timestamp(1), ShardId(0), 4), command: Some(command) },
         );
         drop(block_on(called.recv()).expect("it is called"));
-        assert!(matches!(engine.admit("payments", FIRST), GuardAdmission::Gone));
+        assert!(matches!(engine.admit("payments", FIRST), GuardAdmission::NotConfigured));
         drop(place);
         reloading.join().expect("it does not panic");
         keeper();
@@ -81,13 +87,13 @@ fn keep_lines(engine: &Arc<GuardRegistry>) -> impl FnOnce() {
     let (kept, has_ended) = (Arc::clone(&engine), Arc::clone(&ended));
     let keeper = thread::spawn(move || {
         while !has_ended.load(SeqCst) {
-            let _ = kept.call_who_may_go_on();
-            block_on(kept.bell.notified());
+            let _ = kept.notify_waiters();
+            block_on(kept.wakeup.notified());
         }
     });
     move || {
         ended.store(true, SeqCst);
-        engine.bell.notify_one();
+        engine.wakeup.notify_one();
         keeper.join().expect("it does not panic");
     }
 }

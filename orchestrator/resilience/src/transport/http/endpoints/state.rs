@@ -1,6 +1,6 @@
 //! How endpoints stand, for people.
 
-use crate::snapshot::millis;
+use crate::json_format::millis;
 use saga_guards::balancer::BalancedEndpointSnapshot;
 use serde::Serialize;
 use url::Url;
