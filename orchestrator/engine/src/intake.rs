@@ -1,27 +1,25 @@
 //! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
 
 use super::{
-    Parts, crowd,
-    dead_letter::{self, DeadLetter, HoldCounts},
+    Parts,
+    dead_letter::DeadLetter,
     message::{MessageContent, MessageReceipt, ShardMessage},
+    partition_holds::ConsumerHolds,
     router::MessageSource,
 };
 use saga_core::{id::ShardId, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
-    consumer::{AckCondition, HoldScope, RecordLoss},
+    consumer::{AckCondition, RecordLoss},
     ends,
 };
 use saga_wire::{
-    KafkaRecord, TopicPartition,
+    KafkaRecord,
     reply::{self, ParsedReply},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-};
-use tokio::sync::{mpsc, watch};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 /// How intake ended.
@@ -33,43 +31,13 @@ pub enum IntakeExit {
     Failed(String),
 }
 
-/// Holds and releases partitions of one consumer as the dead letters demand.
-pub(super) struct ConsumerHolds {
-    wanted: watch::Receiver<HoldCounts>,
-    held: HashSet<TopicPartition>,
-}
-
-impl ConsumerHolds {
-    pub(super) fn new(parts: &Parts) -> ConsumerHolds {
-        ConsumerHolds { wanted: parts.holds.subscribe(), held: HashSet::new() }
-    }
-
-    /// Returns when something may have changed; never when nothing can any more.
-    pub(super) async fn changed(&mut self) {
-        if self.wanted.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    pub(super) fn obey(&mut self, consumer: &KafkaConsumer) {
-        let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
-        for partition in wanted.difference(&self.held) {
-            consumer.hold(HoldScope::Partition(partition.clone()));
-        }
-        for partition in self.held.difference(&wanted) {
-            consumer.release(HoldScope::Partition(partition.clone()));
-        }
-        self.held = wanted;
-    }
-}
-
 /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
 pub async fn run(
     parts: Arc<Parts>,
     consumer: Arc<KafkaConsumer>,
     mut events: mpsc::Receiver<ConsumerEvent>,
 ) -> IntakeExit {
-    let mut holds = ConsumerHolds::new(&parts);
+    let mut holds = ConsumerHolds::new(&parts.holds);
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -77,7 +45,7 @@ pub async fn run(
                 Some(ConsumerEvent::Failed(reason)) => return IntakeExit::Failed(reason),
                 Some(event) => take(&parts, event).await,
             },
-            () = holds.changed() => holds.obey(&consumer),
+            () = holds.changed() => holds.apply(&consumer),
         }
     }
 }
@@ -186,14 +154,14 @@ pub(super) async fn take_trigger(
         }
         match (disposition, plan) {
             (TriggerOutcome::Start(start), Some(plan)) => {
-                crowd::hold_back(parts, plan, &record);
+                parts.crowd.hold_back(plan, &record);
                 begin(parts, plan, *start, &record, (MessageReceipt::Offset(ack.clone()), MessageSource::Outside))
                     .await;
             }
             (TriggerOutcome::Poison(poison), plan) => {
                 let definition = plan.map(|plan| plan.definition.name.clone());
                 let letter = DeadLetter { poison, definition };
-                dead_letter::send(parts, Arc::clone(&record), MessageReceipt::Offset(ack.clone()), letter);
+                parts.letters.send(Arc::clone(&record), MessageReceipt::Offset(ack.clone()), letter);
             }
             (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
                 debug!(record = %record.coordinates(), "the trigger does not want the record");
@@ -226,7 +194,7 @@ pub(super) async fn take_reply(
     metrics::counter!("saga_replies_total").increment(1);
     match reply::parse(&record) {
         ParsedReply::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
+            parts.letters.send(record, receipt, DeadLetter::of_foreign_saga());
         }
         ParsedReply::Reply(reply) => {
             let shard = reply.command.saga.shard();
@@ -242,7 +210,7 @@ pub(super) async fn take_reply(
                     .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, source)
                     .await;
             }
-            dead_letter::send(parts, record, receipt, poison.into());
+            parts.letters.send(record, receipt, poison.into());
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod observer;
 pub mod operate;
 pub mod overrides;
 pub mod ownership;
+mod partition_holds;
 pub mod prospect;
 pub mod published;
 pub mod reload;
@@ -43,27 +44,31 @@ pub mod step_back;
 pub mod store_health;
 mod turns;
 
-use crate::{journal::PlanCache, overrides::OverrideLog};
+pub use sending::KafkaOutput;
+
 use answer_path::AnswerProgress;
 use answers::AnswerCache;
 use catalog::DefinitionCatalog;
 use committer::GroupCommitter;
 use current::{ActiveConfig, ActiveConfigCell};
+use dead_letter::DeadLetterWriter;
+use journal::PlanCache;
 use observer::ObserverHandle;
+use overrides::OverrideLog;
+use partition_holds::PartitionHolds;
 use published::GenerationTracker;
 use reload::WatchedFile;
 use router::{InboxForwarder, ShardRouter};
 use saga_base::clock::EngineClock;
 use saga_core::definition::ParticipantCatalog;
 use saga_event_store::EventStore;
-use saga_kafka::KafkaProducer;
 use saga_resilience::registry::GuardRegistry;
 use skew::ClockSkew;
 use std::sync::Arc;
 use step_back::StepBackRecovery;
 use store_health::StoreHealth;
 use tokio::{
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, Semaphore},
     task::JoinHandle,
 };
 use tokio_util::task::TaskTracker;
@@ -104,19 +109,6 @@ pub struct EngineSettings {
     pub observer: ObserverHandle,
 }
 
-/// The engine's way out to Kafka.
-#[derive(Clone, Debug)]
-pub struct KafkaOutput {
-    /// Takes records.
-    pub producer: KafkaProducer,
-    /// Name of the inbox topic.
-    pub inbox: Arc<str>,
-    /// Name of the topic that participants reply to.
-    pub replies: Arc<str>,
-    /// Name of the DLQ topic.
-    pub dlq: Arc<str>,
-}
-
 /// What the engine's tasks share.
 #[derive(Debug)]
 pub struct Parts {
@@ -154,9 +146,9 @@ pub struct Parts {
     /// Whether answers can be read, and up to when they have been.
     pub answer_path: AnswerProgress,
     /// Partitions that the consumers hold back.
-    pub(crate) holds: watch::Sender<dead_letter::HoldCounts>,
+    pub(crate) holds: PartitionHolds,
     /// Partitions that are held back because too many sagas wait for a topic.
-    crowd: crowd::TriggerBackpressure,
+    crowd: Arc<crowd::TriggerBackpressure>,
     /// Turns to read journals.
     pub(crate) reads: Semaphore,
     /// Turns to have a portion of open sagas in memory.
@@ -166,8 +158,7 @@ pub struct Parts {
     /// Places for operators' acts on their way to their shards.
     acting: Arc<Semaphore>,
     committers: Vec<GroupCommitter>,
-    /// Dead letters on their way.
-    pub(crate) letters: TaskTracker,
+    pub(crate) letters: DeadLetterWriter,
     /// Calls under way; they end by themselves, at their attempt's timeout at the latest.
     calls: TaskTracker,
 }
@@ -230,7 +221,11 @@ impl SagaEngine {
             topics: Arc::clone(settings.guarded.topics()),
         });
         let lines = tokio::spawn(Arc::clone(&settings.guarded).keep_lines());
-        let crowd = crowd::TriggerBackpressure::new(settings.guarded.crowded_topics());
+        let holds = PartitionHolds::default();
+        let crowded = settings.guarded.crowded_topics();
+        let crowd = Arc::new(crowd::TriggerBackpressure::new(crowded, holds.clone()));
+        let topics = Arc::clone(settings.guarded.topics());
+        let letters = DeadLetterWriter::new(settings.kafka.clone(), topics, settings.clock, holds.clone());
         let parts = Parts {
             router: ShardRouter::new(settings.shards, inbox),
             answer_path: AnswerProgress::new(settings.kafka.is_some()),
@@ -253,18 +248,18 @@ impl SagaEngine {
             skew: ClockSkew::new(settings.most_skew),
             observer: settings.observer,
             answers: AnswerCache::default(),
-            holds: watch::Sender::default(),
+            holds,
             crowd,
             reads: Semaphore::new(READS),
             recovering: Arc::new(Semaphore::new(RECOVERING)),
             turns: turns::LoadSemaphore::default(),
             acting: Arc::new(Semaphore::new(operate::MOST_ACTS)),
             committers,
-            letters: TaskTracker::new(),
+            letters,
             calls: TaskTracker::new(),
         };
         let parts = Arc::new(parts);
-        let crowds = tokio::spawn(crowd::follow(Arc::clone(&parts)));
+        let crowds = tokio::spawn(Arc::clone(&parts.crowd).follow());
         let watcher = tokio::spawn(step_back::follow(Arc::clone(&parts)));
         SagaEngine { parts, writers, follower, lines, crowds, heartbeat, watcher }
     }

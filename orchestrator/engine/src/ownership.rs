@@ -2,9 +2,10 @@
 
 use super::{
     Parts,
-    dead_letter::{self, DeadLetter},
-    intake::{self, ConsumerHolds, IntakeExit},
+    dead_letter::DeadLetter,
+    intake::{self, IntakeExit},
     message::{self, MessageContent, MessageReceipt, ShardMessage},
+    partition_holds::ConsumerHolds,
     router::MessageSource,
     shard,
 };
@@ -100,7 +101,7 @@ impl ShardOwnership {
         consumer: Arc<KafkaConsumer>,
         mut events: mpsc::Receiver<ConsumerEvent>,
     ) -> IntakeExit {
-        let mut holds = ConsumerHolds::new(&self.parts);
+        let mut holds = ConsumerHolds::new(&self.parts.holds);
         let ended = loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -108,7 +109,7 @@ impl ShardOwnership {
                     Some(ConsumerEvent::Failed(reason)) => break IntakeExit::Failed(reason),
                     Some(event) => self.take(event).await,
                 },
-                () = holds.changed() => holds.obey(&consumer),
+                () = holds.changed() => holds.apply(&consumer),
             }
         };
         self.release_all().await;
@@ -169,10 +170,10 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAc
             intake::take_reply(parts, Arc::new(original), receipt, MessageSource::Inbox).await;
         }
         Ok(InboxEnvelope::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
+            parts.letters.send(record, receipt, DeadLetter::of_foreign_saga());
         }
         Ok(InboxEnvelope::Operator { saga, .. }) if !parts.router.has(saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
+            parts.letters.send(record, receipt, DeadLetter::of_foreign_saga());
         }
         Ok(InboxEnvelope::Outcome(CallOutcome { command, attempt, answer })) => {
             let shard = command.saga.shard();
@@ -184,13 +185,13 @@ async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAc
                 Ok(input) => input,
                 Err(reason) => {
                     let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason);
-                    return dead_letter::send(parts, record, receipt, letter);
+                    return parts.letters.send(record, receipt, letter);
                 }
             };
             let body = MessageContent::Input { saga, input };
             parts.router.route(saga.shard(), ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
         }
-        Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
+        Err(poison) => parts.letters.send(record, receipt, poison.into()),
     }
 }
 
@@ -222,7 +223,7 @@ async fn take_trigger(
         Ok(plan) => plan,
         Err(reason) => {
             let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason).of(definition);
-            return dead_letter::send(parts, original, receipt, letter);
+            return parts.letters.send(original, receipt, letter);
         }
     };
     match trigger::judge_for(&original, &plan.definition) {
@@ -230,7 +231,7 @@ async fn take_trigger(
             intake::begin(parts, &plan, *start, &original, (receipt, MessageSource::Inbox)).await;
         }
         TriggerOutcome::Poison(poison) => {
-            dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
+            parts.letters.send(original, receipt, DeadLetter::from(poison).of(definition));
         }
         TriggerOutcome::Unwanted => receipt.settle(message::MessageOutcome::Ignored("unwanted".into())),
     }

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     Parts,
-    intake::{self, ConsumerHolds, EvaluationScope, IntakeExit},
+    intake::{self, EvaluationScope, IntakeExit},
+    partition_holds::ConsumerHolds,
 };
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
@@ -200,7 +201,7 @@ async fn read(
     mut events: mpsc::Receiver<ConsumerEvent>,
     of: Arc<BTreeSet<String>>,
 ) -> IntakeExit {
-    let mut holds = ConsumerHolds::new(&parts);
+    let mut holds = ConsumerHolds::new(&parts.holds);
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -212,7 +213,7 @@ async fn read(
                 }
                 Some(other) => intake::report("catch-up", &other),
             },
-            () = holds.changed() => holds.obey(&consumer),
+            () = holds.changed() => holds.apply(&consumer),
         }
     }
 }

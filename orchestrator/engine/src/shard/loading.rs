@@ -6,7 +6,7 @@ use super::{
     reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{
-    dead_letter::{self, DeadLetter},
+    dead_letter::DeadLetter,
     dispatch::AdmissionControl,
     message::{MessageContent, MessageOutcome, ShardMessage},
 };
@@ -135,7 +135,7 @@ impl ShardLoop {
     /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
     fn turn_away(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
         match (message.record, message.receipt) {
-            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, letter),
+            (Some(record), receipt) => self.parts.letters.send(record, receipt, letter),
             (None, receipt) => receipt.settle(told),
         }
     }
