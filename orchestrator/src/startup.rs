@@ -27,12 +27,12 @@ use binding::InstallationBinding;
 use saga_base::clock::EngineClock;
 use saga_engine::{
     EngineSettings, KafkaOutput, Parts, SagaEngine,
-    answer_path::{self, watch::AnswerSources},
+    answer_watch::{self, AnswerSources},
     catalog::DefinitionCatalog,
+    definition_rollout::{self, DefinitionPublisher},
     intake,
     observer::ObserverHandle,
     ownership::ShardOwnership,
-    published::{self, DefinitionPublisher},
     skew::{self, ClockSkew},
     step_back::outside::{ConfirmationSaver, SavedConfirmations},
 };
@@ -125,8 +125,9 @@ pub async fn start(
     let memory = memory.map(|(kept, untrue)| ConfirmationSaver::start(Arc::clone(&engine.parts), kept, untrue));
     let publisher = publish(&kafka, &engine.parts, &readiness).await?;
     let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
-    let follow =
-        |publisher| published::follow(&engine.parts, publisher, Arc::clone(&consumers.triggers), &kafka, &plan);
+    let follow = |publisher| {
+        definition_rollout::follow(&engine.parts, publisher, Arc::clone(&consumers.triggers), &kafka, &plan)
+    };
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
     api.work_on(api::ApiState::new(Arc::clone(&engine.parts), ready_now, consumers.statuses(), watched.odd));
@@ -293,7 +294,8 @@ async fn publish(
     }
     let publish = || DefinitionPublisher::start(parts, kafka);
     let what = "what is published (event store and Kafka)";
-    let published = patience::until_it_answers(readiness, what, publish, published::PublisherError::is_transient).await;
+    let published =
+        patience::until_it_answers(readiness, what, publish, definition_rollout::PublisherError::is_transient).await;
     published.map(Some).context("the definitions cannot be published")
 }
 
@@ -366,7 +368,7 @@ fn watch_answers(
         EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")?;
     let sources =
         AnswerSources { ends, triggers: Arc::clone(&consumers.triggers), shards: Arc::clone(&consumers.shards) };
-    Ok(tokio::spawn(answer_path::watch::watch(Arc::clone(parts), sources)))
+    Ok(tokio::spawn(answer_watch::watch(Arc::clone(parts), sources)))
 }
 
 /// The mock broker belongs to this engine alone, and would make the first member of a group wait.

@@ -3,9 +3,9 @@
 use super::{
     KafkaOutput, Parts,
     answers::AnswerCache,
+    definition_generations::GenerationTracker,
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
-    published::GenerationTracker,
     router::MessageSource,
     sending,
 };

@@ -9,6 +9,7 @@
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
 pub mod answer_path;
+pub mod answer_watch;
 mod answers;
 pub mod bulk;
 pub mod catalog;
@@ -16,6 +17,8 @@ mod committer;
 mod crowd;
 pub mod current;
 pub mod dead_letter;
+mod definition_generations;
+pub mod definition_rollout;
 mod departure;
 mod dispatch;
 mod due;
@@ -30,7 +33,6 @@ pub mod overrides;
 pub mod ownership;
 mod partition_holds;
 pub mod prospect;
-pub mod published;
 pub mod reload;
 pub mod router;
 pub(crate) mod row;
@@ -52,11 +54,11 @@ use catalog::DefinitionCatalog;
 use committer::GroupCommitter;
 use current::{ActiveConfig, ActiveConfigCell};
 use dead_letter::DeadLetterWriter;
+use definition_generations::GenerationTracker;
 use journal::PlanCache;
 use observer::ObserverHandle;
 use overrides::OverrideLog;
 use partition_holds::PartitionHolds;
-use published::GenerationTracker;
 use reload::WatchedFile;
 use router::{InboxForwarder, ShardRouter};
 use saga_base::clock::EngineClock;

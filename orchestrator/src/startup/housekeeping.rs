@@ -3,7 +3,7 @@
 
 use super::reloading;
 use crate::config::EngineConfig;
-use saga_engine::{Parts, published::FollowerTasks};
+use saga_engine::{Parts, definition_rollout::FollowerTasks};
 use saga_event_store::KeySweep;
 use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
 use std::{sync::Arc, time::Duration};

@@ -1,13 +1,10 @@
 //! Records that were finished before all engines knew of an added definition are read again, for that definition alone, in a consumer group
 //! of their own: engines share the work, and a restart goes on where it was.
 
-use super::{
-    HEARD_FOR,
-    generation::DefinitionGeneration,
-    publisher::{DefinitionPublisher, PublisherError},
-};
+use super::publisher::{DefinitionPublisher, PublisherError};
 use crate::{
     Parts,
+    definition_generations::{HEARD_FOR, generation::DefinitionGeneration},
     intake::{self, EvaluationScope, IntakeExit},
     partition_holds::ConsumerHolds,
 };

@@ -2,10 +2,12 @@
 
 use super::{
     catch_up::CatchUps,
-    generation::{DefinitionGeneration, DefinitionMismatch},
     publisher::{DefinitionPublisher, PublisherError},
 };
-use crate::Parts;
+use crate::{
+    Parts,
+    definition_generations::generation::{DefinitionGeneration, DefinitionMismatch},
+};
 use saga_kafka::{
     KafkaConsumer, KafkaSettings,
     consumer::{ConsumerSettings, TopicStart},

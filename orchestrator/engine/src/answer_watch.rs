@@ -1,11 +1,20 @@
 //! The task that watches the answer path and tells the shards.
+//!
+//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever engine reads them, and
+//! then until what was handed on to a shard through the inbox has been; only then it tells the shard.
 
-use super::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP, sample::EndOffsetSample};
-use crate::{KafkaOutput, Parts, message::ShardMessage};
+mod sample;
+
+use crate::{
+    KafkaOutput, Parts,
+    answer_path::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
+    message::ShardMessage,
+};
 use saga_core::{id::ShardId, time::Timestamp};
 use saga_event_store::{AttendanceRecord, StoreError};
 use saga_kafka::{EndOffsetReader, KafkaConsumer, ends};
 use saga_wire::TopicPartition;
+use sample::EndOffsetSample;
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -69,7 +78,7 @@ pub async fn watch(parts: Arc<Parts>, sources: AnswerSources) {
         let path = Arc::clone(&watcher.parts);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
-            () = path.answer_path.wanted.notified(), if next > LOOK_AGAIN => watcher.is_wanted = true,
+            () = path.answer_path.word_wanted(), if next > LOOK_AGAIN => watcher.is_wanted = true,
         }
     }
 }
@@ -320,7 +329,7 @@ impl AnswerWatcher {
     fn stands_still(&self, reason: &str) {
         let since = self.read_until.map_or_else(|| self.parts.clock.now(), |(read, _)| read);
         let news = DeadlinePause { since, reason: reason.into() };
-        let was = self.path().standing.send_replace(Some(news));
+        let was = self.path().replace_pause(Some(news));
         if was.is_none() {
             metrics::gauge!("saga_deadlines_stand_still").set(1.0);
             warn!(reason, "no answer can be read: deadlines stand still until that is over");
@@ -329,7 +338,7 @@ impl AnswerWatcher {
 
     fn goes_on(&mut self) {
         self.trouble = None;
-        let Some(was) = self.path().standing.send_replace(None) else { return };
+        let Some(was) = self.path().replace_pause(None) else { return };
         let lasted = self.parts.clock.now().since(was.since);
         metrics::gauge!("saga_deadlines_stand_still").set(0.0);
         metrics::counter!("saga_outage_seconds_total").increment(lasted.as_secs());

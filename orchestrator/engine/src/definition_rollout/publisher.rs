@@ -1,9 +1,13 @@
 //! Publishing what this engine has files for.
 
-use super::generation::{
-    AddedDefinition, DefinitionGeneration, DefinitionStart, LocalCatalog, LocalDefinition, OffsetSnapshot, capability,
+use crate::{
+    Parts,
+    definition_generations::generation::{
+        AddedDefinition, DefinitionGeneration, DefinitionStart, LocalCatalog, LocalDefinition, OffsetSnapshot,
+        capability,
+    },
+    notes::succession::OptimisticLog,
 };
-use crate::{Parts, notes::succession::OptimisticLog};
 use rdkafka::error::KafkaError;
 use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
