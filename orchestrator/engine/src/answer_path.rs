@@ -33,7 +33,7 @@ pub struct DeadlinePause {
 
 /// What the watching task and the shards share.
 #[derive(Debug)]
-pub struct AnswerProgress {
+pub(crate) struct AnswerProgress {
     /// Without Kafka every answer comes from a call of this process.
     is_watched: bool,
     wanted: Notify,
@@ -45,7 +45,7 @@ pub struct AnswerProgress {
 impl AnswerProgress {
     /// Of an engine that reads replies from Kafka, or has none.
     #[must_use]
-    pub fn new(is_watched: bool) -> AnswerProgress {
+    pub(crate) fn new(is_watched: bool) -> AnswerProgress {
         AnswerProgress {
             is_watched,
             wanted: Notify::new(),
@@ -56,13 +56,13 @@ impl AnswerProgress {
 
     /// Whether anybody has to wait for answers to be read.
     #[must_use]
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.is_watched
     }
 
     /// Why deadlines stand still in this engine; `None`: they do not.
     #[must_use]
-    pub fn stands_still(&self) -> Option<DeadlinePause> {
+    pub(crate) fn stands_still(&self) -> Option<DeadlinePause> {
         self.standing.borrow().clone()
     }
 

@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Why a record is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
+pub(crate) struct DeadLetter {
     /// What is wrong with it.
     pub poison: PoisonDiagnosis,
     /// The definition that cannot process it, if it is one's matter.
@@ -30,18 +30,18 @@ pub struct DeadLetter {
 
 impl DeadLetter {
     /// A dead letter that is no definition's matter.
-    pub fn new(code: PoisonCode, message: impl Into<String>) -> DeadLetter {
+    pub(crate) fn new(code: PoisonCode, message: impl Into<String>) -> DeadLetter {
         PoisonDiagnosis::new(code, message).into()
     }
 
     /// It names a saga of a shard that the installation does not have.
-    pub fn of_foreign_saga() -> DeadLetter {
+    pub(crate) fn of_foreign_saga() -> DeadLetter {
         DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id")
     }
 
     /// Of this definition.
     #[must_use]
-    pub fn of(self, definition: impl Into<String>) -> DeadLetter {
+    pub(crate) fn of(self, definition: impl Into<String>) -> DeadLetter {
         DeadLetter { definition: Some(definition.into()), ..self }
     }
 }

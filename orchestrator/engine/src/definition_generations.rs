@@ -19,7 +19,7 @@ use tokio::{sync::watch, time::Instant};
 pub(crate) const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
-pub struct GenerationTracker {
+pub(crate) struct GenerationTracker {
     seen: ArcSwap<KnownGeneration>,
     heard: watch::Sender<GenerationFreshness>,
     /// Records that were done while nothing was heard. Each counts as unfinished, which bounds them.
@@ -68,7 +68,7 @@ impl GenerationTracker {
     }
 
     /// Topics that are left to engines which know more, and why.
-    pub fn left(&self) -> BTreeMap<String, String> {
+    pub(crate) fn left(&self) -> BTreeMap<String, String> {
         self.seen.load().left.clone()
     }
 

@@ -8,5 +8,5 @@ mod catch_up;
 mod follow;
 mod publisher;
 
-pub use follow::{FollowerTasks, follow};
-pub use publisher::{DefinitionPublisher, PublisherError};
+pub use follow::{FollowerContext, FollowerTasks, follow};
+pub use publisher::{DefinitionPublisher, PublisherContext, PublisherError};

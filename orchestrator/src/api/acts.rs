@@ -23,9 +23,8 @@ use saga_core::{
 };
 use saga_engine::{
     journal::reading::SagaLine,
-    mending,
     operate::{self, OperatorActOutcome},
-    prospect::{self, ActPreviewOutcome},
+    prospect::ActPreviewOutcome,
     sequel,
 };
 use saga_resilience::overrides::check_texts;
@@ -130,7 +129,7 @@ async fn foretold(
     act: &OperatorAct,
     plan: Option<&Arc<SagaPlan>>,
 ) -> Result<SagaActResponse, ApiError> {
-    let found = prospect::of(&backend.parts, saga, act, plan).await?;
+    let found = backend.operator.preview(saga, act, plan).await?;
     match found.ok_or_else(|| ApiError::NoSaga(saga.to_string()))? {
         ActPreviewOutcome::Applied { about, leads_to } => {
             let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
@@ -150,9 +149,9 @@ async fn performed(
     wait: Duration,
 ) -> Result<Response, ApiError> {
     let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
-    let parts = Arc::clone(&backend.parts);
+    let operator = backend.operator.clone();
     // A task of its own: a client that goes away does not take its act back.
-    let operated = tokio::spawn(async move { operate::operate(&parts, saga, act, plan).await })
+    let operated = tokio::spawn(async move { operator.act_on_saga(saga, act, plan).await })
         .await
         .unwrap_or(OperatorActOutcome::Accepted { about });
     match operated {
@@ -183,7 +182,7 @@ async fn after(
     action: OperatorAction,
     wait: Duration,
 ) -> SagaActResponse {
-    let Some(now) = sequel::of(&backend.parts, saga, wait).await else { return told };
+    let Some(now) = backend.operator.result(saga, wait).await else { return told };
     SagaActResponse { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
 }
 
@@ -240,7 +239,7 @@ async fn mended(
     takes_definition(action)?;
     let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
-    match mending::plan_of(&backend.parts, name, text).await {
+    match backend.operator.plan_of(name, text).await {
         Ok(plan) => Ok(Some(plan)),
         Err(unknown) => Err(ApiError::NoDefinition(unknown.to_string())),
     }

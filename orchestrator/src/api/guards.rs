@@ -14,7 +14,7 @@ use axum::{
 };
 use saga_core::{command::GuardKind, definition::participants::CriticalPath, id::SagaId};
 use saga_engine::{
-    journal::reading::{self, GuardFilter, SagaLine, SagaQuery, guard_words},
+    journal::reading::{GuardFilter, SagaLine, SagaQuery, guard_words},
     overrides::{ActiveOverride, OverrideError, RecordedOverride},
 };
 use saga_resilience::{
@@ -23,7 +23,7 @@ use saga_resilience::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{num::NonZeroU32, sync::Arc};
+use std::num::NonZeroU32;
 use uuid::Uuid;
 
 /// Acts that are shown with one participant.
@@ -55,28 +55,28 @@ impl From<CriticalPath> for CriticalPathLine {
 
 impl GuardLine {
     fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardLine {
-        GuardLine { in_force: backend.parts.acts.in_force(&guard.name), guard }
+        GuardLine { in_force: backend.query.override_in_force(&guard.name), guard }
     }
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
-    let guarded = &backend.parts.guarded;
-    let lines: Vec<GuardLine> = guarded.snapshot().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
-    let path = guarded.critical_path().map(CriticalPathLine::from);
+    let lines: Vec<GuardLine> =
+        backend.query.guards().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
+    let path = backend.query.critical_path().map(CriticalPathLine::from);
     Json(json!({"guards": lines, "criticalPath": path}))
 }
 
 pub(super) async fn show(State(backend): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
+    let Some(guard) = backend.query.guard_of(&name) else {
         return Err(nobody(&backend, name));
     };
-    let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
+    let acts = backend.query.overrides(Some(&name), LAST_ACTS).await?;
     Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
 }
 
 /// There is no participant of that name.
 pub(super) fn nobody(backend: &ApiState, name: String) -> ApiError {
-    let names = backend.parts.guarded.names();
+    let names = backend.query.participants();
     let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
     ApiError::NoParticipant { name, hint }
 }
@@ -95,10 +95,10 @@ pub(super) async fn acts(
     let asked = bodies::checked(query)?;
     let limit = asked::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
+    let acts: Vec<RecordedOverride> = backend.query.overrides(asked.participant.as_deref(), limit).await?;
     // What was done to one that is there no more stays on record under its name.
     if let (Some(name), true) = (asked.participant, acts.is_empty())
-        && backend.parts.guarded.snapshot_of(&name).is_none()
+        && backend.query.guard_of(&name).is_none()
     {
         return Err(nobody(&backend, name));
     }
@@ -119,7 +119,7 @@ pub(super) async fn waiting(
     query: Result<Query<GuardWaitersQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let wanted = wanted(bodies::checked(query)?)?;
-    let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
+    let lines = backend.query.list(&wanted).await?;
     if lines.is_empty() {
         sagas::named_right(&backend, &wanted).await?;
     }
@@ -163,14 +163,14 @@ pub(super) async fn act(
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
     let act = OverrideRequest { participant: participant.clone(), action, who: asked.who, reason: asked.reason };
-    let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
+    let operator = backend.operator.clone();
     // A task of its own: a client that goes away does not take its act back.
-    let recording = tokio::spawn(async move { parts.acts.act(id, &act, at).await });
+    let recording = tokio::spawn(async move { operator.act_on_guards(id, &act).await });
     let recorded = recording.await.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
     let (number, is_applied) = recorded.map_err(refused)?;
     let (code, status) =
         if is_applied { (StatusCode::OK, "applied") } else { (StatusCode::ACCEPTED, "accepted, not yet applied") };
-    let in_force = backend.parts.acts.in_force(&participant);
+    let in_force = backend.query.override_in_force(&participant);
     let answer =
         json!({"status": status, "id": id, "number": number, "participant": participant, "override": in_force});
     Ok((code, Json(answer)).into_response())
