@@ -73,7 +73,7 @@ impl ShardLoop {
         let called_up = self.waits.places.call_up();
         if !waits.is_empty() {
             let waiter = self.waits.waiter(saga);
-            self.waits.places.join(&self.context.sources.guards(), now, waits, &waiter);
+            self.waits.places.join(self.context.sources.guards(), now, waits, &waiter);
         }
         self.waits.places.has_come(saga);
         called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));

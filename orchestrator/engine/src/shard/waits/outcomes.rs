@@ -68,7 +68,7 @@ impl ShardLoop {
         match admission {
             GuardAdmission::Admitted(permit) => Some(permit),
             GuardAdmission::Refused { .. } | GuardAdmission::Gone => {
-                self.waits.line_up(&self.context.sources.guards(), live, topic);
+                self.waits.line_up(self.context.sources.guards(), live, topic);
                 record_that_it_waits(live, topic);
                 None
             }
@@ -84,7 +84,7 @@ impl ShardLoop {
         }
         let topic = request.whose().into_name().to_owned();
         live.outcome_has_not_left();
-        self.waits.line_up(&self.context.sources.guards(), live, &topic);
+        self.waits.line_up(self.context.sources.guards(), live, &topic);
     }
 
     /// Its turn has come: the saga is read, unless it is at hand.
