@@ -30,7 +30,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use saga_engine::{Parts, bulk::BulkJobRegistry};
+use saga_engine::{OperatorHandle, QueryHandle};
 use saga_kafka::{consumer::ConsumerStatus, topics::TopicAnomaly};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::{Semaphore, watch};
@@ -41,7 +41,8 @@ const BODY_BYTES: usize = 64 * 1024;
 /// What the API works on.
 #[derive(Clone, Debug)]
 pub struct ApiState {
-    pub(crate) parts: Arc<Parts>,
+    pub(crate) query: QueryHandle,
+    pub(crate) operator: OperatorHandle,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
     pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
     /// What is not as it has to be with our own topics.
@@ -55,36 +56,23 @@ pub struct ApiState {
     pub(crate) census: census::CountCache<census::SagaCounts>,
     /// What holds sagas up.
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
-    /// Acts on many sagas.
-    pub(crate) jobs: Arc<BulkJobRegistry>,
 }
 
 impl ApiState {
     /// Of an engine and its two consumers.
     #[must_use]
     pub fn new(
-        parts: Arc<Parts>,
+        (query, operator): (QueryHandle, OperatorHandle),
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let looking = looking::JournalReadPermits::new();
-        let census = census::CountCache::of(Arc::clone(&parts.store));
-        let causes = census::CountCache::of(Arc::clone(&parts.store));
+        let census = census::CountCache::of(query.clone());
+        let causes = census::CountCache::of(query.clone());
         let metrics = crate::telemetry::metrics();
-        ApiState {
-            parts,
-            readiness,
-            consumers,
-            odd_topics,
-            metrics,
-            readers,
-            looking,
-            census,
-            causes,
-            jobs: Arc::default(),
-        }
+        ApiState { query, operator, readiness, consumers, odd_topics, metrics, readers, looking, census, causes }
     }
 }
 

@@ -100,7 +100,7 @@ async fn round(store: &Arc<dyn EventStore>, sagas: u32, in_flight: u32) -> anyho
     let bench = stand::load("bench.saga.yaml", DEFINITION, &participant.url, PLACES)?;
     let stand = BenchEngine::start(store, bench, Arc::<LoadDriver>::clone(&driver)).await?;
     let before = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
-    let run = driver.run(&stand.engine.parts, &stand.plan, sagas).await;
+    let run = driver.run(&stand.engine, &stand.plan, sagas).await;
     let after = (store.activity().await?, CpuTime::of_this_process()?, CpuTime::of(participant.id())?);
     stand.stop().await;
     let calls = participant.calls().await?;

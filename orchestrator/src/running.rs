@@ -1,7 +1,9 @@
 //! An engine at work, in the parts that are ended one after the other.
 
 use crate::{api::ApiServer, readiness::EngineReadiness};
-use saga_engine::{SagaEngine, intake::IntakeExit, published::FollowerTasks, step_back::outside::ConfirmationSaver};
+use saga_engine::{
+    SagaEngine, definition_rollout::FollowerTasks, intake::IntakeExit, step_back::outside::ConfirmationSaver,
+};
 use saga_kafka::{KafkaConsumer, KafkaProducer, consumer::ConsumerStatus, topics};
 use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};

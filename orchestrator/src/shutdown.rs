@@ -58,7 +58,7 @@ pub async fn end(running: RunningEngine, consumers_run: bool) {
     let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
     topics.abort();
     drop(housekeeping);
-    engine.parts.guarded.health_checks().stop();
+    engine.stop_health_checks();
     info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
     let deadline = Instant::now() + TOTAL;
     let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));

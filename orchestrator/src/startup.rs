@@ -24,15 +24,13 @@ use anyhow::Context;
 use binding::InstallationBinding;
 use saga_base::clock::EngineClock;
 use saga_engine::{
-    EngineSettings, KafkaOutput, Parts, SagaEngine,
-    answer_path::{self, watch::AnswerSources},
+    EngineSettings, KafkaOutput, SagaEngine,
+    answer_watch::{self, AnswerSources, AnswerWatchContext},
     catalog::DefinitionCatalog,
-    intake,
+    definition_rollout::{self, DefinitionPublisher, PublisherContext},
     observer::ObserverHandle,
-    ownership::ShardOwnership,
-    published::{self, DefinitionPublisher},
     skew::{self, ClockSkew},
-    step_back::outside::{ConfirmationSaver, SavedConfirmations},
+    step_back::outside::SavedConfirmations,
 };
 use saga_event_store::{EventStore, StoreAccess};
 use saga_kafka::{
@@ -106,17 +104,24 @@ pub async fn start(
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
     let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
-    let memory = memory.map(|(kept, untrue)| ConfirmationSaver::start(Arc::clone(&engine.parts), kept, untrue));
-    let publisher = publish(&kafka, &engine.parts, &readiness).await?;
-    let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine.parts, &ready)?;
-    let follow =
-        |publisher| published::follow(&engine.parts, publisher, Arc::clone(&consumers.triggers), &kafka, &plan);
+    let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
+    let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
+    let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine, &ready)?;
+    let follow = |publisher| {
+        definition_rollout::follow(
+            &engine.follower_context(),
+            publisher,
+            Arc::clone(&consumers.triggers),
+            &kafka,
+            &plan,
+        )
+    };
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
-    api.work_on(api::ApiState::new(Arc::clone(&engine.parts), ready_now, consumers.statuses(), watched.odd));
-    let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine.parts, followed);
-    housekeeping.add(watch_answers(&kafka, &engine.parts, &consumers)?);
-    engine.parts.guarded.health_checks().start();
+    api.work_on(api::ApiState::new((engine.query(), engine.operator()), ready_now, consumers.statuses(), watched.odd));
+    let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
+    housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);
+    engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
     Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
 }
@@ -269,15 +274,16 @@ async fn compare_with_memory(
 /// engine alone.
 async fn publish(
     kafka: &saga_kafka::KafkaSettings,
-    parts: &Arc<Parts>,
+    context: &PublisherContext,
     readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<Option<DefinitionPublisher>> {
     if kafka.broker == saga_kafka::BrokerKind::Mock {
         return Ok(None);
     }
-    let publish = || DefinitionPublisher::start(parts, kafka);
+    let publish = || DefinitionPublisher::start(context, kafka);
     let what = "what is published (event store and Kafka)";
-    let published = patience::until_it_answers(readiness, what, publish, published::PublisherError::is_transient).await;
+    let published =
+        patience::until_it_answers(readiness, what, publish, definition_rollout::PublisherError::is_transient).await;
     published.map(Some).context("the definitions cannot be published")
 }
 
@@ -291,7 +297,7 @@ fn start_consumers(
     config: &EngineConfig,
     triggers: Vec<TopicStart>,
     kafka: &saga_kafka::KafkaSettings,
-    parts: &Arc<Parts>,
+    engine: &SagaEngine,
     ready: &topics::TopicSetup,
 ) -> anyhow::Result<(EngineConsumers, ConsumerSettings)> {
     let plan = |name, group, mode, topics| ConsumerSettings {
@@ -313,8 +319,8 @@ fn start_consumers(
     let of_triggers = plan("triggers", kafka.group.clone(), trigger_mode(kafka.broker), topics);
     let (triggers, trigger_events) = KafkaConsumer::start(kafka, of_triggers.clone())?;
     let (triggers, shards) = (Arc::new(triggers), Arc::new(shards));
-    let ownership = ShardOwnership::new(Arc::clone(parts)).follow(Arc::clone(&shards), shard_events);
-    let intake = intake::run(Arc::clone(parts), Arc::clone(&triggers), trigger_events);
+    let ownership = engine.ownership().follow(Arc::clone(&shards), shard_events);
+    let intake = engine.intake().run(Arc::clone(&triggers), trigger_events);
     let consumers =
         EngineConsumers { triggers, shards, intake: tokio::spawn(intake), ownership: tokio::spawn(ownership) };
     Ok((consumers, of_triggers))
@@ -323,14 +329,14 @@ fn start_consumers(
 /// Deadlines wait for what this task says of the answers.
 fn watch_answers(
     kafka: &saga_kafka::KafkaSettings,
-    parts: &Arc<Parts>,
+    context: AnswerWatchContext,
     consumers: &EngineConsumers,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let ends =
         EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")?;
     let sources =
         AnswerSources { ends, triggers: Arc::clone(&consumers.triggers), shards: Arc::clone(&consumers.shards) };
-    Ok(tokio::spawn(answer_path::watch::watch(Arc::clone(parts), sources)))
+    Ok(tokio::spawn(answer_watch::watch(context, sources)))
 }
 
 /// The mock broker belongs to this engine alone, and would make the first member of a group wait.

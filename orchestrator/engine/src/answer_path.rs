@@ -1,11 +1,7 @@
 //! Whether answers can be read, and up to when they have been: what deadlines wait for.
 //!
-//! One task of the engine ([`watch`]) asks the broker where the replies end, waits until they have been read and finished up to there, by
-//! whichever engine reads them, and then until what was handed on to a shard through the inbox has been; only then it tells the shard, in
-//! its queue, behind every answer. What a shard is not told in time is an outage of ours: nobody is given up for it.
-
-mod sample;
-pub mod watch;
+//! One task of the engine ([`crate::answer_watch`]) finds that out and tells each shard in its queue, behind every answer. What a shard is
+//! not told in time is an outage of ours: no participant is given up for it.
 
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
@@ -37,7 +33,7 @@ pub struct DeadlinePause {
 
 /// What the watching task and the shards share.
 #[derive(Debug)]
-pub struct AnswerProgress {
+pub(crate) struct AnswerProgress {
     /// Without Kafka every answer comes from a call of this process.
     is_watched: bool,
     wanted: Notify,
@@ -49,7 +45,7 @@ pub struct AnswerProgress {
 impl AnswerProgress {
     /// Of an engine that reads replies from Kafka, or has none.
     #[must_use]
-    pub fn new(is_watched: bool) -> AnswerProgress {
+    pub(crate) fn new(is_watched: bool) -> AnswerProgress {
         AnswerProgress {
             is_watched,
             wanted: Notify::new(),
@@ -60,19 +56,29 @@ impl AnswerProgress {
 
     /// Whether anybody has to wait for answers to be read.
     #[must_use]
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.is_watched
     }
 
     /// Why deadlines stand still in this engine; `None`: they do not.
     #[must_use]
-    pub fn stands_still(&self) -> Option<DeadlinePause> {
+    pub(crate) fn stands_still(&self) -> Option<DeadlinePause> {
         self.standing.borrow().clone()
     }
 
     /// A deadline waits for answers to be read.
     pub(crate) fn wants_word(&self) {
         self.wanted.notify_one();
+    }
+
+    /// Returns when a deadline waits for answers to be read.
+    pub(crate) async fn word_wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Replaces why deadlines stand still; returns what was said before.
+    pub(crate) fn replace_pause(&self, pause: Option<DeadlinePause>) -> Option<DeadlinePause> {
+        self.standing.send_replace(pause)
     }
 
     /// A shard has taken every answer up to `until`; `outage` is one that its store does not know of yet.
@@ -88,11 +94,11 @@ impl AnswerProgress {
     }
 
     /// What is to be recorded; whoever takes it and fails gives it back.
-    fn take_attended(&self) -> Vec<AttendanceRecord> {
+    pub(crate) fn take_attended(&self) -> Vec<AttendanceRecord> {
         std::mem::take(&mut *self.attended.lock()).into_values().collect()
     }
 
-    fn give_back(&self, taken: Vec<AttendanceRecord>) {
+    pub(crate) fn give_back(&self, taken: Vec<AttendanceRecord>) {
         let mut known = self.attended.lock();
         for older in taken {
             if let Some(newer) = known.insert(older.shard, older) {

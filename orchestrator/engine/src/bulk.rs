@@ -7,9 +7,9 @@ mod item;
 mod record;
 mod targets;
 
-use super::Parts;
+use super::{journal::JournalAccess, mending::DefinitionLookup, operate::ActSender, prospect::ActPreviewer};
 use futures_util::StreamExt;
-use saga_base::sync::UnpoisonedMutex;
+use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
 use saga_core::{
     event::OperatorAction,
     input::ActTarget,
@@ -173,9 +173,31 @@ impl BulkJobHandle {
     }
 }
 
+/// What jobs work with.
+#[derive(Debug)]
+pub(crate) struct BulkJobContext {
+    journal: JournalAccess,
+    acts: ActSender,
+    previewer: ActPreviewer,
+    definitions: DefinitionLookup,
+    clock: EngineClock,
+}
+
+impl BulkJobContext {
+    pub(crate) fn new(
+        journal: JournalAccess,
+        acts: ActSender,
+        previewer: ActPreviewer,
+        definitions: DefinitionLookup,
+        clock: EngineClock,
+    ) -> BulkJobContext {
+        BulkJobContext { journal, acts, previewer, definitions, clock }
+    }
+}
+
 /// The jobs of one engine.
 #[derive(Debug, Default)]
-pub struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
+pub(crate) struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 
 /// A job was not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -188,7 +210,11 @@ impl BulkJobRegistry {
     ///
     /// # Errors
     /// When as many run as may.
-    pub fn begin(&self, parts: &Arc<Parts>, order: BulkJobRequest) -> Result<BulkJobView, TooManyJobs> {
+    pub(crate) fn begin(
+        &self,
+        context: &Arc<BulkJobContext>,
+        order: BulkJobRequest,
+    ) -> Result<BulkJobView, TooManyJobs> {
         let mut jobs = self.0.lock();
         if let Some(same) = jobs.iter().find(|job| job.id == order.id && job.is_running()) {
             return Ok(same.told());
@@ -202,7 +228,7 @@ impl BulkJobRegistry {
         {
             jobs.remove(oldest);
         }
-        let handle = begun(parts, order);
+        let handle = begun(context, order);
         let told = handle.told();
         jobs.push_back(handle);
         Ok(told)
@@ -210,13 +236,13 @@ impl BulkJobRegistry {
 
     /// All that are remembered, the latest first.
     #[must_use]
-    pub fn all(&self) -> Vec<BulkJobView> {
+    pub(crate) fn all(&self) -> Vec<BulkJobView> {
         self.0.lock().iter().rev().map(BulkJobHandle::told).collect()
     }
 
     /// A job, and its items from number `after` on, counted from 0. `None`: this engine knows none with this id.
     #[must_use]
-    pub fn find(&self, id: Uuid, after: usize) -> Option<(BulkJobView, Vec<BulkItem>)> {
+    pub(crate) fn find(&self, id: Uuid, after: usize) -> Option<(BulkJobView, Vec<BulkItem>)> {
         let handle = self.handle(id)?;
         let progress = handle.progress.borrow();
         let dropped = progress.job.looked_at - progress.items.len();
@@ -226,7 +252,7 @@ impl BulkJobRegistry {
 
     /// Stops a job: acts that have begun are brought to their end.
     #[must_use]
-    pub fn cancel(&self, id: Uuid) -> Option<BulkJobView> {
+    pub(crate) fn cancel(&self, id: Uuid) -> Option<BulkJobView> {
         let handle = self.handle(id)?;
         handle.stop.cancel();
         Some(handle.told())
@@ -237,7 +263,7 @@ impl BulkJobRegistry {
     }
 }
 
-fn begun(parts: &Arc<Parts>, order: BulkJobRequest) -> BulkJobHandle {
+fn begun(context: &Arc<BulkJobContext>, order: BulkJobRequest) -> BulkJobHandle {
     let job = BulkJobView {
         id: order.id,
         action: order.action,
@@ -246,7 +272,7 @@ fn begun(parts: &Arc<Parts>, order: BulkJobRequest) -> BulkJobHandle {
         targets: order.targets_told.clone(),
         dry_run: order.dry_run,
         pace: order.pace,
-        started_at: rfc3339(parts.clock.now()),
+        started_at: rfc3339(context.clock.now()),
         ended_at: None,
         status: BulkJobStatus::Running,
         failure: None,
@@ -255,15 +281,15 @@ fn begun(parts: &Arc<Parts>, order: BulkJobRequest) -> BulkJobHandle {
     };
     let progress = Arc::new(watch::Sender::new(BulkJobProgress { job, items: VecDeque::new() }));
     let handle = BulkJobHandle { id: order.id, progress, stop: CancellationToken::new() };
-    tokio::spawn(run(Arc::clone(parts), order, handle.clone()));
+    tokio::spawn(run(Arc::clone(context), order, handle.clone()));
     handle
 }
 
 /// From the first saga to the last.
-async fn run(parts: Arc<Parts>, order: BulkJobRequest, handle: BulkJobHandle) {
+async fn run(context: Arc<BulkJobContext>, order: BulkJobRequest, handle: BulkJobHandle) {
     // Before the first act: what nobody could explain later is not done.
-    let ended = match record::keep(&parts, &handle.told()).await {
-        Ok(()) => go_through(&parts, &order, &handle).await,
+    let ended = match record::keep(&context.journal, context.clock.now(), &handle.told()).await {
+        Ok(()) => go_through(&context, &order, &handle).await,
         Err(error) => Err(error),
     };
     let (status, failure) = match ended {
@@ -271,29 +297,32 @@ async fn run(parts: Arc<Parts>, order: BulkJobRequest, handle: BulkJobHandle) {
         Ok(()) if handle.stop.is_cancelled() => (BulkJobStatus::Cancelled, None),
         Ok(()) => (BulkJobStatus::Done, None),
     };
-    let at = parts.clock.now();
+    let at = context.clock.now();
     handle.progress.send_modify(|progress| progress.job.end(at, status, failure));
     let job = handle.told();
     info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on sagas ended");
-    if let Err(error) = record::keep(&parts, &job).await {
+    if let Err(error) = record::keep(&context.journal, context.clock.now(), &job).await {
         warn!(job = %job.id, %error, "the end of a job is not on record; its acts are in the sagas' journals");
     }
 }
 
 async fn go_through(
-    parts: &Arc<Parts>,
+    context: &Arc<BulkJobContext>,
     order: &BulkJobRequest,
     handle: &BulkJobHandle,
 ) -> Result<(), saga_event_store::StoreError> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let paced = targets::stream(parts, &order.targets).zip(futures_util::stream::unfold(pace, |mut pace| async {
-        pace.tick().await;
-        Some(((), pace))
-    }));
+    let paced = targets::stream(context.journal.store().as_ref(), &order.targets).zip(futures_util::stream::unfold(
+        pace,
+        |mut pace| async {
+            pace.tick().await;
+            Some(((), pace))
+        },
+    ));
     let each = paced
         .take_until(handle.stop.cancelled())
-        .map(|(target, ())| async { Ok(item::of(parts, order, target?).await) });
+        .map(|(target, ())| async { Ok(item::of(context, order, target?).await) });
     let mut all = std::pin::pin!(each.buffer_unordered(AT_ONCE));
     while let Some(item) = all.next().await {
         match item {

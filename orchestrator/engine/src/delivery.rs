@@ -32,7 +32,8 @@ pub fn command_answer(undelivered: &DeliveryFailure) -> CommandAnswer {
 }
 
 /// What the outcome of publishing means to the saga. An unknown one is tried again, under the same id.
-pub(crate) fn publication(outcome: &ProduceOutcome) -> OutcomeDelivery {
+#[must_use]
+pub fn publication(outcome: &ProduceOutcome) -> OutcomeDelivery {
     match outcome {
         ProduceOutcome::Delivered { .. } => OutcomeDelivery::Acknowledged,
         ProduceOutcome::Undelivered(undelivered) if undelivered.kind.is_permanent() => {

@@ -1,30 +1,26 @@
 //! Effects, performed in one place, after the commit of their cause.
 
 use super::{
-    KafkaOutput, Parts,
-    answers::AnswerCache,
+    KafkaOutput,
+    admission::TRANSPORT_RETRY,
     delivery,
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
-    published::GenerationTracker,
-    router::MessageSource,
+    router::{MessageSource, ShardRouter},
     sending,
 };
 use saga_core::{
-    answerable::AnswerWatermark,
-    command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner},
-    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext},
+    command::{CommandAnswer, CommandFailure, CommandRequest, GuardKind},
     id::{CommandId, SagaId},
     input::{OutcomeDelivery, PublicationRef, SagaInput},
     react::{CallEffect, PublishEffect},
     state::{SagaPlan, SagaState},
-    time::Timestamp,
 };
 use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use saga_resilience::{
-    gate::{self, AttemptKind, CallArrival, GuardRefusal},
+    gate::GuardRefusal,
     permit::{BulkheadSlotCell, CallPermit, PendingCall},
-    registry::{self, GuardRegistry},
+    registry::GuardRegistry,
     transport::{DispatchKind, ParticipantCall},
 };
 use saga_wire::{
@@ -34,242 +30,274 @@ use saga_wire::{
 };
 use serde_json::Value;
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tracing::warn;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
-/// When to offer a command again that the transport cannot take now.
-pub(super) const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
-/// What a command has beside its body: key, headers, and what a batch adds.
-const BESIDE_BODY: usize = 1024;
 /// Before a record that the broker did not acknowledge in time is handed to it again.
 const SEND_AGAIN: Duration = Duration::from_secs(1);
 /// Between two lines about that.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
-/// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
-pub(super) struct AdmissionControl<'a> {
-    guarded: &'a GuardRegistry,
-    answers: &'a AnswerCache,
-    published: &'a GenerationTracker,
-    kafka: Option<&'a KafkaOutput>,
-    now: Timestamp,
-    answerable: &'a AnswerWatermark,
-    /// Who was called out of its line, or is told by a person to go on: nobody is before it.
-    woken: Option<QueueBypass>,
-    permits: Vec<AttemptPermit>,
+/// Where a shard's effects go: participants and topics, or the memory of a test.
+pub(crate) trait EffectSender: fmt::Debug + Send + Sync {
+    /// Sends a call. Its answer comes back as a message to the saga's shard.
+    fn call(&self, call: OutboundCall);
+
+    /// Publishes an event. How that went comes back as a message to the saga's shard.
+    fn publish(&self, event: OutboundEvent);
 }
 
-/// A permit, and the attempt that it is for.
+/// A call that may leave.
 #[derive(Debug)]
-pub(super) struct AttemptPermit {
-    pub(super) command: CommandRef,
-    pub(super) attempt: u32,
-    pub(super) permit: CallPermit,
+pub(crate) struct OutboundCall {
+    effect: CallEffect,
+    origin: EffectOrigin,
+    leave: CallLeave,
+    dispatch: DispatchKind,
+    /// Dropped when the call has left, or never will.
+    send_time: Option<SendTimeGuard>,
 }
 
-/// Which commands have nobody before them in line.
-#[derive(Clone, Copy, Debug)]
-enum QueueBypass {
-    One(CommandRef),
-    All,
+/// What the guards gave a call.
+#[derive(Debug)]
+pub(crate) enum CallLeave {
+    /// The permit itself: the call settles it at its end.
+    Permit(CallPermit),
+    /// The saga keeps the permit until the reply: the call takes its place in the bulkhead only.
+    Delegate(PendingCall, BulkheadSlotCell),
 }
 
-impl<'a> AdmissionControl<'a> {
-    pub(super) fn new(parts: &'a Parts, now: Timestamp, answerable: &'a AnswerWatermark) -> AdmissionControl<'a> {
-        AdmissionControl {
-            guarded: &parts.guarded,
-            answers: &parts.answers,
-            published: &parts.published,
-            kafka: parts.kafka.as_ref(),
-            now,
-            answerable,
-            woken: None,
-            permits: Vec::new(),
+/// An event that may be published.
+#[derive(Debug)]
+pub(crate) struct OutboundEvent {
+    effect: PublishEffect,
+    origin: EffectOrigin,
+    /// Returned when the broker has answered.
+    permit: Option<CallPermit>,
+    /// Dropped when the event has left, or never will.
+    send_time: Option<SendTimeGuard>,
+}
+
+/// The saga that an effect is of, as headers name it.
+#[derive(Debug)]
+struct EffectOrigin {
+    saga: SagaId,
+    name: String,
+    traceparent: String,
+}
+
+impl EffectOrigin {
+    fn of(plan: &SagaPlan, state: &SagaState) -> EffectOrigin {
+        EffectOrigin { saga: state.id, name: plan.definition.name.clone(), traceparent: state.traceparent.clone() }
+    }
+}
+
+impl OutboundCall {
+    pub(crate) fn new(
+        (plan, state): (&SagaPlan, &SagaState),
+        effect: CallEffect,
+        leave: CallLeave,
+        dispatch: DispatchKind,
+        send_time: Option<SendTimeGuard>,
+    ) -> OutboundCall {
+        OutboundCall { effect, origin: EffectOrigin::of(plan, state), leave, dispatch, send_time }
+    }
+
+    /// The command that is sent.
+    #[cfg(test)]
+    pub(crate) fn command(&self) -> &CommandId {
+        &self.effect.id
+    }
+}
+
+impl OutboundEvent {
+    pub(crate) fn new(
+        (plan, state): (&SagaPlan, &SagaState),
+        effect: PublishEffect,
+        permit: Option<CallPermit>,
+        send_time: Option<SendTimeGuard>,
+    ) -> OutboundEvent {
+        OutboundEvent { effect, origin: EffectOrigin::of(plan, state), permit, send_time }
+    }
+}
+
+/// Sends calls to participants and events to topics, each in a task of its own. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct OutboundCalls {
+    guards: Arc<GuardRegistry>,
+    kafka: Option<KafkaOutput>,
+    router: ShardRouter,
+    /// Calls and publications under way. They end by themselves: calls at their attempt's timeout at the latest.
+    under_way: TaskTracker,
+}
+
+impl EffectSender for OutboundCalls {
+    fn call(&self, call: OutboundCall) {
+        let record = self.command_record(&call);
+        let OutboundCall { effect, origin, leave, dispatch, send_time } = call;
+        match leave {
+            CallLeave::Permit(permit) => self.call_over_http(effect, &origin, permit, dispatch),
+            CallLeave::Delegate(pending, slot) => self.send_command(&effect, record, (pending, slot), send_time),
         }
     }
 
-    /// The decision is about `input`.
-    pub(super) fn about(self, input: &SagaInput) -> AdmissionControl<'a> {
-        let woken = match input {
-            SagaInput::Released { command } => Some(QueueBypass::One(*command)),
-            SagaInput::Operator(_) | SagaInput::Mended { .. } => Some(QueueBypass::All),
-            SagaInput::Answered { .. }
-            | SagaInput::Delivered { .. }
-            | SagaInput::KeyTaken { .. }
-            | SagaInput::TimeReached => None,
-        };
-        AdmissionControl { woken, ..self }
-    }
-
-    /// Calls `decide` with a context whose admissions are kept here.
-    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
-        let published = self.published;
-        let (guarded, now, woken, permits) = (self.guarded, self.now, self.woken, &mut self.permits);
-        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, woken)) {
-            (GuardOwner::Participant(participant), who) => guarded.admit(participant, who),
-            (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.arrival),
-        };
-        let is_elsewhere = |asking: &AdmissionRequest<'_>| match asking.whose {
-            GuardOwner::Participant(participant) => published.has_participant(participant),
-            GuardOwner::Topic(_) => false,
-        };
-        let mut ask = |asking: AdmissionRequest<'_>| match admit(&asking) {
-            registry::GuardAdmission::Admitted(permit) => {
-                let admitted = if permit.is_probe() { AdmissionVerdict::Probe } else { AdmissionVerdict::Admitted };
-                permits.push(AttemptPermit { command: asking.command, attempt: asking.attempt, permit });
-                admitted
-            }
-            // An engine with newer files can call it: the saga waits until it is there, or the file is.
-            registry::GuardAdmission::NotConfigured if is_elsewhere(&asking) => {
-                AdmissionVerdict::Refused { guard: GuardKind::Transport, not_before: now.plus(TRANSPORT_RETRY) }
-            }
-            registry::GuardAdmission::NotConfigured => AdmissionVerdict::Gone,
-            registry::GuardAdmission::Refused { guard, not_before } => {
-                AdmissionVerdict::Refused { guard, not_before: now.plus(not_before) }
-            }
-        };
-        let (answers, answerable) = (self.answers, self.answerable);
-        let mut recall = |request: &CommandRequest| answers.recall(request);
-        let mut choose = |choosing: CapabilityRequest<'_>| {
-            guarded.choose(choosing).or_else(|| published.with_capability(choosing.capability, choosing.over))
-        };
-        let random = fastrand::u64(..);
-        let kafka = self.kafka;
-        let room = |participant: &str| room(guarded, kafka?, participant);
-        decide(&mut DecisionContext {
-            now,
-            answerable,
-            random,
-            admission: &mut ask,
-            room: &room,
-            choose: &mut choose,
-            recall: &mut recall,
-        })
-    }
-
-    pub(super) fn into_permits(self) -> Vec<AttemptPermit> {
-        self.permits
+    fn publish(&self, event: OutboundEvent) {
+        let record = published_record(&event);
+        let OutboundEvent { effect, origin, permit, send_time } = event;
+        let (sender, saga) = (self.clone(), origin.saga);
+        self.under_way.spawn(async move {
+            let _permit = permit;
+            let input = sender.publication_input(&effect, record.as_ref()).await;
+            drop(send_time);
+            sender.router.route(saga.shard(), ShardMessage::of(saga, input), MessageSource::Call).await;
+        });
     }
 }
 
-/// How large the body of a command may be. Of a topic that takes very little half is left, for its commands are small.
-fn room(guarded: &GuardRegistry, kafka: &KafkaOutput, participant: &str) -> Option<usize> {
-    let limit = kafka.producer.limit(&guarded.commands_of(participant)?)?;
-    Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))
-}
-
-fn who(asking: &AdmissionRequest<'_>, woken: Option<QueueBypass>) -> gate::PermitRequest {
-    let is_woken = match woken {
-        Some(QueueBypass::One(command)) => command == asking.command,
-        Some(QueueBypass::All) => true,
-        None => false,
-    };
-    let coming = match (is_woken, asking.has_probed) {
-        (true, _) => CallArrival::Notified,
-        (false, true) => CallArrival::AfterFailedProbe,
-        (false, false) => CallArrival::New,
-    };
-    let lane = gate::lane(asking.command.direction);
-    let attempt = if asking.attempt > 1 { AttemptKind::Retry } else { AttemptKind::First };
-    gate::PermitRequest { lane, attempt, arrival: coming }
-}
-
-/// Lets a call leave; its answer comes back as a message to the saga's shard. A Kafka call's permit is handed back: it is held until the
-/// reply or the attempt's end.
-pub(super) fn call(
-    parts: &Arc<Parts>,
-    plan: &SagaPlan,
-    state: &SagaState,
-    effect: CallEffect,
-    mut permit: CallPermit,
-    dispatch: DispatchKind,
-    leaving: Option<SendTimeGuard>,
-) -> Option<CallPermit> {
-    if let CommandRequest::Kafka { .. } = &*effect.request {
-        send_command(parts, plan, state, &effect, permit.delegate(), leaving);
-        return Some(permit);
+impl OutboundCalls {
+    pub(crate) fn new(guards: Arc<GuardRegistry>, kafka: Option<KafkaOutput>, router: ShardRouter) -> OutboundCalls {
+        OutboundCalls { guards, kafka, router, under_way: TaskTracker::new() }
     }
-    let (id, attempt) = (effect.id.clone(), effect.attempt);
-    let call = ParticipantCall::new(effect, &plan.definition.name, Some(&state.traceparent));
-    let call = match dispatch {
-        DispatchKind::First => call,
-        DispatchKind::Repeated => call.repeated(),
-    };
-    let parts_of_call = Arc::clone(parts);
-    parts.calls.spawn(async move {
-        let answer = parts_of_call.guarded.call(permit, call).await;
-        answered(&parts_of_call, id, attempt, answer).await;
-    });
-    None
-}
 
-/// The command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
-fn send_command(
-    parts: &Arc<Parts>,
-    plan: &SagaPlan,
-    state: &SagaState,
-    effect: &CallEffect,
-    (departure, seat): (PendingCall, BulkheadSlotCell),
-    leaving: Option<SendTimeGuard>,
-) {
-    let (id, attempt) = (effect.id.clone(), effect.attempt);
-    let record = command_record(parts, plan, state, effect);
-    let parts_of_call = Arc::clone(parts);
-    parts.calls.spawn(async move {
-        let answer = match departure.acquire().await {
-            Ok(place) => {
-                // Taken at most once per permit, and a permit is for one call.
-                drop(seat.set(place));
-                drop(seat);
-                deliver(&parts_of_call, record.as_ref()).await.err()
-            }
-            Err(GuardRefusal { guard, not_before }) => Some(CommandAnswer::NotSent { guard, retry_after: not_before }),
+    /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same ids.
+    pub(crate) async fn finish(&self, most: Duration) {
+        self.under_way.close();
+        if tokio::time::timeout(most, self.under_way.wait()).await.is_err() {
+            info!(calls = self.under_way.len(), "calls still open are sent again by the next owner");
+        }
+    }
+
+    fn call_over_http(&self, effect: CallEffect, origin: &EffectOrigin, permit: CallPermit, dispatch: DispatchKind) {
+        let (id, attempt) = (effect.id.clone(), effect.attempt);
+        let call = ParticipantCall::new(effect, &origin.name, Some(&origin.traceparent));
+        let call = match dispatch {
+            DispatchKind::First => call,
+            DispatchKind::Repeated => call.repeated(),
         };
-        drop(leaving);
-        let Some(answer) = answer else { return };
-        answered(&parts_of_call, id, attempt, answer).await;
-    });
+        let sender = self.clone();
+        self.under_way.spawn(async move {
+            let answer = sender.guards.call(permit, call).await;
+            sender.route_answer(id, attempt, answer).await;
+        });
+    }
+
+    /// Sends the command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
+    fn send_command(
+        &self,
+        effect: &CallEffect,
+        record: Option<OutgoingRecord>,
+        (pending, slot): (PendingCall, BulkheadSlotCell),
+        send_time: Option<SendTimeGuard>,
+    ) {
+        let (id, attempt) = (effect.id.clone(), effect.attempt);
+        let sender = self.clone();
+        self.under_way.spawn(async move {
+            let answer = match pending.acquire().await {
+                Ok(place) => {
+                    // Taken at most once per permit, and a permit is for one call.
+                    drop(slot.set(place));
+                    drop(slot);
+                    sender.deliver(record.as_ref()).await.err()
+                }
+                Err(GuardRefusal { guard, not_before }) => {
+                    Some(CommandAnswer::NotSent { guard, retry_after: not_before })
+                }
+            };
+            drop(send_time);
+            let Some(answer) = answer else { return };
+            sender.route_answer(id, attempt, answer).await;
+        });
+    }
+
+    fn command_record(&self, call: &OutboundCall) -> Option<OutgoingRecord> {
+        let OutboundCall { effect, origin, .. } = call;
+        let CommandRequest::Kafka { participant, command, body } = &*effect.request else { return None };
+        let kafka = self.kafka.as_ref()?;
+        let topic = self.guards.kafka_topic(participant)?;
+        Some(cloudevents::command(
+            &topic,
+            &CommandRecord {
+                id: &effect.id,
+                command,
+                body,
+                saga_name: &origin.name,
+                attempt: effect.attempt,
+                reply_topic: &kafka.replies,
+                causation: &effect.cause.to_string(),
+                traceparent: Some(&origin.traceparent),
+                at: effect.at,
+            },
+        ))
+    }
+
+    async fn publication_input(&self, effect: &PublishEffect, record: Option<&OutgoingRecord>) -> SagaInput {
+        match effect.publication {
+            PublicationRef::Step(command) => {
+                let delivered = self.deliver(record).await;
+                let answer =
+                    delivered.map_or_else(|answer| answer, |()| CommandAnswer::Succeeded { result: Value::Null });
+                SagaInput::Answered { command, attempt: Some(effect.attempt), answer }
+            }
+            PublicationRef::Outcome => SagaInput::Delivered { delivery: self.deliver_outcome(record).await },
+        }
+    }
+
+    /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it
+    /// does not acknowledge in time is handed to it again, under the same ids: that our broker is unavailable is nothing that the participant
+    /// did, and the attempt's time does not run before it has left.
+    async fn deliver(&self, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
+        let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
+            return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
+        };
+        loop {
+            match sending::once(&kafka.producer, self.guards.topics(), record).await {
+                ProduceOutcome::Delivered { .. } => return Ok(()),
+                ProduceOutcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
+                    warn_resend(&record.topic, &undelivered);
+                    tokio::time::sleep(SEND_AGAIN).await;
+                }
+                ProduceOutcome::Undelivered(undelivered) => return Err(delivery::command_answer(&undelivered)),
+            }
+        }
+    }
+
+    async fn deliver_outcome(&self, record: Option<&OutgoingRecord>) -> OutcomeDelivery {
+        let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
+            let failure = CommandFailure::new("no_kafka", "this engine runs without Kafka");
+            return OutcomeDelivery::Impossible { failure };
+        };
+        delivery::publication(&sending::once(&kafka.producer, self.guards.topics(), record).await)
+    }
+
+    async fn route_answer(&self, command: CommandId, attempt: u32, answer: CommandAnswer) {
+        let shard = command.saga.shard();
+        let body = MessageContent::Reply(Box::new(CommandReply { command, attempt: Some(attempt), answer }));
+        let message = ShardMessage { body, record: None, receipt: MessageReceipt::None };
+        self.router.route(shard, message, MessageSource::Call).await;
+    }
 }
 
-fn command_record(parts: &Parts, plan: &SagaPlan, state: &SagaState, effect: &CallEffect) -> Option<OutgoingRecord> {
-    let CommandRequest::Kafka { participant, command, body } = &*effect.request else { return None };
-    let kafka = parts.kafka.as_ref()?;
-    let topic = parts.guarded.kafka_topic(participant)?;
-    Some(cloudevents::command(
-        &topic,
-        &CommandRecord {
-            id: &effect.id,
-            command,
+fn published_record(event: &OutboundEvent) -> Option<OutgoingRecord> {
+    let OutboundEvent { effect, origin, .. } = event;
+    let CommandRequest::Publish { topic, event_type, key, body } = &*effect.request else { return None };
+    Some(cloudevents::published(
+        &Arc::from(topic.as_str()),
+        &PublishedRecord {
+            id: &effect.event_id,
+            event_type,
+            key,
             body,
-            saga_name: &plan.definition.name,
-            attempt: effect.attempt,
-            reply_topic: &kafka.replies,
+            saga: origin.saga,
+            saga_name: &origin.name,
             causation: &effect.cause.to_string(),
-            traceparent: Some(&state.traceparent),
+            traceparent: Some(&origin.traceparent),
             at: effect.at,
         },
     ))
-}
-
-/// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it does
-/// not acknowledge in time is handed to it again, under the same ids: that our broker is away is nothing that the participant did, and the
-/// attempt's time does not run before it has left.
-async fn deliver(parts: &Parts, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
-    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
-    };
-    loop {
-        match sending::once(&kafka.producer, parts.guarded.topics(), record).await {
-            ProduceOutcome::Delivered { .. } => return Ok(()),
-            ProduceOutcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
-                sent_again(&record.topic, &undelivered);
-                tokio::time::sleep(SEND_AGAIN).await;
-            }
-            ProduceOutcome::Undelivered(undelivered) => return Err(delivery::command_answer(&undelivered)),
-        }
-    }
 }
 
 /// Whether the record may have been written, and nothing more is known of it.
@@ -286,8 +314,8 @@ fn is_unknown(kind: DeliveryFailureKind) -> bool {
     }
 }
 
-/// Thousands of commands may wait for one broker: people are told now and then.
-fn sent_again(topic: &str, undelivered: &DeliveryFailure) {
+/// Thousands of commands may wait for one broker: the log says so now and then.
+fn warn_resend(topic: &str, undelivered: &DeliveryFailure) {
     static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
     metrics::counter!("saga_kafka_sent_again_total", "topic" => topic.to_owned()).increment(1);
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,76 +323,4 @@ fn sent_again(topic: &str, undelivered: &DeliveryFailure) {
         *told = Some(Instant::now());
         warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is counted");
     }
-}
-
-/// Publishes what a saga publishes, and says how that went. `permit` is given back then.
-pub(super) fn publish(
-    parts: &Arc<Parts>,
-    saga: SagaId,
-    plan: &SagaPlan,
-    state: &SagaState,
-    effect: &PublishEffect,
-    permit: Option<CallPermit>,
-    leaving: Option<SendTimeGuard>,
-) {
-    let (publication, attempt) = (effect.publication, effect.attempt);
-    let record = published_record(saga, plan, state, effect);
-    let parts_of_call = Arc::clone(parts);
-    parts.calls.spawn(async move {
-        let _permit = permit;
-        let input = match publication {
-            PublicationRef::Step(command) => {
-                let delivered = deliver(&parts_of_call, record.as_ref()).await;
-                let answer =
-                    delivered.map_or_else(|answer| answer, |()| CommandAnswer::Succeeded { result: Value::Null });
-                SagaInput::Answered { command, attempt: Some(attempt), answer }
-            }
-            PublicationRef::Outcome => {
-                let delivery = deliver_outcome(&parts_of_call, record.as_ref()).await;
-                SagaInput::Delivered { delivery }
-            }
-        };
-        drop(leaving);
-        parts_of_call.router.route(saga.shard(), ShardMessage::of(saga, input), MessageSource::Call).await;
-    });
-}
-
-fn published_record(
-    saga: SagaId,
-    plan: &SagaPlan,
-    state: &SagaState,
-    effect: &PublishEffect,
-) -> Option<OutgoingRecord> {
-    let CommandRequest::Publish { topic, event_type, key, body } = &*effect.request else { return None };
-    Some(cloudevents::published(
-        &Arc::from(topic.as_str()),
-        &PublishedRecord {
-            id: &effect.event_id,
-            event_type,
-            key,
-            body,
-            saga,
-            saga_name: &plan.definition.name,
-            causation: &effect.cause.to_string(),
-            traceparent: Some(&state.traceparent),
-            at: effect.at,
-        },
-    ))
-}
-
-async fn deliver_outcome(parts: &Parts, record: Option<&OutgoingRecord>) -> OutcomeDelivery {
-    let (Some(record), Some(kafka)) = (record, parts.kafka.as_ref()) else {
-        let failure = CommandFailure::new("no_kafka", "this engine runs without Kafka");
-        return OutcomeDelivery::Impossible { failure };
-    };
-    delivery::publication(&sending::once(&kafka.producer, parts.guarded.topics(), record).await)
-}
-
-async fn answered(parts: &Parts, command: CommandId, attempt: u32, answer: CommandAnswer) {
-    let shard = command.saga.shard();
-    let body = MessageContent::Reply(Box::new(CommandReply { command, attempt: Some(attempt), answer }));
-    parts
-        .router
-        .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, MessageSource::Call)
-        .await;
 }

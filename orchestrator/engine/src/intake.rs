@@ -1,27 +1,27 @@
 //! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
 
 use super::{
-    Parts, crowd,
-    dead_letter::{self, DeadLetter, HoldCounts},
+    crowd::TriggerBackpressure,
+    current::ActiveConfigCell,
+    dead_letter::{DeadLetter, DeadLetterWriter},
+    definition_generations::GenerationTracker,
     message::{MessageContent, MessageReceipt, ShardMessage},
-    router::MessageSource,
+    partition_holds::{ConsumerHolds, PartitionHolds},
+    router::{MessageSource, ShardRouter},
 };
-use saga_core::{id::ShardId, state::SagaPlan};
+use saga_core::{id::ShardId, input::SagaStart, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
     consumer::{AckCondition, RecordLoss},
     end_offsets,
 };
 use saga_wire::{
-    KafkaRecord, TopicPartition,
-    reply::{self, ParsedReply},
+    KafkaRecord,
+    reply::{self, CommandReply, ParsedReply},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-};
-use tokio::sync::{mpsc, watch};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 /// How intake ended.
@@ -33,63 +33,194 @@ pub enum IntakeExit {
     Failed(String),
 }
 
-/// Holds and releases partitions of one consumer as the dead letters demand.
-pub(super) struct ConsumerHolds {
-    wanted: watch::Receiver<HoldCounts>,
-    held: HashSet<TopicPartition>,
+/// For which definitions a record is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EvaluationScope<'a> {
+    /// For all of its topic.
+    ForAll,
+    /// For these: it was judged for the others before.
+    Again(&'a BTreeSet<String>),
 }
 
-impl ConsumerHolds {
-    pub(super) fn new(parts: &Parts) -> ConsumerHolds {
-        ConsumerHolds { wanted: parts.holds.subscribe(), held: HashSet::new() }
-    }
-
-    /// Returns when something may have changed; never when nothing can any more.
-    pub(super) async fn changed(&mut self) {
-        if self.wanted.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    pub(super) fn obey(&mut self, consumer: &KafkaConsumer) {
-        let wanted: HashSet<TopicPartition> = self.wanted.borrow_and_update().keys().cloned().collect();
-        for partition in wanted.difference(&self.held) {
-            consumer.hold(partition.clone());
-        }
-        for partition in self.held.difference(&wanted) {
-            consumer.release(partition);
-        }
-        self.held = wanted;
-    }
-}
-
-/// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
-pub async fn run(
-    parts: Arc<Parts>,
-    consumer: Arc<KafkaConsumer>,
-    mut events: mpsc::Receiver<ConsumerEvent>,
-) -> IntakeExit {
-    let mut holds = ConsumerHolds::new(&parts);
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                None => return IntakeExit::Stopped,
-                Some(ConsumerEvent::Failed(reason)) => return IntakeExit::Failed(reason),
-                Some(event) => take(&parts, event).await,
-            },
-            () = holds.changed() => holds.obey(&consumer),
+impl EvaluationScope<'_> {
+    fn is_for(self, definition: &str) -> bool {
+        match self {
+            EvaluationScope::ForAll => true,
+            EvaluationScope::Again(definitions) => definitions.contains(definition),
         }
     }
 }
 
-async fn take(parts: &Arc<Parts>, event: ConsumerEvent) {
-    match event {
-        ConsumerEvent::Records(records) => {
-            for DeliveredRecord { record, ack } in records {
-                take_record(parts, Arc::new(record), ack).await;
+/// Takes records of trigger and reply topics. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct TriggerIntake {
+    router: ShardRouter,
+    config: Arc<ActiveConfigCell>,
+    generations: Arc<GenerationTracker>,
+    letters: DeadLetterWriter,
+    backpressure: Arc<TriggerBackpressure>,
+    holds: PartitionHolds,
+    /// Name of the topic of replies; `None` without Kafka.
+    replies: Option<Arc<str>>,
+}
+
+impl TriggerIntake {
+    pub(crate) fn new(
+        router: ShardRouter,
+        config: Arc<ActiveConfigCell>,
+        generations: Arc<GenerationTracker>,
+        letters: DeadLetterWriter,
+        (backpressure, holds): (Arc<TriggerBackpressure>, PartitionHolds),
+        replies: Option<Arc<str>>,
+    ) -> TriggerIntake {
+        TriggerIntake { router, config, generations, letters, backpressure, holds, replies }
+    }
+
+    /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
+    pub async fn run(self, consumer: Arc<KafkaConsumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> IntakeExit {
+        let mut holds = self.consumer_holds();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    None => return IntakeExit::Stopped,
+                    Some(ConsumerEvent::Failed(reason)) => return IntakeExit::Failed(reason),
+                    Some(event) => self.take(event).await,
+                },
+                () = holds.changed() => holds.apply(&consumer),
             }
         }
-        other => report("triggers", &other),
+    }
+
+    /// For another consumer, which holds the same partitions back.
+    pub(crate) fn consumer_holds(&self) -> ConsumerHolds {
+        ConsumerHolds::new(&self.holds)
+    }
+
+    async fn take(&self, event: ConsumerEvent) {
+        match event {
+            ConsumerEvent::Records(records) => {
+                for DeliveredRecord { record, ack } in records {
+                    self.take_record(Arc::new(record), ack).await;
+                }
+            }
+            other @ (ConsumerEvent::Assigned(_)
+            | ConsumerEvent::Revoked(_)
+            | ConsumerEvent::FirstContact { .. }
+            | ConsumerEvent::OffsetsLost { .. }
+            | ConsumerEvent::Trouble(_)
+            | ConsumerEvent::Recovered
+            | ConsumerEvent::Failed(_)) => report("triggers", &other),
+        }
+    }
+
+    async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
+        let is_reply = self.replies.as_ref() == Some(&record.topic);
+        if is_reply && end_offsets::is_marker(&record) {
+            return ack.finish();
+        }
+        if is_reply {
+            return self.take_reply(record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
+        }
+        self.generations.heard().await;
+        if self.generations.reads(&record.topic) {
+            metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+            ack.only_if(Arc::clone(&self.generations) as Arc<dyn AckCondition>);
+            self.take_trigger(record, ack, EvaluationScope::ForAll).await;
+        } else {
+            // An engine that knows more reads it: here it must not count as finished.
+            drop(ack);
+        }
+    }
+
+    /// A record of a trigger topic: every definition of the topic has its own disposition of it.
+    pub(crate) async fn take_trigger(&self, record: Arc<KafkaRecord>, ack: RecordAck, judged: EvaluationScope<'_>) {
+        let live = self.config.keep();
+        let plans = live.catalog.of_topic(&record.topic);
+        for TriggerEvaluation { definition, disposition } in
+            trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
+        {
+            let plan = definition.and_then(|index| plans.get(index));
+            if self.is_wanted(plan, &record, judged) {
+                self.take_evaluation(disposition, plan, &record, &ack).await;
+            }
+        }
+        ack.finish();
+    }
+
+    /// What is no definition's matter was reported when the record was judged for all.
+    fn is_wanted(&self, plan: Option<&Arc<SagaPlan>>, record: &KafkaRecord, judged: EvaluationScope<'_>) -> bool {
+        let name = plan.map(|plan| plan.definition.name.as_str());
+        name.map_or(matches!(judged, EvaluationScope::ForAll), |name| {
+            judged.is_for(name) && self.generations.is_for(name, record)
+        })
+    }
+
+    async fn take_evaluation(
+        &self,
+        disposition: TriggerOutcome,
+        plan: Option<&Arc<SagaPlan>>,
+        record: &Arc<KafkaRecord>,
+        ack: &RecordAck,
+    ) {
+        match (disposition, plan) {
+            (TriggerOutcome::Start(start), Some(plan)) => {
+                self.backpressure.hold_back(plan, record);
+                let receipt = MessageReceipt::Offset(ack.clone());
+                self.begin(plan, *start, record, (receipt, MessageSource::Outside)).await;
+            }
+            (TriggerOutcome::Poison(poison), plan) => {
+                let definition = plan.map(|plan| plan.definition.name.clone());
+                let letter = DeadLetter { poison, definition };
+                self.letters.send(Arc::clone(record), MessageReceipt::Offset(ack.clone()), letter);
+            }
+            (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
+                debug!(record = %record.coordinates(), "the trigger does not want the record");
+            }
+        }
+    }
+
+    /// Brings a start to the shard of its key.
+    pub(crate) async fn begin(
+        &self,
+        plan: &Arc<SagaPlan>,
+        start: SagaStart,
+        record: &Arc<KafkaRecord>,
+        (receipt, source): (MessageReceipt, MessageSource),
+    ) {
+        let shard = ShardId::of(&plan.definition.name, &start.key, self.router.shards());
+        let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
+        let message = ShardMessage { body, record: Some(Arc::clone(record)), receipt };
+        self.router.route(shard, message, source).await;
+    }
+
+    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
+    /// that attempt unknown, beside going to the DLQ.
+    pub(crate) async fn take_reply(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, source: MessageSource) {
+        metrics::counter!("saga_replies_total").increment(1);
+        match reply::parse(&record) {
+            ParsedReply::Reply(reply) if !self.router.has(reply.command.saga.shard()) => {
+                self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
+            }
+            ParsedReply::Reply(reply) => self.route_reply(reply, Some(record), receipt, source).await,
+            ParsedReply::Poison { poison, unknown } => {
+                if let Some(reply) = unknown.filter(|reply| self.router.has(reply.command.saga.shard())) {
+                    self.route_reply(reply, None, MessageReceipt::None, source).await;
+                }
+                self.letters.send(record, receipt, poison.into());
+            }
+        }
+    }
+
+    async fn route_reply(
+        &self,
+        reply: CommandReply,
+        record: Option<Arc<KafkaRecord>>,
+        receipt: MessageReceipt,
+        source: MessageSource,
+    ) {
+        let shard = reply.command.saga.shard();
+        let body = MessageContent::Reply(Box::new(reply));
+        self.router.route(shard, ShardMessage { body, record, receipt }, source).await;
     }
 }
 
@@ -123,126 +254,5 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
         ConsumerEvent::Recovered => info!(consumer, "Kafka answers again"),
         ConsumerEvent::Failed(reason) => error!(consumer, reason, "intake cannot go on"),
         ConsumerEvent::Records(_) => {}
-    }
-}
-
-async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
-    if end_offsets::is_marker(&record) && parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic) {
-        return ack.finish();
-    }
-    let is_reply = parts.kafka.as_ref().is_some_and(|kafka| kafka.replies == record.topic);
-    if is_reply {
-        return take_reply(parts, record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
-    }
-    parts.published.heard().await;
-    if parts.published.reads(&record.topic) {
-        metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
-        ack.only_if(Arc::clone(&parts.published) as Arc<dyn AckCondition>);
-        take_trigger(parts, record, ack, EvaluationScope::ForAll).await;
-    } else {
-        // Whoever knows more reads it: here it must not count as finished.
-        drop(ack);
-    }
-}
-
-/// For which definitions a record is judged.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum EvaluationScope<'a> {
-    /// For all of its topic.
-    ForAll,
-    /// For these: it was judged for the others before.
-    Again(&'a BTreeSet<String>),
-}
-
-impl EvaluationScope<'_> {
-    fn is_for(self, definition: &str) -> bool {
-        match self {
-            EvaluationScope::ForAll => true,
-            EvaluationScope::Again(definitions) => definitions.contains(definition),
-        }
-    }
-}
-
-/// A record of a trigger topic: every definition of the topic has its own disposition of it.
-pub(super) async fn take_trigger(
-    parts: &Arc<Parts>,
-    record: Arc<KafkaRecord>,
-    ack: RecordAck,
-    judged: EvaluationScope<'_>,
-) {
-    let live = parts.current.keep();
-    let plans = live.catalog.of_topic(&record.topic);
-    for TriggerEvaluation { definition, disposition } in
-        trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
-    {
-        let plan = definition.and_then(|index| plans.get(index));
-        let name = plan.map(|plan| plan.definition.name.as_str());
-        // What is no definition's matter was told when the record was judged for all.
-        let is_wanted = name.map_or(matches!(judged, EvaluationScope::ForAll), |name| {
-            judged.is_for(name) && parts.published.is_for(name, &record)
-        });
-        if !is_wanted {
-            continue;
-        }
-        match (disposition, plan) {
-            (TriggerOutcome::Start(start), Some(plan)) => {
-                crowd::hold_back(parts, plan, &record);
-                begin(parts, plan, *start, &record, (MessageReceipt::Offset(ack.clone()), MessageSource::Outside))
-                    .await;
-            }
-            (TriggerOutcome::Poison(poison), plan) => {
-                let definition = plan.map(|plan| plan.definition.name.clone());
-                let letter = DeadLetter { poison, definition };
-                dead_letter::send(parts, Arc::clone(&record), MessageReceipt::Offset(ack.clone()), letter);
-            }
-            (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
-                debug!(record = %record.coordinates(), "the trigger does not want the record");
-            }
-        }
-    }
-    ack.finish();
-}
-
-pub(super) async fn begin(
-    parts: &Arc<Parts>,
-    plan: &Arc<SagaPlan>,
-    start: saga_core::input::SagaStart,
-    record: &Arc<KafkaRecord>,
-    (receipt, source): (MessageReceipt, MessageSource),
-) {
-    let shard = ShardId::of(&plan.definition.name, &start.key, parts.router.shards());
-    let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
-    parts.router.route(shard, ShardMessage { body, record: Some(Arc::clone(record)), receipt }, source).await;
-}
-
-/// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
-/// that attempt unknown, beside going to the DLQ.
-pub(super) async fn take_reply(
-    parts: &Arc<Parts>,
-    record: Arc<KafkaRecord>,
-    receipt: MessageReceipt,
-    source: MessageSource,
-) {
-    metrics::counter!("saga_replies_total").increment(1);
-    match reply::parse(&record) {
-        ParsedReply::Reply(reply) if !parts.router.has(reply.command.saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
-        }
-        ParsedReply::Reply(reply) => {
-            let shard = reply.command.saga.shard();
-            let body = MessageContent::Reply(Box::new(reply));
-            parts.router.route(shard, ShardMessage { body, record: Some(record), receipt }, source).await;
-        }
-        ParsedReply::Poison { poison, unknown } => {
-            if let Some(reply) = unknown.filter(|reply| parts.router.has(reply.command.saga.shard())) {
-                let shard = reply.command.saga.shard();
-                let body = MessageContent::Reply(Box::new(reply));
-                parts
-                    .router
-                    .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, source)
-                    .await;
-            }
-            dead_letter::send(parts, record, receipt, poison.into());
-        }
     }
 }

@@ -14,6 +14,7 @@ pub use plans::{PlanCache, PlanError};
 
 use saga_base::panics::caught;
 use saga_core::{
+    definition::ParticipantCatalog,
     event::SagaDecision,
     evolve,
     id::SagaId,
@@ -82,6 +83,57 @@ pub async fn read(
         return Ok(None);
     }
     fold(store, plans, saga, rows).await.map(Some)
+}
+
+/// Reads journals, and the plans that they name. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalAccess {
+    store: Arc<dyn EventStore>,
+    plans: Arc<PlanCache>,
+}
+
+impl JournalAccess {
+    pub(crate) fn new(store: Arc<dyn EventStore>, plans: PlanCache) -> JournalAccess {
+        JournalAccess { store, plans: Arc::new(plans) }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    /// The plans that were used.
+    pub(crate) fn plans(&self) -> &PlanCache {
+        &self.plans
+    }
+
+    /// As [`read`].
+    pub(crate) async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
+        read(self.store.as_ref(), &self.plans, saga).await
+    }
+
+    /// As [`fold`].
+    pub(crate) async fn fold(&self, saga: SagaId, rows: Vec<StreamRow>) -> Result<RecordedSaga, JournalError> {
+        fold(self.store.as_ref(), &self.plans, saga, rows).await
+    }
+
+    /// As [`PlanCache::publish`].
+    pub(crate) async fn publish(&self, plan: Arc<SagaPlan>) -> Result<(), saga_event_store::StoreError> {
+        self.plans.publish(self.store.as_ref(), plan).await
+    }
+
+    /// As [`PlanCache::exactly`].
+    pub(crate) async fn exact_plan(&self, definition: &str, policies: &str) -> Result<Arc<SagaPlan>, PlanError> {
+        self.plans.exactly(self.store.as_ref(), definition, policies).await
+    }
+
+    /// As [`PlanCache::stored`].
+    pub(crate) async fn stored_plan(
+        &self,
+        hash: &str,
+        participants: &ParticipantCatalog,
+    ) -> Result<Arc<SagaPlan>, PlanError> {
+        self.plans.stored(self.store.as_ref(), hash, participants).await
+    }
 }
 
 /// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than one of large ones.

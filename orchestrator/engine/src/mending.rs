@@ -1,7 +1,9 @@
 //! Which definition an operator means, for a saga that is to go on by another one than it began with.
 
-use super::Parts;
-use crate::journal::PlanError;
+use super::{
+    current::ActiveConfigCell,
+    journal::{JournalAccess, PlanError},
+};
 use saga_core::state::SagaPlan;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -30,33 +32,47 @@ pub enum DefinitionLookupError {
     Plan(#[from] PlanError),
 }
 
-/// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns, with the
-/// policies that the participants give it now.
-///
-/// # Errors
-/// No definition or several are meant, or the store does not have its text.
-pub async fn plan_of(parts: &Parts, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
-    let live = parts.current.keep();
-    let hash = if wanted == CURRENT {
-        let plan = live.catalog.named(name).ok_or_else(|| DefinitionLookupError::NotLive(name.to_owned()))?;
-        plan.definition.hash.clone()
-    } else {
-        hash_of(parts, name, wanted)?
-    };
-    Ok(parts.plans.stored(parts.store.as_ref(), &hash, &live.participants).await?)
+/// Finds definitions that operators name. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct DefinitionLookup {
+    journal: JournalAccess,
+    config: Arc<ActiveConfigCell>,
 }
 
-/// One that this engine does not know is asked of the store, which knows them whole.
-fn hash_of(parts: &Parts, name: &str, wanted: &str) -> Result<String, DefinitionLookupError> {
-    let is_hash = (SHORTEST_HASH..=64).contains(&wanted.len()) && wanted.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let known = parts.plans.all().into_iter().filter(|plan| plan.definition.name == name);
-    let hashes: BTreeSet<String> =
-        known.map(|plan| plan.definition.hash.clone()).filter(|it| it.starts_with(wanted)).collect();
-    match hashes.len() {
-        _ if !is_hash => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
-        0 if wanted.len() == 64 => Ok(wanted.to_owned()),
-        0 => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
-        1 => Ok(hashes.into_iter().next().unwrap_or_default()),
-        _ => Err(DefinitionLookupError::Several(wanted.to_owned(), hashes.into_iter().collect())),
+impl DefinitionLookup {
+    pub(crate) fn new(journal: JournalAccess, config: Arc<ActiveConfigCell>) -> DefinitionLookup {
+        DefinitionLookup { journal, config }
+    }
+
+    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns, with
+    /// the policies that the participants give it now.
+    ///
+    /// # Errors
+    /// No definition or several are meant, or the store does not have its text.
+    pub(crate) async fn plan_of(&self, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
+        let live = self.config.keep();
+        let hash = if wanted == CURRENT {
+            let plan = live.catalog.named(name).ok_or_else(|| DefinitionLookupError::NotLive(name.to_owned()))?;
+            plan.definition.hash.clone()
+        } else {
+            self.hash_of(name, wanted)?
+        };
+        Ok(self.journal.stored_plan(&hash, &live.participants).await?)
+    }
+
+    /// One that this engine does not know is asked of the store, which knows them whole.
+    fn hash_of(&self, name: &str, wanted: &str) -> Result<String, DefinitionLookupError> {
+        let is_hash =
+            (SHORTEST_HASH..=64).contains(&wanted.len()) && wanted.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let known = self.journal.plans().all().into_iter().filter(|plan| plan.definition.name == name);
+        let hashes: BTreeSet<String> =
+            known.map(|plan| plan.definition.hash.clone()).filter(|it| it.starts_with(wanted)).collect();
+        match hashes.len() {
+            _ if !is_hash => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
+            0 if wanted.len() == 64 => Ok(wanted.to_owned()),
+            0 => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
+            1 => Ok(hashes.into_iter().next().unwrap_or_default()),
+            _ => Err(DefinitionLookupError::Several(wanted.to_owned(), hashes.into_iter().collect())),
+        }
     }
 }

@@ -1,27 +1,15 @@
 //! Which shards are written here: the partitions of the inbox that the group assigns, or all of them.
 
 use super::{
-    Parts,
-    dead_letter::{self, DeadLetter},
-    intake::{self, ConsumerHolds, IntakeExit},
-    message::{self, MessageContent, MessageReceipt, ShardMessage},
-    router::MessageSource,
-    shard,
+    inbox_intake::InboxIntake,
+    intake::{self, IntakeExit},
+    router::ShardRouter,
+    shard::{self, ShardContext},
 };
-use saga_core::{
-    id::ShardId,
-    input::{OperatorAct, SagaInput},
-    state::SagaPlan,
-};
-use saga_kafka::{ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck, consumer::BackpressureLimits};
-use saga_wire::{
-    KafkaRecord, TopicPartition,
-    inbox::{self, CallOutcome, InboxEnvelope},
-    poison::PoisonCode,
-    reply::CommandReply,
-    trigger::{self, TriggerOutcome},
-};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use saga_core::id::ShardId;
+use saga_kafka::{ConsumerEvent, DeliveredRecord, KafkaConsumer, consumer::BackpressureLimits};
+use saga_wire::TopicPartition;
+use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -30,13 +18,12 @@ use tracing::{error, warn};
 /// and a batch that comes before the pause.
 const FEED: usize = 2 * BackpressureLimits::INBOX_PARTITION + 256;
 
-/// Between two tries to read a definition while the store is away.
-const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
-
 /// The shard tasks of this engine.
 #[derive(Debug)]
 pub struct ShardOwnership {
-    parts: Arc<Parts>,
+    shard: Arc<ShardContext>,
+    inbox: InboxIntake,
+    router: ShardRouter,
     shards: HashMap<ShardId, ShardTaskHandle>,
 }
 
@@ -51,9 +38,8 @@ struct ShardTaskHandle {
 
 impl ShardOwnership {
     /// Of no shard yet.
-    #[must_use]
-    pub fn new(parts: Arc<Parts>) -> ShardOwnership {
-        ShardOwnership { parts, shards: HashMap::new() }
+    pub(crate) fn new(shard: Arc<ShardContext>, inbox: InboxIntake, router: ShardRouter) -> ShardOwnership {
+        ShardOwnership { shard, inbox, router, shards: HashMap::new() }
     }
 
     /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is open.
@@ -62,10 +48,10 @@ impl ShardOwnership {
             return;
         }
         let stop = CancellationToken::new();
-        let messages = self.parts.router.open(shard);
-        let task = tokio::spawn(shard::run(Arc::clone(&self.parts), shard, messages, stop.clone()));
+        let messages = self.router.open(shard);
+        let task = tokio::spawn(shard::run(Arc::clone(&self.shard), shard, messages, stop.clone()));
         let (feed, records) = mpsc::channel(FEED);
-        let feeder = tokio::spawn(feed_shard(Arc::clone(&self.parts), shard, records));
+        let feeder = tokio::spawn(feed_shard(self.inbox.clone(), self.router.clone(), shard, records));
         self.shards.insert(shard, ShardTaskHandle { stop, task, feed, feeder });
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
@@ -76,7 +62,7 @@ impl ShardOwnership {
         let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
         for (shard, owner) in &owners {
-            self.parts.router.close(*shard);
+            self.router.close(*shard);
             owner.stop.cancel();
             owner.feeder.abort();
         }
@@ -100,7 +86,7 @@ impl ShardOwnership {
         consumer: Arc<KafkaConsumer>,
         mut events: mpsc::Receiver<ConsumerEvent>,
     ) -> IntakeExit {
-        let mut holds = ConsumerHolds::new(&self.parts);
+        let mut holds = self.inbox.consumer_holds();
         let ended = loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -108,7 +94,7 @@ impl ShardOwnership {
                     Some(ConsumerEvent::Failed(reason)) => break IntakeExit::Failed(reason),
                     Some(event) => self.take(event).await,
                 },
-                () = holds.changed() => holds.obey(&consumer),
+                () = holds.changed() => holds.apply(&consumer),
             }
         };
         self.release_all().await;
@@ -140,11 +126,16 @@ impl ShardOwnership {
 }
 
 /// Brings the shard what is read for it, in the order of its partition. It waits for its shard, and nobody else does.
-async fn feed_shard(parts: Arc<Parts>, shard: ShardId, mut records: mpsc::Receiver<DeliveredRecord>) {
+async fn feed_shard(
+    inbox: InboxIntake,
+    router: ShardRouter,
+    shard: ShardId,
+    mut records: mpsc::Receiver<DeliveredRecord>,
+) {
     while let Some(DeliveredRecord { record, ack }) = records.recv().await {
         let offset = record.offset;
-        take_record(&parts, Arc::new(record), ack).await;
-        parts.router.returned(shard, offset);
+        inbox.take_record(Arc::new(record), ack).await;
+        router.returned(shard, offset);
     }
 }
 
@@ -155,110 +146,4 @@ fn shards(partitions: &[TopicPartition]) -> impl Iterator<Item = ShardId> {
 #[allow(clippy::cast_precision_loss, reason = "at most 4,096 shards")]
 fn count(shards: usize) -> f64 {
     shards as f64
-}
-
-/// A record of the inbox: what another engine read or learnt for a shard of ours.
-async fn take_record(parts: &Arc<Parts>, record: Arc<KafkaRecord>, ack: RecordAck) {
-    let receipt = MessageReceipt::Offset(ack);
-    match inbox::receive(&record) {
-        Ok(InboxEnvelope::Trigger { record: original, definition, hash, policies }) => {
-            let pinned = PinnedDefinition { name: &definition, hash: &hash, policies: policies.as_deref() };
-            take_trigger(parts, Arc::new(original), pinned, receipt).await;
-        }
-        Ok(InboxEnvelope::Reply(original)) => {
-            intake::take_reply(parts, Arc::new(original), receipt, MessageSource::Inbox).await;
-        }
-        Ok(InboxEnvelope::Outcome(CallOutcome { command, .. })) if !parts.router.has(command.saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
-        }
-        Ok(InboxEnvelope::Operator { saga, .. }) if !parts.router.has(saga.shard()) => {
-            dead_letter::send(parts, record, receipt, DeadLetter::of_foreign_saga());
-        }
-        Ok(InboxEnvelope::Outcome(CallOutcome { command, attempt, answer })) => {
-            let shard = command.saga.shard();
-            let body = MessageContent::Reply(Box::new(CommandReply { command, attempt, answer }));
-            parts.router.route(shard, ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
-        }
-        Ok(InboxEnvelope::Operator { saga, act, definition }) => {
-            let input = match input_of(parts, act, definition).await {
-                Ok(input) => input,
-                Err(reason) => {
-                    let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason);
-                    return dead_letter::send(parts, record, receipt, letter);
-                }
-            };
-            let body = MessageContent::Input { saga, input };
-            parts.router.route(saga.shard(), ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
-        }
-        Err(poison) => dead_letter::send(parts, record, receipt, poison.into()),
-    }
-}
-
-/// Whoever forwarded a retry by another definition had stored its text before.
-async fn input_of(parts: &Parts, act: OperatorAct, definition: Option<(String, String)>) -> Result<SagaInput, String> {
-    let Some((hash, policies)) = &definition else { return Ok(SagaInput::Operator(act)) };
-    let plan = plan_of(parts, PinnedDefinition { name: "", hash, policies: Some(policies) }).await?;
-    Ok(SagaInput::Mended { act, plan })
-}
-
-/// What whoever judged a trigger pinned the saga to.
-#[derive(Clone, Copy, Debug)]
-struct PinnedDefinition<'a> {
-    name: &'a str,
-    hash: &'a str,
-    /// `None`: a build that did not say.
-    policies: Option<&'a str>,
-}
-
-/// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
-async fn take_trigger(
-    parts: &Arc<Parts>,
-    original: Arc<KafkaRecord>,
-    pinned: PinnedDefinition<'_>,
-    receipt: MessageReceipt,
-) {
-    let definition = pinned.name;
-    let plan = match plan_of(parts, pinned).await {
-        Ok(plan) => plan,
-        Err(reason) => {
-            let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason).of(definition);
-            return dead_letter::send(parts, original, receipt, letter);
-        }
-    };
-    match trigger::evaluate_one(&original, &plan.definition) {
-        TriggerOutcome::Start(start) => {
-            intake::begin(parts, &plan, *start, &original, (receipt, MessageSource::Inbox)).await;
-        }
-        TriggerOutcome::Poison(poison) => {
-            dead_letter::send(parts, original, receipt, DeadLetter::from(poison).of(definition));
-        }
-        TriggerOutcome::Unwanted => receipt.settle(message::MessageOutcome::Ignored("unwanted".into())),
-    }
-}
-
-/// The plan of exactly this text: another text of the same name may want other records. Whoever forwarded the trigger had stored the text
-/// before; a store that is away is waited for.
-async fn plan_of(parts: &Parts, pinned: PinnedDefinition<'_>) -> Result<Arc<SagaPlan>, String> {
-    let PinnedDefinition { name, hash, policies } = pinned;
-    let live = parts.current.keep();
-    let is_it = |plan: &&Arc<SagaPlan>| {
-        plan.definition.hash == hash && policies.is_none_or(|policies| policies == plan.policies_hash)
-    };
-    if let Some(plan) = live.catalog.named(name).filter(is_it) {
-        return Ok(Arc::clone(plan));
-    }
-    loop {
-        let plan = match policies {
-            Some(policies) => parts.plans.exactly(parts.store.as_ref(), hash, policies).await,
-            None => parts.plans.stored(parts.store.as_ref(), hash, &live.participants).await,
-        };
-        match plan {
-            Ok(plan) => return Ok(plan),
-            Err(error) if error.is_transient() => {
-                parts.store_health.missed("read the definition of a forwarded trigger", &error);
-                tokio::time::sleep(ASK_STORE_AGAIN).await;
-            }
-            Err(error) => return Err(format!("definition `{name}`: {error}")),
-        }
-    }
 }

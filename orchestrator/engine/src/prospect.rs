@@ -1,15 +1,14 @@
 //! What an act would lead to: decided as its owner decides it, by the same state and the same rules. Nothing is changed, nothing leaves.
 
-use super::{
-    Parts,
-    operate::{acted_on, input_of, named},
-};
-use crate::journal::{self, RecordedSaga};
+use super::admission::DecisionSources;
+use crate::journal::{self, JournalAccess, RecordedSaga};
+use saga_base::clock::EngineClock;
 use saga_base::panics::caught;
 use saga_core::{
     answerable::ALWAYS,
-    command::{GuardKind, GuardOwner},
-    decide::{self, AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, DecisionOutcome},
+    command::{CommandRef, GuardKind, GuardOwner},
+    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    event::{SagaDecision, SagaEvent},
     id::SagaId,
     input::{ActTarget, OperatorAct, SagaInput},
     state::{SagaPlan, view::ActPreview},
@@ -37,21 +36,94 @@ pub enum ActPreviewOutcome {
     },
 }
 
-/// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such saga.
-///
-/// # Errors
-/// When the saga cannot be read.
-pub async fn of(
-    parts: &Parts,
-    saga: SagaId,
-    act: &OperatorAct,
-    plan: Option<&Arc<SagaPlan>>,
-) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
-    let Some(recorded) = journal::read(parts.store.as_ref(), &parts.plans, saga).await? else { return Ok(None) };
-    let input = input_of(act, plan);
-    // Where the decision panics its owner parks the saga, for a person to see.
-    let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
-    Ok(Some(decided(parts, recorded, &input).map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))
+/// Previews acts. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct ActPreviewer {
+    journal: JournalAccess,
+    sources: DecisionSources,
+    clock: EngineClock,
+}
+
+impl ActPreviewer {
+    pub(crate) fn new(journal: JournalAccess, sources: DecisionSources, clock: EngineClock) -> ActPreviewer {
+        ActPreviewer { journal, sources, clock }
+    }
+
+    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such saga.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub(crate) async fn preview(
+        &self,
+        saga: SagaId,
+        act: &OperatorAct,
+        plan: Option<&Arc<SagaPlan>>,
+    ) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
+        let Some(recorded) = self.journal.read(saga).await? else { return Ok(None) };
+        let input = input_of(act, plan);
+        // Where the decision panics its owner parks the saga, for a person to see.
+        let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
+        let decided = self.decide(recorded, &input);
+        Ok(Some(decided.map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))
+    }
+
+    /// What the owner would decide, and the saga after it. `None`: the decision panics, or its input is illegal.
+    pub(crate) fn decide(
+        &self,
+        mut recorded: RecordedSaga,
+        input: &SagaInput,
+    ) -> Option<(DecisionOutcome, RecordedSaga)> {
+        let now = self.clock.now();
+        let mut context = DecisionContext {
+            now,
+            answerable: &ALWAYS,
+            random: 0,
+            admission: &mut |asking: AdmissionRequest<'_>| self.would_admit(asking.whose, now),
+            room: &|_| None,
+            choose: &mut |choosing| self.sources.choose(choosing),
+            recall: &mut |request| self.sources.recall(request),
+        };
+        let outcome = caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()?;
+        Some((outcome, recorded))
+    }
+
+    /// What the guards say without giving a permit away: an act goes before all that waits in a queue, so only what stops every call stops it.
+    fn would_admit(&self, whose: GuardOwner<&str>, now: Timestamp) -> AdmissionVerdict {
+        let GuardOwner::Participant(participant) = whose else { return AdmissionVerdict::Admitted };
+        let refused = |guard| AdmissionVerdict::Refused { guard, not_before: now };
+        match self.sources.guards().snapshot_of(participant) {
+            None if self.sources.is_elsewhere(participant) => refused(GuardKind::Transport),
+            None => AdmissionVerdict::Gone,
+            Some(seen) => match seen.breaker {
+                BreakerStateView::Open | BreakerStateView::ForcedOpen => refused(GuardKind::Breaker),
+                BreakerStateView::Closed
+                | BreakerStateView::HalfOpen
+                | BreakerStateView::ForcedClosed
+                | BreakerStateView::MetricsOnly => AdmissionVerdict::Admitted,
+            },
+        }
+    }
+}
+
+/// A retry by `plan`, if there is one; else the act alone.
+pub(crate) fn input_of(act: &OperatorAct, plan: Option<&Arc<SagaPlan>>) -> SagaInput {
+    match plan {
+        None => SagaInput::Operator(act.clone()),
+        Some(plan) => SagaInput::Mended { act: act.clone(), plan: Arc::clone(plan) },
+    }
+}
+
+/// The command as an act names it.
+pub(crate) fn named(plan: &SagaPlan, command: CommandRef) -> ActTarget {
+    ActTarget { step: plan.definition.step(command.step).name.clone(), direction: Some(command.direction) }
+}
+
+/// The command that an act in `decision` was about.
+pub(crate) fn acted_on(decision: &SagaDecision) -> Option<CommandRef> {
+    decision
+        .events
+        .iter()
+        .find_map(|event| if let SagaEvent::OperatorActed { command, .. } = event { *command } else { None })
 }
 
 fn told(mended: Option<&Arc<SagaPlan>>, outcome: &DecisionOutcome, after: &RecordedSaga) -> ActPreviewOutcome {
@@ -64,47 +136,5 @@ fn told(mended: Option<&Arc<SagaPlan>>, outcome: &DecisionOutcome, after: &Recor
         }
         DecisionOutcome::Noted | DecisionOutcome::Ignored(_) => ActPreviewOutcome::Nothing,
         DecisionOutcome::Refused(refused) => ActPreviewOutcome::Refused { reason: refused.to_string() },
-    }
-}
-
-/// What the owner would decide, and the saga after it.
-pub(super) fn decided(
-    parts: &Parts,
-    mut recorded: RecordedSaga,
-    input: &SagaInput,
-) -> Option<(DecisionOutcome, RecordedSaga)> {
-    let now = parts.clock.now();
-    let mut admission = |asking: AdmissionRequest<'_>| would_admit(parts, asking.whose, now);
-    let mut choose = |choosing: CapabilityRequest<'_>| {
-        let here = parts.guarded.choose(choosing);
-        here.or_else(|| parts.published.with_capability(choosing.capability, choosing.over))
-    };
-    let mut context = DecisionContext {
-        now,
-        answerable: &ALWAYS,
-        random: 0,
-        admission: &mut admission,
-        room: &|_| None,
-        choose: &mut choose,
-        recall: &mut |request| parts.answers.recall(request),
-    };
-    let outcome = caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()?;
-    Some((outcome, recorded))
-}
-
-/// What the guards say without giving a place away: an act goes before all that waits in line, so only what stops every call stops it.
-fn would_admit(parts: &Parts, whose: GuardOwner<&str>, now: Timestamp) -> AdmissionVerdict {
-    let GuardOwner::Participant(participant) = whose else { return AdmissionVerdict::Admitted };
-    let refused = |guard| AdmissionVerdict::Refused { guard, not_before: now };
-    match parts.guarded.snapshot_of(participant) {
-        None if parts.published.has_participant(participant) => refused(GuardKind::Transport),
-        None => AdmissionVerdict::Gone,
-        Some(seen) => match seen.breaker {
-            BreakerStateView::Open | BreakerStateView::ForcedOpen => refused(GuardKind::Breaker),
-            BreakerStateView::Closed
-            | BreakerStateView::HalfOpen
-            | BreakerStateView::ForcedClosed
-            | BreakerStateView::MetricsOnly => AdmissionVerdict::Admitted,
-        },
     }
 }

@@ -3,7 +3,12 @@
 //! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so sagas that run keep
 //! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
 
-use super::{Parts, catalog::DefinitionCatalog, current::ActiveConfig};
+use super::{
+    catalog::DefinitionCatalog,
+    current::{ActiveConfig, ActiveConfigCell},
+    journal::JournalAccess,
+    overrides::OverrideLog,
+};
 use saga_base::secrets;
 use saga_core::{
     definition::{
@@ -13,8 +18,16 @@ use saga_core::{
     policy::SagaPolicies,
     state::SagaPlan,
 };
-use saga_resilience::{guard_events::GuardEventKind, registry::settings_of, settings};
-use std::{path::PathBuf, sync::Arc};
+use saga_resilience::{
+    guard_events::GuardEventKind,
+    registry::{GuardRegistry, settings_of},
+    settings,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::Mutex;
 use tracing::{error, info};
 
 /// A participants.yaml that is read again when it changes.
@@ -81,71 +94,103 @@ impl ReloadError {
     }
 }
 
-/// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
-/// stored by then is used by nobody.
-///
-/// # Errors
-/// When it is refused; the log says so too.
-pub async fn reload(
-    parts: &Arc<Parts>,
-    file: &SourceFile,
-    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Result<ReloadOutcome, ReloadError> {
-    let _one_at_a_time = parts.reloading.lock().await;
-    let outcome = replace(parts, file, lookup).await;
-    match &outcome {
-        Ok(ReloadOutcome::Changed { participants }) => {
-            info!(
-                file = file.name,
-                participants, "participants are reloaded; addresses, guards and secrets hold from the next call"
-            );
-            parts.guarded.changes().publish(None, GuardEventKind::ConfigReloaded);
-            count("changed");
-        }
-        Ok(ReloadOutcome::Unchanged) => {}
-        Err(refused) => {
-            error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
-            parts.guarded.changes().publish(None, GuardEventKind::ConfigRefused { reason: refused.in_one_line() });
-            count("refused");
-        }
-    }
-    outcome
+/// Puts another participants.yaml into effect. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct ReloadHandle {
+    journal: JournalAccess,
+    guards: Arc<GuardRegistry>,
+    config: Arc<ActiveConfigCell>,
+    overrides: Arc<OverrideLog>,
+    /// `None`: this engine has no participants.yaml of its own.
+    watched: Option<WatchedFile>,
+    /// Held during a reload.
+    one_at_a_time: Arc<Mutex<()>>,
 }
 
-/// The file cannot be read: what was in effect stays. Whoever follows the changes is told.
-pub fn unreadable(parts: &Parts, why: &str) {
-    error!("participants cannot be read, what was in effect stays: {why}");
-    parts.guarded.changes().publish(None, GuardEventKind::ConfigRefused { reason: why.to_owned() });
-    count("refused");
-}
+impl ReloadHandle {
+    pub(crate) fn new(
+        journal: JournalAccess,
+        guards: Arc<GuardRegistry>,
+        config: Arc<ActiveConfigCell>,
+        overrides: Arc<OverrideLog>,
+        watched: Option<WatchedFile>,
+    ) -> ReloadHandle {
+        ReloadHandle { journal, guards, config, overrides, watched, one_at_a_time: Arc::default() }
+    }
 
-async fn replace(
-    parts: &Arc<Parts>,
-    file: &SourceFile,
-    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Result<ReloadOutcome, ReloadError> {
-    let before = parts.current.keep();
-    let read = read(&before, file, lookup)?;
-    let participants = match &parts.participants_file {
-        Some(watched) => watched.played(read),
-        None => read,
-    };
-    secrets::remember(secrets::of_participants(&participants));
-    if participants == *before.participants {
-        return Ok(ReloadOutcome::Unchanged);
+    /// Where participants.yaml is; `None`: it cannot be reloaded.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.watched.as_ref().map(|watched| watched.path.as_path())
     }
-    let plans: Vec<Arc<SagaPlan>> = before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
-    for plan in &plans {
-        parts.plans.publish(parts.store.as_ref(), Arc::clone(plan)).await?;
+
+    /// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
+    /// stored by then is used by nobody.
+    ///
+    /// # Errors
+    /// When it is refused; the log says so too.
+    pub async fn reload(
+        &self,
+        file: &SourceFile,
+        lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<ReloadOutcome, ReloadError> {
+        let _one_at_a_time = self.one_at_a_time.lock().await;
+        let outcome = self.replace(file, lookup).await;
+        match &outcome {
+            Ok(ReloadOutcome::Changed { participants }) => {
+                info!(
+                    file = file.name,
+                    participants, "participants are reloaded; addresses, guards and secrets hold from the next call"
+                );
+                self.guards.changes().publish(None, GuardEventKind::ConfigReloaded);
+                count("changed");
+            }
+            Ok(ReloadOutcome::Unchanged) => {}
+            Err(refused) => {
+                error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
+                let reason = refused.in_one_line();
+                self.guards.changes().publish(None, GuardEventKind::ConfigRefused { reason });
+                count("refused");
+            }
+        }
+        outcome
     }
-    parts.guarded.configure(&settings_of(&participants))?;
-    let count = participants.names().count();
-    parts
-        .current
-        .replace(ActiveConfig { catalog: DefinitionCatalog::new(plans), participants: Arc::new(participants) });
-    // Whoever is new may have been steered in an earlier life of the file.
-    parts.acts.reapply();
-    Ok(ReloadOutcome::Changed { participants: count })
+
+    /// Reports that the file cannot be read: what was in effect stays. The log says so, and the stream of guard events.
+    pub fn report_unreadable(&self, why: &str) {
+        error!("participants cannot be read, what was in effect stays: {why}");
+        self.guards.changes().publish(None, GuardEventKind::ConfigRefused { reason: why.to_owned() });
+        count("refused");
+    }
+
+    async fn replace(
+        &self,
+        file: &SourceFile,
+        lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<ReloadOutcome, ReloadError> {
+        let before = self.config.keep();
+        let read = read(&before, file, lookup)?;
+        let participants = match &self.watched {
+            Some(watched) => watched.played(read),
+            None => read,
+        };
+        secrets::remember(secrets::of_participants(&participants));
+        if participants == *before.participants {
+            return Ok(ReloadOutcome::Unchanged);
+        }
+        let plans: Vec<Arc<SagaPlan>> =
+            before.catalog.plans().iter().map(|plan| resolved(plan, &participants)).collect();
+        for plan in &plans {
+            self.journal.publish(Arc::clone(plan)).await?;
+        }
+        self.guards.configure(&settings_of(&participants))?;
+        let count = participants.names().count();
+        self.config
+            .replace(ActiveConfig { catalog: DefinitionCatalog::new(plans), participants: Arc::new(participants) });
+        // A participant that is new may have been steered while the file named it before.
+        self.overrides.reapply();
+        Ok(ReloadOutcome::Changed { participants: count })
+    }
 }
 
 /// The participants of a file without errors that the live definitions can work with.

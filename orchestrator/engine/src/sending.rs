@@ -6,13 +6,26 @@ use saga_kafka::{
 };
 use saga_resilience::topics::TopicTracker;
 use saga_wire::OutgoingRecord;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// When a topic that refused is tried again: a topic or a permission takes a person, so there is no hurry.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The same where the client had no room.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
+
+/// The engine's way out to Kafka.
+#[derive(Clone, Debug)]
+pub struct KafkaOutput {
+    /// Takes records.
+    pub producer: KafkaProducer,
+    /// Name of the inbox topic.
+    pub inbox: Arc<str>,
+    /// Name of the topic that participants reply to.
+    pub replies: Arc<str>,
+    /// Name of the DLQ topic.
+    pub dlq: Arc<str>,
+}
 
 /// Sends a record once.
 pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record: &OutgoingRecord) -> ProduceOutcome {

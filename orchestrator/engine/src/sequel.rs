@@ -1,7 +1,9 @@
 //! What came of an act: where the saga is when nothing of it is under way any more, or as far as whoever asks has patience.
 
-use super::Parts;
-use crate::journal::reading::{self, RefreshScope, SagaLine};
+use super::journal::{
+    JournalAccess,
+    reading::{self, RefreshScope, SagaLine},
+};
 use saga_core::{
     id::SagaId,
     state::{SagaStatus, view::StepPhase},
@@ -17,11 +19,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 const LOOK_SELDOM: Duration = Duration::from_millis(400);
 
 /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does not say.
-pub async fn of(parts: &Parts, saga: SagaId, wait: Duration) -> Option<SagaLine> {
+pub(crate) async fn of(journal: &JournalAccess, saga: SagaId, wait: Duration) -> Option<SagaLine> {
     let until = Instant::now() + wait.min(MOST_WAIT);
     let mut pause = LOOK_AGAIN;
     loop {
-        let (line, is_under_way) = look(parts, saga).await?;
+        let (line, is_under_way) = look(journal, saga).await?;
         if !is_under_way || Instant::now() >= until {
             return Some(line);
         }
@@ -31,12 +33,13 @@ pub async fn of(parts: &Parts, saga: SagaId, wait: Duration) -> Option<SagaLine>
 }
 
 /// Where the saga is, and whether something of it is under way.
-async fn look(parts: &Parts, saga: SagaId) -> Option<(SagaLine, bool)> {
-    let summary = parts.store.summary(saga.uuid()).await.ok()??;
+async fn look(journal: &JournalAccess, saga: SagaId) -> Option<(SagaLine, bool)> {
+    let summary = journal.store().summary(saga.uuid()).await.ok()??;
     let mut line = [SagaLine::from(summary)];
     // What cannot be read is told as the read model has it.
-    let steps =
-        reading::refresh(parts.store.as_ref(), &parts.plans, &mut line, RefreshScope::Open).await.unwrap_or_default();
+    let steps = reading::refresh(journal.store().as_ref(), journal.plans(), &mut line, RefreshScope::Open)
+        .await
+        .unwrap_or_default();
     let is_out = steps.get(&saga).is_some_and(|steps| steps.iter().any(|(_, phase)| *phase == StepPhase::Running));
     let [line] = line;
     let is_under_way = match line.status.parse::<SagaStatus>() {

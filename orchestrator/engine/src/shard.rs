@@ -5,6 +5,7 @@
 mod abandoning;
 mod attending;
 mod classified;
+mod context;
 mod effects;
 mod incidents;
 mod listing;
@@ -22,8 +23,9 @@ mod unreadable;
 mod waiting;
 mod waits;
 
-use super::{Parts, message::ShardMessage, skew, step_back};
+use super::{message::ShardMessage, skew, step_back};
 use backon::{BackoffBuilder, ExponentialBuilder};
+pub(crate) use context::{ShardContext, ShardOutputs, ShardStore};
 use futures_util::FutureExt as _;
 use owned::ShardLoop;
 use remembered::RememberedSagas;
@@ -41,25 +43,30 @@ const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
 pub(super) async fn run(
-    parts: Arc<Parts>,
+    context: Arc<ShardContext>,
     shard: ShardId,
     mut messages: mpsc::Receiver<ShardMessage>,
     stop: CancellationToken,
 ) {
     let mut remembered = RememberedSagas::default();
-    while let OwnershipEnd::Fenced = own(&parts, shard, &mut messages, &stop, &mut remembered).await {
+    while let OwnershipEnd::Fenced = own(&context, shard, &mut messages, &stop, &mut remembered).await {
         warn!(
             shard = shard.0,
             "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        let rest = waiting::meanwhile((&parts.router, &parts.calls), shard, &mut messages, tokio::time::sleep(rest));
+        let rest = waiting::meanwhile(
+            (&context.outputs.router, &context.outputs.tasks),
+            shard,
+            &mut messages,
+            tokio::time::sleep(rest),
+        );
         if stop.run_until_cancelled(rest).await.is_none() {
             break;
         }
     }
-    hand_over(&parts, shard, messages).await;
+    hand_over(&context, shard, messages).await;
     info!(shard = shard.0, "shard released");
 }
 
@@ -71,13 +78,13 @@ enum OwnershipEnd {
 }
 
 async fn own(
-    parts: &Arc<Parts>,
+    context: &Arc<ShardContext>,
     shard: ShardId,
     messages: &mut mpsc::Receiver<ShardMessage>,
     stop: &CancellationToken,
     remembered: &mut RememberedSagas,
 ) -> OwnershipEnd {
-    match AssertUnwindSafe(own_unguarded(parts, shard, messages, stop, remembered)).catch_unwind().await {
+    match AssertUnwindSafe(own_unguarded(context, shard, messages, stop, remembered)).catch_unwind().await {
         Ok(ended) => ended,
         Err(panic) => {
             let reason = saga_base::panics::message(panic.as_ref());
@@ -92,42 +99,43 @@ async fn own(
 }
 
 async fn own_unguarded(
-    parts: &Arc<Parts>,
+    context: &Arc<ShardContext>,
     shard: ShardId,
     messages: &mut mpsc::Receiver<ShardMessage>,
     stop: &CancellationToken,
     remembered: &mut RememberedSagas,
 ) -> OwnershipEnd {
-    let told = parts.store.steps_back();
-    let taking_over = take_over(parts, shard, &told, remembered);
-    let taking_over = waiting::meanwhile((&parts.router, &parts.calls), shard, messages, taking_over);
+    let told = context.store.events().steps_back();
+    let taking_over = take_over(context, shard, &told, remembered);
+    let taking_over =
+        waiting::meanwhile((&context.outputs.router, &context.outputs.tasks), shard, messages, taking_over);
     let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return OwnershipEnd::Stopped };
-    let serving = parts.router.serving(shard);
+    let serving = context.outputs.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
     drop(serving);
     if step_back::number(&told) > steps {
         remembered.keep(&owned);
     }
     for message in owned.take_unfinished() {
-        parts.router.forward(shard, message).await;
+        context.outputs.router.forward(shard, message).await;
     }
     ended
 }
 
 /// The shard, and how often the store had lost something by then.
 async fn take_over(
-    parts: &Arc<Parts>,
+    context: &Arc<ShardContext>,
     shard: ShardId,
     told: &step_back::StepBackReceiver,
     remembered: &mut RememberedSagas,
 ) -> (ShardLoop, u64) {
-    parts.step_back.prepared(told).await;
+    context.store.step_back.prepared(told).await;
     let steps = step_back::number(told);
-    let (epoch, answerable) = claim(parts, shard).await;
-    let mut owned = ShardLoop::new(Arc::clone(parts), shard, epoch, answerable);
+    let (epoch, answerable) = claim(context, shard).await;
+    let mut owned = ShardLoop::new(Arc::clone(context), shard, epoch, answerable);
     report_missing(&mut owned, remembered).await;
     if step_back::number(told) == steps {
-        parts.step_back.settled(shard, parts.router.owned_shards());
+        context.store.step_back.settled(shard, context.outputs.router.owned_shards());
     }
     (owned, steps)
 }
@@ -139,30 +147,30 @@ async fn report_missing(owned: &mut ShardLoop, remembered: &mut RememberedSagas)
     }
     owned.recover_all().await;
     let missing = remembered.missing(owned);
-    missing.report(&owned.parts, owned.shard).await;
+    missing.report(&owned.context, owned.shard).await;
 }
 
 /// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
-async fn claim(parts: &Parts, shard: ShardId) -> (ShardEpoch, AnswerWatermark) {
-    agree_on_the_time(parts).await;
+async fn claim(context: &ShardContext, shard: ShardId) -> (ShardEpoch, AnswerWatermark) {
+    agree_on_the_time(context).await;
     let what = format!("claim shard {}", shard.0);
-    let epoch = until_answered(parts, &what, || parts.store.claim(shard.0, &parts.instance)).await;
-    let read = || parts.store.attendance(shard.0);
-    let attendance = until_answered(parts, "read until when a shard was attended to", read).await;
-    (epoch, attending::taken_over(parts, &attendance))
+    let epoch = until_answered(context, &what, || context.store.events().claim(shard.0, &context.store.instance)).await;
+    let read = || context.store.events().attendance(shard.0);
+    let attendance = until_answered(context, "read until when a shard was attended to", read).await;
+    (epoch, attending::taken_over(context, &attendance))
 }
 
 /// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.
-async fn agree_on_the_time(parts: &Parts) {
-    let compare = || parts.skew.compare(parts.store.as_ref(), parts.clock);
-    while until_answered(parts, "compare clocks", compare).await.is_err() {
+async fn agree_on_the_time(context: &ShardContext) {
+    let compare = || context.store.skew.compare(context.store.events(), context.clock);
+    while until_answered(context, "compare clocks", compare).await.is_err() {
         tokio::time::sleep(skew::LOOK_AGAIN).await;
     }
 }
 
 /// Tries until the store answers; only a stop ends it, from outside.
 async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::StoreError>>>(
-    parts: &Parts,
+    context: &ShardContext,
     what: &str,
     mut attempt: impl FnMut() -> F,
 ) -> T {
@@ -171,15 +179,15 @@ async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::StoreE
     loop {
         match attempt().await {
             Ok(answer) => return answer,
-            Err(error) => parts.store_health.missed(what, &error),
+            Err(error) => context.store.health.missed(what, &error),
         }
         tokio::time::sleep(delays.next().unwrap_or(STORE_RETRY_MAX)).await;
     }
 }
 
-async fn hand_over(parts: &Parts, shard: ShardId, mut messages: mpsc::Receiver<ShardMessage>) {
+async fn hand_over(context: &ShardContext, shard: ShardId, mut messages: mpsc::Receiver<ShardMessage>) {
     messages.close();
     while let Some(message) = messages.recv().await {
-        parts.router.forward(shard, message).await;
+        context.outputs.router.forward(shard, message).await;
     }
 }

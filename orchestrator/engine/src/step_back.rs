@@ -3,7 +3,7 @@
 
 pub mod outside;
 
-use super::Parts;
+use super::{journal::JournalAccess, store_health::StoreHealth};
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::{id::ShardId, time::Timestamp, time::rfc3339};
 use saga_event_store::StepBack;
@@ -93,28 +93,54 @@ impl StepBackRecovery {
     }
 }
 
-/// Waits for steps back, for ever. One may have been found while the engine was starting.
-pub(super) async fn follow(parts: Arc<Parts>) {
-    let mut told = parts.store.steps_back();
-    loop {
-        let step = told.borrow_and_update().clone();
-        if let Some(step) = step {
-            prepare(&parts, &step).await;
-        }
-        if told.changed().await.is_err() {
-            return;
-        }
-    }
+/// Prepares the engine for reading again after each step back.
+#[derive(Debug)]
+pub(crate) struct StepBackFollower {
+    journal: JournalAccess,
+    recovery: Arc<StepBackRecovery>,
+    health: Arc<StoreHealth>,
 }
 
-async fn prepare(parts: &Parts, step: &Arc<StepBack>) {
-    report(step);
-    parts.step_back.begin(step);
-    while let Err(error) = store_again(parts).await {
-        parts.store_health.missed("store again what sagas are read with", &error);
-        tokio::time::sleep(AGAIN).await;
+impl StepBackFollower {
+    pub(crate) fn new(
+        journal: JournalAccess,
+        recovery: Arc<StepBackRecovery>,
+        health: Arc<StoreHealth>,
+    ) -> StepBackFollower {
+        StepBackFollower { journal, recovery, health }
     }
-    parts.step_back.prepared.send_replace(step.number);
+
+    /// Waits for steps back, for ever. One may have been found while the engine was starting.
+    pub(crate) async fn follow(self) {
+        let mut told = self.journal.store().steps_back();
+        loop {
+            let step = told.borrow_and_update().clone();
+            if let Some(step) = step {
+                self.prepare(&step).await;
+            }
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn prepare(&self, step: &Arc<StepBack>) {
+        report(step);
+        self.recovery.begin(step);
+        while let Err(error) = self.store_again().await {
+            self.health.missed("store again what sagas are read with", &error);
+            tokio::time::sleep(AGAIN).await;
+        }
+        self.recovery.prepared.send_replace(step.number);
+    }
+
+    /// Definitions and policies that were published lately may be gone, and sagas are read with them.
+    async fn store_again(&self) -> Result<(), saga_event_store::StoreError> {
+        for plan in self.journal.plans().all() {
+            self.journal.publish(plan).await?;
+        }
+        Ok(())
+    }
 }
 
 fn report(step: &StepBack) {
@@ -128,14 +154,6 @@ fn report(step: &StepBack) {
          shards are claimed and read again. Sagas that were started in this time may be gone, others do again what they did; what to do is in \
          docs/operations.md, `A database that lost commits`"
     );
-}
-
-/// Definitions and policies that were published lately may be gone, and sagas are read with them.
-async fn store_again(parts: &Parts) -> Result<(), saga_event_store::StoreError> {
-    for plan in parts.plans.all() {
-        parts.plans.publish(parts.store.as_ref(), plan).await?;
-    }
-    Ok(())
 }
 
 /// The time of which commits are missing, for people: RFC 3339, UTC.

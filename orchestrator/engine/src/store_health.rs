@@ -32,7 +32,7 @@ pub(crate) enum StoreWriter {
 
 /// What writers found.
 #[derive(Debug, Default)]
-pub struct StoreHealth {
+pub(crate) struct StoreHealth {
     state: UnpoisonedMutex<StoreHealthState>,
 }
 
@@ -54,7 +54,7 @@ struct PendingWrite {
 impl StoreHealth {
     /// Why the store counts as taking no writes; `None`: it takes them. For people.
     #[must_use]
-    pub fn trouble(&self, now: Instant) -> Option<String> {
+    pub(crate) fn trouble(&self, now: Instant) -> Option<String> {
         let state = self.state.lock();
         let longest = state.waiting.values().min_by_key(|waiting| waiting.since);
         let longest = longest.filter(|it| now.saturating_duration_since(it.since) >= PATIENCE);
@@ -67,7 +67,7 @@ impl StoreHealth {
 
     /// How long ago a write was confirmed last; `None`: none was.
     #[must_use]
-    pub fn confirmed_ago(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn confirmed_ago(&self, now: Instant) -> Option<Duration> {
         self.state.lock().confirmed.map(|confirmed| now.saturating_duration_since(confirmed))
     }
 

@@ -2,18 +2,21 @@
 
 use super::census::StoreCount;
 use saga_core::state::SagaStatus;
-use saga_engine::journal::{
-    counts::{CountDimension, SagaGroup, count},
-    reading::SagaQuery,
+use saga_engine::{
+    QueryHandle,
+    journal::{
+        counts::{CountDimension, SagaGroup},
+        reading::SagaQuery,
+    },
 };
-use saga_event_store::{EventStore, StoreError};
+use saga_event_store::StoreError;
 
 /// Open sagas that are not simply on their way, by what they have in common; the most first.
 #[derive(Debug)]
 pub(crate) struct DelayCauses(pub(super) Vec<SagaGroup>);
 
 impl StoreCount for DelayCauses {
-    async fn count(store: &dyn EventStore, _: Option<&DelayCauses>) -> Result<DelayCauses, StoreError> {
+    async fn count(query: &QueryHandle, _: Option<&DelayCauses>) -> Result<DelayCauses, StoreError> {
         let statuses = vec![SagaStatus::Parked, SagaStatus::Waiting, SagaStatus::Compensating];
         let by = [
             CountDimension::Status,
@@ -22,6 +25,6 @@ impl StoreCount for DelayCauses {
             CountDimension::Code,
             CountDimension::WaitingOn,
         ];
-        count(store, &SagaQuery { statuses, ..SagaQuery::default() }, &by).await.map(DelayCauses)
+        query.count(&SagaQuery { statuses, ..SagaQuery::default() }, &by).await.map(DelayCauses)
     }
 }

@@ -1,7 +1,8 @@
 //! How the sagas of the whole installation stand, counted now and then: for figures and pages, which are asked for more often than is worth a
 //! count each.
 
-use saga_event_store::{EventStore, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
+use saga_engine::QueryHandle;
+use saga_event_store::{StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, watch},
@@ -32,13 +33,13 @@ pub(crate) struct SagaCounts {
 /// What is counted of the whole installation.
 pub(crate) trait StoreCount: fmt::Debug + Sized + Send + Sync + 'static {
     /// Counts; `before` is what was counted the last time.
-    fn count(store: &dyn EventStore, before: Option<&Self>) -> impl Future<Output = Result<Self, StoreError>> + Send;
+    fn count(query: &QueryHandle, before: Option<&Self>) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
 /// Counts when it is asked.
 #[derive(Debug)]
 pub(crate) struct CountCache<F> {
-    store: Arc<dyn EventStore>,
+    query: QueryHandle,
     /// Until when what was counted serves; held by whoever counts.
     serves_until: Arc<Mutex<Option<Instant>>>,
     last: watch::Sender<Option<Arc<F>>>,
@@ -46,14 +47,14 @@ pub(crate) struct CountCache<F> {
 
 impl<F> Clone for CountCache<F> {
     fn clone(&self) -> CountCache<F> {
-        let CountCache { store, serves_until, last } = self;
-        CountCache { store: Arc::clone(store), serves_until: Arc::clone(serves_until), last: last.clone() }
+        let CountCache { query, serves_until, last } = self;
+        CountCache { query: query.clone(), serves_until: Arc::clone(serves_until), last: last.clone() }
     }
 }
 
 impl<F: StoreCount> CountCache<F> {
-    pub(super) fn of(store: Arc<dyn EventStore>) -> CountCache<F> {
-        CountCache { store, serves_until: Arc::default(), last: watch::Sender::new(None) }
+    pub(super) fn of(query: QueryHandle) -> CountCache<F> {
+        CountCache { query, serves_until: Arc::default(), last: watch::Sender::new(None) }
     }
 
     /// What was counted last, counted anew where that is due; `None`: the store has not answered yet.
@@ -74,7 +75,7 @@ impl<F: StoreCount> CountCache<F> {
             return;
         }
         let before = self.last.borrow().clone();
-        match F::count(self.store.as_ref(), before.as_deref()).await {
+        match F::count(&self.query, before.as_deref()).await {
             Ok(counted) => drop(self.last.send_replace(Some(Arc::new(counted)))),
             Err(error) => debug!(%error, "sagas cannot be counted"),
         }
@@ -84,10 +85,10 @@ impl<F: StoreCount> CountCache<F> {
 }
 
 impl StoreCount for SagaCounts {
-    async fn count(store: &dyn EventStore, before: Option<&SagaCounts>) -> Result<SagaCounts, StoreError> {
-        let standing = store.standing().await?;
+    async fn count(query: &QueryHandle, before: Option<&SagaCounts>) -> Result<SagaCounts, StoreError> {
+        let standing = query.open_by_status().await?;
         let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
         sagas.extend(standing.iter().map(|one| one.category.clone()));
-        Ok(SagaCounts { standing, flagged: store.flagged().await?, held: store.waiting_counts().await?, sagas })
+        Ok(SagaCounts { standing, flagged: query.incident_counts().await?, held: query.waiting_counts().await?, sagas })
     }
 }

@@ -3,9 +3,9 @@
 use super::ApiState;
 use axum::{Json, extract::State};
 use saga_core::state::SagaPlan;
-use saga_engine::Parts;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A definition that starts sagas.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,7 @@ struct DefinitionLine {
 }
 
 impl DefinitionLine {
-    fn of(plan: &SagaPlan, parts: &Parts) -> DefinitionLine {
+    fn of(plan: &SagaPlan, yielded: &BTreeMap<String, String>) -> DefinitionLine {
         let definition = &plan.definition;
         DefinitionLine {
             name: definition.name.clone(),
@@ -40,15 +40,15 @@ impl DefinitionLine {
             event_type: definition.trigger.event_type.clone(),
             steps: definition.steps.iter().map(|step| step.name.clone()).collect(),
             participants: definition.called().into_iter().map(ToString::to_string).collect(),
-            left_to_others: parts.published.left().remove(&definition.trigger.topic),
+            left_to_others: yielded.get(&definition.trigger.topic).cloned(),
         }
     }
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
-    let live = backend.parts.current.keep();
+    let (live, yielded) = (backend.query.config(), backend.query.yielded_topics());
     let mut lines: Vec<DefinitionLine> =
-        live.catalog.plans().iter().map(|plan| DefinitionLine::of(plan, &backend.parts)).collect();
+        live.catalog.plans().iter().map(|plan| DefinitionLine::of(plan, &yielded)).collect();
     lines.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Json(json!({"definitions": lines}))
 }

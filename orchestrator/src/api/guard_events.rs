@@ -44,11 +44,11 @@ pub(super) async fn events(
     query: Result<Query<GuardEventsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let participant = request::checked(query)?.participant;
-    if let Some(name) = participant.as_ref().filter(|name| backend.parts.guarded.snapshot_of(name).is_none()) {
+    if let Some(name) = participant.as_ref().filter(|name| backend.query.guard_of(name).is_none()) {
         return Err(guards::nobody(&backend, name.clone()));
     }
     let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| ApiError::TooManyReaders(READERS))?;
-    let changes = backend.parts.guarded.changes().follow();
+    let changes = backend.query.guard_events();
     let reader = GuardEventSubscriber { changes, participant, readiness: backend.readiness, _place: place };
     let events =
         stream::unfold(reader, |mut reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });

@@ -7,7 +7,7 @@ use axum::{
 };
 use saga_core::{command::GuardKind, definition::participants::CriticalPath, id::SagaId};
 use saga_engine::{
-    journal::reading::{self, GuardFilter, SagaLine, SagaQuery, guard_words},
+    journal::reading::{GuardFilter, SagaLine, SagaQuery, guard_words},
     overrides::{ActiveOverride, RecordedOverride},
 };
 use saga_resilience::{json_format::millis, snapshot::ParticipantSnapshot};
@@ -43,28 +43,28 @@ impl From<CriticalPath> for CriticalPathLine {
 
 impl GuardLine {
     fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardLine {
-        GuardLine { in_force: backend.parts.acts.in_force(&guard.name), guard }
+        GuardLine { in_force: backend.query.override_in_force(&guard.name), guard }
     }
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
-    let guarded = &backend.parts.guarded;
-    let lines: Vec<GuardLine> = guarded.snapshot().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
-    let path = guarded.critical_path().map(CriticalPathLine::from);
+    let lines: Vec<GuardLine> =
+        backend.query.guards().into_iter().map(|guard| GuardLine::of(&backend, guard)).collect();
+    let path = backend.query.critical_path().map(CriticalPathLine::from);
     Json(json!({"guards": lines, "criticalPath": path}))
 }
 
 pub(super) async fn show(State(backend): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
+    let Some(guard) = backend.query.guard_of(&name) else {
         return Err(nobody(&backend, name));
     };
-    let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
+    let acts = backend.query.overrides(Some(&name), LAST_ACTS).await?;
     Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
 }
 
 /// There is no participant of that name.
 pub(super) fn nobody(backend: &ApiState, name: String) -> ApiError {
-    let names = backend.parts.guarded.names();
+    let names = backend.query.participants();
     let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
     ApiError::NoParticipant { name, hint }
 }
@@ -83,10 +83,10 @@ pub(super) async fn acts(
     let asked = request::checked(query)?;
     let limit = request::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
+    let acts: Vec<RecordedOverride> = backend.query.overrides(asked.participant.as_deref(), limit).await?;
     // What was done to one that is there no more stays on record under its name.
     if let (Some(name), true) = (asked.participant, acts.is_empty())
-        && backend.parts.guarded.snapshot_of(&name).is_none()
+        && backend.query.guard_of(&name).is_none()
     {
         return Err(nobody(&backend, name));
     }
@@ -107,7 +107,7 @@ pub(super) async fn waiting(
     query: Result<Query<GuardWaitersQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let wanted = wanted(request::checked(query)?)?;
-    let lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
+    let lines = backend.query.list(&wanted).await?;
     if lines.is_empty() {
         sagas::named_right(&backend, &wanted).await?;
     }

@@ -29,21 +29,18 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
         EngineReadiness::Starting { waiting_for } => return starting(waiting_for.as_deref()),
         EngineReadiness::Stopping => reasons.push("the engine is stopping".to_owned()),
     }
-    reasons.extend(backend.parts.skew.trouble());
-    let now = Instant::now();
-    reasons.extend(backend.parts.store_health.trouble(now));
-    reasons.extend(backend.parts.step_back.trouble(backend.parts.router.owned_shards()));
+    let (now, health) = (Instant::now(), backend.query.health());
+    reasons.extend(health.troubles(now));
     let statuses: Vec<ConsumerStatus> = backend.consumers.iter().map(|consumer| consumer.borrow().clone()).collect();
     reasons.extend(consumer::problems(&statuses, now).iter().map(ToString::to_string));
     reasons.extend(backend.odd_topics.borrow().iter().map(ToString::to_string));
-    let owned = backend.parts.router.owned();
-    let store =
-        json!({"confirmedWriteSecondsAgo": backend.parts.store_health.confirmed_ago(now).map(|ago| ago.as_secs())});
+    let owned = health.owned_shards();
+    let store = json!({"confirmedWriteSecondsAgo": health.write_confirmed_ago(now).map(|ago| ago.as_secs())});
     let kafka: serde_json::Map<String, Value> =
         statuses.iter().map(|status| (status.name.to_owned(), reading::shown(status, now))).collect();
     if reasons.is_empty() {
         let mut body = json!({"status": "ready", "shards": owned, "store": store, "kafka": kafka});
-        let left = backend.parts.published.left();
+        let left = backend.query.yielded_topics();
         if !left.is_empty() {
             body["leftToOthers"] = json!(left);
         }
@@ -56,11 +53,11 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
 /// Deadlines that stand still are no reason to take an engine from its work, nor is a shard that does not take its messages: they wait, and
 /// lose nothing.
 fn with_what_waits(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
-    let behind = backend.parts.router.behind();
+    let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
         body["shardsBehind"] = shards::shown(&behind).into();
     }
-    if let Some(stands_still) = backend.parts.answer_path.stands_still() {
+    if let Some(stands_still) = backend.query.health().deadline_pause() {
         body["deadlinesStandStill"] = json!({
             "since": saga_core::time::rfc3339(stands_still.since),
             "reason": &*stands_still.reason,
@@ -80,7 +77,7 @@ pub(super) fn starting(waiting_for: Option<&str>) -> Response {
 
 pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {
     let known = show_sagas(&backend).await;
-    shards::measure(&backend.parts.router);
+    shards::measure(&backend.query.health().lagging_shards());
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now());
     }
@@ -97,10 +94,10 @@ fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
 /// Whose series there are: of those that are configured, or hold sagas back all the same. A database that is away leaves the numbers of sagas as
 /// they were.
 async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
-    let participants = backend.parts.guarded.snapshot();
+    let participants = backend.query.guards();
     metrics::set_gauges(&participants);
-    standing::measure_sessions(backend.parts.store.sessions());
-    standing::measure_shards(backend.parts.store.identity().shards);
+    standing::measure_sessions(backend.query.store_sessions());
+    standing::measure_shards(backend.query.shards());
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
     if let Some(counted) = backend.census.now().await {
         let held = counted.held.iter().map(|(waits_on, sagas)| metrics::GuardBacklog {
@@ -109,7 +106,7 @@ async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
             sagas: *sagas,
         });
         metrics::set_waiting_gauges(&participants, &held.collect::<Vec<_>>());
-        standing::measure(&counted, backend.parts.clock.now());
+        standing::measure(&counted, backend.query.now());
         known.extend(counted.held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }
     known

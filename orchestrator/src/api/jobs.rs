@@ -71,14 +71,14 @@ pub(super) async fn begin(
     let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
     let order = ordered(&backend, asked).await?;
     let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
-    let job = backend.jobs.begin(&backend.parts, order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
+    let job = backend.operator.begin_job(order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, ActStatus::Accepted);
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {
-    let record = bulk::on_record(backend.parts.store.as_ref()).await?;
-    Ok(Json(json!({"jobs": backend.jobs.all(), "record": record})))
+    let record = backend.query.recorded_jobs().await?;
+    Ok(Json(json!({"jobs": backend.operator.jobs(), "record": record})))
 }
 
 pub(super) async fn show(
@@ -87,13 +87,13 @@ pub(super) async fn show(
     following: Result<Query<BulkJobItemsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let after = request::checked(following)?.after.unwrap_or_default();
-    let (job, items) = backend.jobs.find(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
+    let (job, items) = backend.operator.find_job(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
 }
 
 pub(super) async fn cancel(State(backend): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let job = backend.jobs.cancel(named(&id)?).ok_or(ApiError::NoJob(id))?;
+    let job = backend.operator.cancel_job(named(&id)?).ok_or(ApiError::NoJob(id))?;
     Ok(Json(json!({"job": job})))
 }
 
@@ -153,7 +153,7 @@ async fn targets(
         }
         (true, Some(asked)) => {
             let told = shortened(asked.told());
-            let wanted = chosen::by(asked, action, backend.parts.clock.now())?;
+            let wanted = chosen::by(asked, action, backend.query.now())?;
             sagas::named_right_if_none(backend, &wanted).await?;
             Ok((BulkSelection::Matching(wanted), told))
         }

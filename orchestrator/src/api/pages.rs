@@ -102,7 +102,7 @@ pub(super) async fn list(
 
 /// Definitions to choose from: those that this engine knows, those of open sagas, and the one that was asked for.
 fn names(backend: &ApiState, counted: Option<&SagaCounts>, asked: &str) -> Vec<String> {
-    let known = backend.parts.plans.all();
+    let known = backend.query.known_plans();
     let known = known.iter().map(|plan| plan.definition.name.to_string());
     let open = counted.into_iter().flat_map(|counted| counted.sagas.iter().cloned());
     let asked = Some(asked.to_owned()).filter(|asked| !asked.is_empty());
@@ -111,7 +111,7 @@ fn names(backend: &ApiState, counted: Option<&SagaCounts>, asked: &str) -> Vec<S
 
 /// Participants to choose from, and what was asked for where that is a guard.
 fn waited_for(backend: &ApiState, asked: &str) -> Vec<String> {
-    let mut names = backend.parts.guarded.names();
+    let mut names = backend.query.participants();
     if !asked.is_empty() && !names.iter().any(|name| name == asked) {
         names.push(asked.to_owned());
     }
@@ -133,7 +133,7 @@ pub(super) async fn saga(
     let payloads = named.payloads()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
     let saga = payloads.of_saga(shown.view());
-    let held_by = backend.parts.guarded.blocking_guards(&saga.waits_on);
+    let held_by = backend.query.blocking_guards(&saga.waits_on);
     let history = payloads.of_history(shown.history());
     Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == PayloadDetail::Full }))
 }

@@ -7,23 +7,22 @@ use super::{
 };
 use crate::source_files::{lookup, read_source};
 use axum::{Json, extract::State, http::HeaderMap};
-use saga_engine::reload::{self, ReloadError, ReloadOutcome};
+use saga_engine::reload::{ReloadError, ReloadOutcome};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 pub(super) async fn reload(State(backend): State<ApiState>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     request::require_json(RequestBodyKind::Reload, &headers)?;
-    let parts = Arc::clone(&backend.parts);
-    let Some(path) = parts.participants_file.as_ref().map(|file| file.path.clone()) else {
+    let handle = backend.operator.reload().clone();
+    let Some(path) = handle.path() else {
         return Err(ApiError::NotReloaded("this engine has no participants.yaml of its own".into()));
     };
-    let file = read_source(&path).map_err(|error| {
+    let file = read_source(path).map_err(|error| {
         let why = format!("{error:#}");
-        reload::unreadable(&parts, &why);
+        handle.report_unreadable(&why);
         ApiError::NotReloaded(why)
     })?;
     // A task of its own: a client that goes away leaves nothing half done.
-    let reloading = tokio::spawn(async move { reload::reload(&parts, &file, &lookup).await });
+    let reloading = tokio::spawn(async move { handle.reload(&file, &lookup).await });
     let reloaded = reloading.await.map_err(|error| ApiError::StoreAway(format!("the reload broke off: {error}")))?;
     match reloaded {
         Ok(ReloadOutcome::Changed { participants }) => {

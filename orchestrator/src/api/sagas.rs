@@ -15,10 +15,10 @@ use saga_core::{
     state::view::{SagaView, StepPhase},
 };
 use saga_engine::journal::{
-    self, RecordedSaga, counts,
+    RecordedSaga, counts,
     payloads::PayloadDetail,
-    reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
-    shown::{self, SagaDisplay},
+    reading::{RefreshScope, SagaLine, SagaLookup, SagaQuery},
+    shown::SagaDisplay,
 };
 use saga_resilience::registry::holding::BlockingGuardView;
 use serde::{Deserialize, Serialize};
@@ -94,17 +94,17 @@ pub(super) async fn lines_and_steps(
     asked: &SagaListQuery,
     looked: RefreshScope,
 ) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
-    let wanted = wanted(asked, backend.parts.clock.now())?;
+    let wanted = wanted(asked, backend.query.now())?;
     let _place = backend.looking.place().await?;
-    let mut lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
-    let steps = reading::refresh(backend.parts.store.as_ref(), &backend.parts.plans, &mut lines, looked).await?;
+    let mut lines = backend.query.list(&wanted).await?;
+    let steps = backend.query.refresh(&mut lines, looked).await?;
     Ok((lines, steps))
 }
 
 /// A slip is an error, in place of nothing being done.
 pub(super) async fn named_right_if_none(backend: &ApiState, wanted: &SagaQuery) -> Result<(), ApiError> {
     let one = SagaQuery { limit: 1, ..wanted.clone() };
-    if reading::list(backend.parts.store.as_ref(), &one).await?.is_empty() {
+    if backend.query.list(&one).await?.is_empty() {
         named_right(backend, wanted).await?;
     }
     Ok(())
@@ -120,12 +120,11 @@ pub(super) async fn named_right(backend: &ApiState, wanted: &SagaQuery) -> Resul
 
 /// A name in what was asked that nothing has, with a guess at what was meant.
 pub(super) async fn slip(backend: &ApiState, asked: &SagaListQuery) -> Result<Option<String>, ApiError> {
-    misnamed(backend, &wanted(asked, backend.parts.clock.now())?).await
+    misnamed(backend, &wanted(asked, backend.query.now())?).await
 }
 
 async fn misnamed(backend: &ApiState, wanted: &SagaQuery) -> Result<Option<String>, ApiError> {
-    let (store, names) = (backend.parts.store.as_ref(), backend.parts.guarded.names());
-    Ok(journal::misnamed(store, &backend.parts.plans, wanted, &names).await?.map(|slip| slip.to_string()))
+    Ok(backend.query.misnamed(wanted).await?.map(|slip| slip.to_string()))
 }
 
 pub(super) async fn counts(
@@ -135,10 +134,10 @@ pub(super) async fn counts(
     let asked = checked(query)?;
     let bad = |message: String| ApiError::BadParameter(message);
     let by = asked.counted_by().map_err(bad)?;
-    let wanted = counts::countable(wanted(&asked, backend.parts.clock.now())?)
+    let wanted = counts::countable(wanted(&asked, backend.query.now())?)
         .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
     let _place = backend.looking.place().await?;
-    let groups = counts::count(backend.parts.store.as_ref(), &wanted, &by).await?;
+    let groups = backend.query.count(&wanted, &by).await?;
     if groups.is_empty() {
         named_right(&backend, &wanted).await?;
     }
@@ -167,7 +166,7 @@ pub(super) async fn show(
     let (shown, earlier) = shown(&backend, named.of(&id)).await?;
     let saga = named.payloads()?.of_saga(shown.view());
     let earlier = earlier.iter().map(ToString::to_string).collect();
-    Ok(Json(SagaResponse { held_by: backend.parts.guarded.blocking_guards(&saga.waits_on), saga, earlier }))
+    Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }
 
 pub(super) async fn history(
@@ -187,12 +186,12 @@ pub(super) async fn shown(
 ) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
     let _place = backend.looking.place().await?;
     let (id, earlier) = found(backend, whose).await?;
-    let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
+    let shown = backend.query.show(id).await?;
     Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))
 }
 
 pub(super) async fn recorded(backend: &ApiState, id: SagaId) -> Result<RecordedSaga, ApiError> {
-    let recorded = journal::read(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
+    let recorded = backend.query.read(id).await?;
     recorded.ok_or_else(|| ApiError::NoSaga(id.to_string()))
 }
 
@@ -204,10 +203,9 @@ async fn found(
     backend: &ApiState,
     SagaReference { name, by, saga }: SagaReference<'_>,
 ) -> Result<(SagaId, Vec<SagaId>), ApiError> {
-    let store = backend.parts.store.as_ref();
     let found = match by {
-        SagaReferenceKind::IdOrKey => reading::find(store, name, saga).await?,
-        SagaReferenceKind::Key => reading::find_key(store, name, saga).await?,
+        SagaReferenceKind::IdOrKey => backend.query.find(name, saga).await?,
+        SagaReferenceKind::Key => backend.query.find_key(name, saga).await?,
     };
     match found {
         SagaLookup::One { id, earlier } => Ok((id, earlier)),

@@ -3,17 +3,12 @@
 use anyhow::bail;
 use saga_core::{
     event::{SagaDecision, TriggerRecord},
-    id::{SagaId, ShardId},
+    id::SagaId,
     input::SagaStart,
     state::{SagaPlan, SagaState, SagaStatus},
     time::Timestamp,
 };
-use saga_engine::{
-    Parts,
-    message::{MessageContent, MessageReceipt, ShardMessage},
-    observer::CommitObserver,
-    router::MessageSource,
-};
+use saga_engine::{SagaEngine, observer::CommitObserver};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -74,12 +69,17 @@ impl LoadDriver {
         }
     }
 
-    pub(super) async fn run(&self, parts: &Arc<Parts>, plan: &Arc<SagaPlan>, sagas: u32) -> anyhow::Result<LoadResult> {
+    pub(super) async fn run(
+        &self,
+        engine: &SagaEngine,
+        plan: &Arc<SagaPlan>,
+        sagas: u32,
+    ) -> anyhow::Result<LoadResult> {
         let run_id = format!("{:016x}", fastrand::u64(..));
         let begun = Instant::now();
         for number in 0..sagas {
             self.place().await?;
-            self.start(parts, plan, format!("{run_id}-{number}")).await;
+            self.start(engine, plan, format!("{run_id}-{number}")).await;
         }
         for _ in 0..self.in_flight {
             self.place().await?;
@@ -106,16 +106,10 @@ impl LoadDriver {
         Ok(())
     }
 
-    async fn start(&self, parts: &Arc<Parts>, plan: &Arc<SagaPlan>, key: String) {
-        let shard = ShardId::of(&plan.definition.name, &key, parts.router.shards());
+    async fn start(&self, engine: &SagaEngine, plan: &Arc<SagaPlan>, key: String) {
         self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now());
         let trigger = trigger(&key);
-        let start = Box::new(SagaStart { key, trigger, traceparent: None });
-        let body = MessageContent::Start { plan: Arc::clone(plan), start };
-        parts
-            .router
-            .route(shard, ShardMessage { body, record: None, receipt: MessageReceipt::None }, MessageSource::Call)
-            .await;
+        engine.start_saga(plan, SagaStart { key, trigger, traceparent: None }).await;
     }
 }
 

@@ -158,7 +158,7 @@ async fn let_wait(stand: &mut BenchEngine, watch: &HerdObserver) -> anyhow::Resu
 }
 
 fn steer(stand: &BenchEngine, mode: OverrideMode) {
-    stand.engine.parts.guarded.apply(PARTICIPANT, &OverrideState { mode, ..OverrideState::default() });
+    stand.engine.override_guards(PARTICIPANT, &OverrideState { mode, ..OverrideState::default() });
 }
 
 fn figures(

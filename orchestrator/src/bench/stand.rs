@@ -77,12 +77,12 @@ impl BenchEngine {
         };
         let prepared = SagaEngine::prepare(&settings).await?;
         let engine = SagaEngine::start(settings, prepared);
-        let ownership = ShardOwnership::new(Arc::clone(&engine.parts));
+        let ownership = engine.ownership();
         Ok(BenchEngine { engine, plan, ownership })
     }
 
     pub(super) fn own_all(&mut self) {
-        let shards = self.engine.parts.router.shards();
+        let shards = self.engine.shards();
         (0..shards).map(ShardId).for_each(|shard| self.ownership.acquire(shard));
     }
 

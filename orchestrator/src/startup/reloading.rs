@@ -2,8 +2,8 @@
 
 use crate::source_files::{lookup, read_source};
 use saga_core::definition::SourceFile;
-use saga_engine::{Parts, reload};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use saga_engine::reload::ReloadHandle;
+use std::{path::PathBuf, time::Duration};
 use tokio::task::JoinHandle;
 
 /// Between two looks: a change holds within twice of it, and a look reads one small file.
@@ -13,12 +13,12 @@ const EVERY: Duration = Duration::from_secs(1);
 const IN_A_FILE: &str = "file.";
 
 /// The task that looks, for engines that have a file.
-pub(super) fn start(parts: &Arc<Parts>) -> Option<JoinHandle<()>> {
-    let path = parts.participants_file.as_ref()?.path.clone();
-    Some(tokio::spawn(look(Arc::clone(parts), path)))
+pub(super) fn start(handle: ReloadHandle) -> Option<JoinHandle<()>> {
+    let path = handle.path()?.to_owned();
+    Some(tokio::spawn(look(handle, path)))
 }
 
-async fn look(parts: Arc<Parts>, path: PathBuf) {
+async fn look(handle: ReloadHandle, path: PathBuf) {
     let mut in_effect = read_source(&path).ok();
     let mut seen: Option<SourceFile> = None;
     loop {
@@ -27,7 +27,7 @@ async fn look(parts: Arc<Parts>, path: PathBuf) {
             Ok(file) => file,
             Err(error) => {
                 if seen.take().is_some() || in_effect.is_some() {
-                    reload::unreadable(&parts, &format!("{error:#}"));
+                    handle.report_unreadable(&format!("{error:#}"));
                 }
                 in_effect = None;
                 continue;
@@ -38,7 +38,7 @@ async fn look(parts: Arc<Parts>, path: PathBuf) {
         let is_whole = seen.as_ref() == Some(&file);
         if (is_new && is_whole) || (!is_new && file.text.contains(IN_A_FILE)) {
             // Refused or not, it is not read again until it changes.
-            let _ = reload::reload(&parts, &file, &lookup).await;
+            let _ = handle.reload(&file, &lookup).await;
             in_effect = Some(file.clone());
         }
         seen = Some(file);

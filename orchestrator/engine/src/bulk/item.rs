@@ -1,12 +1,10 @@
 //! What came of one saga of a job.
 
-use super::{BulkJobRequest, targets::BulkTarget};
+use super::{BulkJobContext, BulkJobRequest, targets::BulkTarget};
 use crate::{
-    Parts,
     journal::{self, reading::SagaLine},
-    mending,
-    operate::{self, OperatorActOutcome},
-    prospect::{self, ActPreviewOutcome},
+    operate::OperatorActOutcome,
+    prospect::ActPreviewOutcome,
     sequel,
 };
 use saga_core::{
@@ -64,7 +62,7 @@ impl BulkItem {
     }
 }
 
-pub(super) async fn of(parts: &Arc<Parts>, order: &BulkJobRequest, target: BulkTarget) -> BulkItem {
+pub(super) async fn of(context: &BulkJobContext, order: &BulkJobRequest, target: BulkTarget) -> BulkItem {
     let saga = match target {
         BulkTarget::Saga(saga) => saga,
         BulkTarget::Unknown { name, why } => {
@@ -84,23 +82,27 @@ pub(super) async fn of(parts: &Arc<Parts>, order: &BulkJobRequest, target: BulkT
         action: order.action,
         about: order.about.clone(),
     };
-    let plan = match plan(parts, order, saga).await {
+    let plan = match plan(context, order, saga).await {
         Ok(plan) => plan,
         Err(unknown) => return BulkItem::new(saga, BulkItemResult::Refused).saying(unknown),
     };
-    if order.dry_run { foretold(parts, saga, &act, plan).await } else { performed(parts, order, saga, act, plan).await }
+    if order.dry_run {
+        foretold(context, saga, &act, plan).await
+    } else {
+        performed(context, order, saga, act, plan).await
+    }
 }
 
 /// What a retry is to go by, where it says so.
-async fn plan(parts: &Parts, order: &BulkJobRequest, saga: SagaId) -> Result<Option<Arc<SagaPlan>>, String> {
+async fn plan(context: &BulkJobContext, order: &BulkJobRequest, saga: SagaId) -> Result<Option<Arc<SagaPlan>>, String> {
     let Some(definition) = &order.definition else { return Ok(None) };
-    let summary = parts.store.summary(saga.uuid()).await.map_err(|error| error.to_string())?;
+    let summary = context.journal.store().summary(saga.uuid()).await.map_err(|error| error.to_string())?;
     let name = summary.map(|summary| summary.category).ok_or("no such saga")?;
-    mending::plan_of(parts, &name, definition).await.map(Some).map_err(|unknown| unknown.to_string())
+    context.definitions.plan_of(&name, definition).await.map(Some).map_err(|unknown| unknown.to_string())
 }
 
-async fn foretold(parts: &Parts, saga: SagaId, act: &OperatorAct, plan: Option<Arc<SagaPlan>>) -> BulkItem {
-    match prospect::of(parts, saga, act, plan.as_ref()).await {
+async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, plan: Option<Arc<SagaPlan>>) -> BulkItem {
+    match context.previewer.preview(saga, act, plan.as_ref()).await {
         Ok(Some(ActPreviewOutcome::Applied { leads_to, .. })) => {
             let came = if leads_to.status.is_wanted_by(act.action) {
                 BulkItemResult::Applied
@@ -117,15 +119,15 @@ async fn foretold(parts: &Parts, saga: SagaId, act: &OperatorAct, plan: Option<A
 }
 
 async fn performed(
-    parts: &Arc<Parts>,
+    context: &BulkJobContext,
     order: &BulkJobRequest,
     saga: SagaId,
     act: OperatorAct,
     plan: Option<Arc<SagaPlan>>,
 ) -> BulkItem {
-    match operate::operate(parts, saga, act, plan).await {
+    match context.acts.send(saga, act, plan).await {
         OperatorActOutcome::Applied { .. } => {
-            let now = sequel::of(parts, saga, order.wait).await;
+            let now = sequel::of(&context.journal, saga, order.wait).await;
             let is_wanted = now.as_ref().and_then(|now| now.is_wanted_by(order.action));
             let came = if is_wanted == Some(false) { BulkItemResult::Elsewhere } else { BulkItemResult::Applied };
             BulkItem { now: now.map(Box::new), ..BulkItem::new(saga, came) }

@@ -1,7 +1,7 @@
 //! Jobs on record in the event store: who did what to how many sagas. What was done to each is in its journal.
 
 use super::BulkJobView;
-use crate::Parts;
+use crate::journal::JournalAccess;
 use saga_core::time::{Timestamp, rfc3339};
 use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoreError};
 use serde::Serialize;
@@ -26,13 +26,13 @@ pub struct BulkJobRecord {
 }
 
 /// Writes down how the job stands. A dry run does nothing, and is not on record.
-pub(super) async fn keep(parts: &Parts, job: &BulkJobView) -> Result<(), StoreError> {
+pub(super) async fn keep(journal: &JournalAccess, now: Timestamp, job: &BulkJobView) -> Result<(), StoreError> {
     if job.dry_run {
         return Ok(());
     }
     let body = serde_json::to_string(job).unwrap_or_default();
-    let note = NewNote { id: Uuid::new_v4(), topic: TOPIC.to_owned(), body, at_ms: parts.clock.now().0 };
-    parts.store.add_note(&note).await.map(drop)
+    let note = NewNote { id: Uuid::new_v4(), topic: TOPIC.to_owned(), body, at_ms: now.0 };
+    journal.store().add_note(&note).await.map(drop)
 }
 
 /// What `store` has on record, the latest first.

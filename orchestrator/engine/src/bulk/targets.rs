@@ -1,12 +1,9 @@
 //! The sagas that a job goes through, one after the other.
 
-use crate::{
-    Parts,
-    journal::reading::{self, SagaLookup, SagaQuery},
-};
+use crate::journal::reading::{self, SagaLookup, SagaQuery};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use saga_core::id::SagaId;
-use saga_event_store::StoreError;
+use saga_event_store::{EventStore, StoreError};
 
 /// Sagas that can be named: beyond that people choose by what the sagas have in common.
 pub const MOST_NAMES: usize = 1_000;
@@ -35,20 +32,20 @@ pub(super) enum BulkTarget {
 }
 
 pub(super) fn stream<'a>(
-    parts: &'a Parts,
+    store: &'a dyn EventStore,
     targets: &'a BulkSelection,
 ) -> stream::BoxStream<'a, Result<BulkTarget, StoreError>> {
     match targets {
         BulkSelection::Named { names, saga } => {
-            stream::iter(names).then(move |name| named(parts, name, saga.as_deref())).boxed()
+            stream::iter(names).then(move |name| named(store, name, saga.as_deref())).boxed()
         }
-        BulkSelection::Matching(wanted) => matching(parts, wanted.clone()).boxed(),
+        BulkSelection::Matching(wanted) => matching(store, wanted.clone()).boxed(),
     }
 }
 
-async fn named(parts: &Parts, name: &str, saga: Option<&str>) -> Result<BulkTarget, StoreError> {
+async fn named(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Result<BulkTarget, StoreError> {
     let unknown = |why: &str| BulkTarget::Unknown { name: name.to_owned(), why: why.to_owned() };
-    Ok(match reading::find(parts.store.as_ref(), name, saga).await? {
+    Ok(match reading::find(store, name, saga).await? {
         SagaLookup::One { id, .. } => BulkTarget::Saga(id),
         SagaLookup::None => unknown("no saga has this id or key"),
         SagaLookup::Several(_) => unknown("sagas of several definitions have this key: name one by its id"),
@@ -56,11 +53,11 @@ async fn named(parts: &Parts, name: &str, saga: Option<&str>) -> Result<BulkTarg
 }
 
 /// Page by page, each from the last saga of the one before: what a job changes is not come to twice.
-fn matching(parts: &Parts, wanted: SagaQuery) -> impl Stream<Item = Result<BulkTarget, StoreError>> + use<'_> {
+fn matching(store: &dyn EventStore, wanted: SagaQuery) -> impl Stream<Item = Result<BulkTarget, StoreError>> + use<'_> {
     let pages = stream::try_unfold(Some(wanted), move |wanted| async move {
         let Some(wanted) = wanted else { return Ok::<_, StoreError>(None) };
         let wanted = SagaQuery { limit: PAGE, ..wanted };
-        let lines = reading::list(parts.store.as_ref(), &wanted).await?;
+        let lines = reading::list(store, &wanted).await?;
         let ids: Vec<SagaId> = lines.iter().filter_map(|line| line.id.parse().ok()).collect();
         let next = ids.last().map(|last| SagaQuery { before: Some(*last), ..wanted });
         Ok(next.map(|next| (stream::iter(ids).map(|id| Ok(BulkTarget::Saga(id))), Some(next))))

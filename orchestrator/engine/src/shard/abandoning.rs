@@ -1,8 +1,7 @@
 //! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
 
-use super::{incidents, owned::ShardLoop};
+use super::{context::ShardContext, incidents, owned::ShardLoop};
 use crate::{
-    Parts,
     committer::{CommitError, GroupCommitter},
     journal::{self, codec, shown},
     message::{MessageContent, MessageOutcome, ShardMessage},
@@ -31,11 +30,15 @@ impl ShardLoop {
                 input: SagaInput::Operator(act @ OperatorAct { action: OperatorAction::Abandon, .. }),
                 ..
             } => {
-                let (parts, committer) = (Arc::clone(&self.parts), self.parts.committer(self.shard).clone());
+                let (context, committer) =
+                    (Arc::clone(&self.context), self.context.store.committer(self.shard).clone());
                 let OperatorAct { id, who, reason: asked, .. } = act;
                 let abandonment = SagaAbandonment { saga, epoch: self.epoch, id, who, reason: asked, why: reason };
                 let receipt = message.receipt;
-                self.parts.calls.spawn(async move { receipt.settle(abandonment.record(&parts, &committer).await) });
+                self.context
+                    .outputs
+                    .tasks
+                    .spawn(async move { receipt.settle(abandonment.record(&context, &committer).await) });
             }
             MessageContent::Input { input: SagaInput::Operator(_) | SagaInput::Mended { .. }, .. } => {
                 message
@@ -66,9 +69,9 @@ struct SagaAbandonment {
 
 impl SagaAbandonment {
     /// Appends the row after the last, under the owner's epoch. Nothing leaves by it.
-    async fn record(&self, parts: &Parts, committer: &GroupCommitter) -> MessageOutcome {
+    async fn record(&self, context: &ShardContext, committer: &GroupCommitter) -> MessageOutcome {
         let stream = self.saga.uuid();
-        let known = (parts.store.summary(stream).await, parts.store.last_version(stream).await);
+        let known = (context.store.events().summary(stream).await, context.store.events().last_version(stream).await);
         let (summary, version) = match known {
             (Ok(Some(summary)), Ok(Some(version))) => (summary, version),
             (Ok(None), Ok(_)) | (Ok(_), Ok(None)) => return MessageOutcome::UnknownSaga,
@@ -77,7 +80,7 @@ impl SagaAbandonment {
         if summary.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal()) {
             return self.at_its_end(&summary);
         }
-        let append = match self.row(summary, version, parts.clock.now()) {
+        let append = match self.row(summary, version, context.clock.now()) {
             Ok(append) => append,
             Err(unwritable) => return MessageOutcome::Refused(unwritable.to_string()),
         };

@@ -1,10 +1,7 @@
 //! A shard's time: what is due, and up to when answers have been taken.
 
-use super::{live::LiveSaga, owned::ShardLoop};
-use crate::{
-    Parts,
-    answer_path::{AnswerWatermarkUpdate, LONGEST_STEP},
-};
+use super::{context::ShardContext, live::LiveSaga, owned::ShardLoop};
+use crate::answer_path::{AnswerWatermarkUpdate, LONGEST_STEP};
 use saga_core::{
     answerable::{ALWAYS, AnswerWatermark, OutageLog, OutagePeriod},
     id::{SagaId, ShardId},
@@ -15,8 +12,8 @@ use saga_event_store::{AttendanceGap, ShardAttendance};
 use tracing::{debug, info};
 
 /// What a new owner knows of the answers of a shard: nothing later than what its last owner recorded.
-pub(super) fn taken_over(parts: &Parts, attendance: &ShardAttendance) -> AnswerWatermark {
-    if !parts.answer_path.is_watched() {
+pub(super) fn taken_over(context: &ShardContext, attendance: &ShardAttendance) -> AnswerWatermark {
+    if !context.answer_path.is_watched() {
         return ALWAYS.clone();
     }
     let outage = |gap: &AttendanceGap| OutagePeriod { began: Timestamp(gap.began_ms), ended: Timestamp(gap.ended_ms) };
@@ -54,7 +51,7 @@ impl ShardLoop {
         self.heard = WatermarkState::Before;
         self.answerable.until = self.answerable.until.max(read.until);
         let gap = outage.map(|outage| AttendanceGap { began_ms: outage.began.0, ended_ms: outage.ended.0 });
-        self.parts.answer_path.attended(self.shard.0, self.epoch, self.answerable.until, gap);
+        self.context.answer_path.attended(self.shard.0, self.epoch, self.answerable.until, gap);
         let turn = self.turns.now();
         self.fire(turn);
     }
@@ -63,14 +60,14 @@ impl ShardLoop {
     pub(super) fn set_due(&mut self, saga: SagaId, live: &mut LiveSaga) {
         live.note_departures();
         let waits = |command| self.waits.sending(saga, command).is_some();
-        let mut dues = live.state.dues_beside_lines(&live.plan, &self.answerable, self.parts.clock.now(), waits);
+        let mut dues = live.state.dues_beside_lines(&live.plan, &self.answerable, self.context.clock.now(), waits);
         dues.timer = dues.timer.into_iter().chain(live.next_place_ends()).min();
         self.due.set(saga, dues);
     }
 
     /// When the saga has to be looked at, if that is now.
     pub(super) fn due_now(&self, live: &LiveSaga) -> Option<SagaTimers> {
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         let dues = live.state.dues_beside_guards(&live.plan, &self.answerable, now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
         dues.timer.into_iter().chain(deadline).any(|due| due <= now).then_some(dues)

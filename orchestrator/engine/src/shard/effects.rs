@@ -6,8 +6,9 @@ use super::{
     waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
+    admission::AttemptPermit,
     departure::{self, SendTimeGuard},
-    dispatch::{self, AttemptPermit},
+    dispatch::{CallLeave, OutboundCall, OutboundEvent},
 };
 use saga_base::panics::caught;
 use saga_core::{
@@ -40,7 +41,7 @@ impl ShardLoop {
                 return;
             }
         };
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         live.forget_all_but(&effects);
         self.waits.keep_outcome(saga, &effects);
         let mut waits = Vec::new();
@@ -75,10 +76,10 @@ impl ShardLoop {
             return None;
         }
         if matches!(effect, SagaEffect::Call(call) if matches!(*call.request, CommandRequest::Http { .. })) {
-            live.state.departs(command, attempt, SendTime::At(self.parts.clock.now()));
+            live.state.departs(command, attempt, SendTime::At(self.context.clock.now()));
             return None;
         }
-        let (leaving, leaves_at) = departure::leaving(self.parts.clock);
+        let (leaving, leaves_at) = departure::leaving(self.context.clock);
         live.departures.push((sent.clone(), leaves_at));
         Some(leaving)
     }
@@ -96,7 +97,7 @@ impl ShardLoop {
             SagaEffect::Wait(_) => {}
             SagaEffect::Publish(ref publish) => {
                 let leaving = self.leaves(live, &effect, sent, dispatch);
-                self.let_be_published(saga, live, publish, leaving);
+                self.let_be_published(live, publish, leaving);
             }
             SagaEffect::Call(ref call) => {
                 let (command, attempt) = (call.command, call.attempt);
@@ -110,24 +111,24 @@ impl ShardLoop {
                 };
                 let leaving = self.leaves(live, &effect, sent, dispatch);
                 let SagaEffect::Call(call) = effect else { return None };
-                if let Some(permit) =
-                    dispatch::call(&self.parts, &live.plan, &live.state, call, permit, dispatch, leaving)
-                {
-                    live.permits.push(AttemptPermit { command, attempt, permit });
-                }
+                let leave = match *call.request {
+                    CommandRequest::Kafka { .. } => {
+                        let mut permit = permit;
+                        let (pending, slot) = permit.delegate();
+                        live.permits.push(AttemptPermit { command, attempt, permit });
+                        CallLeave::Delegate(pending, slot)
+                    }
+                    CommandRequest::Http { .. } | CommandRequest::Publish { .. } => CallLeave::Permit(permit),
+                };
+                let call = OutboundCall::new((&live.plan, &live.state), call, leave, dispatch, leaving);
+                self.context.outputs.effects.call(call);
             }
         }
         None
     }
 
     /// A step's publication of another life may have left, so it is published again whoever waits.
-    fn let_be_published(
-        &mut self,
-        saga: SagaId,
-        live: &mut LiveSaga,
-        effect: &PublishEffect,
-        leaving: Option<SendTimeGuard>,
-    ) {
+    fn let_be_published(&mut self, live: &mut LiveSaga, effect: &PublishEffect, leaving: Option<SendTimeGuard>) {
         let permit = match effect.publication {
             PublicationRef::Step(command) => live.take_permit(command, Some(effect.attempt)),
             PublicationRef::Outcome => match self.leave_for_outcome(live, effect) {
@@ -135,7 +136,8 @@ impl ShardLoop {
                 None => return live.outcome_has_not_left(),
             },
         };
-        dispatch::publish(&self.parts, saga, &live.plan, &live.state, effect, permit, leaving);
+        let event = OutboundEvent::new((&live.plan, &live.state), effect.clone(), permit, leaving);
+        self.context.outputs.effects.publish(event);
     }
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
@@ -162,9 +164,9 @@ impl ShardLoop {
         self.waits.asks(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
         let asking = PermitRequest { lane, attempt: AttemptKind::Repeat, arrival: CallArrival::Notified };
-        let answer = match (self.parts.guarded.admit(participant, asking), dispatch) {
+        let answer = match (self.context.sources.guards().admit(participant, asking), dispatch) {
             (GuardAdmission::Admitted(permit), _) => return LateAdmission::Admitted(permit),
-            (GuardAdmission::NotConfigured, _) if self.parts.published.has_participant(participant) => {
+            (GuardAdmission::NotConfigured, _) if self.context.sources.is_elsewhere(participant) => {
                 let ask_after = Some(ASK_AGAIN.mul_f64(1.0 + fastrand::f64()));
                 CommandAnswer::Ongoing { ask_after, location: effect.location.clone() }
             }
@@ -175,7 +177,7 @@ impl ShardLoop {
             }
             // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent may wait here.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::Repeated) => {
-                let not_before = self.parts.clock.now().plus(not_before);
+                let not_before = self.context.clock.now().plus(not_before);
                 return waits(live, effect, participant, guard, told, not_before);
             }
             // It is asked after. To hold that back is no row.

@@ -1,7 +1,7 @@
 //! Lists what is open. A part of the list that the store cannot read is passed by.
 
+use super::context::ShardContext;
 use super::until_answered;
-use crate::Parts;
 use saga_core::id::ShardId;
 use saga_event_store::StoreError;
 use tracing::error;
@@ -11,26 +11,31 @@ use uuid::Uuid;
 const MILLISECOND: u128 = 1 << 80;
 
 /// A page of the shard's open sagas after `after`, ascending; empty at the end. A store that is away is waited for.
-pub(super) async fn open_page(parts: &Parts, shard: ShardId, after: Option<Uuid>, limit: u32) -> Vec<Uuid> {
+pub(super) async fn open_page(context: &ShardContext, shard: ShardId, after: Option<Uuid>, limit: u32) -> Vec<Uuid> {
     let mut few = limit;
     while few > 0 {
-        match page(parts, shard, after, few).await {
+        match page(context, shard, after, few).await {
             Ok(page) => return page,
             // What stands before the damage is listed.
             Err(_) => few /= 2,
         }
     }
-    match behind(parts, shard, after.unwrap_or_default()).await {
-        Some(from) => page(parts, shard, Some(from), 1).await.unwrap_or_default(),
+    match behind(context, shard, after.unwrap_or_default()).await {
+        Some(from) => page(context, shard, Some(from), 1).await.unwrap_or_default(),
         None => Vec::new(),
     }
 }
 
 /// # Errors
 /// Only for what is damaged.
-async fn page(parts: &Parts, shard: ShardId, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-    until_answered(parts, "list open sagas", || async {
-        match parts.store.open_streams(shard.0, after, limit).await {
+async fn page(
+    context: &ShardContext,
+    shard: ShardId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    until_answered(context, "list open sagas", || async {
+        match context.store.events().open_streams(shard.0, after, limit).await {
             Err(damaged) if damaged.is_damage() => Ok(Err(damaged)),
             answer => answer.map(Ok),
         }
@@ -39,18 +44,18 @@ async fn page(parts: &Parts, shard: ShardId, after: Option<Uuid>, limit: u32) ->
 }
 
 /// From where the list can be read again; `None`: nowhere.
-async fn behind(parts: &Parts, shard: ShardId, after: Uuid) -> Option<Uuid> {
+async fn behind(context: &ShardContext, shard: ShardId, after: Uuid) -> Option<Uuid> {
     let (mut damaged, mut span) = (after.as_u128(), MILLISECOND);
     let mut whole = loop {
         let from = after.as_u128().checked_add(span)?;
-        match page(parts, shard, Some(Uuid::from_u128(from)), 1).await {
+        match page(context, shard, Some(Uuid::from_u128(from)), 1).await {
             Ok(_) => break from,
             Err(_) => (damaged, span) = (from, span.checked_mul(2)?),
         }
     };
     while whole - damaged > MILLISECOND {
         let between = damaged + (whole - damaged) / 2;
-        match page(parts, shard, Some(Uuid::from_u128(between)), 1).await {
+        match page(context, shard, Some(Uuid::from_u128(between)), 1).await {
             Ok(_) => whole = between,
             Err(_) => damaged = between,
         }

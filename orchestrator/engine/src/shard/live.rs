@@ -1,8 +1,8 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
+    admission::AttemptPermit,
     departure::SendTimeCell,
-    dispatch::AttemptPermit,
     message::{MessageReceipt, ShardMessage},
     row::ReadModelState,
     turns::WorkingPermit,
@@ -276,7 +276,7 @@ mod places;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::AttemptPermit;
+    use crate::admission::AttemptPermit;
     use saga_core::{
         answerable::ALWAYS,
         decide::{self, DecisionContext},

@@ -6,8 +6,8 @@ use super::{
     reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{
-    dead_letter::{self, DeadLetter},
-    dispatch::AdmissionControl,
+    admission::AdmissionControl,
+    dead_letter::DeadLetter,
     message::{MessageContent, MessageOutcome, ShardMessage},
 };
 use saga_core::{decide, id::SagaId, input::SagaInput, state::SagaTimers};
@@ -43,8 +43,8 @@ impl ShardLoop {
         if sagas.is_empty() {
             return;
         }
-        let parts = Arc::clone(&self.parts);
-        self.loads.push(Box::pin(async move { reading::portion(&parts, sagas).await }));
+        let context = Arc::clone(&self.context);
+        self.loads.push(Box::pin(async move { reading::portion(&context, sagas).await }));
     }
 
     pub(super) fn all_loaded(&mut self, read: SagaLoadBatch) {
@@ -65,7 +65,7 @@ impl ShardLoop {
     }
 
     fn park(&mut self, saga: SagaId, live: &mut LiveSaga, reason: String) {
-        let mut admissions = AdmissionControl::new(&self.parts, self.parts.clock.now(), &self.answerable);
+        let mut admissions = AdmissionControl::new(&self.context.sources, self.context.clock.now(), &self.answerable);
         let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
         if let Some(decision) = parked {
             self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
@@ -135,7 +135,7 @@ impl ShardLoop {
     /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
     fn turn_away(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
         match (message.record, message.receipt) {
-            (Some(record), receipt) => dead_letter::send(&self.parts, record, receipt, letter),
+            (Some(record), receipt) => self.context.outputs.letters.send(record, receipt, letter),
             (None, receipt) => receipt.settle(told),
         }
     }

@@ -4,6 +4,7 @@ use super::{
     OwnershipEnd,
     attending::WatermarkState,
     classified::classified,
+    context::ShardContext,
     incidents,
     live::{InFlightAppend, LiveSaga, SagaSlot},
     measured,
@@ -13,9 +14,8 @@ use super::{
     waits::WaitRegistry,
 };
 use crate::{
-    Parts,
+    admission::AdmissionControl,
     committer::CommitError,
-    dispatch::AdmissionControl,
     due::DueTimes,
     journal,
     message::{MessageContent, MessageOutcome, ShardMessage},
@@ -53,7 +53,7 @@ const IN_FLIGHT: usize = 1024;
 const TIMERS_EVERY: u32 = 64;
 
 pub(super) struct ShardLoop {
-    pub(super) parts: Arc<Parts>,
+    pub(super) context: Arc<ShardContext>,
     pub(super) shard: ShardId,
     pub(super) epoch: ShardEpoch,
     pub(super) sagas: HashMap<SagaId, SagaSlot>,
@@ -82,12 +82,17 @@ pub(super) struct ShardLoop {
 }
 
 impl ShardLoop {
-    pub(super) fn new(parts: Arc<Parts>, shard: ShardId, epoch: ShardEpoch, answerable: AnswerWatermark) -> ShardLoop {
+    pub(super) fn new(
+        context: Arc<ShardContext>,
+        shard: ShardId,
+        epoch: ShardEpoch,
+        answerable: AnswerWatermark,
+    ) -> ShardLoop {
         ShardLoop {
-            recovery: Some(ShardRecovery::begin(&parts, shard)),
-            turns: LoadPermitQueue::of(&parts.turns),
+            recovery: Some(ShardRecovery::begin(&context, shard)),
+            turns: LoadPermitQueue::of(&context.load_permits),
             unreadable: UnreadableSagas::default(),
-            parts,
+            context,
             shard,
             epoch,
             sagas: HashMap::new(),
@@ -155,19 +160,19 @@ impl ShardLoop {
     }
 
     fn wake(&mut self) -> tokio::time::Instant {
-        let due = self.due.next(self.parts.clock.now(), self.answerable.until);
+        let due = self.due.next(self.context.clock.now(), self.answerable.until);
         let due = due.unwrap_or(Timestamp::MAX);
-        self.parts.clock.instant_of(due)
+        self.context.clock.instant_of(due)
     }
 
     /// Looks at what is due, as much as a turn is for. What comes after it waits for another turn.
     pub(super) fn fire(&mut self, turn: Option<LoadPermit>) {
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         if let Some(turn) = turn {
             self.fire_together(now, &turn);
         }
         if self.due.waits_for_answers(now, self.answerable.until) {
-            self.parts.answer_path.wants_word();
+            self.context.answer_path.wants_word();
         }
     }
 
@@ -237,15 +242,15 @@ impl ShardLoop {
         let Some(input) = message.body.input(&live.plan) else {
             return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
-        let input = classified(&self.parts.current.load().participants, &live.state, input);
+        let input = classified(&self.context.config.load().participants, &live.state, input);
         if let Some(participant) = live.late_success(&input) {
-            self.parts.guarded.late_success(&participant);
+            self.context.sources.guards().late_success(&participant);
         }
         live.settle_permit(&input);
         self.outcome_not_taken(live, &input);
         live.note_departures();
-        let now = self.parts.clock.now();
-        let mut admissions = AdmissionControl::new(&self.parts, now, &self.answerable).about(&input);
+        let now = self.context.clock.now();
+        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable).about(&input);
         let decided =
             caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
         let outcome = match decided {
@@ -279,7 +284,7 @@ impl ShardLoop {
 
     /// Nothing changes. A saga that was read because something was due goes on when that is none after all.
     fn unchanged(&mut self, saga: SagaId, live: &mut LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
-        live.give_up_places(self.parts.clock.now());
+        live.give_up_places(self.context.clock.now());
         if matches!(input, SagaInput::TimeReached) {
             self.perform(saga, live);
         }
@@ -298,7 +303,7 @@ impl ShardLoop {
         let append = self.row(live, &decision);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         live.append = Some(InFlightAppend { message, decision, payload_hash });
-        let committer = self.parts.committer(self.shard).clone();
+        let committer = self.context.store.committer(self.shard).clone();
         self.appends.push(Box::pin(async move {
             match append {
                 Ok(append) => (saga, committer.append(append).await),
@@ -360,8 +365,8 @@ impl ShardLoop {
     fn committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
         let InFlightAppend { mut message, decision, payload_hash } = in_flight;
         live.keep_turn(&mut message.receipt);
-        self.parts.observer.committed(saga, &live.plan, &live.state, &decision);
-        self.parts.answers.committed(&live.plan, &live.state, &decision);
+        self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
+        self.context.sources.learn(&live.plan, &live.state, &decision);
         measured::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {

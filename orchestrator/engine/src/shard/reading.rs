@@ -1,9 +1,7 @@
 //! Reads journals. A saga that cannot be read must not keep others from being read.
 
-use crate::{
-    Parts,
-    journal::{self, RecordedSaga},
-};
+use super::context::ShardContext;
+use crate::journal::{self, RecordedSaga};
 use saga_core::id::SagaId;
 use saga_event_store::{StreamBatch, StreamRow};
 use std::{collections::HashMap, time::Duration};
@@ -31,21 +29,21 @@ pub(super) struct SagaLoadBatch {
 
 /// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read the others learn
 /// nothing.
-pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> SagaLoadBatch {
+pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
     let mut tries = 0;
     loop {
-        match together(parts, &ids).await {
+        match together(context, &ids).await {
             Ok(portion) => {
                 let left: Vec<SagaId> = portion.left.iter().filter_map(|id| SagaId::from_uuid(*id)).collect();
                 let reached = sagas.into_iter().filter(|saga| !left.contains(saga)).collect();
-                return SagaLoadBatch { sagas: folded(parts, reached, portion.rows).await, left };
+                return SagaLoadBatch { sagas: folded(context, reached, portion.rows).await, left };
             }
             Err(error) => {
-                told(parts, sagas.len(), &error);
+                told(context, sagas.len(), &error);
                 tries += 1;
                 if (tries >= TRIES || error.is_damage())
-                    && let Some(sagas) = one_by_one(parts, &sagas).await
+                    && let Some(sagas) = one_by_one(context, &sagas).await
                 {
                     return SagaLoadBatch { sagas, left: Vec::new() };
                 }
@@ -55,38 +53,42 @@ pub(super) async fn portion(parts: &Parts, sagas: Vec<SagaId>) -> SagaLoadBatch 
     }
 }
 
-fn told(parts: &Parts, sagas: usize, error: &saga_event_store::StoreError) {
+fn told(context: &ShardContext, sagas: usize, error: &saga_event_store::StoreError) {
     if error.is_transient() {
-        parts.store_health.missed("read journals", error);
+        context.store.health.missed("read journals", error);
     } else {
         warn!(%error, sagas, "journals cannot be read together; trying again");
     }
 }
 
 /// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database; who rests has none.
-async fn together(parts: &Parts, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
-    let _turn = parts.reads.acquire().await;
-    parts.store.read_within(ids, PORTION_BYTES).await
+async fn together(context: &ShardContext, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
+    let _turn = context.store.reads.acquire().await;
+    context.store.events().read_within(ids, PORTION_BYTES).await
 }
 
 /// `None` if none of them can be read now: it is the store that is away.
-async fn one_by_one(parts: &Parts, sagas: &[SagaId]) -> Option<Vec<(SagaId, SagaLoadResult)>> {
+async fn one_by_one(context: &ShardContext, sagas: &[SagaId]) -> Option<Vec<(SagaId, SagaLoadResult)>> {
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {
-        let _turn = parts.reads.acquire().await;
-        read.push((*saga, journal::read(parts.store.as_ref(), &parts.plans, *saga).await));
+        let _turn = context.store.reads.acquire().await;
+        read.push((*saga, context.store.journal.read(*saga).await));
     }
     let is_away = |loaded: &SagaLoadResult| matches!(loaded, Err(error) if error.is_transient());
     let all_away = read.iter().all(|(_, loaded)| is_away(loaded));
     (!all_away).then_some(read)
 }
 
-async fn folded(parts: &Parts, sagas: Vec<SagaId>, rows: Vec<(Uuid, StreamRow)>) -> Vec<(SagaId, SagaLoadResult)> {
+async fn folded(
+    context: &ShardContext,
+    sagas: Vec<SagaId>,
+    rows: Vec<(Uuid, StreamRow)>,
+) -> Vec<(SagaId, SagaLoadResult)> {
     let mut rows: HashMap<SagaId, Vec<StreamRow>> = journal::by_saga(rows).into_iter().collect();
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {
         let loaded = match rows.remove(&saga) {
-            Some(rows) => fold(parts, saga, rows).await.map(Some),
+            Some(rows) => fold(context, saga, rows).await.map(Some),
             None => Ok(None),
         };
         read.push((saga, loaded));
@@ -95,9 +97,13 @@ async fn folded(parts: &Parts, sagas: Vec<SagaId>, rows: Vec<(Uuid, StreamRow)>)
 }
 
 /// Waits for a definition whose text the store does not give now: without it no saga of it can be read.
-async fn fold(parts: &Parts, saga: SagaId, rows: Vec<StreamRow>) -> Result<RecordedSaga, journal::JournalError> {
+async fn fold(
+    context: &ShardContext,
+    saga: SagaId,
+    rows: Vec<StreamRow>,
+) -> Result<RecordedSaga, journal::JournalError> {
     loop {
-        match journal::fold(parts.store.as_ref(), &parts.plans, saga, rows.clone()).await {
+        match context.store.journal.fold(saga, rows.clone()).await {
             Err(error) if error.is_transient() => tokio::time::sleep(READ_AGAIN).await,
             answer => return answer,
         }

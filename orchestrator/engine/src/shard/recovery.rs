@@ -4,13 +4,14 @@
 //! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
 
 use super::{
+    context::ShardContext,
     listing,
     live::LiveSaga,
     loading::ResumeOutcome,
     owned::ShardLoop,
     reading::{self, SagaLoadResult},
 };
-use crate::{Parts, message::ShardMessage, turns::LoadPermitShare};
+use crate::{message::ShardMessage, turns::LoadPermitShare};
 use saga_core::id::{SagaId, ShardId};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
@@ -44,9 +45,9 @@ pub(super) struct RecoveryBatch {
 }
 
 impl ShardRecovery {
-    pub(super) fn begin(parts: &Arc<Parts>, shard: ShardId) -> ShardRecovery {
+    pub(super) fn begin(context: &Arc<ShardContext>, shard: ShardId) -> ShardRecovery {
         let (portions, found) = mpsc::channel(1);
-        let reader = tokio::spawn(read_open(Arc::clone(parts), shard, portions));
+        let reader = tokio::spawn(read_open(Arc::clone(context), shard, portions));
         ShardRecovery { found, reader, reached: Uuid::nil(), touched: BTreeSet::new(), sagas: 0 }
     }
 
@@ -78,16 +79,16 @@ pub(super) async fn next(recovery: &mut Option<ShardRecovery>) -> Option<Recover
     }
 }
 
-async fn read_open(parts: Arc<Parts>, shard: ShardId, portions: mpsc::Sender<RecoveryBatch>) {
+async fn read_open(context: Arc<ShardContext>, shard: ShardId, portions: mpsc::Sender<RecoveryBatch>) {
     let mut after = None;
     loop {
-        let page = listing::open_page(&parts, shard, after, PAGE).await;
+        let page = listing::open_page(&context, shard, after, PAGE).await;
         let Some(last) = page.last().copied() else { return };
         after = Some(last);
         let mut left: Vec<SagaId> = page.into_iter().filter_map(SagaId::from_uuid).collect();
         while !left.is_empty() {
-            let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&parts.recovering)).await else { return };
-            let read = reading::portion(&parts, left).await;
+            let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&context.store.recovering)).await else { return };
+            let read = reading::portion(&context, left).await;
             left = read.left;
             if portions.send(RecoveryBatch { sagas: read.sagas, _turn: turn }).await.is_err() {
                 return;
@@ -119,7 +120,7 @@ impl ShardLoop {
 
     fn recovery_ended(&mut self) {
         let sagas = self.recovery.take().map_or(0, |recovery| recovery.sagas);
-        self.parts.observer.taken_over(sagas);
+        self.context.outputs.observer.taken_over(sagas);
         if sagas > 0 {
             info!(shard = self.shard.0, sagas, "open sagas taken over");
         }

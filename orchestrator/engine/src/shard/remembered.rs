@@ -1,7 +1,7 @@
 //! The sagas that a shard had in memory when the event store lost some of them.
 
+use super::context::ShardContext;
 use super::{live::SagaSlot, owned::ShardLoop};
-use crate::Parts;
 use saga_core::id::{SagaId, ShardId};
 use std::collections::BTreeMap;
 use tracing::error;
@@ -46,11 +46,11 @@ pub(super) struct MissingSagas(BTreeMap<SagaId, Option<String>>);
 
 impl MissingSagas {
     /// Says which of them the store does not have any more.
-    pub(super) async fn report(self, parts: &Parts, shard: ShardId) {
+    pub(super) async fn report(self, context: &ShardContext, shard: ShardId) {
         let beyond = self.0.len().saturating_sub(ASKED);
         let mut lost = 0u64;
         for (saga, key) in self.0.into_iter().take(ASKED) {
-            if !is_there(parts, saga).await {
+            if !is_there(context, saga).await {
                 lost += 1;
                 tell(saga, key.as_deref(), lost);
             }
@@ -74,6 +74,6 @@ fn tell(saga: SagaId, key: Option<&str>, number: u64) {
 }
 
 /// A store that is away is waited for by the recovery that follows; here it counts as having it.
-async fn is_there(parts: &Parts, saga: SagaId) -> bool {
-    parts.store.summary(saga.uuid()).await.map_or(true, |summary| summary.is_some())
+async fn is_there(context: &ShardContext, saga: SagaId) -> bool {
+    context.store.events().summary(saga.uuid()).await.map_or(true, |summary| summary.is_some())
 }

@@ -1,12 +1,12 @@
 //! Starts of sagas, and what becomes of a second one with the same key.
 
 use super::{
+    context::ShardContext,
     live::{InFlightAppend, LiveSaga, SagaSlot},
     owned::ShardLoop,
 };
 use crate::{
-    Parts,
-    dispatch::AdmissionControl,
+    admission::AdmissionControl,
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
     row::payload_hash,
     starting::{KeyHolder, StartAdmission},
@@ -39,9 +39,9 @@ impl ShardLoop {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let plan = Arc::clone(plan);
         let start = start.as_ref().clone();
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
-        let mut admissions = AdmissionControl::new(&self.parts, now, &self.answerable);
+        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable);
         let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
@@ -96,7 +96,7 @@ impl ShardLoop {
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
         count(other_payload);
         if other_payload {
-            report_duplicate(&self.parts, &plan.definition.name, start, holder);
+            report_duplicate(&self.context, &plan.definition.name, start, holder);
         }
         let Some(saga) = SagaId::from_uuid(holder.stream) else {
             let why = "the key is taken by a stream that is not a saga";
@@ -129,7 +129,7 @@ impl ShardLoop {
 }
 
 /// Tells people, and those who follow the changes.
-fn report_duplicate(parts: &Parts, name: &str, start: &SagaStart, holder: &KeyHolder) {
+fn report_duplicate(context: &ShardContext, name: &str, start: &SagaStart, holder: &KeyHolder) {
     let record = coordinates(&start.trigger);
     warn!(
         saga = name, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record, record,
@@ -137,7 +137,7 @@ fn report_duplicate(parts: &Parts, name: &str, start: &SagaStart, holder: &KeyHo
     );
     let taken_by = holder.stream.to_string();
     let what = GuardEventKind::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
-    parts.guarded.changes().publish(None, what);
+    context.sources.guards().changes().publish(None, what);
 }
 
 fn count(other_payload: bool) {

@@ -43,7 +43,7 @@ impl ShardLoop {
             metrics::counter!("saga_unreadable_total").increment(1);
             self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         self.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
     }
 
@@ -67,11 +67,11 @@ impl ShardLoop {
             status: status.as_str().to_owned(),
             reason: reason.map(|reason| shown_text(&reason, REASON_BYTES)),
             code: code.map(|code| word(&code)),
-            at_ms: self.parts.clock.now().0,
+            at_ms: self.context.clock.now().0,
         };
-        let store = Arc::clone(&self.parts.store);
-        self.parts.calls.spawn(async move {
-            match store.mark(&mark).await {
+        let context = Arc::clone(&self.context);
+        self.context.outputs.tasks.spawn(async move {
+            match context.store.events().mark(&mark).await {
                 Ok(MarkOutcome::Shown) => {}
                 Ok(MarkOutcome::Fenced) => debug!(%saga, "the saga is another owner's by now"),
                 Err(error) => warn!(%saga, %error, "that the saga is left out cannot be shown"),

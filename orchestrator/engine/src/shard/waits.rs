@@ -69,11 +69,11 @@ impl ShardLoop {
     }
 
     fn join_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
-        let now = self.parts.clock.now();
+        let now = self.context.clock.now();
         let called_up = self.waits.places.call_up();
         if !waits.is_empty() {
             let waiter = self.waits.waiter(saga);
-            self.waits.places.join(&self.parts.guarded, now, waits, &waiter);
+            self.waits.places.join(self.context.sources.guards(), now, waits, &waiter);
         }
         self.waits.places.has_come(saga);
         called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));

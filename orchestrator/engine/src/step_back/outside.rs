@@ -5,7 +5,7 @@
 
 mod text;
 
-use crate::Parts;
+use crate::router::ShardRouter;
 use rdkafka::error::KafkaError;
 use saga_base::clock::EngineClock;
 use saga_event_store::{CommitConfirmation, EventStore, StoreError};
@@ -87,13 +87,18 @@ pub struct ConfirmationSaver {
 }
 
 impl ConfirmationSaver {
-    /// Begins to; `untrue`: partitions whose text is to be replaced first.
-    #[must_use]
-    pub fn start(parts: Arc<Parts>, kept: OffsetMetadataStore, untrue: Vec<i32>) -> ConfirmationSaver {
+    /// Begins to save; `untrue`: partitions whose text is to be replaced first.
+    pub(crate) fn start(
+        store: Arc<dyn EventStore>,
+        router: ShardRouter,
+        kept: OffsetMetadataStore,
+        untrue: Vec<i32>,
+    ) -> ConfirmationSaver {
         let stop = CancellationToken::new();
-        let installation = parts.store.identity().installation;
+        let installation = store.identity().installation;
         let keeper = ConfirmationSaverTask {
-            parts,
+            store,
+            router,
             kept,
             installation,
             untrue,
@@ -120,7 +125,8 @@ enum SaveFailure {
 }
 
 struct ConfirmationSaverTask {
-    parts: Arc<Parts>,
+    store: Arc<dyn EventStore>,
+    router: ShardRouter,
     kept: OffsetMetadataStore,
     installation: Uuid,
     untrue: Vec<i32>,
@@ -143,9 +149,9 @@ impl ConfirmationSaverTask {
     }
 
     async fn keep(&mut self) {
-        let lowest = self.parts.router.owned_shards().map(|shard| i32::from(shard.0)).min();
+        let lowest = self.router.owned_shards().map(|shard| i32::from(shard.0)).min();
         self.partition = lowest.or(self.partition);
-        let Some((partition, confirmed)) = self.partition.zip(self.parts.store.confirmed()) else { return };
+        let Some((partition, confirmed)) = self.partition.zip(self.store.confirmed()) else { return };
         let news = (partition, confirmed);
         if self.written.as_ref() == Some(&news) {
             return;

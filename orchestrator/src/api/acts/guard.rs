@@ -18,7 +18,7 @@ use axum::{
 use saga_engine::overrides::{ActiveOverride, OverrideError};
 use saga_resilience::overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest};
 use serde::{Deserialize, Serialize};
-use std::{num::NonZeroU32, sync::Arc};
+use std::num::NonZeroU32;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
@@ -68,12 +68,12 @@ async fn recorded(
     OperatorStatement { who, reason }: OperatorStatement,
 ) -> Result<GuardActResponse, ApiError> {
     let act = OverrideRequest { participant: participant.clone(), action, who, reason };
-    let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
-    let recorded = to_its_end(async move { parts.acts.act(id, &act, at).await }).await;
+    let operator = backend.operator.clone();
+    let recorded = to_its_end(async move { operator.act_on_guards(id, &act).await }).await;
     let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
     let (number, is_applied) = recorded.map_err(refused)?;
     let status = if is_applied { ActStatus::Applied } else { ActStatus::Accepted };
-    let in_force = backend.parts.acts.in_force(&participant);
+    let in_force = backend.query.override_in_force(&participant);
     Ok(GuardActResponse { status, id, number, participant, in_force })
 }
 

@@ -26,9 +26,8 @@ use saga_core::{
 };
 use saga_engine::{
     journal::reading::SagaLine,
-    mending,
     operate::{self, OperatorActOutcome},
-    prospect::{self, ActPreviewOutcome},
+    prospect::ActPreviewOutcome,
     sequel,
 };
 use serde::{Deserialize, Serialize};
@@ -132,7 +131,7 @@ async fn foretold(
     act: &OperatorAct,
     plan: Option<&Arc<SagaPlan>>,
 ) -> Result<SagaActResponse, ApiError> {
-    let found = prospect::of(&backend.parts, saga, act, plan).await?;
+    let found = backend.operator.preview(saga, act, plan).await?;
     match found.ok_or_else(|| ApiError::NoSaga(saga.to_string()))? {
         ActPreviewOutcome::Applied { about, leads_to } => {
             let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
@@ -153,8 +152,8 @@ async fn performed(
 ) -> Result<Response, ApiError> {
     let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
     let statement = OperatorStatement { who: act.who.clone(), reason: act.reason.clone() };
-    let parts = Arc::clone(&backend.parts);
-    let operated = to_its_end(async move { operate::operate(&parts, saga, act, plan).await })
+    let operator = backend.operator.clone();
+    let operated = to_its_end(async move { operator.act_on_saga(saga, act, plan).await })
         .await
         .unwrap_or(OperatorActOutcome::Accepted { about });
     let told = match operated {
@@ -184,7 +183,7 @@ async fn after(
     action: OperatorAction,
     wait: Duration,
 ) -> SagaActResponse {
-    let Some(now) = sequel::of(&backend.parts, saga, wait).await else { return told };
+    let Some(now) = backend.operator.result(saga, wait).await else { return told };
     SagaActResponse { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
 }
 
@@ -244,7 +243,7 @@ async fn mended(
     takes_definition(action)?;
     let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
-    match mending::plan_of(&backend.parts, name, text).await {
+    match backend.operator.plan_of(name, text).await {
         Ok(plan) => Ok(Some(plan)),
         Err(unknown) => Err(ApiError::NoDefinition(unknown.to_string())),
     }

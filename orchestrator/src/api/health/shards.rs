@@ -1,6 +1,6 @@
 //! Shards that do not take their messages, as JSON and as metrics.
 
-use saga_engine::router::{LagReason, LaggingShard, ShardRouter};
+use saga_engine::router::{LagReason, LaggingShard};
 use serde_json::{Value, json};
 
 /// For `/health/ready`.
@@ -10,8 +10,7 @@ pub(super) fn shown(behind: &[LaggingShard]) -> Vec<Value> {
 }
 
 /// For `/metrics`: as it is at the moment of the scrape.
-pub(super) fn measure(router: &ShardRouter) {
-    let behind = router.behind();
+pub(super) fn measure(behind: &[LaggingShard]) {
     for why in [LagReason::NotClaimed, LagReason::Full, LagReason::Returning] {
         let shards = u16::try_from(behind.iter().filter(|one| one.why == why).count()).unwrap_or(u16::MAX);
         metrics::gauge!("saga_shards_behind", "why" => why.as_str()).set(f64::from(shards));

@@ -7,8 +7,8 @@ use super::{
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::{event::OperatorAction, state::SagaStatus};
-use saga_engine::journal::counts::SagaGroup;
-use saga_resilience::registry::{GuardRegistry, holding::BlockingGuardView};
+use saga_engine::{QueryHandle, journal::counts::SagaGroup};
+use saga_resilience::registry::holding::BlockingGuardView;
 use serde_json::json;
 
 /// Causes on the page: the ones with most sagas.
@@ -32,8 +32,8 @@ struct DelayCauseCard {
 }
 
 impl DelayCauseCard {
-    fn of(group: &SagaGroup, guarded: &GuardRegistry) -> DelayCauseCard {
-        let held_by = guarded.blocking_guards(&group.waiting_on);
+    fn of(group: &SagaGroup, query: &QueryHandle) -> DelayCauseCard {
+        let held_by = query.blocking_guards(&group.waiting_on);
         DelayCauseCard { held_by, asked: SagaListQuery::of(group), group: group.clone() }
     }
 
@@ -78,8 +78,7 @@ impl DelayCauseCard {
 pub(crate) async fn causes(State(backend): State<ApiState>) -> Response {
     let counted = backend.causes.now().await;
     let groups = counted.as_ref().map_or(&[] as &[SagaGroup], |counted| counted.0.as_slice());
-    let causes =
-        groups.iter().take(MOST_SHOWN).map(|group| DelayCauseCard::of(group, &backend.parts.guarded)).collect();
+    let causes = groups.iter().take(MOST_SHOWN).map(|group| DelayCauseCard::of(group, &backend.query)).collect();
     let more = groups.len().saturating_sub(MOST_SHOWN);
     page(&CausesPage { causes, more, is_counting: counted.is_none() })
 }

@@ -33,7 +33,7 @@ impl GuardsPage {
 
 impl GuardCard {
     fn of(backend: &ApiState, guard: ParticipantSnapshot) -> GuardCard {
-        let in_force = backend.parts.acts.in_force(&guard.name).map(|in_force| in_force.by);
+        let in_force = backend.query.override_in_force(&guard.name).map(|in_force| in_force.by);
         GuardCard { held: guard.breaker_block_reason(), in_force, guard }
     }
 
@@ -48,8 +48,7 @@ impl GuardCard {
 }
 
 pub(crate) async fn guards(State(backend): State<ApiState>) -> Response {
-    let guarded = &backend.parts.guarded;
-    let cards = guarded.snapshot().into_iter().map(|guard| GuardCard::of(&backend, guard)).collect();
-    let path = guarded.critical_path().map(|path| format!("{} ({:?})", path.names.join(" → "), path.total));
+    let cards = backend.query.guards().into_iter().map(|guard| GuardCard::of(&backend, guard)).collect();
+    let path = backend.query.critical_path().map(|path| format!("{} ({:?})", path.names.join(" → "), path.total));
     page(&GuardsPage { cards, path })
 }

@@ -4,7 +4,7 @@ use super::{
     LiveSaga, SentEffect,
     tests::{NOW, admit, parked_saga, stock},
 };
-use crate::dispatch::AttemptPermit;
+use crate::admission::AttemptPermit;
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use saga_core::{

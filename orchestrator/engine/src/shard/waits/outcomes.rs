@@ -67,13 +67,13 @@ impl ShardLoop {
             None => CallArrival::New,
         };
         let topic = effect.request.whose().into_name();
-        let admission = self.parts.guarded.admit_publication(topic, coming);
+        let admission = self.context.sources.guards().admit_publication(topic, coming);
         // Its turn is over when it has asked.
         drop(self.waits.outcomes.remove(&live.state.id));
         match admission {
             GuardAdmission::Admitted(permit) => Some(permit),
             GuardAdmission::Refused { .. } | GuardAdmission::NotConfigured => {
-                self.waits.line_up(&self.parts.guarded, live, topic);
+                self.waits.line_up(self.context.sources.guards(), live, topic);
                 record_that_it_waits(live, topic);
                 None
             }
@@ -89,7 +89,7 @@ impl ShardLoop {
         }
         let topic = request.whose().into_name().to_owned();
         live.outcome_has_not_left();
-        self.waits.line_up(&self.parts.guarded, live, &topic);
+        self.waits.line_up(self.context.sources.guards(), live, &topic);
     }
 
     /// Its turn has come: the saga is read, unless it is at hand.

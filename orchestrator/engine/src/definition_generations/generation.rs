@@ -17,81 +17,81 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 /// A published set. Stored for ever: fields are added with defaults, never renamed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DefinitionGeneration {
+pub(crate) struct DefinitionGeneration {
     /// By name.
-    pub(super) definitions: BTreeMap<String, PublishedDefinition>,
+    pub(crate) definitions: BTreeMap<String, PublishedDefinition>,
     /// Names of the participants that can be called.
-    pub(super) participants: BTreeSet<String>,
+    pub(crate) participants: BTreeSet<String>,
     /// One who has it, by [`capability`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) capabilities: BTreeMap<String, String>,
+    pub(crate) capabilities: BTreeMap<String, String>,
     /// Definitions that are not published any more, and how far records were judged for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) removed: BTreeMap<String, RemovedDefinition>,
+    pub(crate) removed: BTreeMap<String, RemovedDefinition>,
     /// Records that are read again for definitions that were added, by the name of the reading.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) catch_ups: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) catch_ups: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A definition of the set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PublishedDefinition {
-    pub(super) topic: String,
-    pub(super) hash: String,
+pub(crate) struct PublishedDefinition {
+    pub(crate) topic: String,
+    pub(crate) hash: String,
     /// When it was published first.
-    pub(super) since_ms: i64,
+    pub(crate) since_ms: i64,
     /// Its first record, by partition; a partition that is not named is its own from its oldest record on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) starts: PartitionOffsets,
+    pub(crate) starts: PartitionOffsets,
 }
 
 /// A definition that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RemovedDefinition {
-    pub(super) topic: String,
-    pub(super) at_ms: i64,
+pub(crate) struct RemovedDefinition {
+    pub(crate) topic: String,
+    pub(crate) at_ms: i64,
     /// Its next record, by partition.
-    pub(super) next: PartitionOffsets,
+    pub(crate) next: PartitionOffsets,
 }
 
 /// A definition as its file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LocalDefinition {
-    pub(super) topic: String,
-    pub(super) hash: String,
+pub(crate) struct LocalDefinition {
+    pub(crate) topic: String,
+    pub(crate) hash: String,
     /// `None`: the file does not say.
-    pub(super) from: Option<TriggerStartPosition>,
+    pub(crate) from: Option<TriggerStartPosition>,
 }
 
 /// What an engine has files for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct LocalCatalog {
-    pub(super) definitions: BTreeMap<String, LocalDefinition>,
-    pub(super) participants: BTreeSet<String>,
-    pub(super) capabilities: BTreeMap<String, String>,
+pub(crate) struct LocalCatalog {
+    pub(crate) definitions: BTreeMap<String, LocalDefinition>,
+    pub(crate) participants: BTreeSet<String>,
+    pub(crate) capabilities: BTreeMap<String, String>,
 }
 
 /// A capability and the way in which it is asked for.
-pub(super) fn capability(name: &str, over: TransportKind) -> String {
+pub(crate) fn capability(name: &str, over: TransportKind) -> String {
     format!("{name} over {over}")
 }
 
 /// What the broker says when a set is published.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OffsetSnapshot {
+pub(crate) struct OffsetSnapshot {
     /// Where the group stands, by topic.
-    pub(super) standing: BTreeMap<String, GroupOffsets>,
+    pub(crate) standing: BTreeMap<String, GroupOffsets>,
     /// Where `from: <time>` is, by definition.
-    pub(super) at_time: BTreeMap<String, PartitionOffsets>,
+    pub(crate) at_time: BTreeMap<String, PartitionOffsets>,
     /// How far unfinished catch-ups are, by their name and topic.
-    pub(super) catch_ups: BTreeMap<String, BTreeMap<String, PartitionOffsets>>,
+    pub(crate) catch_ups: BTreeMap<String, BTreeMap<String, PartitionOffsets>>,
 }
 
 /// Why an engine does not read a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum DefinitionMismatch {
+pub(crate) enum DefinitionMismatch {
     /// It has no file of this definition.
     File(String),
     /// It has another text of this definition.
@@ -100,18 +100,18 @@ pub(super) enum DefinitionMismatch {
 
 /// A definition that was added, and where it begins: for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AddedDefinition {
-    pub(super) definition: String,
-    pub(super) how: DefinitionStart,
+pub(crate) struct AddedDefinition {
+    pub(crate) definition: String,
+    pub(crate) how: DefinitionStart,
     /// Records of its topic that are its own and lie before the group's position.
-    pub(super) behind: i64,
+    pub(crate) behind: i64,
     /// Records between its place and the end of the topic.
-    pub(super) ahead: i64,
+    pub(crate) ahead: i64,
 }
 
 /// Where an added definition begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DefinitionStart {
+pub(crate) enum DefinitionStart {
     /// Its topic was never read: where its file says.
     FirstContact,
     /// Where the group stood.
@@ -124,7 +124,7 @@ pub(super) enum DefinitionStart {
 
 impl DefinitionGeneration {
     /// Whether it is what `own` has files for.
-    pub(super) fn is_of(&self, own: &LocalCatalog) -> bool {
+    pub(crate) fn is_of(&self, own: &LocalCatalog) -> bool {
         let same = |name: &String, defined: &PublishedDefinition| {
             own.definitions.get(name).is_some_and(|own| own.hash == defined.hash && own.topic == defined.topic)
         };
@@ -135,7 +135,7 @@ impl DefinitionGeneration {
     }
 
     /// The topics that an engine with these files must not read, because it would finish records without judging them as published.
-    pub(super) fn not_for(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
+    pub(crate) fn not_for(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
         let mut topics: BTreeMap<String, Vec<DefinitionMismatch>> = BTreeMap::new();
         for (name, defined) in &self.definitions {
             let lacks = match own.definitions.get(name) {
@@ -149,12 +149,12 @@ impl DefinitionGeneration {
     }
 
     /// Where `definition` begins in its partitions; `None`: it is not known here.
-    pub(super) fn starts(&self, definition: &str) -> Option<(&PartitionOffsets, i64)> {
+    pub(crate) fn starts(&self, definition: &str) -> Option<(&PartitionOffsets, i64)> {
         self.definitions.get(definition).map(|defined| (&defined.starts, defined.since_ms))
     }
 
     /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have been judged.
-    pub(super) fn first(own: &LocalCatalog, broker: &OffsetSnapshot, now: Timestamp) -> DefinitionGeneration {
+    pub(crate) fn first(own: &LocalCatalog, broker: &OffsetSnapshot, now: Timestamp) -> DefinitionGeneration {
         let (mut first, _) = DefinitionGeneration::default().next(own, broker, now, "");
         first.catch_ups.clear();
         for defined in first.definitions.values_mut() {
@@ -166,7 +166,7 @@ impl DefinitionGeneration {
     }
 
     /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions that are added.
-    pub(super) fn next(
+    pub(crate) fn next(
         &self,
         own: &LocalCatalog,
         broker: &OffsetSnapshot,

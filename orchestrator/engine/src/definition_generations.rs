@@ -1,17 +1,9 @@
-//! Which definitions start sagas: the set that was published last, for all engines of the installation.
+//! What this engine knows of the definitions that start sagas: the set that was published last, for all engines of the installation.
 //!
-//! An engine publishes the definitions that it has files for when it starts; each other set is a new generation, and the newest counts.
 //! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack, so that no record is
-//! finished without having been judged for them. What they had finished before they knew is read again for those definitions alone: business
-//! keys keep a record that is judged twice from starting two sagas.
+//! finished without having been judged for them.
 
-mod catch_up;
-mod follow;
-mod generation;
-mod publisher;
-
-pub use follow::{FollowerTasks, follow};
-pub use publisher::{DefinitionPublisher, PublisherError};
+pub(crate) mod generation;
 
 use arc_swap::ArcSwap;
 use generation::DefinitionGeneration;
@@ -24,10 +16,10 @@ use tokio::{sync::watch, time::Instant};
 
 /// How long an engine judges and finishes records after it last heard that the published set is the one it knows. Whoever reads records
 /// again for an added definition counts on it.
-const HEARD_FOR: Duration = Duration::from_secs(10);
+pub(crate) const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
-pub struct GenerationTracker {
+pub(crate) struct GenerationTracker {
     seen: ArcSwap<KnownGeneration>,
     heard: watch::Sender<GenerationFreshness>,
     /// Records that were done while nothing was heard. Each counts as unfinished, which bounds them.
@@ -76,7 +68,7 @@ impl GenerationTracker {
     }
 
     /// Topics that are left to engines which know more, and why.
-    pub fn left(&self) -> BTreeMap<String, String> {
+    pub(crate) fn left(&self) -> BTreeMap<String, String> {
         self.seen.load().left.clone()
     }
 
@@ -114,7 +106,7 @@ impl GenerationTracker {
         }
     }
 
-    fn hear(&self, asked: Instant) {
+    pub(crate) fn hear(&self, asked: Instant) {
         self.heard.send_replace(GenerationFreshness::At(asked));
         let undecided = std::mem::take(&mut *self.undecided.lock());
         for (topic, settle) in undecided {
@@ -122,11 +114,11 @@ impl GenerationTracker {
         }
     }
 
-    fn see(&self, generation: Arc<DefinitionGeneration>, left: BTreeMap<String, String>) {
+    pub(crate) fn see(&self, generation: Arc<DefinitionGeneration>, left: BTreeMap<String, String>) {
         self.seen.store(Arc::new(KnownGeneration { generation: Some(generation), left }));
     }
 
-    fn generation(&self) -> Option<Arc<DefinitionGeneration>> {
+    pub(crate) fn generation(&self) -> Option<Arc<DefinitionGeneration>> {
         self.seen.load().generation.clone()
     }
 }

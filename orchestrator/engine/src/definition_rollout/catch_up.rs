@@ -1,14 +1,10 @@
 //! Records that were finished before all engines knew of an added definition are read again, for that definition alone, in a consumer group
 //! of their own: engines share the work, and a restart goes on where it was.
 
-use super::{
-    HEARD_FOR,
-    generation::DefinitionGeneration,
-    publisher::{DefinitionPublisher, PublisherError},
-};
+use super::publisher::{DefinitionPublisher, PublisherError};
 use crate::{
-    Parts,
-    intake::{self, ConsumerHolds, EvaluationScope, IntakeExit},
+    definition_generations::{HEARD_FOR, generation::DefinitionGeneration},
+    intake::{self, EvaluationScope, IntakeExit, TriggerIntake},
 };
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
@@ -36,7 +32,7 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// The catch-ups of this engine.
 pub(super) struct CatchUps {
-    parts: Arc<Parts>,
+    intake: TriggerIntake,
     kafka: KafkaSettings,
     /// How the topics of triggers are read.
     plan: ConsumerSettings,
@@ -53,8 +49,8 @@ struct RunningCatchUp {
 }
 
 impl CatchUps {
-    pub(super) fn new(parts: Arc<Parts>, kafka: &KafkaSettings, plan: &ConsumerSettings) -> CatchUps {
-        CatchUps { parts, kafka: kafka.clone(), plan: plan.clone(), running: BTreeMap::new(), over: HashSet::new() }
+    pub(super) fn new(intake: TriggerIntake, kafka: &KafkaSettings, plan: &ConsumerSettings) -> CatchUps {
+        CatchUps { intake, kafka: kafka.clone(), plan: plan.clone(), running: BTreeMap::new(), over: HashSet::new() }
     }
 
     /// Starts those that are due, and ends those that are over.
@@ -117,7 +113,7 @@ impl CatchUps {
         };
         info!(catch_up = name, definitions = ?of, ?topics, "records that were finished without these definitions are read again for them");
         let consumer = Arc::new(consumer);
-        tokio::spawn(read(Arc::clone(&self.parts), Arc::clone(&consumer), events, Arc::new(of.clone())));
+        tokio::spawn(read(self.intake.clone(), Arc::clone(&consumer), events, Arc::new(of.clone())));
         self.running.insert(name.to_owned(), RunningCatchUp { consumer, topics, since: Instant::now(), ends: None });
         Ok(())
     }
@@ -195,24 +191,24 @@ fn has_reached(progress: &BTreeMap<String, GroupOffsets>, ends: &BTreeMap<String
 }
 
 async fn read(
-    parts: Arc<Parts>,
+    intake: TriggerIntake,
     consumer: Arc<KafkaConsumer>,
     mut events: mpsc::Receiver<ConsumerEvent>,
     of: Arc<BTreeSet<String>>,
 ) -> IntakeExit {
-    let mut holds = ConsumerHolds::new(&parts);
+    let mut holds = intake.consumer_holds();
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 None => return IntakeExit::Stopped,
                 Some(ConsumerEvent::Records(records)) => {
                     for DeliveredRecord { record, ack } in records {
-                        intake::take_trigger(&parts, Arc::new(record), ack, EvaluationScope::Again(&of)).await;
+                        intake.take_trigger(Arc::new(record), ack, EvaluationScope::Again(&of)).await;
                     }
                 }
                 Some(other) => intake::report("catch-up", &other),
             },
-            () = holds.changed() => holds.obey(&consumer),
+            () = holds.changed() => holds.apply(&consumer),
         }
     }
 }

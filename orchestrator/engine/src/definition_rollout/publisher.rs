@@ -1,10 +1,18 @@
 //! Publishing what this engine has files for.
 
-use super::generation::{
-    AddedDefinition, DefinitionGeneration, DefinitionStart, LocalCatalog, LocalDefinition, OffsetSnapshot, capability,
+use crate::{
+    current::{ActiveConfig, ActiveConfigCell},
+    definition_generations::{
+        GenerationTracker,
+        generation::{
+            AddedDefinition, DefinitionGeneration, DefinitionStart, LocalCatalog, LocalDefinition, OffsetSnapshot,
+            capability,
+        },
+    },
+    notes::succession::OptimisticLog,
 };
-use crate::{Parts, notes::succession::OptimisticLog};
 use rdkafka::error::KafkaError;
+use saga_base::clock::EngineClock;
 use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
@@ -68,10 +76,34 @@ struct GenerationAnnouncement {
     by: String,
 }
 
+/// What publishing needs of the engine. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct PublisherContext {
+    store: Arc<dyn EventStore>,
+    config: Arc<ActiveConfigCell>,
+    generations: Arc<GenerationTracker>,
+    clock: EngineClock,
+    /// Name of this process in what it publishes.
+    instance: String,
+}
+
+impl PublisherContext {
+    pub(crate) fn new(
+        store: Arc<dyn EventStore>,
+        config: Arc<ActiveConfigCell>,
+        generations: Arc<GenerationTracker>,
+        clock: EngineClock,
+        instance: String,
+    ) -> PublisherContext {
+        PublisherContext { store, config, generations, clock, instance }
+    }
+}
+
 /// Reads and writes what is published.
 #[derive(Clone, Debug)]
 pub struct DefinitionPublisher {
     store: Arc<dyn EventStore>,
+    clock: EngineClock,
     log: OptimisticLog<GenerationAnnouncement>,
     pub(super) own: LocalCatalog,
     pub(super) positions: ConsumerGroupAdmin,
@@ -85,24 +117,28 @@ impl DefinitionPublisher {
     ///
     /// # Errors
     /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published something else.
-    pub async fn start(parts: &Parts, kafka: &KafkaSettings) -> Result<DefinitionPublisher, PublisherError> {
+    pub async fn start(
+        context: &PublisherContext,
+        kafka: &KafkaSettings,
+    ) -> Result<DefinitionPublisher, PublisherError> {
         let mut publisher = DefinitionPublisher {
-            store: Arc::clone(&parts.store),
+            store: Arc::clone(&context.store),
+            clock: context.clock,
             log: OptimisticLog::of(LOG),
-            own: knowledge(parts),
+            own: knowledge(&context.config.keep()),
             positions: ConsumerGroupAdmin::new(kafka),
             group: kafka.group.clone(),
-            instance: parts.instance.clone(),
+            instance: context.instance.clone(),
             looks: 0,
         };
-        let generation = publisher.publish(parts).await?;
-        parts.published.see(Arc::new(generation), BTreeMap::new());
-        parts.published.hear(tokio::time::Instant::now());
+        let generation = publisher.publish().await?;
+        context.generations.see(Arc::new(generation), BTreeMap::new());
+        context.generations.hear(tokio::time::Instant::now());
         Ok(publisher)
     }
 
     /// Publishes, and returns what is published then: this engine's own set.
-    pub(super) async fn publish(&mut self, parts: &Parts) -> Result<DefinitionGeneration, PublisherError> {
+    pub(super) async fn publish(&mut self) -> Result<DefinitionGeneration, PublisherError> {
         let mut is_told = false;
         for _ in 0..ROUNDS {
             let before = self.current().await?;
@@ -112,10 +148,10 @@ impl DefinitionPublisher {
             if let Some(before) = before.as_ref().filter(|before| before.is_of(&self.own)) {
                 return Ok(before.clone());
             }
-            let (next, added) = self.next(parts, before.as_ref()).await?;
+            let (next, added) = self.next(before.as_ref()).await?;
             let set = self.keep(&next).await?;
             let announced = GenerationAnnouncement { set, by: self.instance.clone() };
-            self.log.write(self.store.as_ref(), &announced, parts.clock.now()).await?;
+            self.log.write(self.store.as_ref(), &announced, self.clock.now()).await?;
             if self.log.current().is_some_and(|entry| entry.what == announced) {
                 self.tell(&next, &added);
                 return Ok(next);
@@ -171,10 +207,9 @@ impl DefinitionPublisher {
 
     async fn next(
         &self,
-        parts: &Parts,
         before: Option<&DefinitionGeneration>,
     ) -> Result<(DefinitionGeneration, Vec<AddedDefinition>), PublisherError> {
-        let now = parts.clock.now();
+        let now = self.clock.now();
         match before {
             None => {
                 let broker = self.ask(&DefinitionGeneration::default()).await?;
@@ -271,8 +306,7 @@ fn committed(standing: BTreeMap<String, GroupOffsets>) -> BTreeMap<String, Parti
     standing.into_iter().map(|(topic, standing)| (topic, standing.committed)).collect()
 }
 
-fn knowledge(parts: &Parts) -> LocalCatalog {
-    let live = parts.current.keep();
+fn knowledge(live: &ActiveConfig) -> LocalCatalog {
     let own = live.catalog.plans().iter().map(|plan| {
         let trigger = &plan.definition.trigger;
         let own =

@@ -1,11 +1,22 @@
 //! The task that watches the answer path and tells the shards.
+//!
+//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever engine reads them, and
+//! then until what was handed on to a shard through the inbox has been; only then it tells the shard.
 
-use super::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP, sample::EndOffsetSample};
-use crate::{KafkaOutput, Parts, message::ShardMessage};
+mod sample;
+
+use crate::{
+    KafkaOutput,
+    answer_path::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
+    message::ShardMessage,
+    router::ShardRouter,
+};
+use saga_base::clock::EngineClock;
 use saga_core::{id::ShardId, time::Timestamp};
-use saga_event_store::{AttendanceRecord, StoreError};
+use saga_event_store::{AttendanceRecord, EventStore, StoreError};
 use saga_kafka::{EndOffsetReader, KafkaConsumer, end_offsets};
 use saga_wire::TopicPartition;
+use sample::EndOffsetSample;
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -53,10 +64,32 @@ enum AnswerOutageCause {
     Ours,
 }
 
-/// Watches until it is aborted.
-pub async fn watch(parts: Arc<Parts>, sources: AnswerSources) {
-    let Some(kafka) = parts.kafka.clone() else { return };
-    let mut watcher = AnswerWatcher::new(parts, kafka, sources);
+/// What watching needs of the engine. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct AnswerWatchContext {
+    store: Arc<dyn EventStore>,
+    router: ShardRouter,
+    progress: Arc<AnswerProgress>,
+    clock: EngineClock,
+    kafka: Option<KafkaOutput>,
+}
+
+impl AnswerWatchContext {
+    pub(crate) fn new(
+        store: Arc<dyn EventStore>,
+        router: ShardRouter,
+        progress: Arc<AnswerProgress>,
+        clock: EngineClock,
+        kafka: Option<KafkaOutput>,
+    ) -> AnswerWatchContext {
+        AnswerWatchContext { store, router, progress, clock, kafka }
+    }
+}
+
+/// Watches until it is aborted; without Kafka there is nothing to watch.
+pub async fn watch(context: AnswerWatchContext, sources: AnswerSources) {
+    let Some(kafka) = context.kafka.clone() else { return };
+    let mut watcher = AnswerWatcher::new(context, kafka, sources);
     loop {
         let outcome = watcher.turn().await;
         let next = match outcome {
@@ -66,10 +99,10 @@ pub async fn watch(parts: Arc<Parts>, sources: AnswerSources) {
                 EVERY
             }
         };
-        let path = Arc::clone(&watcher.parts);
+        let progress = Arc::clone(&watcher.context.progress);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
-            () = path.answer_path.wanted.notified(), if next > LOOK_AGAIN => watcher.is_wanted = true,
+            () = progress.word_wanted(), if next > LOOK_AGAIN => watcher.is_wanted = true,
         }
     }
 }
@@ -77,7 +110,7 @@ pub async fn watch(parts: Arc<Parts>, sources: AnswerSources) {
 type AnswerWatchResult = Result<(), (AnswerOutageCause, String)>;
 
 struct AnswerWatcher {
-    parts: Arc<Parts>,
+    context: AnswerWatchContext,
     kafka: KafkaOutput,
     sources: AnswerSources,
     replies: Vec<TopicPartition>,
@@ -104,10 +137,10 @@ struct AnswerWatcher {
 type AttendanceWriteResult = Result<(), (StoreError, Vec<AttendanceRecord>)>;
 
 impl AnswerWatcher {
-    fn new(parts: Arc<Parts>, kafka: KafkaOutput, sources: AnswerSources) -> AnswerWatcher {
+    fn new(context: AnswerWatchContext, kafka: KafkaOutput, sources: AnswerSources) -> AnswerWatcher {
         let now = Instant::now();
         AnswerWatcher {
-            parts,
+            context,
             kafka,
             sources,
             replies: Vec::new(),
@@ -128,7 +161,7 @@ impl AnswerWatcher {
     }
 
     fn path(&self) -> &AnswerProgress {
-        &self.parts.answer_path
+        &self.context.progress
     }
 
     /// How long to rest.
@@ -158,7 +191,7 @@ impl AnswerWatcher {
             self.replies = answered(self.sources.ends.partitions(&self.kafka.replies).await)?;
             self.listed = Some(Instant::now());
         }
-        let (at, asked) = (self.parts.clock.now(), Instant::now());
+        let (at, asked) = (self.context.clock.now(), Instant::now());
         let ends = answered(self.sources.ends.ends(self.replies.clone()).await)?;
         self.asked = Some(asked);
         in_time(asked)?;
@@ -218,7 +251,7 @@ impl AnswerWatcher {
             return Ok(());
         };
         self.read_until = Some((sample.at, sample.taken));
-        let owned: Vec<ShardId> = self.parts.router.owned_shards().collect();
+        let owned: Vec<ShardId> = self.context.router.owned_shards().collect();
         self.inbox.retain(|shard, _| owned.contains(shard));
         if owned.is_empty() {
             self.goes_on();
@@ -258,7 +291,7 @@ impl AnswerWatcher {
     /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
     fn tell(&mut self, shard: ShardId, until: Timestamp) {
         let unbroken_since = self.unbroken_since.unwrap_or(until);
-        self.parts.router.try_tell(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
+        self.context.router.try_tell(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
         self.goes_on();
     }
 
@@ -284,7 +317,7 @@ impl AnswerWatcher {
     }
 
     fn record_every(&self) -> Duration {
-        let shards = u32::try_from(self.parts.router.owned()).unwrap_or(u32::MAX);
+        let shards = u32::try_from(self.context.router.owned()).unwrap_or(u32::MAX);
         RECORD_EVERY.max(RECORD_EVERY_PER_SHARD * shards)
     }
 
@@ -296,7 +329,7 @@ impl AnswerWatcher {
             (self.recorded, self.store_trouble) = (now, None);
             return;
         }
-        let store = Arc::clone(&self.parts.store);
+        let store = Arc::clone(&self.context.store);
         self.recording =
             Some(tokio::spawn(async move { store.attend(&attended).await.map_err(|error| (error, attended)) }));
     }
@@ -318,9 +351,9 @@ impl AnswerWatcher {
     }
 
     fn stands_still(&self, reason: &str) {
-        let since = self.read_until.map_or_else(|| self.parts.clock.now(), |(read, _)| read);
+        let since = self.read_until.map_or_else(|| self.context.clock.now(), |(read, _)| read);
         let news = DeadlinePause { since, reason: reason.into() };
-        let was = self.path().standing.send_replace(Some(news));
+        let was = self.path().replace_pause(Some(news));
         if was.is_none() {
             metrics::gauge!("saga_deadlines_stand_still").set(1.0);
             warn!(reason, "no answer can be read: deadlines stand still until that is over");
@@ -329,8 +362,8 @@ impl AnswerWatcher {
 
     fn goes_on(&mut self) {
         self.trouble = None;
-        let Some(was) = self.path().standing.send_replace(None) else { return };
-        let lasted = self.parts.clock.now().since(was.since);
+        let Some(was) = self.path().replace_pause(None) else { return };
+        let lasted = self.context.clock.now().since(was.since);
         metrics::gauge!("saga_deadlines_stand_still").set(0.0);
         metrics::counter!("saga_outage_seconds_total").increment(lasted.as_secs());
         info!(seconds = lasted.as_secs(), reason = &*was.reason, "answers are read again: deadlines go on");

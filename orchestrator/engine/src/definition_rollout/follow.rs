@@ -2,10 +2,16 @@
 
 use super::{
     catch_up::CatchUps,
-    generation::{DefinitionGeneration, DefinitionMismatch},
     publisher::{DefinitionPublisher, PublisherError},
 };
-use crate::Parts;
+use crate::{
+    definition_generations::{
+        GenerationTracker,
+        generation::{DefinitionGeneration, DefinitionMismatch},
+    },
+    intake::TriggerIntake,
+    store_health::StoreHealth,
+};
 use saga_kafka::{
     KafkaConsumer, KafkaSettings,
     consumer::{ConsumerSettings, TopicStart},
@@ -39,25 +45,45 @@ impl Drop for FollowerTasks {
     }
 }
 
+/// What following needs of the engine. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct FollowerContext {
+    generations: Arc<GenerationTracker>,
+    /// Takes the records that are read again.
+    intake: TriggerIntake,
+    store_health: Arc<StoreHealth>,
+}
+
+impl FollowerContext {
+    pub(crate) fn new(
+        generations: Arc<GenerationTracker>,
+        intake: TriggerIntake,
+        store_health: Arc<StoreHealth>,
+    ) -> FollowerContext {
+        FollowerContext { generations, intake, store_health }
+    }
+}
+
 /// Follows from now on. `consumer` reads the topics of `plan`.
 #[must_use]
 pub fn follow(
-    parts: &Arc<Parts>,
+    context: &FollowerContext,
     publisher: DefinitionPublisher,
     consumer: Arc<KafkaConsumer>,
     kafka: &KafkaSettings,
     plan: &ConsumerSettings,
 ) -> FollowerTasks {
     let follower = GenerationFollower {
-        parts: Arc::clone(parts),
+        generations: Arc::clone(&context.generations),
         publisher: publisher.clone(),
         consumer,
         topics: plan.topics.clone(),
         is_away: false,
     };
     let tending = GenerationMaintenance {
-        parts: Arc::clone(parts),
-        catch_ups: CatchUps::new(Arc::clone(parts), kafka, plan),
+        generations: Arc::clone(&context.generations),
+        store_health: Arc::clone(&context.store_health),
+        catch_ups: CatchUps::new(context.intake.clone(), kafka, plan),
         publisher,
         unread: 0,
         patience: NOBODY,
@@ -66,7 +92,7 @@ pub fn follow(
 }
 
 struct GenerationFollower {
-    parts: Arc<Parts>,
+    generations: Arc<GenerationTracker>,
     publisher: DefinitionPublisher,
     consumer: Arc<KafkaConsumer>,
     topics: Vec<TopicStart>,
@@ -83,7 +109,7 @@ impl GenerationFollower {
                         self.obey(generation);
                     }
                     self.is_away = false;
-                    self.parts.published.hear(asked);
+                    self.generations.hear(asked);
                 }
                 Err(error) => self.not_heard(&error),
             }
@@ -99,7 +125,7 @@ impl GenerationFollower {
 
     fn obey(&self, generation: DefinitionGeneration) {
         let (number, by) = (self.publisher.number(), self.publisher.by());
-        let before = self.parts.published.left();
+        let before = self.generations.left();
         let lacking = generation.not_for(&self.publisher.own);
         let left: BTreeMap<String, String> =
             lacking.iter().map(|(topic, lacks)| (topic.clone(), reason(lacks))).collect();
@@ -116,7 +142,7 @@ impl GenerationFollower {
             info!(topic, generation = number, published_by = by, "this engine reads the topic again");
         }
         // Before the topics change, so that nothing that is on its way is judged.
-        self.parts.published.see(Arc::new(generation), left.clone());
+        self.generations.see(Arc::new(generation), left.clone());
         metrics::gauge!("saga_topics_left").set(f64::from(u32::try_from(left.len()).unwrap_or(u32::MAX)));
         if !left.keys().eq(before.keys()) {
             let kept = self.topics.iter().filter(|start| !left.contains_key(&*start.topic)).cloned();
@@ -136,7 +162,8 @@ fn reason(lacks: &[DefinitionMismatch]) -> String {
 }
 
 struct GenerationMaintenance {
-    parts: Arc<Parts>,
+    generations: Arc<GenerationTracker>,
+    store_health: Arc<StoreHealth>,
     catch_ups: CatchUps,
     publisher: DefinitionPublisher,
     /// Looks at which something that was left had no reader.
@@ -149,20 +176,20 @@ impl GenerationMaintenance {
         loop {
             tokio::time::sleep(TEND).await;
             if let Err(error) = self.tend().await {
-                self.parts.store_health.missed("tend what is published", &error);
+                self.store_health.missed("tend what is published", &error);
             }
         }
     }
 
     async fn tend(&mut self) -> Result<(), PublisherError> {
-        if let Some(generation) = self.parts.published.generation() {
+        if let Some(generation) = self.generations.generation() {
             self.catch_ups.tend(&self.publisher, &generation).await?;
         }
         self.take_what_nobody_reads().await
     }
 
     async fn take_what_nobody_reads(&mut self) -> Result<(), PublisherError> {
-        let left = self.parts.published.left();
+        let left = self.generations.left();
         if left.is_empty() {
             self.unread = 0;
             return Ok(());
@@ -180,6 +207,6 @@ impl GenerationMaintenance {
             "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its own definitions again"
         );
         (self.unread, self.patience) = (0, (self.patience * 2).min(NOBODY_MOST));
-        self.publisher.publish(&self.parts).await.map(drop)
+        self.publisher.publish().await.map(drop)
     }
 }

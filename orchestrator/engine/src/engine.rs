@@ -1,0 +1,409 @@
+//! An engine: what it is made of, its start, its handles, its end.
+
+use super::{
+    KafkaOutput,
+    admission::DecisionSources,
+    answer_path::AnswerProgress,
+    answer_watch::AnswerWatchContext,
+    catalog::DefinitionCatalog,
+    committer::GroupCommitter,
+    crowd::TriggerBackpressure,
+    current::{ActiveConfig, ActiveConfigCell},
+    dead_letter::DeadLetterWriter,
+    definition_generations::GenerationTracker,
+    definition_rollout::{FollowerContext, PublisherContext},
+    dispatch::OutboundCalls,
+    inbox_intake::InboxIntake,
+    intake::TriggerIntake,
+    journal::{JournalAccess, PlanCache},
+    key_sweep::KeySweeper,
+    mending::DefinitionLookup,
+    message::{MessageContent, MessageReceipt, ShardMessage},
+    observer::ObserverHandle,
+    operate::ActSender,
+    operator::OperatorHandle,
+    overrides::OverrideLog,
+    ownership::ShardOwnership,
+    partition_holds::PartitionHolds,
+    prospect::ActPreviewer,
+    query::{EngineHealth, QueryHandle},
+    reload::{ReloadHandle, WatchedFile},
+    router::{InboxForwarder, MessageSource, ShardRouter},
+    shard::{ShardContext, ShardOutputs, ShardStore},
+    skew::ClockSkew,
+    step_back::{StepBackFollower, StepBackRecovery, outside::ConfirmationSaver},
+    store_health::{self, StoreHealth},
+};
+use saga_base::clock::EngineClock;
+use saga_core::{definition::ParticipantCatalog, id::ShardId, input::SagaStart, state::SagaPlan};
+use saga_event_store::{EventStore, StoreError};
+use saga_kafka::OffsetMetadataStore;
+use saga_resilience::{overrides::OverrideState, registry::GuardRegistry};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// Transactions that may be under way at once: one fills while one is written out.
+const COMMITTERS: usize = 2;
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineSettings {
+    /// Where the journal is.
+    pub store: Arc<dyn EventStore>,
+    /// The guards and the transport of all participants.
+    pub guarded: Arc<GuardRegistry>,
+    /// The definitions that may start sagas.
+    pub catalog: DefinitionCatalog,
+    /// Whose timeouts and retries new sagas of a forwarded trigger get.
+    pub participants: Arc<ParticipantCatalog>,
+    /// Where participants.yaml is read again when it changes; `None`: never.
+    pub participants_file: Option<WatchedFile>,
+    /// How many shards the installation has.
+    pub shards: u16,
+    /// Name of this process in claims and logs.
+    pub instance: String,
+    /// Where commands and events are produced; `None` without Kafka.
+    pub kafka: Option<KafkaOutput>,
+    /// Where the time is read.
+    pub clock: EngineClock,
+    /// How far the clock may be from that of the store.
+    pub most_skew: Duration,
+    /// Is told of every commit.
+    pub observer: ObserverHandle,
+}
+
+/// What has to be in the store, and known from it, before an engine starts.
+#[derive(Debug)]
+pub struct EnginePreparation {
+    plans: PlanCache,
+    overrides: Arc<OverrideLog>,
+}
+
+/// A running engine, without its consumers.
+#[derive(Debug)]
+pub struct SagaEngine {
+    shared: EngineShared,
+    shard: Arc<ShardContext>,
+    intake: TriggerIntake,
+    operator: OperatorHandle,
+    calls: OutboundCalls,
+    /// Short tasks that are no calls: messages on their way to the inbox, acts on their way to their shards.
+    short_tasks: TaskTracker,
+    /// Tasks that run until the engine ends: the committers among them.
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What several handles are made of.
+#[derive(Debug)]
+struct EngineShared {
+    journal: JournalAccess,
+    guards: Arc<GuardRegistry>,
+    overrides: Arc<OverrideLog>,
+    config: Arc<ActiveConfigCell>,
+    generations: Arc<GenerationTracker>,
+    router: ShardRouter,
+    letters: DeadLetterWriter,
+    holds: PartitionHolds,
+    answers: Arc<AnswerProgress>,
+    store_health: Arc<StoreHealth>,
+    step_back: Arc<StepBackRecovery>,
+    skew: Arc<ClockSkew>,
+    clock: EngineClock,
+    kafka: Option<KafkaOutput>,
+    instance: String,
+}
+
+impl SagaEngine {
+    /// Stores the definitions, and puts into effect what operators decided about guards. Can be repeated.
+    ///
+    /// # Errors
+    /// When the store does not take the definitions, or does not say what is on record.
+    pub async fn prepare(settings: &EngineSettings) -> Result<EnginePreparation, StoreError> {
+        let plans = PlanCache::default();
+        for plan in settings.catalog.plans() {
+            plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
+        }
+        let overrides = Arc::new(OverrideLog::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
+        overrides.catch_up().await?;
+        Ok(EnginePreparation { plans, overrides })
+    }
+
+    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was called.
+    #[must_use]
+    pub fn start(settings: EngineSettings, prepared: EnginePreparation) -> SagaEngine {
+        let observer = settings.observer.clone();
+        let watched = settings.participants_file.clone();
+        let shared = EngineShared::new(settings, prepared);
+        let (committers, mut tasks) = shared.start_committers();
+        let short_tasks = TaskTracker::new();
+        let sources = shared.decision_sources();
+        let calls = OutboundCalls::new(Arc::clone(&shared.guards), shared.kafka.clone(), shared.router.clone());
+        let outputs = ShardOutputs::new(
+            Arc::new(calls.clone()),
+            shared.letters.clone(),
+            shared.router.clone(),
+            observer,
+            short_tasks.clone(),
+        );
+        let shard = shared.shard_context(committers, sources.clone(), outputs);
+        let crowded = shared.guards.overloaded_topics();
+        let backpressure = Arc::new(TriggerBackpressure::new(crowded, shared.holds.clone()));
+        let intake = shared.intake(Arc::clone(&backpressure));
+        let operator = shared.operator(sources, watched, short_tasks.clone());
+        tasks.extend(shared.start_followers());
+        tasks.push(tokio::spawn(backpressure.follow()));
+        SagaEngine { shared, shard: Arc::new(shard), intake, operator, calls, short_tasks, tasks }
+    }
+
+    /// Waits for the calls under way, at most `most`, then for the committers. All shards must have been released. The next owner of a shard
+    /// sends again whatever call is still open then, under the same id.
+    pub async fn finish(self, most: Duration) {
+        self.short_tasks.close();
+        // Side by side: together they take no longer than the caller waits.
+        drop(tokio::join!(self.calls.finish(most), tokio::time::timeout(most, self.short_tasks.wait())));
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Handles.
+impl SagaEngine {
+    /// For records of trigger and reply topics.
+    #[must_use]
+    pub fn intake(&self) -> TriggerIntake {
+        self.intake.clone()
+    }
+
+    /// Of no shard yet.
+    #[must_use]
+    pub fn ownership(&self) -> ShardOwnership {
+        let shared = &self.shared;
+        let inbox = InboxIntake::new(
+            self.intake.clone(),
+            shared.router.clone(),
+            shared.journal.clone(),
+            Arc::clone(&shared.config),
+            shared.letters.clone(),
+            Arc::clone(&shared.store_health),
+        );
+        ShardOwnership::new(Arc::clone(&self.shard), inbox, shared.router.clone())
+    }
+
+    /// For operators.
+    #[must_use]
+    pub fn operator(&self) -> OperatorHandle {
+        self.operator.clone()
+    }
+
+    /// To put another participants.yaml into effect.
+    #[must_use]
+    pub fn reload(&self) -> ReloadHandle {
+        self.operator.reload().clone()
+    }
+
+    /// For what can be asked of the engine.
+    #[must_use]
+    pub fn query(&self) -> QueryHandle {
+        let shared = &self.shared;
+        let health = EngineHealth::new(
+            Arc::clone(&shared.store_health),
+            Arc::clone(&shared.skew),
+            Arc::clone(&shared.step_back),
+            shared.router.clone(),
+            Arc::clone(&shared.answers),
+        );
+        QueryHandle::new(
+            shared.journal.clone(),
+            (Arc::clone(&shared.guards), Arc::clone(&shared.overrides)),
+            Arc::clone(&shared.config),
+            Arc::clone(&shared.generations),
+            health,
+            shared.clock,
+        )
+    }
+
+    /// For publishing the definitions of this engine.
+    #[must_use]
+    pub fn publisher_context(&self) -> PublisherContext {
+        let shared = &self.shared;
+        PublisherContext::new(
+            Arc::clone(shared.journal.store()),
+            Arc::clone(&shared.config),
+            Arc::clone(&shared.generations),
+            shared.clock,
+            shared.instance.clone(),
+        )
+    }
+
+    /// For following what is published.
+    #[must_use]
+    pub fn follower_context(&self) -> FollowerContext {
+        let shared = &self.shared;
+        let store_health = Arc::clone(&shared.store_health);
+        FollowerContext::new(Arc::clone(&shared.generations), self.intake.clone(), store_health)
+    }
+
+    /// For watching up to when answers have been read.
+    #[must_use]
+    pub fn answer_watch_context(&self) -> AnswerWatchContext {
+        let shared = &self.shared;
+        AnswerWatchContext::new(
+            Arc::clone(shared.journal.store()),
+            shared.router.clone(),
+            Arc::clone(&shared.answers),
+            shared.clock,
+            shared.kafka.clone(),
+        )
+    }
+
+    /// Begins to keep in Kafka what the store is known to have; `untrue`: partitions whose text is to be replaced first.
+    #[must_use]
+    pub fn save_confirmations(&self, kept: OffsetMetadataStore, untrue: Vec<i32>) -> ConfirmationSaver {
+        ConfirmationSaver::start(Arc::clone(self.shared.journal.store()), self.shared.router.clone(), kept, untrue)
+    }
+
+    /// To forget old keys.
+    #[must_use]
+    pub fn key_sweeper(&self) -> KeySweeper {
+        KeySweeper::new(self.shared.journal.clone(), Arc::clone(&self.shared.config), self.shared.clock)
+    }
+
+    /// The identity of the installation, as the store has it.
+    #[must_use]
+    pub fn installation(&self) -> Uuid {
+        self.shared.journal.store().identity().installation
+    }
+
+    /// How many shards the installation has.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shared.router.shards()
+    }
+}
+
+/// What a process does with its engine.
+impl SagaEngine {
+    /// Asks participants how they are, until [`SagaEngine::stop_health_checks`].
+    pub fn start_health_checks(&self) {
+        self.shared.guards.health_checks().start();
+    }
+
+    /// Asks no participant any more.
+    pub fn stop_health_checks(&self) {
+        self.shared.guards.health_checks().stop();
+    }
+
+    /// Puts `given` into effect for a participant, on this engine only and without a record.
+    pub fn override_guards(&self, participant: &str, given: &OverrideState) {
+        self.shared.guards.apply(participant, given);
+    }
+
+    /// Brings a start that is in no topic to its shard, and waits for room in its queue. It is lost with the process unless it is committed.
+    pub async fn start_saga(&self, plan: &Arc<SagaPlan>, start: SagaStart) {
+        let shard = ShardId::of(&plan.definition.name, &start.key, self.shards());
+        let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
+        let message = ShardMessage { body, record: None, receipt: MessageReceipt::None };
+        self.shared.router.route(shard, message, MessageSource::Call).await;
+    }
+}
+
+impl EngineShared {
+    fn new(settings: EngineSettings, prepared: EnginePreparation) -> EngineShared {
+        let EnginePreparation { plans, overrides } = prepared;
+        let (holds, topics) = (PartitionHolds::default(), Arc::clone(settings.guarded.topics()));
+        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Nowhere, |kafka| InboxForwarder::Topic {
+            topic: Arc::clone(&kafka.inbox),
+            producer: kafka.producer.clone(),
+            topics: Arc::clone(&topics),
+        });
+        let config = ActiveConfig { catalog: settings.catalog, participants: settings.participants };
+        EngineShared {
+            journal: JournalAccess::new(settings.store, plans),
+            guards: settings.guarded,
+            overrides,
+            config: Arc::new(ActiveConfigCell::new(config)),
+            generations: Arc::default(),
+            router: ShardRouter::new(settings.shards, inbox),
+            letters: DeadLetterWriter::new(settings.kafka.clone(), topics, settings.clock, holds.clone()),
+            holds,
+            answers: Arc::new(AnswerProgress::new(settings.kafka.is_some())),
+            store_health: Arc::default(),
+            step_back: Arc::default(),
+            skew: Arc::new(ClockSkew::new(settings.most_skew)),
+            clock: settings.clock,
+            kafka: settings.kafka,
+            instance: settings.instance,
+        }
+    }
+
+    fn start_committers(&self) -> (Vec<GroupCommitter>, Vec<JoinHandle<()>>) {
+        let start =
+            |number| GroupCommitter::start(Arc::clone(self.journal.store()), Arc::clone(&self.store_health), number);
+        (0..COMMITTERS).map(start).unzip()
+    }
+
+    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who waits for a guard.
+    fn start_followers(&self) -> [JoinHandle<()>; 4] {
+        let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
+        let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);
+        let (store, health) = (Arc::clone(self.journal.store()), Arc::clone(&self.store_health));
+        let heartbeat = store_health::keep_proving(store, self.instance.clone(), self.clock, health);
+        let step_back =
+            StepBackFollower::new(self.journal.clone(), Arc::clone(&self.step_back), Arc::clone(&self.store_health));
+        [
+            tokio::spawn(async move { overrides.follow(missed).await }),
+            tokio::spawn(heartbeat),
+            tokio::spawn(step_back.follow()),
+            tokio::spawn(Arc::clone(&self.guards).run_wait_scheduler()),
+        ]
+    }
+
+    fn decision_sources(&self) -> DecisionSources {
+        DecisionSources::new(Arc::clone(&self.guards), Arc::clone(&self.generations), self.kafka.clone())
+    }
+
+    fn shard_context(
+        &self,
+        committers: Vec<GroupCommitter>,
+        sources: DecisionSources,
+        outputs: ShardOutputs,
+    ) -> ShardContext {
+        let store = ShardStore::new(
+            self.journal.clone(),
+            committers,
+            Arc::clone(&self.store_health),
+            Arc::clone(&self.step_back),
+            Arc::clone(&self.skew),
+            self.instance.clone(),
+        );
+        let (config, answers) = (Arc::clone(&self.config), Arc::clone(&self.answers));
+        ShardContext::new(store, sources, outputs, config, self.clock, answers)
+    }
+
+    fn intake(&self, backpressure: Arc<TriggerBackpressure>) -> TriggerIntake {
+        TriggerIntake::new(
+            self.router.clone(),
+            Arc::clone(&self.config),
+            Arc::clone(&self.generations),
+            self.letters.clone(),
+            (backpressure, self.holds.clone()),
+            self.kafka.as_ref().map(|kafka| Arc::clone(&kafka.replies)),
+        )
+    }
+
+    fn operator(&self, sources: DecisionSources, watched: Option<WatchedFile>, tasks: TaskTracker) -> OperatorHandle {
+        let previewer = ActPreviewer::new(self.journal.clone(), sources, self.clock);
+        let acts = ActSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks);
+        let reload = ReloadHandle::new(
+            self.journal.clone(),
+            Arc::clone(&self.guards),
+            Arc::clone(&self.config),
+            Arc::clone(&self.overrides),
+            watched,
+        );
+        let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
+        let overrides = Arc::clone(&self.overrides);
+        OperatorHandle::new(self.journal.clone(), (acts, previewer), definitions, overrides, reload, self.clock)
+    }
+}

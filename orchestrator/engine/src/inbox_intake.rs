@@ -1,0 +1,172 @@
+//! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there itself.
+
+use super::{
+    current::ActiveConfigCell,
+    dead_letter::{DeadLetter, DeadLetterWriter},
+    intake::TriggerIntake,
+    journal::JournalAccess,
+    message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
+    partition_holds::ConsumerHolds,
+    router::{MessageSource, ShardRouter},
+    store_health::StoreHealth,
+};
+use saga_core::{
+    id::SagaId,
+    input::{OperatorAct, SagaInput},
+    state::SagaPlan,
+};
+use saga_kafka::RecordAck;
+use saga_wire::{
+    KafkaRecord,
+    inbox::{self, CallOutcome, InboxEnvelope},
+    poison::PoisonCode,
+    reply::CommandReply,
+    trigger::{self, TriggerOutcome},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Between two tries to read a definition while the store is unavailable.
+const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Takes records of the inbox. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct InboxIntake {
+    intake: TriggerIntake,
+    router: ShardRouter,
+    journal: JournalAccess,
+    config: Arc<ActiveConfigCell>,
+    letters: DeadLetterWriter,
+    store_health: Arc<StoreHealth>,
+}
+
+/// What the engine that judged a trigger pinned the saga to.
+#[derive(Clone, Copy, Debug)]
+struct PinnedDefinition<'a> {
+    name: &'a str,
+    hash: &'a str,
+    /// `None`: a build that did not say.
+    policies: Option<&'a str>,
+}
+
+impl InboxIntake {
+    pub(crate) fn new(
+        intake: TriggerIntake,
+        router: ShardRouter,
+        journal: JournalAccess,
+        config: Arc<ActiveConfigCell>,
+        letters: DeadLetterWriter,
+        store_health: Arc<StoreHealth>,
+    ) -> InboxIntake {
+        InboxIntake { intake, router, journal, config, letters, store_health }
+    }
+
+    /// For the consumer of the inbox, which holds the same partitions back.
+    pub(crate) fn consumer_holds(&self) -> ConsumerHolds {
+        self.intake.consumer_holds()
+    }
+
+    /// Brings what the record says to its shard. Returns when the shard's queue has it, or its dead letter is on the way.
+    pub(crate) async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
+        let receipt = MessageReceipt::Offset(ack);
+        match inbox::receive(&record) {
+            Ok(InboxEnvelope::Trigger { record: original, definition, hash, policies }) => {
+                let pinned = PinnedDefinition { name: &definition, hash: &hash, policies: policies.as_deref() };
+                self.take_trigger(Arc::new(original), pinned, receipt).await;
+            }
+            Ok(InboxEnvelope::Reply(original)) => {
+                self.intake.take_reply(Arc::new(original), receipt, MessageSource::Inbox).await;
+            }
+            Ok(InboxEnvelope::Outcome(CallOutcome { command, .. })) if !self.router.has(command.saga.shard()) => {
+                self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
+            }
+            Ok(InboxEnvelope::Operator { saga, .. }) if !self.router.has(saga.shard()) => {
+                self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
+            }
+            Ok(InboxEnvelope::Outcome(outcome)) => self.take_outcome(outcome, receipt).await,
+            Ok(InboxEnvelope::Operator { saga, act, definition }) => {
+                self.take_act(saga, act, definition, (record, receipt)).await;
+            }
+            Err(poison) => self.letters.send(record, receipt, poison.into()),
+        }
+    }
+
+    async fn take_outcome(&self, outcome: CallOutcome, receipt: MessageReceipt) {
+        let CallOutcome { command, attempt, answer } = outcome;
+        let shard = command.saga.shard();
+        let body = MessageContent::Reply(Box::new(CommandReply { command, attempt, answer }));
+        self.router.route(shard, ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
+    }
+
+    async fn take_act(
+        &self,
+        saga: SagaId,
+        act: OperatorAct,
+        definition: Option<(String, String)>,
+        (record, receipt): (Arc<KafkaRecord>, MessageReceipt),
+    ) {
+        let input = match self.input_of(act, definition).await {
+            Ok(input) => input,
+            Err(reason) => {
+                let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason);
+                return self.letters.send(record, receipt, letter);
+            }
+        };
+        let body = MessageContent::Input { saga, input };
+        self.router.route(saga.shard(), ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
+    }
+
+    /// The engine that forwarded a retry by another definition had stored its text before.
+    async fn input_of(&self, act: OperatorAct, definition: Option<(String, String)>) -> Result<SagaInput, String> {
+        let Some((hash, policies)) = &definition else { return Ok(SagaInput::Operator(act)) };
+        let plan = self.plan_of(PinnedDefinition { name: "", hash, policies: Some(policies) }).await?;
+        Ok(SagaInput::Mended { act, plan })
+    }
+
+    /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
+    async fn take_trigger(&self, original: Arc<KafkaRecord>, pinned: PinnedDefinition<'_>, receipt: MessageReceipt) {
+        let definition = pinned.name;
+        let plan = match self.plan_of(pinned).await {
+            Ok(plan) => plan,
+            Err(reason) => {
+                let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason).of(definition);
+                return self.letters.send(original, receipt, letter);
+            }
+        };
+        match trigger::evaluate_one(&original, &plan.definition) {
+            TriggerOutcome::Start(start) => {
+                self.intake.begin(&plan, *start, &original, (receipt, MessageSource::Inbox)).await;
+            }
+            TriggerOutcome::Poison(poison) => {
+                self.letters.send(original, receipt, DeadLetter::from(poison).of(definition));
+            }
+            TriggerOutcome::Unwanted => receipt.settle(MessageOutcome::Ignored("unwanted".into())),
+        }
+    }
+
+    /// The plan of exactly this text: another text of the same name may want other records. The engine that forwarded the trigger had stored
+    /// the text before; a store that is unavailable is waited for.
+    async fn plan_of(&self, pinned: PinnedDefinition<'_>) -> Result<Arc<SagaPlan>, String> {
+        let PinnedDefinition { name, hash, policies } = pinned;
+        let live = self.config.keep();
+        let is_it = |plan: &&Arc<SagaPlan>| {
+            plan.definition.hash == hash && policies.is_none_or(|policies| policies == plan.policies_hash)
+        };
+        if let Some(plan) = live.catalog.named(name).filter(is_it) {
+            return Ok(Arc::clone(plan));
+        }
+        loop {
+            let plan = match policies {
+                Some(policies) => self.journal.exact_plan(hash, policies).await,
+                None => self.journal.stored_plan(hash, &live.participants).await,
+            };
+            match plan {
+                Ok(plan) => return Ok(plan),
+                Err(error) if error.is_transient() => {
+                    self.store_health.missed("read the definition of a forwarded trigger", &error);
+                    tokio::time::sleep(ASK_STORE_AGAIN).await;
+                }
+                Err(error) => return Err(format!("definition `{name}`: {error}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What operators can do with an engine: acts on sagas and on guards, alone or many at once, and another participants.yaml.
+
+use super::{
+    bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
+    journal::{JournalAccess, JournalError, reading::SagaLine},
+    mending::{DefinitionLookup, DefinitionLookupError},
+    operate::{ActSender, OperatorActOutcome},
+    overrides::{OverrideError, OverrideLog},
+    prospect::{ActPreviewOutcome, ActPreviewer},
+    reload::ReloadHandle,
+    sequel,
+};
+use saga_base::clock::EngineClock;
+use saga_core::{id::SagaId, input::OperatorAct, state::SagaPlan};
+use saga_resilience::overrides::OverrideRequest;
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// Operators' way to an engine. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct OperatorHandle {
+    journal: JournalAccess,
+    acts: ActSender,
+    previewer: ActPreviewer,
+    definitions: DefinitionLookup,
+    jobs: Arc<BulkJobRegistry>,
+    job_context: Arc<BulkJobContext>,
+    overrides: Arc<OverrideLog>,
+    reload: ReloadHandle,
+    clock: EngineClock,
+}
+
+impl OperatorHandle {
+    pub(crate) fn new(
+        journal: JournalAccess,
+        (acts, previewer): (ActSender, ActPreviewer),
+        definitions: DefinitionLookup,
+        overrides: Arc<OverrideLog>,
+        reload: ReloadHandle,
+        clock: EngineClock,
+    ) -> OperatorHandle {
+        let job_context =
+            BulkJobContext::new(journal.clone(), acts.clone(), previewer.clone(), definitions.clone(), clock);
+        OperatorHandle {
+            journal,
+            acts,
+            previewer,
+            definitions,
+            jobs: Arc::default(),
+            job_context: Arc::new(job_context),
+            overrides,
+            reload,
+            clock,
+        }
+    }
+
+    /// Brings `act` to the saga's owner and waits for what becomes of it, at most [`PATIENCE`](super::operate::PATIENCE); with `plan` the saga
+    /// goes on by that definition. An act that was accepted is not lost, unless its owner crashes before the commit: a repeat under the same id
+    /// is applied then, and changes nothing otherwise.
+    pub async fn act_on_saga(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
+        self.acts.send(saga, act, plan).await
+    }
+
+    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such saga.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub async fn preview(
+        &self,
+        saga: SagaId,
+        act: &OperatorAct,
+        plan: Option<&Arc<SagaPlan>>,
+    ) -> Result<Option<ActPreviewOutcome>, JournalError> {
+        self.previewer.preview(saga, act, plan).await
+    }
+
+    /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does not say.
+    pub async fn result(&self, saga: SagaId, wait: Duration) -> Option<SagaLine> {
+        sequel::of(&self.journal, saga, wait).await
+    }
+
+    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns.
+    ///
+    /// # Errors
+    /// No definition or several are meant, or the store does not have its text.
+    pub async fn plan_of(&self, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
+        self.definitions.plan_of(name, wanted).await
+    }
+
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and
+    /// does nothing twice.
+    ///
+    /// # Errors
+    /// When as many run as may.
+    pub fn begin_job(&self, order: BulkJobRequest) -> Result<BulkJobView, TooManyJobs> {
+        self.jobs.begin(&self.job_context, order)
+    }
+
+    /// All jobs that are remembered, the latest first.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<BulkJobView> {
+        self.jobs.all()
+    }
+
+    /// A job, and its items from number `after` on, counted from 0. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn find_job(&self, id: Uuid, after: usize) -> Option<(BulkJobView, Vec<BulkItem>)> {
+        self.jobs.find(id, after)
+    }
+
+    /// Begins no more acts of a job. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn cancel_job(&self, id: Uuid) -> Option<BulkJobView> {
+        self.jobs.cancel(id)
+    }
+
+    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether it is in effect here
+    /// already.
+    ///
+    /// # Errors
+    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
+    pub async fn act_on_guards(&self, id: Uuid, act: &OverrideRequest) -> Result<(i64, bool), OverrideError> {
+        self.overrides.act(id, act, self.clock.now()).await
+    }
+
+    /// To put another participants.yaml into effect.
+    #[must_use]
+    pub fn reload(&self) -> &ReloadHandle {
+        &self.reload
+    }
+}

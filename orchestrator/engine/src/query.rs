@@ -1,0 +1,322 @@
+//! What can be asked of an engine. Nothing is changed by it.
+
+use super::{
+    answer_path::{AnswerProgress, DeadlinePause},
+    bulk::{self, BulkJobRecord},
+    current::{ActiveConfig, ActiveConfigCell},
+    definition_generations::GenerationTracker,
+    journal::{
+        self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
+        counts::{self, CountDimension, SagaGroup},
+        reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
+        shown::{self, SagaDisplay},
+    },
+    overrides::{ActiveOverride, OverrideLog, RecordedOverride},
+    router::{LaggingShard, ShardRouter},
+    skew::ClockSkew,
+    step_back::StepBackRecovery,
+    store_health::StoreHealth,
+};
+use saga_base::clock::EngineClock;
+use saga_core::{
+    definition::participants::CriticalPath,
+    id::SagaId,
+    state::{SagaPlan, view::StepPhase},
+    time::Timestamp,
+};
+use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
+use saga_resilience::{
+    guard_events::GuardEvent,
+    registry::{GuardRegistry, holding::BlockingGuardView},
+    snapshot::ParticipantSnapshot,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::broadcast;
+
+/// Reads what an engine knows. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct QueryHandle {
+    journal: JournalAccess,
+    guards: Arc<GuardRegistry>,
+    overrides: Arc<OverrideLog>,
+    config: Arc<ActiveConfigCell>,
+    generations: Arc<GenerationTracker>,
+    health: EngineHealth,
+    clock: EngineClock,
+}
+
+/// How an engine stands with what it depends on. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct EngineHealth {
+    store: Arc<StoreHealth>,
+    skew: Arc<ClockSkew>,
+    step_back: Arc<StepBackRecovery>,
+    router: ShardRouter,
+    answers: Arc<AnswerProgress>,
+}
+
+impl EngineHealth {
+    pub(crate) fn new(
+        store: Arc<StoreHealth>,
+        skew: Arc<ClockSkew>,
+        step_back: Arc<StepBackRecovery>,
+        router: ShardRouter,
+        answers: Arc<AnswerProgress>,
+    ) -> EngineHealth {
+        EngineHealth { store, skew, step_back, router, answers }
+    }
+
+    /// Why the engine does not work as it should; empty: it does. For people.
+    #[must_use]
+    pub fn troubles(&self, now: Instant) -> Vec<String> {
+        let step_back = self.step_back.trouble(self.router.owned_shards());
+        self.skew.trouble().into_iter().chain(self.store.trouble(now)).chain(step_back).collect()
+    }
+
+    /// How long ago the store confirmed a write; `None`: it has confirmed none yet.
+    #[must_use]
+    pub fn write_confirmed_ago(&self, now: Instant) -> Option<Duration> {
+        self.store.confirmed_ago(now)
+    }
+
+    /// How many shards are owned here.
+    #[must_use]
+    pub fn owned_shards(&self) -> usize {
+        self.router.owned()
+    }
+
+    /// Shards that are owned here and do not take their messages.
+    #[must_use]
+    pub fn lagging_shards(&self) -> Vec<LaggingShard> {
+        self.router.behind()
+    }
+
+    /// Why deadlines stand still in this engine; `None`: they do not.
+    #[must_use]
+    pub fn deadline_pause(&self) -> Option<DeadlinePause> {
+        self.answers.stands_still()
+    }
+}
+
+impl QueryHandle {
+    pub(crate) fn new(
+        journal: JournalAccess,
+        (guards, overrides): (Arc<GuardRegistry>, Arc<OverrideLog>),
+        config: Arc<ActiveConfigCell>,
+        generations: Arc<GenerationTracker>,
+        health: EngineHealth,
+        clock: EngineClock,
+    ) -> QueryHandle {
+        QueryHandle { journal, guards, overrides, config, generations, health, clock }
+    }
+
+    /// The time by which the engine works.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How the engine stands with what it depends on.
+    #[must_use]
+    pub fn health(&self) -> &EngineHealth {
+        &self.health
+    }
+
+    /// What new sagas start by now.
+    #[must_use]
+    pub fn config(&self) -> Arc<ActiveConfig> {
+        self.config.keep()
+    }
+
+    /// Topics that are left to engines which know more, and why.
+    #[must_use]
+    pub fn yielded_topics(&self) -> BTreeMap<String, String> {
+        self.generations.left()
+    }
+
+    /// Every plan that was used.
+    #[must_use]
+    pub fn known_plans(&self) -> Vec<Arc<SagaPlan>> {
+        self.journal.plans().all()
+    }
+
+    /// How many shards the installation has.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.store().identity().shards
+    }
+
+    /// The sessions that the store has with its database, as they are now.
+    #[must_use]
+    pub fn store_sessions(&self) -> SessionUsage {
+        self.store().sessions()
+    }
+
+    fn store(&self) -> &dyn EventStore {
+        self.journal.store().as_ref()
+    }
+}
+
+/// Sagas.
+impl QueryHandle {
+    /// Sagas as the read model has them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(&self, wanted: &SagaQuery) -> Result<Vec<SagaLine>, StoreError> {
+        reading::list(self.store(), wanted).await
+    }
+
+    /// Brings lines up to date from the journals; returns the steps of the sagas that were looked at.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn refresh(
+        &self,
+        lines: &mut [SagaLine],
+        scope: RefreshScope,
+    ) -> Result<HashMap<SagaId, Vec<(String, StepPhase)>>, StoreError> {
+        reading::refresh(self.store(), self.journal.plans(), lines, scope).await
+    }
+
+    /// The saga with this id or business key, of this definition if it is given.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn find(&self, name: &str, definition: Option<&str>) -> Result<SagaLookup, StoreError> {
+        reading::find(self.store(), name, definition).await
+    }
+
+    /// The saga with this business key, of this definition if it is given.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn find_key(&self, key: &str, definition: Option<&str>) -> Result<SagaLookup, StoreError> {
+        reading::find_key(self.store(), key, definition).await
+    }
+
+    /// The saga as it can be shown, also where its journal cannot be read; `None`: there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn show(&self, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
+        shown::show(self.store(), self.journal.plans(), saga).await
+    }
+
+    /// The saga as its journal tells it; `None`: there is none.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
+        self.journal.read(saga).await
+    }
+
+    /// Groups of sagas, by what they have in common.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn count(&self, wanted: &SagaQuery, by: &[CountDimension]) -> Result<Vec<SagaGroup>, StoreError> {
+        counts::count(self.store(), wanted, by).await
+    }
+
+    /// Open sagas by definition and status.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_by_status(&self) -> Result<Vec<StreamStatusCount>, StoreError> {
+        self.store().standing().await
+    }
+
+    /// Sagas with open incidents, by kind.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn incident_counts(&self) -> Result<Vec<StreamFlagCount>, StoreError> {
+        self.store().flagged().await
+    }
+
+    /// Sagas that guards hold back, by guard.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn waiting_counts(&self) -> Result<Vec<(WaitTarget, i64)>, StoreError> {
+        self.store().waiting_counts().await
+    }
+
+    /// A name in `wanted` that nothing has.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn misnamed(&self, wanted: &SagaQuery) -> Result<Option<UnknownFilterName>, StoreError> {
+        journal::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
+    }
+
+    /// Jobs on record, the latest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn recorded_jobs(&self) -> Result<Vec<BulkJobRecord>, StoreError> {
+        bulk::on_record(self.store()).await
+    }
+}
+
+/// Guards.
+impl QueryHandle {
+    /// The names of all participants that are configured, sorted.
+    #[must_use]
+    pub fn participants(&self) -> Vec<String> {
+        self.guards.names()
+    }
+
+    /// The guards of all participants.
+    #[must_use]
+    pub fn guards(&self) -> Vec<ParticipantSnapshot> {
+        self.guards.snapshot()
+    }
+
+    /// The guards of one participant; `None`: it is not configured.
+    #[must_use]
+    pub fn guard_of(&self, participant: &str) -> Option<ParticipantSnapshot> {
+        self.guards.snapshot_of(participant)
+    }
+
+    /// How the guards stand that a saga waits for, as this engine sees them.
+    #[must_use]
+    pub fn blocking_guards(&self, waits_on: &[String]) -> Vec<BlockingGuardView> {
+        self.guards.blocking_guards(waits_on)
+    }
+
+    /// The chain of participants that need each other whose attempts take longest.
+    #[must_use]
+    pub fn critical_path(&self) -> Option<CriticalPath> {
+        self.guards.critical_path()
+    }
+
+    /// Changes of guards from now on.
+    #[must_use]
+    pub fn guard_events(&self) -> broadcast::Receiver<Arc<GuardEvent>> {
+        self.guards.changes().follow()
+    }
+
+    /// What operators put in force for a participant; `None`: nothing.
+    #[must_use]
+    pub fn override_in_force(&self, participant: &str) -> Option<ActiveOverride> {
+        self.overrides.in_force(participant)
+    }
+
+    /// The last `limit` acts on guards, newest first, of one participant or of all.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn overrides(
+        &self,
+        participant: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<RecordedOverride>, StoreError> {
+        self.overrides.list(participant, limit).await
+    }
+}
