@@ -1,4 +1,5 @@
-//! Clients of Kafka that have lost every broker.
+//! What every client of Kafka here needs and rdkafka does not do: to find a broker again when it has lost every one
+//! ([`BootstrapRefresher`]), and to read a header whatever its name is ([`header_at`]).
 //!
 //! A broker that stood still for longer than its session with the controller lists no brokers, itself included, until it has a new session.
 //! librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and has nobody left whom it could ask
@@ -7,7 +8,10 @@
 //!
 //! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
 
+mod headers;
 mod visibility;
+
+pub use headers::header_at;
 
 use rdkafka::{
     bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},

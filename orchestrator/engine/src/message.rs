@@ -1,6 +1,7 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
 use super::{answer_path::AnswerWatermarkUpdate, row::payload_hash, turns::LoadPermit};
+use saga_base::hex::hex;
 use saga_core::{
     command::CommandRef,
     event::TriggerRecord,
@@ -125,7 +126,7 @@ impl MessageContent {
 
 /// The payload is told by the beginning of its hash: enough to tell a handful of records apart.
 fn key_taken(trigger: &TriggerRecord) -> SagaInput {
-    let payload = payload_hash(&trigger.event)[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let payload = hex(&payload_hash(&trigger.event)[..6]);
     SagaInput::KeyTaken { record: coordinates(trigger), payload: format!("sha256 {payload}…") }
 }
 

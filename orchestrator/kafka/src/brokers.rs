@@ -2,15 +2,15 @@
 
 use super::settings::KafkaSettings;
 use rdkafka::client::{Client, ClientContext};
-use saga_brokers::BrokerCheckResult;
-use std::sync::{Mutex, PoisonError};
+use saga_base::sync::UnpoisonedMutex;
+use saga_brokers::{BootstrapRefresher, BrokerCheckResult};
 
 /// Looks after the brokers of one client.
 #[derive(Debug)]
 pub(super) struct ClientRebootstrap {
     client: &'static str,
     /// Clients are used on several threads, one at a time or nearly so.
-    brokers: Mutex<saga_brokers::BootstrapRefresher>,
+    brokers: UnpoisonedMutex<BootstrapRefresher>,
 }
 
 impl ClientRebootstrap {
@@ -20,12 +20,12 @@ impl ClientRebootstrap {
     }
 
     pub(super) fn with_servers(client: &'static str, bootstrap_servers: &str) -> ClientRebootstrap {
-        ClientRebootstrap { client, brokers: Mutex::new(saga_brokers::BootstrapRefresher::new(bootstrap_servers)) }
+        ClientRebootstrap { client, brokers: UnpoisonedMutex::new(BootstrapRefresher::new(bootstrap_servers)) }
     }
 
     /// To be called every second or so, or whenever the client is used. Does not wait for the broker.
     pub(super) fn check<C: ClientContext>(&self, client: &Client<C>) {
-        let found = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).check(client);
+        let found = self.brokers.lock().check(client);
         match found {
             BrokerCheckResult::Healthy | BrokerCheckResult::StillLost => {}
             BrokerCheckResult::Lost => {

@@ -5,9 +5,10 @@ use rdkafka::{
     Message,
     message::{BorrowedHeaders, BorrowedMessage, Header as NativeHeader, Headers, OwnedHeaders},
 };
+use saga_brokers::header_at;
 use saga_core::time::Timestamp;
 use saga_wire::record::{KafkaRecord, RecordHeader};
-use std::{panic, sync::Arc};
+use std::sync::Arc;
 
 /// The record behind a message of the client; `topic` is its name, interned by the caller.
 pub(crate) fn from_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> KafkaRecord {
@@ -33,13 +34,11 @@ fn read_headers(native: &BorrowedHeaders) -> Vec<RecordHeader> {
     (0..native.count()).map(|index| read_header(native, index)).collect()
 }
 
-/// The client panics on a name that is not UTF-8, which the protocol forbids and brokers do not check: such a header keeps
-/// its place and loses its content, and the record goes on.
+/// A header whose name is no text keeps its place and loses its content, and the record goes on.
 fn read_header(native: &BorrowedHeaders, index: usize) -> RecordHeader {
-    let read = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-        native.try_get(index).map(|header| (header.key.to_owned(), header.value.map(Bytes::copy_from_slice)))
-    }));
-    read.ok().flatten().unwrap_or_else(|| (char::REPLACEMENT_CHARACTER.to_string(), None))
+    let read = header_at(native, index);
+    read.map(|header| (header.key.to_owned(), header.value.map(Bytes::copy_from_slice)))
+        .unwrap_or_else(|| (char::REPLACEMENT_CHARACTER.to_string(), None))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use super::{
     record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, text_header},
 };
 use bytes::Bytes;
+use saga_base::hex::hex;
 use saga_core::time::{Timestamp, rfc3339};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 /// Of the diagnosis, this much goes into a header.
 const MESSAGE_BYTES: usize = 1024;
@@ -135,13 +136,6 @@ fn provenance(
         text_header("saga_dlq_time", rfc3339(now)),
         text_header("saga_dlq_id", id(&record.coordinates(), definition)),
     ]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{
     poison::{PoisonCode, PoisonDiagnosis},
     record::KafkaRecord,
 };
+use saga_base::panics::caught;
 use saga_core::{
     definition::{BusinessKeyTemplate, SagaDefinition, business_key::joined},
     event::TriggerRecord,
@@ -16,10 +17,7 @@ use saga_core::{
     state::record_value,
 };
 use serde_json::Value;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// The longest business key, in bytes.
 const LONGEST_KEY: usize = 256;
@@ -148,10 +146,8 @@ fn trigger(record: &KafkaRecord, event: Value) -> TriggerRecord {
 impl DecodedTrigger {
     fn evaluate(&self, definition: &SagaDefinition) -> TriggerOutcome {
         // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the engine's.
-        let evaluated = catch_unwind(AssertUnwindSafe(|| self.start(definition)));
-        match evaluated
-            .unwrap_or_else(|_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked")))
-        {
+        let panicked = |_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked"));
+        match caught(|| self.start(definition)).unwrap_or_else(panicked) {
             Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),
             Ok(None) => TriggerOutcome::Unwanted,
             Err(poison) => TriggerOutcome::Poison(poison),

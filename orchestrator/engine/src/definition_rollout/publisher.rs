@@ -12,7 +12,7 @@ use crate::{
     notes::succession::OptimisticLog,
 };
 use rdkafka::error::KafkaError;
-use saga_base::clock::EngineClock;
+use saga_base::{clock::EngineClock, hex::hex};
 use saga_core::definition::TriggerStartPosition;
 use saga_event_store::EventStore;
 use saga_kafka::{
@@ -256,7 +256,7 @@ impl DefinitionPublisher {
 
     async fn keep(&self, generation: &DefinitionGeneration) -> Result<String, PublisherError> {
         let text = serde_json::to_string(generation).map_err(|error| PublisherError::Unreadable(error.to_string()))?;
-        let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(&text));
         self.store.put_document(SET, &hash, &text).await?;
         Ok(hash)
     }

@@ -8,11 +8,9 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
+use saga_base::sync::UnpoisonedMutex;
 use saga_wire::record::TopicPartition;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A change of the assignment that the group asks for and that has to be answered.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ pub(super) enum RebalanceEvent {
 #[derive(Debug)]
 pub(super) struct CallbackContext {
     name: &'static str,
-    events: Mutex<CallbackEvents>,
+    events: UnpoisonedMutex<CallbackEvents>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +37,7 @@ struct CallbackEvents {
 
 impl CallbackContext {
     pub(super) fn new(name: &'static str) -> CallbackContext {
-        CallbackContext { name, events: Mutex::default() }
+        CallbackContext { name, events: UnpoisonedMutex::default() }
     }
 
     pub(super) fn next_rebalance(&self) -> Option<RebalanceEvent> {
@@ -59,7 +57,7 @@ impl CallbackContext {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut CallbackEvents) -> T) -> T {
-        act(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.events.lock())
     }
 }
 

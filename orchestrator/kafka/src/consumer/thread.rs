@@ -5,17 +5,16 @@ use super::{
     consumer_loop::{ConsumerLoop, PollOutcome},
     shutdown::ConsumerShutdown,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use saga_base::panics::caught;
 
 /// Runs `intake` to its end. A panic ends it as a failure that is told, never silently.
 pub(super) fn run(mut intake: ConsumerLoop) {
     let events = intake.events();
-    let end = catch_unwind(AssertUnwindSafe(|| run_until_end(&mut intake)));
-    let failure = match end {
+    let failure = match caught(|| run_until_end(&mut intake)) {
         Ok(PollOutcome::Stop(stop)) => return finish(intake, stop),
         Ok(PollOutcome::Continue | PollOutcome::Disconnected) => None,
         Ok(PollOutcome::Failed(message)) => Some(message),
-        Err(_) => Some("the intake thread panicked".to_owned()),
+        Err(panic) => Some(format!("the intake thread {panic}")),
     };
     intake.abandon();
     if let Some(message) = failure {

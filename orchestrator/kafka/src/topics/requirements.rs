@@ -1,6 +1,7 @@
 //! Which topics an installation needs, and how each is made.
 
 use crate::settings::USUAL_BATCH;
+use saga_base::hex::hex;
 use saga_core::definition::MARK;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -76,7 +77,7 @@ fn mark_of_group(group: &str) -> Arc<str> {
     }
     let readable: String = group.chars().take(GROUP_IN_NAME).map(|c| if legal(c) { c } else { '_' }).collect();
     let digest = Sha256::digest(group.as_bytes());
-    let told_apart: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let told_apart = hex(&digest[..8]);
     mark_of(&format!("{readable}.{told_apart}.group"))
 }
 

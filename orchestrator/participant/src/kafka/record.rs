@@ -8,9 +8,10 @@ use rdkafka::{
     Message,
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
 };
+use saga_brokers::header_at;
 use saga_contract::{ReplyOutcome, headers as names};
 use serde_json::Value;
-use std::{fmt, panic};
+use std::fmt;
 
 /// A record that can never be answered, and is skipped.
 #[derive(Clone, Debug)]
@@ -61,13 +62,10 @@ fn headers(record: &OwnedMessage) -> Vec<(String, String)> {
     (0..native.count()).filter_map(|index| header(native, index)).collect()
 }
 
-/// The client panics on a name that is not UTF-8, which the protocol forbids and brokers do not check: such a header is passed over.
+/// A header whose name or value is no text is passed over.
 fn header(native: &OwnedHeaders, index: usize) -> Option<(String, String)> {
-    let read = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-        let header = native.try_get(index)?;
-        Some((header.key.to_ascii_lowercase(), String::from_utf8(header.value?.to_vec()).ok()?))
-    }));
-    read.ok().flatten()
+    let header = header_at(native, index)?;
+    Some((header.key.to_ascii_lowercase(), String::from_utf8(header.value?.to_vec()).ok()?))
 }
 
 /// The headers and the value of a reply.
