@@ -1,8 +1,8 @@
 //! The owner's clock, as an argument to everything that decides.
 //!
-//! It begins at what the wall clock says and then counts real time, suspension of the machine included: somebody who sets the wall clock an
-//! hour back does not stop everything that is due. From then on it is steered towards the wall clock, slowly ([`STEERING`]), so that it never
-//! goes back and never jumps.
+//! It begins at what the wall clock says and then counts real time, suspension of the machine included: somebody who
+//! sets the wall clock an hour back does not stop everything that is due. From then on it is steered towards the wall
+//! clock, slowly ([`STEERING`]), so that it never goes back and never jumps.
 
 mod steering;
 
@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 pub use steering::STEERING;
 
-/// No sleep is longer: whoever waits for a time asks again when it wakes, because the clock may have been steered, or the machine suspended.
+/// No sleep is longer: whoever waits for a time asks again when it wakes, because the clock may have been steered, or
+/// the machine suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Where the engine reads the time from.
@@ -54,7 +55,8 @@ impl EngineClock {
         }
     }
 
-    /// The instant at which whoever waits for `due` looks at the clock again: when it says so, and after some seconds at the latest.
+    /// The instant at which whoever waits for `due` looks at the clock again: when it says so, and after some seconds
+    /// at the latest.
     #[must_use]
     pub fn instant_of(self, due: Timestamp) -> Instant {
         Instant::now() + due.since(self.now()).min(LONGEST_SLEEP)

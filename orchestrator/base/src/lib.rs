@@ -1,5 +1,5 @@
-//! What every package of the engine needs and none of them owns: the [`clock`], the lock ([`sync`]), the boundary around panics ([`panics`]), the
-//! set of [`secrets`] that no text may show, and bytes as [`hex`].
+//! What every package of the engine needs and none of them owns: the [`clock`], the lock ([`sync`]), the boundary
+//! around panics ([`panics`]), the set of [`secrets`] that no text may show, and bytes as [`hex`].
 //!
 //! Nothing here knows Kafka, HTTP or the event store.
 

@@ -1,9 +1,10 @@
-//! The secrets of the running configuration, covered wherever somebody gives them back: a participant that repeats the request's
-//! `Authorization` in its error message must not bring it into the journal, the log, the API or an event.
+//! The secrets of the running configuration, covered wherever somebody gives them back: a participant that repeats the
+//! request's `Authorization` in its error message must not bring it into the journal, the log, the API or an event.
 //!
-//! There is one set for the process, because the log is the process's. It only grows: after a reload, calls that left before are still
-//! answered. Answers pass through [`cover_answer`] where they are read, before anything judges, stores or publishes them; log lines and the
-//! errors that end a command pass through [`covered`]. Addresses that are not in the set yet, or never are, are told by [`address_shown`].
+//! There is one set for the process, because the log is the process's. It only grows: after a reload, calls that left
+//! before are still answered. Answers pass through [`cover_answer`] where they are read, before anything judges, stores
+//! or publishes them; log lines and the errors that end a command pass through [`covered`]. Addresses that are not in
+//! the set yet, or never are, are told by [`address_shown`].
 
 mod forms;
 mod sources;
@@ -19,10 +20,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Shorter values are not covered: they occur in ordinary texts (`saga`, `4711`), and gaps in those would tell what they are.
+/// Shorter values are not covered: they occur in ordinary texts (`saga`, `4711`), and gaps in those would tell what
+/// they are.
 pub const SHORTEST: usize = 8;
 
-/// Forms of secrets that are kept, the last remembered ones: a hundred participants with a handful each, and what reloads bring.
+/// Forms of secrets that are kept, the last remembered ones: a hundred participants with a handful each, and what
+/// reloads bring.
 const MOST_FORMS: usize = 4096;
 
 /// Stands for a secret, whatever its length.
@@ -80,7 +83,8 @@ pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
     }
 }
 
-/// An address, or several, as they may be shown: a user and a password may stand before a host, and a password among the parameters.
+/// An address, or several, as they may be shown: a user and a password may stand before a host, and a password among
+/// the parameters.
 #[must_use]
 pub fn address_shown(address: &str) -> String {
     let place = address.split_once('?').map_or(address, |(place, _)| place);

@@ -1,7 +1,8 @@
 //! The lock behind everything that several tasks share here and that is synchronised by hand.
 //!
-//! It is `std`'s. Unit tests put shuttle's before it, which decides who goes next, so that the code as it is runs through many schedules
-//! ([`simulated`]); what tokio brings (bells, channels, timers) is left as it is, and tested upstream.
+//! It is `std`'s. Unit tests put shuttle's before it, which decides who goes next, so that the code as it is runs
+//! through many schedules ([`simulated`]); what tokio brings (bells, channels, timers) is left as it is, and tested
+//! upstream.
 
 #[cfg(feature = "simulated")]
 pub mod simulated;
@@ -14,7 +15,8 @@ pub use std::sync::MutexGuard;
 #[cfg(feature = "simulated")]
 pub use simulated::MutexGuard;
 
-/// A lock that outlives a panic of whoever holds it: what it guards has to be consistent between any two of its own methods.
+/// A lock that outlives a panic of whoever holds it: what it guards has to be consistent between any two of its own
+/// methods.
 #[derive(Debug, Default)]
 pub struct UnpoisonedMutex<T> {
     #[cfg(feature = "simulated")]

@@ -1,10 +1,11 @@
 //! What every client of Kafka here needs and rdkafka does not do: to find a broker again when it has lost every one
 //! ([`BootstrapRefresher`]), and to read a header whatever its name is ([`header_at`]).
 //!
-//! A broker that stood still for longer than its session with the controller lists no brokers, itself included, until it has a new session.
-//! librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and has nobody left whom it could ask
-//! (<https://github.com/confluentinc/librdkafka/issues/5301>). No setting changes that. Such a client is told its bootstrap servers once
-//! more. It keeps all that it has: its place in the group, its positions, the records that it has to send.
+//! A broker that stood still for longer than its session with the controller lists no brokers, itself included, until
+//! it has a new session. librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and
+//! has nobody left whom it could ask (<https://github.com/confluentinc/librdkafka/issues/5301>). No setting changes
+//! that. Such a client is told its bootstrap servers once more. It keeps all that it has: its place in the group, its
+//! positions, the records that it has to send.
 //!
 //! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
 
@@ -59,8 +60,8 @@ impl BootstrapRefresher {
 
     #[expect(unsafe_code, reason = "rdkafka does not wrap it")]
     fn add_bootstrap_servers<C: ClientContext>(&self, client: &Client<C>) {
-        // SAFETY: the client lives as long as the borrow, the string is terminated and copied by the callee, which may be called from any
-        // thread.
+        // SAFETY: the client lives as long as the borrow, the string is terminated and copied by the callee, which may
+        // be called from any thread.
         unsafe { rd_kafka_brokers_add(client.native_ptr(), self.bootstrap_servers.as_ptr()) };
     }
 }
@@ -69,8 +70,8 @@ impl BootstrapRefresher {
 #[expect(unsafe_code, reason = "rdkafka does not wrap it")]
 fn known_brokers<C: ClientContext>(client: &Client<C>) -> usize {
     let mut count = 0;
-    // SAFETY: the client lives as long as the borrow, `count` outlives the call. The list is ours and freed once, with the function that the
-    // library has for it; it may be null.
+    // SAFETY: the client lives as long as the borrow, `count` outlives the call. The list is ours and freed once, with
+    // the function that the library has for it; it may be null.
     unsafe {
         let ids = rd_kafka_brokers_learned_ids(client.native_ptr(), &raw mut count);
         rd_kafka_mem_free(client.native_ptr(), ids.cast());

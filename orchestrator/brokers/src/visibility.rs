@@ -3,8 +3,9 @@
 use super::BrokerCheckResult;
 use std::time::{Duration, Instant};
 
-/// Before a client that still knows none is told again, or for the first time if it never knew any: an answer that was still under way can
-/// make it forget what it was told. It keeps a copy of the list each time: in an outage of a day 17,000, a megabyte.
+/// Before a client that still knows none is told again, or for the first time if it never knew any: an answer that was
+/// still under way can make it forget what it was told. It keeps a copy of the list each time: in an outage of a day
+/// 17,000, a megabyte.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is known of the client's brokers.

@@ -18,7 +18,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks, as in a program that looks after its clients.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Left to itself a client finds back three times of four, by the order in which its threads come to run: never so often in a row.
+/// Left to itself a client finds back three times of four, by the order in which its threads come to run: never so
+/// often in a row.
 const LOSSES: usize = 20;
 
 #[test]

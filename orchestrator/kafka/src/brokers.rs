@@ -1,4 +1,5 @@
-//! A client that has lost every broker is told where to find them: a client never finds one again by itself. Said and counted once a loss.
+//! A client that has lost every broker is told where to find them: a client never finds one again by itself. Said and
+//! counted once a loss.
 
 use super::settings::KafkaSettings;
 use rdkafka::client::{Client, ClientContext};

@@ -1,7 +1,8 @@
 //! Intake: a thread that owns the client, delivers records with their acknowledgements and commits what is finished.
 //!
-//! The thread polls whatever happens: a slow engine, a full channel or a hold pause partitions, they never stop the polling,
-//! so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are committed.
+//! The thread polls whatever happens: a slow engine, a full channel or a hold pause partitions, they never stop the
+//! polling, so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are
+//! committed.
 
 mod ack;
 mod client_errors;
@@ -48,8 +49,8 @@ use std::{
 };
 use tokio::sync::{mpsc, watch};
 
-/// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides: small,
-/// because what waits here was fetched too early.
+/// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides:
+/// small, because what waits here was fetched too early.
 const EVENTS: usize = 16;
 
 /// What a consumer reads and how.
@@ -87,7 +88,8 @@ pub struct TopicStart {
     pub topic: Arc<str>,
     /// Used only while the group has no committed offset for it.
     pub from: TriggerStartPosition,
-    /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a first contact now.
+    /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a
+    /// first contact now.
     pub initial_offsets: Option<Arc<TopicInitialOffsets>>,
 }
 
@@ -110,7 +112,8 @@ pub struct BackpressureLimits {
     pub of_partition: PartitionLimit,
 }
 
-/// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at half.
+/// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at
+/// half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLimit {
     /// Records, those included that are finished and cannot be committed yet.
@@ -132,7 +135,8 @@ impl BackpressureLimits {
     /// Of one partition of the inbox, records: enough for a busy shard until a commit is answered.
     pub const INBOX_PARTITION: usize = 512;
 
-    /// Of the inbox: a shard that does not take its messages has no more than its share, so that it leaves room for the others.
+    /// Of the inbox: a shard that does not take its messages has no more than its share, so that it leaves room for the
+    /// others.
     #[must_use]
     pub fn of_inbox(shards: u16) -> BackpressureLimits {
         let all = BackpressureLimits::default();
@@ -265,7 +269,8 @@ impl KafkaConsumer {
         self.control.set_topics(topics);
     }
 
-    /// Pauses `partition` until [`KafkaConsumer::release`], whether or not it is read here now. Records that were delivered stay delivered.
+    /// Pauses `partition` until [`KafkaConsumer::release`], whether or not it is read here now. Records that were
+    /// delivered stay delivered.
     pub fn hold(&self, partition: TopicPartition) {
         self.control.hold(partition);
     }
@@ -281,16 +286,17 @@ impl KafkaConsumer {
         self.status.clone()
     }
 
-    /// How far each partition that is read here has been finished: every record below the offset has all its dispositions, and nothing
-    /// else is known to lie there. `None`: intake has ended. Answered within a poll, unless the thread waits for the broker.
+    /// How far each partition that is read here has been finished: every record below the offset has all its
+    /// dispositions, and nothing else is known to lie there. `None`: intake has ended. Answered within a poll, unless
+    /// the thread waits for the broker.
     pub async fn finished(&self) -> Option<Vec<(TopicPartition, i64)>> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.control.request(ConsumerRequest::Finished(answer)).await;
         answered.await.ok()
     }
 
-    /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within `deadline`.
-    /// The events must still be received meanwhile. The channel closes at the end.
+    /// Stops intake at once, waits for the records that are being worked on, commits and leaves the group: all within
+    /// `deadline`. The events must still be received meanwhile. The channel closes at the end.
     pub async fn stop(&self, deadline: Duration) -> ConsumerStopOutcome {
         let (done, answer) = tokio::sync::oneshot::channel();
         let stop = ConsumerRequest::Stop { by: Instant::now() + deadline, done };

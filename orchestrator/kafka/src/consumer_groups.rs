@@ -164,8 +164,8 @@ fn offsets(list: &TopicPartitionList) -> PartitionOffsets {
     known.collect()
 }
 
-/// The topics in a member's metadata: a version in two bytes, a number of topics in four, and each as its length in two bytes and its name.
-/// What does not look like that names none.
+/// The topics in a member's metadata: a version in two bytes, a number of topics in four, and each as its length in two
+/// bytes and its name. What does not look like that names none.
 fn subscription(metadata: &[u8]) -> Vec<String> {
     let mut rest = metadata.get(2..).unwrap_or_default();
     let Some(count) = split_off(&mut rest, 4) else { return Vec::new() };

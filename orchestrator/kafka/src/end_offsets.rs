@@ -1,4 +1,5 @@
-//! Where topics end now, and how far a group has finished them: what tells whether everything that was there has been read.
+//! Where topics end now, and how far a group has finished them: what tells whether everything that was there has been
+//! read.
 
 use super::{
     brokers::ClientRebootstrap,

@@ -1,4 +1,5 @@
-//! What tests of intake and delivery stand on: a shop's topic on a broker, orders, and a consumer whose events are awaited.
+//! What tests of intake and delivery stand on: a shop's topic on a broker, orders, and a consumer whose events are
+//! awaited.
 
 use crate::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaProducer, KafkaSettings,

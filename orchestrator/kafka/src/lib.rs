@@ -1,7 +1,7 @@
 //! Kafka's transport: records in and out. What a record means for a saga is the package `saga-wire`'s.
 //!
-//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure, what may be committed), [`producer`], [`topics`] (what
-//! must exist before anything starts). [`mock`] is the broker of `saga dev`.
+//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure, what may be committed),
+//! [`producer`], [`topics`] (what must exist before anything starts). [`mock`] is the broker of `saga dev`.
 
 mod brokers;
 mod client_form;

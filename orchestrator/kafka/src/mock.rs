@@ -1,7 +1,8 @@
 //! The broker of `saga dev` and of tests: librdkafka's mock cluster, in this process, for any client that can reach it.
 //!
-//! It keeps at most 5 MiB or 100,000 records of a partition and forgets everything when it ends. It makes the first member
-//! of a group wait for three seconds; consumers that are assigned by hand ([`super::consumer::AssignmentMode::Manual`]) do not wait.
+//! It keeps at most 5 MiB or 100,000 records of a partition and forgets everything when it ends. It makes the first
+//! member of a group wait for three seconds; consumers that are assigned by hand
+//! ([`super::consumer::AssignmentMode::Manual`]) do not wait.
 
 use rdkafka::{error::KafkaError, mocking::MockCluster, producer::DefaultProducerContext};
 use std::{io, sync::mpsc, thread};
@@ -39,7 +40,8 @@ enum MockBrokerCommand {
 }
 
 impl MockBroker {
-    /// Starts a cluster. Topics are made by [`MockBroker::create_topic`]; those that a client asks for appear with four partitions.
+    /// Starts a cluster. Topics are made by [`MockBroker::create_topic`]; those that a client asks for appear with four
+    /// partitions.
     ///
     /// # Errors
     /// No thread, or no port on this machine's loopback.

@@ -1,5 +1,6 @@
-//! Short texts that the broker keeps, one for each partition of a topic: as the metadata of offsets that a group without members commits.
-//! They need no topic of their own, a new one replaces the old one, and they are gone when nobody has written for `offsets.retention.minutes`.
+//! Short texts that the broker keeps, one for each partition of a topic: as the metadata of offsets that a group
+//! without members commits. They need no topic of their own, a new one replaces the old one, and they are gone when
+//! nobody has written for `offsets.retention.minutes`.
 
 use super::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
@@ -9,7 +10,8 @@ use rdkafka::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// One question to the broker: while it looks for its coordinator, a client that has just been made takes a second or two.
+/// One question to the broker: while it looks for its coordinator, a client that has just been made takes a second or
+/// two.
 const ASK: Duration = Duration::from_secs(5);
 
 /// Texts by partition.

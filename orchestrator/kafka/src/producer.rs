@@ -1,7 +1,7 @@
 //! Records out. Sending never blocks; what became of a record is told by its delivery report and by nothing else.
 //!
-//! A broker refuses a whole batch for one record in it: a refused record is sent again alone before the refusal is believed. So two records
-//! of one partition that are sent at once may arrive in another order.
+//! A broker refuses a whole batch for one record in it: a refused record is sent again alone before the refusal is
+//! believed. So two records of one partition that are sent at once may arrive in another order.
 //!
 //! Dropping the future of a send does not take the record back: it may still arrive.
 
@@ -47,8 +47,9 @@ impl KafkaProducer {
         Ok(KafkaProducer { pool: ProducerPool::start(settings.producer())? })
     }
 
-    /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A refusal that may be of
-    /// its batch is not believed: the record is sent again alone, and what the broker says then is the outcome.
+    /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A
+    /// refusal that may be of its batch is not believed: the record is sent again alone, and what the broker says then
+    /// is the outcome.
     pub async fn send(&self, record: &OutgoingRecord) -> ProduceOutcome {
         let class = self.pool.class_of(&record.topic);
         let outcome = self.send_in(class, record).await;
@@ -61,8 +62,8 @@ impl KafkaProducer {
         }
     }
 
-    /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic that is left out nothing
-    /// is known, and nothing changes.
+    /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic
+    /// that is left out nothing is known, and nothing changes.
     pub fn set_topic_limits(&self, limits: &TopicBatchLimits) {
         self.pool.set_topic_limits(limits);
     }

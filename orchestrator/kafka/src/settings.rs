@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, time::Dura
 /// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
 pub(crate) const LARGEST_BATCH: usize = 128 * 1024 * 1024;
 
-/// What a fetch may bring at most unless a single batch is larger: 8 MiB, so that a handful of partitions fills one answer.
+/// What a fetch may bring at most unless a single batch is larger: 8 MiB, so that a handful of partitions fills one
+/// answer.
 const FETCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Room for the envelope of an answer above the batches in it.
@@ -16,8 +17,8 @@ const ANSWER_OVERHEAD: usize = 1024 * 1024;
 /// What the clients are told of a topic whose limit is not known: the broker's default of 1 MiB and some.
 pub const USUAL_BATCH: usize = 2 * 1024 * 1024;
 
-/// The mock broker answers a fetch that finds nothing only when its time is over, even if records come before that. The default of half a
-/// second would be what every step over Kafka takes.
+/// The mock broker answers a fetch that finds nothing only when its time is over, even if records come before that. The
+/// default of half a second would be what every step over Kafka takes.
 const MOCK_FETCH_WAIT_MS: &str = "10";
 
 /// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
@@ -29,7 +30,8 @@ const STORE: &str = ".store";
 /// The same of groups in which records are read again; the name of the reading follows.
 pub const CATCH_UP: &str = ".catch-up.";
 
-/// Whether a group of this name would be another installation's: under it, it would take partitions and offsets from that one.
+/// Whether a group of this name would be another installation's: under it, it would take partitions and offsets from
+/// that one.
 #[must_use]
 pub fn is_of_another(group: &str) -> bool {
     [SHARDS, STORE].iter().any(|ending| group.ends_with(ending)) || group.contains(CATCH_UP)
@@ -156,7 +158,8 @@ impl KafkaSettings {
     /// Whether every property may and can be handed on.
     ///
     /// # Errors
-    /// Names the first property that may not, with the reason, or that librdkafka refuses. Never prints the value of a secret.
+    /// Names the first property that may not, with the reason, or that librdkafka refuses. Never prints the value of a
+    /// secret.
     pub fn check(&self) -> Result<(), KafkaPropertyError> {
         wrong_properties(&self.properties).into_iter().next().map_or(Ok(()), Err)?;
         for config in [self.producer(), self.consumer(&self.group, USUAL_BATCH)] {
@@ -169,7 +172,8 @@ impl KafkaSettings {
     pub(crate) fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
         let fetch = FETCH_BYTES.max(largest_batch);
         let mut config = self.client();
-        // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five minutes.
+        // A topic that is there again, or may be read again, is noticed within that time; librdkafka's default is five
+        // minutes.
         tune(&mut config, &self.properties, "topic.metadata.refresh.interval.ms", "10000");
         // Smaller than librdkafka's: prefetched records are memory, and are thrown away by every pause.
         tune(&mut config, &self.properties, "queued.min.messages", "1000");
@@ -231,7 +235,8 @@ impl KafkaSettings {
             config.set(key, value);
         }
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        // A topic of ours that the broker made by itself would have its number of partitions and its retention. Producers ask for it unless told.
+        // A topic of ours that the broker made by itself would have its number of partitions and its retention.
+        // Producers ask for it unless told.
         config.set("allow.auto.create.topics", "false");
         config.set_log_level(RDKafkaLogLevel::Info);
         config

@@ -1,5 +1,5 @@
-//! What must exist at the broker before anything starts: topics, their limits, and the proof that they, the consumer group and
-//! the store belong together.
+//! What must exist at the broker before anything starts: topics, their limits, and the proof that they, the consumer
+//! group and the store belong together.
 
 mod admin;
 mod error;
@@ -49,7 +49,8 @@ pub struct TopicSetup {
     pub largest_batch: usize,
     /// Those of them that drop records which newer ones of their key replace; goes there, too.
     pub compacted: BTreeSet<Arc<str>>,
-    /// The largest batch that each of the topics takes that are written to; goes into [`super::KafkaProducer::set_topic_limits`].
+    /// The largest batch that each of the topics takes that are written to; goes into
+    /// [`super::KafkaProducer::set_topic_limits`].
     pub limits: TopicBatchLimits,
     /// What a person should know and that does not hinder the start.
     pub warnings: Vec<String>,
@@ -57,13 +58,14 @@ pub struct TopicSetup {
     pub broker: BrokerKind,
 }
 
-/// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the installation
-/// `installation`, which is the store's own name for itself. Safe to repeat, and for several instances at once.
+/// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the
+/// installation `installation`, which is the store's own name for itself. Safe to repeat, and for several instances at
+/// once.
 ///
 /// # Errors
-/// The broker cannot be reached ([`TopicError::is_transient`]); a topic is missing and may not be created; the inbox has another
-/// number of partitions than there are shards; something belongs to another store, or a topic of others is an internal one of some
-/// installation; a topic allows larger records than can be read.
+/// The broker cannot be reached ([`TopicError::is_transient`]); a topic is missing and may not be created; the inbox
+/// has another number of partitions than there are shards; something belongs to another store, or a topic of others is
+/// an internal one of some installation; a topic allows larger records than can be read.
 pub async fn ensure(
     settings: &KafkaSettings,
     needs: &RequiredTopics,

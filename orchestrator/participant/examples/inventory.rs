@@ -1,4 +1,5 @@
-//! A participant over Kafka, whole: `ReserveStock` and its undo `ReleaseStock` from the topic `inventory.commands`, with stock in Postgres.
+//! A participant over Kafka, whole: `ReserveStock` and its undo `ReleaseStock` from the topic `inventory.commands`,
+//! with stock in Postgres.
 //!
 //! `DATABASE_URL=… cargo run -p saga-participant --features kafka --example inventory`
 

@@ -1,7 +1,7 @@
 //! A participant over HTTP, whole: `POST charges` and its undo `POST refunds`, on axum, with charges in a SQLite file.
 //!
-//! `cargo run -p saga-participant --features http --example payments`, then
-//! `saga verify-participant 'POST payments/charges' --undo 'POST payments/refunds' --with '{"amountCents": 4900}' --yes`.
+//! `cargo run -p saga-participant --features http --example payments`, then `saga verify-participant 'POST
+//! payments/charges' --undo 'POST payments/refunds' --with '{"amountCents": 4900}' --yes`.
 
 use axum::{Router, extract::State, routing::post};
 use saga_participant::{

@@ -19,8 +19,8 @@ pub enum ParticipantAnswer {
         /// Whether another attempt may help.
         retryable: bool,
     },
-    /// It is being worked on elsewhere; nothing is recorded. The effect belongs into the later transaction that keeps the final answer,
-    /// which has to pass the barrier like any other: an undo may have come in between.
+    /// It is being worked on elsewhere; nothing is recorded. The effect belongs into the later transaction that keeps
+    /// the final answer, which has to pass the barrier like any other: an undo may have come in between.
     Ongoing,
 }
 

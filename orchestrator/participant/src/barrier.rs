@@ -7,9 +7,9 @@
 //! | a do after its undo | [`BarrierOutcome::UndoneBefore`] |
 //! | an undo whose do did nothing | [`BarrierOutcome::NothingToUndo`]; its do will never do anything |
 //!
-//! A command claims the row of its do, an undo its own row besides, always in this order. Unique keys and row locks decide between
-//! commands at the same time: the second one waits for the end of the first one's transaction, and then sees what it left. Nothing is left
-//! by a transaction that is rolled back, or whose process dies.
+//! A command claims the row of its do, an undo its own row besides, always in this order. Unique keys and row locks
+//! decide between commands at the same time: the second one waits for the end of the first one's transaction, and then
+//! sees what it left. Nothing is left by a transaction that is rolled back, or whose process dies.
 
 mod postgres;
 mod row;
@@ -80,19 +80,21 @@ pub enum RefusalRetention {
     /// For ever: the same command never gets another answer, also when an operator retries the step.
     #[default]
     Kept,
-    /// Until the same command comes as a later attempt than the one that was refused, as an operator's `saga retry` sends it. Repeated
-    /// deliveries of the refused attempt, and whatever names no attempt, get the refusal.
+    /// Until the same command comes as a later attempt than the one that was refused, as an operator's `saga retry`
+    /// sends it. Repeated deliveries of the refused attempt, and whatever names no attempt, get the refusal.
     ///
-    /// A later attempt that left because the refusal of the earlier one was late is taken for insistence too, and may be performed after the
-    /// engine has given the step up: only for commands that are refused well within the attempt's timeout.
+    /// A later attempt that left because the refusal of the earlier one was late is taken for insistence too, and may
+    /// be performed after the engine has given the step up: only for commands that are refused well within the
+    /// attempt's timeout.
     UntilInsisted,
 }
 
-/// The barrier of one service, in the table `saga_commands` of its database `DB`: [`sqlx::Postgres`] or [`sqlx::Sqlite`].
+/// The barrier of one service, in the table `saga_commands` of its database `DB`: [`sqlx::Postgres`] or
+/// [`sqlx::Sqlite`].
 ///
-/// Expects the isolation that the database has by default. Under a stricter one, commands at the same time may end with the database's
-/// serialization errors, which roll back and do no harm. On SQLite nothing may have been *read* in the transaction before
-/// [`CommandBarrier::enter`]: a transaction that begins by reading cannot always go on to write.
+/// Expects the isolation that the database has by default. Under a stricter one, commands at the same time may end with
+/// the database's serialization errors, which roll back and do no harm. On SQLite nothing may have been *read* in the
+/// transaction before [`CommandBarrier::enter`]: a transaction that begins by reading cannot always go on to write.
 #[derive(Debug)]
 pub struct CommandBarrier<DB> {
     refusals: RefusalRetention,
@@ -109,8 +111,8 @@ impl<DB> Clone for CommandBarrier<DB> {
 impl<DB> Copy for CommandBarrier<DB> {}
 
 impl<DB: BarrierDatabase> CommandBarrier<DB> {
-    /// The barrier of a database that has the table: a service that runs its own migrations puts `sql/postgres.sql` or `sql/sqlite.sql`
-    /// among them.
+    /// The barrier of a database that has the table: a service that runs its own migrations puts `sql/postgres.sql` or
+    /// `sql/sqlite.sql` among them.
     #[must_use]
     pub fn new() -> CommandBarrier<DB> {
         CommandBarrier { refusals: RefusalRetention::default(), database: PhantomData }
@@ -131,7 +133,8 @@ impl<DB: BarrierDatabase> CommandBarrier<DB> {
         CommandBarrier { refusals, ..self }
     }
 
-    /// Enters with a command; first thing in the transaction. Waits for other transactions that entered with this command or its counterpart.
+    /// Enters with a command; first thing in the transaction. Waits for other transactions that entered with this
+    /// command or its counterpart.
     ///
     /// # Errors
     /// The transaction has to be rolled back; nothing happened.

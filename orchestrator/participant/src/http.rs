@@ -21,12 +21,14 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-/// The command that a request is. Its `name` is `METHOD path`, the path as it was sent, without the slash at its beginning; its body is the
-/// JSON of the request, or the query of a GET or DELETE: an object of texts, a repeated name with a list of them.
+/// The command that a request is. Its `name` is `METHOD path`, the path as it was sent, without the slash at its
+/// beginning; its body is the JSON of the request, or the query of a GET or DELETE: an object of texts, a repeated name
+/// with a list of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandExtractor(pub SagaCommand);
 
-/// Why a request is no command. As a response it is a 400 that says which header is missing, or why the body cannot be read.
+/// Why a request is no command. As a response it is a 400 that says which header is missing, or why the body cannot be
+/// read.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandRejection {
     /// A header is missing or wrong, or the body is not JSON.

@@ -1,7 +1,7 @@
 //! Commands from topics: each is answered, the reply is acknowledged, then the offset moves.
 //!
-//! Commands of one saga are answered one after the other, in their order; those of different sagas side by side. What was answered and not yet
-//! committed when the process dies comes again, which the barrier is for.
+//! Commands of one saga are answered one after the other, in their order; those of different sagas side by side. What
+//! was answered and not yet committed when the process dies comes again, which the barrier is for.
 
 mod intake;
 mod lane;
@@ -63,17 +63,19 @@ impl<A: CommandService> CommandListener<A> {
         CommandListener { settings, answering: Arc::new(answering), on_poison: Arc::new(|_| ()) }
     }
 
-    /// Called for every record that is skipped, besides the log and [`ListenerStats::poison`]: to write it to a dead letter topic, say. Its offset
-    /// moves when this returns.
+    /// Called for every record that is skipped, besides the log and [`ListenerStats::poison`]: to write it to a dead
+    /// letter topic, say. Its offset moves when this returns.
     #[must_use]
     pub fn on_poison(self, called: impl Fn(&PoisonRecord) + Send + Sync + 'static) -> CommandListener<A> {
         CommandListener { on_poison: Arc::new(called), ..self }
     }
 
-    /// Serves until `stop`; then takes no more, finishes what it has within [`ListenerSettings::grace`], commits and leaves the group.
+    /// Serves until `stop`; then takes no more, finishes what it has within [`ListenerSettings::grace`], commits and
+    /// leaves the group.
     ///
     /// # Errors
-    /// The client refuses its settings or cannot go on; answering panicked. That the broker is away is no error: it is waited for.
+    /// The client refuses its settings or cannot go on; answering panicked. That the broker is away is no error: it is
+    /// waited for.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<ListenerStats, ListenerError> {
         let mut intake = CommandIntake::start(&self.settings, &self.answering, &self.on_poison)?;
         let ended = intake.take_until(stop).await;

@@ -12,15 +12,15 @@ use tracing::{debug, warn};
 /// Code of a failure of the service's own: rolled back, and another attempt may succeed.
 pub const TEMPORARY: &str = "temporary";
 
-/// Why a handler could not come to an answer. It is logged, and told to nobody: the transaction is rolled back, and the answer is a
-/// failure that may be retried.
+/// Why a handler could not come to an answer. It is logged, and told to nobody: the transaction is rolled back, and the
+/// answer is a failure that may be retried.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
 /// What a service does with its commands.
 pub trait CommandHandler<DB: sqlx::Database>: Send + Sync + 'static {
-    /// Performs `command` with `tx` alone, whose transaction is committed together with the answer if that is final, and otherwise rolled
-    /// back. Called only when there is something to do. Whatever is done elsewhere (a call to a bank) is not undone by a rollback, and needs
-    /// the command's id as its own key there.
+    /// Performs `command` with `tx` alone, whose transaction is committed together with the answer if that is final,
+    /// and otherwise rolled back. Called only when there is something to do. Whatever is done elsewhere (a call to a
+    /// bank) is not undone by a rollback, and needs the command's id as its own key there.
     fn perform(
         &self,
         tx: &mut DB::Connection,
@@ -38,8 +38,8 @@ pub trait CommandService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<ParticipantAnswer, UnsettledCommandError>> + Send;
 }
 
-/// Whether the command's effect was committed is not known, and could not be found out: nothing may be said of it. Over HTTP this is a
-/// 503; from a topic there is no reply. The command comes again.
+/// Whether the command's effect was committed is not known, and could not be found out: nothing may be said of it. Over
+/// HTTP this is a 503; from a topic there is no reply. The command comes again.
 #[derive(Debug, thiserror::Error)]
 #[error("what became of `{command}` is not known")]
 pub struct UnsettledCommandError {

@@ -156,7 +156,8 @@ impl<'a> IncomingEvent<'a> {
         header("traceparent").or_else(|| header("ce_traceparent")).or_else(|| self.structured.attribute("traceparent"))
     }
 
-    /// The content: the record's value, or the `data` of a structured CloudEvent. A record without a value has the content `null`.
+    /// The content: the record's value, or the `data` of a structured CloudEvent. A record without a value has the
+    /// content `null`.
     ///
     /// # Errors
     /// It is not JSON, or contains NUL.

@@ -64,7 +64,8 @@ impl DeadLetterForm {
     }
 }
 
-/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names who cannot process it; `None` if nobody can.
+/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names who cannot process it;
+/// `None` if nobody can.
 #[must_use]
 pub fn record(
     topic: &Arc<str>,
@@ -109,8 +110,8 @@ fn place(record: &KafkaRecord) -> Bytes {
     Bytes::from(place.to_string())
 }
 
-/// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has it
-/// again when it is dead-lettered twice.
+/// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has
+/// it again when it is dead-lettered twice.
 #[must_use]
 pub fn id(coordinates: &RecordCoordinates, definition: Option<&str>) -> String {
     match definition {

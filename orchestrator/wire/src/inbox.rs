@@ -1,8 +1,8 @@
 //! Inputs on their way to the shard that owns their saga, through its partition of the inbox.
 //!
-//! A record that is forwarded keeps its key, value and headers byte for byte; `saga_inbox_*` headers after its own say what
-//! it is and where it was read, so that a forwarded record has the identity of the original. What was never a record (the
-//! outcome of an HTTP call, an operator's act) is forwarded as JSON.
+//! A record that is forwarded keeps its key, value and headers byte for byte; `saga_inbox_*` headers after its own say
+//! what it is and where it was read, so that a forwarded record has the identity of the original. What was never a
+//! record (the outcome of an HTTP call, an operator's act) is forwarded as JSON.
 
 mod wire;
 

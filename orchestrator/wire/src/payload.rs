@@ -7,7 +7,8 @@ use super::{
 use saga_core::json;
 use serde_json::Value;
 
-/// The largest record whose content is looked at: key, value and headers together. Larger ones are poison, whatever they hold.
+/// The largest record whose content is looked at: key, value and headers together. Larger ones are poison, whatever
+/// they hold.
 pub const LARGEST_RECORD: usize = 1024 * 1024;
 
 /// `bytes` as JSON. Total: bounded in depth, in size by the caller.
@@ -40,8 +41,8 @@ pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, PoisonDiagn
 /// The text of the header `name`; `Ok(None)`: the record has no such header.
 ///
 /// # Errors
-/// It is there and cannot be read: it has no value, is not UTF-8, contains NUL, or occurs with different values. To take that for absent would
-/// be a guess.
+/// It is there and cannot be read: it has no value, is not UTF-8, contains NUL, or occurs with different values. To
+/// take that for absent would be a guess.
 pub fn header<'a>(record: &'a KafkaRecord, name: &str) -> Result<Option<&'a str>, PoisonDiagnosis> {
     let unreadable = |why: &str| PoisonDiagnosis::new(PoisonCode::Header, format!("{name} {why}"));
     let mut said = None;

@@ -1,4 +1,5 @@
-//! Says in words what a record is that a trigger does not expect. The person who repairs the producer has to know what it sends.
+//! Says in words what a record is that a trigger does not expect. The person who repairs the producer has to know what
+//! it sends.
 
 use crate::{payload, record::KafkaRecord};
 use saga_core::json::{self, JsonError};

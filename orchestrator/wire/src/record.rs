@@ -1,4 +1,5 @@
-//! Records as they are: nothing is decoded, defaulted or dropped, so that what is forwarded or dead-lettered is what arrived.
+//! Records as they are: nothing is decoded, defaulted or dropped, so that what is forwarded or dead-lettered is what
+//! arrived.
 
 use bytes::Bytes;
 use saga_core::time::Timestamp;

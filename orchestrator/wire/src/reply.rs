@@ -67,8 +67,8 @@ pub fn parse(record: &KafkaRecord) -> ParsedReply {
     }
 }
 
-/// The idempotency key names the command; a correlation id that names another saga makes both worthless. One that cannot be read leaves the
-/// answer unknown.
+/// The idempotency key names the command; a correlation id that names another saga makes both worthless. One that
+/// cannot be read leaves the answer unknown.
 fn command(record: &KafkaRecord) -> Result<CommandId, PoisonDiagnosis> {
     let unreadable = |message: String| PoisonDiagnosis::new(PoisonCode::NoCommand, message);
     let key = payload::header(record, names::IDEMPOTENCY_KEY).map_err(|poison| unreadable(poison.message))?;
@@ -132,7 +132,8 @@ fn failed(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
     Ok(CommandAnswer::Failed { failure, retry, retry_after: None })
 }
 
-/// A reply has no status: all that is known is whether trying again may help. The participant's own `errors` may say more of a code.
+/// A reply has no status: all that is known is whether trying again may help. The participant's own `errors` may say
+/// more of a code.
 fn class(retry: RetryAdvice) -> ErrorClass {
     match retry {
         RetryAdvice::No => ErrorClass::ClientError,

@@ -1,4 +1,5 @@
-//! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever arrives.
+//! What a record of a trigger topic means to each definition. Pure, and total: there is a disposition for whatever
+//! arrives.
 
 use super::{
     cloudevents::IncomingEvent,
@@ -42,9 +43,9 @@ pub struct TriggerEvaluation {
     pub disposition: TriggerOutcome,
 }
 
-/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want
-/// is not held to the schema.
-/// A definition that fails does not hinder the others.
+/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size,
+/// content, the schema, `when`, `key`; what `when` does not want is not held to the schema. A definition that fails
+/// does not hinder the others.
 #[must_use]
 pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
     let reading = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
@@ -145,7 +146,8 @@ fn trigger(record: &KafkaRecord, event: Value) -> TriggerRecord {
 
 impl DecodedTrigger {
     fn evaluate(&self, definition: &SagaDefinition) -> TriggerOutcome {
-        // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the engine's.
+        // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the
+        // engine's.
         let panicked = |_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked"));
         match caught(|| self.start(definition)).unwrap_or_else(panicked) {
             Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),

@@ -9,7 +9,8 @@ pub const STEERING: u32 = 20;
 /// How often the wall clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The system tells its uptime in hundredths of a second, and both are not read in one moment: only more than this is a suspension.
+/// The system tells its uptime in hundredths of a second, and both are not read in one moment: only more than this is a
+/// suspension.
 const SUSPENDED: Duration = Duration::from_secs(1);
 
 /// What the machine says.

@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// What stays as it is in a component of a URL; RFC 3986, section 2.3.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The value as it is, as the inside of a JSON string, percent-encoded and in base64, each once; of one that has lines, these as well. None
-/// of a value that is too short.
+/// The value as it is, as the inside of a JSON string, percent-encoded and in base64, each once; of one that has lines,
+/// these as well. None of a value that is too short.
 pub(super) fn of(secret: &str) -> Vec<String> {
     let lines = secret.lines().map(str::trim).filter(|line| *line != secret && !line.starts_with("-----"));
     let mut forms: Vec<String> = std::iter::once(secret).chain(lines).flat_map(of_one).collect();

@@ -1,4 +1,5 @@
-//! As much of a broker as a client needs to learn of it: it answers which versions it speaks, and what brokers and topics there are.
+//! As much of a broker as a client needs to learn of it: it answers which versions it speaks, and what brokers and
+//! topics there are.
 
 use std::{
     io::{self, Read, Write},
@@ -14,7 +15,8 @@ use std::{
 /// The first of the topics.
 pub(crate) const TOPIC: &str = "orders";
 
-/// So many that the client is still busy with them when the connections that it gives up have ended: then it does not find back by itself.
+/// So many that the client is still busy with them when the connections that it gives up have ended: then it does not
+/// find back by itself.
 const TOPICS: usize = 10_000;
 
 const METADATA: i16 = 3;

@@ -1,7 +1,7 @@
 //! Acknowledgements: the duty to say, once, that a record is finished.
 //!
-//! Each has room in the queue to the intake thread from the moment its record is delivered ([`AckQueue::reserve`]), so that it is settled from
-//! any thread, in a `drop` too, without waiting and without being lost.
+//! Each has room in the queue to the intake thread from the moment its record is delivered ([`AckQueue::reserve`]), so
+//! that it is settled from any thread, in a `drop` too, without waiting and without being lost.
 
 use saga_wire::record::TopicPartition;
 use std::{
@@ -15,8 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// The duty to finish one record. Clones share it: the record is finished when all of them are.
 ///
-/// One that is dropped without [`RecordAck::finish`] (its task ended, its shard was lost) is not finished: the record and what
-/// follows it in its partition are delivered again.
+/// One that is dropped without [`RecordAck::finish`] (its task ended, its shard was lost) is not finished: the record
+/// and what follows it in its partition are delivered again.
 #[derive(Debug)]
 #[must_use = "a record that is not finished is delivered again"]
 pub struct RecordAck {
@@ -58,14 +58,15 @@ pub(super) struct AckQueue {
 pub(super) type AckPermit = mpsc::OwnedPermit<AckResult>;
 
 impl AckQueue {
-    /// Room for as many records as may be unfinished: those that are being worked on, and those that are settled and not collected yet.
+    /// Room for as many records as may be unfinished: those that are being worked on, and those that are settled and
+    /// not collected yet.
     pub(super) fn new(unfinished_records: usize) -> AckQueue {
         let (sender, receiver) = mpsc::channel(unfinished_records.clamp(1, Semaphore::MAX_PERMITS));
         AckQueue { sender, receiver }
     }
 
-    /// Room for a record that is about to be delivered; given back when the record is collected, or by a drop. `None`: as many as may be
-    /// are unfinished, and it must not be delivered.
+    /// Room for a record that is about to be delivered; given back when the record is collected, or by a drop. `None`:
+    /// as many as may be are unfinished, and it must not be delivered.
     pub(super) fn reserve(&self) -> Option<AckPermit> {
         self.sender.clone().try_reserve_owned().ok()
     }
@@ -115,7 +116,8 @@ impl Drop for UnsettledRecord {
 
 /// Says whether records whose dispositions are done may count as finished.
 pub trait AckCondition: fmt::Debug + Send + Sync {
-    /// Calls `settle`, now or as soon as it is known: with `true` if records of `topic` may be finished, else they are delivered again.
+    /// Calls `settle`, now or as soon as it is known: with `true` if records of `topic` may be finished, else they are
+    /// delivered again.
     fn decide(&self, topic: &Arc<str>, settle: AckCallback);
 }
 
@@ -133,7 +135,8 @@ impl RecordAck {
         RecordAck { shared: Arc::new(shared), finished: false }
     }
 
-    /// The record is finished only if `condition` says so when its last disposition is done. The first condition counts, for all clones.
+    /// The record is finished only if `condition` says so when its last disposition is done. The first condition
+    /// counts, for all clones.
     pub fn only_if(&self, condition: Arc<dyn AckCondition>) {
         // A second one has nothing to add.
         let _ = self.shared.condition.set(condition);

@@ -124,8 +124,8 @@ impl ConsumerLoop {
         self.partitions.unfinished().0
     }
 
-    /// Commits and leaves the group; false if that was not possible in time, or cannot be expected to be: librdkafka 2.12
-    /// can crash when a consumer is closed while its coordinator is away.
+    /// Commits and leaves the group; false if that was not possible in time, or cannot be expected to be: librdkafka
+    /// 2.12 can crash when a consumer is closed while its coordinator is away.
     pub(super) fn close(&mut self, by: Instant) -> bool {
         self.collect_acks();
         if self.errors.message().is_some() {

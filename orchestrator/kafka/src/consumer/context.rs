@@ -19,7 +19,8 @@ pub(super) enum RebalanceEvent {
     Revoke(Vec<TopicPartition>),
 }
 
-/// Locked only by the polling thread, inside the callbacks and right after them; the lock is there because the client asks for `Sync`.
+/// Locked only by the polling thread, inside the callbacks and right after them; the lock is there because the client
+/// asks for `Sync`.
 #[derive(Debug)]
 pub(super) struct CallbackContext {
     name: &'static str,

@@ -30,7 +30,8 @@ pub(super) enum ContinuityVerdict {
     Fits,
     /// It is in this log, and records after it are gone by age or size.
     Expired,
-    /// It is of another log: the topic was made anew, or its newest records were lost. What both have in common ends before `resume`.
+    /// It is of another log: the topic was made anew, or its newest records were lost. What both have in common ends
+    /// before `resume`.
     Replaced {
         /// Where reading has to go on so that nothing of this log is left out.
         resume: i64,
@@ -201,7 +202,8 @@ mod tests {
     }
 
     proptest! {
-        /// Newest records were lost and others came in their place: nothing new is left out, and most of what is old is not read again.
+        /// Newest records were lost and others came in their place: nothing new is left out, and most of what is old is
+        /// not read again.
         #[test]
         fn after_a_loss_of_the_newest_records_reading_goes_on_where_both_logs_still_agree(
             read in 1i64..2_000, lost in 1i64..2_000, grown in 0u64..3_000,

@@ -1,14 +1,16 @@
 //! What the handle asks of the intake thread.
 //!
-//! What is to be so from now on (which topics, which partitions are held) is state: the thread takes the newest at its next iteration, and
-//! nothing queues up. What is answered is a request: their queue is bounded, and the caller waits for room in it, never the thread.
+//! What is to be so from now on (which topics, which partitions are held) is state: the thread takes the newest at its
+//! next iteration, and nothing queues up. What is answered is a request: their queue is bounded, and the caller waits
+//! for room in it, never the thread.
 
 use super::{ConsumerStopOutcome, TopicStart};
 use saga_wire::record::TopicPartition;
 use std::{collections::BTreeSet, time::Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Requests that wait for the thread. Each caller waits for its answer, and two tasks call: one asks how far intake is, one stops it.
+/// Requests that wait for the thread. Each caller waits for its answer, and two tasks call: one asks how far intake is,
+/// one stops it.
 const REQUESTS: usize = 4;
 
 /// What is answered.

@@ -1,8 +1,8 @@
 //! What proves that a position belongs to the log that is there now. Pure.
 //!
-//! A topic that was deleted and made anew has the same name and offsets that fit, and so has a partition whose newest records an unclean
-//! election threw away. The client tells neither the topic's id nor the epoch of a record. So a position carries digests of records that
-//! were read before it: in the same log they are found again at their offsets.
+//! A topic that was deleted and made anew has the same name and offsets that fit, and so has a partition whose newest
+//! records an unclean election threw away. The client tells neither the topic's id nor the epoch of a record. So a
+//! position carries digests of records that were read before it: in the same log they are found again at their offsets.
 
 use saga_wire::record::KafkaRecord;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ pub(crate) struct RecordFingerprint {
     pub(crate) digest: u64,
 }
 
-/// Witnesses kept of a partition. Over a million records each is then about five times as far back as the next: after a loss of the newest
-/// records some times as many are read again, and metadata of a commit stays below 400 bytes.
+/// Witnesses kept of a partition. Over a million records each is then about five times as far back as the next: after a
+/// loss of the newest records some times as many are read again, and metadata of a commit stays below 400 bytes.
 const MAX_FINGERPRINTS: usize = 10;
 
 /// Witnesses of one log, oldest first: close together near the newest, ever farther apart before it.
@@ -93,8 +93,8 @@ impl FingerprintHistory {
         self.0.retain(|fingerprint| fingerprint.offset >= low);
     }
 
-    /// Removes the fingerprint that is missed least: whose neighbours are nearest to each other, measured by how far back they are. The oldest
-    /// stays: it is the one that tells another log for certain.
+    /// Removes the fingerprint that is missed least: whose neighbours are nearest to each other, measured by how far
+    /// back they are. The oldest stays: it is the one that tells another log for certain.
     fn thin(&mut self, head: i64) {
         let back = |at: usize| i128::from(head - self.0[at].offset) + 1;
         let is_nearer = |one: usize, other: usize| back(one - 1) * back(other + 1) < back(other - 1) * back(one + 1);
@@ -113,7 +113,8 @@ impl fmt::Display for PositionProof {
 }
 
 impl PositionProof {
-    /// Reads the metadata of a committed offset. `None`: the position was set by a person or a tool, and is taken as it is.
+    /// Reads the metadata of a committed offset. `None`: the position was set by a person or a tool, and is taken as it
+    /// is.
     pub(super) fn parse(metadata: &str) -> Option<PositionProof> {
         let mut words = metadata.split(' ');
         words.next().filter(|mark| *mark == MARK)?;

@@ -1,4 +1,5 @@
-//! Who of the consumer group reads what: an engine without partitions may be a spare one, or somebody else has taken them. Pure.
+//! Who of the consumer group reads what: an engine without partitions may be a spare one, or somebody else has taken
+//! them. Pure.
 
 use rdkafka::groups::GroupInfo;
 use std::{
@@ -79,7 +80,8 @@ fn cover<'a>(
     CoverageSample { foreign, unassigned: unassigned.len() }
 }
 
-/// The partitions in a member's assignment, in the form that Kafka's consumers share: version, topics with their partitions, the rest.
+/// The partitions in a member's assignment, in the form that Kafka's consumers share: version, topics with their
+/// partitions, the rest.
 fn assigned(bytes: &[u8]) -> Option<Vec<(Arc<str>, i32)>> {
     let mut left = Some(bytes).filter(|bytes| bytes.len() <= LARGEST)?.split_at_checked(2)?.1;
     let mut by_topic: BTreeMap<Arc<str>, Vec<i32>> = BTreeMap::new();

@@ -1,6 +1,6 @@
-//! The first contact with a topic: where reading of it began, partition by partition. Whoever runs the consumer keeps it for good, because
-//! the group's committed offsets do not last: the broker forgets those of a deleted topic at once, and all of them when the group has been
-//! away for `offsets.retention.minutes`.
+//! The first contact with a topic: where reading of it began, partition by partition. Whoever runs the consumer keeps
+//! it for good, because the group's committed offsets do not last: the broker forgets those of a deleted topic at once,
+//! and all of them when the group has been away for `offsets.retention.minutes`.
 
 use super::{
     TopicStart,

@@ -1,5 +1,6 @@
-//! The thread beside intake that asks the broker what takes time: where partitions begin, and whether what is read is still the log that it
-//! was and can still be read. Intake polls on meanwhile; what is asked and answered passes through two channels.
+//! The thread beside intake that asks the broker what takes time: where partitions begin, and whether what is read is
+//! still the log that it was and can still be read. Intake polls on meanwhile; what is asked and answered passes
+//! through two channels.
 
 use super::{
     AssignmentMode, ConsumerSettings, TopicStart,
@@ -116,7 +117,8 @@ impl LogInspector {
         self.pending
     }
 
-    /// To be called only while none is open. Does not wait; a thread that has ended answers nothing, and readiness tells.
+    /// To be called only while none is open. Does not wait; a thread that has ended answers nothing, and readiness
+    /// tells.
     pub(super) fn request(&mut self, request: InspectionRequest) {
         self.pending = self.requests.try_send(request).is_ok();
     }
@@ -227,7 +229,8 @@ impl InspectorWorker {
         Ok(checked.map(|(subject, (verdict, extent))| InspectionResult { subject, verdict, extent }).collect())
     }
 
-    /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked at again.
+    /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked
+    /// at again.
     fn sample_coverage(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
         let membership = self.membership.as_ref()?;
         if read >= all.len() {

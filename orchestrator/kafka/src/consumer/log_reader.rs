@@ -1,5 +1,6 @@
-//! A client beside the consumer's own: it tells what partitions hold, and reads single records of them. It reads as the consumer does,
-//! by the same right to read and without what open transactions hold back, so what it can read the consumer can, too.
+//! A client beside the consumer's own: it tells what partitions hold, and reads single records of them. It reads as the
+//! consumer does, by the same right to read and without what open transactions hold back, so what it can read the
+//! consumer can, too.
 
 use super::{
     continuity::{FoundFingerprints, OffsetRange},
@@ -139,7 +140,8 @@ impl LogReader {
         Ok(offsets)
     }
 
-    /// For each of `wanted`, which have to lie within what the partition holds or at its end, the first record at or after it.
+    /// For each of `wanted`, which have to lie within what the partition holds or at its end, the first record at or
+    /// after it.
     pub(super) fn records(
         &self,
         wanted: &[TopicPartitionOffset],
@@ -171,7 +173,8 @@ impl LogReader {
         for (partition, offset) in wanted {
             assignment.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
         }
-        // Nobody polls between the rounds: errors of connections that were lost meanwhile lie there, and are no answer to this one.
+        // Nobody polls between the rounds: errors of connections that were lost meanwhile lie there, and are no answer
+        // to this one.
         while self.client.poll(Duration::ZERO).is_some() {}
         self.client.assign(&assignment)?;
         let answer = self.await_round(topic, wanted);

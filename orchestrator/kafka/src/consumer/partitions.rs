@@ -60,7 +60,8 @@ impl PartitionTable {
         }
     }
 
-    /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it mean nothing any more.
+    /// Reading of `partition`, which is not paused, begins at `next`; acknowledgements of earlier assignments of it
+    /// mean nothing any more.
     pub(super) fn assign(&mut self, partition: TopicPartition, next: i64, end: i64, proof: PositionProof) {
         self.revoke(&partition);
         self.generations += 1;
@@ -126,8 +127,8 @@ impl PartitionTable {
         Some(OffsetCommit { partition: partition.clone(), offset: last.offset + 1, metadata })
     }
 
-    /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any case: a partition must
-    /// not be paused while it is being begun again.
+    /// Partitions with abandoned records, and where each has to be read again. None that must not be read now in any
+    /// case: a partition must not be paused while it is being begun again.
     pub(super) fn abandoned_partitions(&self) -> Vec<(TopicPartition, i64)> {
         if self.over_limit {
             return Vec::new();
@@ -146,8 +147,8 @@ impl PartitionTable {
         }
     }
 
-    /// A record of `partition` was read that cannot be delivered now. Nothing after it is delivered before it is read again: else its offset
-    /// would be committed with those that follow.
+    /// A record of `partition` was read that cannot be delivered now. Nothing after it is delivered before it is read
+    /// again: else its offset would be committed with those that follow.
     pub(super) fn refuse(&mut self, partition: &TopicPartition) {
         if let Some(assigned) = self.assigned.get_mut(partition) {
             assigned.must_reread(RereadState::Gap);
@@ -233,8 +234,8 @@ impl PartitionTable {
         self.held = held;
     }
 
-    /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a pause throws
-    /// away what was prefetched, so it must not flicker.
+    /// Whether so much is unfinished that nothing more may be read. Once it is, it stays until half is finished: a
+    /// pause throws away what was prefetched, so it must not flicker.
     pub(super) fn is_over_limit(&mut self) -> bool {
         let (records, bytes) = (self.unfinished_records, self.unfinished_bytes);
         let BackpressureLimits { unfinished_records, unfinished_bytes, of_partition: _ } = self.limits;

@@ -10,8 +10,8 @@ pub enum RecordLoss {
         /// Offsets; what transactions and compaction leave out is counted, too.
         records: u64,
     },
-    /// The log is another one: the topic was deleted and made anew, or its newest records were lost in an election. What is now in it is
-    /// read whole from where both agree.
+    /// The log is another one: the topic was deleted and made anew, or its newest records were lost in an election.
+    /// What is now in it is read whole from where both agree.
     Replaced {
         /// Records of the former log that are known to have been there unread. There may have been more.
         records: u64,

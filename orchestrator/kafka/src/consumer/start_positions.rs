@@ -1,5 +1,5 @@
-//! Where reading of a partition begins: at the group's committed offset if that is one of this log, and at first contact where the
-//! definition says.
+//! Where reading of a partition begins: at the group's committed offset if that is one of this log, and at first
+//! contact where the definition says.
 
 use super::{
     TopicStart,
@@ -77,8 +77,8 @@ pub(super) fn positions(
     Ok(positions)
 }
 
-/// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the offset is one of this
-/// log: what was committed of a former one says nothing about what is there now.
+/// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the
+/// offset is one of this log: what was committed of a former one says nothing about what is there now.
 pub(crate) fn offsets_to_trim(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
     let reader = LogReader::open(settings, group, USUAL_BATCH)?;
     let committed = reader.committed(&reader.partitions_of(topic)?)?.into_iter();

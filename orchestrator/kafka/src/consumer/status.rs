@@ -17,7 +17,8 @@ const MAX_TROUBLE: Duration = Duration::from_secs(30);
 /// For how long partitions may be held by nobody, or by a program that is none of ours: a group settles sooner.
 const MAX_UNSETTLED: Duration = Duration::from_secs(20);
 
-/// For how long an open transaction may hold back what is next: as long as Kafka's own producers take by default, before it is aborted.
+/// For how long an open transaction may hold back what is next: as long as Kafka's own producers take by default,
+/// before it is aborted.
 const MAX_HELD_BACK: Duration = Duration::from_secs(60);
 
 /// For how long there may be something to read and nothing is read.
@@ -42,8 +43,8 @@ pub struct ConsumerStatus {
     pub unfinished_records: usize,
     /// Their bytes.
     pub unfinished_bytes: usize,
-    /// When it was last found that all that is assigned here can be read, by reading it; with nothing assigned, that the broker tells of
-    /// the topics. Looked at every five seconds.
+    /// When it was last found that all that is assigned here can be read, by reading it; with nothing assigned, that
+    /// the broker tells of the topics. Looked at every five seconds.
     pub last_read: Option<Instant>,
     /// Each partition that is read here.
     pub partitions: Vec<PartitionStatus>,
@@ -128,7 +129,8 @@ pub enum ConsumerProblem {
     },
 }
 
-/// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it, and however long each has.
+/// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it,
+/// and however long each has.
 #[must_use]
 pub fn problems<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now: Instant) -> Vec<ConsumerProblem> {
     let mut all: Vec<ConsumerProblem> = Vec::new();

@@ -28,7 +28,8 @@ impl OffsetWatermark {
         }
     }
 
-    /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be committed.
+    /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be
+    /// committed.
     pub(super) fn finish(&mut self, offset: i64) -> bool {
         if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.fingerprint.offset) {
             self.open[index].finished = true;
@@ -97,7 +98,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the gaps, the order and the repeats: below the committable offset everything is finished, and it is as high as it can be.
+        /// Whatever the gaps, the order and the repeats: below the committable offset everything is finished, and it is
+        /// as high as it can be.
         #[test]
         fn the_finished_beginning_is_exactly_what_may_be_committed(
             offsets in btree_set(0i64..500, 1..60),

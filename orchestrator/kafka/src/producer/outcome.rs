@@ -33,8 +33,8 @@ pub enum DeliveryFailureKind {
     TooLarge,
     /// The broker will never take it as it is (no key on a compacted topic, say). Certainly not written.
     Invalid,
-    /// The topic or the cluster takes nothing of its kind as it is configured, or as our clock runs. Certainly not written; somebody may
-    /// change that.
+    /// The topic or the cluster takes nothing of its kind as it is configured, or as our clock runs. Certainly not
+    /// written; somebody may change that.
     Refused,
     /// The topic or the partition does not exist. Certainly not written; somebody may create it.
     UnknownTopic,
@@ -44,7 +44,8 @@ pub enum DeliveryFailureKind {
     QueueFull,
     /// It did not leave: the client was closed or made anew. Certainly not written.
     NotSent,
-    /// No acknowledgement came within [`Settings::message_timeout`](crate::KafkaSettings::message_timeout): it may have been written.
+    /// No acknowledgement came within [`Settings::message_timeout`](crate::KafkaSettings::message_timeout): it may have
+    /// been written.
     TimedOut,
     /// It may have been written.
     Unknown,

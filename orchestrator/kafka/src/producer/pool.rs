@@ -1,4 +1,5 @@
-//! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose batches it takes.
+//! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose
+//! batches it takes.
 
 use super::{
     client::ProducerClient,
@@ -24,8 +25,8 @@ const SMALL_BATCH_BYTES: usize = 32 * 1024;
 /// How often a client is looked at. A look asks nobody.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come from definitions and
-/// from participants.yaml, so there are fewer.
+/// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come
+/// from definitions and from participants.yaml, so there are fewer.
 const MOST_TOPICS: usize = 10_000;
 
 /// How large the batches are that a record leaves in.
@@ -144,8 +145,8 @@ impl ProducerPool {
         self.limits_wanted.notify_one();
     }
 
-    /// A client's batch of several records never has more bytes than its `batch.size`, uncompressed and with the request around it; and it
-    /// sends a batch uncompressed that compression would make larger.
+    /// A client's batch of several records never has more bytes than its `batch.size`, uncompressed and with the
+    /// request around it; and it sends a batch uncompressed that compression would make larger.
     fn class_for(&self, limit: usize) -> BatchSizeClass {
         if self.default_bytes <= limit {
             BatchSizeClass::Default
@@ -171,7 +172,8 @@ impl ProducerPool {
     }
 }
 
-/// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them would only time out.
+/// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them
+/// would only time out.
 fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<Infallible>) {
     let check = move || {
         while over.recv_timeout(CHECK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {

@@ -66,7 +66,8 @@ pub enum TopicError {
         /// Its limit.
         limit: usize,
     },
-    /// Two installations must not share a topic of their own or a group: each would take, answer and delete what is the other's.
+    /// Two installations must not share a topic of their own or a group: each would take, answer and delete what is the
+    /// other's.
     #[error(
         "the {what} {name} belongs to installation {found}, the store to {expected}: set {key} to another one, or store to the one that belongs to it"
     )]

@@ -1,6 +1,7 @@
 //! Whose topics and whose group: the first record of a topic beside each names the installation, for good.
 //!
-//! The first record counts, so that of two installations that claim something new at the same moment one loses and learns it.
+//! The first record counts, so that of two installations that claim something new at the same moment one loses and
+//! learns it.
 
 use super::{
     admin::ExistingTopics,
@@ -34,13 +35,15 @@ pub(super) struct InstallationMarks<'s> {
 impl InstallationMarks<'_> {
     pub(super) fn connect(settings: &KafkaSettings) -> Result<InstallationMarks<'_>, TopicError> {
         let mut config = settings.consumer(&settings.group, USUAL_BATCH);
-        // The next mark is not asked for before the answer to the last question, which waits so long for records that do not come.
+        // The next mark is not asked for before the answer to the last question, which waits so long for records that
+        // do not come.
         config.set("fetch.wait.max.ms", "10");
         let consumer = config.create().map_err(TopicError::Client)?;
         Ok(InstallationMarks { settings, consumer })
     }
 
-    /// Makes each of `owned` the property of `installation` that is nobody's yet. Nothing is marked if one of them is somebody else's.
+    /// Makes each of `owned` the property of `installation` that is nobody's yet. Nothing is marked if one of them is
+    /// somebody else's.
     pub(super) fn claim(&self, owned: &[OwnedResource], installation: &str) -> Result<(), TopicError> {
         let mut free = Vec::new();
         for one in owned {

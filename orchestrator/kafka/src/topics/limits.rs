@@ -9,13 +9,15 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-/// How often limits are read again: a topic can be configured anew at any time, and a batch that is refused is sent again until it is known.
+/// How often limits are read again: a topic can be configured anew at any time, and a batch that is refused is sent
+/// again until it is known.
 const EVERY: Duration = Duration::from_secs(300);
 
 /// Between two readings at least: topics that are written to for the first time often come together.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
-/// The largest batch that each of `topics` takes. Those are left out that do not exist or whose configuration may not be read.
+/// The largest batch that each of `topics` takes. Those are left out that do not exist or whose configuration may not
+/// be read.
 ///
 /// # Errors
 /// The broker cannot be reached.

@@ -1,5 +1,5 @@
-//! Our own topics while the engine runs: somebody may delete one, and a broker that makes topics by itself would make it anew with its own
-//! number of partitions and its own retention.
+//! Our own topics while the engine runs: somebody may delete one, and a broker that makes topics by itself would make
+//! it anew with its own number of partitions and its own retention.
 
 use super::{
     admin::{TopicAdmin, TopicProperties},
@@ -22,7 +22,8 @@ pub struct TopicMaintainer(Arc<TopicMaintainerState>);
 struct TopicMaintainerState {
     admin: TopicAdmin,
     needs: RequiredTopics,
-    /// The last look found no inbox. One look alone is not believed: a broker that has just started may not know its topics yet.
+    /// The last look found no inbox. One look alone is not believed: a broker that has just started may not know its
+    /// topics yet.
     inbox_missed: AtomicBool,
 }
 
@@ -80,8 +81,8 @@ impl TopicMaintainer {
     /// Looks once. A topic that is missing is made anew, but for the inbox.
     ///
     /// # Errors
-    /// The broker does not answer ([`TopicError::is_transient`]); else the inbox is gone or has another number of partitions, and nothing may be
-    /// worked on.
+    /// The broker does not answer ([`TopicError::is_transient`]); else the inbox is gone or has another number of
+    /// partitions, and nothing may be worked on.
     pub async fn check(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
         let state = Arc::clone(&self.0);
         let work = move || state.check();

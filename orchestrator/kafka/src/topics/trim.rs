@@ -15,12 +15,13 @@ pub struct TrimmedPartition {
     pub oldest: i64,
 }
 
-/// Removes what lies below the committed offsets of `group` in `topic`. Meant for the inbox (with [`KafkaSettings::shards_group`])
-/// and for replies (with [`KafkaSettings::group`]), every few minutes, by any one instance; several do no harm.
+/// Removes what lies below the committed offsets of `group` in `topic`. Meant for the inbox (with
+/// [`KafkaSettings::shards_group`]) and for replies (with [`KafkaSettings::group`]), every few minutes, by any one
+/// instance; several do no harm.
 ///
 /// # Errors
-/// The broker cannot be reached, or the topic is not marked as `installation`'s now: then nothing is removed. What the broker refuses to remove
-/// is simply left.
+/// The broker cannot be reached, or the topic is not marked as `installation`'s now: then nothing is removed. What the
+/// broker refuses to remove is simply left.
 pub async fn trim(
     settings: &KafkaSettings,
     group: &str,

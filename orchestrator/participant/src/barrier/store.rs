@@ -4,12 +4,14 @@ use super::row::{CommandRow, CommandRowState, StoredCommandRow};
 use crate::command::SagaCommandId;
 use std::future::Future;
 
-/// A database that can hold the barrier: [`sqlx::Postgres`] and [`sqlx::Sqlite`]. Each function is one statement on the transaction's connection.
+/// A database that can hold the barrier: [`sqlx::Postgres`] and [`sqlx::Sqlite`]. Each function is one statement on the
+/// transaction's connection.
 pub trait BarrierDatabase: sqlx::Database {
     /// Makes the table where it is not there.
     fn create(connection: &mut Self::Connection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Inserts the row of a command, in `state`. False: it is there already. Waits for other transactions that insert it.
+    /// Inserts the row of a command, in `state`. False: it is there already. Waits for other transactions that insert
+    /// it.
     fn claim(
         connection: &mut Self::Connection,
         id: &SagaCommandId,

@@ -27,7 +27,8 @@ use std::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{debug, warn};
 
-/// Commands that wait in each lane: enough that a lane need not wait for the topic, and few, because a full lane holds up the others.
+/// Commands that wait in each lane: enough that a lane need not wait for the topic, and few, because a full lane holds
+/// up the others.
 const WAITING: usize = 8;
 
 /// How often the clients are looked at. A look asks nobody.
@@ -49,7 +50,8 @@ impl ConsumerContext for AssignmentCounter {
 
 pub(super) struct CommandIntake {
     consumer: Arc<StreamConsumer<AssignmentCounter>>,
-    /// One task, that looks after the brokers: of its own, because the intake may wait for a lane and the lane for a broker.
+    /// One task, that looks after the brokers: of its own, because the intake may wait for a lane and the lane for a
+    /// broker.
     looking: JoinSet<()>,
     lanes: Vec<mpsc::Sender<QueuedCommand>>,
     at_work: JoinSet<()>,

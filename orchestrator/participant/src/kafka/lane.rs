@@ -13,7 +13,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// Between two tries to write a reply, when the client has given up on the first: the broker is away, so there is no hurry.
+/// Between two tries to write a reply, when the client has given up on the first: the broker is away, so there is no
+/// hurry.
 const REPLY_RETRY: Duration = Duration::from_secs(1);
 
 /// A command that was read.
@@ -88,7 +89,8 @@ pub(super) fn skip(on_poison: &PoisonCallback, poison: &PoisonRecord) {
     on_poison(poison);
 }
 
-/// Whether no later try can come to another end. A topic that does not exist may be created, but not while a whole lane waits for it.
+/// Whether no later try can come to another end. A topic that does not exist may be created, but not while a whole lane
+/// waits for it.
 fn is_for_good(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),

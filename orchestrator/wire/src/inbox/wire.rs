@@ -1,5 +1,5 @@
-//! JSON of inputs that were never records. Versions of the product forward to each other through it while they are rolled
-//! out: fields are added with defaults, never renamed or removed.
+//! JSON of inputs that were never records. Versions of the product forward to each other through it while they are
+//! rolled out: fields are added with defaults, never renamed or removed.
 
 use super::{CallOutcome, InboxEnvelope};
 use crate::poison::{PoisonCode, PoisonDiagnosis};

@@ -30,7 +30,8 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 /// Which partitions are about to be read, and when the broker is asked about them.
 #[derive(Debug)]
 pub(super) struct AssignmentSchedule {
-    /// Partitions that were assigned and whose start position is not known yet. Empty, but there: the group has none to give, and is answered.
+    /// Partitions that were assigned and whose start position is not known yet. Empty, but there: the group has none to
+    /// give, and is answered.
     pending: Option<Vec<TopicPartition>>,
     /// Partitions of an open request for start positions that were not taken away since.
     starting: Option<Vec<TopicPartition>>,
@@ -173,8 +174,9 @@ impl ConsumerLoop {
         Ok(())
     }
 
-    /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart would meet the
-    /// topic once more, later. Said outright, because the client by itself never commits an offset lower than the last.
+    /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart
+    /// would meet the topic once more, later. Said outright, because the client by itself never commits an offset lower
+    /// than the last.
     fn commit_start_positions(&self, positions: &[StartPosition]) {
         let new = positions.iter().filter(|one| one.beginning != StartOrigin::Committed);
         self.commit_now(new.map(|one| OffsetCommit {
@@ -184,9 +186,9 @@ impl ConsumerLoop {
         }));
     }
 
-    /// The client keeps pauses beyond an unassignment, so they are lifted before it. Not after the next assignment: librdkafka starts that
-    /// once the last has stopped, in a thread of its own, and a pause or a resumption that it meets just then makes it drop the start as
-    /// outdated. Such a partition would never be read again.
+    /// The client keeps pauses beyond an unassignment, so they are lifted before it. Not after the next assignment:
+    /// librdkafka starts that once the last has stopped, in a thread of its own, and a pause or a resumption that it
+    /// meets just then makes it drop the start as outdated. Such a partition would never be read again.
     pub(super) fn resume_before_unassigning<'a>(
         &self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,

@@ -1,4 +1,5 @@
-//! Whether what is read is still the log that it was, and can be read: looked at now and then, and whenever something is odd.
+//! Whether what is read is still the log that it was, and can be read: looked at now and then, and whenever something
+//! is odd.
 
 use super::ConsumerLoop;
 use crate::consumer::{
@@ -14,7 +15,8 @@ use crate::consumer::{
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};
 
-/// How often all is well. Within that time a topic that was made anew under the client's eyes is noticed, and a broker that is silent.
+/// How often all is well. Within that time a topic that was made anew under the client's eyes is noticed, and a broker
+/// that is silent.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often while something hinders intake: so soon its end is noticed.

@@ -10,7 +10,8 @@ use saga_wire::record::TopicPartition;
 use std::collections::BTreeSet;
 
 impl ConsumerLoop {
-    /// Takes what was settled. Where more may be committed, the client commits it within its interval, or when the partition is given back.
+    /// Takes what was settled. Where more may be committed, the client commits it within its interval, or when the
+    /// partition is given back.
     pub(super) fn collect_acks(&mut self) {
         let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
         while let Some(settled) = self.acks.collect() {

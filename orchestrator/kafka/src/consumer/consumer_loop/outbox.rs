@@ -4,7 +4,8 @@ use crate::consumer::ConsumerEvent;
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
 
-/// The channel to the engine, and the events for which it has no room yet. Records in it are unfinished, so the limits of the plan bound it.
+/// The channel to the engine, and the events for which it has no room yet. Records in it are unfinished, so the limits
+/// of the plan bound it.
 #[derive(Debug)]
 pub(in crate::consumer) struct EventOutbox {
     events: mpsc::Sender<ConsumerEvent>,

@@ -81,7 +81,8 @@ impl ConsumerLoop {
 fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
     let Some(permit) = acks.reserve() else {
-        // Everything is paused by now, so this takes a pause that the client did not obey. Waiting for room here would stop the polling.
+        // Everything is paused by now, so this takes a pause that the client did not obey. Waiting for room here would
+        // stop the polling.
         partitions.refuse(&partition);
         return None;
     };

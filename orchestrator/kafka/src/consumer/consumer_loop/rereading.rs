@@ -1,4 +1,5 @@
-//! Partitions that are read again from a position: because records were abandoned, or because the log is not the one that it was.
+//! Partitions that are read again from a position: because records were abandoned, or because the log is not the one
+//! that it was.
 
 use super::ConsumerLoop;
 use crate::consumer::{fingerprint::PositionProof, log_reader::list};

@@ -42,14 +42,16 @@ pub(super) struct AssignedPartition {
     pub(super) reread: RereadState,
 }
 
-/// Why a partition has to be read again from its oldest unfinished record. What comes later in this list includes what comes before.
+/// Why a partition has to be read again from its oldest unfinished record. What comes later in this list includes what
+/// comes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RereadState {
     /// It has not.
     NotNeeded,
     /// A record was abandoned. It holds the committed offset, so those after it may be delivered meanwhile.
     Abandoned,
-    /// A record was read and not delivered. Nothing holds the committed offset below those after it, so they must not be delivered.
+    /// A record was read and not delivered. Nothing holds the committed offset below those after it, so they must not
+    /// be delivered.
     Gap,
 }
 
