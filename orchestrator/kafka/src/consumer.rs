@@ -1,8 +1,8 @@
 //! Intake: a thread that owns the client, delivers records with their acknowledgements and commits what is finished.
 //!
-//! The thread polls whatever happens: a slow engine, a full channel or a hold pause partitions, they never stop the
-//! polling, so the group stays whole. Nothing is lost by a crash: only offsets below the lowest unfinished record are
-//! committed.
+//! The thread never stops polling: a slow engine, a full channel or a held partition pauses partitions instead. So the
+//! consumer group never takes the thread for dead. A crash loses nothing, because only offsets below the lowest
+//! unfinished record are committed.
 
 mod ack;
 mod client_errors;
@@ -49,47 +49,48 @@ use std::{
 };
 use tokio::sync::{mpsc, watch};
 
-/// Events that wait for the engine. A batch is up to 256 records, and the limit of unfinished records holds besides:
-/// small, because what waits here was fetched too early.
+/// Events that wait for the engine. One event holds up to 256 records, and the limit of unfinished records holds
+/// besides. Small, because a record that waits here was fetched too early.
 const EVENTS: usize = 16;
 
 /// What a consumer reads and how.
 #[derive(Clone, Debug)]
 pub struct ConsumerSettings {
-    /// Names the thread and its log lines: `triggers`, `shards`.
+    /// Names the thread and its log lines and metrics: `triggers`, `shards`.
     pub name: &'static str,
     /// The consumer group, whose offsets are committed in either mode.
     pub group: String,
-    /// Who decides which partitions are read.
+    /// How partitions are assigned.
     pub mode: AssignmentMode,
-    /// What is read.
+    /// The topics to read, and where each begins. [`KafkaConsumer::set_topics`] replaces them.
     pub topics: Vec<TopicStart>,
-    /// When intake pauses.
+    /// How much may be unfinished before partitions are paused.
     pub limits: BackpressureLimits,
-    /// No topic has a larger `max.message.bytes`; see [`super::topics`].
+    /// Bytes. No topic that is read has a larger `max.message.bytes`; see [`super::topics`].
     pub largest_batch: usize,
-    /// Topics that drop records which newer ones of their key replace; see [`super::topics`].
+    /// Topics with `cleanup.policy=compact`: a record that is missing in them says nothing about the log. See
+    /// [`super::topics`].
     pub compacted: BTreeSet<Arc<str>>,
 }
 
-/// Who decides which partitions are read.
+/// How partitions are assigned to this consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssignmentMode {
     /// The consumer group: partitions are shared with the other instances.
     Group,
-    /// All partitions of all topics are read here, and nobody else may.
+    /// All partitions of all topics are read here. No other instance may read them.
     Manual,
 }
 
-/// A topic and where a first contact with it begins.
+/// A topic, and where reading begins if the group has no committed offset for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicStart {
-    /// The topic.
+    /// Name of the topic.
     pub topic: Arc<str>,
-    /// Used only while the group has no committed offset for it.
+    /// Where to begin. Used only for partitions without a committed offset of the group.
     pub from: TriggerStartPosition,
-    /// Where the first contact began, if there has been one. Without it a partition that has no committed offset is a
-    /// first contact now.
+    /// Where reading of the topic began the first time, if it ever began. Without it, a partition that has no committed
+    /// offset is read for the first time now.
     pub initial_offsets: Option<Arc<TopicInitialOffsets>>,
 }
 
@@ -104,21 +105,21 @@ impl TopicStart {
 /// How much may be delivered and not finished before intake pauses. It resumes at half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackpressureLimits {
-    /// Records.
+    /// Records over all partitions. Also the number of acknowledgements for which there is room.
     pub unfinished_records: usize,
-    /// Their bytes.
+    /// Bytes of these records: key, value and headers.
     pub unfinished_bytes: usize,
-    /// Of one partition.
+    /// The limit of each single partition.
     pub of_partition: PartitionLimit,
 }
 
-/// How much of one partition may be delivered beyond its oldest unfinished record before it is paused. It is read on at
-/// half.
+/// How much of one partition may be delivered beyond its oldest unfinished record before the partition is paused. It
+/// resumes at half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionLimit {
-    /// Records, those included that are finished and cannot be committed yet.
+    /// Records, including those that are finished and cannot be committed yet because an older one is not.
     pub records: usize,
-    /// Bytes of those that are not finished.
+    /// Bytes of the records that are not finished.
     pub bytes: usize,
 }
 
@@ -152,62 +153,64 @@ impl BackpressureLimits {
     }
 }
 
-/// What intake tells the engine, in order.
+/// Events from intake to the engine, in order.
 #[derive(Debug)]
 pub enum ConsumerEvent {
-    /// These partitions are read here from now on. May be empty: the group has no more to give.
+    /// These partitions are read here from now on. The list may be empty: the group has no partition to give.
     Assigned(Vec<TopicPartition>),
-    /// These are not any more; acknowledgements of their records are ignored.
+    /// These partitions are not read here any more. Acknowledgements of their records are ignored.
     Revoked(Vec<TopicPartition>),
-    /// The group never read this topic before.
+    /// The group reads this topic for the first time.
     FirstContact {
-        /// The topic.
+        /// Name of the topic.
         topic: Arc<str>,
-        /// How many records lie before us in the partitions assigned here.
+        /// Offsets between the start position and the end, over the partitions that are assigned here.
         records: u64,
     },
-    /// Records, in the order of their partitions.
+    /// Records. Those of one partition are in the order of their offsets.
     Records(Vec<DeliveredRecord>),
-    /// A position does not hold: its records are gone, or the log is another one. What is there now is read whole.
+    /// A position is not valid any more: the records after it were removed, or the topic has another log. What the
+    /// topic holds now is read whole.
     OffsetsLost {
-        /// Where.
+        /// The partition whose position is not valid.
         partition: TopicPartition,
-        /// The record that should have come next.
+        /// Offset of the record that would have come next.
         expected: i64,
-        /// The one that does.
+        /// Offset of the record that comes next instead.
         resumed: i64,
-        /// What happened.
+        /// Why, and how many records are known to be lost.
         loss: RecordLoss,
     },
-    /// Something hinders intake: the broker cannot be reached, or refuses. Intake goes on trying.
+    /// Intake is hindered: the broker cannot be reached, or refuses something. Intake goes on trying. Sent once for
+    /// each new reason.
     Trouble(String),
-    /// What hindered intake is over.
+    /// The reason of the last [`ConsumerEvent::Trouble`] is over.
     Recovered,
-    /// Intake cannot go on and has ended; nothing follows. Never sent for an orderly stop.
+    /// Intake cannot go on and has ended; no event follows. Never sent for an orderly stop.
     Failed(String),
 }
 
 /// A record and the duty to say when it is finished.
 #[derive(Debug)]
 pub struct DeliveredRecord {
-    /// The record.
+    /// The record as it was read.
     pub record: KafkaRecord,
-    /// To be finished when every disposition of the record is on record.
+    /// To be finished when the engine has recorded what it does with the record for every definition.
     pub ack: RecordAck,
 }
 
-/// How a stop ended.
+/// The result of [`KafkaConsumer::stop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsumerStopOutcome {
-    /// Every record was finished, offsets are committed, the group was left.
+    /// Every record was finished, the offsets are committed, and the consumer has left the group.
     Clean,
-    /// The group was left, and so many records were not finished: they will be delivered again.
+    /// The consumer has left the group, and this many records were not finished. They are delivered again.
     Unfinished(usize),
-    /// The deadline passed, or the broker cannot be reached: to the group this looks like a crash, which loses nothing.
+    /// The deadline passed, or the broker cannot be reached. To the group this looks like a crash, which loses nothing.
     Abandoned,
 }
 
-/// The consumer cannot be made.
+/// The consumer cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
     /// The client refused its settings.
@@ -264,7 +267,7 @@ impl KafkaConsumer {
         Ok((KafkaConsumer { control, status }, received))
     }
 
-    /// Reads these topics from now on instead of those of the plan.
+    /// Replaces the topics. Takes effect at the next poll; a partition whose topic is not in the list is given back.
     pub fn set_topics(&self, topics: Vec<TopicStart>) {
         self.control.set_topics(topics);
     }

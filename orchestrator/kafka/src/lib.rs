@@ -1,7 +1,17 @@
-//! Kafka's transport: records in and out. What a record means for a saga is the package `saga-wire`'s.
+//! Kafka's transport: records in and out. What a record means for a saga belongs to the package `saga-wire`.
 //!
-//! Read in this order: [`settings`], [`consumer`] (intake, acknowledgement, back pressure, what may be committed),
-//! [`producer`], [`topics`] (what must exist before anything starts). [`mock`] is the broker of `saga dev`.
+//! Read in this order:
+//!
+//! - [`settings`]: what the clients of librdkafka are configured with, and which of it a user may change.
+//! - [`consumer`]: a thread that owns the client. `consumer_loop` is what it does in each iteration, `partitions` and
+//!   `watermark` are what it knows of each partition, `ack` is how the engine says that a record is finished.
+//! - `consumer/continuity` and `consumer/fingerprint`: whether a committed offset still belongs to the log that the
+//!   topic has now. `consumer/inspector` is the thread that asks the broker about it.
+//! - [`producer`]: records out, and what a delivery report means.
+//! - [`topics`]: which topics have to exist before anything starts, and that they belong to this installation.
+//! - [`consumer_groups`], [`end_offsets`], [`offset_metadata`]: questions about groups and offsets from outside of a
+//!   consumer.
+//! - [`mock`]: the broker of `saga dev`.
 
 mod brokers;
 mod client_form;

@@ -1,7 +1,8 @@
 //! Acknowledgements: the duty to say, once, that a record is finished.
 //!
-//! Each has room in the queue to the intake thread from the moment its record is delivered ([`AckQueue::reserve`]), so
-//! that it is settled from any thread, in a `drop` too, without waiting and without being lost.
+//! Before a record is delivered, room for its acknowledgement is reserved in the queue to the intake thread
+//! ([`AckQueue::reserve`]). So an acknowledgement can be settled from any thread, also while it is dropped: settling
+//! never waits, and no acknowledgement is lost.
 
 use saga_wire::record::TopicPartition;
 use std::{
@@ -13,10 +14,10 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc};
 
-/// The duty to finish one record. Clones share it: the record is finished when all of them are.
+/// The duty to finish one record. Clones share it: the record is finished when every clone is.
 ///
-/// One that is dropped without [`RecordAck::finish`] (its task ended, its shard was lost) is not finished: the record
-/// and what follows it in its partition are delivered again.
+/// A clone that is dropped without [`RecordAck::finish`] (its task ended, its shard was lost) abandons the record: the
+/// record and those after it in its partition are delivered again.
 #[derive(Debug)]
 #[must_use = "a record that is not finished is delivered again"]
 pub struct RecordAck {
@@ -28,7 +29,7 @@ pub struct RecordAck {
 #[derive(Clone, Debug)]
 pub(super) struct AckTarget {
     pub(super) partition: TopicPartition,
-    /// Tells this assignment of the partition from those before it.
+    /// The assignment in which the record was delivered. An acknowledgement of an earlier assignment changes nothing.
     pub(super) generation: u64,
     pub(super) offset: i64,
     pub(super) bytes: usize,
@@ -91,7 +92,7 @@ struct SharedAck {
 #[derive(Debug)]
 struct UnsettledRecord {
     target: AckTarget,
-    /// `None`: nobody waits to hear of it.
+    /// Reserved when the record was delivered. `None`: the record did not come from a consumer.
     permit: Option<AckPermit>,
 }
 
@@ -101,7 +102,7 @@ impl UnsettledRecord {
     }
 
     fn send(&mut self, state: AckState) {
-        // A consumer that is gone has committed what it could; what is sent to it then is thrown away with the queue.
+        // A thread that has ended drops what is sent to it: it has committed what it could.
         if let Some(permit) = self.permit.take() {
             permit.send(AckResult { target: self.target.clone(), state });
         }
@@ -153,7 +154,7 @@ impl RecordAck {
         self.shared.unsettled.as_ref().is_some_and(|unsettled| *unsettled.target.partition.topic == *topic)
     }
 
-    /// An acknowledgement that nobody waits for, of a record of `topic` that did not come from a consumer.
+    /// An acknowledgement of a record of `topic` that did not come from a consumer. Settling it has no effect.
     #[cfg(any(test, feature = "testing"))]
     pub fn detached_from(topic: &str) -> RecordAck {
         let partition = TopicPartition { topic: topic.into(), partition: 0 };
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!((target.offset, state), (14, AckState::Finished));
     }
 
-    /// Answers when it is told.
+    /// Keeps the questions; the test decides when each is answered.
     #[derive(Default)]
     struct LaterCondition(std::sync::Mutex<Vec<AckCallback>>);
 

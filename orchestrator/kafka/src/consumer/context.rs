@@ -1,4 +1,4 @@
-//! What the client calls back, kept until the thread looks at it. Nothing is decided in a callback.
+//! What the client reports in callbacks, kept until the thread reads it. Nothing is decided in a callback.
 
 use super::statistics::{self, FetchProgress};
 use rdkafka::{
@@ -82,7 +82,7 @@ impl ConsumerContext for CallbackContext {
         let listed = list(partitions);
         let rebalance = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => RebalanceEvent::Assign(listed),
-            // Any other code means that the assignment is gone.
+            // Any other code means that the assignment is lost.
             _ => RebalanceEvent::Revoke(listed),
         };
         self.with(|events| events.rebalances.push_back(rebalance));

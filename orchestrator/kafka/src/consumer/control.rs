@@ -1,8 +1,8 @@
 //! What the handle asks of the intake thread.
 //!
-//! What is to be so from now on (which topics, which partitions are held) is state: the thread takes the newest at its
-//! next iteration, and nothing queues up. What is answered is a request: their queue is bounded, and the caller waits
-//! for room in it, never the thread.
+//! Topics and held partitions are state: the thread takes the newest value at its next iteration, and nothing queues
+//! up. A question that is answered is a request. The queue of requests is bounded; the caller waits for room in it, and
+//! the thread never waits.
 
 use super::{ConsumerStopOutcome, TopicStart};
 use saga_wire::record::TopicPartition;
@@ -62,7 +62,7 @@ impl ControlSender {
 
     /// Waits for room. A thread that has ended drops the request, and with it the sender of its answer.
     pub(super) async fn request(&self, request: ConsumerRequest) {
-        // Its end was told by the event channel.
+        // The event channel has reported the end of the thread.
         let _ = self.requests.send(request).await;
     }
 }
@@ -88,7 +88,7 @@ impl ControlReceiver {
     }
 }
 
-/// Nobody can ask anything of the thread any more.
+/// The handle was dropped: no request can come any more.
 #[derive(Debug)]
 pub(super) struct HandleDropped;
 

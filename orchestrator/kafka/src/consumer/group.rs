@@ -1,5 +1,5 @@
-//! Who of the consumer group reads what: an engine without partitions may be a spare one, or somebody else has taken
-//! them. Pure.
+//! Which member of the consumer group reads what. An engine without partitions may be a spare one, or a program that is
+//! no engine may hold its partitions. Pure.
 
 use rdkafka::groups::GroupInfo;
 use std::{
@@ -8,19 +8,19 @@ use std::{
     time::Instant,
 };
 
-/// Bytes of an assignment that are looked at: far more than 4,096 partitions take.
+/// Bytes of an assignment that are read: far more than 4,096 partitions take.
 const LARGEST: usize = 1024 * 1024;
 
-/// What of our topics is read by whom, apart from the engines.
+/// Partitions of our topics that engines do not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupCoverage {
     /// Members that are no engines and hold partitions of our topics.
     pub foreign: Vec<ForeignMember>,
-    /// Since when there are some.
+    /// Since when `foreign` has members.
     pub foreign_since: Option<Instant>,
     /// Partitions of our topics that no member holds.
     pub unassigned: usize,
-    /// Since when there are some.
+    /// Since when `unassigned` is above 0.
     pub unassigned_since: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ pub struct ForeignMember {
     pub partitions: usize,
 }
 
-/// What one look finds. `None`: the group is being put in order, and nothing is said.
+/// What one check finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CoverageSample {
     pub(super) foreign: Vec<ForeignMember>,
@@ -43,7 +43,7 @@ pub(super) struct CoverageSample {
 }
 
 impl GroupCoverage {
-    /// Takes what a look found.
+    /// Takes what a check found at `now`.
     pub(super) fn update(&mut self, seen: CoverageSample, now: Instant) {
         self.foreign_since = self.foreign_since.or(Some(now)).filter(|_| !seen.foreign.is_empty());
         self.unassigned_since = self.unassigned_since.or(Some(now)).filter(|_| seen.unassigned > 0);
@@ -52,7 +52,8 @@ impl GroupCoverage {
     }
 }
 
-/// Reads the broker's description of the group; `ours` are all partitions of our topics.
+/// Reads the broker's description of the group; `ours` are all partitions of our topics. `None`: the group is
+/// rebalancing.
 pub(super) fn read(group: &GroupInfo, client_id: &str, ours: &BTreeSet<(Arc<str>, i32)>) -> Option<CoverageSample> {
     if group.state() == "Empty" || group.state() == "Dead" {
         return Some(CoverageSample { foreign: Vec::new(), unassigned: ours.len() });

@@ -1,6 +1,6 @@
-//! The thread beside intake that asks the broker what takes time: where partitions begin, and whether what is read is
-//! still the log that it was and can still be read. Intake polls on meanwhile; what is asked and answered passes
-//! through two channels.
+//! The thread beside intake that asks the broker what takes time: where partitions begin, and whether the log that is
+//! read is still the same and can still be read. Intake goes on polling; requests and responses pass through two
+//! channels.
 
 use super::{
     AssignmentMode, ConsumerSettings, TopicStart,
@@ -28,7 +28,7 @@ const OPEN_REQUESTS: usize = 1;
 pub(super) enum InspectionRequest {
     /// Where these partitions begin.
     StartPositions { wanted: Vec<TopicPartition>, topics: Vec<TopicStart> },
-    /// Whether these positions still fit. May be empty: then only whether the broker tells of `topics`.
+    /// Whether these positions are still valid. With no position: only whether the broker describes `topics`.
     Check { subjects: Vec<InspectedPartition>, topics: Vec<Arc<str>> },
 }
 
@@ -42,6 +42,7 @@ pub(super) enum InspectionResponse {
     /// `group`: who reads what, if that was asked and the group is settled.
     Checked {
         checked: Result<Vec<InspectionResult>, InspectionError>,
+        /// Which member reads what. `None`: this was not asked, or the group is rebalancing.
         group: Option<CoverageSample>,
     },
 }
@@ -49,7 +50,7 @@ pub(super) enum InspectionResponse {
 /// Something that is assigned here cannot be read.
 #[derive(Debug)]
 pub(super) struct InspectionError {
-    /// Where, if it is one topic's matter.
+    /// The topic that cannot be read. `None`: the connection to the broker is at fault.
     topic: Option<Arc<str>>,
     error: KafkaError,
 }
@@ -63,7 +64,7 @@ impl fmt::Display for InspectionError {
     }
 }
 
-/// What a check looks at.
+/// How much of a partition a check compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InspectionDepth {
     /// One record that was there at the last check.
@@ -78,7 +79,7 @@ pub(super) struct InspectedPartition {
     pub(super) partition: TopicPartition,
     pub(super) generation: u64,
     pub(super) claim: ClaimedPosition,
-    /// The last record that was delivered: the evidence of the next check, if this one finds all well.
+    /// The last record that was delivered. If this check finds the same log, the next check compares this record.
     pub(super) newest: Option<RecordFingerprint>,
 }
 
@@ -112,13 +113,13 @@ impl LogInspector {
         Ok(LogInspector { requests, responses, pending: false })
     }
 
-    /// Whether a request is open: the next has to wait.
+    /// Whether a request is open. The next one has to wait.
     pub(super) fn is_pending(&self) -> bool {
         self.pending
     }
 
-    /// To be called only while none is open. Does not wait; a thread that has ended answers nothing, and readiness
-    /// tells.
+    /// To be called only while no request is open. Does not wait. A thread that has ended does not respond, which
+    /// readiness shows.
     pub(super) fn request(&mut self, request: InspectionRequest) {
         self.pending = self.requests.try_send(request).is_ok();
     }
@@ -206,7 +207,7 @@ impl InspectorWorker {
             Err(error) => error,
         };
         let mut topics: BTreeMap<Arc<str>, Vec<InspectedPartition>> = BTreeMap::new();
-        // A broker that is away says nothing of any topic, and to ask for each would take long.
+        // A broker that cannot be reached says nothing of any topic, and asking for each topic would take long.
         for subject in subjects.into_iter().filter(|_| !is_of_connection(&error)) {
             topics.entry(subject.partition.topic.clone()).or_default().push(subject);
         }
@@ -229,8 +230,8 @@ impl InspectorWorker {
         Ok(checked.map(|(subject, (verdict, extent))| InspectionResult { subject, verdict, extent }).collect())
     }
 
-    /// Asked only where others read, because every broker is asked for it. A group that cannot be described is looked
-    /// at again.
+    /// Asked only where other members read, because every broker is asked for it. A group that cannot be described is
+    /// asked for again at the next check.
     fn sample_coverage(&self, all: &BTreeSet<(Arc<str>, i32)>, read: usize) -> Option<CoverageSample> {
         let membership = self.membership.as_ref()?;
         if read >= all.len() {

@@ -1,4 +1,4 @@
-//! A stop under way: how long unfinished records are waited for, and who is told how it ended.
+//! A stop that is under way: how long unfinished records are waited for, and where the outcome goes.
 
 use super::ConsumerStopOutcome;
 use std::time::{Duration, Instant};

@@ -8,129 +8,129 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For how long nothing may have been read successfully: four looks, each of which a slow broker may delay.
+/// How long no read may succeed: four checks, each of which a slow broker may delay.
 const MAX_SILENCE: Duration = Duration::from_secs(20);
 
-/// For how long intake may be hindered: brokers that restart one after the other, and an election, are over sooner.
+/// How long intake may be hindered. A rolling restart of the brokers and an election take less.
 const MAX_TROUBLE: Duration = Duration::from_secs(30);
 
-/// For how long partitions may be held by nobody, or by a program that is none of ours: a group settles sooner.
+/// How long partitions may have no member, or one that is no engine. A rebalance takes less.
 const MAX_UNSETTLED: Duration = Duration::from_secs(20);
 
-/// For how long an open transaction may hold back what is next: as long as Kafka's own producers take by default,
-/// before it is aborted.
+/// How long an open transaction may hold back the next record: as long as Kafka's own producers wait by default before
+/// a transaction is aborted.
 const MAX_HELD_BACK: Duration = Duration::from_secs(60);
 
-/// For how long there may be something to read and nothing is read.
+/// How long the client may read nothing although there is something to read.
 const MAX_STALL: Duration = Duration::from_secs(30);
 
-/// How intake is doing.
+/// A snapshot of intake, published a few times a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsumerStatus {
-    /// The plan's name.
+    /// [`ConsumerSettings::name`](super::ConsumerSettings::name).
     pub name: &'static str,
-    /// What it is to read.
+    /// The topics that it reads.
     pub topics: Vec<Arc<str>>,
-    /// When the thread last polled; old means wedged, whatever the group believes.
+    /// When the thread last polled. An old time means that the thread is stuck, whatever the group believes.
     pub polled: Option<Instant>,
-    /// When intake began.
+    /// When the thread began.
     pub started: Option<Instant>,
-    /// Partitions that are read here.
+    /// Number of partitions that are read here.
     pub assigned: usize,
-    /// Those of them that are paused now.
+    /// Number of these that are paused now.
     pub paused: usize,
-    /// Records that were delivered and are not finished.
+    /// Records that were delivered and are not finished, over all partitions.
     pub unfinished_records: usize,
-    /// Their bytes.
+    /// Bytes of these records.
     pub unfinished_bytes: usize,
-    /// When it was last found that all that is assigned here can be read, by reading it; with nothing assigned, that
-    /// the broker tells of the topics. Looked at every five seconds.
+    /// When a check last read every assigned partition with success. With no partition assigned: when the broker last
+    /// described the topics. Checks run every five seconds.
     pub last_read: Option<Instant>,
-    /// Each partition that is read here.
+    /// One entry for each partition that is read here.
     pub partitions: Vec<PartitionStatus>,
-    /// Who of the group reads what is not read here.
+    /// Which partitions the other members of the group read.
     pub coverage: GroupCoverage,
-    /// What hinders intake now.
+    /// What hinders intake now. `None`: nothing does.
     pub trouble: Option<String>,
-    /// Since when something has.
+    /// Since when intake is hindered, whatever the reasons were.
     pub troubled_since: Option<Instant>,
 }
 
-/// How reading of a partition goes.
+/// A snapshot of one partition that is read here. Offsets are those of Kafka.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionStatus {
-    /// Which.
+    /// The topic and the number of the partition.
     pub partition: TopicPartition,
-    /// The record that is delivered next.
+    /// Offset of the record that is delivered next.
     pub next: i64,
-    /// The oldest record that is not finished.
+    /// Offset of the oldest record that is not finished; `next` if there is none.
     pub finished: i64,
-    /// After the last record that could be read at the last look.
+    /// Offset after the last record that could be read at the last check.
     pub end: i64,
     /// Records after `end` that open transactions hold back.
     pub held_back: u64,
     /// Whether everything before `end` was delivered and is finished.
     pub caught_up: bool,
-    /// Why it is not read at the moment.
+    /// Why it is not read at the moment. `None`: it is read.
     pub pause: Option<PauseReason>,
-    /// Since when an open transaction holds back what is next.
+    /// Since when an open transaction holds back the next record.
     pub held_since: Option<Instant>,
-    /// Since when there is something to read, and nothing is read.
+    /// Since when there is something to read and the client does not read it.
     pub stalled_since: Option<Instant>,
 }
 
 /// Why a partition is not read at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PauseReason {
-    /// As many records as may be are unfinished.
+    /// The limit of unfinished records is reached, of this partition or of all.
     Unfinished,
-    /// The engine holds it: its poison record cannot be dead-lettered.
+    /// The engine holds the partition: its poison record cannot be dead-lettered.
     Held,
-    /// It is about to be read again from its oldest unfinished record.
+    /// Its records are about to be read again from the oldest unfinished one.
     ReadAgain,
 }
 
-/// Why intake is not as it should be.
+/// A reason for which intake is not healthy. Each has lasted for longer than it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumerProblem {
-    /// Nothing could be read for so long.
+    /// No read has succeeded for this long.
     NoProgress(Duration),
-    /// Kafka refuses something, or cannot be reached.
+    /// Kafka refuses something, or cannot be reached, for this long.
     Trouble(Duration, String),
-    /// A program that is none of ours holds partitions of our topics.
+    /// A member of the consumer group that is no engine holds partitions of our topics.
     Foreign {
-        /// Its client id and host.
+        /// Client id and host of the member.
         who: String,
-        /// Partitions of ours that it holds.
+        /// Number of our partitions that it holds.
         partitions: usize,
     },
-    /// Partitions of our topics are held by nobody.
+    /// No member of the group holds partitions of our topics.
     Unassigned {
-        /// How many.
+        /// Number of these partitions.
         partitions: usize,
-        /// For so long.
+        /// How long this has lasted.
         lasts: Duration,
     },
-    /// An open transaction of a producer holds back what is next.
+    /// An open transaction of a producer holds back the next record.
     HeldBack {
-        /// Where.
+        /// The partition that is held back.
         partition: TopicPartition,
-        /// From this offset on.
+        /// Offset from which on its records are held back.
         offset: i64,
-        /// For so long.
+        /// How long this has lasted.
         lasts: Duration,
     },
-    /// There is something to read, and the client does not read it.
+    /// There are records to read, and the client does not read them.
     Stalled {
-        /// Where.
+        /// The partition that is not read.
         partition: TopicPartition,
-        /// For so long.
+        /// How long this has lasted.
         lasts: Duration,
     },
 }
 
-/// What hinders the consumers of one engine. What is the matter with Kafka is one reason, whichever of them noticed it,
-/// and however long each has.
+/// The problems of all consumers of one engine. A problem of Kafka that several consumers notice is listed once, with
+/// the longest time that one of them has it.
 #[must_use]
 pub fn problems<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now: Instant) -> Vec<ConsumerProblem> {
     let mut all: Vec<ConsumerProblem> = Vec::new();
@@ -143,7 +143,7 @@ pub fn problems<'a>(statuses: impl IntoIterator<Item = &'a ConsumerStatus>, now:
 }
 
 impl ConsumerProblem {
-    /// Whether `other` is the same one, which has lasted as long as the longer of both.
+    /// Whether `other` is the same problem; if it is, `self` keeps the longer of both times.
     fn merge(&mut self, other: &ConsumerProblem) -> bool {
         match (&mut *self, other) {
             (ConsumerProblem::NoProgress(lasts), ConsumerProblem::NoProgress(others)) => *lasts = (*others).max(*lasts),
@@ -223,14 +223,16 @@ impl fmt::Display for ConsumerProblem {
             }
             ConsumerProblem::Foreign { who, partitions } => write!(
                 f,
-                "{who} is a member of the consumer group, is no engine, and holds {partitions} partitions that nobody works on: stop it, or give it another group"
+                "{who} is a member of the consumer group, is no engine, and holds {partitions} partitions that no \
+                 engine works on: stop it, or give it another group"
             ),
             ConsumerProblem::Unassigned { partitions, lasts } => {
                 write!(f, "no member of the consumer group holds {partitions} partitions for {} s", lasts.as_secs())
             }
             ConsumerProblem::HeldBack { partition, offset, lasts } => write!(
                 f,
-                "a producer's open transaction holds back {partition} from offset {offset} on for {} s: `kafka-transactions.sh find-hanging` and `abort` end one that hangs",
+                "a producer's open transaction holds back {partition} from offset {offset} on for {} s: \
+                 `kafka-transactions.sh find-hanging` and `abort` end one that hangs",
                 lasts.as_secs()
             ),
             ConsumerProblem::Stalled { partition, lasts } => {

@@ -1,4 +1,4 @@
-//! The life of the thread: turns until told to stop, then an orderly end.
+//! The intake thread: iterations of the loop until a stop is asked for, then an orderly end.
 
 use super::{
     ConsumerEvent, ConsumerStopOutcome,
@@ -7,7 +7,7 @@ use super::{
 };
 use saga_base::panics::caught;
 
-/// Runs `intake` to its end. A panic ends it as a failure that is told, never silently.
+/// Runs `intake` to its end. A panic ends it with [`ConsumerEvent::Failed`], never silently.
 pub(super) fn run(mut intake: ConsumerLoop) {
     let events = intake.events();
     let failure = match caught(|| run_until_end(&mut intake)) {
@@ -18,7 +18,7 @@ pub(super) fn run(mut intake: ConsumerLoop) {
     };
     intake.abandon();
     if let Some(message) = failure {
-        // The receiver may be gone, and then nobody needs to know.
+        // The engine may not receive any more; then it has ended as well.
         let _ = events.blocking_send(ConsumerEvent::Failed(message));
     }
 }
