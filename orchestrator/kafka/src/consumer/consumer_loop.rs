@@ -27,7 +27,8 @@ use rdkafka::{
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// How long a poll waits while paused or stopping, when an acknowledgement is what is waited for.
+/// How long a poll waits while everything is paused or a stop is under way. Short, because then acknowledgements are
+/// awaited and not records.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
 /// The state of the thread. It alone touches the client.
@@ -46,7 +47,7 @@ pub(super) struct ConsumerLoop {
     stop: Option<ConsumerShutdown>,
 }
 
-/// The thread's ends of what leads to the handle and to whoever receives its events.
+/// The thread's ends of the channels: from the handle, and to the engine.
 pub(super) struct HandleEnd {
     pub(super) control: ControlReceiver,
     pub(super) outbox: EventOutbox,
@@ -58,7 +59,7 @@ pub(super) struct HandleEnd {
 pub(super) enum PollOutcome {
     Continue,
     Stop(ConsumerShutdown),
-    /// Nobody receives the events, or nobody holds the handle.
+    /// The engine does not receive events any more, or the handle was dropped.
     Disconnected,
     Failed(String),
 }
@@ -108,7 +109,7 @@ impl ConsumerLoop {
         self.reread_abandoned();
         self.apply_pauses();
         self.client.log_refused_commits(self.plan.name);
-        // While stopping, nobody need receive.
+        // During a stop the engine need not receive.
         if !self.handle.outbox.flush() && self.stop.is_none() {
             return PollOutcome::Disconnected;
         }
@@ -124,8 +125,8 @@ impl ConsumerLoop {
         self.partitions.unfinished().0
     }
 
-    /// Commits and leaves the group; false if that was not possible in time, or cannot be expected to be: librdkafka
-    /// 2.12 can crash when a consumer is closed while its coordinator is away.
+    /// Commits and leaves the group. False if that was not possible until `by`, or must not be tried: librdkafka 2.12
+    /// can crash when a consumer is closed while its coordinator cannot be reached.
     pub(super) fn close(&mut self, by: Instant) -> bool {
         self.collect_acks();
         if self.errors.message().is_some() {
@@ -144,6 +145,7 @@ impl ConsumerLoop {
             if Instant::now() >= by {
                 return false;
             }
+            // Closing revokes the partitions by a rebalance, which has to be answered like any other.
             let _ = self.client.kafka.poll(POLL_PAUSED);
             self.handle_rebalances();
         }
@@ -151,7 +153,7 @@ impl ConsumerLoop {
         true
     }
 
-    /// Leaves the client to the end of the process: dropping it would wait for the broker without a deadline.
+    /// Ends the loop without closing the client; see [`ConsumerClient::abandon`].
     pub(super) fn abandon(self) {
         self.client.abandon();
     }

@@ -1,4 +1,4 @@
-//! Whether a position belongs to the log that is there now. Pure: what the log holds is an argument.
+//! Whether a position belongs to the log that the topic has now. Pure: what the log holds is an argument.
 
 use super::fingerprint::{FingerprintHistory, PositionProof, RecordFingerprint};
 use std::collections::BTreeMap;
@@ -23,17 +23,17 @@ pub(super) struct OffsetRange {
 /// The first record at or after an offset that was asked for; `None` if there is none.
 pub(super) type FoundFingerprints = BTreeMap<i64, Option<RecordFingerprint>>;
 
-/// What becomes of a position.
+/// Whether a position is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContinuityVerdict {
-    /// It holds.
+    /// It is valid.
     Fits,
-    /// It is in this log, and records after it are gone by age or size.
+    /// It is a position of this log, and records after it were removed by age or size.
     Expired,
-    /// It is of another log: the topic was made anew, or its newest records were lost. What both have in common ends
-    /// before `resume`.
+    /// It is a position of another log: the topic was deleted and recreated, or its newest records were lost. What both
+    /// logs have in common ends before `resume`.
     Replaced {
-        /// Where reading has to go on so that nothing of this log is left out.
+        /// Where reading has to go on so that no record of the new log is left out.
         resume: i64,
     },
 }
@@ -42,7 +42,7 @@ pub(super) enum ContinuityVerdict {
 enum FingerprintMatch {
     Same,
     Other,
-    /// The log holds it no more; that is no evidence.
+    /// The log does not hold the record any more, which proves nothing.
     Gone,
 }
 
@@ -52,9 +52,9 @@ pub(super) fn offsets_to_read(claim: &ClaimedPosition, extent: OffsetRange) -> V
     offsets.filter(|offset| (extent.low..extent.end).contains(offset)).collect()
 }
 
-/// `compacted`: the topic drops records that newer ones of their key replace, so that a missing one says nothing.
+/// `compacted`: the topic drops records that newer ones of their key replace, so that a missing record proves nothing.
 ///
-/// In doubt more is read: keys keep a trigger from starting a saga twice.
+/// In doubt more is read: a trigger that is read twice starts one saga, because its key is taken.
 pub(super) fn evaluate(
     claim: &ClaimedPosition,
     extent: OffsetRange,
@@ -65,6 +65,7 @@ pub(super) fn evaluate(
     let matches: Vec<FingerprintMatch> =
         fingerprints.iter().map(|fingerprint| match_fingerprint(*fingerprint, extent, found, compacted)).collect();
     let is = |wanted| matches.contains(&wanted);
+    // Offsets only grow within one log: an end before the position is another log, however well the fingerprints match.
     let shrunk = extent.end < claim.next;
     let began_earlier = extent.low < claim.proof.low && !is(FingerprintMatch::Same);
     if shrunk || began_earlier || is(FingerprintMatch::Other) {
@@ -93,12 +94,14 @@ fn match_fingerprint(
 
 /// After the newest fingerprint below which all agree.
 fn resume(fingerprints: &[RecordFingerprint], matches: &[FingerprintMatch], extent: OffsetRange) -> i64 {
+    // A match above a mismatch is not trusted: in doubt more is read.
     let agreeing = fingerprints.iter().zip(matches).take_while(|(_, matched)| **matched != FingerprintMatch::Other);
     let last = agreeing.filter(|(_, matched)| **matched == FingerprintMatch::Same).last();
     last.map_or(extent.low, |(fingerprint, _)| fingerprint.offset + 1)
 }
 
-/// What goes with a position that was judged, from now on.
+/// The evidence that belongs to a position from now on, after it was evaluated. Records that the new log does not have
+/// are forgotten.
 pub(super) fn proof_after(claim: ClaimedPosition, verdict: ContinuityVerdict, extent: OffsetRange) -> PositionProof {
     let mut history = claim.proof.history;
     if let ContinuityVerdict::Replaced { resume } = verdict {

@@ -1,8 +1,9 @@
-//! What proves that a position belongs to the log that is there now. Pure.
+//! What proves that a position belongs to the log that the topic has now. Pure.
 //!
-//! A topic that was deleted and made anew has the same name and offsets that fit, and so has a partition whose newest
-//! records an unclean election threw away. The client tells neither the topic's id nor the epoch of a record. So a
-//! position carries digests of records that were read before it: in the same log they are found again at their offsets.
+//! A topic that was deleted and recreated has the same name, and offsets that may fit. So has a partition whose newest
+//! records were lost in an unclean election. The client exposes neither the id of a topic nor the epoch of a record. So
+//! a position carries digests of records that were read before it: in the same log they are found again at their
+//! offsets.
 
 use saga_wire::record::KafkaRecord;
 use serde::{Deserialize, Serialize};
@@ -17,18 +18,19 @@ pub(crate) struct RecordFingerprint {
     pub(crate) digest: u64,
 }
 
-/// Witnesses kept of a partition. Over a million records each is then about five times as far back as the next: after a
-/// loss of the newest records some times as many are read again, and metadata of a commit stays below 400 bytes.
+/// Fingerprints that are kept of a partition. Over a million records, each is then about five times as far back as the
+/// next one. After a loss of the newest records a few times as many are read again, and the metadata of a commit stays
+/// below 400 bytes.
 const MAX_FINGERPRINTS: usize = 10;
 
-/// Witnesses of one log, oldest first: close together near the newest, ever farther apart before it.
+/// Fingerprints of one log, oldest first: dense near the newest record, and sparser the older they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FingerprintHistory(Vec<RecordFingerprint>);
 
-/// What goes with a position.
+/// The evidence that is committed with a position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PositionProof {
-    /// The oldest offset that the log had when it was last looked at. It never falls within one log.
+    /// The oldest offset that the log had at the last check. Within one log it never decreases.
     pub(super) low: i64,
     pub(super) history: FingerprintHistory,
 }
@@ -50,7 +52,8 @@ impl RecordFingerprint {
     }
 }
 
-/// With its length, so that bytes do not wander from one part to the next; absent is not empty.
+/// Each part is hashed with its length, so that bytes cannot move from one part to the next. An absent part differs
+/// from an empty one.
 fn add(hasher: &mut Xxh3, part: Option<&[u8]>) {
     let length = part.map_or(u64::MAX, |bytes| bytes.len() as u64);
     hasher.update(&length.to_le_bytes());
@@ -88,13 +91,14 @@ impl FingerprintHistory {
         self.0.retain(|fingerprint| fingerprint.offset < offset);
     }
 
-    /// Forgets what the log holds no more.
+    /// Forgets records that retention has removed from the log.
     pub(super) fn forget_below(&mut self, low: i64) {
         self.0.retain(|fingerprint| fingerprint.offset >= low);
     }
 
-    /// Removes the fingerprint that is missed least: whose neighbours are nearest to each other, measured by how far
-    /// back they are. The oldest stays: it is the one that tells another log for certain.
+    /// Removes the fingerprint that is missed least: the one whose neighbours are closest to each other, relative to
+    /// how far back they are. So distances grow geometrically, and after a loss of the newest N records no more than
+    /// some times N are read again. The oldest one stays, because it recognises another log for certain.
     fn thin(&mut self, head: i64) {
         let back = |at: usize| i128::from(head - self.0[at].offset) + 1;
         let is_nearer = |one: usize, other: usize| back(one - 1) * back(other + 1) < back(other - 1) * back(one + 1);
@@ -142,7 +146,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn few_witnesses_reach_from_the_newest_record_back_to_the_first(steps in prop::collection::vec(1i64..50, 1..400)) {
+        fn few_witnesses_reach_from_the_newest_record_back_to_the_first(
+            steps in prop::collection::vec(1i64..50, 1..400),
+        ) {
             let mut history = FingerprintHistory::default();
             let mut offset = 0;
             for step in steps {

@@ -1,6 +1,6 @@
-//! The first contact with a topic: where reading of it began, partition by partition. Whoever runs the consumer keeps
-//! it for good, because the group's committed offsets do not last: the broker forgets those of a deleted topic at once,
-//! and all of them when the group has been away for `offsets.retention.minutes`.
+//! The first contact with a topic: where reading of it began, partition by partition. The caller keeps it permanently,
+//! because the committed offsets of a group do not last: the broker forgets those of a deleted topic at once, and all
+//! of them when the group has had no members for `offsets.retention.minutes`.
 
 use super::{
     TopicStart,
@@ -33,10 +33,11 @@ pub(super) struct PartitionInitialOffset {
     pub(super) fingerprint: Option<RecordFingerprint>,
 }
 
-/// Looks where reading of `start` begins if it begins now: at the group's committed offsets, where there are any.
+/// Where reading of `start` begins if it begins now: at the committed offsets of the group where there are any, and
+/// otherwise where `start` says.
 ///
 /// # Errors
-/// The broker did not say everything.
+/// The broker did not answer for every partition.
 pub async fn initial_offsets(
     settings: &KafkaSettings,
     group: &str,

@@ -1,6 +1,6 @@
-//! A client beside the consumer's own: it tells what partitions hold, and reads single records of them. It reads as the
-//! consumer does, by the same right to read and without what open transactions hold back, so what it can read the
-//! consumer can, too.
+//! A client beside the consumer's own. It lists what partitions hold, and reads single records of them. It reads with
+//! the same permissions and the same isolation as the consumer, so what this client can read, the consumer can read
+//! too.
 
 use super::{
     continuity::{FoundFingerprints, OffsetRange},
@@ -23,13 +23,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One question to the broker. Nobody's work waits for it; a slow broker is asked again.
+/// One request to the broker. No record waits for it; a slow broker is asked again.
 pub(super) const ASK: Duration = Duration::from_secs(5);
 
-/// How long records that are asked for together may take to come.
+/// How long records that are asked for together may take to arrive.
 const READ: Duration = Duration::from_secs(5);
 
-/// What one answer may hold of one partition, unless a single batch is larger: one record is wanted.
+/// Bytes that one response may hold of one partition, unless a single batch is larger. Only one record is wanted.
 const PARTITION_BYTES: &str = "65536";
 
 /// Never a member of the group.
@@ -148,7 +148,8 @@ impl LogReader {
     ) -> KafkaResult<BTreeMap<TopicPartition, FoundFingerprints>> {
         let mut found: BTreeMap<TopicPartition, FoundFingerprints> = BTreeMap::new();
         let mut left: BTreeSet<TopicPartitionOffset> = wanted.iter().cloned().collect();
-        // One offset of each partition of one topic at a time: the end of a partition is told without its topic.
+        // One offset of each partition of one topic at a time: the client reports the end of a partition without its
+        // topic.
         while let Some((first, _)) = left.first().cloned() {
             let mut round: BTreeMap<i32, i64> = BTreeMap::new();
             for (partition, offset) in left.iter().filter(|(one, _)| one.topic == first.topic) {
@@ -173,8 +174,8 @@ impl LogReader {
         for (partition, offset) in wanted {
             assignment.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
         }
-        // Nobody polls between the rounds: errors of connections that were lost meanwhile lie there, and are no answer
-        // to this one.
+        // This client is not polled between the rounds. Errors of connections that were lost meanwhile are queued, and
+        // must not count as an answer to this round.
         while self.client.poll(Duration::ZERO).is_some() {}
         self.client.assign(&assignment)?;
         let answer = self.await_round(topic, wanted);

@@ -1,4 +1,4 @@
-//! What a position that does not hold costs.
+//! What is lost when a position is not valid.
 
 use super::continuity::ContinuityVerdict;
 
@@ -7,13 +7,13 @@ use super::continuity::ContinuityVerdict;
 pub enum RecordLoss {
     /// They are gone from the log, by age or size: so many offsets.
     Expired {
-        /// Offsets; what transactions and compaction leave out is counted, too.
+        /// Offsets. Those that transactions and compaction leave empty are counted, too.
         records: u64,
     },
-    /// The log is another one: the topic was deleted and made anew, or its newest records were lost in an election.
-    /// What is now in it is read whole from where both agree.
+    /// The topic has another log: it was deleted and recreated, or its newest records were lost in an election. What
+    /// the topic holds now is read whole, from where both logs agree.
     Replaced {
-        /// Records of the former log that are known to have been there unread. There may have been more.
+        /// Records of the former log that are known to have been unread. There may have been more.
         records: u64,
     },
 }

@@ -1,5 +1,5 @@
-//! Where reading of a partition begins: at the group's committed offset if that is one of this log, and at first
-//! contact where the definition says.
+//! Where reading of a partition begins: at the committed offset of the group if it is valid in this log, and otherwise,
+//! at the first contact, where the definition says.
 
 use super::{
     TopicStart,
@@ -20,7 +20,7 @@ use std::{
 /// Topics that drop records which newer ones of their key replace.
 pub(super) type CompactedTopics = BTreeSet<Arc<str>>;
 
-/// Where a partition begins.
+/// Where one partition begins, and what proves it.
 #[derive(Debug)]
 pub(super) struct StartPosition {
     pub(super) partition: TopicPartition,
@@ -37,7 +37,7 @@ pub(super) enum StartOrigin {
     Committed,
     /// The group has no committed offset here; so many records lie ahead.
     FirstContact(u64),
-    /// The committed offset, `expected`, is not one of this log, or is gone from it.
+    /// The committed offset `expected` does not belong to this log, or was removed from it.
     Reset { expected: i64, verdict: ContinuityVerdict },
 }
 
@@ -77,8 +77,9 @@ pub(super) fn positions(
     Ok(positions)
 }
 
-/// Partitions of `topic` that have something below the group's committed offset, with that offset. Only where the
-/// offset is one of this log: what was committed of a former one says nothing about what is there now.
+/// Partitions of `topic` that have records below the committed offset of `group`, with that offset. Only where the
+/// offset belongs to this log: an offset that was committed for a former log says nothing about the records of this
+/// one.
 pub(crate) fn offsets_to_trim(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<Vec<(i32, i64)>> {
     let reader = LogReader::open(settings, group, USUAL_BATCH)?;
     let committed = reader.committed(&reader.partitions_of(topic)?)?.into_iter();
@@ -118,7 +119,8 @@ fn evaluate(
         .iter()
         .flat_map(|(partition, claim)| {
             let asked = continuity::offsets_to_read(claim, extents[partition]);
-            // Where nothing proves the position, a record is read all the same: what cannot be read must not look well.
+            // Where nothing proves the position, one record is read all the same: a partition that cannot be read must
+            // not appear healthy.
             let asked = if asked.is_empty() { vec![readable(claim.next, extents[partition])] } else { asked };
             asked.into_iter().map(|offset| (partition.clone(), offset))
         })
@@ -156,7 +158,8 @@ fn first_contact(
     Ok(ClaimedPosition { next, proof: PositionProof::default() })
 }
 
-/// A partition that did not exist then holds nothing that is older, whatever the timestamps in it.
+/// A partition that did not exist at the first contact holds nothing older than it, whatever its timestamps: it is read
+/// from its oldest record.
 fn after_initial_offset(contact: &TopicInitialOffsets, partition: i32, extent: OffsetRange) -> ClaimedPosition {
     let Some(place) = contact.partitions.get(&partition) else {
         return ClaimedPosition { next: extent.low, proof: PositionProof::default() };

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 /// Offsets need not be contiguous: compaction and transaction markers leave gaps, which count as finished.
 #[derive(Debug, Default)]
 pub(super) struct OffsetWatermark {
+    /// Delivered records in the order of their offsets, from the oldest unfinished one on. Finished ones stay until all
+    /// before them are finished.
     open: VecDeque<WatermarkEntry>,
-    /// The last record of the finished beginning.
+    /// The newest record below which everything is finished.
     last: Option<RecordFingerprint>,
 }
 
@@ -20,7 +22,8 @@ struct WatermarkEntry {
 }
 
 impl OffsetWatermark {
-    /// A record was delivered. Offsets rise; one that does not was delivered before and is not counted again.
+    /// A record was delivered. Offsets rise within an assignment; one that does not was delivered before, and is not
+    /// counted again.
     pub(super) fn deliver(&mut self, fingerprint: RecordFingerprint) {
         let seen = self.open.back().map(|last| last.fingerprint.offset).max(self.last.map(|last| last.offset));
         if seen.is_none_or(|last| fingerprint.offset > last) {
@@ -28,8 +31,8 @@ impl OffsetWatermark {
         }
     }
 
-    /// A record is finished. Repeats and offsets that were never delivered change nothing. True if more may be
-    /// committed.
+    /// A record is finished. Repeats, and offsets that were never delivered, change nothing. True if more may be
+    /// committed than before.
     pub(super) fn finish(&mut self, offset: i64) -> bool {
         if let Ok(index) = self.open.binary_search_by_key(&offset, |entry| entry.fingerprint.offset) {
             self.open[index].finished = true;
@@ -52,6 +55,8 @@ impl OffsetWatermark {
         self.open.len()
     }
 
+    /// Moves over the finished records at the front. Stops at the first unfinished one: an offset above it would skip
+    /// it after a crash.
     fn advance(&mut self) -> bool {
         let before = self.last;
         while let Some(entry) = self.open.pop_front_if(|entry| entry.finished) {
@@ -115,7 +120,8 @@ mod tests {
                 let before = watermark.committable();
                 let moved = watermark.finish(offset);
                 prop_assert_eq!(moved, watermark.committable() != before);
-                let expected = offsets.iter().take_while(|offset| finished.contains(offset)).last().map(|last| last + 1);
+                let beginning = offsets.iter().take_while(|offset| finished.contains(offset));
+                let expected = beginning.last().map(|last| last + 1);
                 prop_assert_eq!(watermark.committable(), expected);
                 let oldest = offsets.iter().find(|offset| !finished.contains(offset)).copied();
                 prop_assert_eq!(watermark.oldest_unfinished(), oldest);

@@ -1,4 +1,4 @@
-//! Partitions come and go: by the group's word, by hand, and again when their records were abandoned.
+//! Partitions come and go: when the group assigns them, by hand, and again when their records were abandoned.
 
 use super::ConsumerLoop;
 use crate::consumer::{
@@ -18,22 +18,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One question that intake itself asks. Short, because nothing else is polled meanwhile; a slow broker is asked again.
+/// One request that the intake thread itself makes. Short, because nothing is polled meanwhile; a slow broker is asked
+/// again.
 const ASK: Duration = Duration::from_secs(3);
 
-/// Before the broker is asked again where partitions begin.
+/// Pause before the broker is asked again where partitions begin.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How often partitions are listed anew when they are assigned by hand: as fast as a person adds them.
+/// How often partitions are listed where they are assigned by hand: about as fast as a person adds partitions.
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// Which partitions are about to be read, and when the broker is asked about them.
 #[derive(Debug)]
 pub(super) struct AssignmentSchedule {
-    /// Partitions that were assigned and whose start position is not known yet. Empty, but there: the group has none to
-    /// give, and is answered.
+    /// Partitions that were assigned and whose start position is not known yet. An empty list differs from `None`: the
+    /// group assigned nothing, and expects an answer.
     pending: Option<Vec<TopicPartition>>,
-    /// Partitions of an open request for start positions that were not taken away since.
+    /// Partitions of the open request for start positions, without those that were taken away since.
     starting: Option<Vec<TopicPartition>>,
     /// Before then no start positions are requested.
     ask_at: Instant,
@@ -50,6 +51,7 @@ impl AssignmentSchedule {
 }
 
 impl ConsumerLoop {
+    /// Takes what the group wants. An assignment is answered when the start positions are known; a revocation at once.
     pub(super) fn handle_rebalances(&mut self) {
         while let Some(rebalance) = self.client.kafka.context().next_rebalance() {
             match rebalance {
@@ -61,6 +63,7 @@ impl ConsumerLoop {
                     }
                 }
                 RebalanceEvent::Revoke(partitions) => {
+                    // What is settled by now is committed together with the partition; the next owner begins after it.
                     self.collect_acks();
                     if let Err(error) = self.unassign(partitions) {
                         tracing::warn!(consumer = self.plan.name, %error, "partitions could not be given back");
@@ -70,7 +73,7 @@ impl ConsumerLoop {
         }
     }
 
-    /// The group must get its answer even when nothing will be read any more.
+    /// Answers an assignment without reading. The group waits for the answer even when nothing will be read any more.
     fn decline_assignment(&mut self) {
         self.assignment.pending = None;
         if let Err(error) = self.client.kafka.incremental_assign(&TopicPartitionList::new()) {
@@ -78,20 +81,25 @@ impl ConsumerLoop {
         }
     }
 
+    /// Gives partitions back, those included whose start position is not known yet. The engine gets
+    /// [`ConsumerEvent::Revoked`] also if the client refuses.
     pub(super) fn unassign(&mut self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
         for unbegun in [&mut self.assignment.pending, &mut self.assignment.starting].into_iter().flatten() {
             unbegun.retain(|one| !partitions.contains(one));
         }
-        // The group has to get its answer all the same.
+        // A failure here must not keep the group from getting its answer.
         if let Err(error) = self.resume_before_unassigning(&partitions) {
-            tracing::warn!(consumer = self.plan.name, %error, "paused partitions that are given back could not be resumed");
+            tracing::warn!(consumer = self.plan.name, %error, "paused partitions could not be resumed before they are \
+                given back");
         }
         let held: Vec<TopicPartition> = partitions.into_iter().filter(|one| self.partitions.revoke(one)).collect();
         let answered = self.client.kafka.incremental_unassign(&list(held.iter().map(|one| (one, Offset::Invalid)))?);
+        // Before the error is returned: the records of these partitions are not finished here any more in any case.
         self.handle.outbox.push(ConsumerEvent::Revoked(held));
         answered
     }
 
+    /// Where partitions are assigned by hand, new ones are found by listing all of them.
     pub(super) fn list_partitions(&mut self) {
         let now = Instant::now();
         if self.plan.mode == AssignmentMode::Group || self.stop.is_some() || now < self.assignment.list_at {
@@ -110,6 +118,8 @@ impl ConsumerLoop {
                 }
             }
         }
+        // A partition whose start position was requested is neither in the table nor pending. Requested twice, it would
+        // be begun twice.
         let is_begun = |one: &TopicPartition| self.assignment.starting.as_ref().is_some_and(|all| all.contains(one));
         wanted.retain(|one| !self.partitions.contains(one) && !is_begun(one));
         if !wanted.is_empty() {
@@ -133,7 +143,8 @@ impl ConsumerLoop {
         }
     }
 
-    /// What was given up since the question is left out; of what came since, the next question asks.
+    /// The inspector has answered. Partitions that were taken away since the request are left out. Partitions that came
+    /// since are part of the next request.
     pub(super) fn on_start_positions(
         &mut self,
         wanted: Vec<TopicPartition>,
@@ -147,10 +158,13 @@ impl ConsumerLoop {
         if let Err(error) = positions.and_then(|positions| self.start_reading(positions)) {
             self.assignment.ask_at = Instant::now() + ASK_AGAIN;
             self.assignment.pending.get_or_insert_default().extend(still);
-            self.report_error(&format!("it cannot be told where partitions begin: {error}"));
+            self.report_error(&format!("the start positions of partitions cannot be read: {error}"));
         }
     }
 
+    /// Assigns the partitions to the client at these positions. The order matters: first the client, so that a refusal
+    /// leaves the table as it was and the request is repeated; then the commit of new positions, before any record of
+    /// them can be finished.
     fn start_reading(&mut self, positions: Vec<StartPosition>) -> KafkaResult<()> {
         let offsets = positions.iter().map(|one| (&one.partition, Offset::Offset(one.next)));
         self.client.kafka.incremental_assign(&list(offsets)?)?;
@@ -174,9 +188,9 @@ impl ConsumerLoop {
         Ok(())
     }
 
-    /// Commits where reading begins if that is not where it was committed, before anything is finished: else a restart
-    /// would meet the topic once more, later. Said outright, because the client by itself never commits an offset lower
-    /// than the last.
+    /// Commits start positions that differ from the committed offset. Otherwise a restart before the first record is
+    /// finished would take the topic for a new one, and begin later. Committed at once, because the client by itself
+    /// never commits an offset that is lower than the last one.
     fn commit_start_positions(&self, positions: &[StartPosition]) {
         let new = positions.iter().filter(|one| one.beginning != StartOrigin::Committed);
         self.commit_now(new.map(|one| OffsetCommit {
@@ -186,9 +200,11 @@ impl ConsumerLoop {
         }));
     }
 
-    /// The client keeps pauses beyond an unassignment, so they are lifted before it. Not after the next assignment:
-    /// librdkafka starts that once the last has stopped, in a thread of its own, and a pause or a resumption that it
-    /// meets just then makes it drop the start as outdated. Such a partition would never be read again.
+    /// Resumes paused partitions before they are unassigned, because the client keeps a pause beyond an unassignment.
+    ///
+    /// Not after the next assignment: librdkafka starts that in a thread of its own, once the old fetch has stopped. A
+    /// pause or a resumption in that moment makes it drop the start as outdated, and the partition would never be read
+    /// again.
     pub(super) fn resume_before_unassigning<'a>(
         &self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,

@@ -49,13 +49,13 @@ impl ConsumerClient {
         }
     }
 
-    /// Leaves the client to the end of the process: dropping it would wait for the broker without a deadline.
+    /// Keeps the client until the process ends: dropping it would wait for the broker without a deadline.
     pub(super) fn abandon(self) {
         std::mem::forget(self.kafka);
     }
 }
 
-/// Names of topics, one allocation each. As many as are subscribed to.
+/// Names of topics, each allocated once. There are as many as topics were subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct TopicNames(HashMap<String, Arc<str>>);
 

@@ -13,7 +13,7 @@ use saga_wire::record::TopicPartition;
 use std::time::Instant;
 
 impl ConsumerLoop {
-    /// False: nobody holds the handle any more, and no stop was asked for.
+    /// False: the handle was dropped without a stop.
     pub(super) fn handle_commands(&mut self) -> bool {
         if let Some(held) = self.handle.control.new_held() {
             self.partitions.set_held(held);
@@ -35,7 +35,7 @@ impl ConsumerLoop {
             ConsumerRequest::Finished(answer) => {
                 // What was settled before the question counts.
                 self.collect_acks();
-                // Who asked may have gone.
+                // The caller may not wait any more.
                 let _ = answer.send(self.partitions.finished());
             }
             ConsumerRequest::Stop { by, done } => {
@@ -44,6 +44,8 @@ impl ConsumerLoop {
         }
     }
 
+    /// The group reassigns partitions by itself when the subscription changes. Partitions that are assigned by hand are
+    /// given back here, and listed again at once.
     fn change_topics(&mut self, topics: Vec<TopicStart>) {
         self.plan.topics = topics;
         let changed = match self.plan.mode {

@@ -1,5 +1,5 @@
-//! Whether what is read is still the log that it was, and can be read: looked at now and then, and whenever something
-//! is odd.
+//! Whether the log that is read is still the same and can still be read. Checked every few seconds, and at once when
+//! something contradicts it.
 
 use super::ConsumerLoop;
 use crate::consumer::{
@@ -15,11 +15,11 @@ use crate::consumer::{
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};
 
-/// How often all is well. Within that time a topic that was made anew under the client's eyes is noticed, and a broker
-/// that is silent.
+/// Interval of checks while everything is healthy. Within it, a topic that was deleted and recreated is noticed, and a
+/// broker that does not answer.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How often while something hinders intake: so soon its end is noticed.
+/// Interval while intake is hindered: the end of the problem is noticed this soon.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The inspector, what it is to check next and why, and what it found.
@@ -28,22 +28,22 @@ pub(super) struct InspectionSchedule {
     pub(super) inspector: LogInspector,
     /// When the next check is requested.
     due: Instant,
-    /// Positions are not trusted until everything that is known of them was compared.
+    /// Why the next check compares everything that is known of each partition. `None`: it compares one record.
     doubt: Option<PositionDoubt>,
-    /// Why the open question compares everything.
+    /// The same of the check that is under way. Restored to `doubt` if the check fails.
     open_doubt: Option<PositionDoubt>,
     /// Who of the group reads what is not read here.
     pub(super) coverage: GroupCoverage,
-    /// When the last look found that everything can be read.
+    /// When a check last read everything with success.
     pub(super) last_read: Option<Instant>,
 }
 
 /// Why positions are not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PositionDoubt {
-    /// A look found another log.
+    /// A check found another log.
     Log,
-    /// The client says that some partition cannot be read on, and not which.
+    /// The client reports that a partition cannot be read on, and does not say which.
     Client,
 }
 
@@ -117,6 +117,7 @@ impl ConsumerLoop {
         }
     }
 
+    /// A check of one record only raises a doubt. A position changes only after a check of everything has confirmed it.
     fn apply_verdict(&mut self, doubt: Option<PositionDoubt>, checked: InspectionResult) {
         match (checked.verdict, doubt) {
             (ContinuityVerdict::Fits, None | Some(PositionDoubt::Log)) => {
@@ -124,10 +125,12 @@ impl ConsumerLoop {
             }
             (ContinuityVerdict::Fits, Some(PositionDoubt::Client)) => {
                 self.partitions.confirm(&checked.subject, checked.extent, Instant::now());
-                // The client may have stopped reading it all the same, so it is begun again where it was.
+                // The client may have stopped reading the partition all the same, so it is read again from the oldest
+                // unfinished record.
                 self.partitions.mark_abandoned(&checked.subject.partition);
             }
             (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, None) => {
+                // Not believed yet: the whole history is compared at once, which also finds where to go on.
                 self.inspection.raise_doubt(PositionDoubt::Log);
             }
             (ContinuityVerdict::Expired | ContinuityVerdict::Replaced { .. }, Some(_)) => {
@@ -136,6 +139,8 @@ impl ConsumerLoop {
         }
     }
 
+    /// Goes on at the position where both logs agree, or at the oldest record, and reports what is lost. If the client
+    /// refuses, the next check tries again.
     fn restart_partition(&mut self, checked: InspectionResult) {
         let InspectionResult { subject, verdict, extent } = checked;
         let (partition, expected) = (subject.partition, subject.claim.next);

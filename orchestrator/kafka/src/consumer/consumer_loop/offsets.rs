@@ -1,4 +1,4 @@
-//! Offsets on their way to the broker: of what is finished, and where reading begins.
+//! Offsets on their way to the broker: of finished records, and of start positions.
 
 use super::ConsumerLoop;
 use crate::consumer::partitions::OffsetCommit;
@@ -10,8 +10,8 @@ use saga_wire::record::TopicPartition;
 use std::collections::BTreeSet;
 
 impl ConsumerLoop {
-    /// Takes what was settled. Where more may be committed, the client commits it within its interval, or when the
-    /// partition is given back.
+    /// Takes what was settled since. Where more may be committed, the client commits it within its interval, or when
+    /// the partition is given back.
     pub(super) fn collect_acks(&mut self) {
         let mut advanced: BTreeSet<TopicPartition> = BTreeSet::new();
         while let Some(settled) = self.acks.collect() {
@@ -24,7 +24,8 @@ impl ConsumerLoop {
         }
     }
 
-    /// Commits at once, also an offset below the last one: the client by itself never does that.
+    /// Commits without waiting for the interval, also an offset below the last one: the client by itself never commits
+    /// that.
     pub(super) fn commit_now(&self, all: impl Iterator<Item = OffsetCommit>) {
         let all: Vec<OffsetCommit> = all.collect();
         if all.is_empty() {
@@ -43,7 +44,7 @@ impl ConsumerLoop {
             element.set_offset(Offset::Offset(offset)).ok()?;
             element.set_metadata(metadata);
         }
-        // Refused for partitions that were taken away meanwhile: whoever has them reads those records again.
+        // Refused for partitions that were revoked meanwhile: their new owner reads the records again.
         if let Err(error) = self.client.kafka.store_offsets(&list) {
             tracing::debug!(consumer = self.plan.name, %error, "offsets not stored");
         }

@@ -4,8 +4,8 @@ use crate::consumer::ConsumerEvent;
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
 
-/// The channel to the engine, and the events for which it has no room yet. Records in it are unfinished, so the limits
-/// of the plan bound it.
+/// The channel to the engine, and the events for which it has no room yet. The records in them are unfinished, so the
+/// limit of unfinished records bounds what waits here.
 #[derive(Debug)]
 pub(in crate::consumer) struct EventOutbox {
     events: mpsc::Sender<ConsumerEvent>,
@@ -25,7 +25,7 @@ impl EventOutbox {
         self.waiting.push_back(event);
     }
 
-    /// Hands on what the channel has room for, in order. Does not wait. False: nobody receives any more.
+    /// Sends what the channel has room for, in order. Does not wait. False: the engine does not receive any more.
     pub(super) fn flush(&mut self) -> bool {
         while let Some(event) = self.waiting.pop_front() {
             match self.events.try_send(event) {

@@ -16,16 +16,18 @@ use rdkafka::{
 use saga_wire::record::{KafkaRecord, TopicPartition};
 use std::time::Duration;
 
-/// Records of one event: enough to spread the cost of a wake-up, few enough to be worked on at once.
+/// Records of one event: enough to spread the cost of waking the engine, few enough to be worked on at once.
 const BATCH_RECORDS: usize = 256;
 
-/// Bytes of one event beyond which no further record is added.
+/// Bytes of one event beyond which no further record is added to it.
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// How long a poll waits for a record; orders and acknowledgements wait as long.
+/// How long a poll waits for a record. Commands and acknowledgements wait as long.
 const POLL: Duration = Duration::from_millis(50);
 
 impl ConsumerLoop {
+    /// Polls until a batch is full or nothing is there. Always polls at least once, paused or not: this is what keeps
+    /// the member in the group.
     pub(super) fn poll(&mut self) -> PollOutcome {
         let mut wait = if self.partitions.is_over_limit() || self.stop.is_some() { POLL_PAUSED } else { POLL };
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -61,7 +63,8 @@ impl ConsumerLoop {
         match error {
             KafkaError::MessageConsumptionFatal(_) => return PollOutcome::Failed(message),
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                // Some partition's next offset does not exist, or its log was cut; it is not said of which.
+                // The next offset of some partition does not exist, or its log was cut. The client does not say which
+                // partition.
                 self.inspection.raise_doubt(PositionDoubt::Client);
             }
             // One broker of several, or a lookup that is tried again: if all are gone, the client says so.
@@ -81,8 +84,8 @@ impl ConsumerLoop {
 fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord) -> Option<DeliveredRecord> {
     let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
     let Some(permit) = acks.reserve() else {
-        // Everything is paused by now, so this takes a pause that the client did not obey. Waiting for room here would
-        // stop the polling.
+        // All partitions are paused by now, so the client did not obey a pause. Waiting for room here would stop the
+        // polling.
         partitions.refuse(&partition);
         return None;
     };

@@ -25,7 +25,7 @@ impl StatusReporter {
 }
 
 impl ConsumerLoop {
-    /// An error hinders intake. The engine is told once, until it is another one or is over.
+    /// An error hinders intake. The engine gets one event, and another one when the reason changes or is over.
     pub(super) fn report_error(&mut self, message: &str) {
         if self.errors.on_error(message, Instant::now()) {
             self.handle.outbox.push(ConsumerEvent::Trouble(message.to_owned()));

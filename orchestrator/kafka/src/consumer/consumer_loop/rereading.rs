@@ -1,5 +1,4 @@
-//! Partitions that are read again from a position: because records were abandoned, or because the log is not the one
-//! that it was.
+//! Partitions that are read again from a position, because records were abandoned or because the topic has another log.
 
 use super::ConsumerLoop;
 use crate::consumer::{fingerprint::PositionProof, log_reader::list};
@@ -7,10 +6,11 @@ use rdkafka::{Offset, consumer::Consumer, error::KafkaResult};
 use saga_wire::record::TopicPartition;
 use std::time::{Duration, Instant};
 
-/// Before abandoned records are read again, so that a fault that repeats does not spin.
+/// Pause before abandoned records are read again, so that a fault that repeats does not become a busy loop.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
 
 impl ConsumerLoop {
+    /// The pause begins with the first abandoned record, and covers all that are abandoned until it ends.
     pub(super) fn reread_abandoned(&mut self) {
         let abandoned = self.partitions.abandoned_partitions();
         if abandoned.is_empty() || self.stop.is_some() {
@@ -35,6 +35,8 @@ impl ConsumerLoop {
         self.read_from(partition, offset, offset, proof)
     }
 
+    /// Reads `partition` from `next` on as a new assignment: acknowledgements of records that were delivered before
+    /// change nothing any more.
     pub(super) fn read_from(
         &mut self,
         partition: &TopicPartition,

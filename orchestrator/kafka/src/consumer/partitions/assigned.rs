@@ -12,31 +12,36 @@ use crate::consumer::{
 use saga_wire::record::TopicPartition;
 use std::time::Instant;
 
+/// What is known of one partition in one assignment. A new assignment of the same partition begins with a new value.
 #[derive(Debug)]
 pub(super) struct AssignedPartition {
+    /// Number of the assignment, unique within the consumer.
     pub(super) generation: u64,
-    /// The offset after the last delivered record; where reading began if there is none.
+    /// Offset after the last delivered record. The start position while there is none.
     pub(super) next: i64,
     pub(super) watermark: OffsetWatermark,
-    /// Of what is finished; goes with every commit of the partition.
+    /// Evidence for the committed offset; is part of every commit of the partition.
     pub(super) proof: PositionProof,
-    /// Was there at the last check: everything since was read from one log if it still is.
+    /// A record that was in the log at the last check. If the log still has it, everything since was read from the same
+    /// log.
     pub(super) anchor: Option<RecordFingerprint>,
     /// The last delivered record.
     pub(super) newest: Option<RecordFingerprint>,
-    /// After the last record that could be read at the last check.
+    /// Offset after the last record that could be read at the last check.
     pub(super) end: i64,
-    /// What the client says of it.
+    /// What the client's statistics last said of it.
     pub(super) fetched: Option<FetchProgress>,
-    /// Since when an open transaction holds back what is next.
+    /// Since when an open transaction holds back the next record.
     pub(super) held_since: Option<Instant>,
-    /// What was next at the last check that found more, and since when it is.
+    /// Offset at which the client stood at the last check although there was more to read, and since when it stands
+    /// there.
     pub(super) stalled: Option<(i64, Instant)>,
     /// Bytes of records that are not finished.
     pub(super) unfinished_bytes: usize,
-    /// It has its share of what may be unfinished.
+    /// Its limit of unfinished records is reached. Kept, because it ends at half and not at the limit.
     full: bool,
-    /// The client was told not to read it.
+    /// Whether the client was told to pause it. Changed by
+    /// [`PartitionTable::pause_change`](super::PartitionTable::pause_change) only.
     pub(super) paused: bool,
     /// Whether everything from the oldest unfinished record on has to be read again.
     pub(super) reread: RereadState,
@@ -79,17 +84,19 @@ impl AssignedPartition {
         self.reread = self.reread.max(why);
     }
 
-    /// A check found that all of it is of one log.
+    /// A check found one log from the anchor to `newest`, and the range that it holds.
     pub(super) fn confirm(&mut self, newest: Option<RecordFingerprint>, extent: OffsetRange, now: Instant) {
         self.update_stall(extent.end, now);
-        // One that was delivered since the question is evidence still.
+        // `None` if no record was delivered before the request. A record that was delivered since is compared by the
+        // next check.
         self.anchor = newest.or(self.anchor);
         self.end = extent.end;
         self.proof.low = extent.low;
         self.proof.history.forget_below(extent.low);
     }
 
-    /// Whether it has its share of what may be unfinished. Once it has, it stays until half is finished.
+    /// Whether its limit is reached. Once it is, it stays until half is finished: every pause throws away what the
+    /// client prefetched.
     pub(super) fn is_full(&mut self, share: PartitionLimit) -> bool {
         let (records, bytes) = (self.watermark.beyond_oldest(), self.unfinished_bytes);
         self.full = if self.full {
@@ -105,14 +112,16 @@ impl AssignedPartition {
         self.watermark.oldest_unfinished().unwrap_or(self.next)
     }
 
-    /// Up to where everything was fetched and handed on.
+    /// The offset up to which everything was fetched and delivered.
     pub(super) fn fetched_to(&self) -> i64 {
         let nothing_waits = self.watermark.oldest_unfinished().is_none();
         let fetched = self.fetched.filter(|_| nothing_waits).map_or(self.next, |fetched| fetched.next);
-        // What the client has fetched and not handed on yet lies between the two.
+        // Between the two may lie records that the client has fetched and not delivered yet.
         if fetched >= self.end { fetched } else { self.next }
     }
 
+    /// A check found records up to `end`. Progress is measured at the client's fetch position, because a compacted or
+    /// aborted range delivers no records.
     pub(super) fn update_stall(&mut self, end: i64, now: Instant) {
         let at = self.fetched.map_or(self.next, |fetched| fetched.next.max(self.next));
         self.stalled = match self.stalled {
@@ -122,6 +131,8 @@ impl AssignedPartition {
         };
     }
 
+    /// The client reports how far it has fetched. While `stable` stays below `high` and everything before it was
+    /// fetched, a transaction is open.
     pub(super) fn update_fetched(&mut self, fetched: FetchProgress, now: Instant) {
         let is_held = fetched.high > fetched.stable && fetched.next >= fetched.stable;
         let moved = self.fetched.is_none_or(|before| before.stable != fetched.stable);
