@@ -139,7 +139,7 @@ async fn a_deleted_inbox_stops_the_engine_with_the_reason_and_a_start_makes_it_a
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("the inbox {} was deleted", world.installation.inbox())), "{said}");
     let engine = world.start().await?;
-    says(&engine, "had been deleted and is made anew").await?;
+    says(&engine, "had been deleted and is created again").await?;
     world.order("o-1", &json!({})).await?;
     reaches(&engine, "o-1", &["completed"]).await?;
     Ok(())

@@ -31,41 +31,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long topics that were just created may take to be known: a cluster tells its members one by one.
+/// How long a topic that was just created may be unknown: a cluster informs its brokers one by one.
 const KNOWN_WITHIN: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether they are.
+/// Interval in which the broker is asked whether it knows them.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// What the inbox must be able to take: a record of 1 MiB and what forwarding adds.
+/// Bytes that the inbox must accept: a record of 1 MiB and what forwarding adds.
 const INBOX_RECORD: usize = 1024 * 1024 + 64 * 1024;
 
-/// What was found and made.
+/// What [`ensure`] found and created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicSetup {
     /// Topics that did not exist and were created.
     pub created: Vec<Arc<str>>,
-    /// The largest `max.message.bytes` of the topics that are read; goes into [`super::consumer::ConsumerSettings`].
+    /// Bytes. The largest `max.message.bytes` of the topics that are read; goes into
+    /// [`super::consumer::ConsumerSettings`].
     pub largest_batch: usize,
-    /// Those of them that drop records which newer ones of their key replace; goes there, too.
+    /// Those topics that are read and compacted; goes into [`super::consumer::ConsumerSettings`].
     pub compacted: BTreeSet<Arc<str>>,
-    /// The largest batch that each of the topics takes that are written to; goes into
+    /// The largest batch, in bytes, that each topic accepts that is written to; goes into
     /// [`super::KafkaProducer::set_topic_limits`].
     pub limits: TopicBatchLimits,
-    /// What a person should know and that does not hinder the start.
+    /// For the operator: what is odd and does not prevent the start.
     pub warnings: Vec<String>,
-    /// Which kind of broker answered.
+    /// The kind of broker that answered.
     pub broker: BrokerKind,
 }
 
-/// Sees to it that all topics exist as they have to, and that inbox, replies, DLQ and consumer group belong to the
-/// installation `installation`, which is the store's own name for itself. Safe to repeat, and for several instances at
-/// once.
+/// Makes sure that all topics exist with the settings that they need, and that inbox, replies, DLQ and consumer group
+/// belong to the installation `installation`, which is the store's own name for itself. Safe to repeat, and for several
+/// instances at once. A crash in between leaves topics or marks that the next call accepts.
 ///
 /// # Errors
-/// The broker cannot be reached ([`TopicError::is_transient`]); a topic is missing and may not be created; the inbox
-/// has another number of partitions than there are shards; something belongs to another store, or a topic of others is
-/// an internal one of some installation; a topic allows larger records than can be read.
+/// The broker cannot be reached ([`TopicError::is_transient`]). A topic is missing and may not be created. The inbox
+/// has another number of partitions than there are shards. Something belongs to another store, or a topic of a
+/// definition is an internal topic of some installation. A topic allows larger records than can be read.
 pub async fn ensure(
     settings: &KafkaSettings,
     needs: &RequiredTopics,
@@ -79,7 +80,7 @@ pub async fn ensure(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(TopicError::Panicked(panic.to_string())))
 }
 
-/// Whoever was told of a broker need not know that `saga dev` started it.
+/// A user who configures the address of a broker need not know that `saga dev` started it.
 fn ensure_either(
     settings: &KafkaSettings,
     needs: &RequiredTopics,
@@ -115,7 +116,8 @@ fn ensure_real(
     marks.claim(&needs.owned(), installation)?;
     if inbox_is_gone {
         ready.warnings.push(format!(
-            "the inbox {} had been deleted and is made anew: triggers, replies and acts that were handed on in it and not taken yet are lost",
+            "the inbox {} had been deleted and is created again: triggers, replies and acts that were forwarded \
+             through it and not processed yet are lost",
             needs.inbox
         ));
     }
@@ -124,13 +126,14 @@ fn ensure_real(
     Ok(ready)
 }
 
-/// The mock has no topic configuration to check and no past that could belong to somebody else.
+/// The mock has no topic configuration that could be checked, and no other installation can own its topics.
 fn ensure_mock(admin: &TopicAdmin, needs: &RequiredTopics) -> Result<TopicSetup, TopicError> {
     check_shards(&admin.existing()?, needs)?;
     Ok(TopicSetup { largest_batch: USUAL_BATCH, broker: BrokerKind::Mock, ..TopicSetup::default() })
 }
 
-/// The mock creates no topics on request, but makes those that a client asks about which wants that.
+/// The mock does not create topics on request. It creates the topics that a client asks about with
+/// `allow.auto.create.topics`.
 fn create_at_mock(
     settings: &KafkaSettings,
     needs: &RequiredTopics,
@@ -155,7 +158,7 @@ fn await_known(admin: &TopicAdmin, absent: &[TopicSpec]) -> Result<ExistingTopic
     }
 }
 
-/// On a thread for blocking work, where nobody's saga waits.
+/// Runs on a thread for blocking work, where no saga waits.
 #[allow(clippy::disallowed_methods, reason = "this code runs in `spawn_blocking` only")]
 fn pause(span: Duration) {
     thread::sleep(span);
@@ -203,14 +206,15 @@ fn check_limits(
     Ok(ready)
 }
 
-/// Such a topic was made by the broker itself, or by somebody who could not know.
+/// Such a topic was created by the broker itself, or by hand without these settings.
 fn check_retention(settings: &KafkaSettings, topic: &Arc<str>, retention: TopicRetention) -> Result<(), TopicError> {
     let Some(key) = retention.limited_by() else { return Ok(()) };
     let servers = &settings.bootstrap_servers;
     Err(TopicError::Inbox {
         inbox: topic.clone(),
         wrong: format!(
-            "drops records before they are read ({key}). If others use it, name another topic in the configuration; if it is for this installation alone"
+            "drops records before they are read ({key}). If other programs use it, configure another topic; if it \
+             belongs to this installation alone"
         ),
         command: format!("kafka-configs.sh --bootstrap-server {servers} --alter --topic {topic} --add-config {key}=-1"),
     })

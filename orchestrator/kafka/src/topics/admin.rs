@@ -107,7 +107,7 @@ impl TopicAdmin {
         self.brokers.check(self.client.inner());
     }
 
-    /// Whether `saga dev` started the broker: its mock gives itself away by its name for itself.
+    /// Whether `saga dev` started the broker: a mock cluster has a cluster id of its own form.
     pub(super) fn is_mock(&self) -> bool {
         self.client.inner().fetch_cluster_id(ASK).is_some_and(|id| id.starts_with(MOCK_CLUSTER))
     }
@@ -212,7 +212,7 @@ fn limit(config: &ConfigResource) -> TopicProperties {
                 [false, false] => TopicRetention::UntilDeleted,
             },
         },
-        None => TopicProperties::Hidden("max.message.bytes is not told".to_owned()),
+        None => TopicProperties::Hidden("the broker does not return max.message.bytes".to_owned()),
     }
 }
 

@@ -1,17 +1,17 @@
-//! Why the topics are not as they have to be, and what a person can do about it.
+//! Why the topics are not as they have to be, and what the operator can do about it.
 
 use rdkafka::error::KafkaError;
 use std::{fmt, sync::Arc};
 
-/// The broker does not have what is needed.
+/// Topics, group and installation are not as they have to be.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
-    /// Nothing answers there, or not to us. It may later.
+    /// The broker does not answer, or refuses this client. It may answer later.
     #[error("kafka at {servers} does not answer: {source}")]
     Unreachable {
         /// `kafka.bootstrapServers`.
         servers: String,
-        /// The client's words.
+        /// The client's error.
         source: KafkaError,
     },
     /// The client refuses its settings.
@@ -23,86 +23,91 @@ pub enum TopicError {
     /// A topic was created and is still unknown.
     #[error("topic {topic} was created and is not known to the broker yet; start again")]
     NotKnown {
-        /// The topic.
+        /// Name of the topic.
         topic: Arc<str>,
     },
-    /// Shards are the partitions of the inbox.
+    /// The partitions of the inbox are the shards, and the numbers differ.
     #[error(
-        "the inbox {inbox} has {partitions} partitions and `shards` is {shards}: they have to be equal, and `shards` cannot change once the store exists"
+        "the inbox {inbox} has {partitions} partitions and `shards` is {shards}: they have to be equal, and `shards` \
+         cannot change once the store exists"
     )]
     Shards {
         /// `topics.inbox`.
         inbox: Arc<str>,
-        /// What it has.
+        /// Number of its partitions.
         partitions: usize,
-        /// What is configured.
+        /// Number of shards in the configuration.
         shards: u16,
     },
     /// The inbox was deleted under a running engine.
     #[error(
-        "the inbox {inbox} was deleted: triggers, replies and acts that were handed on in it and not taken yet are lost, and shards have no owners without it; a start makes it anew"
+        "the inbox {inbox} was deleted: triggers, replies and acts that were forwarded through it and not processed \
+         yet are lost, and shards have no owners without it; a restart creates it again"
     )]
     Gone {
         /// `topics.inbox`.
         inbox: Arc<str>,
     },
-    /// The topic would lose or refuse inputs.
+    /// An inbox or replies topic would lose or refuse records.
     #[error("topic {inbox} {wrong}, run: {command}")]
     Inbox {
         /// `topics.inbox` or `topics.replies`.
         inbox: Arc<str>,
-        /// What is wrong with it.
+        /// What is wrong, as a predicate after the topic's name.
         wrong: String,
-        /// What puts it right.
+        /// The command that repairs it.
         command: String,
     },
-    /// A record could come that cannot be received: librdkafka would reconnect for ever.
+    /// A record could arrive that cannot be received: librdkafka would reconnect for ever.
     #[error(
         "topic {topic} allows records of {limit} bytes (max.message.bytes); at most 134217728 (128 MiB) can be read"
     )]
     LimitTooHigh {
-        /// The topic.
+        /// Name of the topic.
         topic: Arc<str>,
-        /// Its limit.
+        /// Its `max.message.bytes`.
         limit: usize,
     },
-    /// Two installations must not share a topic of their own or a group: each would take, answer and delete what is the
-    /// other's.
+    /// Two installations must not share an internal topic or a group: each would take, answer and delete records of the
+    /// other.
     #[error(
-        "the {what} {name} belongs to installation {found}, the store to {expected}: set {key} to another one, or store to the one that belongs to it"
+        "the {what} {name} belongs to installation {found}, the store to {expected}: set {key} to another name, or \
+         `store` to the store of installation {found}"
     )]
     OtherInstallation {
         /// `inbox`, `replies topic`, …
         what: &'static str,
         /// The key of the configuration that names it.
         key: &'static str,
-        /// Its name.
+        /// Name of the topic or the group.
         name: Arc<str>,
-        /// What its mark says.
+        /// The installation that its mark names.
         found: String,
-        /// What the store says.
+        /// The installation of the store.
         expected: String,
     },
-    /// A topic that an installation keeps for itself triggers sagas, or gets commands or events.
+    /// An internal topic of an installation is used as a trigger topic, or as one for commands or events.
     #[error(
-        "topic {topic} ({purpose}) is the inbox, replies or DLQ topic of installation {found} (its mark is in topic {mark}): name another topic"
+        "topic {topic} ({purpose}) is the inbox, replies or DLQ topic of installation {found} (its mark is in topic \
+         {mark}): use another topic"
     )]
     Internal {
-        /// Its name.
+        /// Name of the topic.
         topic: Arc<str>,
-        /// What it was to be used for.
+        /// What this installation wanted to use it for.
         purpose: &'static str,
-        /// Whose it is.
+        /// The installation that it belongs to.
         found: String,
-        /// Where that is written.
+        /// The topic that names the installation.
         mark: Arc<str>,
     },
-    /// At the broker of `saga dev` its internal topics are not for another engine.
+    /// An engine that is not that of `saga dev` must not use the internal topics at the broker of `saga dev`.
     #[error(
-        "the broker is that of `saga dev`, and topic {topic} is its own: set {key} to another one, or take the serve.yaml that `saga dev` writes into its folder (--config .saga-dev/serve.yaml)"
+        "the broker is that of `saga dev`, and topic {topic} belongs to it: set {key} to another name, or use the \
+         serve.yaml that `saga dev` writes into its folder (--config .saga-dev/serve.yaml)"
     )]
     OfDev {
-        /// Its name.
+        /// Name of the topic.
         topic: Arc<str>,
         /// The key of the configuration that names it.
         key: &'static str,
@@ -110,31 +115,31 @@ pub enum TopicError {
     /// The mark of the installation could not be written.
     #[error("topic {topic} does not take the mark of the installation: {reason}")]
     Mark {
-        /// The topic.
+        /// Name of the topic that holds the mark.
         topic: Arc<str>,
-        /// Why.
+        /// The broker's error.
         reason: String,
     },
-    /// A bug.
-    #[error("looking after topics panicked: {0}")]
+    /// A defect of this program.
+    #[error("checking topics panicked: {0}")]
     Panicked(String),
 }
 
 /// A topic that does not exist and could not be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingTopic {
-    /// Its name.
+    /// Name of the topic.
     pub topic: Arc<str>,
-    /// What for.
+    /// What it is needed for.
     pub purpose: &'static str,
-    /// Why it could not be created.
+    /// The broker's error when it was to be created.
     pub reason: String,
-    /// What a person can run.
+    /// The command that creates it.
     pub command: String,
 }
 
 impl TopicError {
-    /// Whether an engine that runs has to stop.
+    /// Whether a running engine has to stop.
     #[must_use]
     pub fn stops_work(&self) -> bool {
         matches!(self, TopicError::Shards { .. } | TopicError::Gone { .. })

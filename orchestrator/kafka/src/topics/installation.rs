@@ -1,7 +1,8 @@
-//! Whose topics and whose group: the first record of a topic beside each names the installation, for good.
+//! Which installation topics and the group belong to: beside each, the first record of a topic names the installation
+//! permanently.
 //!
-//! The first record counts, so that of two installations that claim something new at the same moment one loses and
-//! learns it.
+//! The first record counts, so when two installations claim something new at the same time, one of them loses and
+//! notices it.
 
 use super::{
     admin::ExistingTopics,
@@ -20,10 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For one question, and for the one record that is ever written.
+/// The longest wait for one request, and for the one record that is ever written.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Before a partition without a leader is asked again: a topic that was just created has none for a moment.
+/// Pause before a partition without a leader is asked again: a topic that was just created has none for a moment.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Reads and writes marks.
@@ -42,8 +43,8 @@ impl InstallationMarks<'_> {
         Ok(InstallationMarks { settings, consumer })
     }
 
-    /// Makes each of `owned` the property of `installation` that is nobody's yet. Nothing is marked if one of them is
-    /// somebody else's.
+    /// Claims each of `owned` that no installation owns yet for `installation`. Nothing is marked if one of them has
+    /// another owner.
     pub(super) fn claim(&self, owned: &[OwnedResource], installation: &str) -> Result<(), TopicError> {
         let mut free = Vec::new();
         for one in owned {

@@ -1,4 +1,4 @@
-//! What the topics that are written to take at most.
+//! The largest batches that topics accept that are written to.
 
 use super::{TopicError, admin::TopicAdmin};
 use crate::{
@@ -9,11 +9,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-/// How often limits are read again: a topic can be configured anew at any time, and a batch that is refused is sent
-/// again until it is known.
+/// How often limits are read again: a topic can be reconfigured at any time, and until the new limit is known a refused
+/// batch is sent again.
 const EVERY: Duration = Duration::from_secs(300);
 
-/// Between two readings at least: topics that are written to for the first time often come together.
+/// The shortest pause between two readings: topics that are written to for the first time often come together.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
 /// The largest batch that each of `topics` takes. Those are left out that do not exist or whose configuration may not
@@ -36,7 +36,8 @@ pub(crate) async fn read_limits(
     }
 }
 
-/// Tells `producer` the limits of what it writes to: those of new topics soon, all of them now and then. Never ends.
+/// Keeps the limits of `producer` up to date: those of new topics within seconds, all of them every five minutes. Never
+/// ends.
 pub async fn refresh_limits(settings: KafkaSettings, producer: KafkaProducer) {
     loop {
         drop(timeout(EVERY, producer.limits_wanted()).await);

@@ -1,5 +1,5 @@
-//! Our own topics while the engine runs: somebody may delete one, and a broker that makes topics by itself would make
-//! it anew with its own number of partitions and its own retention.
+//! The internal topics while the engine runs. An operator may delete one, and a broker that creates topics by itself
+//! would create it with its own number of partitions and its own retention.
 
 use super::{
     admin::{TopicAdmin, TopicProperties},
@@ -15,35 +15,35 @@ use std::{
     },
 };
 
-/// Looks after our own topics.
+/// Checks the internal topics, and creates those again that are missing. A cheap handle.
 #[derive(Clone)]
 pub struct TopicMaintainer(Arc<TopicMaintainerState>);
 
 struct TopicMaintainerState {
     admin: TopicAdmin,
     needs: RequiredTopics,
-    /// The last look found no inbox. One look alone is not believed: a broker that has just started may not know its
+    /// The last check found no inbox. One such check is not believed: a broker that has just started may not know its
     /// topics yet.
     inbox_missed: AtomicBool,
 }
 
-/// What was found of a topic of our own, other than the inbox.
+/// What is odd about an internal topic other than the inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicAnomaly {
-    /// It had been deleted, and was made anew as it has to be. What was in it unread is lost.
+    /// It had been deleted, and was created again with its settings. Its unread records are lost.
     Recreated(Arc<str>),
-    /// It has other partitions than it is made with: somebody else made it.
+    /// It has fewer partitions than it is created with: another program created it.
     Foreign {
-        /// The topic.
+        /// Name of the topic.
         topic: Arc<str>,
         /// Its partitions.
         partitions: usize,
         /// What it is made with.
         expected: i32,
     },
-    /// It drops records before they are read: somebody else made it, or set this.
+    /// Its retention removes records before they are read: another program created it, or an operator set this.
     Dropping {
-        /// The topic.
+        /// Name of the topic.
         topic: Arc<str>,
         /// `retention.ms` or `retention.bytes`.
         key: &'static str,
@@ -55,11 +55,13 @@ impl fmt::Display for TopicAnomaly {
         match self {
             TopicAnomaly::Recreated(topic) => write!(
                 f,
-                "topic {topic} was deleted while engines run and was made anew: what was in it and not read yet is lost"
+                "topic {topic} was deleted while engines run and was created again: its records that were not read \
+                 yet are lost"
             ),
             TopicAnomaly::Foreign { topic, partitions, expected } => write!(
                 f,
-                "topic {topic} was made by somebody else, with {partitions} partitions in place of {expected}: delete it, and it is made as it has to be"
+                "topic {topic} was created by another program, with {partitions} partitions instead of {expected}: \
+                 delete it, and it is created with the right number"
             ),
             TopicAnomaly::Dropping { topic, key } => {
                 write!(f, "topic {topic} drops records before they are read: set its {key} to -1")
@@ -78,11 +80,12 @@ impl TopicMaintainer {
         Ok(TopicMaintainer(Arc::new(TopicMaintainerState { admin, needs, inbox_missed: AtomicBool::new(false) })))
     }
 
-    /// Looks once. A topic that is missing is made anew, but for the inbox.
+    /// Checks once. A missing topic is created again, except the inbox: without it the shards have no owners, so the
+    /// engine stops.
     ///
     /// # Errors
-    /// The broker does not answer ([`TopicError::is_transient`]); else the inbox is gone or has another number of
-    /// partitions, and nothing may be worked on.
+    /// The broker does not answer ([`TopicError::is_transient`]). Otherwise the inbox was deleted or has another number
+    /// of partitions, and the engine must not work on.
     pub async fn check(&self) -> Result<Vec<TopicAnomaly>, TopicError> {
         let state = Arc::clone(&self.0);
         let work = move || state.check();

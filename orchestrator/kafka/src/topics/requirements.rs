@@ -1,4 +1,4 @@
-//! Which topics an installation needs, and how each is made.
+//! Which topics an installation needs, and how each is created.
 
 use crate::settings::USUAL_BATCH;
 use saga_base::hex::hex;
@@ -19,7 +19,7 @@ const BROKERS_CHOICE: i32 = -1;
 /// Inbox, replies and DLQ of `saga dev`: those of a configuration that names none.
 const OF_DEV: [&str; 3] = ["saga.inbox", "saga.replies", "saga.dlq"];
 
-/// The longest name of a topic of ours: with [`MARK`] after it, it has the 249 characters that Kafka allows.
+/// The longest name of an internal topic: with [`MARK`] after it, it has the 249 characters that Kafka allows.
 pub const LONGEST_OWN_TOPIC: usize = 249 - MARK.len();
 
 /// Characters of a group that go into the name of its mark.

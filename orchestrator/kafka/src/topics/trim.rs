@@ -1,4 +1,4 @@
-//! Records of our own topics that everybody has read are removed: these topics have no retention by age.
+//! Removes records of the internal topics that every shard has read: these topics have no retention by age.
 
 use super::{admin::TopicAdmin, error::TopicError, installation::InstallationMarks, requirements};
 use crate::{consumer, settings::KafkaSettings};
@@ -9,9 +9,9 @@ use std::sync::Arc;
 /// A partition whose beginning was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrimmedPartition {
-    /// Which.
+    /// The partition whose oldest records were removed.
     pub partition: TopicPartition,
-    /// Its oldest record now.
+    /// Offset of its oldest record now.
     pub oldest: i64,
 }
 
