@@ -3,8 +3,8 @@
 use rdkafka::message::{Header, Headers};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The header at `index`. `None`: there is none, or its name is not UTF-8. The protocol forbids that and brokers do not
-/// check it; rdkafka panics on such a name, which would end whoever reads the record.
+/// The header at `index`. `None`: there is none, or its name is not UTF-8. The protocol forbids such a name and brokers
+/// do not check it. rdkafka panics on it, which would end the task or thread that reads the record.
 pub fn header_at<H: Headers>(headers: &H, index: usize) -> Option<Header<'_, &[u8]>> {
     // Nothing is changed by reading, so nothing can be left half done.
     catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok().flatten()

@@ -1,10 +1,10 @@
 //! What every client of Kafka here needs and rdkafka does not do: to find a broker again when it has lost every one
 //! ([`BootstrapRefresher`]), and to read a header whatever its name is ([`header_at`]).
 //!
-//! A broker that stood still for longer than its session with the controller lists no brokers, itself included, until
+//! A broker that was suspended for longer than its session with the controller lists no brokers, itself included, until
 //! it has a new session. librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and
-//! has nobody left whom it could ask (<https://github.com/confluentinc/librdkafka/issues/5301>). No setting changes
-//! that. Such a client is told its bootstrap servers once more. It keeps all that it has: its place in the group, its
+//! has no address left that it could ask (<https://github.com/confluentinc/librdkafka/issues/5301>). No setting changes
+//! that. Such a client gets its bootstrap servers once more. It keeps all that it has: its membership of the group, its
 //! positions, the records that it has to send.
 //!
 //! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
@@ -21,18 +21,18 @@ use rdkafka::{
 use std::{ffi::CString, time::Instant};
 use visibility::BrokerVisibility;
 
-/// What a look at a client found.
+/// What a check of a client found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerCheckResult {
     /// It knows brokers, or has not had the time to meet one.
     Healthy,
-    /// It knew brokers and knows none any more. It was told the bootstrap servers.
+    /// It knew brokers and knows none any more. The bootstrap servers were added again.
     Lost,
-    /// It has known none for a while. It was told the bootstrap servers, again.
+    /// It has known no broker for a while. The bootstrap servers were added once more.
     StillLost,
 }
 
-/// Looks after the brokers of one client.
+/// Checks the brokers of one client, and adds its bootstrap servers again when it has lost every broker.
 #[derive(Debug)]
 pub struct BootstrapRefresher {
     bootstrap_servers: CString,
@@ -40,7 +40,7 @@ pub struct BootstrapRefresher {
 }
 
 impl BootstrapRefresher {
-    /// Of a client that is made now with these bootstrap servers.
+    /// For a client that is created now with these bootstrap servers (`host:port`, separated by commas).
     #[must_use]
     pub fn new(bootstrap_servers: &str) -> BootstrapRefresher {
         // A list with a NUL in it makes no client either.
@@ -48,7 +48,7 @@ impl BootstrapRefresher {
         BootstrapRefresher { bootstrap_servers, visibility: BrokerVisibility::new(Instant::now()) }
     }
 
-    /// To be called every second or so, or whenever the client is used. Does not wait for anything.
+    /// To be called every second or so, or whenever the client is used. Does not wait for the broker.
     pub fn check<C: ClientContext>(&mut self, client: &Client<C>) -> BrokerCheckResult {
         let found = self.visibility.update(known_brokers(client), Instant::now());
         match found {

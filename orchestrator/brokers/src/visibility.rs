@@ -1,18 +1,18 @@
-//! When a client that knows no broker is told where to find one. Pure: the clock is an argument.
+//! When a client that knows no broker gets the bootstrap servers. Pure: the clock is an argument.
 
 use super::BrokerCheckResult;
 use std::time::{Duration, Instant};
 
-/// Before a client that still knows none is told again, or for the first time if it never knew any: an answer that was
-/// still under way can make it forget what it was told. It keeps a copy of the list each time: in an outage of a day
-/// 17,000, a megabyte.
+/// Pause before a client that still knows no broker gets the bootstrap servers again, or the first time if it never
+/// knew any. A response that was still under way can make it forget them. The client keeps a copy of the list each
+/// time: in an outage of a day 17,000, a megabyte.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is known of the client's brokers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BrokerVisibility {
     Known,
-    /// It was made or told then, and has met none since.
+    /// It was created, or got the bootstrap servers, at this time, and has met no broker since.
     NoneSince(Instant),
 }
 

@@ -1,12 +1,12 @@
-//! A client that has lost every broker is told where to find them: a client never finds one again by itself. Said and
-//! counted once a loss.
+//! A client that has lost every broker gets the bootstrap servers again, because it never finds a broker by itself
+//! then. Logged and counted once for each loss.
 
 use super::settings::KafkaSettings;
 use rdkafka::client::{Client, ClientContext};
 use saga_base::sync::UnpoisonedMutex;
 use saga_brokers::{BootstrapRefresher, BrokerCheckResult};
 
-/// Looks after the brokers of one client.
+/// Checks the brokers of one client.
 #[derive(Debug)]
 pub(super) struct ClientRebootstrap {
     client: &'static str,
@@ -15,7 +15,7 @@ pub(super) struct ClientRebootstrap {
 }
 
 impl ClientRebootstrap {
-    /// Of a client that is made now, and by this name in the log and in the metrics.
+    /// For a client that is created now; `client` names it in the log and in the metrics.
     pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> ClientRebootstrap {
         ClientRebootstrap::with_servers(client, &settings.bootstrap_servers)
     }
@@ -33,7 +33,7 @@ impl ClientRebootstrap {
                 metrics::counter!("saga_kafka_brokers_lost_total", "client" => self.client).increment(1);
                 tracing::warn!(
                     client = self.client,
-                    "a client knows no broker any more and is told kafka.bootstrapServers again"
+                    "a client has lost every broker and gets kafka.bootstrapServers again"
                 );
             }
         }

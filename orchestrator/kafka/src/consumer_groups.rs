@@ -1,4 +1,4 @@
-//! Questions about a consumer group, from outside of it: where it stands in topics, and what its members read.
+//! Questions about a consumer group from outside of it: its offsets in topics, and what its members read.
 
 use super::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
@@ -12,30 +12,30 @@ use saga_core::time::Timestamp;
 use saga_wire::record::TopicPartition;
 use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 
-/// One question to the broker.
+/// One request to the broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Offsets by partition.
 pub type PartitionOffsets = BTreeMap<i32, i64>;
 
-/// Where a group stands in a topic.
+/// Offsets of a group in one topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupOffsets {
-    /// Its committed offsets, of partitions that have one.
+    /// Its committed offsets, of those partitions that have one.
     pub committed: PartitionOffsets,
-    /// Where each partition ends.
+    /// The offset after the last record of each partition.
     pub ends: PartitionOffsets,
 }
 
 impl GroupOffsets {
-    /// Whether the group ever read the topic.
+    /// Whether the group has a committed offset in the topic.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !self.committed.is_empty()
     }
 }
 
-/// Asks; each call has a client of its own, on a thread that may wait.
+/// Each call creates a client of its own, on a thread for blocking work.
 #[derive(Clone, Debug)]
 pub struct ConsumerGroupAdmin {
     settings: KafkaSettings,
@@ -48,10 +48,10 @@ impl ConsumerGroupAdmin {
         ConsumerGroupAdmin { settings: settings.clone() }
     }
 
-    /// Where `group` stands in `topics`.
+    /// The offsets of `group` in `topics`.
     ///
     /// # Errors
-    /// When the broker does not say everything.
+    /// The broker did not answer for every topic.
     pub async fn group_offsets(
         &self,
         group: &str,
@@ -164,8 +164,8 @@ fn offsets(list: &TopicPartitionList) -> PartitionOffsets {
     known.collect()
 }
 
-/// The topics in a member's metadata: a version in two bytes, a number of topics in four, and each as its length in two
-/// bytes and its name. What does not look like that names none.
+/// The topics in a member's metadata: a version in two bytes, a number of topics in four, and for each its length in
+/// two bytes and its name. Metadata of another form names no topic.
 fn subscription(metadata: &[u8]) -> Vec<String> {
     let mut rest = metadata.get(2..).unwrap_or_default();
     let Some(count) = split_off(&mut rest, 4) else { return Vec::new() };

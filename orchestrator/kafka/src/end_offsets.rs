@@ -1,5 +1,5 @@
-//! Where topics end now, and how far a group has finished them: what tells whether everything that was there has been
-//! read.
+//! Where topics end now, and how far a group has finished them. Both together show whether everything that was there
+//! has been read.
 
 use super::{
     brokers::ClientRebootstrap,
@@ -13,10 +13,10 @@ use rdkafka::{
 use saga_wire::record::{self, KafkaRecord, OutgoingRecord, TopicPartition};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// One question to the broker. Whoever waits longer has no way to it.
+/// One request to the broker. A longer wait means that the broker cannot be reached.
 const ASK: Duration = Duration::from_secs(2);
 
-/// Tells a record of ours that says nothing: when it has been read, so has everything before it.
+/// Header of a marker record, which carries nothing: when it has been read, everything before it has been read.
 const MARK: &str = "saga_mark";
 
 /// Asks the broker; reads no record and is no member of a group. A cheap handle.
@@ -33,13 +33,13 @@ impl std::fmt::Debug for EndOffsetReader {
 }
 
 impl EndOffsetReader {
-    /// Does not wait for the broker. What is asked about offsets that are finished is about those of `settings.group`.
+    /// Does not wait for the broker. Finished offsets are those of the group `settings.group`.
     ///
     /// # Errors
     /// The client refuses the settings.
     pub fn connect(settings: &KafkaSettings) -> KafkaResult<EndOffsetReader> {
         let mut config = settings.consumer(&settings.group, USUAL_BATCH);
-        // What lies behind a transaction that is still open is there, and nobody can read it.
+        // Records behind an open transaction exist, although no consumer can read them yet.
         config.set("isolation.level", "read_uncommitted").set("enable.auto.commit", "false");
         if !settings.properties.contains_key("reconnect.backoff.max.ms") {
             config.set("reconnect.backoff.max.ms", "1000");
@@ -71,7 +71,7 @@ impl EndOffsetReader {
             if of.is_empty() {
                 return Ok(HashMap::new());
             }
-            // What is asked by time, and the end is a time.
+            // Asked by time: the end is a special time, and one request covers all partitions.
             offsets(&client.offsets_for_times(list(&of, Offset::End)?, ASK)?)
         })
         .await
@@ -97,7 +97,7 @@ impl EndOffsetReader {
     ) -> KafkaResult<T> {
         let (client, brokers) = (Arc::clone(&self.client), Arc::clone(&self.brokers));
         let asked = tokio::task::spawn_blocking(move || {
-            // What the client says of itself would pile up: nobody polls it.
+            // Events of the client would pile up, because nothing else polls it.
             let _ = client.poll(Duration::ZERO);
             brokers.check(client.client());
             question(&client)
@@ -106,7 +106,7 @@ impl EndOffsetReader {
     }
 }
 
-/// A record for `partition` that says nothing.
+/// A record for `partition` that carries nothing but the header that marks it.
 #[must_use]
 pub fn marker_record(partition: &TopicPartition) -> OutgoingRecord {
     let headers = vec![record::text_header(MARK, "1")];
@@ -119,7 +119,7 @@ pub fn marker_record(partition: &TopicPartition) -> OutgoingRecord {
     }
 }
 
-/// Whether `record` says nothing.
+/// Whether `record` is a marker.
 #[must_use]
 pub fn is_marker(record: &KafkaRecord) -> bool {
     record.value.is_none() && record.header(MARK).is_some()

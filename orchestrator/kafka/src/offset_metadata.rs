@@ -1,6 +1,6 @@
 //! Short texts that the broker keeps, one for each partition of a topic: as the metadata of offsets that a group
-//! without members commits. They need no topic of their own, a new one replaces the old one, and they are gone when
-//! nobody has written for `offsets.retention.minutes`.
+//! without members commits. They need no topic of their own, a new text replaces the old one, and the broker forgets
+//! them when none has been written for `offsets.retention.minutes`.
 
 use super::settings::{KafkaSettings, USUAL_BATCH};
 use rdkafka::{
@@ -10,8 +10,7 @@ use rdkafka::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// One question to the broker: while it looks for its coordinator, a client that has just been made takes a second or
-/// two.
+/// One request to the broker. A new client needs a second or two until it has found the group's coordinator.
 const ASK: Duration = Duration::from_secs(5);
 
 /// Texts by partition.
@@ -69,7 +68,7 @@ impl OffsetMetadataStore {
         self.ask(move |client| {
             let mut list = TopicPartitionList::new();
             for partition in partitions {
-                // The end: whoever watches groups is to see none that falls behind.
+                // The end, so that a monitor of consumer groups sees no group that falls behind.
                 let (_, end) = client.fetch_watermarks(&topic, partition, ASK)?;
                 let mut element = list.add_partition(&topic, partition);
                 element.set_offset(Offset::Offset(end))?;
@@ -86,7 +85,7 @@ impl OffsetMetadataStore {
     ) -> KafkaResult<T> {
         let client = Arc::clone(&self.client);
         let asked = tokio::task::spawn_blocking(move || {
-            // What the client says of itself would pile up: nobody polls it.
+            // Events of the client would pile up, because nothing else polls it.
             let _ = client.poll(Duration::ZERO);
             question(&client)
         });

@@ -1,7 +1,7 @@
-//! Records out. Sending never blocks; what became of a record is told by its delivery report and by nothing else.
+//! Records out. Sending never blocks. The delivery report alone says what became of a record.
 //!
-//! A broker refuses a whole batch for one record in it: a refused record is sent again alone before the refusal is
-//! believed. So two records of one partition that are sent at once may arrive in another order.
+//! A broker refuses a whole batch because of one record in it. So a refused record is sent again alone before the
+//! refusal is believed, and two records of one partition that are sent at the same time may arrive in another order.
 //!
 //! Dropping the future of a send does not take the record back: it may still arrive.
 
@@ -21,18 +21,18 @@ use saga_wire::record::OutgoingRecord;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
-/// How long a full queue is waited for before the record counts as not sent.
+/// How long a record waits for room in the client's queue before it counts as not sent.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a full queue is tried again: about as long as a batch takes.
+/// Pause before a full queue is tried again: about the time that a batch takes.
 const QUEUE_RETRY: Duration = Duration::from_millis(5);
 
-/// The producer cannot be made.
+/// The client refuses its settings.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot create the producer of Kafka")]
 pub struct ProducerError(#[from] rdkafka::error::KafkaError);
 
-/// Handle of one producer, cheap to clone. If a client of it dies of a fatal error it is made anew inside.
+/// Handle of one producer, cheap to clone. A client inside that has a fatal error is replaced.
 #[derive(Clone, Debug)]
 pub struct KafkaProducer {
     pool: Arc<ProducerPool>,
@@ -47,9 +47,9 @@ impl KafkaProducer {
         Ok(KafkaProducer { pool: ProducerPool::start(settings.producer())? })
     }
 
-    /// Sends a record and waits for its delivery report; for room in the client's queue it waits a second at most. A
-    /// refusal that may be of its batch is not believed: the record is sent again alone, and what the broker says then
-    /// is the outcome.
+    /// Sends a record and waits for its delivery report. Waits a second at most for room in the client's queue. A
+    /// refusal that may concern another record of the batch is not believed: the record is sent again alone, and the
+    /// second outcome counts.
     pub async fn send(&self, record: &OutgoingRecord) -> ProduceOutcome {
         let class = self.pool.class_of(&record.topic);
         let outcome = self.send_in(class, record).await;
@@ -62,19 +62,19 @@ impl KafkaProducer {
         }
     }
 
-    /// Batches of a topic stay below its limit from now on: the largest that it takes, in bytes, by topic. Of a topic
-    /// that is left out nothing is known, and nothing changes.
+    /// Keeps the batches of each topic below its limit in bytes from now on. Topics that are not in `limits` keep what
+    /// is known of them.
     pub fn set_topic_limits(&self, limits: &TopicBatchLimits) {
         self.pool.set_topic_limits(limits);
     }
 
-    /// What `topic` takes at most, in bytes, as far as that was learnt.
+    /// The largest batch, in bytes, that `topic` accepts. `None`: not known yet.
     #[must_use]
     pub fn limit(&self, topic: &str) -> Option<usize> {
         self.pool.limit(topic)
     }
 
-    /// The topics that were written to so far, whose limits are worth knowing.
+    /// The topics that were written to so far.
     pub(crate) fn topics(&self) -> Vec<Arc<str>> {
         self.pool.topics()
     }
@@ -84,7 +84,7 @@ impl KafkaProducer {
         self.pool.limits_wanted().await;
     }
 
-    /// Waits until everything that was sent has its delivery report; false if the deadline came first.
+    /// Waits until everything that was sent has its delivery report. False if the deadline came first.
     pub async fn flush(&self, deadline: Duration) -> bool {
         let clients = self.pool.clients();
         let flush = move || {
@@ -125,7 +125,7 @@ impl KafkaProducer {
     }
 }
 
-/// What is known of a record after one sending of it.
+/// What is known of a record after it was sent once.
 enum ProduceAttempt {
     /// The broker refused it, or only the batch that it was in.
     Refused(DeliveryFailure),
@@ -144,7 +144,8 @@ impl ProduceAttempt {
     }
 }
 
-/// Hands a record to the client, waiting a moment for room in its queue. What is refused here certainly did not leave.
+/// Gives a record to the client, and waits a moment for room in its queue. A record that is refused here was certainly
+/// not written.
 async fn enqueue(
     client: &Arc<ProducerClient>,
     record: &OutgoingRecord,

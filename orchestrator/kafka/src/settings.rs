@@ -1,4 +1,4 @@
-//! What the clients are told, and which of it a user may change.
+//! What the clients are configured with, and which of it a user may change.
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
 use saga_base::secrets;
@@ -7,43 +7,44 @@ use std::{collections::BTreeMap, fmt, net::Ipv6Addr, num::NonZeroU16, time::Dura
 /// The largest `max.message.bytes` of a topic that is read: 128 MiB. A batch is held in memory whole.
 pub(crate) const LARGEST_BATCH: usize = 128 * 1024 * 1024;
 
-/// What a fetch may bring at most unless a single batch is larger: 8 MiB, so that a handful of partitions fills one
-/// answer.
+/// Bytes that one fetch returns at most, unless a single batch is larger: 8 MiB, so that a handful of partitions fills
+/// one response.
 const FETCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// Room for the envelope of an answer above the batches in it.
+/// Bytes of a response around the batches in it.
 const ANSWER_OVERHEAD: usize = 1024 * 1024;
 
-/// What the clients are told of a topic whose limit is not known: the broker's default of 1 MiB and some.
+/// Bytes that are assumed for a topic whose limit is not known: the broker's default of 1 MiB, and some room.
 pub const USUAL_BATCH: usize = 2 * 1024 * 1024;
 
-/// The mock broker answers a fetch that finds nothing only when its time is over, even if records come before that. The
-/// default of half a second would be what every step over Kafka takes.
+/// The mock broker answers a fetch that finds nothing only after the whole wait, even if records come before that. With
+/// the default of half a second, every step over Kafka would take that long.
 const MOCK_FETCH_WAIT_MS: &str = "10";
 
-/// How the engines name themselves to the broker, unless `client.id` of `kafka.properties` does.
+/// The `client.id` of the engines, unless `kafka.properties` sets one.
 const CLIENT_ID: &str = "saga-orchestrator";
 
-/// What the names of an installation's other groups have behind that of its own.
+/// Suffixes of the names of an installation's other groups.
 const SHARDS: &str = ".shards";
 const STORE: &str = ".store";
-/// The same of groups in which records are read again; the name of the reading follows.
+/// Infix of groups in which records are read again. The name of the reading follows.
 pub const CATCH_UP: &str = ".catch-up.";
 
-/// Whether a group of this name would be another installation's: under it, it would take partitions and offsets from
-/// that one.
+/// Whether a group of this name could be a group of another installation: it would take partitions and offsets away
+/// from that one.
 #[must_use]
 pub fn is_of_another(group: &str) -> bool {
     [SHARDS, STORE].iter().any(|ending| group.ends_with(ending)) || group.contains(CATCH_UP)
 }
 
-/// Which kind of broker answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
+/// The kind of broker that answers. The mock of `saga dev` knows neither topic configuration nor creation by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BrokerKind {
     /// Kafka, or what speaks its protocol in full.
     #[default]
     Real,
-    /// librdkafka's mock cluster: topics are created by whoever started it; limits and markers are not checked.
+    /// librdkafka's mock cluster, as `saga dev` starts it. It has no topic configuration, so limits and marks are not
+    /// checked.
     Mock,
 }
 
@@ -56,15 +57,15 @@ pub struct KafkaSettings {
     pub group: String,
     /// `group.instance.id` for static membership.
     pub instance_id: Option<String>,
-    /// Handed to librdkafka as they are, except what [`KafkaSettings::check`] refuses.
+    /// Passed to librdkafka as they are, except those that [`KafkaSettings::check`] refuses.
     pub properties: BTreeMap<String, String>,
-    /// After this long without an acknowledgement a record's fate is unknown.
+    /// How long a record may be without an acknowledgement. After that it is unknown whether it was written.
     pub message_timeout: Duration,
-    /// Which kind of broker it is.
+    /// The kind of broker.
     pub broker: BrokerKind,
 }
 
-/// A property that cannot be handed on.
+/// A property that cannot be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaPropertyError {
     /// Correctness depends on the value that is set here.
@@ -94,7 +95,7 @@ pub enum KafkaPropertyError {
     },
 }
 
-/// Properties that correctness needs as they are, with the reason that a person gets to read.
+/// Properties whose values correctness depends on, with the reason that the user reads.
 const RESERVED: &[(&str, &str)] = &[
     ("bootstrap.servers", "set kafka.bootstrapServers"),
     ("metadata.broker.list", "set kafka.bootstrapServers"),
@@ -105,7 +106,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed only when what they stand for is recorded"),
     ("enable.auto.offset.store", "offsets are committed only when what they stand for is recorded"),
     ("auto.commit.enable", "offsets are committed only when what they stand for is recorded"),
-    ("auto.offset.reset", "trigger.from of the definition decides where a topic is begun"),
+    ("auto.offset.reset", "trigger.from of the definition decides where reading of a topic begins"),
     ("isolation.level", "records of aborted transactions must not start sagas"),
     ("receive.message.max.bytes", "it follows from max.message.bytes of the topics that are read"),
     ("enable.idempotence", "a command must not be written twice, nor out of order, by a resend"),
@@ -118,7 +119,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("test.mock.num.brokers", "it would replace the broker by a mock"),
     (
         "allow.auto.create.topics",
-        "a topic that the broker makes by itself has not the partitions and the retention that it needs",
+        "a topic that the broker creates by itself does not have the partitions and the retention that it needs",
     ),
     ("statistics.interval.ms", "readiness and the metrics of reading are computed from the statistics"),
     ("enable.partition.eof", "reaching the end of a partition is not an event here"),
@@ -138,7 +139,8 @@ impl KafkaSettings {
         }
     }
 
-    /// The group whose partitions are the shards. Of its own, so that a new trigger topic does not move a shard.
+    /// The group whose partitions are the shards. A group of its own, so that a new trigger topic does not move a
+    /// shard.
     #[must_use]
     pub fn shards_group(&self) -> String {
         format!("{}{SHARDS}", self.group)
@@ -150,7 +152,7 @@ impl KafkaSettings {
         format!("{}{STORE}", self.group)
     }
 
-    /// What the engines call themselves to the broker: members of the group with another name are none.
+    /// The `client.id` of the engines. A member of the group with another one is no engine.
     pub(crate) fn client_id(&self) -> &str {
         self.properties.get("client.id").map_or(CLIENT_ID, String::as_str)
     }
@@ -168,7 +170,7 @@ impl KafkaSettings {
         Ok(())
     }
 
-    /// What a consumer of `group` is told; no topic it reads has a `max.message.bytes` above `largest_batch`.
+    /// Configuration of a consumer of `group`. No topic that it reads has a `max.message.bytes` above `largest_batch`.
     pub(crate) fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
         let fetch = FETCH_BYTES.max(largest_batch);
         let mut config = self.client();
@@ -201,7 +203,7 @@ impl KafkaSettings {
         config
     }
 
-    /// What a producer is told.
+    /// Configuration of a producer.
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         // Decisions leave in groups already; a longer wait only delays commands.
@@ -214,7 +216,8 @@ impl KafkaSettings {
         tune(&mut config, &self.properties, "batch.size", "262144");
         // As Kafka's own clients place keys, so that what is published joins with what they publish.
         tune(&mut config, &self.properties, "partitioner", "murmur2_random");
-        // A topic that does not exist is told from a slow broker well before the message times out.
+        // A topic that does not exist is recognised well before the message times out, so that it is not taken for a
+        // slow broker.
         tune(&mut config, &self.properties, "topic.metadata.propagation.max.ms", "5000");
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
@@ -222,7 +225,7 @@ impl KafkaSettings {
         config
     }
 
-    /// What a client that neither reads nor writes records is told.
+    /// Configuration of a client that neither reads nor writes records.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -296,7 +299,7 @@ impl fmt::Debug for KafkaSettings {
     }
 }
 
-/// Whether `text` is `host:port`: librdkafka takes more for an address, and asks it for ever.
+/// Whether `text` is `host:port`. librdkafka accepts more as an address, and tries it for ever.
 #[must_use]
 pub fn is_server(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };

@@ -1,4 +1,4 @@
-//! The client behind the handle, and its replacement when it dies.
+//! The client behind the handle, and its replacement after a fatal error.
 
 use super::outcome::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use crate::client_form;
@@ -53,7 +53,7 @@ impl ProducerClient {
     ) -> Result<(), DeliveryFailure> {
         if self.broken.load(Ordering::Acquire) {
             self.replace();
-            return Err(not_sent("the producer had a fatal error and is being made anew"));
+            return Err(not_sent("the producer had a fatal error and is being replaced"));
         }
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         let Some(client) = client.as_ref() else { return Err(not_sent("the producer is closed")) };
@@ -81,7 +81,7 @@ impl ProducerClient {
         }
     }
 
-    /// Makes the client anew, once, on a thread: creating one may read files, and dropping one waits for its reports.
+    /// Replaces the client, once, on a thread: creating one may read files, and dropping one waits for its reports.
     fn replace(self: &Arc<Self>) {
         if self.replacing.swap(true, Ordering::AcqRel) {
             return;
@@ -90,20 +90,20 @@ impl ProducerClient {
         let thread = thread::Builder::new().name("kafka-producer-anew".into()).spawn(move || live.replace_now());
         if let Err(error) = thread {
             self.replacing.store(false, Ordering::Release);
-            tracing::warn!(%error, "no thread to make the producer anew");
+            tracing::warn!(%error, "no thread to replace the producer");
         }
     }
 
     fn replace_now(&self) {
         match create(&self.config, &self.broken) {
             Ok(client) => {
-                tracing::warn!("the producer had a fatal error and was made anew");
+                tracing::warn!("the producer had a fatal error and was replaced");
                 let old = self.client.write().unwrap_or_else(PoisonError::into_inner).replace(client);
                 // Before the old one is dropped: its last reports must not break the new one.
                 self.broken.store(false, Ordering::Release);
                 drop(old);
             }
-            Err(error) => tracing::warn!(%error, "the producer cannot be made anew yet"),
+            Err(error) => tracing::warn!(%error, "the producer cannot be replaced yet"),
         }
         self.replacing.store(false, Ordering::Release);
     }
@@ -144,7 +144,7 @@ impl ProducerContext for DeliveryReports {
             Ok(message) => ProduceOutcome::Delivered { partition: message.partition(), offset: message.offset() },
             Err((error, _)) => ProduceOutcome::Undelivered(DeliveryFailure::of(error)),
         };
-        // Nobody may be waiting any more; the record was sent all the same.
+        // The caller may not wait any more; the record was sent all the same.
         let _ = report.send(outcome);
     }
 }

@@ -13,39 +13,39 @@ pub enum ProduceOutcome {
         /// Its offset there.
         offset: i64,
     },
-    /// It does not, or may not, have it.
+    /// The broker does not have it, or may not have it.
     Undelivered(DeliveryFailure),
 }
 
 /// Why a record was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryFailure {
-    /// What that means.
+    /// What is certain about the record.
     pub kind: DeliveryFailureKind,
-    /// For people.
+    /// The client's error, for people.
     pub message: String,
 }
 
-/// What a record that was not delivered means.
+/// Why a record was not delivered, and whether it may have been written all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryFailureKind {
-    /// Too large for the topic, and always will be. Certainly not written.
+    /// The topic never accepts a record of this size. Certainly not written.
     TooLarge,
-    /// The broker will never take it as it is (no key on a compacted topic, say). Certainly not written.
+    /// The broker never accepts the record as it is (no key on a compacted topic, for example). Certainly not written.
     Invalid,
-    /// The topic or the cluster takes nothing of its kind as it is configured, or as our clock runs. Certainly not
-    /// written; somebody may change that.
+    /// The topic or the cluster accepts no such record as it is configured, or because of our clock. Certainly not
+    /// written; an operator may change that.
     Refused,
-    /// The topic or the partition does not exist. Certainly not written; somebody may create it.
+    /// The topic or the partition does not exist. Certainly not written; an operator may create it.
     UnknownTopic,
-    /// We may not write there. Certainly not written; somebody may allow it.
+    /// This client may not write there. Certainly not written; an operator may grant it.
     Unauthorized,
-    /// No room to wait in. Certainly not written.
+    /// The client's queue was full. Certainly not written.
     QueueFull,
-    /// It did not leave: the client was closed or made anew. Certainly not written.
+    /// It was not sent: the client was closed or replaced. Certainly not written.
     NotSent,
-    /// No acknowledgement came within [`Settings::message_timeout`](crate::KafkaSettings::message_timeout): it may have
-    /// been written.
+    /// No acknowledgement came within [`KafkaSettings::message_timeout`](crate::KafkaSettings::message_timeout). It may
+    /// have been written.
     TimedOut,
     /// It may have been written.
     Unknown,
@@ -74,7 +74,7 @@ impl DeliveryFailure {
 }
 
 impl DeliveryFailureKind {
-    /// Whether it is about the record itself, and no waiting helps. Whoever sends it can only send something else.
+    /// Whether the record itself is at fault, so that no waiting helps. Only another record can be sent instead.
     #[must_use]
     pub fn is_permanent(self) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl DeliveryFailureKind {
         }
     }
 
-    /// Whether the broker says it of a whole batch although it may be true of one record in it only.
+    /// Whether the broker refuses a whole batch with this error although only one record in it may be at fault.
     pub(super) fn may_be_of_batch(self) -> bool {
         match self {
             DeliveryFailureKind::TooLarge | DeliveryFailureKind::Invalid | DeliveryFailureKind::Refused => true,
@@ -135,10 +135,11 @@ fn kind(code: RDKafkaErrorCode) -> DeliveryFailureKind {
         RDKafkaErrorCode::MessageBatchTooLarge
         | RDKafkaErrorCode::MessageSizeTooLarge => DeliveryFailureKind::TooLarge,
         RDKafkaErrorCode::InvalidRecord
-        // Another record of its batch is invalid: this one was not looked at.
+        // Another record of its batch is invalid. The broker did not check this one.
         | RDKafkaErrorCode::InvalidDifferentRecord
         | RDKafkaErrorCode::PolicyViolation => DeliveryFailureKind::Invalid,
-        // The timestamp is our clock's and no part of what the saga says; a checksum is the way's.
+        // The timestamp comes from our clock and is no content of the saga. A wrong checksum is a fault of the
+        // transport.
         RDKafkaErrorCode::InvalidTimestamp
         | RDKafkaErrorCode::InvalidMessage
         | RDKafkaErrorCode::UnsupportedForMessageFormat

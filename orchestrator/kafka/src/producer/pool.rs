@@ -1,5 +1,5 @@
-//! The clients of a producer: each makes batches up to a size of its own, and a topic is written to by one whose
-//! batches it takes.
+//! The clients of a producer. Each makes batches up to a size of its own, and a topic is written to by one whose
+//! batches it accepts.
 
 use super::{
     client::ProducerClient,
@@ -16,27 +16,27 @@ use std::{
 };
 use tokio::sync::{Notify, OnceCell};
 
-/// The largest batch that each topic takes, in bytes.
+/// The largest batch that each topic accepts, in bytes.
 pub type TopicBatchLimits = BTreeMap<Arc<str>, usize>;
 
-/// Batches of topics that take smaller ones than is usual: 32 KiB, some twenty commands.
+/// Bytes of a batch for topics that accept less than the default: some twenty commands.
 const SMALL_BATCH_BYTES: usize = 32 * 1024;
 
-/// How often a client is looked at. A look asks nobody.
+/// How often the brokers of each client are checked. A check sends nothing.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Topics that are told apart; what is written to further ones goes in batches of the usual size. Names of topics come
-/// from definitions and from participants.yaml, so there are fewer.
+/// Topics of which the batch size is kept, so that the table stays bounded. Further topics get batches of the default
+/// size. Names of topics come from definitions and from participants.yaml, so there are fewer.
 const MOST_TOPICS: usize = 10_000;
 
-/// How large the batches are that a record leaves in.
+/// How large the batches are in which a record is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BatchSizeClass {
-    /// As configured (`batch.size`): well below the limit that brokers usually have.
+    /// As configured (`batch.size`): well below the limit that topics usually have.
     Default,
     /// [`SMALL_BATCH_BYTES`] at most.
     Small,
-    /// One record: what is refused is refused for itself.
+    /// One record, so that a refusal certainly concerns this record.
     Single,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum BatchSizeClass {
 #[derive(Clone, Copy, Debug)]
 struct TopicBatchState {
     class: BatchSizeClass,
-    /// What it takes, as far as that was learnt.
+    /// The largest batch that it accepts, in bytes, if the broker has said it.
     limit: Option<usize>,
 }
 
@@ -56,12 +56,12 @@ pub(super) struct ProducerPool {
     config: ClientConfig,
     default_bytes: usize,
     default: Arc<ProducerClient>,
-    /// Made when they are first needed: most installations need neither.
+    /// Created at the first use: most installations never use them.
     small: OnceCell<Arc<ProducerClient>>,
     single: OnceCell<Arc<ProducerClient>>,
     topics: RwLock<HashMap<Arc<str>, TopicBatchState>>,
     limits_wanted: Notify,
-    /// The thread that looks ends when this is dropped.
+    /// Nothing is sent. The thread that checks the brokers ends when this is dropped.
     _checking: mpsc::SyncSender<Infallible>,
 }
 
@@ -84,7 +84,8 @@ impl ProducerPool {
         Ok(pool)
     }
 
-    /// Whose batches `topic` takes. Of a topic that is written to for the first time nothing is known yet.
+    /// The batch size for `topic`. A topic that is written to for the first time gets the default, and its limit is
+    /// wanted.
     pub(super) fn class_of(&self, topic: &Arc<str>) -> BatchSizeClass {
         let known = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
         known.map(|known| known.class).unwrap_or_else(|| {
@@ -97,7 +98,7 @@ impl ProducerPool {
         })
     }
 
-    /// The client of `class`, made if it is the first time.
+    /// The client of `class`; creates it at the first use.
     pub(super) async fn client(&self, class: BatchSizeClass) -> Result<Arc<ProducerClient>, DeliveryFailure> {
         let cell = match class {
             BatchSizeClass::Default => return Ok(Arc::clone(&self.default)),
@@ -107,7 +108,7 @@ impl ProducerPool {
         cell.get_or_try_init(|| make(self.config_of(class))).await.map(Arc::clone)
     }
 
-    /// Those that are made.
+    /// The clients that exist.
     pub(super) fn clients(&self) -> Vec<Arc<ProducerClient>> {
         [Some(&self.default), self.small.get(), self.single.get()].into_iter().flatten().map(Arc::clone).collect()
     }
@@ -134,7 +135,8 @@ impl ProducerPool {
         }
     }
 
-    /// It took a record alone that it had refused in a batch: its batches are smaller from now on.
+    /// The topic accepted a record alone that it had refused in a batch of `class`. Its batches are smaller from now
+    /// on.
     pub(super) fn use_smaller_batches(&self, topic: &Arc<str>, class: BatchSizeClass) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = topics.get_mut(topic).filter(|known| known.class == class) else { return };
@@ -145,8 +147,9 @@ impl ProducerPool {
         self.limits_wanted.notify_one();
     }
 
-    /// A client's batch of several records never has more bytes than its `batch.size`, uncompressed and with the
-    /// request around it; and it sends a batch uncompressed that compression would make larger.
+    /// A batch of several records never has more bytes than the client's `batch.size`, uncompressed and with the
+    /// request around it, and the client sends a batch uncompressed if compression would make it larger. So a limit of
+    /// at least `batch.size` is safe.
     fn class_for(&self, limit: usize) -> BatchSizeClass {
         if self.default_bytes <= limit {
             BatchSizeClass::Default
@@ -172,7 +175,7 @@ impl ProducerPool {
     }
 }
 
-/// Looks after the brokers of all clients, whether or not anything is sent: what waits in a client that has lost them
+/// Checks the brokers of all clients, whether or not anything is sent: records in a client that has lost its brokers
 /// would only time out.
 fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<Infallible>) {
     let check = move || {
@@ -182,11 +185,11 @@ fn spawn_broker_checks(pool: Weak<ProducerPool>, over: mpsc::Receiver<Infallible
         }
     };
     if let Err(error) = thread::Builder::new().name("kafka-producer-look".into()).spawn(check) {
-        tracing::warn!(%error, "no thread to look after the brokers of the producer");
+        tracing::warn!(%error, "no thread to check the brokers of the producer");
     }
 }
 
-/// Making a client may read files.
+/// On a thread for blocking work: creating a client may read files.
 async fn make(config: ClientConfig) -> Result<Arc<ProducerClient>, DeliveryFailure> {
     let made = tokio::task::spawn_blocking(move || ProducerClient::start(config)).await;
     let not_sent = |reason: String| DeliveryFailure { kind: DeliveryFailureKind::NotSent, message: reason };
