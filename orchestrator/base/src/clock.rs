@@ -1,8 +1,8 @@
-//! The owner's clock, as an argument to everything that decides.
+//! The engine's clock, as an argument to everything that decides.
 //!
-//! It begins at what the wall clock says and then counts real time, suspension of the machine included: somebody who
-//! sets the wall clock an hour back does not stop everything that is due. From then on it is steered towards the wall
-//! clock, slowly ([`STEERING`]), so that it never goes back and never jumps.
+//! It begins at the wall clock's time and then counts real time, including the time in which the machine is suspended.
+//! So setting the wall clock back an hour does not stop everything that is due. From then on it is steered towards the
+//! wall clock, slowly ([`STEERING`]): it never goes back and never jumps.
 
 mod steering;
 
@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 pub use steering::STEERING;
 
-/// No sleep is longer: whoever waits for a time asks again when it wakes, because the clock may have been steered, or
-/// the machine suspended.
+/// No sleep is longer: after a sleep the clock is read again, because it may have been steered, or the machine
+/// suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// Where the engine reads the time from.
@@ -46,7 +46,7 @@ impl EngineClock {
         EngineClock::Since { start, made: Instant::now() }
     }
 
-    /// Now. Never before what it said last.
+    /// The time in milliseconds since 1970, UTC. Never before what it returned last.
     #[must_use]
     pub fn now(self) -> Timestamp {
         match self {
@@ -55,8 +55,8 @@ impl EngineClock {
         }
     }
 
-    /// The instant at which whoever waits for `due` looks at the clock again: when it says so, and after some seconds
-    /// at the latest.
+    /// The instant to sleep until when something is due at `due`: that time, or some seconds from now if that is
+    /// earlier. Read the clock again then.
     #[must_use]
     pub fn instant_of(self, due: Timestamp) -> Instant {
         Instant::now() + due.since(self.now()).min(LONGEST_SLEEP)
@@ -71,7 +71,7 @@ impl EngineClock {
         }
     }
 
-    /// Begins anew at what the wall clock says. Only while nothing has been decided by it: it may go back.
+    /// Begins again at the wall clock's time. Only while no decision has used the clock: it may go back.
     pub fn begin_anew(self) {
         match self {
             EngineClock::Wall => *STEERED.lock() = SlewedClock::begun(read()),
@@ -89,13 +89,14 @@ fn wall() -> Timestamp {
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Time for which the machine was awake: nobody can set it.
+/// Time for which the machine was awake. It cannot be set.
 fn monotonic() -> Duration {
     static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     BEGAN.elapsed()
 }
 
-/// Time since the machine was started, in which it was suspended too; `None` where the system does not tell.
+/// Time since the machine was started, including the time in which it was suspended. `None` where the system does not
+/// report it.
 fn suspended() -> Option<Duration> {
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let seconds: f64 = uptime.split_whitespace().next()?.parse().ok()?;

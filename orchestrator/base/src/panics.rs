@@ -1,16 +1,17 @@
-//! A saga that makes the engine panic must not take others along.
+//! A panic in one saga must not end others.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// What `act` returns, or the message it panicked with. Whatever `act` changed is in an unknown state then: drop it.
+/// What `act` returns, or the message of its panic. After a panic, what `act` has changed is in an unknown state: drop
+/// it.
 pub fn caught<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|panic| format!("panicked: {}", message(panic.as_ref())))
 }
 
-/// The text that a panic came with.
+/// The text of a panic.
 #[must_use]
 pub fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

@@ -1,10 +1,10 @@
-//! The secrets of the running configuration, covered wherever somebody gives them back: a participant that repeats the
-//! request's `Authorization` in its error message must not bring it into the journal, the log, the API or an event.
+//! The secrets of the running configuration, covered wherever they come back: a participant that repeats the request's
+//! `Authorization` in its error message must not bring it into the journal, the log, the API or an event.
 //!
-//! There is one set for the process, because the log is the process's. It only grows: after a reload, calls that left
-//! before are still answered. Answers pass through [`cover_answer`] where they are read, before anything judges, stores
-//! or publishes them; log lines and the errors that end a command pass through [`covered`]. Addresses that are not in
-//! the set yet, or never are, are told by [`address_shown`].
+//! There is one set for the process, because the log belongs to the process. It only grows: after a reload, calls that
+//! were sent before are still answered. Answers pass through [`cover_answer`] where they are read, before anything
+//! evaluates, stores or publishes them. Log lines and the errors that end a command pass through [`covered`]. Addresses
+//! that are not in the set yet, or never are, pass through [`address_shown`].
 
 mod forms;
 mod sources;
@@ -31,11 +31,11 @@ const MOST_FORMS: usize = 4096;
 /// Stands for a secret, whatever its length.
 const COVER: &str = "***";
 
-/// What is looked for.
+/// The forms of all known secrets, and what finds them in a text.
 #[derive(Debug, Default)]
 struct KnownSecrets {
     forms: VecDeque<String>,
-    /// `None`: there are none.
+    /// `None`: no secret is known.
     finder: Option<AhoCorasick>,
 }
 
@@ -61,7 +61,7 @@ pub fn covered(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The answer as it may be judged, stored and shown.
+/// The answer without secrets, as it may be evaluated, stored and shown.
 #[must_use]
 pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
     let Some(known) = known() else { return answer };
@@ -73,7 +73,7 @@ pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
         CommandAnswer::Unknown { failure, retry, retry_after } => {
             CommandAnswer::Unknown { failure: known.failure(&failure), retry, retry_after }
         }
-        // Covered, it would name another place; as it is, it would be on record.
+        // With a covered secret the location would name another place; as it is, the secret would be recorded.
         CommandAnswer::Ongoing { location: Some(location), .. } if known.covered(&location) != location => {
             let message = "accepted, and the place to ask holds a secret of the configuration, which is never recorded";
             let failure = CommandFailure::new("answer.location", message).of_origin(FailureOrigin::REPLY);
@@ -83,8 +83,7 @@ pub fn cover_answer(answer: CommandAnswer) -> CommandAnswer {
     }
 }
 
-/// An address, or several, as they may be shown: a user and a password may stand before a host, and a password among
-/// the parameters.
+/// An address, or several, without credentials: without user and password before a host, and without parameters.
 #[must_use]
 pub fn address_shown(address: &str) -> String {
     let place = address.split_once('?').map_or(address, |(place, _)| place);

@@ -15,8 +15,7 @@ pub use std::sync::MutexGuard;
 #[cfg(feature = "simulated")]
 pub use simulated::MutexGuard;
 
-/// A lock that outlives a panic of whoever holds it: what it guards has to be consistent between any two of its own
-/// methods.
+/// A lock that survives a panic of its holder. What it guards has to be consistent between any two of its own methods.
 #[derive(Debug, Default)]
 pub struct UnpoisonedMutex<T> {
     #[cfg(feature = "simulated")]

@@ -25,29 +25,29 @@ pub enum ParticipantAnswer {
 }
 
 impl ParticipantAnswer {
-    /// No, for good: another attempt gets the same answer.
+    /// A permanent refusal: another attempt gets the same answer.
     pub fn refused(code: impl Into<String>, message: impl Into<String>) -> ParticipantAnswer {
         ParticipantAnswer::Failed { code: code.into(), message: message.into(), retryable: false }
     }
 
-    /// Not now: nothing happened, and another attempt may succeed.
+    /// A temporary refusal: nothing happened, and another attempt may succeed.
     pub fn not_now(code: impl Into<String>, message: impl Into<String>) -> ParticipantAnswer {
         ParticipantAnswer::Failed { code: code.into(), message: message.into(), retryable: true }
     }
 
-    /// To a do that comes after its undo.
+    /// The answer to a do that comes after its undo.
     #[must_use]
     pub fn undone() -> ParticipantAnswer {
         ParticipantAnswer::refused(UNDONE, "its undo came first, so it does nothing")
     }
 
-    /// To an undo whose do did nothing.
+    /// The answer to an undo whose do had no effect.
     #[must_use]
     pub fn nothing_to_undo() -> ParticipantAnswer {
         ParticipantAnswer::Succeeded(json!({"undone": false}))
     }
 
-    /// Whether it is kept, and given again to the same command.
+    /// Whether the answer is kept, and returned again for the same command.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 //! | what comes | what is entered |
 //! |---|---|
 //! | a command for the first time | [`BarrierOutcome::Perform`] |
-//! | one that was answered for good | [`BarrierOutcome::Again`] with that answer |
+//! | one that has a final answer | [`BarrierOutcome::Again`] with that answer |
 //! | a do after its undo | [`BarrierOutcome::UndoneBefore`] |
 //! | an undo whose do did nothing | [`BarrierOutcome::NothingToUndo`]; its do will never do anything |
 //!
@@ -28,13 +28,13 @@ use serde_json::Value;
 use sqlx::Pool;
 use std::marker::PhantomData;
 
-/// The barrier cannot do its work; whoever has the transaction rolls it back.
+/// The barrier cannot do its work. Roll the transaction back.
 #[derive(Debug, thiserror::Error)]
 pub enum BarrierError {
     /// The database refused or cannot be reached.
     #[error("the table saga_commands cannot be used")]
     Database(#[from] sqlx::Error),
-    /// A row holds what nobody here wrote.
+    /// A row holds what no version of this crate wrote.
     #[error("the table saga_commands holds an unreadable row for `{command}`: {reason}")]
     Unreadable {
         /// The command.
@@ -68,13 +68,14 @@ pub enum BarrierOutcome {
 pub enum PriorOutcome {
     /// A do, asked for the first time.
     Nothing,
-    /// A do that was refused at an earlier attempt, and somebody insists ([`RefusalRetention::UntilInsisted`]).
+    /// A do that was refused at an earlier attempt, and is repeated by an operator
+    /// ([`RefusalRetention::UntilInsisted`]).
     Refused(ParticipantAnswer),
     /// An undo: its do succeeded with this result.
     Done(Value),
 }
 
-/// How long a refusal for good is kept. A success is kept for ever.
+/// How long a final refusal is kept. A success is kept for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RefusalRetention {
     /// For ever: the same command never gets another answer, also when an operator retries the step.
@@ -175,6 +176,8 @@ impl<DB: BarrierDatabase> CommandBarrier<DB> {
         }
     }
 
+    /// Claims the do first, so that a do that comes later does nothing. Both commands claim the row of the do first: in
+    /// the same order, so that they cannot wait for each other.
     async fn enter_undo(&self, tx: &mut DB::Connection, command: &SagaCommand) -> Result<BarrierOutcome, BarrierError> {
         let id_of_do = command.id.of_do();
         let never_came = DB::claim(tx, &id_of_do, CommandRowState::Undone).await?;
@@ -199,7 +202,7 @@ impl<DB: BarrierDatabase> CommandBarrier<DB> {
         }
     }
 
-    /// A command that has an answer gets it again, unless it was a refusal and somebody insists.
+    /// A command that has an answer gets it again, except a refusal that an operator wants to have repeated.
     async fn answered(
         &self,
         tx: &mut DB::Connection,

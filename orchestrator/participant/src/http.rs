@@ -3,10 +3,10 @@
 //! | answer | is sent as |
 //! |---|---|
 //! | succeeded | 200 with the result as JSON |
-//! | failed for good | 422 with `{"code": …, "message": …}` |
+//! | failed, final | 422 with `{"code": …, "message": …}` |
 //! | failed, may be retried | 429 with the same |
 //! | ongoing | 425 |
-//! | nobody knows ([`UnsettledCommandError`]) | 503 |
+//! | not known ([`UnsettledCommandError`]) | 503 |
 
 use crate::{
     answer::ParticipantAnswer,

@@ -1,7 +1,8 @@
-//! Commands from topics: each is answered, the reply is acknowledged, then the offset moves.
+//! Commands from topics: each is answered, then the broker acknowledges the reply, then the offset moves.
 //!
-//! Commands of one saga are answered one after the other, in their order; those of different sagas side by side. What
-//! was answered and not yet committed when the process dies comes again, which the barrier is for.
+//! Commands of one saga are answered one after the other, in their order; those of different sagas at the same time. If
+//! the process dies, commands that were answered and not committed yet come again; the barrier answers them without
+//! repeating their effect.
 
 mod intake;
 mod lane;
@@ -22,20 +23,21 @@ pub enum ListenerError {
     /// The client refuses its settings.
     #[error("cannot create a client of Kafka")]
     Client(#[source] rdkafka::error::KafkaError),
-    /// The client has met an error that it cannot get over: start anew.
+    /// The client has an error that it cannot recover from: start the listener again.
     #[error("the client of Kafka cannot go on")]
     Fatal(#[source] rdkafka::error::KafkaError),
-    /// Answering panicked. Nothing of that command was replied or committed: start anew.
-    #[error("whoever answers commands has panicked")]
+    /// The service panicked while it answered. Nothing was replied or committed for that command: start the listener
+    /// again.
+    #[error("the service panicked while it answered a command")]
     Panicked,
 }
 
-/// How a run went.
+/// What a run of the listener did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListenerStats {
     /// Commands that were answered, and whose replies were acknowledged.
     pub replied: u64,
-    /// Commands of which nothing could be said; they come again.
+    /// Commands whose result is not known. They come again.
     pub unsettled: u64,
     /// Records that were skipped.
     pub poison: u64,
@@ -70,12 +72,12 @@ impl<A: CommandService> CommandListener<A> {
         CommandListener { on_poison: Arc::new(called), ..self }
     }
 
-    /// Serves until `stop`; then takes no more, finishes what it has within [`ListenerSettings::grace`], commits and
-    /// leaves the group.
+    /// Serves until `stop`. Then it takes no more commands, finishes those that are being worked on within
+    /// [`ListenerSettings::grace`], commits and leaves the group.
     ///
     /// # Errors
-    /// The client refuses its settings or cannot go on; answering panicked. That the broker is away is no error: it is
-    /// waited for.
+    /// The client refuses its settings or cannot go on, or the service panicked. An unreachable broker is no error: the
+    /// listener waits for it.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<ListenerStats, ListenerError> {
         let mut intake = CommandIntake::start(&self.settings, &self.answering, &self.on_poison)?;
         let ended = intake.take_until(stop).await;

@@ -29,7 +29,7 @@ pub trait CommandHandler<DB: sqlx::Database>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<ParticipantAnswer, HandlerError>> + Send;
 }
 
-/// Whoever answers commands: a [`SagaParticipant`], or what a service makes of its own.
+/// Answers commands: a [`SagaParticipant`], or a service's own implementation.
 pub trait CommandService: Send + Sync + 'static {
     /// The answer to `command`, final or not.
     fn answer(
@@ -99,7 +99,8 @@ impl<DB: BarrierDatabase, H: CommandHandler<DB>> CommandService for SagaParticip
 }
 
 impl<DB: BarrierDatabase, H: CommandHandler<DB>> ParticipantInner<DB, H> {
-    /// A commit that was not confirmed is asked after: whoever enters again finds the answer, or performs.
+    /// A commit that was not confirmed is checked by entering again: the second run finds the answer of the first one,
+    /// or performs the command.
     async fn settle(&self, command: &SagaCommand) -> Result<ParticipantAnswer, UnsettledCommandError> {
         let unconfirmed = match self.run(command).await {
             CommandRunOutcome::Answered(answer) => return Ok(answer),
@@ -170,7 +171,7 @@ enum TransactionEnd {
     RollBack,
 }
 
-/// Where that fails the connection is gone, and the server rolls back by itself.
+/// Where the rollback fails the connection is closed, and the server rolls back by itself.
 async fn roll_back<DB: sqlx::Database>(tx: Transaction<'_, DB>) {
     if let Err(error) = tx.rollback().await {
         debug!(%error, "a rollback was not confirmed");

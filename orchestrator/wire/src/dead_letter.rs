@@ -1,4 +1,4 @@
-//! The record of a poison record: itself, byte for byte, and where it came from and why.
+//! The record for the DLQ: the poison record itself, byte for byte, and where it came from and why.
 
 use super::{
     payload::LARGEST_RECORD,
@@ -12,10 +12,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Of the diagnosis, this much goes into a header.
+/// Bytes of the diagnosis that go into a header.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Key and headers of a record that becomes a pointer stay with it up to this size: they are what a person looks for.
+/// Bytes of key and headers that stay with a record that becomes a pointer: an operator finds the record by them.
 pub const POINTER_CONTEXT: usize = 64 * 1024;
 
 /// How much of a record its DLQ record holds. Each form is smaller than the one before.
@@ -64,8 +64,8 @@ impl DeadLetterForm {
     }
 }
 
-/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names who cannot process it;
-/// `None` if nobody can.
+/// The DLQ record of `record` in `form`; `saga_dlq_*` headers follow its own. `definition` names the definition that
+/// cannot process it; `None`: no definition can.
 #[must_use]
 pub fn record(
     topic: &Arc<str>,
@@ -92,7 +92,7 @@ pub fn record(
     OutgoingRecord { topic: topic.clone(), partition: None, key, value, headers }
 }
 
-/// Whether `record` is one that was written here.
+/// Whether `record` was written by [`record`].
 #[must_use]
 pub fn is_letter(record: &KafkaRecord) -> bool {
     record.header("saga_dlq_id").is_some()

@@ -46,27 +46,27 @@ pub enum InboxEnvelope {
     },
     /// A participant's reply.
     Reply(KafkaRecord),
-    /// What came back for an attempt by another way than a reply record.
+    /// The result of an attempt that did not come as a reply record.
     Outcome(CallOutcome),
-    /// An operator acts.
+    /// An operator's act.
     Operator {
-        /// On which saga.
+        /// The saga that it changes.
         saga: SagaId,
-        /// How.
+        /// The act, with its id, its author and its reason.
         act: OperatorAct,
         /// Of a retry by another definition: the hashes of its text and of its policies.
         definition: Option<(String, String)>,
     },
 }
 
-/// What came back for an attempt of a command.
+/// The result of an attempt of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallOutcome {
-    /// Which command.
+    /// The command that was attempted.
     pub command: CommandId,
-    /// Which attempt.
+    /// Number of the attempt, from 1. `None`: not known.
     pub attempt: Option<u32>,
-    /// What.
+    /// The participant's answer, or why there is none.
     pub answer: CommandAnswer,
 }
 

@@ -1,5 +1,5 @@
 //! What records mean: pure functions from a record to a typed value or to a typed reason why it is poison, and back. No
-//! function here panics on a stranger's record, and none does input or output.
+//! function here panics on a record that another program wrote, and none does input or output.
 //!
 //! Read in this order: [`record`] (a record, byte for byte), [`cloudevents`] (the headers of the binding), [`trigger`]
 //! (does it start a saga), [`reply`] (what a participant answers), [`inbox`] (an input on its way to its shard),

@@ -7,7 +7,7 @@ use super::{
 use saga_core::json;
 use serde_json::Value;
 
-/// The largest record whose content is looked at: key, value and headers together. Larger ones are poison, whatever
+/// Bytes of the largest record whose content is read: key, value and headers together. Larger ones are poison, whatever
 /// they hold.
 pub const LARGEST_RECORD: usize = 1024 * 1024;
 

@@ -70,7 +70,7 @@ pub(crate) fn describe_missing_type(record: &KafkaRecord) -> Option<String> {
 
 /// In how many strings, each within the next, an object or a list stands that `text` holds; `None`: it holds none.
 fn times_in_strings(text: &str) -> Option<u32> {
-    /// A producer that somebody repairs step by step does not get further.
+    /// More levels than any producer writes: each level is one serialiser too many.
     const MOST: u32 = 8;
     let mut text = text.to_owned();
     for times in 1..=MOST {

@@ -11,9 +11,9 @@ pub type RecordHeader = (String, Option<Bytes>);
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
-    /// The topic.
+    /// Name of the topic.
     pub topic: Arc<str>,
-    /// Its partition.
+    /// Number of the partition.
     pub partition: i32,
 }
 
@@ -26,9 +26,9 @@ impl fmt::Display for TopicPartition {
 /// Where a record is or was: `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordCoordinates {
-    /// The topic.
+    /// Name of the topic.
     pub topic: Arc<str>,
-    /// Its partition.
+    /// Number of the partition.
     pub partition: i32,
     /// The offset in it.
     pub offset: i64,

@@ -58,7 +58,7 @@ pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Ve
         }];
     }
     let unreadable = incoming.unreadable_type().cloned();
-    // Whoever wants a type cannot know whether it is this one.
+    // A definition that wants a certain type cannot know whether this record has it.
     let not_wanted = |at: usize| match &unreadable {
         Some(poison) if definitions[at].trigger.event_type.is_some() => TriggerOutcome::Poison(poison.clone()),
         Some(_) | None => TriggerOutcome::Unwanted,
@@ -93,7 +93,7 @@ fn wants(definition: &SagaDefinition, event_type: Option<&str>) -> bool {
     }
 }
 
-/// A structured event whose type cannot be told because it is not let in has the code of that.
+/// A structured event that is refused before its type can be read has the code of that refusal.
 fn no_type(record: &KafkaRecord, incoming: &IncomingEvent<'_>) -> PoisonDiagnosis {
     if let Some(poison) = incoming.unreadable_type() {
         return poison.clone();
@@ -146,8 +146,8 @@ fn trigger(record: &KafkaRecord, event: Value) -> TriggerRecord {
 
 impl DecodedTrigger {
     fn evaluate(&self, definition: &SagaDefinition) -> TriggerOutcome {
-        // The evaluator is foreign code that runs what strangers sent: a panic in it is this record's fault, not the
-        // engine's.
+        // The evaluator is a library that runs what other programs sent: a panic in it is a fault of this record, not
+        // of the engine.
         let panicked = |_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked"));
         match caught(|| self.start(definition)).unwrap_or_else(panicked) {
             Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),

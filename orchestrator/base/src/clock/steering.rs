@@ -1,4 +1,4 @@
-//! What the clock says, by what was read. Pure.
+//! What the clock says, computed from what was read. Pure.
 
 use saga_core::time::Timestamp;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 /// The clock runs at most this part faster or slower than real time: an hour is made good in twenty. As chrony does.
 pub const STEERING: u32 = 20;
 
-/// How often the wall clock is looked at.
+/// How often the wall clock is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The system tells its uptime in hundredths of a second, and both are not read in one moment: only more than this is a
-/// suspension.
+/// The system reports its uptime in hundredths of a second, and both clocks are not read at the same moment. Only a
+/// larger difference is a suspension.
 const SUSPENDED: Duration = Duration::from_secs(1);
 
 /// What the machine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClockReadings {
-    /// Runs while the machine is awake; nobody can set it.
+    /// Runs while the machine is awake. It cannot be set.
     pub(super) monotonic: Duration,
     /// Runs while the machine is suspended too, from another beginning.
     pub(super) suspended: Option<Duration>,
@@ -24,10 +24,10 @@ pub(super) struct ClockReadings {
     pub(super) wall: Timestamp,
 }
 
-/// The clock between two looks.
+/// The clock between two readings of the machine's clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlewedClock {
-    /// What was read at the last look.
+    /// The last reading.
     read: ClockReadings,
     /// What the clock said then, in microseconds.
     said_us: i64,
@@ -41,7 +41,7 @@ impl SlewedClock {
         SlewedClock { read, said_us: read.wall.0.saturating_mul(1000), ahead_us: 0 }
     }
 
-    /// What the clock says at `monotonic`; it looks at the machine's clocks now and then.
+    /// The time at `monotonic`. Reads the machine's clocks once a second.
     pub(super) fn now(&mut self, monotonic: Duration, read: impl FnOnce() -> ClockReadings) -> Timestamp {
         if monotonic.saturating_sub(self.read.monotonic) >= LOOK_EVERY {
             self.look(read());
@@ -65,7 +65,7 @@ impl SlewedClock {
         *self = SlewedClock { read, said_us, ahead_us: read.wall.0.saturating_mul(1000).saturating_sub(said_us) };
     }
 
-    /// In microseconds. Real time, and as much of the distance to the wall clock as may be made good in it.
+    /// In microseconds: real time, and as much of the distance to the wall clock as may be corrected in it.
     fn at(&self, monotonic: Duration) -> i64 {
         let passed = micros(monotonic.saturating_sub(self.read.monotonic));
         let most = passed / i64::from(STEERING);

@@ -11,7 +11,7 @@ pub enum CommandRowState {
     Claimed,
     /// Done; the answer is the result.
     Succeeded,
-    /// Refused for good; the answer says why.
+    /// Refused permanently; the answer says why.
     Failed,
     /// A do that will never do anything.
     Undone,

@@ -27,14 +27,14 @@ use std::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{debug, warn};
 
-/// Commands that wait in each lane: enough that a lane need not wait for the topic, and few, because a full lane holds
+/// Commands that wait in each lane. Enough that a lane need not wait for the topic, and few, because a full lane holds
 /// up the others.
 const WAITING: usize = 8;
 
-/// How often the clients are looked at. A look asks nobody.
+/// How often the brokers of the clients are checked. A check sends nothing.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Counts the assignments.
+/// Counts revocations, so that an offset of an earlier assignment is recognised.
 #[derive(Debug, Default)]
 struct AssignmentCounter(AtomicU64);
 
@@ -50,7 +50,7 @@ impl ConsumerContext for AssignmentCounter {
 
 pub(super) struct CommandIntake {
     consumer: Arc<StreamConsumer<AssignmentCounter>>,
-    /// One task, that looks after the brokers: of its own, because the intake may wait for a lane and the lane for a
+    /// One task that checks the brokers. A task of its own, because the intake may wait for a lane and the lane for a
     /// broker.
     looking: JoinSet<()>,
     lanes: Vec<mpsc::Sender<QueuedCommand>>,
@@ -103,7 +103,7 @@ impl CommandIntake {
         loop {
             tokio::select! {
                 () = &mut stop => return Ok(()),
-                // None ends before it is told to, unless it panics.
+                // No lane ends before its queue is closed, unless it panics.
                 Some(_) = self.at_work.join_next() => return Err(ListenerError::Panicked),
                 Some((place, end)) = self.finished.recv() => self.finish(&place, end),
                 message = consumer.recv() => match message {
@@ -195,7 +195,7 @@ impl CommandIntake {
     }
 }
 
-/// A client that has lost every broker never finds one again by itself.
+/// A client that has lost every broker never finds one again by itself, so it gets the bootstrap servers again.
 async fn check_brokers(servers: String, consumer: Arc<StreamConsumer<AssignmentCounter>>, producer: FutureProducer) {
     let (mut reading, mut writing) = (BootstrapRefresher::new(&servers), BootstrapRefresher::new(&servers));
     loop {
@@ -204,7 +204,7 @@ async fn check_brokers(servers: String, consumer: Arc<StreamConsumer<AssignmentC
             match found {
                 BrokerCheckResult::Healthy | BrokerCheckResult::StillLost => {}
                 BrokerCheckResult::Lost => {
-                    warn!("a client knows no broker any more and is told the bootstrap servers again");
+                    warn!("a client has lost every broker and gets the bootstrap servers again");
                 }
             }
         }

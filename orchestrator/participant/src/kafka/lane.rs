@@ -13,8 +13,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// Between two tries to write a reply, when the client has given up on the first: the broker is away, so there is no
-/// hurry.
+/// Pause before a reply is sent again that the client could not deliver. The broker cannot be reached then, so there is
+/// no hurry.
 const REPLY_RETRY: Duration = Duration::from_secs(1);
 
 /// A command that was read.
@@ -26,7 +26,7 @@ pub(super) struct QueuedCommand {
     pub(super) record: OwnedMessage,
 }
 
-/// What became of it.
+/// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LaneOutcome {
     Replied,
@@ -34,7 +34,7 @@ pub(super) enum LaneOutcome {
     Poison,
 }
 
-/// What all lanes share.
+/// One lane. All lanes share the service, the producer and the callback.
 pub(super) struct CommandLane<A> {
     pub(super) answering: Arc<A>,
     pub(super) producer: FutureProducer,
@@ -66,7 +66,7 @@ impl<A: CommandService> CommandLane<A> {
             reply.payload = value.as_ref();
             match self.producer.send(reply, Timeout::Never).await {
                 Ok(_) => return LaneOutcome::Replied,
-                Err((error, _)) if is_for_good(&error) => return self.poison(work, &error),
+                Err((error, _)) if is_permanent(&error) => return self.poison(work, &error),
                 Err((error, _)) => {
                     warn!(command = %work.command.id, %error, "a reply was not acknowledged; it is sent again");
                 }
@@ -82,16 +82,15 @@ impl<A: CommandService> CommandLane<A> {
     }
 }
 
-/// Tells everybody of a record that is skipped.
+/// Logs that a record is skipped, and calls the service's callback.
 pub(super) fn skip(on_poison: &PoisonCallback, poison: &PoisonRecord) {
     warn!(topic = poison.record.topic(), partition = poison.record.partition(), offset = poison.record.offset(),
         reason = %poison.reason, "a record is skipped");
     on_poison(poison);
 }
 
-/// Whether no later try can come to another end. A topic that does not exist may be created, but not while a whole lane
-/// waits for it.
-fn is_for_good(error: &KafkaError) -> bool {
+/// Whether no later try can succeed. A missing topic may be created later, but a whole lane must not wait for that.
+fn is_permanent(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(

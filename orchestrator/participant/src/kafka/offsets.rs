@@ -25,8 +25,8 @@ struct PartitionProgress {
 }
 
 impl CommitTracker {
-    /// A record is at work. A new assignment forgets what was at work under the one before: whoever has the partition
-    /// now reads it again.
+    /// A record is being worked on. A new assignment forgets the records of the one before: the new owner of the
+    /// partition reads them again.
     pub(super) fn begin(&mut self, place: &CommandOffset) {
         if place.assignment != self.assignment {
             self.assignment = place.assignment;
@@ -37,8 +37,8 @@ impl CommitTracker {
         partition.next = partition.next.max(place.offset + 1);
     }
 
-    /// A record is finished: the offset from which its partition is to be read when everything is lost now. `None`: the
-    /// record belongs to an assignment that is over.
+    /// A record is finished. Returns the offset that may be committed: the lowest of the partition that is not
+    /// finished. `None`: the record belongs to an earlier assignment.
     pub(super) fn finish(&mut self, place: &CommandOffset) -> Option<i64> {
         if place.assignment != self.assignment {
             return None;

@@ -1,4 +1,4 @@
-//! What the clients are told.
+//! Configuration of the clients of Kafka.
 
 use rdkafka::ClientConfig;
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -12,11 +12,12 @@ pub struct ListenerSettings {
     pub group: String,
     /// Topics of commands, as participants.yaml names them.
     pub topics: Vec<String>,
-    /// Commands at work at the same time, of different sagas: no more than the database has connections to give.
+    /// Commands that are performed at the same time, of different sagas. No more than the database has connections.
     pub at_once: usize,
-    /// How long the commands that are at work may take to end at a stop.
+    /// How long commands may take to end when the listener stops.
     pub grace: Duration,
-    /// Handed to librdkafka, for TLS, SASL and tuning. What the order of reply and commit depends on is set over them.
+    /// Passed to librdkafka, for TLS, SASL and tuning. The properties that the order of reply and commit depends on are
+    /// set over them.
     pub properties: BTreeMap<String, String>,
 }
 
