@@ -62,15 +62,6 @@ impl EngineClock {
         Instant::now() + due.since(self.now()).min(LONGEST_SLEEP)
     }
 
-    /// How far the machine's wall clock is ahead of this one, in milliseconds, when that was last looked at.
-    #[must_use]
-    pub fn wall_ahead_ms(self) -> i64 {
-        match self {
-            EngineClock::Wall => STEERED.lock().wall_ahead_ms(),
-            EngineClock::Since { .. } => 0,
-        }
-    }
-
     /// Begins again at the wall clock's time. Only while no decision has used the clock: it may go back.
     pub fn begin_anew(self) {
         match self {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Content type of everything that is sent.
-pub const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 
 /// Content type of a structured CloudEvent, parameters aside.
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -101,7 +101,7 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
 
 /// What can be told of a record before its content is decoded.
 #[derive(Debug)]
-pub struct IncomingEvent<'a> {
+pub(crate) struct IncomingEvent<'a> {
     record: &'a KafkaRecord,
     event_type: Result<Option<String>, PoisonDiagnosis>,
     structured: StructuredEvent,
@@ -119,8 +119,7 @@ enum StructuredEvent {
 
 impl<'a> IncomingEvent<'a> {
     /// Finds the type of a record: the header `ce_type`, else the `type` of a structured CloudEvent.
-    #[must_use]
-    pub fn of(record: &'a KafkaRecord) -> IncomingEvent<'a> {
+    pub(crate) fn of(record: &'a KafkaRecord) -> IncomingEvent<'a> {
         let structured = structured(record);
         let in_envelope = || structured.attribute("type").map(str::to_owned);
         let event_type =
@@ -129,20 +128,17 @@ impl<'a> IncomingEvent<'a> {
     }
 
     /// The record's type, if it says one that can be read.
-    #[must_use]
-    pub fn event_type(&self) -> Option<&str> {
+    pub(crate) fn event_type(&self) -> Option<&str> {
         self.event_type.as_ref().ok()?.as_deref()
     }
 
     /// Why its type cannot be read, although it says one.
-    #[must_use]
-    pub fn unreadable_type(&self) -> Option<&PoisonDiagnosis> {
+    pub(crate) fn unreadable_type(&self) -> Option<&PoisonDiagnosis> {
         self.event_type.as_ref().err()
     }
 
     /// Why a record that claims to be a structured CloudEvent has no type.
-    #[must_use]
-    pub fn broken(&self) -> Option<&PoisonDiagnosis> {
+    pub(crate) fn broken(&self) -> Option<&PoisonDiagnosis> {
         match &self.structured {
             StructuredEvent::Broken(poison) => Some(poison),
             StructuredEvent::No | StructuredEvent::Envelope(_) => None,
@@ -150,8 +146,7 @@ impl<'a> IncomingEvent<'a> {
     }
 
     /// W3C `traceparent`, from the header or the envelope.
-    #[must_use]
-    pub fn traceparent(&self) -> Option<&str> {
+    pub(crate) fn traceparent(&self) -> Option<&str> {
         let header = |name| self.record.header(name).and_then(payload::text);
         header("traceparent").or_else(|| header("ce_traceparent")).or_else(|| self.structured.attribute("traceparent"))
     }
@@ -161,7 +156,7 @@ impl<'a> IncomingEvent<'a> {
     ///
     /// # Errors
     /// It is not JSON, or contains NUL.
-    pub fn decode(self) -> Result<Value, PoisonDiagnosis> {
+    pub(crate) fn decode(self) -> Result<Value, PoisonDiagnosis> {
         match (self.structured, self.record.value.as_deref()) {
             (StructuredEvent::Broken(poison), _) => Err(poison),
             (StructuredEvent::Envelope(envelope), _) => data(envelope),

@@ -112,8 +112,7 @@ fn place(record: &KafkaRecord) -> Bytes {
 
 /// Identity of a dead-lettered record: `topic/partition/offset/definition`. The same record of the same definition has
 /// it again when it is dead-lettered twice.
-#[must_use]
-pub fn id(coordinates: &RecordCoordinates, definition: Option<&str>) -> String {
+fn id(coordinates: &RecordCoordinates, definition: Option<&str>) -> String {
     match definition {
         Some(name) => format!("{coordinates}/{name}"),
         None => coordinates.to_string(),

@@ -8,7 +8,7 @@
 pub mod cloudevents;
 pub mod dead_letter;
 pub mod inbox;
-pub mod payload;
+mod payload;
 mod payload_hints;
 pub mod poison;
 pub mod record;

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 /// Bytes of the largest record whose content is read: key, value and headers together. Larger ones are poison, whatever
 /// they hold.
-pub const LARGEST_RECORD: usize = 1024 * 1024;
+pub(crate) const LARGEST_RECORD: usize = 1024 * 1024;
 
 /// `bytes` as JSON. Total: bounded in depth, in size by the caller.
 ///
 /// # Errors
 /// It is not JSON, or not such as can be recorded and sent on.
-pub fn json(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
+pub(crate) fn json(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
     Ok(json::read(bytes)?)
 }
 
@@ -23,7 +23,7 @@ pub fn json(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
 ///
 /// # Errors
 /// As [`json`].
-pub fn envelope(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
+pub(crate) fn envelope(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
     Ok(json::read_envelope(bytes)?)
 }
 
@@ -31,7 +31,7 @@ pub fn envelope(bytes: &[u8]) -> Result<Value, PoisonDiagnosis> {
 ///
 /// # Errors
 /// It does; `what` names it.
-pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, PoisonDiagnosis> {
+pub(crate) fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, PoisonDiagnosis> {
     if text.contains('\0') {
         return Err(PoisonDiagnosis::new(PoisonCode::Nul, format!("{what} contains NUL")));
     }
@@ -43,7 +43,7 @@ pub fn without_nul<'a>(text: &'a str, what: &str) -> Result<&'a str, PoisonDiagn
 /// # Errors
 /// It is there and cannot be read: it has no value, is not UTF-8, contains NUL, or occurs with different values. To
 /// take that for absent would be a guess.
-pub fn header<'a>(record: &'a KafkaRecord, name: &str) -> Result<Option<&'a str>, PoisonDiagnosis> {
+pub(crate) fn header<'a>(record: &'a KafkaRecord, name: &str) -> Result<Option<&'a str>, PoisonDiagnosis> {
     let unreadable = |why: &str| PoisonDiagnosis::new(PoisonCode::Header, format!("{name} {why}"));
     let mut said = None;
     for (_, value) in record.headers.iter().filter(|(other, _)| other == name) {
@@ -58,8 +58,7 @@ pub fn header<'a>(record: &'a KafkaRecord, name: &str) -> Result<Option<&'a str>
 }
 
 /// Bytes as text, where they are text that can be stored: UTF-8 without NUL. Binary keys and headers are none.
-#[must_use]
-pub fn text(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 

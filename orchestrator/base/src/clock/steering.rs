@@ -49,7 +49,8 @@ impl SlewedClock {
         Timestamp(self.at(monotonic.max(self.read.monotonic)) / 1000)
     }
 
-    pub(super) fn wall_ahead_ms(&self) -> i64 {
+    #[cfg(test)]
+    fn wall_ahead_ms(&self) -> i64 {
         self.ahead_us / 1000
     }
 
