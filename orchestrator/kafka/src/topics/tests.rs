@@ -114,7 +114,7 @@ async fn what_belongs_to_one_installation_is_nobody_else_s() {
     ];
     for (key, needs) in shared {
         let error = ensure(&settings, &needs, "elsewhere").await.expect_err(key).to_string();
-        for words in ["belongs to installation here", "elsewhere", &format!("set {key} to another one")] {
+        for words in ["belongs to installation here", "elsewhere", &format!("set {key} to another name")] {
             assert!(error.contains(words), "{key}: {words}: {error}");
         }
     }
