@@ -82,6 +82,15 @@ impl CompensationCause {
             CompensationCause::Cancelled { .. } => "cancelled",
         }
     }
+
+    /// The step that the saga goes back for, if it is one.
+    #[must_use]
+    pub fn step(&self) -> Option<StepIndex> {
+        match self {
+            CompensationCause::Step { step, .. } => Some(*step),
+            CompensationCause::Timeout | CompensationCause::Cancelled { .. } => None,
+        }
+    }
 }
 
 /// Why a saga cannot go on by itself.
@@ -122,6 +131,18 @@ pub enum ParkReason {
         /// Which and how far.
         message: String,
     },
+}
+
+impl ParkReason {
+    /// The step that the saga is parked for, the first of several.
+    #[must_use]
+    pub fn step(&self) -> Option<StepIndex> {
+        match self {
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => Some(*step),
+            ParkReason::UndoFailed { steps, .. } => steps.first().copied(),
+            ParkReason::Output { .. } | ParkReason::Limit { .. } => None,
+        }
+    }
 }
 
 /// What an operator can ask of a saga.

@@ -11,7 +11,7 @@ mod noted;
 mod stands;
 mod status;
 mod step;
-pub mod view;
+mod under_way;
 
 use crate::{
     answerable::OutageLog,

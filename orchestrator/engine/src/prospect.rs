@@ -10,9 +10,10 @@ use saga_core::{
     answerable::ALWAYS,
     command::{GuardKind, GuardOwner},
     decide::{self, AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, DecisionOutcome},
+    describe::ActPreview,
     id::SagaId,
     input::{ActTarget, OperatorAct, SagaInput},
-    state::{SagaPlan, view::ActPreview},
+    state::SagaPlan,
     time::Timestamp,
 };
 use saga_resilience::snapshot::BreakerStateView;

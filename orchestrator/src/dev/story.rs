@@ -5,7 +5,8 @@ use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRequest},
     event::{AttemptOutcome, CompensationCause, SagaDecision, SagaEnd, SagaEvent, TriggerRecord},
     id::StepIndex,
-    state::{SagaPlan, SagaState, view},
+    state::{SagaPlan, SagaState},
+    words,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl SagaNarrator<'_> {
             SagaEvent::StepWaiting { step, direction, guard, .. } => (
                 Some(*step),
                 NarrationMark::Wait,
-                format!("{}waits for {}", undo(*direction), view::guard_name(*guard)),
+                format!("{}waits for {}", undo(*direction), words::guard_name(*guard)),
             ),
             SagaEvent::StepSucceeded { step, direction: CommandDirection::Do, result } => {
                 (Some(*step), NarrationMark::Good, format!("done{}", with_gist(result, &self.state.key)))
@@ -63,14 +64,14 @@ impl SagaNarrator<'_> {
             SagaEvent::StepAnswered { step, by, result, .. } => {
                 let mark = if by.failure().is_some() { NarrationMark::Bad } else { NarrationMark::Good };
                 let gist = with_gist(result, &self.state.key);
-                (Some(*step), mark, format!("answered by {}{gist}", view::stood_in(by)))
+                (Some(*step), mark, format!("answered by {}{gist}", words::stood_in(by)))
             }
             SagaEvent::StepRejected { step, failure, result } => {
                 let answer = with_gist(result, &self.state.key);
                 (
                     Some(*step),
                     NarrationMark::Bad,
-                    format!("answered{answer}, and that is refused ({})", view::told(failure)),
+                    format!("answered{answer}, and that is refused ({})", words::told(failure)),
                 )
             }
             SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
@@ -90,7 +91,7 @@ impl SagaNarrator<'_> {
             SagaEvent::SagaParked { reason } => (
                 None,
                 NarrationMark::Parked,
-                format!("parked, somebody has to decide: {}", view::parked(self.plan, reason)),
+                format!("parked, somebody has to decide: {}", words::parked(self.plan, reason)),
             ),
             SagaEvent::SagaResumed => {
                 (None, NarrationMark::Good, "goes on: what it was parked for resolved itself".to_owned())
@@ -98,7 +99,7 @@ impl SagaNarrator<'_> {
             SagaEvent::OperatorActed { who, reason, action, command, .. } => (
                 None,
                 NarrationMark::Begin,
-                format!("{who} says {}: {reason}", view::acted(self.plan, *action, *command)),
+                format!("{who} says {}: {reason}", words::acted(self.plan, *action, *command)),
             ),
             SagaEvent::DefinitionChanged { definition, .. } => {
                 (None, NarrationMark::Begin, format!("from here on it runs by the definition {definition}"))
@@ -108,12 +109,12 @@ impl SagaNarrator<'_> {
             }
             SagaEvent::OutcomeDue { .. } | SagaEvent::OutcomeShortened { .. } => return None,
             SagaEvent::OutcomeWaiting { failure } => {
-                (None, NarrationMark::Wait, format!("its outcome event waits for its topic: {}", view::told(failure)))
+                (None, NarrationMark::Wait, format!("its outcome event waits for its topic: {}", words::told(failure)))
             }
             SagaEvent::SagaEnded { end } => self.ended(end),
             SagaEvent::IncidentOpened { step, direction, failure } => {
                 let undo = if *direction == Some(CommandDirection::Undo) { "the undo: " } else { "" };
-                (*step, NarrationMark::Parked, format!("somebody should look at this: {undo}{}", view::told(failure)))
+                (*step, NarrationMark::Parked, format!("somebody should look at this: {undo}{}", words::told(failure)))
             }
         };
         let step = step.map(|step| self.plan.definition.step(step).name.clone()).unwrap_or_default();
@@ -138,7 +139,7 @@ impl SagaNarrator<'_> {
                 format!("command {command} to {participant}, over Kafka")
             }
             CommandRequest::Http { participant, method, path, .. } => {
-                format!("{} {participant}/{path}, over HTTP", word(method))
+                format!("{} {participant}/{path}, over HTTP", method.as_str())
             }
             CommandRequest::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
         };
@@ -164,9 +165,9 @@ impl SagaNarrator<'_> {
         match end {
             SagaEnd::Completed { .. } => (None, NarrationMark::Ended, format!("completed after {took}")),
             SagaEnd::Compensated { cause, irreversible, in_doubt } => {
-                let left = view::stays(self.plan, irreversible, in_doubt);
+                let left = words::stays(self.plan, irreversible, in_doubt);
                 let left = left.unwrap_or_else(|| "everything was undone".to_owned());
-                let why = view::caused(self.plan, cause);
+                let why = words::caused(self.plan, cause);
                 (None, NarrationMark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
             }
             SagaEnd::Abandoned { who, reason, left } => {
@@ -191,16 +192,10 @@ fn undo(direction: CommandDirection) -> &'static str {
 
 fn told(outcome: AttemptOutcome, failure: &CommandFailure) -> String {
     match outcome {
-        AttemptOutcome::Failed => format!("refused ({})", view::told(failure)),
+        AttemptOutcome::Failed => format!("refused ({})", words::told(failure)),
         AttemptOutcome::Unknown if failure.code == "timeout" => "no answer in time: it may have happened".to_owned(),
-        AttemptOutcome::Unknown => format!("no answer, so it may have happened ({})", view::told(failure)),
+        AttemptOutcome::Unknown => format!("no answer, so it may have happened ({})", words::told(failure)),
     }
-}
-
-/// A unit variant as it is written in JSON.
-fn word(variant: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(variant).ok();
-    value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The plain fields of an object, as far as they fit a line; not those that only repeat the saga's key, which stands before it.

@@ -6,8 +6,9 @@ use crate::{
     definition::{FallbackAnswer, FallbackCondition, FallbackRule},
     event::{AttemptOutcome, FallbackKind, NoRetryReason, SagaEvent, SubstituteAnswer},
     id::StepIndex,
-    state::{SagaDirection, SagaPhase, view},
+    state::{SagaDirection, SagaPhase},
     time::Timestamp,
+    words,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -61,7 +62,7 @@ impl DecisionDraft<'_, '_> {
         let Some((by, result)) = self.stand_in(step, request.as_deref(), FallbackTrigger::Refused) else {
             return false;
         };
-        let failure = CommandFailure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
+        let failure = CommandFailure::new("refused", format!("{} lets nothing through", words::guard_name(guard)));
         let (outcome, ending) = (AttemptOutcome::Failed, NoRetryReason::Definite);
         self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);

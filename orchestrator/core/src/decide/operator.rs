@@ -5,7 +5,8 @@ use crate::{
     command::{CommandDirection, CommandRef},
     event::{OperatorAction, ParkReason, SagaEnd, SagaEvent},
     input::{ActTarget, OperatorAct},
-    state::{CommandPhase, FailureConsequence, SagaDirection, SagaPhase, SagaPlan, SagaState, view},
+    state::{CommandPhase, FailureConsequence, SagaDirection, SagaPhase, SagaPlan, SagaState},
+    words,
 };
 
 /// An act whose id is on record is that act, or a mistake.
@@ -18,7 +19,7 @@ pub(super) fn is_new(plan: &SagaPlan, state: &SagaState, act: &OperatorAct) -> R
     if acted.action == act.action && same_step {
         return Err(IgnoreReason::Repeated.into());
     }
-    let before = view::acted(plan, acted.action, acted.command);
+    let before = words::acted(plan, acted.action, acted.command);
     Err(ActRefusal::because(format!("the id `{}` is that of a {before} on record: another act has another id", act.id))
         .into())
 }
@@ -66,7 +67,7 @@ impl DecisionDraft<'_, '_> {
         };
         let is_it = |it: &&CommandRef| it.step == step && about.direction.is_none_or(|said| said == it.direction);
         of.iter().find(is_it).copied().ok_or_else(|| {
-            let (named, instead) = (view::about(about), self.instead(of));
+            let (named, instead) = (words::about(about), self.instead(of));
             ActRefusal::because(format!("{named} is not what it waits for: {instead}")).into()
         })
     }
@@ -75,10 +76,10 @@ impl DecisionDraft<'_, '_> {
     fn instead(&self, of: &[CommandRef]) -> String {
         match (&self.state.course, of) {
             (SagaPhase::Parked { reason, .. }, []) => {
-                format!("it is parked because {}", view::parked(self.plan, reason))
+                format!("it is parked because {}", words::parked(self.plan, reason))
             }
             (_, []) => "nothing failed or waits".into(),
-            (_, of) => view::commands(self.plan, self.state, of),
+            (_, of) => words::commands(self.plan, self.state, of),
         }
     }
 
@@ -126,7 +127,7 @@ impl DecisionDraft<'_, '_> {
         let is_forward = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
         match self.state.ended_badly(self.plan).find(sends_back) {
             Some(other) if is_forward => {
-                let other = view::commands(self.plan, self.state, &[other]);
+                let other = words::commands(self.plan, self.state, &[other]);
                 let why = format!("{other} would send the saga back at once: retry without a step tries both again");
                 Err(ActRefusal::because(why).into())
             }
@@ -181,7 +182,7 @@ impl DecisionDraft<'_, '_> {
             (None, []) => Ok(None),
             (None, [only]) => Ok(Some(*only)),
             (None, several) => {
-                let several = view::commands(self.plan, self.state, several);
+                let several = words::commands(self.plan, self.state, several);
                 Err(ActRefusal::because(format!("several steps need a person: {several}. Name the one to skip")).into())
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{SagaDirection, SagaPhase, SagaPlan, SagaState};
 use crate::{
-    command::{CommandDirection, CommandRef, EXPRESSION},
+    command::{CommandDirection, CommandFailure, CommandRef, EXPRESSION},
     definition::{PivotSide, StepCompensation},
     event::{NoRetryReason, ParkReason},
     id::StepIndex,
@@ -37,6 +37,20 @@ impl SagaState {
                 needs.extend(self.undos_given_up(plan));
                 needs
             }
+        }
+    }
+
+    /// Why a person is needed for `command`.
+    pub(crate) fn why_needed(&self, command: CommandRef) -> Option<&CommandFailure> {
+        let step = self.step(command.step);
+        match (command.direction, &self.course) {
+            (CommandDirection::Undo, _) => step.undo.gave_up(),
+            (
+                CommandDirection::Do,
+                SagaPhase::Parked { reason: ParkReason::StepFailed { step, failure, .. }, .. }
+                | SagaPhase::Parked { reason: ParkReason::PivotUnknown { step, failure }, .. },
+            ) if *step == command.step => Some(failure),
+            (CommandDirection::Do, _) => step.ended_badly(),
         }
     }
 

@@ -7,10 +7,11 @@ use crate::{
 use saga_core::{
     command::{GuardKind, GuardOwner},
     decide::{self, AdmissionVerdict, DecisionOutcome, IgnoreReason},
+    describe::NextActivityView,
     event::OperatorAction,
     input::SagaInput,
     react::{SagaEffect, react},
-    state::{SagaStatus, view::NextActivityView},
+    state::SagaStatus,
     time::rfc3339,
 };
 use serde_json::json;

@@ -4,10 +4,11 @@ use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, s
 use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRequest, GuardKind, RetryAdvice},
     decide::IgnoreReason,
+    describe::StepPhase,
     event::OperatorAction,
     input::OutcomeDelivery,
     react::{SagaEffect, react},
-    state::{SagaStatus, view::StepPhase},
+    state::SagaStatus,
 };
 use serde_json::json;
 

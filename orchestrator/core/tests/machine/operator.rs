@@ -6,11 +6,12 @@ use crate::{
 };
 use saga_core::{
     decide::{self, IgnoreReason},
+    describe::StepPhase,
     event::{
         OperatorAction::{Abandon, Cancel, Retry, Skip},
         SagaDecision,
     },
-    state::{self, SagaStatus, view::StepPhase},
+    state::{self, SagaStatus},
 };
 use serde_json::json;
 

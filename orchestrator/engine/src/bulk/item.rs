@@ -9,11 +9,7 @@ use crate::{
     prospect::{self, ActPreviewOutcome},
     sequel,
 };
-use saga_core::{
-    id::SagaId,
-    input::OperatorAct,
-    state::{SagaPlan, view::ActPreview},
-};
+use saga_core::{describe::ActPreview, id::SagaId, input::OperatorAct, state::SagaPlan};
 use serde::Serialize;
 use std::sync::Arc;
 
