@@ -6,7 +6,9 @@
 pub mod avro;
 mod build;
 pub mod business_key;
+mod covered;
 pub mod diagnostic;
+mod draft;
 mod duration;
 mod engine_topics;
 mod event_schema;
@@ -20,15 +22,20 @@ mod headers;
 pub mod json_schema;
 mod keys;
 pub mod library;
+mod missing_field;
 pub mod model;
 mod names;
 pub mod participants;
 mod policies;
 mod proofs;
+mod quoting;
 mod remedy;
+mod resolved;
 pub mod schema;
+mod spanned;
 mod steps;
 mod target;
+mod terms;
 mod tree;
 mod unquoted;
 mod uses;
@@ -37,7 +44,6 @@ mod wishes;
 mod written;
 
 pub use avro::SchemaCatalog;
-pub use business_key::BusinessKeyTemplate;
 pub use diagnostic::{
     CheckFinding, Code, FindingSeverity, RenderStyle, SuggestedFix, did_you_mean, or_did_you_mean, render,
     without_credentials,

@@ -1,7 +1,5 @@
 //! Policies: retries and timeouts of every command of a definition, resolved when a saga starts and pinned to it.
 
-mod resolve;
-
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},
     id::StepIndex,

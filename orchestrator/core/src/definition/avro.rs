@@ -3,6 +3,7 @@
 use super::{
     diagnostic::{CheckFinding, Code, FindingCollector, FindingSeverity, TextSpan},
     json_schema::{FILE_ENDING, JsonSchema},
+    missing_field::MissingField,
 };
 use crate::expression::{UnfitKind, ValueKind, is_element};
 use apache_avro::Schema;
@@ -251,14 +252,4 @@ fn second(file: &str, first: &str, event_type: &str) -> CheckFinding {
     let message = format!("{first} is the schema of `{event_type}`, too");
     let help = "keep one of the files, or give one of them another title or name";
     CheckFinding::of_file(Code::BadSchema, FindingSeverity::Error, file, message, help)
-}
-
-/// Where a path leaves the schema.
-pub(crate) struct MissingField<'a> {
-    /// How many segments of the path are left, the missing one included.
-    pub(crate) depth: usize,
-    /// The fields that are there.
-    pub(crate) known: Vec<&'a str>,
-    /// Whether the schema says that there are no others.
-    pub(crate) is_certain: bool,
 }

@@ -102,6 +102,20 @@ fn iso(text: &str) -> Result<Duration, String> {
     Duration::try_from(exact).map_err(|_| "it has to be longer than nothing".to_owned())
 }
 
+/// A span in the file's own notation.
+pub(crate) fn text(span: Duration) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let mut rest = span.as_millis();
+    let mut parts = Vec::new();
+    for (name, size) in units {
+        if rest >= size {
+            parts.push(format!("{}{name}", rest / size));
+            rest %= size;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

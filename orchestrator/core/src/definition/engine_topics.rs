@@ -1,7 +1,8 @@
 //! What the engine writes itself starts no saga: each of its records would lead to another one.
 
 use super::{
-    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan, with_secrets_covered},
+    covered::with_secrets_covered,
+    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan},
     library::{DefinitionLibrary, SourceFile},
     model::{SagaDefinition, StepAction},
     participants::TransportConfig,

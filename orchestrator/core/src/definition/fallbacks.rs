@@ -2,10 +2,11 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan},
-    fields::{MapReader, SpannedValue, first_line, lead, wrong},
+    draft::StepDraft,
+    fields::{MapReader, first_line, lead, wrong},
     keys::{FAIL, FALLBACK, MapSchema},
     model::{FallbackAnswer, FallbackCondition, FallbackRule},
-    steps::StepDraft,
+    spanned::SpannedValue,
     tree::{YamlNode, YamlValue},
     uses::{ExpressionPlace, ParseContext},
     values,

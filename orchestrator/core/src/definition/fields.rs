@@ -4,19 +4,13 @@ use super::{
     diagnostic::{Code, FindingBuilder, FindingCollector, TextSpan, did_you_mean},
     duration,
     keys::{KeyPresence, MapSchema},
+    spanned::SpannedValue,
     tree::{YamlKey, YamlNode, YamlValue},
     wishes, written,
 };
 use crate::json::JsonError;
 use serde_json::{Number, Value};
 use std::time::Duration;
-
-/// A value and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SpannedValue<T> {
-    pub(crate) value: T,
-    pub(crate) span: TextSpan,
-}
 
 /// The entries of a map whose keys are those of a shape.
 pub(crate) struct MapReader<'a> {

@@ -2,8 +2,8 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, did_you_mean},
+    draft::StepDraft,
     model::PivotSide,
-    steps::StepDraft,
 };
 
 /// The order of the steps, by position.

@@ -5,8 +5,8 @@ mod shape;
 mod wrong;
 
 use super::{
-    avro::MissingField,
     diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
+    missing_field::MissingField,
 };
 use crate::expression::{UnfitKind, ValueKind, shorten};
 use jsonschema::{PatternOptions, Validator};

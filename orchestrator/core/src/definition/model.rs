@@ -1,9 +1,10 @@
 //! What a definition is once it has been read and proved.
 
 mod fallback;
+mod key;
 mod whom;
 
-use super::{business_key::BusinessKeyTemplate, headers::HeaderReads};
+use super::headers::HeaderReads;
 use crate::{
     expression::{CelExpression, ValueTemplate},
     id::StepIndex,
@@ -12,6 +13,7 @@ use crate::{
 use std::time::Duration;
 
 pub use fallback::{FallbackAnswer, FallbackCondition, FallbackRule};
+pub use key::BusinessKeyTemplate;
 pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 
 /// One saga definition. Identified by `name` and `hash`.

@@ -8,7 +8,7 @@ mod tests;
 
 pub use critical_path::{CriticalPath, DependencyNode};
 
-pub use kind::IntegrationKind;
+pub use super::terms::{AcceptedMeaning, IdempotencyKeyFormat, IntegrationKind};
 pub(super) use read::own_headers;
 
 use super::{
@@ -189,48 +189,6 @@ pub enum FailurePattern {
     Status(StatusPattern),
     /// Those with this `error_code`.
     Code(String),
-}
-
-/// What a 202 over HTTP says of the outcome, if it names no place where that can be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AcceptedMeaning {
-    /// Nothing: it was accepted, and may be declined yet.
-    #[default]
-    Unknown,
-    /// That it was done: the participant does what it has accepted.
-    Succeeded,
-}
-
-impl AcceptedMeaning {
-    /// Their words, in the order of the variants.
-    pub(crate) const NAMES: &[&str] = &["unknown", "succeeded"];
-
-    /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<AcceptedMeaning> {
-        let found = AcceptedMeaning::NAMES.iter().position(|name| *name == word)?;
-        [AcceptedMeaning::Unknown, AcceptedMeaning::Succeeded].get(found).copied()
-    }
-}
-
-/// How the idempotency key of a request is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IdempotencyKeyFormat {
-    /// As the command id.
-    #[default]
-    CommandId,
-    /// As a UUID that is derived from it, for services that take letters, digits and hyphens only.
-    Uuid,
-}
-
-impl IdempotencyKeyFormat {
-    /// Their words, in the order of the variants.
-    pub(crate) const NAMES: &[&str] = &["command-id", "uuid"];
-
-    /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<IdempotencyKeyFormat> {
-        let found = IdempotencyKeyFormat::NAMES.iter().position(|name| *name == word)?;
-        [IdempotencyKeyFormat::CommandId, IdempotencyKeyFormat::Uuid].get(found).copied()
-    }
 }
 
 /// What becomes of a failure.

@@ -2,9 +2,9 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan},
+    draft::StepDraft,
     graph::StepGraph,
     model::{CallTarget, PivotSide, StepAction},
-    steps::StepDraft,
 };
 use crate::{command::HttpMethod, expression::ExpressionScope, policy::ExhaustionPolicy};
 

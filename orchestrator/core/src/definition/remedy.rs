@@ -4,7 +4,8 @@ mod edits;
 
 use super::{
     diagnostic::{FindingBuilder, FindingCollector, SuggestedFix, TextSpan},
-    steps::StepDraft,
+    draft::StepDraft,
+    quoting::quoted,
     uses::{AcceptedValues, ExpressionPlace, ExpressionUse},
 };
 use edits::{all, beside_key, new_key, whole};
@@ -198,9 +199,4 @@ fn condition(
 fn within(source: &str) -> String {
     let is_path = source.chars().all(|sign| sign.is_alphanumeric() || "._[]'\"".contains(sign));
     if is_path { source.to_owned() } else { format!("({source})") }
-}
-
-/// A text as YAML reads it everywhere: expressions hold `: ` and ` #`, which end an unquoted text.
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
-    fields::SpannedValue,
+    spanned::SpannedValue,
     uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     wishes, written,
 };

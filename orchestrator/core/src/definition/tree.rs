@@ -4,7 +4,7 @@ mod tags;
 
 use super::{
     diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},
-    remedy, unquoted,
+    quoting, unquoted,
 };
 use crate::expression::on_deep_stack;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -281,7 +281,7 @@ fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> 
     let values = unquoted::values(text);
     let is_cause = values.iter().any(|value| value.end > above && value.start < line_end);
     for value in values.into_iter().filter(|_| is_cause) {
-        let quoted = remedy::quoted(&text[value.start..value.end]);
+        let quoted = quoting::quoted(&text[value.start..value.end]);
         let message = "YAML reads the braces, the colon or the `#` of this for itself";
         let fix = SuggestedFix { span: value, text: quoted.clone() };
         report.error(Code::UnquotedExpression, value, message).help(format!("quote it: {quoted}")).fix(fix);

@@ -1,12 +1,12 @@
 //! Keys that several events with different values can have.
 
-use super::BusinessKeyTemplate;
+use crate::definition::model::BusinessKeyTemplate;
 use crate::{
     definition::{
         diagnostic::{Code, FindingCollector},
         event_schema::EventSchema,
         model::TriggerDefinition,
-        remedy,
+        quoting,
         tree::{YamlNode, YamlValue},
     },
     expression::{CelExpression, ExpressionScope, TemplatePiece, ValueTemplate},
@@ -90,7 +90,7 @@ fn part(expression: CelExpression) -> KeyPart {
 fn source(part: &KeyPart) -> Option<String> {
     match part {
         KeyPart::Text(_) => None,
-        KeyPart::Value(expression) => Some(remedy::quoted(&format!("${{ {} }}", expression.source().trim()))),
+        KeyPart::Value(expression) => Some(quoting::quoted(&format!("${{ {} }}", expression.source().trim()))),
     }
 }
 

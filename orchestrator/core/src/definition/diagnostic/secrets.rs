@@ -14,7 +14,7 @@ const SECRET_WORDS: [&str; 8] = ["auth", "token", "secret", "passw", "credential
 const SCHEMES: [&str; 4] = ["bearer ", "basic ", "digest ", "negotiate "];
 
 /// The text of a file of participants with its secrets covered, byte for byte as long as before. `is_known` tells the parser's keys.
-pub(super) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+pub(crate) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     let mut cover = SecretRedactor { is_known, below: None, covered: Vec::new() };
     let mut start = 0;
     for line in text.split_inclusive('\n') {

@@ -2,7 +2,7 @@
 
 use super::references;
 use crate::{
-    definition::avro::MissingField,
+    definition::missing_field::MissingField,
     expression::{UnfitKind, ValueKind, is_element},
 };
 use serde_json::Value;

@@ -88,8 +88,7 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
     ],
 };
 
-const RETRY_RULE: ValueRule =
-    ValueRule::Either(&[ValueRule::Choice(super::super::policies::PRESETS), ValueRule::Shape(&RETRY)]);
+const RETRY_RULE: ValueRule = ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&RETRY)]);
 const ON_OUTAGE: ValueRule = ValueRule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: ValueRule = ValueRule::Choice(&["compensate", "park"]);
 const STEP: ValueRule =

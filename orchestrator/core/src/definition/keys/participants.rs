@@ -97,7 +97,7 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         ),
         key(
             "retry",
-            ValueRule::Either(&[ValueRule::Choice(super::super::policies::PRESETS), ValueRule::Shape(&super::RETRY)]),
+            ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&super::RETRY)]),
             "Retries of steps that say nothing, and whose saga says nothing.",
             "\"standard\"",
             "\"quick\"",

@@ -23,7 +23,7 @@ pub struct CriticalPath {
 
 impl fmt::Display for CriticalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = crate::definition::fit::text(self.total);
+        let total = crate::definition::duration::text(self.total);
         write!(f, "critical path: {} ({total})", self.names.join(" → "))
     }
 }

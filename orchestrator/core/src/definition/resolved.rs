@@ -1,10 +1,10 @@
 //! From what files say to what a saga is pinned to.
 
-use super::{AttemptLimit, CommandPolicy, ExhaustionPolicy, RetryPolicy, RetryRule, SagaPolicies, StepPolicy};
-use crate::definition::{
-    ParticipantCatalog, PivotSide, SagaDefinition, StepAction, StepCompensation, StepDefinition,
-    participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT},
+use super::{
+    model::{PivotSide, SagaDefinition, StepAction, StepCompensation, StepDefinition},
+    participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT, ParticipantCatalog},
 };
+use crate::policy::{AttemptLimit, CommandPolicy, ExhaustionPolicy, RetryPolicy, RetryRule, SagaPolicies, StepPolicy};
 use std::time::Duration;
 
 impl SagaPolicies {
