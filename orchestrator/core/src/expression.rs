@@ -6,15 +6,19 @@
 mod arithmetic;
 mod choice;
 mod compile;
+mod element;
 mod evaluate;
 mod exact;
 mod explain;
+mod functions;
 mod joined;
 mod json;
 mod kinds;
 pub mod limits;
 mod literals;
 mod long;
+mod nodes;
+mod own_error;
 mod path;
 mod reads;
 mod scan;
@@ -26,10 +30,10 @@ mod template;
 mod unfit;
 
 pub use compile::CelExpression;
+pub(crate) use element::{ANY_ELEMENT, element, is_element};
 pub(crate) use json::kind;
 pub(crate) use kinds::{OperatorMismatch, ValueKind};
 pub use path::PathTemplate;
-pub(crate) use reads::{ANY_ELEMENT, element, is_element};
 pub use reads::{FunctionCall, NameRead, PathFact};
 pub(crate) use spelling::{question, spelled};
 pub(crate) use stack::on_deep_stack;
@@ -111,6 +115,12 @@ pub struct CompileError {
     pub offset: usize,
     /// How much of the source is meant, in bytes; 0 for a point.
     pub length: usize,
+}
+
+impl CompileError {
+    fn at(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
+        CompileError { message: message.into(), help: help.map(str::to_owned), offset, length }
+    }
 }
 
 /// Why an expression has no value.

@@ -1,6 +1,6 @@
 //! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an error that names it.
 
-use super::explain;
+use super::own_error;
 use crate::json::DecimalNumber;
 use cel::{
     ExecutionError,
@@ -44,7 +44,7 @@ impl LongNumber {
     }
 
     fn refusal(&self) -> ExecutionError {
-        explain::in_our_words(message(&self.text))
+        own_error::in_our_words(message(&self.text))
     }
 }
 

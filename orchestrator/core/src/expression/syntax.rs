@@ -1,16 +1,16 @@
 //! What is no CEL, in words that say how it is written here.
 
-use super::{CompileError, compile, scan, spelling};
+use super::{CompileError, scan, spelling};
 
 pub(super) fn error(source: &str, errors: &cel::ParseErrors) -> CompileError {
     let Some(first) = errors.errors.first() else {
-        return compile::error(0, source.len(), "not a CEL expression", None);
+        return CompileError::at(0, source.len(), "not a CEL expression", None);
     };
     let offset = offset_of(source, first.pos);
     let (message, length) = plain_words(source, offset, first.msg.trim_start_matches("Syntax error: "));
     let help =
         hint(source).unwrap_or_else(|| "CEL looks like this: event.amountCents > 0 && !event.digital".to_owned());
-    compile::error(offset, length, message, Some(&help))
+    CompileError::at(offset, length, message, Some(&help))
 }
 
 /// What the parser says, without its grammar; and how long the thing is that it means.

@@ -2,7 +2,7 @@
 
 use super::{UnfitKind, UnfitRisk};
 use crate::expression::{
-    ANY_ELEMENT,
+    ANY_ELEMENT, element,
     evaluate::METER,
     exact,
     reads::{self, PathFact},
@@ -27,7 +27,7 @@ pub(super) enum AccessStep<'e> {
 
 impl<'e> AccessStep<'e> {
     pub(super) fn of_name(name: &'e str) -> AccessStep<'e> {
-        match reads::element(name) {
+        match element(name) {
             Some(Some(at)) => AccessStep::Element(at),
             Some(None) => AccessStep::Any,
             None => AccessStep::Field(name),
