@@ -41,8 +41,6 @@ pub use repeated::KEY_TAKEN_KEPT;
 /// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
 /// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
 pub const HISTORY_LIMIT: u32 = 10_000;
-/// Rows after which a saga is worth a warning.
-pub const HISTORY_WARNING: u32 = 8_000;
 /// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings, less 16 KiB for the headers
 /// and the framing that go with it.
 pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;

@@ -58,6 +58,8 @@ pub use participants::{ParticipantCatalog, ParticipantConfig};
 pub use steps::MAX_STEPS;
 pub use tree::MAX_FILE_BYTES;
 
+use crate::digest::sha256_hex;
+
 /// A definition that holds, and what somebody should look at.
 #[derive(Clone, Debug)]
 pub struct ParsedDefinition {
@@ -95,7 +97,5 @@ pub fn parse_stored(text: &str) -> Result<SagaDefinition, String> {
 /// Hex SHA-256 of a definition's text: its identity beside the name.
 #[must_use]
 pub fn hash(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(text)
 }

@@ -175,6 +175,12 @@ impl OperatorAction {
             OperatorAction::Abandon => "abandon",
         }
     }
+
+    /// The act with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<OperatorAction> {
+        OperatorAction::ALL.into_iter().find(|action| action.as_str() == word)
+    }
 }
 
 /// The way a saga ended or is about to.

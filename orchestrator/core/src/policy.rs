@@ -2,6 +2,7 @@
 
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},
+    digest::sha256_hex,
     id::StepIndex,
 };
 pub use saga_guards::retry::{AttemptLimit, RetryPolicy};
@@ -149,9 +150,7 @@ impl SagaPolicies {
     /// Hex SHA-256 of the stored text.
     #[must_use]
     pub fn hash(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.canonical_json());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(&self.canonical_json())
     }
 
     /// Reads a stored text back.

@@ -117,9 +117,7 @@ pub fn react(plan: &SagaPlan, state: &SagaState) -> Vec<SagaEffect> {
 
 fn attempts<'a>(plan: &'a SagaPlan, state: &'a SagaState) -> impl Iterator<Item = SagaEffect> + 'a {
     state.commands().filter_map(move |(command, it)| match &it.phase {
-        CommandPhase::Attempting(attempting) => {
-            Some(effect(plan, state, command, attempting, it.attempt, it.request.clone()?))
-        }
+        CommandPhase::Attempting(attempting) => effect(plan, state, command, attempting),
         CommandPhase::Idle
         | CommandPhase::Held { .. }
         | CommandPhase::Resting { .. }
@@ -168,28 +166,23 @@ fn anyone(plan: &SagaPlan, command: CommandRef) -> Option<CapabilityTarget> {
     }
 }
 
-fn effect(
-    plan: &SagaPlan,
-    state: &SagaState,
-    command: CommandRef,
-    attempting: &InFlightAttempt,
-    attempt: u32,
-    request: Arc<CommandRequest>,
-) -> SagaEffect {
+fn effect(plan: &SagaPlan, state: &SagaState, command: CommandRef, attempting: &InFlightAttempt) -> Option<SagaEffect> {
+    let it = state.command(command);
+    let (attempt, request) = (it.attempt, it.request.clone()?);
     let id = state.command_id(plan, command);
     if let CommandRequest::Publish { .. } = *request {
         let publication = PublicationRef::Step(command);
         let event_id = id.to_string();
-        return SagaEffect::Publish(PublishEffect {
+        return Some(SagaEffect::Publish(PublishEffect {
             publication,
             event_id,
             attempt,
             request,
             cause: attempting.cause,
             at: attempting.at,
-        });
+        }));
     }
-    SagaEffect::Call(CallEffect {
+    Some(SagaEffect::Call(CallEffect {
         command,
         id,
         attempt,
@@ -199,5 +192,5 @@ fn effect(
         location: attempting.location().map(str::to_owned),
         cause: attempting.cause,
         at: attempting.at,
-    })
+    }))
 }

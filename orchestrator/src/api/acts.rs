@@ -197,7 +197,7 @@ async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
 }
 
 pub(super) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
-    OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
+    OperatorAction::parse(action).ok_or_else(|| {
         let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
         ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel or abandon{guess}"))
     })

@@ -234,11 +234,6 @@ impl SagaDefinition {
         (0..count).map(StepIndex)
     }
 
-    /// Steps that directly depend on `index`.
-    pub fn dependents(&self, index: StepIndex) -> impl Iterator<Item = StepIndex> + '_ {
-        self.indices().filter(move |other| self.step(*other).after.contains(&index))
-    }
-
     /// All participants and capabilities that are called, each once, sorted.
     #[must_use]
     pub fn called(&self) -> Vec<&ParticipantSelector> {

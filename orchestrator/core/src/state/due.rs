@@ -33,14 +33,8 @@ impl SagaTimers {
 }
 
 impl SagaState {
-    /// When the saga has to be looked at again, as if answers could be read at all times. A parked saga's times do not fire.
-    #[must_use]
-    pub fn next_due(&self, plan: &SagaPlan) -> Option<Timestamp> {
-        self.dues(plan, &ALWAYS, self.last_at).first()
-    }
-
-    /// The same without what a guard holds: whoever keeps the guard's waiting line lets that go on, by
-    /// [`crate::input::SagaInput::Released`].
+    /// When the saga has to be looked at again, as if answers could be read at all times, without what a guard holds: the wait queue of the
+    /// guard lets that go on, by [`crate::input::SagaInput::Released`]. A parked saga's times do not fire.
     #[must_use]
     pub fn next_due_beside_guards(&self, plan: &SagaPlan) -> Option<Timestamp> {
         self.dues_beside_guards(plan, &ALWAYS, self.last_at).first()

@@ -62,7 +62,7 @@ fn a_publication_that_certainly_did_not_leave_waits_and_counts_no_attempt() {
     let mut saga = given(TOLD);
     for _ in 0..5 {
         saga = saga.when("tell", unreachable(4)).then(&["tell held by Transport"]);
-        let rest = saga.state.next_due(&saga.plan).expect("it waits").since(saga.state.last_at);
+        let rest = crate::given::next_due(&saga.state, &saga.plan).expect("it waits").since(saga.state.last_at);
         assert!(rest >= seconds(4), "{rest:?}");
         saga = saga.when_due().then(&["tell sent #1"]);
     }

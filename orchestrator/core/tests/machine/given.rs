@@ -59,6 +59,11 @@ pub(crate) fn start_with(event: Value) -> SagaStart {
     SagaStart { key: "4711".into(), trigger, traceparent: None }
 }
 
+/// When a saga has to be looked at again, as if answers could be read at all times.
+pub(crate) fn next_due(state: &SagaState, plan: &SagaPlan) -> Option<Timestamp> {
+    state.dues(plan, &ALWAYS, state.last_at).first()
+}
+
 pub(crate) fn saga_id() -> SagaId {
     SagaId::new(START, ShardId(3), 42)
 }

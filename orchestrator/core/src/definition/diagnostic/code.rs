@@ -21,14 +21,6 @@ macro_rules! codes {
                     $(Code::$variant => $name,)+
                 }
             }
-
-            /// What it means and what to do about it.
-            #[must_use]
-            pub fn explanation(self) -> &'static str {
-                match self {
-                    $(Code::$variant => concat!($($doc, "\n"),+),)+
-                }
-            }
         }
     };
 }
