@@ -1,7 +1,9 @@
-//! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error that names both.
+//! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error
+//! that names both.
 //!
-//! One input makes at most one [`SagaDecision`]; everything that follows from it at once is in the same row. The state is evolved along, so
-//! that later parts of a decision see what its earlier parts recorded; it equals what the journal folds to.
+//! One input makes at most one [`SagaDecision`]; everything that follows from it at once is in the same row. The state
+//! is evolved along, so that later parts of a decision see what its earlier parts recorded; it equals what the journal
+//! folds to.
 
 mod advance;
 mod answer;
@@ -38,11 +40,12 @@ pub use fallback::PreviousAnswer;
 pub use rehearsal::{CapabilityResolver, SagaRehearsal};
 pub use repeated::KEY_TAKEN_KEPT;
 
-/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
-/// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
+/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A
+/// person can move it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for
+/// a participant at work, is no loop.
 pub const HISTORY_LIMIT: u32 = 10_000;
-/// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings, less 16 KiB for the headers
-/// and the framing that go with it.
+/// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings,
+/// less 16 KiB for the headers and the framing that go with it.
 pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;
 
 /// What a decision needs beside state and input.
@@ -53,15 +56,17 @@ pub struct DecisionContext<'a> {
     pub answerable: &'a AnswerWatermark,
     /// Seed of the jitter of this decision.
     pub random: u64,
-    /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it is made.
+    /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it
+    /// is made.
     pub admission: &'a mut dyn FnMut(AdmissionRequest<'_>) -> AdmissionVerdict,
-    /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its topic is known: what is to
-    /// be undone there later must fit.
+    /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its
+    /// topic is known: what is to be undone there later must fit.
     pub room: &'a dyn Fn(&str) -> Option<usize>,
-    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
-    /// with the request, so that a journal is folded without it.
+    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it
+    /// names is recorded with the request, so that a journal is folded without it.
     pub choose: &'a mut dyn FnMut(CapabilityRequest<'_>) -> Option<String>,
-    /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal is folded without it.
+    /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal
+    /// is folded without it.
     pub recall: &'a mut dyn FnMut(&CommandRequest) -> Option<PreviousAnswer>,
 }
 
@@ -92,8 +97,8 @@ pub struct CapabilityRequest<'a> {
 pub enum AdmissionVerdict {
     /// It may leave.
     Admitted,
-    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for that: such an attempt
-    /// is not counted.
+    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for
+    /// that: such an attempt is not counted.
     Probe,
     /// It may not leave now.
     Refused {
@@ -111,8 +116,8 @@ pub enum AdmissionVerdict {
 pub enum DecisionOutcome {
     /// A row for the journal; the state has been evolved by it.
     Decided(SagaDecision),
-    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::AttemptNotes`]). What is
-    /// outstanding may have changed.
+    /// Nothing to record: the state has been brought up to date with what a new owner learns anew
+    /// ([`crate::state::AttemptNotes`]). What is outstanding may have changed.
     Noted,
     /// Nothing changes.
     Ignored(IgnoreReason),
@@ -231,7 +236,8 @@ fn started(plan: &SagaPlan, start: SagaStart) -> SagaEvent {
     }
 }
 
-/// Decides on one input. `state` is evolved if and only if the answer is [`DecisionOutcome::Decided`], and noted in if it is [`DecisionOutcome::Noted`].
+/// Decides on one input. `state` is evolved if and only if the answer is [`DecisionOutcome::Decided`], and noted in if
+/// it is [`DecisionOutcome::Noted`].
 ///
 /// # Errors
 /// When the input names a step that the saga does not have.
@@ -270,8 +276,8 @@ pub fn decide(
     Ok(draft.finish().map_or(otherwise, DecisionOutcome::Decided))
 }
 
-/// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry
-/// goes on. `None` if it is parked or at its end already. `state` is evolved along.
+/// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an
+/// operator's retry goes on. `None` if it is parked or at its end already. `state` is evolved along.
 pub fn park(
     plan: &SagaPlan,
     state: &mut SagaState,
@@ -286,8 +292,8 @@ pub fn park(
     draft.finish()
 }
 
-/// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered without reading it. What is left
-/// undone is not known, and an incident says so, with `why`.
+/// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered
+/// without reading it. What is left undone is not known, and an incident says so, with `why`.
 #[must_use]
 pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &str) -> SagaDecision {
     let ActMetadata { id, who, reason } = act;
@@ -351,7 +357,8 @@ fn check(state: &SagaState, input: &SagaInput) -> Result<(), DecisionError> {
     if step.at() < steps { Ok(()) } else { Err(DecisionError::NoSuchStep { saga: state.id, steps, step: step.0 }) }
 }
 
-/// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a person.
+/// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a
+/// person.
 fn after_the_end(
     plan: &SagaPlan,
     state: &mut SagaState,

@@ -1,7 +1,7 @@
 //! Saga definitions: the validated form of one YAML file. Invalid ones cannot be built; [`parse`] is the only way in.
 //!
-//! A file is read into a tree with positions, the tree into drafts of steps, and what they mean together is proved. Every
-//! finding is collected: a file is refused with all of its errors at once.
+//! A file is read into a tree with positions, the tree into drafts of steps, and what they mean together is proved.
+//! Every finding is collected: a file is refused with all of its errors at once.
 
 pub mod avro;
 mod build;
@@ -82,8 +82,8 @@ pub fn parse(
     build::parse(file_name, text, participants, schemas)
 }
 
-/// Reads a definition that was proved when it was stored: participants and schemas may have changed since, and what is proved may have become
-/// more. A saga that runs by it goes on.
+/// Reads a definition that was proved when it was stored: participants and schemas may have changed since, and what is
+/// proved may have become more. A saga that runs by it goes on.
 ///
 /// # Errors
 /// Why the text cannot be read any more, in one line.

@@ -1,4 +1,5 @@
-//! A saga as people and programs are shown it. Above all rules: nothing that decides, folds or reacts knows this module.
+//! A saga as people and programs are shown it. Above all rules: nothing that decides, folds or reacts knows this
+//! module.
 
 mod focus;
 mod needs;
@@ -53,8 +54,8 @@ pub struct SagaView {
     /// What happens next: what guards hold back goes on when they let it, and the nearest of what time brings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<NextActivityView>,
-    /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None` while it is parked,
-    /// because that time does not count. RFC 3339, UTC.
+    /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None`
+    /// while it is parked, because that time does not count. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
     /// Which guards hold something of it back: `breaker:payments`.

@@ -1,7 +1,7 @@
 //! What is recorded. One decision is one row of the journal: a version, a time and these events.
 //!
-//! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed. Recorded
-//! histories in `tests/histories` hold every released build to that.
+//! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed.
+//! Recorded histories in `tests/histories` hold every released build to that.
 
 mod outline;
 mod substitute;
@@ -151,8 +151,8 @@ impl ParkReason {
 pub enum OperatorAction {
     /// Try again what failed or waits, now, with fresh attempts.
     Retry,
-    /// Take a step that it is parked for as settled: a do as skipped, whether or not it happened; an undo as done by hand; a pivot in doubt that
-    /// has no undo as not having happened.
+    /// Take a step that it is parked for as settled: a do as skipped, whether or not it happened; an undo as done by
+    /// hand; a pivot in doubt that has no undo as not having happened.
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
@@ -285,7 +285,8 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         needs_person: bool,
     },
-    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded rate from then on.
+    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded
+    /// rate from then on.
     AttemptExtended {
         /// Which.
         step: StepIndex,
@@ -352,7 +353,8 @@ pub enum SagaEvent {
         #[serde(default)]
         ending: NoRetryReason,
     },
-    /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended without success.
+    /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended
+    /// without success.
     StepAnswered {
         /// Which.
         step: StepIndex,
@@ -375,7 +377,8 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_doubt: bool,
     },
-    /// A success that came after the command had been given up or skipped fills in the result; from now on the step may be applied.
+    /// A success that came after the command had been given up or skipped fills in the result; from now on the step may
+    /// be applied.
     ResultArrived {
         /// Which.
         step: StepIndex,
@@ -394,7 +397,8 @@ pub enum SagaEvent {
         /// Why.
         reason: ParkReason,
     },
-    /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had left.
+    /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had
+    /// left.
     SagaResumed,
     /// An operator acted.
     OperatorActed {
@@ -410,8 +414,8 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRef>,
     },
-    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act. What is applied stays, and
-    /// what has begun keeps its request. The first event of its row.
+    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act.
+    /// What is applied stays, and what has begun keeps its request. The first event of its row.
     DefinitionChanged {
         /// Hash of the definition's text.
         definition: String,
@@ -425,7 +429,8 @@ pub enum SagaEvent {
         /// What is published, under `ce_id` `<saga id>:outcome`.
         request: CommandRequest,
     },
-    /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once for each form of it.
+    /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once
+    /// for each form of it.
     OutcomeWaiting {
         /// Why.
         failure: CommandFailure,
@@ -483,8 +488,8 @@ pub enum NoRetryReason {
     Definite,
     /// Its attempts, or its time, are used up: `onExhausted` says what follows.
     Exhausted,
-    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what counts for events
-    /// of earlier builds, which do not say: a person is asked rather than a saga undone.
+    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what
+    /// counts for events of earlier builds, which do not say: a person is asked rather than a saga undone.
     #[default]
     NeedsPerson,
 }

@@ -45,8 +45,8 @@ pub(crate) fn close(state: &mut SagaState, decision: &SagaDecision) {
     state.last_at = decision.at;
 }
 
-/// Whether a row of these events tells of a step ahead. What is recorded at a bounded rate however long it lasts is no loop: that a guard
-/// holds a command back, and that a participant works on it.
+/// Whether a row of these events tells of a step ahead. What is recorded at a bounded rate however long it lasts is no
+/// loop: that a guard holds a command back, and that a participant works on it.
 pub(crate) fn counts(events: &[SagaEvent]) -> bool {
     events.iter().any(|event| {
         !matches!(

@@ -1,7 +1,8 @@
 //! Expressions: CEL, compiled once when a definition is read, evaluated against a [`ExpressionScope`].
 //!
-//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is bounded
-//! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
+//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is
+//! bounded before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs
+//! ([`limits`]).
 
 mod arithmetic;
 mod choice;
@@ -135,7 +136,8 @@ pub struct EvaluateError {
     pub question: Option<String>,
 }
 
-/// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be recognised.
+/// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be
+/// recognised.
 const EXCERPT_CHARS: usize = 120;
 
 impl EvaluateError {

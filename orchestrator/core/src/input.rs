@@ -37,7 +37,8 @@ pub enum SagaInput {
     },
     /// The time that [`crate::state::SagaState::next_due`] named has come. Stale ones change nothing.
     TimeReached,
-    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds it.
+    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds
+    /// it.
     Released {
         /// Which command.
         command: CommandRef,

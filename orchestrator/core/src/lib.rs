@@ -1,8 +1,9 @@
 //! The saga state machine, pure: no clock, no randomness, no I/O.
 //!
-//! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is recorded),
-//! [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`], and [`describe`] (what people and
-//! programs are shown of it). Arrows between modules go one way: no two of them use each other.
+//! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is
+//! recorded), [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`],
+//! and [`describe`] (what people and programs are shown of it). Arrows between modules go one way: no two of them use
+//! each other.
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
 

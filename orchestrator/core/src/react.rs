@@ -1,5 +1,5 @@
-//! state → outstanding effects. The journal is the outbox: after a crash the new owner folds it, calls this, and sends what is returned,
-//! under the same ids and with the same bytes.
+//! state → outstanding effects. The journal is the outbox: after a crash the new owner folds it, calls this, and sends
+//! what is returned, under the same ids and with the same bytes.
 
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest, GuardKind, GuardOwner},
@@ -35,10 +35,12 @@ pub struct WaitEffect {
     pub guard: GuardKind,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
-    /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end before others go on. One
-    /// that was tried waits since its guard refused it first, so that an attempt that failed puts it behind the others.
+    /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end
+    /// before others go on. One that was tried waits since its guard refused it first, so that an attempt that failed
+    /// puts it behind the others.
     pub since: Timestamp,
-    /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not tried.
+    /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not
+    /// tried.
     pub has_probed: bool,
 }
 

@@ -86,7 +86,8 @@ pub struct SagaState {
     pub version: u32,
     /// Time of the last row.
     pub last_at: Timestamp,
-    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see [`crate::evolve::counts`].
+    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see
+    /// [`crate::evolve::counts`].
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
@@ -112,7 +113,8 @@ pub struct SagaState {
     pub cancel: Option<(String, String)>,
     /// An abandon that waits for what the broker says of the outcome event: who and why.
     pub abandon: Option<(String, String)>,
-    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records again. Not on record.
+    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records
+    /// again. Not on record.
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
@@ -162,7 +164,8 @@ pub struct StepState {
     pub forward: CommandState,
     /// Undoing it.
     pub undo: CommandState,
-    /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered before.
+    /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered
+    /// before.
     pub result: Option<Value>,
     /// What answered in its place, if anything did.
     pub substitute: Option<SubstituteAnswer>,
@@ -181,7 +184,8 @@ pub struct CommandState {
     pub fresh_from: u32,
     /// Attempts that found out whether the participant is back: they are not counted.
     pub probes: BTreeSet<u32>,
-    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
+    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is
+    /// outstanding leaves again.
     pub inherited: u32,
     /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
@@ -250,7 +254,8 @@ pub struct InFlightAttempt {
     pub heard_at: Option<Timestamp>,
     /// What is known beyond the record.
     pub noted: AttemptNotes,
-    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
+    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names
+    /// it.
     pub cause: EventPosition,
     /// When it was let leave; stays the same when it is asked after.
     pub at: Timestamp,
@@ -328,8 +333,8 @@ impl SagaState {
         })
     }
 
-    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and that is not known of
-    /// attempts of an earlier owner.
+    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and
+    /// that is not known of attempts of an earlier owner.
     #[must_use]
     pub fn inherited(mut self) -> SagaState {
         for step in &mut self.steps {
@@ -343,7 +348,8 @@ impl SagaState {
         self
     }
 
-    /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what follows may have begun.
+    /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what
+    /// follows may have begun.
     #[must_use]
     pub fn pivot_passed(&self, plan: &SagaPlan) -> bool {
         self.pivot(plan).is_some_and(|index| self.step(index).is_passed())

@@ -1,4 +1,5 @@
-//! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
+//! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without
+//! success.
 
 use super::draft::{DecisionDraft, forward};
 use crate::{
@@ -32,7 +33,8 @@ enum FallbackTrigger {
 }
 
 impl DecisionDraft<'_, '_> {
-    /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call has to be made.
+    /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call
+    /// has to be made.
     pub(super) fn answered_from_cache(&mut self, command: CommandRef, request: &CommandRequest) -> bool {
         let step = command.step;
         let most = self.plan.definition.step(step).cache.filter(|_| command.direction == CommandDirection::Do);
@@ -52,7 +54,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it waits.
+    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it
+    /// waits.
     pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: GuardKind) -> bool {
         let CommandRef { step, direction } = command;
         if direction == CommandDirection::Undo {

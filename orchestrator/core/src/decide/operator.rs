@@ -172,8 +172,8 @@ impl DecisionDraft<'_, '_> {
         Ok(())
     }
 
-    /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it is no step that the saga
-    /// is parked for.
+    /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it
+    /// is no step that the saga is parked for.
     fn to_skip(&self, act: &OperatorAct, reason: &ParkReason) -> Result<Option<CommandRef>, NoDecision> {
         let needs = self.state.needs_person(self.plan);
         match (&act.about, needs.as_slice()) {
@@ -188,7 +188,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A skipped pivot would be a passed one. What became of one in doubt that cannot be undone stays on record as unknown.
+    /// A skipped pivot would be a passed one. What became of one in doubt that cannot be undone stays on record as
+    /// unknown.
     fn skip_do(&mut self, step: crate::id::StepIndex) {
         let state = self.state.step(step);
         match (self.state.consequence(self.plan, step), state.ended_badly().cloned()) {
@@ -228,7 +229,8 @@ impl SagaState {
         match &self.course {
             SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => Some("the saga is at its end"),
             SagaPhase::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Some(
-                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
+                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not \
+                    happen, undoes the rest",
             ),
             SagaPhase::Parked { reason: ParkReason::UndoFailed { .. }, was: SagaDirection::Back(_), .. } => {
                 Some("undos gave up: retry tries them again; skip, once they are done by hand, goes on")

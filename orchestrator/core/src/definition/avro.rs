@@ -9,7 +9,8 @@ use crate::expression::{UnfitKind, ValueKind, is_element};
 use apache_avro::Schema;
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose type has none are not checked.
+/// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose
+/// type has none are not checked.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaCatalog {
     /// Every named type, those within others included.
@@ -30,7 +31,8 @@ impl SchemaCatalog {
         all
     }
 
-    /// The schemas of `.avsc` files, and of those that end with [`FILE_ENDING`], given as (file name, text). Each file stands for itself.
+    /// The schemas of `.avsc` files, and of those that end with [`FILE_ENDING`], given as (file name, text). Each file
+    /// stands for itself.
     ///
     /// # Errors
     /// A finding for each file that is not a schema.
@@ -145,7 +147,8 @@ impl SchemaCatalog {
         }
     }
 
-    /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is nothing else.
+    /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is
+    /// nothing else.
     pub(crate) fn unfit(&self, schema: &Schema, path: &[String]) -> Option<UnfitKind> {
         let kinds = self.kinds(schema, path, MAX_LEVELS);
         if kinds.contains(&Some(UnfitKind::Null)) {

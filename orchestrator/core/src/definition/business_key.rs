@@ -18,8 +18,8 @@ use serde_json::Value;
 /// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
 pub const MAX_PARTS: usize = 16;
 
-/// One text of several, which no others make: `/` stands between them; in a part `~0` stands for `~` and `~1` for `/`, as in a JSON Pointer
-/// (RFC 6901).
+/// One text of several, which no others make: `/` stands between them; in a part `~0` stands for `~` and `~1` for `/`,
+/// as in a JSON Pointer (RFC 6901).
 pub fn joined<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
     let escaped: Vec<String> = parts.into_iter().map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
     escaped.join("/")
@@ -100,7 +100,8 @@ fn part(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
     }
 }
 
-/// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding of its own.
+/// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding
+/// of its own.
 fn is_constant(template: &ValueTemplate) -> bool {
     let is_fixed = |expression: &&CelExpression| {
         let reads = expression.reads();

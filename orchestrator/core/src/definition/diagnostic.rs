@@ -240,5 +240,6 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     (best.0 >= SIMILAR).then_some(best.1)
 }
 
-/// Jaro-Winkler similarity from which on two names are taken for a slip: `onExausted`, `tiemout`, but not `step` for `retry`.
+/// Jaro-Winkler similarity from which on two names are taken for a slip: `onExausted`, `tiemout`, but not `step` for
+/// `retry`.
 const SIMILAR: f64 = 0.8;

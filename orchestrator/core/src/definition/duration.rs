@@ -9,7 +9,8 @@ const MAX_DAYS: u64 = 3660;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// What to write in place of `text`, which is no duration: the same span in one unit, where it is one in several or a part of one.
+/// What to write in place of `text`, which is no duration: the same span in one unit, where it is one in several or a
+/// part of one.
 pub(crate) fn help(text: &str) -> String {
     meant(text).map_or_else(|| HELP.to_owned(), |millis| format!("write {}", in_one_unit(millis)))
 }

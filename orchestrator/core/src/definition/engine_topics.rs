@@ -57,8 +57,8 @@ impl DefinitionLibrary {
         self.findings.extend(findings);
     }
 
-    /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that takes its commands from
-    /// one, whether a step asks it or not.
+    /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that
+    /// takes its commands from one, whether a step asks it or not.
     pub fn refuse_topics(
         &mut self,
         sagas: &[SourceFile],

@@ -165,7 +165,8 @@ fn needs_read_only(draft: &StepDraft, report: &mut FindingCollector) {
     }
 }
 
-/// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail to.
+/// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail
+/// to.
 fn unreachable(draft: &StepDraft, report: &mut FindingCollector) {
     let ends = |fallback: &&SpannedValue<FallbackRule>| match fallback.value.answer {
         FallbackAnswer::Value(_) => draft.check.is_none(),

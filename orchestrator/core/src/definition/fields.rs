@@ -242,8 +242,8 @@ pub(crate) fn duration(node: &YamlNode, report: &mut FindingCollector) -> Option
     }
 }
 
-/// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What is no number is not
-/// looked at.
+/// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What
+/// is no number is not looked at.
 pub(crate) fn plain_number(node: &YamlNode, report: &mut FindingCollector) -> Option<()> {
     match node.value {
         YamlValue::Float(_) if is_no_number(node, report) => {

@@ -11,8 +11,8 @@ use super::{
 };
 use std::time::Duration;
 
-/// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step timeouts below one
-/// attempt.
+/// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step
+/// timeouts below one attempt.
 pub(crate) fn timeouts(
     drafts: &[StepDraft],
     graph: Option<&StepGraph>,

@@ -54,7 +54,8 @@ pub struct TriggerDefinition {
     pub when: Option<CelExpression>,
     /// `key:`; sees `event` and `record`.
     pub key: BusinessKeyTemplate,
-    /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already, where reading has got to.
+    /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already,
+    /// where reading has got to.
     pub from: Option<TriggerStartPosition>,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,

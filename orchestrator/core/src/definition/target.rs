@@ -1,4 +1,5 @@
-//! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand `capability:name`.
+//! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand
+//! `capability:name`.
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
@@ -86,7 +87,8 @@ fn bad(report: &mut FindingCollector, span: TextSpan, text: &str) {
     let help = match text {
         _ if text.starts_with("saga:") => wishes::SUB_SAGA,
         _ if is_fixed => {
-            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give the steps an `if` where there are several"
+            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give \
+                the steps an `if` where there are several"
         }
         _ => HELP,
     };

@@ -273,7 +273,8 @@ fn first_sentence(message: &str) -> String {
     line.rsplit_once(" at line ").map_or(line, |(before, _)| before).to_owned()
 }
 
-/// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that stumbled over it reports.
+/// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that
+/// stumbled over it reports.
 fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> bool {
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let above = text[..line_start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);

@@ -1,4 +1,5 @@
-//! Texts that are not what they look like: an expression that is taken as it is, a name that its holder does not take, a number in quotes.
+//! Texts that are not what they look like: an expression that is taken as it is, a name that its holder does not take,
+//! a number in quotes.
 
 use super::{
     diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},

@@ -109,7 +109,8 @@ impl StepPhase {
         }
     }
 
-    /// Of a saga that has ended nothing is worked on any more: what an abandon interrupted is as far as it is known to have come.
+    /// Of a saga that has ended nothing is worked on any more: what an abandon interrupted is as far as it is known to
+    /// have come.
     fn at_the_end(self, step: &StepState) -> StepPhase {
         match self {
             StepPhase::Running | StepPhase::Waiting if !step.forward.in_doubt.is_empty() => StepPhase::Unknown,

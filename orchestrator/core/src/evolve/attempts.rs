@@ -45,7 +45,8 @@ impl EventFold<'_> {
         it.phase = CommandPhase::Attempting(InFlightAttempt::started(time, self.name, self.at, first));
     }
 
-    /// A command that had ended is worked on again, as an operator asked: it has fresh attempts, and nothing has answered for it.
+    /// A command that had ended is worked on again, as an operator asked: it has fresh attempts, and nothing has
+    /// answered for it.
     fn begins_anew(&mut self, command: CommandRef, attempts_before: u32) {
         if self.state.command(command).is_settled() {
             self.forget_substitute(command);

@@ -48,7 +48,8 @@ impl EventFold<'_> {
         }
     }
 
-    /// The cache settles a step that nobody asked; what a fallback answers leaves open what became of the do, and its undo is not told of it.
+    /// The cache settles a step that nobody asked; what a fallback answers leaves open what became of the do, and its
+    /// undo is not told of it.
     pub(super) fn answered(
         &mut self,
         step: StepIndex,
@@ -69,7 +70,8 @@ impl EventFold<'_> {
         self.state.steps[step.at()].substitute = Some(by.clone());
     }
 
-    /// A success that comes after its step was given up: from now on the step may be applied, and its undo knows the result.
+    /// A success that comes after its step was given up: from now on the step may be applied, and its undo knows the
+    /// result.
     pub(super) fn result_arrived(&mut self, step: StepIndex, result: &Value) {
         let it = &mut self.state.steps[step.at()];
         it.result = Some(result.clone());

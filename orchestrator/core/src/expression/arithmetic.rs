@@ -1,5 +1,5 @@
-//! Sums, differences, products and quotients of doubles, as the decimals that they are written as: exact, or an error. CEL's own round in
-//! binary, so that 19.99 * 100.0 is 1998.9999999999998.
+//! Sums, differences, products and quotients of doubles, as the decimals that they are written as: exact, or an error.
+//! CEL's own round in binary, so that 19.99 * 100.0 is 1998.9999999999998.
 
 use super::{
     explain,
@@ -110,7 +110,8 @@ fn exactly(operation: &DecimalOperation, one: f64, other: f64) -> Result<f64, Ex
     result.ok_or_else(|| {
         let sign = operation.sign;
         own_error::in_our_words(format!(
-            "{one:?} {sign} {other:?} has no exact result within the 15 to 17 digits of a double; compute with whole units (cents), or let a participant compute it"
+            "{one:?} {sign} {other:?} has no exact result within the 15 to 17 digits of a double; compute with whole \
+                units (cents), or let a participant compute it"
         ))
     })
 }

@@ -111,7 +111,8 @@ impl CelExpression {
         choice::of(&self.inner.tree, self.source())
     }
 
-    /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path can be.
+    /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path
+    /// can be.
     pub(crate) fn doubts(&self, known: &[PathFact], read: &dyn Fn(&[String]) -> Option<UnfitKind>) -> UnfitReport {
         unfit::doubts(&self.inner.tree, known, read)
     }
@@ -212,7 +213,8 @@ fn too_deep(offset: usize, message: String) -> CompileError {
     )
 }
 
-/// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper than what is allowed.
+/// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper
+/// than what is allowed.
 fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
     let mut deepest = 0;
     let mut stack = vec![(tree, 1usize, 0usize)];
@@ -249,8 +251,8 @@ fn no_messages(source: &str) -> CompileError {
     CompileError::at(0, source.len(), "there are no message types here", Some("write a map: {\"name\": value}"))
 }
 
-/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its own. And what
-/// compares numbers exactly in place of what does not.
+/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its
+/// own. And what compares numbers exactly in place of what does not.
 fn meter(node: &mut IdedExpr) {
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}

@@ -1,5 +1,5 @@
-//! Comparisons and `double(x)` in which no digit is lost. CEL's own compare an int with a double as two doubles, so that from 2^53 on
-//! different numbers are equal, and know nothing of long numbers.
+//! Comparisons and `double(x)` in which no digit is lost. CEL's own compare an int with a double as two doubles, so
+//! that from 2^53 on different numbers are equal, and know nothing of long numbers.
 
 use super::{
     arithmetic, explain,
@@ -16,7 +16,8 @@ use cel::{
 };
 use std::cmp::Ordering;
 
-/// Operators and functions of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
+/// Operators and functions of CEL, and what stands for them in a compiled expression. The names cannot be written in
+/// CEL.
 const EXACT: [(&str, &str, CelFunction); 8] = [
     (operators::EQUALS, "@==", |args| pair(&args).map(|(left, right)| truth(are_equal(left, right)))),
     (operators::NOT_EQUALS, "@!=", |args| pair(&args).map(|(left, right)| truth(!are_equal(left, right)))),

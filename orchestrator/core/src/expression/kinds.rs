@@ -1,4 +1,5 @@
-//! Of which kinds a value is, as far as the source and the schema of the event say it; and operators that take none of them.
+//! Of which kinds a value is, as far as the source and the schema of the event say it; and operators that take none of
+//! them.
 
 use super::{
     evaluate::METER,

@@ -1,4 +1,5 @@
-//! Texts in the arguments of functions that no value of the event makes right: a duration, a time, a regular expression.
+//! Texts in the arguments of functions that no value of the event makes right: a duration, a time, a regular
+//! expression.
 
 use super::{CelExpression, ExpressionScope, nodes::children, spelling};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};

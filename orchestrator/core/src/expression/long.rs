@@ -1,4 +1,5 @@
-//! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an error that names it.
+//! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an
+//! error that names it.
 
 use super::own_error;
 use crate::json::DecimalNumber;
@@ -60,7 +61,8 @@ pub(super) fn refused() -> Option<String> {
 
 fn message(text: &str) -> String {
     format!(
-        "the number {text} has more digits than expressions compute with; only select it, or let the event carry it as a string"
+        "the number {text} has more digits than expressions compute with; only select it, or let the event carry it \
+            as a string"
     )
 }
 

@@ -36,7 +36,8 @@ pub(super) fn hint(source: &str) -> Option<String> {
     let word = |text: &str| scan::find_word(source, text).is_some();
     let sign = |text: &str| scan::code(source).any(|(at, _)| source.as_bytes()[at..].starts_with(text.as_bytes()));
     let fixed = if scan::code(source).any(|(_, byte)| !byte.is_ascii()) {
-        "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a name, and plain quotes, -, >= and *"
+        "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a \
+            name, and plain quotes, -, >= and *"
     } else if sign(".?") || sign("[?") || sign("?.") {
         "there is no optional selection: write has(event.note) ? event.note : null"
     } else if source.contains("${") {
@@ -68,7 +69,8 @@ pub(super) fn hint(source: &str) -> Option<String> {
     } else if sign("`") {
         "write texts in quotes: 'text'"
     } else if has_long_integer(source) {
-        "integers are from -9223372036854775808 to 9223372036854775807 (with `u` behind them from 0 to 18446744073709551615); write a longer number as a text, '…'"
+        "integers are from -9223372036854775808 to 9223372036854775807 (with `u` behind them from 0 to \
+            18446744073709551615); write a longer number as a text, '…'"
     } else {
         return None;
     };

@@ -1,7 +1,7 @@
 //! given a definition, when something happens, then this is recorded and outstanding.
 //!
-//! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is ignored or refused
-//! leaves the state as it was.
+//! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is
+//! ignored or refused leaves the state as it was.
 
 use crate::{surroundings::Surroundings, words};
 use saga_core::{
@@ -235,7 +235,8 @@ impl Saga {
         self
     }
 
-    /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at `at`.
+    /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at
+    /// `at`.
     pub(crate) fn while_known(mut self, at: Timestamp, result: Value) -> Saga {
         self.known = Some(PreviousAnswer { at, result });
         self

@@ -1,4 +1,5 @@
-//! What is let in can be read back, sent, and undone: one limit of depth and one budget of size, kept for the way back too.
+//! What is let in can be read back, sent, and undone: one limit of depth and one budget of size, kept for the way back
+//! too.
 
 use crate::given::{Saga, declined, given_event, lost, result};
 use saga_core::{

@@ -1,5 +1,5 @@
-//! What must hold whatever happens: random definitions in a world that loses, repeats, delays and refuses, with a judge who knows the
-//! rules by himself.
+//! What must hold whatever happens: random definitions in a world that loses, repeats, delays and refuses, with a judge
+//! who knows the rules by himself.
 
 mod hours;
 mod judge;
@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use spec::Spec;
 use world::World;
 
-/// How many sagas are run unless `PROPTEST_CASES` says another number: what keeps a debug build within some ten seconds.
+/// How many sagas are run unless `PROPTEST_CASES` says another number: what keeps a debug build within some ten
+/// seconds.
 const SAGAS: u32 = 1000;
 /// The most events of a saga's life that are drawn; after them the world is kind.
 const MOST_EVENTS: usize = 60;

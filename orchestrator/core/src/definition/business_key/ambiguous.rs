@@ -20,8 +20,8 @@ enum KeyPart {
     Value(CelExpression),
 }
 
-/// Warns of a text of which two events with different values can make the same: where at least two of its values may hold what stands between
-/// them, or nothing does.
+/// Warns of a text of which two events with different values can make the same: where at least two of its values may
+/// hold what stands between them, or nothing does.
 pub(crate) fn ambiguous(
     node: &YamlNode,
     trigger: &TriggerDefinition,
@@ -57,7 +57,8 @@ fn help(parts: &[KeyPart], ways: usize, is_list: bool) -> String {
     }
 }
 
-/// What a text is made of, for each way that its expressions can go; of several expressions each goes the way with most parts.
+/// What a text is made of, for each way that its expressions can go; of several expressions each goes the way with most
+/// parts.
 fn ways(template: &ValueTemplate) -> Vec<Vec<KeyPart>> {
     match template {
         ValueTemplate::Whole(expression) => {

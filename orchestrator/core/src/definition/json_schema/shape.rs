@@ -1,4 +1,5 @@
-//! What a schema says of a field, as far as it says it plainly: by `properties`, `items`, `required` and `type`, through references and `allOf`.
+//! What a schema says of a field, as far as it says it plainly: by `properties`, `items`, `required` and `type`,
+//! through references and `allOf`.
 
 use super::references;
 use crate::{

@@ -35,8 +35,9 @@ impl DependencyNode<'_> {
 }
 
 impl CriticalPath {
-    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody
-    /// waits for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
+    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first
+    /// participant may take if everybody waits for whom he needs. `None` if nobody needs anybody. Of equally long ones
+    /// the one whose names come first.
     #[must_use]
     pub fn of(all: &BTreeMap<&str, DependencyNode<'_>>) -> Option<CriticalPath> {
         let mut known = BTreeMap::new();
@@ -54,7 +55,8 @@ impl ParticipantCatalog {
     }
 }
 
-/// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
+/// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is
+/// found.
 fn longest_from<'a>(
     all: &BTreeMap<&'a str, DependencyNode<'a>>,
     name: &'a str,

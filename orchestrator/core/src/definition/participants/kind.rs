@@ -159,7 +159,8 @@ pub(super) struct ParticipantDefaults {
 }
 
 impl ParticipantDefaults {
-    /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait for.
+    /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait
+    /// for.
     pub(super) fn of(kind: Option<IntegrationKind>, transport: Option<&TransportConfig>) -> ParticipantDefaults {
         let usual = ParticipantDefaults::of_transport(transport);
         let Some(values) = kind.map(IntegrationKind::values) else { return usual };

@@ -177,7 +177,8 @@ impl ParticipantReader<'_> {
         }
     }
 
-    /// What the participant says, over what its kind says. A kind does not limit what follows the pivot: there a saga only goes forward.
+    /// What the participant says, over what its kind says. A kind does not limit what follows the pivot: there a saga
+    /// only goes forward.
     fn retry(&mut self, fields: &MapReader<'_>, usual: Option<RetryPolicy>) -> Option<RetryRule> {
         let said = fields.node("retry");
         let base = usual.clone().unwrap_or_else(RetryPolicy::standard);

@@ -10,8 +10,8 @@ use crate::expression::{
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, operators};
 use std::cell::Cell;
 
-/// Most nodes that are looked at for one expression: variables of nested macros lead back to their lists again and again. Beyond it nothing is
-/// known, and nothing is refused.
+/// Most nodes that are looked at for one expression: variables of nested macros lead back to their lists again and
+/// again. Beyond it nothing is known, and nothing is refused.
 const MOST_LOOKS: usize = 100_000;
 
 /// One step from a value into it.

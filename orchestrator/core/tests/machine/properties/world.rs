@@ -193,7 +193,8 @@ impl World {
         self.input(&message.reply(CommandAnswer::unknown(CommandFailure::new("lost", ""))));
     }
 
-    /// A guard, or the transport, refuses what has not left, or another sending of what its participant has acknowledged.
+    /// A guard, or the transport, refuses what has not left, or another sending of what its participant has
+    /// acknowledged.
     fn is_held_back(&mut self, which: usize) {
         let is_acknowledged = |message: &Message| self.acknowledged.contains(&(message.command, message.attempt));
         let Some(at) = self.net.iter().position(|message| message.untouched || is_acknowledged(message)) else {
