@@ -75,7 +75,7 @@ pub struct DecisionContext<'a> {
 pub struct AdmissionRequest<'a> {
     /// Whom it goes to.
     pub whose: GuardOwner<&'a str>,
-    /// Which command.
+    /// The command whose attempt is about to be recorded.
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
     pub attempt: u32,
@@ -311,9 +311,9 @@ pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &s
 pub struct ActMetadata<'a> {
     /// Identity of the act.
     pub id: &'a str,
-    /// Who.
+    /// The operator, as the journal names them.
     pub who: &'a str,
-    /// Why.
+    /// The operator's reason.
     pub reason: &'a str,
 }
 

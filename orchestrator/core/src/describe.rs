@@ -96,7 +96,7 @@ pub struct IncidentView {
     /// Which of the step's commands it is about, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<CommandDirection>,
-    /// What.
+    /// What happened.
     pub failure: CommandFailure,
 }
 

@@ -25,7 +25,7 @@ pub enum SagaEffect {
 /// A command that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitEffect {
-    /// Which command.
+    /// The command that waits.
     pub command: CommandRef,
     /// Whose guard.
     pub whose: GuardOwner<String>,
@@ -47,11 +47,11 @@ pub struct WaitEffect {
 /// An attempt that is unanswered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallEffect {
-    /// Which command.
+    /// The command that is sent, or asked after.
     pub command: CommandRef,
     /// Its identity for ever.
     pub id: CommandId,
-    /// Which attempt.
+    /// The attempt of the command; 1 is the first.
     pub attempt: u32,
     /// What is sent.
     pub request: Arc<CommandRequest>,
@@ -79,7 +79,7 @@ pub struct CapabilityTarget {
 /// A publication that the broker has not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishEffect {
-    /// Which.
+    /// The publication: that of a step, or the outcome event.
     pub publication: PublicationRef,
     /// `ce_id`: the same for every try.
     pub event_id: String,

@@ -132,13 +132,13 @@ pub(crate) struct ScopeConstants {
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaIncident {
-    /// When.
+    /// Time of the row that opened it.
     pub at: Timestamp,
     /// The step it is about.
     pub step: Option<StepIndex>,
     /// Which of the step's commands it is about, if that is known.
     pub direction: Option<CommandDirection>,
-    /// What.
+    /// What happened; its code says of which kind the incident is.
     pub failure: CommandFailure,
 }
 
@@ -217,7 +217,7 @@ pub enum CommandPhase {
     Idle,
     /// A guard holds it back.
     Held {
-        /// Which.
+        /// The guard that refused it last.
         guard: GuardKind,
         /// Whose; `None`: nobody's, or on record from before that was said.
         participant: Option<String>,

@@ -34,7 +34,7 @@ pub enum FindingSeverity {
 /// A further place that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelatedPlace {
-    /// Where.
+    /// The part of the same file that is shown beside the finding.
     pub span: TextSpan,
     /// What is there.
     pub text: String,
@@ -45,7 +45,7 @@ pub struct RelatedPlace {
 pub struct SuggestedFix {
     /// What is replaced; empty for what is put in.
     pub span: TextSpan,
-    /// By what.
+    /// What is written in place of the span.
     pub text: String,
 }
 

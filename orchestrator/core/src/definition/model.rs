@@ -80,7 +80,7 @@ pub enum TriggerStartPosition {
 /// An event published when the saga ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutcomeEvent {
-    /// Where to.
+    /// The topic that the outcome event goes to.
     pub topic: String,
     /// `ce_type`.
     pub event_type: String,
@@ -135,7 +135,7 @@ pub enum StepAction {
     Wait(Duration),
     /// Publishes an event.
     Publish {
-        /// Where to.
+        /// The topic that the event goes to.
         topic: String,
         /// `ce_type`.
         event_type: String,

@@ -12,7 +12,7 @@ pub const ACTS_KEPT: usize = 256;
 pub struct AppliedAct {
     /// Identity of the act.
     pub id: String,
-    /// What.
+    /// What the operator asked for.
     pub action: OperatorAction,
     /// The command that it was about, if that is on record.
     pub command: Option<CommandRef>,

@@ -10,7 +10,7 @@ use std::fmt;
 /// A guard that holds commands of a saga back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockingGuard {
-    /// Which.
+    /// The guard, by its kind.
     pub guard: GuardKind,
     /// The participant whose guard it is; of what is published, the topic.
     pub whose: String,
