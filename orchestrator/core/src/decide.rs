@@ -367,9 +367,7 @@ fn after_the_end(
 ) -> DecisionOutcome {
     match input {
         SagaInput::Operator(act) | SagaInput::Mended { act, .. } => match operator::is_new(plan, state, act) {
-            Ok(()) => {
-                DecisionOutcome::Refused(ActRefusal::because("the saga has ended, and a terminal saga changes no more"))
-            }
+            Ok(()) => DecisionOutcome::Refused(ActRefusal::because("the saga has ended and cannot change any more")),
             Err(stop) => stop.into(),
         },
         SagaInput::Answered { command, answer: CommandAnswer::Succeeded { result }, .. }
@@ -398,12 +396,13 @@ impl DecisionDraft<'_, '_> {
     fn abandon_answered(&mut self, delivery: &OutcomeDelivery, end: SagaEnd, who: &str, reason: &str) {
         match delivery {
             OutcomeDelivery::Acknowledged => {
-                let what = "the outcome event was out before the saga was abandoned; the saga ended as it says";
+                let what =
+                    "the broker took the outcome event before the saga was abandoned; the saga ended as the event says";
                 self.incident(None, CommandFailure::new("abandon_too_late", what));
                 self.emit(SagaEvent::SagaEnded { end });
             }
             OutcomeDelivery::Refused { failure, .. } | OutcomeDelivery::Impossible { failure } => {
-                let message = format!("the broker was not heard to have the outcome event: {}", failure.message);
+                let message = format!("the broker did not confirm the outcome event: {}", failure.message);
                 self.incident(None, CommandFailure { message, ..failure.clone() });
                 self.abandoned(who, reason);
             }

@@ -17,13 +17,13 @@ pub use commands::{about, acted, command, commands};
 pub fn held_back(guard: GuardKind, participant: &str) -> String {
     match guard {
         GuardKind::Breaker => format!("waits: calls to {participant} are stopped (breaker)"),
-        GuardKind::Bulkhead => format!("waits: as many calls to {participant} are in flight as may be (bulkhead)"),
-        GuardKind::RateLimit => format!("waits: {participant} is called as often as may be (rate limit)"),
+        GuardKind::Bulkhead => format!("waits: all permits for calls to {participant} are in use (bulkhead)"),
+        GuardKind::RateLimit => format!("waits: no more calls to {participant} are allowed for now (rate limit)"),
         GuardKind::Transport => format!("waits: no commands reach {participant} (transport)"),
         GuardKind::RetryBudget => {
-            format!("waits: too many calls to {participant} fail for further attempts (retry budget)")
+            format!("waits: too many calls to {participant} are further attempts (retry budget)")
         }
-        GuardKind::Health => format!("waits: health checks find {participant} unwell"),
+        GuardKind::Health => format!("waits: health checks report {participant} as unhealthy (health check)"),
     }
 }
 

@@ -65,7 +65,7 @@ impl DecisionDraft<'_, '_> {
         let Some((by, result)) = self.stand_in(step, request.as_deref(), FallbackTrigger::Refused) else {
             return false;
         };
-        let failure = CommandFailure::new("refused", format!("{} lets nothing through", words::guard_name(guard)));
+        let failure = CommandFailure::new("refused", format!("{} refuses the call", words::guard_name(guard)));
         let (outcome, ending) = (AttemptOutcome::Failed, NoRetryReason::Definite);
         self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);

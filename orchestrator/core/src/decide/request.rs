@@ -307,8 +307,7 @@ fn refusals() -> RetryPolicy {
 
 fn gone(request: &CommandRequest) -> CommandFailure {
     let participant = request.participant().unwrap_or_default();
-    let message =
-        format!("participants.yaml has no `{participant}` that takes this command; bring it back, then retry");
+    let message = format!("participants.yaml has no `{participant}` that takes this command; add it again, then retry");
     CommandFailure::new(GONE, message)
 }
 

@@ -35,7 +35,10 @@ impl DecisionDraft<'_, '_> {
             }
         };
         fits.map_err(|failure| {
-            CommandFailure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
+            CommandFailure::new(
+                LIMIT,
+                format!("the command is not sent, because it could not be undone: {}", failure.message),
+            )
         })
     }
 
@@ -100,7 +103,7 @@ impl DecisionDraft<'_, '_> {
             return Ok(EvaluatedRequest { request: whole, without_result: None });
         }
         limit::within_limit(&short)?;
-        let told = format!("the undo is told a result of null, as after an unknown outcome: {}", failure.message);
+        let told = format!("the undo gets null as the result, as after an unknown outcome: {}", failure.message);
         Ok(EvaluatedRequest { request: short, without_result: Some(CommandFailure::new("undo_without_result", told)) })
     }
 }

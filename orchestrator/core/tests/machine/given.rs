@@ -344,7 +344,7 @@ impl Saga {
                 assert_eq!(recorded(self.state.clone()), recorded(before), "nothing is recorded");
             }
             DecisionOutcome::Ignored(_) | DecisionOutcome::Refused(_) => {
-                assert_eq!(self.state, before, "nothing changes")
+                assert_eq!(self.state, before, "nothing changes");
             }
         }
         self.holds();
