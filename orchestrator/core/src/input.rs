@@ -35,7 +35,7 @@ pub enum SagaInput {
         /// How that went.
         delivery: OutcomeDelivery,
     },
-    /// The time that [`crate::state::SagaState::next_due`] named has come. Stale ones change nothing.
+    /// The time that [`crate::state::SagaState::dues`] named has come. Stale ones change nothing.
     TimeReached,
     /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds
     /// it.

@@ -87,7 +87,7 @@ pub struct SagaState {
     /// Time of the last row.
     pub last_at: Timestamp,
     /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see
-    /// [`crate::evolve::counts`].
+    /// `evolve::counts`.
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
