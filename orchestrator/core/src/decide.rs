@@ -10,6 +10,7 @@ mod answer;
 mod choice;
 mod compensate;
 mod draft;
+mod ended;
 mod fallback;
 mod late;
 mod limit;

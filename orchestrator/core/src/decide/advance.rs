@@ -1,8 +1,8 @@
 //! What follows at once from what was recorded: ready steps start, and a saga with nothing left to do ends.
 
 use super::{
-    answer::FinalFailure,
     draft::{DecisionDraft, forward, undo},
+    ended::FinalFailure,
 };
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},

@@ -2,8 +2,8 @@
 
 use super::{
     CapabilityRequest,
-    answer::FinalFailure,
     draft::{DecisionDraft, forward},
+    ended::FinalFailure,
     request::GONE,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
-use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, answer::FinalFailure, draft::DecisionDraft, limit};
+use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, draft::DecisionDraft, ended::FinalFailure, limit};
 use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, EXPRESSION, GuardKind, HttpMethod},
     definition::{CallDefinition, CallTarget, StepAction, StepCompensation},
