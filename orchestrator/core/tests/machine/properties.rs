@@ -38,6 +38,11 @@ fn a_pivot_in_doubt_is_skipped_while_the_saga_is_parked_for_something_else() {
     }
 }
 
+#[test]
+fn a_step_that_was_declared_failed_is_tried_again_and_its_participant_is_gone() {
+    live(&spec::a_look_that_fails_at_last(), &[62394, 17614, 11359, 25759, 50779, 59063]);
+}
+
 fn sagas() -> u32 {
     std::env::var_os("PROPTEST_CASES").map_or(SAGAS, |_| ProptestConfig::default().cases)
 }

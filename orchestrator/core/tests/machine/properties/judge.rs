@@ -310,6 +310,8 @@ impl Judge {
         let command = self.command(step, direction);
         command.out = None;
         command.ended = Some(ended);
+        // What ends anew has not been answered for.
+        command.declared_failed = false;
     }
 
     fn failed(&mut self, step: usize, direction: CommandDirection, outcome: AttemptOutcome, code: &str) {
