@@ -1,9 +1,11 @@
-//! In which time an answer could have been read. Deadlines count no other: an outage of ours is not a failure of theirs.
+//! In which time an answer could have been read. Deadlines count no other: an outage of ours is not a failure of
+//! theirs.
 
 use crate::time::Timestamp;
 use std::time::Duration;
 
-/// Outages that are kept apart. Beyond it the two oldest become one, with the time between them: a deadline may come later, never earlier.
+/// Outages that are kept apart. Beyond it the two oldest become one, with the time between them: a deadline may come
+/// later, never earlier.
 pub const MOST_OUTAGES: usize = 1_000;
 
 /// A span in which no answer could be read, or nothing be recorded.
@@ -22,7 +24,8 @@ pub struct OutageLog(Vec<OutagePeriod>);
 /// What is known of the answers to a shard's commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerWatermark {
-    /// Every answer that was there at this point has been taken. What is due later than this is not over yet, whatever the clock says.
+    /// Every answer that was there at this point has been taken. What is due later than this is not over yet, whatever
+    /// the clock says.
     pub until: Timestamp,
     /// When no answer could be read.
     pub outages: OutageLog,
@@ -35,7 +38,8 @@ impl OutageLog {
     /// None.
     pub const NONE: OutageLog = OutageLog(Vec::new());
 
-    /// Adds an outage; one that touches others becomes one with them. One that does not end after it began changes nothing.
+    /// Adds an outage; one that touches others becomes one with them. One that does not end after it began changes
+    /// nothing.
     pub fn add(&mut self, outage: OutagePeriod) {
         if outage.ended <= outage.began {
             return;

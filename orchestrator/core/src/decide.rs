@@ -1,13 +1,16 @@
-//! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error that names both.
+//! (state, input) → events. Total: every pair is decided, ignored with a reason, refused with a reason, or an error
+//! that names both.
 //!
-//! One input makes at most one [`SagaDecision`]; everything that follows from it at once is in the same row. The state is evolved along, so
-//! that later parts of a decision see what its earlier parts recorded; it equals what the journal folds to.
+//! One input makes at most one [`SagaDecision`]; everything that follows from it at once is in the same row. The state
+//! is evolved along, so that later parts of a decision see what its earlier parts recorded; it equals what the journal
+//! folds to.
 
 mod advance;
 mod answer;
 mod choice;
 mod compensate;
 mod draft;
+mod ended;
 mod fallback;
 mod late;
 mod limit;
@@ -38,13 +41,12 @@ pub use fallback::PreviousAnswer;
 pub use rehearsal::{CapabilityResolver, SagaRehearsal};
 pub use repeated::KEY_TAKEN_KEPT;
 
-/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A person can move
-/// it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for a participant at work, is no loop.
+/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A
+/// person can move it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for
+/// a participant at work, is no loop.
 pub const HISTORY_LIMIT: u32 = 10_000;
-/// Rows after which a saga is worth a warning.
-pub const HISTORY_WARNING: u32 = 8_000;
-/// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings, less 16 KiB for the headers
-/// and the framing that go with it.
+/// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings,
+/// less 16 KiB for the headers and the framing that go with it.
 pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;
 
 /// What a decision needs beside state and input.
@@ -55,15 +57,17 @@ pub struct DecisionContext<'a> {
     pub answerable: &'a AnswerWatermark,
     /// Seed of the jitter of this decision.
     pub random: u64,
-    /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it is made.
+    /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it
+    /// is made.
     pub admission: &'a mut dyn FnMut(AdmissionRequest<'_>) -> AdmissionVerdict,
-    /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its topic is known: what is to
-    /// be undone there later must fit.
+    /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its
+    /// topic is known: what is to be undone there later must fit.
     pub room: &'a dyn Fn(&str) -> Option<usize>,
-    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it names is recorded
-    /// with the request, so that a journal is folded without it.
+    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it
+    /// names is recorded with the request, so that a journal is folded without it.
     pub choose: &'a mut dyn FnMut(CapabilityRequest<'_>) -> Option<String>,
-    /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal is folded without it.
+    /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal
+    /// is folded without it.
     pub recall: &'a mut dyn FnMut(&CommandRequest) -> Option<PreviousAnswer>,
 }
 
@@ -72,7 +76,7 @@ pub struct DecisionContext<'a> {
 pub struct AdmissionRequest<'a> {
     /// Whom it goes to.
     pub whose: GuardOwner<&'a str>,
-    /// Which command.
+    /// The command whose attempt is about to be recorded.
     pub command: CommandRef,
     /// Which attempt of it, 1 for the first.
     pub attempt: u32,
@@ -94,8 +98,8 @@ pub struct CapabilityRequest<'a> {
 pub enum AdmissionVerdict {
     /// It may leave.
     Admitted,
-    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for that: such an attempt
-    /// is not counted.
+    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for
+    /// that: such an attempt is not counted.
     Probe,
     /// It may not leave now.
     Refused {
@@ -113,8 +117,8 @@ pub enum AdmissionVerdict {
 pub enum DecisionOutcome {
     /// A row for the journal; the state has been evolved by it.
     Decided(SagaDecision),
-    /// Nothing to record: the state has been brought up to date with what a new owner learns anew ([`crate::state::AttemptNotes`]). What is
-    /// outstanding may have changed.
+    /// Nothing to record: the state has been brought up to date with what a new owner learns anew
+    /// ([`crate::state::AttemptNotes`]). What is outstanding may have changed.
     Noted,
     /// Nothing changes.
     Ignored(IgnoreReason),
@@ -233,7 +237,8 @@ fn started(plan: &SagaPlan, start: SagaStart) -> SagaEvent {
     }
 }
 
-/// Decides on one input. `state` is evolved if and only if the answer is [`DecisionOutcome::Decided`], and noted in if it is [`DecisionOutcome::Noted`].
+/// Decides on one input. `state` is evolved if and only if the answer is [`DecisionOutcome::Decided`], and noted in if
+/// it is [`DecisionOutcome::Noted`].
 ///
 /// # Errors
 /// When the input names a step that the saga does not have.
@@ -272,8 +277,8 @@ pub fn decide(
     Ok(draft.finish().map_or(otherwise, DecisionOutcome::Decided))
 }
 
-/// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an operator's retry
-/// goes on. `None` if it is parked or at its end already. `state` is evolved along.
+/// Parks a saga for a reason outside of its rules: its decisions cannot be made. Its commands that are out stay out; an
+/// operator's retry goes on. `None` if it is parked or at its end already. `state` is evolved along.
 pub fn park(
     plan: &SagaPlan,
     state: &mut SagaState,
@@ -288,8 +293,8 @@ pub fn park(
     draft.finish()
 }
 
-/// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered without reading it. What is left
-/// undone is not known, and an incident says so, with `why`.
+/// Ends a saga whose journal cannot be read, as the operator's act says: the row after the last, which is numbered
+/// without reading it. What is left undone is not known, and an incident says so, with `why`.
 #[must_use]
 pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &str) -> SagaDecision {
     let ActMetadata { id, who, reason } = act;
@@ -307,9 +312,9 @@ pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &s
 pub struct ActMetadata<'a> {
     /// Identity of the act.
     pub id: &'a str,
-    /// Who.
+    /// The operator, as the journal names them.
     pub who: &'a str,
-    /// Why.
+    /// The operator's reason.
     pub reason: &'a str,
 }
 
@@ -353,7 +358,8 @@ fn check(state: &SagaState, input: &SagaInput) -> Result<(), DecisionError> {
     if step.at() < steps { Ok(()) } else { Err(DecisionError::NoSuchStep { saga: state.id, steps, step: step.0 }) }
 }
 
-/// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a person.
+/// Whatever comes, the end stays as it is; what contradicts it, or settles what it left open, is put on record for a
+/// person.
 fn after_the_end(
     plan: &SagaPlan,
     state: &mut SagaState,
@@ -362,9 +368,7 @@ fn after_the_end(
 ) -> DecisionOutcome {
     match input {
         SagaInput::Operator(act) | SagaInput::Mended { act, .. } => match operator::is_new(plan, state, act) {
-            Ok(()) => {
-                DecisionOutcome::Refused(ActRefusal::because("the saga has ended, and a terminal saga changes no more"))
-            }
+            Ok(()) => DecisionOutcome::Refused(ActRefusal::because("the saga has ended and cannot change any more")),
             Err(stop) => stop.into(),
         },
         SagaInput::Answered { command, answer: CommandAnswer::Succeeded { result }, .. }
@@ -393,12 +397,13 @@ impl DecisionDraft<'_, '_> {
     fn abandon_answered(&mut self, delivery: &OutcomeDelivery, end: SagaEnd, who: &str, reason: &str) {
         match delivery {
             OutcomeDelivery::Acknowledged => {
-                let what = "the outcome event was out before the saga was abandoned; the saga ended as it says";
+                let what =
+                    "the broker took the outcome event before the saga was abandoned; the saga ended as the event says";
                 self.incident(None, CommandFailure::new("abandon_too_late", what));
                 self.emit(SagaEvent::SagaEnded { end });
             }
             OutcomeDelivery::Refused { failure, .. } | OutcomeDelivery::Impossible { failure } => {
-                let message = format!("the broker was not heard to have the outcome event: {}", failure.message);
+                let message = format!("the broker did not confirm the outcome event: {}", failure.message);
                 self.incident(None, CommandFailure { message, ..failure.clone() });
                 self.abandoned(who, reason);
             }

@@ -1,12 +1,14 @@
 //! Saga definitions: the validated form of one YAML file. Invalid ones cannot be built; [`parse`] is the only way in.
 //!
-//! A file is read into a tree with positions, the tree into drafts of steps, and what they mean together is proved. Every
-//! finding is collected: a file is refused with all of its errors at once.
+//! A file is read into a tree with positions, the tree into drafts of steps, and what they mean together is proved.
+//! Every finding is collected: a file is refused with all of its errors at once.
 
 pub mod avro;
 mod build;
 pub mod business_key;
+mod covered;
 pub mod diagnostic;
+mod draft;
 mod duration;
 mod engine_topics;
 mod event_schema;
@@ -20,15 +22,20 @@ mod headers;
 pub mod json_schema;
 mod keys;
 pub mod library;
+mod missing_field;
 pub mod model;
 mod names;
 pub mod participants;
 mod policies;
 mod proofs;
+mod quoting;
 mod remedy;
+mod resolved;
 pub mod schema;
+mod spanned;
 mod steps;
 mod target;
+mod terms;
 mod tree;
 mod unquoted;
 mod uses;
@@ -37,7 +44,6 @@ mod wishes;
 mod written;
 
 pub use avro::SchemaCatalog;
-pub use business_key::BusinessKeyTemplate;
 pub use diagnostic::{
     CheckFinding, Code, FindingSeverity, RenderStyle, SuggestedFix, did_you_mean, or_did_you_mean, render,
     without_credentials,
@@ -51,6 +57,8 @@ pub use model::*;
 pub use participants::{ParticipantCatalog, ParticipantConfig};
 pub use steps::MAX_STEPS;
 pub use tree::MAX_FILE_BYTES;
+
+use crate::digest::sha256_hex;
 
 /// A definition that holds, and what somebody should look at.
 #[derive(Clone, Debug)]
@@ -74,8 +82,8 @@ pub fn parse(
     build::parse(file_name, text, participants, schemas)
 }
 
-/// Reads a definition that was proved when it was stored: participants and schemas may have changed since, and what is proved may have become
-/// more. A saga that runs by it goes on.
+/// Reads a definition that was proved when it was stored: participants and schemas may have changed since, and what is
+/// proved may have become more. A saga that runs by it goes on.
 ///
 /// # Errors
 /// Why the text cannot be read any more, in one line.
@@ -89,7 +97,5 @@ pub fn parse_stored(text: &str) -> Result<SagaDefinition, String> {
 /// Hex SHA-256 of a definition's text: its identity beside the name.
 #[must_use]
 pub fn hash(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(text)
 }

@@ -1,7 +1,7 @@
 //! What is recorded. One decision is one row of the journal: a version, a time and these events.
 //!
-//! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed. Recorded
-//! histories in `tests/histories` hold every released build to that.
+//! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed.
+//! Recorded histories in `tests/histories` hold every released build to that.
 
 mod outline;
 mod substitute;
@@ -56,18 +56,18 @@ pub struct TriggerRecord {
 pub enum CompensationCause {
     /// A step failed, stayed unknown or was rejected by its `check`.
     Step {
-        /// Which.
+        /// The step; its position in the definition.
         step: StepIndex,
-        /// Why.
+        /// How the step ended.
         failure: CommandFailure,
     },
     /// The saga's timeout expired before the pivot.
     Timeout,
     /// An operator cancelled it.
     Cancelled {
-        /// Who.
+        /// The operator who cancelled it.
         who: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
 }
@@ -82,6 +82,15 @@ impl CompensationCause {
             CompensationCause::Cancelled { .. } => "cancelled",
         }
     }
+
+    /// The step that the saga goes back for, if it is one.
+    #[must_use]
+    pub fn step(&self) -> Option<StepIndex> {
+        match self {
+            CompensationCause::Step { step, .. } => Some(*step),
+            CompensationCause::Timeout | CompensationCause::Cancelled { .. } => None,
+        }
+    }
 }
 
 /// Why a saga cannot go on by itself.
@@ -90,9 +99,9 @@ impl CompensationCause {
 pub enum ParkReason {
     /// A step's retries are used up, or it failed for good after the pivot.
     StepFailed {
-        /// Which.
+        /// The step that a person has to look at.
         step: StepIndex,
-        /// Why.
+        /// How its last attempt ended.
         failure: CommandFailure,
         /// How it ended. Events of earlier builds do not say.
         #[serde(default)]
@@ -114,7 +123,7 @@ pub enum ParkReason {
     },
     /// `output` cannot be evaluated.
     Output {
-        /// Why.
+        /// Why the expressions of `output` have no value.
         failure: CommandFailure,
     },
     /// The saga grew beyond a limit (history, payload).
@@ -124,14 +133,26 @@ pub enum ParkReason {
     },
 }
 
+impl ParkReason {
+    /// The step that the saga is parked for, the first of several.
+    #[must_use]
+    pub fn step(&self) -> Option<StepIndex> {
+        match self {
+            ParkReason::StepFailed { step, .. } | ParkReason::PivotUnknown { step, .. } => Some(*step),
+            ParkReason::UndoFailed { steps, .. } => steps.first().copied(),
+            ParkReason::Output { .. } | ParkReason::Limit { .. } => None,
+        }
+    }
+}
+
 /// What an operator can ask of a saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperatorAction {
     /// Try again what failed or waits, now, with fresh attempts.
     Retry,
-    /// Take a step that it is parked for as settled: a do as skipped, whether or not it happened; an undo as done by hand; a pivot in doubt that
-    /// has no undo as not having happened.
+    /// Take a step that it is parked for as settled: a do as skipped, whether or not it happened; an undo as done by
+    /// hand; a pivot in doubt that has no undo as not having happened.
     Skip,
     /// Compensate. Refused after the pivot.
     Cancel,
@@ -153,6 +174,12 @@ impl OperatorAction {
             OperatorAction::Cancel => "cancel",
             OperatorAction::Abandon => "abandon",
         }
+    }
+
+    /// The act with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<OperatorAction> {
+        OperatorAction::ALL.into_iter().find(|action| action.as_str() == word)
     }
 }
 
@@ -178,9 +205,9 @@ pub enum SagaEnd {
     },
     /// An operator ended it.
     Abandoned {
-        /// Who.
+        /// The operator who abandoned it.
         who: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
         /// Steps that are applied or unknown and not undone.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -210,9 +237,9 @@ pub enum SagaEvent {
     },
     /// The first attempt of a command, or the beginning of a wait. Recorded before anything leaves.
     StepStarted {
-        /// Which.
+        /// The step that begins.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether the step is performed or undone.
         direction: CommandDirection,
         /// What is sent.
         request: CommandRequest,
@@ -222,16 +249,16 @@ pub enum SagaEvent {
     },
     /// A `wait` step began.
     WaitStarted {
-        /// Which.
+        /// The step that waits.
         step: StepIndex,
         /// When it is over.
         until: Timestamp,
     },
     /// A further attempt of a command whose request is on record.
     AttemptStarted {
-        /// Which.
+        /// The step whose command is sent again.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether the step is performed or undone.
         direction: CommandDirection,
         /// 2, 3, … ; the first one is `StepStarted`.
         attempt: u32,
@@ -241,15 +268,15 @@ pub enum SagaEvent {
     },
     /// An attempt ended without success.
     AttemptFailed {
-        /// Which.
+        /// The step whose attempt ended.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether it was to be performed or undone.
         direction: CommandDirection,
-        /// Which attempt.
+        /// The attempt that ended; an earlier one than the last may be answered late.
         attempt: u32,
         /// Certain, or unknown.
         outcome: AttemptOutcome,
-        /// Why.
+        /// What the participant, the transport or the engine said of it.
         failure: CommandFailure,
         /// When the next attempt is due; `None`: there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,13 +285,14 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         needs_person: bool,
     },
-    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded rate from then on.
+    /// The participant works on the attempt; its timeout starts again. Recorded when it says so first, and at a bounded
+    /// rate from then on.
     AttemptExtended {
-        /// Which.
+        /// The step that the participant works on.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether it is performed or undone.
         direction: CommandDirection,
-        /// Which attempt.
+        /// The attempt that the participant acknowledged.
         attempt: u32,
         /// The attempt's new deadline.
         deadline: Timestamp,
@@ -277,9 +305,9 @@ pub enum SagaEvent {
     },
     /// A guard holds the command back; no attempt is counted.
     StepWaiting {
-        /// Which.
+        /// The step whose command waits.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether it is to be performed or undone.
         direction: CommandDirection,
         /// Who refused.
         guard: GuardKind,
@@ -293,9 +321,9 @@ pub enum SagaEvent {
     },
     /// The command succeeded: the step is applied, or undone.
     StepSucceeded {
-        /// Which.
+        /// The step that is applied, or undone.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether it was performed or undone.
         direction: CommandDirection,
         /// What the participant answered.
         #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -303,7 +331,7 @@ pub enum SagaEvent {
     },
     /// The do succeeded and its `check` refused the result: counted as applied.
     StepRejected {
-        /// Which.
+        /// The step that is applied, and whose result is refused.
         step: StepIndex,
         /// What the participant answered.
         #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -313,21 +341,22 @@ pub enum SagaEvent {
     },
     /// The command ended without success.
     StepFailed {
-        /// Which.
+        /// The step whose command ended.
         step: StepIndex,
-        /// Do or undo.
+        /// Whether it was to be performed or undone.
         direction: CommandDirection,
         /// Certain, or unknown.
         outcome: AttemptOutcome,
-        /// Why.
+        /// How the last attempt ended, or why there was none.
         failure: CommandFailure,
         /// Why it was not tried again: what follows from it, at once or when a parked saga is moved on.
         #[serde(default)]
         ending: NoRetryReason,
     },
-    /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended without success.
+    /// Something answered in place of the participant: the cache before a call, or a fallback after the do ended
+    /// without success.
     StepAnswered {
-        /// Which.
+        /// The step that is answered for.
         step: StepIndex,
         /// What answered.
         by: SubstituteAnswer,
@@ -340,7 +369,7 @@ pub enum SagaEvent {
     },
     /// `if` was false, or an operator skipped it. What became of attempts in doubt stays open.
     StepSkipped {
-        /// Which.
+        /// The step that is passed over.
         step: StepIndex,
         /// Do: what follows goes on without it. Undo: an operator declared it done by hand.
         direction: CommandDirection,
@@ -348,43 +377,45 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_doubt: bool,
     },
-    /// A success that came after the command had been given up or skipped fills in the result; from now on the step may be applied.
+    /// A success that came after the command had been given up or skipped fills in the result; from now on the step may
+    /// be applied.
     ResultArrived {
-        /// Which.
+        /// The step that succeeded late.
         step: StepIndex,
         /// What the participant answered.
         result: Value,
     },
     /// From here on the saga is undone.
     CompensationStarted {
-        /// Why.
+        /// What the saga goes back for: the first cause, later ones change nothing.
         cause: CompensationCause,
     },
     /// The deadline passed after the pivot: the saga goes on and is marked.
     SagaOverdue,
     /// The saga cannot go on by itself.
     SagaParked {
-        /// Why.
+        /// What a person has to look at.
         reason: ParkReason,
     },
-    /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had left.
+    /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had
+    /// left.
     SagaResumed,
     /// An operator acted.
     OperatorActed {
         /// Identity of the act; a repeat changes nothing.
         id: String,
-        /// Who.
+        /// The name of the operator, as the act gives it.
         who: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
-        /// What.
+        /// What the operator asked for.
         action: OperatorAction,
         /// The command that it is about. Events of earlier builds do not say, and an act on the whole saga has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRef>,
     },
-    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act. What is applied stays, and
-    /// what has begun keeps its request. The first event of its row.
+    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act.
+    /// What is applied stays, and what has begun keeps its request. The first event of its row.
     DefinitionChanged {
         /// Hash of the definition's text.
         definition: String,
@@ -398,9 +429,10 @@ pub enum SagaEvent {
         /// What is published, under `ce_id` `<saga id>:outcome`.
         request: CommandRequest,
     },
-    /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once for each form of it.
+    /// The topic does not take the outcome event now: it is published when the topic takes records again. Recorded once
+    /// for each form of it.
     OutcomeWaiting {
-        /// Why.
+        /// What the broker said when it refused the event.
         failure: CommandFailure,
     },
     /// The broker will never take the outcome event as it is: a smaller one is published under the same `ce_id`.
@@ -410,7 +442,7 @@ pub enum SagaEvent {
     },
     /// Terminal.
     SagaEnded {
-        /// How.
+        /// How the saga ended; nothing after this row changes it.
         end: SagaEnd,
     },
     /// Something that a person should look at; does not change the saga's course.
@@ -456,8 +488,8 @@ pub enum NoRetryReason {
     Definite,
     /// Its attempts, or its time, are used up: `onExhausted` says what follows.
     Exhausted,
-    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what counts for events
-    /// of earlier builds, which do not say: a person is asked rather than a saga undone.
+    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what
+    /// counts for events of earlier builds, which do not say: a person is asked rather than a saga undone.
     #[default]
     NeedsPerson,
 }

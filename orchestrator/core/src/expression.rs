@@ -1,20 +1,25 @@
 //! Expressions: CEL, compiled once when a definition is read, evaluated against a [`ExpressionScope`].
 //!
-//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is bounded
-//! before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs ([`limits`]).
+//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is
+//! bounded before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs
+//! ([`limits`]).
 
 mod arithmetic;
 mod choice;
 mod compile;
+mod element;
 mod evaluate;
 mod exact;
 mod explain;
+mod functions;
 mod joined;
 mod json;
 mod kinds;
 pub mod limits;
 mod literals;
 mod long;
+mod nodes;
+mod own_error;
 mod path;
 mod reads;
 mod scan;
@@ -26,10 +31,10 @@ mod template;
 mod unfit;
 
 pub use compile::CelExpression;
+pub(crate) use element::{ANY_ELEMENT, element, is_element};
 pub(crate) use json::kind;
 pub(crate) use kinds::{OperatorMismatch, ValueKind};
 pub use path::PathTemplate;
-pub(crate) use reads::{ANY_ELEMENT, element, is_element};
 pub use reads::{FunctionCall, NameRead, PathFact};
 pub(crate) use spelling::{question, spelled};
 pub(crate) use stack::on_deep_stack;
@@ -113,6 +118,12 @@ pub struct CompileError {
     pub length: usize,
 }
 
+impl CompileError {
+    fn at(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
+        CompileError { message: message.into(), help: help.map(str::to_owned), offset, length }
+    }
+}
+
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{expression}`: {message}")]
@@ -125,7 +136,8 @@ pub struct EvaluateError {
     pub question: Option<String>,
 }
 
-/// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be recognised.
+/// The longest excerpt of a source that an error carries: errors are journalled, and an excerpt only has to be
+/// recognised.
 const EXCERPT_CHARS: usize = 120;
 
 impl EvaluateError {

@@ -27,7 +27,7 @@ pub enum SagaInput {
         command: CommandRef,
         /// For which attempt; `None` if the participant did not say.
         attempt: Option<u32>,
-        /// What.
+        /// What came back for the attempt, or what is known of it.
         answer: CommandAnswer,
     },
     /// The broker took, or refused, the outcome event. What it says of a `publish` step is an answer like any other.
@@ -35,11 +35,12 @@ pub enum SagaInput {
         /// How that went.
         delivery: OutcomeDelivery,
     },
-    /// The time that [`crate::state::SagaState::next_due`] named has come. Stale ones change nothing.
+    /// The time that [`crate::state::SagaState::dues`] named has come. Stale ones change nothing.
     TimeReached,
-    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds it.
+    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds
+    /// it.
     Released {
-        /// Which command.
+        /// The command whose guard has a permit or a turn for it.
         command: CommandRef,
     },
     /// A record with another payload came under the saga's key, and starts nothing.
@@ -65,11 +66,11 @@ pub enum SagaInput {
 pub struct OperatorAct {
     /// Identity of the act: the same id is applied once.
     pub id: String,
-    /// Who.
+    /// The name of the operator, as the act gives it.
     pub who: String,
-    /// Why.
+    /// The operator's reason, as it is shown in the journal.
     pub reason: String,
-    /// What.
+    /// What the operator asks for.
     pub action: OperatorAction,
     /// The step that it is about; `None`: it names none.
     pub about: Option<ActTarget>,
@@ -100,14 +101,14 @@ pub enum OutcomeDelivery {
     Acknowledged,
     /// It did not, or may not, have taken it: try again after this span. Not counted as an attempt.
     Refused {
-        /// Why.
+        /// What the broker said, for the journal and for people.
         failure: CommandFailure,
         /// When to try again.
         retry_after: Duration,
     },
     /// It will never take it (size).
     Impossible {
-        /// Why.
+        /// What the broker said of the record, for the journal and for people.
         failure: CommandFailure,
     },
 }

@@ -1,6 +1,7 @@
 //! JSON that is let in: payloads of events, answers, bodies of the API, and what expressions make of them.
 //!
-//! Digits of numbers are kept as they came. What is let in can be recorded, read back, sent, and wrapped for an undo, so every door asks here.
+//! Digits of numbers are kept as they came. What is let in can be recorded, read back, sent, and wrapped for an undo,
+//! so every door asks here.
 
 mod names;
 mod number;
@@ -14,8 +15,8 @@ pub use odd::{visible, what_it_is};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// Levels of lists and maps, in whatever comes in and whatever leaves. Widespread parsers stop at 64 (.NET) and ours at 128: with the
-/// levels that a row of the journal adds, what is let in stays well below.
+/// Levels of lists and maps, in whatever comes in and whatever leaves. Widespread parsers stop at 64 (.NET) and ours at
+/// 128: with the levels that a row of the journal adds, what is let in stays well below.
 pub const MAX_DEPTH: usize = 64;
 
 /// Levels that serde_json reads.
@@ -24,7 +25,8 @@ const PARSER_DEPTH: usize = 127;
 /// Some write it before a text in UTF-8, where it says nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What the names begin with that serde_json keeps for itself: a map with such a name would be read back as something else.
+/// What the names begin with that serde_json keeps for itself: a map with such a name would be read back as something
+/// else.
 const RESERVED: &str = "$serde_json::private::";
 
 /// Why a text or a value is not let in.
@@ -80,7 +82,8 @@ impl JsonError {
     }
 }
 
-/// `bytes` as JSON, its numbers with the digits that they came with. A byte order mark before it says nothing. Total, and bounded in depth; the caller bounds the size.
+/// `bytes` as JSON, its numbers with the digits that they came with. A byte order mark before it says nothing. Total,
+/// and bounded in depth; the caller bounds the size.
 ///
 /// # Errors
 /// What it is that cannot be let in.

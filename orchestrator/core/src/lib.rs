@@ -1,7 +1,9 @@
 //! The saga state machine, pure: no clock, no randomness, no I/O.
 //!
-//! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is recorded),
-//! [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`].
+//! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is
+//! recorded), [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`],
+//! and [`describe`] (what people and programs are shown of it). Arrows between modules go one way: no two of them use
+//! each other.
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
 
@@ -9,9 +11,12 @@ pub mod answerable;
 pub mod command;
 pub mod decide;
 pub mod definition;
+pub mod describe;
+mod digest;
 pub mod event;
 pub mod evolve;
 pub mod expression;
+pub mod http_method;
 pub mod id;
 pub mod incident;
 pub mod input;
@@ -21,3 +26,4 @@ pub mod react;
 pub mod state;
 pub mod time;
 pub mod trace;
+pub mod words;

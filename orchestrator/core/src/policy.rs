@@ -1,9 +1,8 @@
 //! Policies: retries and timeouts of every command of a definition, resolved when a saga starts and pinned to it.
 
-mod resolve;
-
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},
+    digest::sha256_hex,
     id::StepIndex,
 };
 pub use saga_guards::retry::{AttemptLimit, RetryPolicy};
@@ -37,7 +36,8 @@ pub enum OutagePolicy {
 pub struct RetryRule {
     /// What the file says, over the defaults of its place.
     pub policy: RetryPolicy,
-    /// Whether it says how many attempts; if not, what it has of them does not hold where a step is usually tried for ever.
+    /// Whether it says how many attempts; if not, what it has of them does not hold where a step is usually tried for
+    /// ever.
     pub says_attempts: bool,
 }
 
@@ -62,16 +62,16 @@ pub struct CommandPolicy {
     pub attempt_timeout: Duration,
 }
 
-/// How long a call over HTTP may wait in memory after it was decided on: at most a second for the rate limit and one for its place. A
-/// command over Kafka waits for nothing then.
+/// How long a call over HTTP may wait in memory after it was decided on: at most a second for the rate limit and one
+/// for its place. A command over Kafka waits for nothing then.
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// The least and the most that an attempt which nobody awaits any more is taken to run on.
 const RUNS_ON: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 impl CommandPolicy {
-    /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever makes the call holds it to
-    /// its timeout from when it leaves, so that this ends only what nobody holds any more.
+    /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever
+    /// makes the call holds it to its timeout from when it leaves, so that this ends only what nobody holds any more.
     #[must_use]
     pub fn time_for(&self, request: Option<&CommandRequest>) -> Duration {
         match request {
@@ -80,9 +80,9 @@ impl CommandPolicy {
         }
     }
 
-    /// How long an attempt that does `request` is taken to run on at the participant once it is given up in doubt: for as long again as it was
-    /// awaited, but at least 5 s, because a short timeout says little of the participant, and at most a minute, so that a refusal is not taken for
-    /// a conflict for long.
+    /// How long an attempt that does `request` is taken to run on at the participant once it is given up in doubt: for
+    /// as long again as it was awaited, but at least 5 s, because a short timeout says little of the participant, and
+    /// at most a minute, so that a refusal is not taken for a conflict for long.
     #[must_use]
     pub fn runs_on(&self, request: Option<&CommandRequest>) -> Duration {
         let (least, most) = RUNS_ON;
@@ -151,9 +151,7 @@ impl SagaPolicies {
     /// Hex SHA-256 of the stored text.
     #[must_use]
     pub fn hash(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.canonical_json());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(&self.canonical_json())
     }
 
     /// Reads a stored text back.

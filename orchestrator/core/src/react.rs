@@ -1,5 +1,5 @@
-//! state → outstanding effects. The journal is the outbox: after a crash the new owner folds it, calls this, and sends what is returned,
-//! under the same ids and with the same bytes.
+//! state → outstanding effects. The journal is the outbox: after a crash the new owner folds it, calls this, and sends
+//! what is returned, under the same ids and with the same bytes.
 
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest, GuardKind, GuardOwner},
@@ -25,7 +25,7 @@ pub enum SagaEffect {
 /// A command that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitEffect {
-    /// Which command.
+    /// The command that waits.
     pub command: CommandRef,
     /// Whose guard.
     pub whose: GuardOwner<String>,
@@ -35,21 +35,23 @@ pub struct WaitEffect {
     pub guard: GuardKind,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
-    /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end before others go on. One
-    /// that was tried waits since its guard refused it first, so that an attempt that failed puts it behind the others.
+    /// The oldest goes first. A command that was never tried has the age of its saga, so that sagas that have begun end
+    /// before others go on. One that was tried waits since its guard refused it first, so that an attempt that failed
+    /// puts it behind the others.
     pub since: Timestamp,
-    /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not tried.
+    /// Its last attempt was to find out whether the participant is back, and failed: it goes behind all that have not
+    /// tried.
     pub has_probed: bool,
 }
 
 /// An attempt that is unanswered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallEffect {
-    /// Which command.
+    /// The command that is sent, or asked after.
     pub command: CommandRef,
     /// Its identity for ever.
     pub id: CommandId,
-    /// Which attempt.
+    /// The attempt of the command; 1 is the first.
     pub attempt: u32,
     /// What is sent.
     pub request: Arc<CommandRequest>,
@@ -77,7 +79,7 @@ pub struct CapabilityTarget {
 /// A publication that the broker has not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishEffect {
-    /// Which.
+    /// The publication: that of a step, or the outcome event.
     pub publication: PublicationRef,
     /// `ce_id`: the same for every try.
     pub event_id: String,
@@ -117,9 +119,7 @@ pub fn react(plan: &SagaPlan, state: &SagaState) -> Vec<SagaEffect> {
 
 fn attempts<'a>(plan: &'a SagaPlan, state: &'a SagaState) -> impl Iterator<Item = SagaEffect> + 'a {
     state.commands().filter_map(move |(command, it)| match &it.phase {
-        CommandPhase::Attempting(attempting) => {
-            Some(effect(plan, state, command, attempting, it.attempt, it.request.clone()?))
-        }
+        CommandPhase::Attempting(attempting) => effect(plan, state, command, attempting),
         CommandPhase::Idle
         | CommandPhase::Held { .. }
         | CommandPhase::Resting { .. }
@@ -168,28 +168,23 @@ fn anyone(plan: &SagaPlan, command: CommandRef) -> Option<CapabilityTarget> {
     }
 }
 
-fn effect(
-    plan: &SagaPlan,
-    state: &SagaState,
-    command: CommandRef,
-    attempting: &InFlightAttempt,
-    attempt: u32,
-    request: Arc<CommandRequest>,
-) -> SagaEffect {
+fn effect(plan: &SagaPlan, state: &SagaState, command: CommandRef, attempting: &InFlightAttempt) -> Option<SagaEffect> {
+    let it = state.command(command);
+    let (attempt, request) = (it.attempt, it.request.clone()?);
     let id = state.command_id(plan, command);
     if let CommandRequest::Publish { .. } = *request {
         let publication = PublicationRef::Step(command);
         let event_id = id.to_string();
-        return SagaEffect::Publish(PublishEffect {
+        return Some(SagaEffect::Publish(PublishEffect {
             publication,
             event_id,
             attempt,
             request,
             cause: attempting.cause,
             at: attempting.at,
-        });
+        }));
     }
-    SagaEffect::Call(CallEffect {
+    Some(SagaEffect::Call(CallEffect {
         command,
         id,
         attempt,
@@ -199,5 +194,5 @@ fn effect(
         location: attempting.location().map(str::to_owned),
         cause: attempting.cause,
         at: attempting.at,
-    })
+    }))
 }

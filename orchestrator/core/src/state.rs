@@ -8,18 +8,18 @@ mod held;
 mod incidents;
 mod needs;
 mod noted;
+mod plan;
 mod stands;
 mod status;
 mod step;
-pub mod view;
+mod under_way;
 
 use crate::{
     answerable::OutageLog,
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
-    definition::{PivotSide, SagaDefinition},
+    definition::PivotSide,
     event::{NoRetryReason, SubstituteAnswer, TriggerRecord},
     id::{CommandId, SagaId, StepIndex},
-    policy::SagaPolicies,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
@@ -32,50 +32,9 @@ pub use held::BlockingGuard;
 pub(crate) use needs::FailureConsequence;
 pub use noted::AttemptNotes;
 pub(crate) use noted::AttemptTimes;
+pub use plan::SagaPlan;
 pub use stands::SagaPosition;
 pub use status::{SagaStatus, SagaStatusError};
-
-/// What a saga runs by: pinned when it starts.
-#[derive(Clone, Debug)]
-pub struct SagaPlan {
-    /// The definition.
-    pub definition: Arc<SagaDefinition>,
-    /// Retries and timeouts, resolved.
-    pub policies: Arc<SagaPolicies>,
-    /// Hash of the policies' canonical text.
-    pub policies_hash: String,
-    /// What the saga ran by before an operator gave it this: its journal is folded by each in its time.
-    pub before: Option<Arc<SagaPlan>>,
-}
-
-/// By what was written: the way there makes no difference.
-impl PartialEq for SagaPlan {
-    fn eq(&self, other: &SagaPlan) -> bool {
-        self.definition.hash == other.definition.hash && self.policies_hash == other.policies_hash
-    }
-}
-
-impl SagaPlan {
-    /// The plan of `definition` under `policies`.
-    #[must_use]
-    pub fn new(definition: Arc<SagaDefinition>, policies: Arc<SagaPolicies>) -> SagaPlan {
-        let policies_hash = policies.hash();
-        SagaPlan { definition, policies, policies_hash, before: None }
-    }
-
-    /// The same for a saga that ran by `before` until now.
-    #[must_use]
-    pub fn after(&self, before: Arc<SagaPlan>) -> SagaPlan {
-        SagaPlan { before: Some(before), ..self.clone() }
-    }
-
-    /// What the saga ran by one after the other, this one last.
-    pub(crate) fn chain(&self) -> Vec<&SagaPlan> {
-        let mut chain: Vec<&SagaPlan> = std::iter::successors(Some(self), |plan| plan.before.as_deref()).collect();
-        chain.reverse();
-        chain
-    }
-}
 
 /// One saga.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +45,8 @@ pub struct SagaState {
     pub version: u32,
     /// Time of the last row.
     pub last_at: Timestamp,
-    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see [`crate::evolve::counts`].
+    /// Rows that count against [`crate::decide::HISTORY_LIMIT`]: all but those whose rate is bounded, see
+    /// `evolve::counts`.
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
@@ -112,7 +72,8 @@ pub struct SagaState {
     pub cancel: Option<(String, String)>,
     /// An abandon that waits for what the broker says of the outcome event: who and why.
     pub abandon: Option<(String, String)>,
-    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records again. Not on record.
+    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records
+    /// again. Not on record.
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
@@ -130,13 +91,13 @@ pub(crate) struct ScopeConstants {
 /// Something that a person should look at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaIncident {
-    /// When.
+    /// Time of the row that opened it.
     pub at: Timestamp,
     /// The step it is about.
     pub step: Option<StepIndex>,
     /// Which of the step's commands it is about, if that is known.
     pub direction: Option<CommandDirection>,
-    /// What.
+    /// What happened; its code says of which kind the incident is.
     pub failure: CommandFailure,
 }
 
@@ -162,7 +123,8 @@ pub struct StepState {
     pub forward: CommandState,
     /// Undoing it.
     pub undo: CommandState,
-    /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered before.
+    /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered
+    /// before.
     pub result: Option<Value>,
     /// What answered in its place, if anything did.
     pub substitute: Option<SubstituteAnswer>,
@@ -181,7 +143,8 @@ pub struct CommandState {
     pub fresh_from: u32,
     /// Attempts that found out whether the participant is back: they are not counted.
     pub probes: BTreeSet<u32>,
-    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is outstanding leaves again.
+    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is
+    /// outstanding leaves again.
     pub inherited: u32,
     /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
@@ -213,7 +176,7 @@ pub enum CommandPhase {
     Idle,
     /// A guard holds it back.
     Held {
-        /// Which.
+        /// The guard that refused it last.
         guard: GuardKind,
         /// Whose; `None`: nobody's, or on record from before that was said.
         participant: Option<String>,
@@ -250,7 +213,8 @@ pub struct InFlightAttempt {
     pub heard_at: Option<Timestamp>,
     /// What is known beyond the record.
     pub noted: AttemptNotes,
-    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names it.
+    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names
+    /// it.
     pub cause: EventPosition,
     /// When it was let leave; stays the same when it is asked after.
     pub at: Timestamp,
@@ -328,8 +292,8 @@ impl SagaState {
         })
     }
 
-    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and that is not known of
-    /// attempts of an earlier owner.
+    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and
+    /// that is not known of attempts of an earlier owner.
     #[must_use]
     pub fn inherited(mut self) -> SagaState {
         for step in &mut self.steps {
@@ -343,7 +307,8 @@ impl SagaState {
         self
     }
 
-    /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what follows may have begun.
+    /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what
+    /// follows may have begun.
     #[must_use]
     pub fn pivot_passed(&self, plan: &SagaPlan) -> bool {
         self.pivot(plan).is_some_and(|index| self.step(index).is_passed())

@@ -1,12 +1,13 @@
-//! W3C Trace Context: every call of a saga belongs to the trace that its trigger belongs to, or to one of the saga's own.
+//! W3C Trace Context: every call of a saga belongs to the trace that its trigger belongs to, or to one of the saga's
+//! own.
 
 use crate::id::SagaId;
 
-/// The `traceparent` of everything that `saga` sends: `given`, if it is one; otherwise a trace named after the saga, so that whoever has
-/// the saga's id finds the trace.
+/// The `traceparent` of everything that `saga` sends: `given`, if it is one; otherwise a trace named after the saga, so
+/// that whoever has the saga's id finds the trace.
 ///
-/// Source: W3C Trace Context, level 1, section 3.2: two hex digits of version (not `ff`), 32 of trace id and 16 of parent id (neither all
-/// zeros), two of flags.
+/// Source: W3C Trace Context, level 1, section 3.2: two hex digits of version (not `ff`), 32 of trace id and 16 of
+/// parent id (neither all zeros), two of flags.
 #[must_use]
 pub fn traceparent(saga: SagaId, given: Option<&str>) -> String {
     given.filter(|text| is_traceparent(text)).map_or_else(|| of_its_own(saga), str::to_owned)

@@ -1,4 +1,5 @@
-//! Every finding as a person sees it: each bad file stands beside what is said about it. `UPDATE_GOLDEN=1` writes the answers anew.
+//! Every finding as a person sees it: each bad file stands beside what is said about it. `UPDATE_GOLDEN=1` writes the
+//! answers anew.
 
 use saga_core::definition::{
     self, CheckFinding, Code, DefinitionLibrary, RenderStyle, SourceFile, SuggestedFix, participants, render,

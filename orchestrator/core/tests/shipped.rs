@@ -1,4 +1,5 @@
-//! What ships with the project: every definition holds against participants and schemas, and the editors' schemas agree.
+//! What ships with the project: every definition holds against participants and schemas, and the editors' schemas
+//! agree.
 
 use saga_core::definition::{DefinitionLibrary, RenderStyle, SourceFile, render, schema};
 use std::{fs, path::PathBuf};

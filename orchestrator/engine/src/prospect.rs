@@ -8,10 +8,11 @@ use saga_core::{
     answerable::ALWAYS,
     command::{CommandRef, GuardKind, GuardOwner},
     decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    describe::ActPreview,
     event::{SagaDecision, SagaEvent},
     id::SagaId,
     input::{ActTarget, OperatorAct, SagaInput},
-    state::{SagaPlan, view::ActPreview},
+    state::SagaPlan,
     time::Timestamp,
 };
 use saga_resilience::snapshot::BreakerStateView;

@@ -19,10 +19,7 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    definition::participants::CriticalPath,
-    id::SagaId,
-    state::{SagaPlan, view::StepPhase},
-    time::Timestamp,
+    definition::participants::CriticalPath, describe::StepPhase, id::SagaId, state::SagaPlan, time::Timestamp,
 };
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use saga_resilience::{

@@ -29,7 +29,7 @@ impl ReadModelState {
             status: state.status(),
             held_by: state.held_by(plan),
             incidents: state.incident_kinds(),
-            stands: state.stands(plan),
+            stands: state.stands(),
         }
     }
 }

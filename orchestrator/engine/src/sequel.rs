@@ -4,10 +4,7 @@ use super::journal::{
     JournalAccess,
     reading::{self, RefreshScope, SagaLine},
 };
-use saga_core::{
-    id::SagaId,
-    state::{SagaStatus, view::StepPhase},
-};
+use saga_core::{describe::StepPhase, id::SagaId, state::SagaStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 

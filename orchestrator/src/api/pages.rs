@@ -23,11 +23,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use saga_core::{
+    describe::{OperatorNeedView, SagaView, StepPhase},
     event::OperatorAction,
-    state::{
-        SagaStatus,
-        view::{OperatorNeedView, SagaView, StepPhase},
-    },
+    state::SagaStatus,
 };
 use saga_engine::journal::{
     history::HistoryLine,
@@ -197,10 +195,6 @@ fn sign_of(phase: &StepPhase) -> (&'static str, &'static str) {
     }
 }
 
-fn word_of(phase: &StepPhase) -> String {
-    serde_json::to_value(phase).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 /// What an act leads to.
 fn says(act: OperatorAction) -> &'static str {
     match act {
@@ -223,8 +217,8 @@ trait TemplateHelpers {
         sign_of(phase)
     }
 
-    fn word(&self, phase: &StepPhase) -> String {
-        word_of(phase)
+    fn word(&self, phase: &StepPhase) -> &'static str {
+        phase.as_str()
     }
 }
 

@@ -11,8 +11,8 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
 };
 use saga_core::{
+    describe::{SagaView, StepPhase},
     id::SagaId,
-    state::view::{SagaView, StepPhase},
 };
 use saga_engine::journal::{
     RecordedSaga, counts,

@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
     command::GuardKind,
+    describe::{IncidentView, OperatorNeedView, SagaView, StepView},
     id::SagaId,
-    state::view::{self, IncidentView, OperatorNeedView, SagaView, StepPhase, StepView},
+    words,
 };
 use saga_engine::journal::{
     PlanCache,
@@ -120,11 +121,11 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     let reason = saga.reason.as_ref().map(|reason| format!(" ({})", visible::in_line(reason))).unwrap_or_default();
     let overdue = if saga.overdue { ", overdue" } else { "" };
     let row = |step: &StepView| {
-        let failure = step.failure.as_ref().map(view::told).unwrap_or_default();
+        let failure = step.failure.as_ref().map(words::told).unwrap_or_default();
         let result = step.result.as_ref().map(|result| gist(result, full)).unwrap_or_default();
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
         let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
-        [step.step.clone(), format!("{}{doubt}{answered}", word(step.phase)), attempts(step), result, failure]
+        [step.step.clone(), format!("{}{doubt}{answered}", step.phase.as_str()), attempts(step), result, failure]
     };
     let columns = ["step", "state", "attempts", "result", "failure"];
     let steps = output::table_within(width(full), columns, saga.steps.iter().map(row));
@@ -177,7 +178,7 @@ fn waits_on(held: &str) -> String {
 fn needs_person(saga: &SagaView) -> String {
     let row = |need: &OperatorNeedView| {
         let acts: Vec<&str> = need.acts.iter().map(|act| act.as_str()).collect();
-        [need.name(), word(need.phase), view::told(&need.failure), acts.join(", ")]
+        [need.name(), need.phase.as_str().to_owned(), words::told(&need.failure), acts.join(", ")]
     };
     if saga.needs_person.is_empty() {
         return String::new();
@@ -185,10 +186,6 @@ fn needs_person(saga: &SagaView) -> String {
     let table =
         output::table(["needs a person", "state", "why", "what can be done"], saga.needs_person.iter().map(row));
     format!("\n{table}")
-}
-
-fn word(phase: StepPhase) -> String {
-    serde_json::to_value(phase).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn attempts(step: &StepView) -> String {

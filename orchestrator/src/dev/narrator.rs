@@ -5,8 +5,9 @@ use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRequest},
     event::{AttemptOutcome, CompensationCause, SagaDecision, SagaEnd, SagaEvent, SubstituteAnswer, TriggerRecord},
     id::StepIndex,
-    state::{SagaPlan, SagaState, view},
+    state::{SagaPlan, SagaState},
     time::Timestamp,
+    words,
 };
 use serde_json::Value;
 use std::{fmt::Display, time::Duration};
@@ -46,12 +47,12 @@ impl SagaNarrator<'_> {
             }
             SagaEvent::ResultArrived { .. } => return None,
             SagaEvent::StepWaiting { step, direction, guard, .. } => {
-                self.step(*step, *direction, NarrationMark::Wait, format!("waits for {}", view::guard_name(*guard)))
+                self.step(*step, *direction, NarrationMark::Wait, format!("waits for {}", words::guard_name(*guard)))
             }
             SagaEvent::StepSucceeded { step, direction, result } => self.succeeded(*step, *direction, result),
             SagaEvent::StepAnswered { step, by, result, .. } => self.substituted(*step, by, result),
             SagaEvent::StepRejected { step, failure, result } => {
-                let text = format!("answered{}; the check refuses it ({})", self.gist(result), view::told(failure));
+                let text = format!("answered{}; the check refuses it ({})", self.gist(result), words::told(failure));
                 self.step(*step, CommandDirection::Do, NarrationMark::Bad, text)
             }
             SagaEvent::StepFailed { step, direction, outcome, failure, ending: _ } => {
@@ -63,14 +64,14 @@ impl SagaNarrator<'_> {
                 self.saga(NarrationMark::Wait, "overdue: its timeout is over, and the saga goes on".to_owned())
             }
             SagaEvent::SagaParked { reason } => {
-                let text = format!("parked, an operator has to decide: {}", view::parked(self.plan, reason));
+                let text = format!("parked, an operator has to decide: {}", words::parked(self.plan, reason));
                 self.saga(NarrationMark::Parked, text)
             }
             SagaEvent::SagaResumed => {
                 self.saga(NarrationMark::Good, "goes on: a late answer removed the reason it was parked for".to_owned())
             }
             SagaEvent::OperatorActed { who, reason, action, command, .. } => {
-                let text = format!("{who} asks for {}: {reason}", view::acted(self.plan, *action, *command));
+                let text = format!("{who} asks for {}: {reason}", words::acted(self.plan, *action, *command));
                 self.saga(NarrationMark::Begin, text)
             }
             SagaEvent::DefinitionChanged { definition, .. } => {
@@ -81,7 +82,7 @@ impl SagaNarrator<'_> {
             }
             SagaEvent::OutcomeDue { .. } | SagaEvent::OutcomeShortened { .. } => return None,
             SagaEvent::OutcomeWaiting { failure } => self
-                .saga(NarrationMark::Wait, format!("the outcome event waits for its topic: {}", view::told(failure))),
+                .saga(NarrationMark::Wait, format!("the outcome event waits for its topic: {}", words::told(failure))),
             SagaEvent::SagaEnded { end } => self.ended(end),
             SagaEvent::IncidentOpened { step, direction, failure } => self.incident(*step, *direction, failure),
         };
@@ -127,7 +128,7 @@ impl SagaNarrator<'_> {
 
     fn substituted(&self, step: StepIndex, by: &SubstituteAnswer, result: &Value) -> NarrationLine {
         let mark = if by.failure().is_some() { NarrationMark::Bad } else { NarrationMark::Good };
-        let text = format!("answered by {}{}", view::stood_in(by), self.gist(result));
+        let text = format!("answered by {}{}", words::stood_in(by), self.gist(result));
         self.step(step, CommandDirection::Do, mark, text)
     }
 
@@ -148,7 +149,7 @@ impl SagaNarrator<'_> {
         failure: &CommandFailure,
     ) -> NarrationLine {
         let undo = if direction == Some(CommandDirection::Undo) { "the undo: " } else { "" };
-        let text = format!("an operator should look at this: {undo}{}", view::told(failure));
+        let text = format!("an operator should look at this: {undo}{}", words::told(failure));
         match step {
             Some(step) => self.step(step, CommandDirection::Do, NarrationMark::Parked, text),
             None => self.saga(NarrationMark::Parked, text),
@@ -202,9 +203,9 @@ impl SagaNarrator<'_> {
         match end {
             SagaEnd::Completed { .. } => self.saga(NarrationMark::Ended, format!("completed after {took}")),
             SagaEnd::Compensated { cause, irreversible, in_doubt } => {
-                let left = view::stays(self.plan, irreversible, in_doubt);
+                let left = words::stays(self.plan, irreversible, in_doubt);
                 let left = left.unwrap_or_else(|| "everything was undone".to_owned());
-                let why = view::caused(self.plan, cause);
+                let why = words::caused(self.plan, cause);
                 self.saga(NarrationMark::EndedUndone, format!("compensated after {took}, {left} ({why})"))
             }
             SagaEnd::Abandoned { who, reason, left } => {
@@ -222,9 +223,9 @@ impl SagaNarrator<'_> {
 
 fn told(outcome: AttemptOutcome, failure: &CommandFailure) -> String {
     match outcome {
-        AttemptOutcome::Failed => format!("refused ({})", view::told(failure)),
+        AttemptOutcome::Failed => format!("refused ({})", words::told(failure)),
         AttemptOutcome::Unknown if failure.code == "timeout" => "no answer in time: it may have happened".to_owned(),
-        AttemptOutcome::Unknown => format!("no answer, so it may have happened ({})", view::told(failure)),
+        AttemptOutcome::Unknown => format!("no answer, so it may have happened ({})", words::told(failure)),
     }
 }
 

@@ -5,7 +5,7 @@ use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRequest},
     decide::SagaRehearsal,
     id::{SagaId, StepIndex},
-    state::view::addressed,
+    words::addressed,
 };
 use serde_json::{Value, json};
 

@@ -51,14 +51,6 @@ pub enum TypedTargetError {
     },
 }
 
-const METHODS: [(&str, HttpMethod); 5] = [
-    ("GET", HttpMethod::Get),
-    ("POST", HttpMethod::Post),
-    ("PUT", HttpMethod::Put),
-    ("PATCH", HttpMethod::Patch),
-    ("DELETE", HttpMethod::Delete),
-];
-
 impl FromStr for TypedTarget {
     type Err = TypedTargetError;
 
@@ -78,10 +70,10 @@ impl FromStr for TypedTarget {
 }
 
 fn http(method: &str, rest: &str) -> Option<TypedTarget> {
-    let (_, method) = METHODS.iter().find(|(name, _)| *name == method)?;
+    let method = method.parse::<HttpMethod>().ok()?;
     let (participant, path) =
         rest.split_once('/').filter(|(participant, path)| !participant.is_empty() && !path.is_empty())?;
-    Some(TypedTarget::Http { participant: participant.to_owned(), method: *method, path: path.to_owned() })
+    Some(TypedTarget::Http { participant: participant.to_owned(), method, path: path.to_owned() })
 }
 
 impl fmt::Display for TypedTarget {
@@ -89,8 +81,7 @@ impl fmt::Display for TypedTarget {
         match self {
             TypedTarget::Kafka { participant, command } => write!(f, "{participant}.{command}"),
             TypedTarget::Http { participant, method, path } => {
-                let name = METHODS.iter().find(|(_, other)| other == method).map_or("", |(name, _)| name);
-                write!(f, "{name} {participant}/{path}")
+                write!(f, "{} {participant}/{path}", method.as_str())
             }
         }
     }

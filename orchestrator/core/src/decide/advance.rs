@@ -1,8 +1,8 @@
 //! What follows at once from what was recorded: ready steps start, and a saga with nothing left to do ends.
 
 use super::{
-    answer::FinalFailure,
     draft::{DecisionDraft, forward, undo},
+    ended::FinalFailure,
 };
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},
@@ -14,8 +14,8 @@ use crate::{
 use serde_json::{Value, json};
 
 impl DecisionDraft<'_, '_> {
-    /// Goes on until nothing more follows. Each round records something, and a round for each step is the most there can be: a step is
-    /// started, skipped or failed once in each direction.
+    /// Goes on until nothing more follows. Each round records something, and a round for each step is the most there
+    /// can be: a step is started, skipped or failed once in each direction.
     pub(super) fn advance(&mut self) {
         let most_rounds = 2 * self.state.steps.len() + 2;
         for _ in 0..most_rounds {
@@ -58,7 +58,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// While a saga is parked nothing follows from what ends badly; it does when the saga is moved on, by how each step ended.
+    /// While a saga is parked nothing follows from what ends badly; it does when the saga is moved on, by how each step
+    /// ended.
     fn look_at_what_ended_badly(&mut self) {
         for step in self.plan.definition.indices() {
             let state = self.state.step(step);

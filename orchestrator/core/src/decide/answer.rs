@@ -4,18 +4,12 @@ use super::{IgnoreReason, NoDecision, draft::DecisionDraft};
 use crate::{
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
     definition::PivotSide,
-    event::{AttemptOutcome, NoRetryReason, ParkReason, SagaEvent},
+    event::{AttemptOutcome, NoRetryReason, SagaEvent},
     id::StepIndex,
-    state::{AttemptTimes, CommandPhase, FailureConsequence, SagaDirection, SagaPhase},
+    state::{AttemptTimes, CommandPhase, SagaDirection, SagaPhase},
 };
 use serde_json::Value;
 use std::time::Duration;
-
-/// What is to be done about a command that ended without success.
-pub(super) struct FinalFailure {
-    pub(super) failure: CommandFailure,
-    pub(super) ending: NoRetryReason,
-}
 
 /// How an attempt ended, not well.
 pub(super) struct AttemptFailure<'f> {
@@ -96,8 +90,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A step whose result would leave no way back for another one is rejected while there is a way back: it is undone, and its result is not
-    /// told any more.
+    /// A step whose result would leave no way back for another one is rejected while there is a way back: it is undone,
+    /// and its result is not told any more.
     fn leaves_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let is_before = self.plan.definition.step(step).side == PivotSide::Before;
         if is_before && matches!(self.state.course, SagaPhase::Forward) {
@@ -133,8 +127,9 @@ impl DecisionDraft<'_, '_> {
         named.ok_or_else(|| IgnoreReason::NoSuchAttempt.into())
     }
 
-    /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left under an earlier owner,
-    /// nor of what it has accepted and is asked after; that it refuses for good is its answer to the command, however often that left.
+    /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left
+    /// under an earlier owner, nor of what it has accepted and is asked after; that it refuses for good is its answer
+    /// to the command, however often that left.
     fn worth(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> Result<AttemptOutcome, NoDecision> {
         if retry == RetryAdvice::No || !self.left_more_than_once(command, attempt) {
             return Ok(AttemptOutcome::Failed);
@@ -147,7 +142,8 @@ impl DecisionDraft<'_, '_> {
         self.is_inherited(command, attempt) || self.state.command(command).asked_after.contains(&attempt)
     }
 
-    /// What a conflict says: not now, while another sending of the command can still run, which costs no attempt of the policy; then, no for good.
+    /// What a conflict says: not now, while another sending of the command can still run, which costs no attempt of the
+    /// policy; then, no for good.
     fn resolved(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> RetryAdvice {
         match retry {
             RetryAdvice::Conflict if !self.another_can_run(command, attempt) => RetryAdvice::No,
@@ -155,8 +151,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Whether a sending of the command can still run beside `attempt`: the attempt that is out, another sending of this one, or one whose end
-    /// nobody saw a short time ago.
+    /// Whether a sending of the command can still run beside `attempt`: the attempt that is out, another sending of
+    /// this one, or one whose end nobody saw a short time ago.
     fn another_can_run(&self, command: CommandRef, attempt: u32) -> bool {
         let it = self.state.command(command);
         let another_is_out = attempt != it.attempt && matches!(it.phase, CommandPhase::Attempting(_));
@@ -167,8 +163,8 @@ impl DecisionDraft<'_, '_> {
         another_is_out || self.left_more_than_once(command, attempt) || runs_on
     }
 
-    /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: the participant has acknowledged
-    /// it, or an earlier owner sent it.
+    /// Where the attempt is asked after, if a guard that refuses now refuses only a further sending of it: the
+    /// participant has acknowledged it, or an earlier owner sent it.
     fn left_before(&self, command: CommandRef, attempt: u32) -> Option<Option<String>> {
         let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return None };
         let left = attempting.heard_at.is_some() || self.is_inherited(command, attempt);
@@ -252,7 +248,8 @@ impl DecisionDraft<'_, '_> {
         self.plan.policies.command(command).retry.allows(next) && !self.retries_are_over(command)
     }
 
-    /// Forward retries end when the saga goes back, and those of the pivot when the saga's time is over or a cancel waits.
+    /// Forward retries end when the saga goes back, and those of the pivot when the saga's time is over or a cancel
+    /// waits.
     pub(super) fn retries_are_over(&self, command: CommandRef) -> bool {
         if command.direction == CommandDirection::Undo {
             return false;
@@ -264,76 +261,6 @@ impl DecisionDraft<'_, '_> {
                 is_pivot && self.saga_must_go_back()
             }
             SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => true,
-        }
-    }
-
-    /// The command's end, without success: certain only if no attempt of it is in doubt.
-    pub(super) fn give_up(&mut self, command: CommandRef, failure: CommandFailure, ending: NoRetryReason) {
-        let certain = self.state.command(command).in_doubt.is_empty();
-        let outcome = if certain { AttemptOutcome::Failed } else { AttemptOutcome::Unknown };
-        let (step, direction) = (command.step, command.direction);
-        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
-        self.fall_back(command, ending);
-        match direction {
-            CommandDirection::Do => self.step_ended_badly(command, failure),
-            CommandDirection::Undo => self.incident(Some(command), failure),
-        }
-    }
-
-    /// No further attempt can be made, for a reason that a person can mend. A do that is known to be applied, because its `check` refused the
-    /// result, stays so: nothing was sent that could have changed it.
-    pub(super) fn cannot_be_tried_again(&mut self, command: CommandRef, failure: CommandFailure) {
-        match self.rejected_result(command) {
-            None => self.give_up(command, failure, NoRetryReason::NeedsPerson),
-            Some(result) => self.stays_rejected(command, result, failure),
-        }
-    }
-
-    /// What a do was answered that its `check` refused; `None` of one that is not known to be applied, and of an undo.
-    fn rejected_result(&self, command: CommandRef) -> Option<Value> {
-        let is_checked = self.plan.definition.step(command.step).check.is_some();
-        let is_do = command.direction == CommandDirection::Do;
-        self.state.step(command.step).result.clone().filter(|_| is_checked && is_do)
-    }
-
-    /// The saga goes back because of what the check refused, or parks for `obstacle`, which a person has to take away first.
-    fn stays_rejected(&mut self, command: CommandRef, result: Value, obstacle: CommandFailure) {
-        let step = command.step;
-        let on_record = self.state.step(step).rejected().cloned();
-        let refused = on_record.clone().or_else(|| self.check(step, &result).err()).unwrap_or_else(|| obstacle.clone());
-        if on_record.is_none() {
-            self.emit(SagaEvent::StepRejected { step, result, failure: refused.clone() });
-        }
-        self.fall_back(command, NoRetryReason::NeedsPerson);
-        let why = match self.state.consequence(self.plan, step) {
-            FailureConsequence::GoesBack => refused,
-            FailureConsequence::Parks | FailureConsequence::ParksInDoubt => obstacle,
-        };
-        self.step_ended_badly(command, why);
-    }
-
-    /// What the end of a do without success means for the saga: nothing where a fallback has answered.
-    pub(super) fn step_ended_badly(&mut self, command: CommandRef, failure: CommandFailure) {
-        let definition = self.plan.definition.step(command.step);
-        let state = self.state.step(command.step);
-        if definition.optional || state.is_answered_for() || !matches!(self.state.course, SagaPhase::Forward) {
-            return;
-        }
-        let failure = state.failed_for_good().cloned().unwrap_or(failure);
-        let (step, is_pivot) = (command.step, definition.side == PivotSide::Pivot);
-        let consequence = self.state.consequence(self.plan, step);
-        match consequence {
-            FailureConsequence::ParksInDoubt => {
-                self.emit(SagaEvent::SagaParked { reason: ParkReason::PivotUnknown { step, failure } });
-            }
-            // A saga whose time is over is undone: to park it would only put that off.
-            FailureConsequence::Parks if self.saga_must_go_back() => self.go_back_as_told(),
-            FailureConsequence::Parks => {
-                let end = state.bad_end();
-                self.emit(SagaEvent::SagaParked { reason: ParkReason::StepFailed { step, failure, end } });
-            }
-            FailureConsequence::GoesBack if is_pivot && self.saga_must_go_back() => self.go_back_as_told(),
-            FailureConsequence::GoesBack => self.go_back(step, failure),
         }
     }
 
@@ -354,8 +281,8 @@ impl DecisionDraft<'_, '_> {
         self.noted = true;
     }
 
-    /// Whether it is worth a row that the participant works on it: the first time. What it says again is recorded now and then, so that
-    /// people see that it was heard.
+    /// Whether it is worth a row that the participant works on it: the first time. What it says again is recorded now
+    /// and then, so that people see that it was heard.
     fn is_news(&self, command: CommandRef) -> bool {
         let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return false };
         let Some(heard_at) = attempting.heard_at else { return true };
@@ -363,8 +290,8 @@ impl DecisionDraft<'_, '_> {
         self.now.since(heard_at) >= rest
     }
 
-    /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker cannot be asked, so what
-    /// an earlier owner published is in doubt and published again.
+    /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker
+    /// cannot be asked, so what an earlier owner published is in doubt and published again.
     fn held_back(&mut self, command: CommandRef, attempt: u32, guard: GuardKind, retry_after: Duration) {
         let is_published =
             matches!(self.state.command(command).request.as_deref(), Some(CommandRequest::Publish { .. }));
@@ -384,8 +311,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens. Nobody asks before the time that
-    /// the participant gave.
+    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens. Nobody asks
+    /// before the time that the participant gave.
     fn asked_later(&mut self, command: CommandRef, retry_after: Duration, location: Option<String>) {
         let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return };
         let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK)).max(attempting.ask_at().unwrap_or(self.now));
@@ -404,8 +331,9 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
-/// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to give it up leaves
-/// something undone that nobody decided to leave. A conflict within the attempt is as unknown as the attempt.
+/// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to
+/// give it up leaves something undone that nobody decided to leave. A conflict within the attempt is as unknown as the
+/// attempt.
 fn insisted(command: CommandRef, retry: RetryAdvice) -> RetryAdvice {
     match (command.direction, retry) {
         (CommandDirection::Undo, RetryAdvice::No) | (_, RetryAdvice::Conflict) => RetryAdvice::Yes,
@@ -414,7 +342,8 @@ fn insisted(command: CommandRef, retry: RetryAdvice) -> RetryAdvice {
     }
 }
 
-/// That a participant works on an attempt is recorded again after this at the earliest: a day of it is some hundred rows.
+/// That a participant works on an attempt is recorded again after this at the earliest: a day of it is some hundred
+/// rows.
 pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// And of an attempt that takes long after this part of the time that it has taken: a week of it is some more.
 const TOLD_AGAIN_SHARE: u32 = 16;

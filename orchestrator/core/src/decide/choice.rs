@@ -2,8 +2,8 @@
 
 use super::{
     CapabilityRequest,
-    answer::FinalFailure,
     draft::{DecisionDraft, forward},
+    ended::FinalFailure,
     request::GONE,
 };
 use crate::{
@@ -56,7 +56,8 @@ fn target(plan: &SagaPlan, command: CommandRef) -> Option<&CallTarget> {
 
 fn nobody(capability: &str, target: &CallTarget) -> CommandFailure {
     let over = target.over();
-    let message =
-        format!("participants.yaml has nobody with the capability `{capability}` over {over}; bring one, then retry");
+    let message = format!(
+        "participants.yaml has no participant with the capability `{capability}` over {over}; add one, then retry"
+    );
     CommandFailure::new(GONE, message)
 }

@@ -16,8 +16,8 @@ impl DecisionDraft<'_, '_> {
         self.emit(SagaEvent::CompensationStarted { cause: CompensationCause::Step { step, failure } });
     }
 
-    /// Goes back because a person said that the pivot, which is in doubt, did not happen. Where a cancel waited for the pivot, or the saga's
-    /// time is over, that is the cause, and the pivot only put it off.
+    /// Goes back because a person said that the pivot, which is in doubt, did not happen. Where a cancel waited for the
+    /// pivot, or the saga's time is over, that is the cause, and the pivot only put it off.
     pub(super) fn go_back_around(&mut self, pivot: StepIndex, failure: CommandFailure) {
         let cause = self.cause_beside_steps().unwrap_or(CompensationCause::Step { step: pivot, failure });
         self.emit(SagaEvent::CompensationStarted { cause });
@@ -35,7 +35,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Why the saga has to be undone however its steps end: a cancel that waits, or else its time. `None` once the pivot is passed.
+    /// Why the saga has to be undone however its steps end: a cancel that waits, or else its time. `None` once the
+    /// pivot is passed.
     fn cause_beside_steps(&self) -> Option<CompensationCause> {
         if self.state.pivot_passed(self.plan) {
             return None;
@@ -45,7 +46,8 @@ impl DecisionDraft<'_, '_> {
         cancelled.or_else(|| ends().filter(|end| self.is_over(*end)).map(|_| CompensationCause::Timeout))
     }
 
-    /// Goes back for a reason that is not a step's. A pivot in doubt that cannot be undone is for a person to look at first.
+    /// Goes back for a reason that is not a step's. A pivot in doubt that cannot be undone is for a person to look at
+    /// first.
     pub(super) fn turn_back(&mut self, cause: CompensationCause) {
         match self.pivot_in_doubt() {
             Some((step, failure)) => {
@@ -127,8 +129,8 @@ impl DecisionDraft<'_, '_> {
         definition.indices().filter(|step| is_due(step) && !blocked[step.at()]).collect()
     }
 
-    /// By step: whether something that depends on it, at any distance, is not settled or has still to be undone. From each such step back
-    /// along `after`, every step visited once: paths through a graph can be exponentially many.
+    /// By step: whether something that depends on it, at any distance, is not settled or has still to be undone. From
+    /// each such step back along `after`, every step visited once: paths through a graph can be exponentially many.
     fn blocked(&self) -> Vec<bool> {
         let definition = &self.plan.definition;
         let mut blocked = vec![false; self.state.steps.len()];

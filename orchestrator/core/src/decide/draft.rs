@@ -63,7 +63,8 @@ impl<'a, 'c> DecisionDraft<'a, 'c> {
         Some(decision)
     }
 
-    /// What is recorded at a bounded rate is no loop: a participant may be away, or at work, for days, and nothing follows from that.
+    /// What is recorded at a bounded rate is no loop: a participant may be away, or at work, for days, and nothing
+    /// follows from that.
     fn hold_history_limit(&mut self) {
         let on_its_way = matches!(self.state.course, SagaPhase::Forward | SagaPhase::Compensating { .. });
         let rows = self.state.counted_rows.saturating_add(1);

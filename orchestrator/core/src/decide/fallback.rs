@@ -1,4 +1,5 @@
-//! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without success.
+//! What answers for a step in place of its participant: the cache before a call, fallbacks when a do ended without
+//! success.
 
 use super::draft::{DecisionDraft, forward};
 use crate::{
@@ -6,8 +7,9 @@ use crate::{
     definition::{FallbackAnswer, FallbackCondition, FallbackRule},
     event::{AttemptOutcome, FallbackKind, NoRetryReason, SagaEvent, SubstituteAnswer},
     id::StepIndex,
-    state::{SagaDirection, SagaPhase, view},
+    state::{SagaDirection, SagaPhase},
     time::Timestamp,
+    words,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -31,7 +33,8 @@ enum FallbackTrigger {
 }
 
 impl DecisionDraft<'_, '_> {
-    /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call has to be made.
+    /// Settles a step whose `cache` has a fresh answer to the same request that its `check` accepts. `false`: a call
+    /// has to be made.
     pub(super) fn answered_from_cache(&mut self, command: CommandRef, request: &CommandRequest) -> bool {
         let step = command.step;
         let most = self.plan.definition.step(step).cache.filter(|_| command.direction == CommandDirection::Do);
@@ -51,7 +54,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it waits.
+    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it
+    /// waits.
     pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: GuardKind) -> bool {
         let CommandRef { step, direction } = command;
         if direction == CommandDirection::Undo {
@@ -61,7 +65,7 @@ impl DecisionDraft<'_, '_> {
         let Some((by, result)) = self.stand_in(step, request.as_deref(), FallbackTrigger::Refused) else {
             return false;
         };
-        let failure = CommandFailure::new("refused", format!("{} lets nothing through", view::guard_name(guard)));
+        let failure = CommandFailure::new("refused", format!("{} refuses the call", words::guard_name(guard)));
         let (outcome, ending) = (AttemptOutcome::Failed, NoRetryReason::Definite);
         self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
         self.record_answer(step, by, request, result);

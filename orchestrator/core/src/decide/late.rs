@@ -21,7 +21,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// An undo that had given up reports success: it is undone after all. One that was declared done by hand may now be done twice.
+    /// An undo that had given up reports success: it is undone after all. One that was declared done by hand may now be
+    /// done twice.
     fn late_undo(&mut self, command: CommandRef, result: &Value) -> Result<(), NoDecision> {
         let it = self.state.command(command);
         let by_hand = it.is_skipped();
@@ -92,8 +93,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// What was declared or decided and does not hold if the do succeeded. A do that was left unknown may have succeeded: where it has an
-    /// undo, that takes care of it.
+    /// What was declared or decided and does not hold if the do succeeded. A do that was left unknown may have
+    /// succeeded: where it has an undo, that takes care of it.
     fn contradicted_by_success(&self, command: CommandRef) -> Option<&'static str> {
         let its_end = matches!(self.state.course, SagaPhase::OutcomeDue { .. });
         match &self.state.command(command).phase {
@@ -122,8 +123,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it: what a fallback answered has been
-    /// read.
+    /// Whether the do was given up and the saga, parked on its way forward, has not done anything about it: what a
+    /// fallback answered has been read.
     fn nothing_followed_from(&self, command: CommandRef) -> bool {
         let parked = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
         let required = !self.plan.definition.step(command.step).optional;
@@ -140,8 +141,8 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
-/// Whether a success of `command`, reported after the saga's end, is something that the end says nothing of, or only that it is not known. Once
-/// it is on record it is no news any more.
+/// Whether a success of `command`, reported after the saga's end, is something that the end says nothing of, or only
+/// that it is not known. Once it is on record it is no news any more.
 pub(super) fn is_news_after_the_end(plan: &SagaPlan, state: &SagaState, command: CommandRef) -> bool {
     let step = state.step(command.step);
     let was_sent = state.command(command).attempt > 0;
@@ -166,7 +167,8 @@ pub(super) fn is_news_after_the_end(plan: &SagaPlan, state: &SagaState, command:
     }
 }
 
-/// Whether `command` performs a pivot that cannot be undone, and the saga goes or went back: a person said that it did not happen.
+/// Whether `command` performs a pivot that cannot be undone, and the saga goes or went back: a person said that it did
+/// not happen.
 fn is_pivot_left_behind(plan: &SagaPlan, state: &SagaState, command: CommandRef) -> bool {
     let definition = plan.definition.step(command.step);
     definition.side == PivotSide::Pivot && !definition.has_undo() && state.goes_back()

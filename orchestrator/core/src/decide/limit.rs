@@ -1,8 +1,9 @@
 //! What a request may come to, so that it can be recorded, read back and sent, and so that its way back can too.
 //!
-//! The budget of the way back is kept when a do is admitted: a do whose undo would not fit although it is told nothing of the result is not
-//! sent, nor one whose undo would be too large for the topic it goes to, as far as that is known. What a participant will answer is not known
-//! then; where the answer does not fit beside the input, the undo is told what it is told after an unknown outcome: a result of null.
+//! The budget of the way back is kept when a do is admitted: a do whose undo would not fit although it is told nothing
+//! of the result is not sent, nor one whose undo would be too large for the topic it goes to, as far as that is known.
+//! What a participant will answer is not known then; where the answer does not fit beside the input, the undo is told
+//! what it is told after an unknown outcome: a result of null.
 
 use super::REQUEST_LIMIT_BYTES;
 use crate::{
@@ -37,7 +38,8 @@ fn extent_of(request: &CommandRequest) -> ValueExtent {
     ValueExtent { bytes: body.bytes.saturating_add(beside), ..body }
 }
 
-/// Whether an undo that is sent `{"input": …, "result": null}` can leave, to a topic that takes bodies of `room` bytes, if that is known.
+/// Whether an undo that is sent `{"input": …, "result": null}` can leave, to a topic that takes bodies of `room` bytes,
+/// if that is known.
 pub(super) fn leaves_room_for_undo(input: &Value, room: Option<usize>) -> Result<(), CommandFailure> {
     let wrapping = ValueExtent { bytes: r#"{"input":,"result":null}"#.len(), levels: 1 };
     let extent = ValueExtent::of(input);

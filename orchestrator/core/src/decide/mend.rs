@@ -1,6 +1,7 @@
 //! A retry by another text of the definition: whether that fits where the saga stands, and what follows.
 //!
-//! A saga stays what it is: what is applied stays, what has begun keeps its place and its request. Only what has not begun may be another.
+//! A saga stays what it is: what is applied stays, what has begun keeps its place and its request. Only what has not
+//! begun may be another.
 
 use super::{ActRefusal, DecisionDraft, DecisionOutcome, IgnoreReason, NoDecision, operator};
 use crate::{

@@ -5,7 +5,8 @@ use crate::{
     command::{CommandDirection, CommandRef},
     event::{OperatorAction, ParkReason, SagaEnd, SagaEvent},
     input::{ActTarget, OperatorAct},
-    state::{CommandPhase, FailureConsequence, SagaDirection, SagaPhase, SagaPlan, SagaState, view},
+    state::{CommandPhase, FailureConsequence, SagaDirection, SagaPhase, SagaPlan, SagaState},
+    words,
 };
 
 /// An act whose id is on record is that act, or a mistake.
@@ -18,7 +19,7 @@ pub(super) fn is_new(plan: &SagaPlan, state: &SagaState, act: &OperatorAct) -> R
     if acted.action == act.action && same_step {
         return Err(IgnoreReason::Repeated.into());
     }
-    let before = view::acted(plan, acted.action, acted.command);
+    let before = words::acted(plan, acted.action, acted.command);
     Err(ActRefusal::because(format!("the id `{}` is that of a {before} on record: another act has another id", act.id))
         .into())
 }
@@ -66,7 +67,7 @@ impl DecisionDraft<'_, '_> {
         };
         let is_it = |it: &&CommandRef| it.step == step && about.direction.is_none_or(|said| said == it.direction);
         of.iter().find(is_it).copied().ok_or_else(|| {
-            let (named, instead) = (view::about(about), self.instead(of));
+            let (named, instead) = (words::about(about), self.instead(of));
             ActRefusal::because(format!("{named} is not what it waits for: {instead}")).into()
         })
     }
@@ -75,10 +76,10 @@ impl DecisionDraft<'_, '_> {
     fn instead(&self, of: &[CommandRef]) -> String {
         match (&self.state.course, of) {
             (SagaPhase::Parked { reason, .. }, []) => {
-                format!("it is parked because {}", view::parked(self.plan, reason))
+                format!("it is parked because {}", words::parked(self.plan, reason))
             }
             (_, []) => "nothing failed or waits".into(),
-            (_, of) => view::commands(self.plan, self.state, of),
+            (_, of) => words::commands(self.plan, self.state, of),
         }
     }
 
@@ -126,7 +127,7 @@ impl DecisionDraft<'_, '_> {
         let is_forward = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
         match self.state.ended_badly(self.plan).find(sends_back) {
             Some(other) if is_forward => {
-                let other = view::commands(self.plan, self.state, &[other]);
+                let other = words::commands(self.plan, self.state, &[other]);
                 let why = format!("{other} would send the saga back at once: retry without a step tries both again");
                 Err(ActRefusal::because(why).into())
             }
@@ -171,8 +172,8 @@ impl DecisionDraft<'_, '_> {
         Ok(())
     }
 
-    /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it is no step that the saga
-    /// is parked for.
+    /// The command that the skip settles: the one that it names, or the only one that needs a person. `None` where it
+    /// is no step that the saga is parked for.
     fn to_skip(&self, act: &OperatorAct, reason: &ParkReason) -> Result<Option<CommandRef>, NoDecision> {
         let needs = self.state.needs_person(self.plan);
         match (&act.about, needs.as_slice()) {
@@ -181,13 +182,14 @@ impl DecisionDraft<'_, '_> {
             (None, []) => Ok(None),
             (None, [only]) => Ok(Some(*only)),
             (None, several) => {
-                let several = view::commands(self.plan, self.state, several);
+                let several = words::commands(self.plan, self.state, several);
                 Err(ActRefusal::because(format!("several steps need a person: {several}. Name the one to skip")).into())
             }
         }
     }
 
-    /// A skipped pivot would be a passed one. What became of one in doubt that cannot be undone stays on record as unknown.
+    /// A skipped pivot would be a passed one. What became of one in doubt that cannot be undone stays on record as
+    /// unknown.
     fn skip_do(&mut self, step: crate::id::StepIndex) {
         let state = self.state.step(step);
         match (self.state.consequence(self.plan, step), state.ended_badly().cloned()) {
@@ -227,7 +229,8 @@ impl SagaState {
         match &self.course {
             SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => Some("the saga is at its end"),
             SagaPhase::Parked { reason: ParkReason::PivotUnknown { .. }, .. } => Some(
-                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not happen, undoes the rest",
+                "whether the pivot happened is not known: retry asks again; skip, once you know that it did not \
+                    happen, undoes the rest",
             ),
             SagaPhase::Parked { reason: ParkReason::UndoFailed { .. }, was: SagaDirection::Back(_), .. } => {
                 Some("undos gave up: retry tries them again; skip, once they are done by hand, goes on")

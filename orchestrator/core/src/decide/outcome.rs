@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 /// Of a reason's message, and of why the output is left out, this much is kept, in bytes.
 const MESSAGE_BYTES: usize = 256;
 
-/// The same event without the saga's output, which says so in `outputOmitted`; `None` if it is that already, or is no smaller by it.
+/// The same event without the saga's output, which says so in `outputOmitted`; `None` if it is that already, or is no
+/// smaller by it.
 pub(super) fn shortened(request: &CommandRequest, form: OutcomeForm, why: &CommandFailure) -> Option<CommandRequest> {
     let CommandRequest::Publish { topic, event_type, key, body } = request else { return None };
     let (topic, event_type, key) = (topic.clone(), event_type.clone(), key.clone());

@@ -7,8 +7,8 @@ use crate::{
     state::{SagaPlan, SagaState},
 };
 
-/// Records of this kind that are put on record, of each saga: enough to see what the producer does. Whoever sends ten thousand must not write
-/// ten thousand rows; all are counted.
+/// Records of this kind that are put on record, of each saga: enough to see what the producer does. Whoever sends ten
+/// thousand must not write ten thousand rows; all are counted.
 pub const KEY_TAKEN_KEPT: usize = 8;
 
 /// Also after the saga's end, where it changes nothing else. A record that is read again is on record once.

@@ -1,6 +1,6 @@
 //! Beginning a command: evaluate what is sent, once, and record it before it leaves.
 
-use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, answer::FinalFailure, draft::DecisionDraft, limit};
+use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, draft::DecisionDraft, ended::FinalFailure, limit};
 use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, EXPRESSION, GuardKind, HttpMethod},
     definition::{CallDefinition, CallTarget, StepAction, StepCompensation},
@@ -254,7 +254,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away for a day costs one row.
+    /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away
+    /// for a day costs one row.
     fn hold(&mut self, command: CommandRef, request: &CommandRequest, guard: GuardKind, not_before: Timestamp) {
         if self.released == Some(command) && self.is_held_by(command, request, guard) {
             self.still_held = Some(IgnoreReason::StillHeld { guard, not_before });
@@ -286,8 +287,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a participant which is
-    /// down for a day costs some rows an hour for each saga that waits for it.
+    /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a
+    /// participant which is down for a day costs some rows an hour for each saga that waits for it.
     pub(super) fn rest_of_refused(&mut self, command: CommandRef) -> Duration {
         let refused = self.state.command(command).refused;
         if refused == 0 {
@@ -306,8 +307,7 @@ fn refusals() -> RetryPolicy {
 
 fn gone(request: &CommandRequest) -> CommandFailure {
     let participant = request.participant().unwrap_or_default();
-    let message =
-        format!("participants.yaml has no `{participant}` that takes this command; bring it back, then retry");
+    let message = format!("participants.yaml has no `{participant}` that takes this command; add it again, then retry");
     CommandFailure::new(GONE, message)
 }
 

@@ -100,13 +100,14 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Whether a time that ends at `end` is over: the clock says so, and every answer that was there by then has been taken.
+    /// Whether a time that ends at `end` is over: the clock says so, and every answer that was there by then has been
+    /// taken.
     pub(super) fn is_over(&self, end: Timestamp) -> bool {
         end <= self.now && end <= self.context.answerable.until
     }
 
-    /// What a guard held back, what rested, or what an operator wants tried again. A step whose condition could not be evaluated begins
-    /// with its condition.
+    /// What a guard held back, what rested, or what an operator wants tried again. A step whose condition could not be
+    /// evaluated begins with its condition.
     pub(super) fn offer_again(&mut self, command: CommandRef) {
         let it = self.state.command(command);
         match (command.direction, it.request.is_some(), it.began_at.is_some()) {

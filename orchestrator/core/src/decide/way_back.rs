@@ -14,8 +14,8 @@ use crate::{
 use serde_json::Value;
 
 impl DecisionDraft<'_, '_> {
-    /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not judged: they may read
-    /// what only comes about.
+    /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not
+    /// judged: they may read what only comes about.
     pub(super) fn leaves_way_back(
         &self,
         step: StepIndex,
@@ -35,7 +35,10 @@ impl DecisionDraft<'_, '_> {
             }
         };
         fits.map_err(|failure| {
-            CommandFailure::new(LIMIT, format!("nothing is sent, since it could not be undone: {}", failure.message))
+            CommandFailure::new(
+                LIMIT,
+                format!("the command is not sent, because it could not be undone: {}", failure.message),
+            )
         })
     }
 
@@ -48,8 +51,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Whether the results that there are, with `more`, leave room for the undos that read it: of steps that may be applied, told nothing of
-    /// their own results.
+    /// Whether the results that there are, with `more`, leave room for the undos that read it: of steps that may be
+    /// applied, told nothing of their own results.
     pub(super) fn keeps_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let name = &self.plan.definition.step(step).name;
         let mut results = None;
@@ -76,8 +79,8 @@ impl DecisionDraft<'_, '_> {
         Ok(())
     }
 
-    /// The undo; where the result makes it too large or too deep, as after an unknown outcome. What a topic takes may have changed since it
-    /// was asked: where nothing fits, its broker has the last word.
+    /// The undo; where the result makes it too large or too deep, as after an unknown outcome. What a topic takes may
+    /// have changed since it was asked: where nothing fits, its broker has the last word.
     pub(super) fn undo_within_limit(
         &self,
         step: StepIndex,
@@ -100,7 +103,7 @@ impl DecisionDraft<'_, '_> {
             return Ok(EvaluatedRequest { request: whole, without_result: None });
         }
         limit::within_limit(&short)?;
-        let told = format!("the undo is told a result of null, as after an unknown outcome: {}", failure.message);
+        let told = format!("the undo gets null as the result, as after an unknown outcome: {}", failure.message);
         Ok(EvaluatedRequest { request: short, without_result: Some(CommandFailure::new("undo_without_result", told)) })
     }
 }

@@ -3,12 +3,14 @@
 use super::{
     diagnostic::{CheckFinding, Code, FindingCollector, FindingSeverity, TextSpan},
     json_schema::{FILE_ENDING, JsonSchema},
+    missing_field::MissingField,
 };
 use crate::expression::{UnfitKind, ValueKind, is_element};
 use apache_avro::Schema;
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose type has none are not checked.
+/// Schemas of events: Avro ones by the full name of their record, JSON Schemas by the type of the event. Events whose
+/// type has none are not checked.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaCatalog {
     /// Every named type, those within others included.
@@ -29,7 +31,8 @@ impl SchemaCatalog {
         all
     }
 
-    /// The schemas of `.avsc` files, and of those that end with [`FILE_ENDING`], given as (file name, text). Each file stands for itself.
+    /// The schemas of `.avsc` files, and of those that end with [`FILE_ENDING`], given as (file name, text). Each file
+    /// stands for itself.
     ///
     /// # Errors
     /// A finding for each file that is not a schema.
@@ -144,7 +147,8 @@ impl SchemaCatalog {
         }
     }
 
-    /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is nothing else.
+    /// What the value at `path` can be that not every place takes: null if it may be, else a list or a map if it is
+    /// nothing else.
     pub(crate) fn unfit(&self, schema: &Schema, path: &[String]) -> Option<UnfitKind> {
         let kinds = self.kinds(schema, path, MAX_LEVELS);
         if kinds.contains(&Some(UnfitKind::Null)) {
@@ -251,14 +255,4 @@ fn second(file: &str, first: &str, event_type: &str) -> CheckFinding {
     let message = format!("{first} is the schema of `{event_type}`, too");
     let help = "keep one of the files, or give one of them another title or name";
     CheckFinding::of_file(Code::BadSchema, FindingSeverity::Error, file, message, help)
-}
-
-/// Where a path leaves the schema.
-pub(crate) struct MissingField<'a> {
-    /// How many segments of the path are left, the missing one included.
-    pub(crate) depth: usize,
-    /// The fields that are there.
-    pub(crate) known: Vec<&'a str>,
-    /// Whether the schema says that there are no others.
-    pub(crate) is_certain: bool,
 }

@@ -7,6 +7,7 @@ pub(crate) use ambiguous::ambiguous;
 use super::{
     diagnostic::{Code, FindingCollector},
     fields::wrong,
+    model::BusinessKeyTemplate,
     tree::{YamlNode, YamlValue},
     uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext},
     values, written,
@@ -17,28 +18,8 @@ use serde_json::Value;
 /// Parts of a key: what identifies something in business has a handful, and all of it has to fit 256 bytes.
 pub const MAX_PARTS: usize = 16;
 
-/// `key:` of a trigger; its expressions see `event` and `record`.
-#[derive(Clone, Debug)]
-pub enum BusinessKeyTemplate {
-    /// One value; its text is the key.
-    One(ValueTemplate),
-    /// At least two values; [`joined`], their texts are the key.
-    Parts(Vec<ValueTemplate>),
-}
-
-impl BusinessKeyTemplate {
-    /// Every expression in it, in order.
-    #[must_use]
-    pub fn expressions(&self) -> Vec<&CelExpression> {
-        match self {
-            BusinessKeyTemplate::One(value) => value.expressions(),
-            BusinessKeyTemplate::Parts(parts) => parts.iter().flat_map(ValueTemplate::expressions).collect(),
-        }
-    }
-}
-
-/// One text of several, which no others make: `/` stands between them; in a part `~0` stands for `~` and `~1` for `/`, as in a JSON Pointer
-/// (RFC 6901).
+/// One text of several, which no others make: `/` stands between them; in a part `~0` stands for `~` and `~1` for `/`,
+/// as in a JSON Pointer (RFC 6901).
 pub fn joined<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
     let escaped: Vec<String> = parts.into_iter().map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
     escaped.join("/")
@@ -119,7 +100,8 @@ fn part(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
     }
 }
 
-/// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding of its own.
+/// Whether it is the same for every event of the trigger, which has one topic. What has no value at all has a finding
+/// of its own.
 fn is_constant(template: &ValueTemplate) -> bool {
     let is_fixed = |expression: &&CelExpression| {
         let reads = expression.reads();

@@ -6,9 +6,9 @@ mod secrets;
 
 pub use code::Code;
 pub use render::{RenderStyle, render};
+pub(crate) use secrets::covered;
 pub use secrets::without_credentials;
 
-use super::keys::PARTICIPANTS;
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
@@ -34,7 +34,7 @@ pub enum FindingSeverity {
 /// A further place that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelatedPlace {
-    /// Where.
+    /// The part of the same file that is shown beside the finding.
     pub span: TextSpan,
     /// What is there.
     pub text: String,
@@ -45,7 +45,7 @@ pub struct RelatedPlace {
 pub struct SuggestedFix {
     /// What is replaced; empty for what is put in.
     pub span: TextSpan,
-    /// By what.
+    /// What is written in place of the span.
     pub text: String,
 }
 
@@ -126,11 +126,6 @@ impl fmt::Display for CheckFinding {
 
 impl std::error::Error for CheckFinding {}
 
-/// The text of a participants.yaml as it may be shown, byte for byte as long.
-pub(crate) fn with_secrets_covered(text: &str) -> String {
-    secrets::covered(text, &|key| PARTICIPANTS.knows(key))
-}
-
 fn position(text: &str, offset: usize) -> TextPosition {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -153,9 +148,9 @@ impl FindingCollector {
         FindingCollector { file: file.to_owned(), text: text.into(), excerpt: text.into(), findings: Vec::new() }
     }
 
-    /// Of a file in which secrets may stand: excerpts show values of known and harmless keys only.
-    pub(crate) fn with_secrets(file: &str, text: &str) -> FindingCollector {
-        FindingCollector { excerpt: with_secrets_covered(text).into(), ..FindingCollector::new(file, text) }
+    /// Of a file that is shown as `excerpt`, byte for byte as long.
+    pub(crate) fn with_excerpt(file: &str, text: &str, excerpt: &str) -> FindingCollector {
+        FindingCollector { excerpt: excerpt.into(), ..FindingCollector::new(file, text) }
     }
 
     /// Whether something that stands there may be secret: no message says what it is.
@@ -245,5 +240,6 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     (best.0 >= SIMILAR).then_some(best.1)
 }
 
-/// Jaro-Winkler similarity from which on two names are taken for a slip: `onExausted`, `tiemout`, but not `step` for `retry`.
+/// Jaro-Winkler similarity from which on two names are taken for a slip: `onExausted`, `tiemout`, but not `step` for
+/// `retry`.
 const SIMILAR: f64 = 0.8;

@@ -9,7 +9,8 @@ const MAX_DAYS: u64 = 3660;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// What to write in place of `text`, which is no duration: the same span in one unit, where it is one in several or a part of one.
+/// What to write in place of `text`, which is no duration: the same span in one unit, where it is one in several or a
+/// part of one.
 pub(crate) fn help(text: &str) -> String {
     meant(text).map_or_else(|| HELP.to_owned(), |millis| format!("write {}", in_one_unit(millis)))
 }
@@ -100,6 +101,20 @@ fn iso(text: &str) -> Result<Duration, String> {
     }
     let exact = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| "not a span of time")?;
     Duration::try_from(exact).map_err(|_| "it has to be longer than nothing".to_owned())
+}
+
+/// A span in the file's own notation.
+pub(crate) fn text(span: Duration) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let mut rest = span.as_millis();
+    let mut parts = Vec::new();
+    for (name, size) in units {
+        if rest >= size {
+            parts.push(format!("{}{name}", rest / size));
+            rest %= size;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 #[cfg(test)]

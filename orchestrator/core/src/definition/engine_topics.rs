@@ -1,7 +1,8 @@
 //! What the engine writes itself starts no saga: each of its records would lead to another one.
 
 use super::{
-    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan, with_secrets_covered},
+    covered::with_secrets_covered,
+    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan},
     library::{DefinitionLibrary, SourceFile},
     model::{SagaDefinition, StepAction},
     participants::TransportConfig,
@@ -56,8 +57,8 @@ impl DefinitionLibrary {
         self.findings.extend(findings);
     }
 
-    /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that takes its commands from
-    /// one, whether a step asks it or not.
+    /// Reports every definition that is triggered by a topic of `kept` or publishes to one, and every participant that
+    /// takes its commands from one, whether a step asks it or not.
     pub fn refuse_topics(
         &mut self,
         sagas: &[SourceFile],

@@ -1,9 +1,6 @@
 //! What a schema says of the trigger's event.
 
-use super::{
-    avro::{MissingField, SchemaCatalog},
-    json_schema::JsonSchema,
-};
+use super::{avro::SchemaCatalog, json_schema::JsonSchema, missing_field::MissingField};
 use crate::expression::{UnfitKind, ValueKind};
 use apache_avro::Schema;
 

@@ -2,10 +2,11 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan},
-    fields::{MapReader, SpannedValue, first_line, lead, wrong},
+    draft::StepDraft,
+    fields::{MapReader, first_line, lead, wrong},
     keys::{FAIL, FALLBACK, MapSchema},
     model::{FallbackAnswer, FallbackCondition, FallbackRule},
-    steps::StepDraft,
+    spanned::SpannedValue,
     tree::{YamlNode, YamlValue},
     uses::{ExpressionPlace, ParseContext},
     values,
@@ -164,7 +165,8 @@ fn needs_read_only(draft: &StepDraft, report: &mut FindingCollector) {
     }
 }
 
-/// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail to.
+/// A literal and a failure can always answer, unless the step's `check` looks at the literal. An expression can fail
+/// to.
 fn unreachable(draft: &StepDraft, report: &mut FindingCollector) {
     let ends = |fallback: &&SpannedValue<FallbackRule>| match fallback.value.answer {
         FallbackAnswer::Value(_) => draft.check.is_none(),

@@ -4,19 +4,13 @@ use super::{
     diagnostic::{Code, FindingBuilder, FindingCollector, TextSpan, did_you_mean},
     duration,
     keys::{KeyPresence, MapSchema},
+    spanned::SpannedValue,
     tree::{YamlKey, YamlNode, YamlValue},
     wishes, written,
 };
 use crate::json::JsonError;
 use serde_json::{Number, Value};
 use std::time::Duration;
-
-/// A value and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SpannedValue<T> {
-    pub(crate) value: T,
-    pub(crate) span: TextSpan,
-}
 
 /// The entries of a map whose keys are those of a shape.
 pub(crate) struct MapReader<'a> {
@@ -248,8 +242,8 @@ pub(crate) fn duration(node: &YamlNode, report: &mut FindingCollector) -> Option
     }
 }
 
-/// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What is no number is not
-/// looked at.
+/// Whether a number stands there as it will be read, and can be computed with: `010`, `0x1F` and `1e400` do not. What
+/// is no number is not looked at.
 pub(crate) fn plain_number(node: &YamlNode, report: &mut FindingCollector) -> Option<()> {
     match node.value {
         YamlValue::Float(_) if is_no_number(node, report) => {

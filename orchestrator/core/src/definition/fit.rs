@@ -2,16 +2,17 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
-    fields::SpannedValue,
+    draft::StepDraft,
+    duration,
     graph::StepGraph,
     model::{CallTarget, ParticipantSelector, StepAction, TransportKind},
     participants::{ParticipantCatalog, TransportConfig},
-    steps::StepDraft,
+    spanned::SpannedValue,
 };
 use std::time::Duration;
 
-/// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step timeouts below one
-/// attempt.
+/// Reports a saga timeout that the longest path of waits and first attempts exceeds, where the graph is known, and step
+/// timeouts below one attempt.
 pub(crate) fn timeouts(
     drafts: &[StepDraft],
     graph: Option<&StepGraph>,
@@ -29,15 +30,23 @@ pub(crate) fn timeouts(
         return;
     }
     let names = path.iter().map(|step| drafts[*step].name.value.as_str()).collect::<Vec<_>>().join(" → ");
-    let message = format!("the saga ends after {}, and {names} may take {}", text(timeout.value), text(total));
-    let help = format!("raise it to more than {}, or shorten waits and attempt timeouts", text(total));
+    let message = format!(
+        "the saga ends after {}, and {names} may take {}",
+        duration::text(timeout.value),
+        duration::text(total)
+    );
+    let help = format!("raise it to more than {}, or shorten waits and attempt timeouts", duration::text(total));
     report.error(Code::TimeoutTooShort, timeout.span, message).help(help);
 }
 
 fn step_timeout(draft: &StepDraft, report: &mut FindingCollector) {
     let (Some(all), Some(one)) = (draft.overrides.timeout, draft.overrides.attempt_timeout) else { return };
     if let Some(span) = draft.timeout.filter(|_| one > all) {
-        let message = format!("the step ends after {}, before one attempt of {} is over", text(all), text(one));
+        let message = format!(
+            "the step ends after {}, before one attempt of {} is over",
+            duration::text(all),
+            duration::text(one)
+        );
         report.error(Code::TimeoutTooShort, span, message).help("make `timeout` at least as long as `attemptTimeout`");
     }
 }
@@ -65,20 +74,6 @@ fn longest_path(graph: &StepGraph, spans: &[Duration]) -> (Duration, Vec<usize>)
         best[*step] = (before.saturating_add(spans[*step]), path);
     }
     best.into_iter().max_by_key(|(span, _)| *span).unwrap_or_default()
-}
-
-/// A span in the file's own notation.
-pub(crate) fn text(span: Duration) -> String {
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    let mut rest = span.as_millis();
-    let mut parts = Vec::new();
-    for (name, size) in units {
-        if rest >= size {
-            parts.push(format!("{}{name}", rest / size));
-            rest %= size;
-        }
-    }
-    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// Reports every participant that is unknown, or asked over the wrong transport.

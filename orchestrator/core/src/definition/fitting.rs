@@ -1,5 +1,5 @@
-//! Proof that what an expression makes can stand where it is written: no null in a path, and so on. What is not proved here fails while the saga
-//! runs, and an undo that fails so can be mended by nobody.
+//! Proof that what an expression makes can stand where it is written: no null in a path, and so on. What is not proved
+//! here fails while the saga runs, and an undo that fails so can be mended by nobody.
 
 use super::{
     diagnostic::{Code, FindingCollector},
@@ -229,7 +229,8 @@ fn kinds_help(operator: &str, kinds: &[ValueKind]) -> &'static str {
     let has = |kind: ValueKind| kinds.contains(&kind);
     match operator {
         "&&" | "||" | "!" | "? :" => {
-            "compare it: event.amountCents > 0; for another value in place of one that is missing write has(event.a) ? event.a : 'x'"
+            "compare it: event.amountCents > 0; for another value in place of one that is missing write has(event.a) \
+                ? event.a : 'x'"
         }
         _ if has(ValueKind::Text) && has(ValueKind::Number) => {
             "write string(x) to join texts, int(x) or double(x) to compute"

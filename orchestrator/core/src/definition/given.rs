@@ -1,7 +1,7 @@
-//! What holds wherever an expression is evaluated, whatever it says itself: the trigger's `when` was true, its `key` had a value, the step's `if`
-//! was true.
+//! What holds wherever an expression is evaluated, whatever it says itself: the trigger's `when` was true, its `key`
+//! had a value, the step's `if` was true.
 
-use super::{model::TriggerDefinition, steps::StepDraft, uses::ExpressionPlace};
+use super::{draft::StepDraft, model::TriggerDefinition, uses::ExpressionPlace};
 use crate::expression::{CelExpression, PathFact};
 
 /// What holds, by place.

@@ -2,8 +2,8 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, did_you_mean},
+    draft::StepDraft,
     model::PivotSide,
-    steps::StepDraft,
 };
 
 /// The order of the steps, by position.
@@ -84,15 +84,19 @@ fn predecessors(drafts: &[StepDraft], at: usize, report: &mut FindingCollector) 
 
 /// All steps, each after what it follows; `None` if there is a cycle.
 fn order(after: &[Vec<usize>]) -> Option<Vec<usize>> {
+    Some(outside_cycles(after)).filter(|order| order.len() == after.len())
+}
+
+/// All that is neither in a cycle nor behind one, each after what it follows.
+fn outside_cycles(after: &[Vec<usize>]) -> Vec<usize> {
     let mut order = Vec::with_capacity(after.len());
     let mut settled = vec![false; after.len()];
-    while order.len() < after.len() {
-        let ready = |step: &usize| !settled[*step] && after[*step].iter().all(|other| settled[*other]);
-        let next = (0..after.len()).find(ready)?;
+    let ready = |settled: &[bool], at: &usize| !settled[*at] && after[*at].iter().all(|other| settled[*other]);
+    while let Some(next) = (0..after.len()).find(|at| ready(&settled, at)) {
         settled[next] = true;
         order.push(next);
     }
-    Some(order)
+    order
 }
 
 fn ancestors(after: &[Vec<usize>], order: &[usize]) -> Vec<Vec<bool>> {
@@ -121,11 +125,7 @@ fn refuse_cycle(drafts: &[StepDraft], after: &[Vec<usize>], report: &mut Finding
 /// One cycle of what follows what, each before the one that follows it; empty if there is none.
 pub(crate) fn find_cycle(after: &[Vec<usize>]) -> Vec<usize> {
     let mut settled = vec![false; after.len()];
-    while let Some(next) =
-        (0..after.len()).find(|step| !settled[*step] && after[*step].iter().all(|other| settled[*other]))
-    {
-        settled[next] = true;
-    }
+    outside_cycles(after).into_iter().for_each(|at| settled[at] = true);
     let Some(start) = settled.iter().position(|settled| !settled) else { return Vec::new() };
     let mut path = vec![start];
     loop {

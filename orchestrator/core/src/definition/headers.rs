@@ -1,9 +1,11 @@
-//! Which of a trigger's headers a saga keeps. What is kept is stored for as long as the saga is, and shown to whoever looks at it.
+//! Which of a trigger's headers a saga keeps. What is kept is stored for as long as the saga is, and shown to whoever
+//! looks at it.
 
 use super::uses::ExpressionUse;
 use std::collections::BTreeSet;
 
-/// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of CloudEvents.
+/// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of
+/// CloudEvents.
 const TELLING: [&str; 17] = [
     "b3",
     "causation-id",
@@ -91,7 +93,8 @@ mod tests {
 
     fn reads(when: &str, with: &str) -> HeaderReads {
         let text = format!(
-            "saga: a\ntrigger: {{topic: t, when: \"{when}\", key: \"${{ event.id }}\"}}\nsteps:\n  - step: tell\n    do: p.Tell\n    with: {{a: \"{with}\"}}\n    readOnly: true\n"
+            "saga: a\ntrigger: {{topic: t, when: \"{when}\", key: \"${{ event.id }}\"}}\nsteps:\n  - step: tell\n    \
+                do: p.Tell\n    with: {{a: \"{with}\"}}\n    readOnly: true\n"
         );
         parse("a.saga.yaml", &text, None, None).expect("a definition").definition.trigger.headers
     }

@@ -5,8 +5,8 @@ mod shape;
 mod wrong;
 
 use super::{
-    avro::MissingField,
     diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
+    missing_field::MissingField,
 };
 use crate::expression::{UnfitKind, ValueKind, shorten};
 use jsonschema::{PatternOptions, Validator};
@@ -42,7 +42,8 @@ impl fmt::Debug for JsonSchema {
 }
 
 impl JsonSchema {
-    /// Reads one file. It is of the events whose type is its `title`; without one, of those that the file is named after.
+    /// Reads one file. It is of the events whose type is its `title`; without one, of those that the file is named
+    /// after.
     ///
     /// # Errors
     /// Why it is no schema, or none that is read here: references stay within the file, because nothing is fetched, and end, because a record is
@@ -78,7 +79,8 @@ impl JsonSchema {
         &self.inner.event_type
     }
 
-    /// What is wrong with an event, if anything is: where, and what was expected. Values are not told: they may be anybody's secrets.
+    /// What is wrong with an event, if anything is: where, and what was expected. Values are not told: they may be
+    /// anybody's secrets.
     ///
     /// # Errors
     /// The first violations, in one line.

@@ -11,6 +11,9 @@ pub(crate) use participants::{
     PARTICIPANT, PARTICIPANTS, RATE_LIMIT, RETRY_BUDGET, STRATEGIES,
 };
 
+/// Names of the presets. The last is another spelling of the one before.
+pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rate-limited", "rateLimited"];
+
 /// A map with known keys.
 #[derive(Debug)]
 pub(crate) struct MapSchema {

@@ -4,7 +4,8 @@ use super::{
     ParsedDefinition,
     avro::SchemaCatalog,
     build,
-    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan, with_secrets_covered},
+    covered::with_secrets_covered,
+    diagnostic::{CheckFinding, Code, FindingSeverity, TextSpan},
     event_schema::EventSchema,
     model::SagaDefinition,
     parse,
@@ -113,8 +114,9 @@ pub struct SchemalessDefinition {
 }
 
 impl DefinitionLibrary {
-    /// Reads `*.saga.yaml` files with the participants.yaml and the Avro schemas that belong to them. Reading goes on after an
-    /// error, so that all findings of all files are reported at once; [`DefinitionLibrary::has_errors`] says whether to use the rest.
+    /// Reads `*.saga.yaml` files with the participants.yaml and the Avro schemas that belong to them. Reading goes on
+    /// after an error, so that all findings of all files are reported at once; [`DefinitionLibrary::has_errors`] says
+    /// whether to use the rest.
     #[must_use]
     pub fn read(
         sagas: &[SourceFile],

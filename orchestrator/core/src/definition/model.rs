@@ -1,9 +1,10 @@
 //! What a definition is once it has been read and proved.
 
 mod fallback;
+mod key;
 mod whom;
 
-use super::{business_key::BusinessKeyTemplate, headers::HeaderReads};
+use super::headers::HeaderReads;
 use crate::{
     expression::{CelExpression, ValueTemplate},
     id::StepIndex,
@@ -12,6 +13,7 @@ use crate::{
 use std::time::Duration;
 
 pub use fallback::{FallbackAnswer, FallbackCondition, FallbackRule};
+pub use key::BusinessKeyTemplate;
 pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 
 /// One saga definition. Identified by `name` and `hash`.
@@ -52,7 +54,8 @@ pub struct TriggerDefinition {
     pub when: Option<CelExpression>,
     /// `key:`; sees `event` and `record`.
     pub key: BusinessKeyTemplate,
-    /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already, where reading has got to.
+    /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already,
+    /// where reading has got to.
     pub from: Option<TriggerStartPosition>,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,
@@ -77,7 +80,7 @@ pub enum TriggerStartPosition {
 /// An event published when the saga ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutcomeEvent {
-    /// Where to.
+    /// The topic that the outcome event goes to.
     pub topic: String,
     /// `ce_type`.
     pub event_type: String,
@@ -132,7 +135,7 @@ pub enum StepAction {
     Wait(Duration),
     /// Publishes an event.
     Publish {
-        /// Where to.
+        /// The topic that the event goes to.
         topic: String,
         /// `ce_type`.
         event_type: String,
@@ -230,11 +233,6 @@ impl SagaDefinition {
     pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIndex> + use<> {
         let count = u16::try_from(self.steps.len()).expect("parsing bounds the number of steps far below 65,536");
         (0..count).map(StepIndex)
-    }
-
-    /// Steps that directly depend on `index`.
-    pub fn dependents(&self, index: StepIndex) -> impl Iterator<Item = StepIndex> + '_ {
-        self.indices().filter(move |other| self.step(*other).after.contains(&index))
     }
 
     /// All participants and capabilities that are called, each once, sorted.

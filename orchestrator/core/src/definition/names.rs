@@ -2,12 +2,12 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, FindingSeverity, TextSpan, did_you_mean, nearest},
+    draft::StepDraft,
     event_schema::EventSchema,
     given::EstablishedFacts,
     graph::StepGraph,
     model::StepAction,
     remedy,
-    steps::StepDraft,
     uses::{ExpressionPlace, ExpressionUse},
     values, wishes,
 };

@@ -8,7 +8,7 @@ mod tests;
 
 pub use critical_path::{CriticalPath, DependencyNode};
 
-pub use kind::IntegrationKind;
+pub use super::terms::{AcceptedMeaning, IdempotencyKeyFormat, IntegrationKind};
 pub(super) use read::own_headers;
 
 use super::{
@@ -191,48 +191,6 @@ pub enum FailurePattern {
     Code(String),
 }
 
-/// What a 202 over HTTP says of the outcome, if it names no place where that can be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AcceptedMeaning {
-    /// Nothing: it was accepted, and may be declined yet.
-    #[default]
-    Unknown,
-    /// That it was done: the participant does what it has accepted.
-    Succeeded,
-}
-
-impl AcceptedMeaning {
-    /// Their words, in the order of the variants.
-    pub(crate) const NAMES: &[&str] = &["unknown", "succeeded"];
-
-    /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<AcceptedMeaning> {
-        let found = AcceptedMeaning::NAMES.iter().position(|name| *name == word)?;
-        [AcceptedMeaning::Unknown, AcceptedMeaning::Succeeded].get(found).copied()
-    }
-}
-
-/// How the idempotency key of a request is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IdempotencyKeyFormat {
-    /// As the command id.
-    #[default]
-    CommandId,
-    /// As a UUID that is derived from it, for services that take letters, digits and hyphens only.
-    Uuid,
-}
-
-impl IdempotencyKeyFormat {
-    /// Their words, in the order of the variants.
-    pub(crate) const NAMES: &[&str] = &["command-id", "uuid"];
-
-    /// The one with this word.
-    pub(crate) fn parse(word: &str) -> Option<IdempotencyKeyFormat> {
-        let found = IdempotencyKeyFormat::NAMES.iter().position(|name| *name == word)?;
-        [IdempotencyKeyFormat::CommandId, IdempotencyKeyFormat::Uuid].get(found).copied()
-    }
-}
-
 /// What becomes of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureHandling {
@@ -297,15 +255,16 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 pub const KAFKA_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connect timeout of participants that say nothing.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long idle connections are used again, of participants that say nothing. Widespread servers close theirs after 5 s (Node, uvicorn,
-/// Apache); a request that meets a closing connection may have an unknown outcome.
+/// How long idle connections are used again, of participants that say nothing. Widespread servers close theirs after 5
+/// s (Node, uvicorn, Apache); a request that meets a closing connection may have an unknown outcome.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// How old connections may be and are used again, of participants that say nothing: so long a name that points elsewhere goes unnoticed.
+/// How old connections may be and are used again, of participants that say nothing: so long a name that points
+/// elsewhere goes unnoticed.
 pub const CONNECTION_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// Calls over HTTP under way at once, of participants that say nothing.
 pub const BULKHEAD: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
-/// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10 ms a command
-/// allow 100,000 a second, few enough that a participant which is down is not sent everything there is.
+/// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10
+/// ms a command allow 100,000 a second, few enough that a participant which is down is not sent everything there is.
 pub const KAFKA_BULKHEAD: NonZeroU32 = NonZeroU32::new(1024).expect("1024 is not zero");
 /// How long a call waits for a place in memory.
 pub const BULKHEAD_WAIT: Duration = Duration::from_secs(1);
@@ -328,7 +287,8 @@ impl ParticipantCatalog {
         self.iter().filter(move |(_, it)| it.transport.over() == over && it.capabilities.contains(capability))
     }
 
-    /// Those that may be asked to perform what goes to `target`: the one that is named, or all that have the capability.
+    /// Those that may be asked to perform what goes to `target`: the one that is named, or all that have the
+    /// capability.
     pub fn candidates(&self, target: &CallTarget) -> impl Iterator<Item = &ParticipantConfig> {
         let (named, capable) = match target.whom() {
             ParticipantSelector::Participant(name) => (self.get(name), None),
@@ -342,8 +302,8 @@ impl ParticipantCatalog {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// The same, where whoever is reached as its namesake ships is reached as the stand-in; one that is as it ships in all else is as the stand-in
-    /// in all. And their names.
+    /// The same, where whoever is reached as its namesake ships is reached as the stand-in; one that is as it ships in
+    /// all else is as the stand-in in all. And their names.
     #[must_use]
     pub fn with_stand_ins(
         mut self,

@@ -3,16 +3,13 @@
 use super::{
     diagnostic::FindingCollector,
     fields::{self, MapReader},
-    keys::RETRY,
+    keys::{PRESETS, RETRY},
     tree::{YamlNode, YamlValue},
     written,
 };
 use crate::policy::{ExhaustionPolicy, OutagePolicy, RetryPolicy, RetryRule};
 use saga_guards::retry::{AttemptLimit, BackoffStrategy, JitterStrategy};
 use std::{num::NonZeroU32, ops::RangeInclusive};
-
-/// Names of the presets. The last is another spelling of the one before.
-pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rate-limited", "rateLimited"];
 
 /// Least and most of `multiplier`, in percent. Beyond the most a third attempt waits for the longest delay already.
 const MULTIPLIER_PERCENT: RangeInclusive<f64> = 100.0..=1_000.0;

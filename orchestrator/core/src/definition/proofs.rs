@@ -2,9 +2,9 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan},
+    draft::StepDraft,
     graph::StepGraph,
     model::{CallTarget, PivotSide, StepAction},
-    steps::StepDraft,
 };
 use crate::{command::HttpMethod, expression::ExpressionScope, policy::ExhaustionPolicy};
 
@@ -82,7 +82,8 @@ fn needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
         Some(StepAction::Call(call)) => match call.target {
             CallTarget::Http { method: HttpMethod::Get, .. } => "a GET has no effects: write `readOnly: true`",
             CallTarget::Http { .. } | CallTarget::Kafka { .. } => {
-                "write `undo: …`; or `readOnly: true` if it has no effects, `irreversible: true` if nothing can undo them"
+                "write `undo: …`; or `readOnly: true` if it has no effects, `irreversible: true` if nothing can undo \
+                    them"
             }
         },
         Some(StepAction::Publish { .. } | StepAction::Wait(_)) | None => {

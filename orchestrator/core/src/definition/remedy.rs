@@ -1,10 +1,12 @@
-//! What to write in place of an expression that can fail: each proposal holds where it is proposed. A test applies them all.
+//! What to write in place of an expression that can fail: each proposal holds where it is proposed. A test applies them
+//! all.
 
 mod edits;
 
 use super::{
     diagnostic::{FindingBuilder, FindingCollector, SuggestedFix, TextSpan},
-    steps::StepDraft,
+    draft::StepDraft,
+    quoting::quoted,
     uses::{AcceptedValues, ExpressionPlace, ExpressionUse},
 };
 use edits::{all, beside_key, new_key, whole};
@@ -135,8 +137,8 @@ fn with_source(used: &ExpressionUse, source: &str) -> String {
 const NO_KEY: &str = "all events without a value would share one key, and one saga: let `when` ask for it, so that they start nothing, or name a \
     field that every event has";
 
-/// A key that is made up would be that of one saga for all events without a value: they start nothing. `value` is written in place of the
-/// expression.
+/// A key that is made up would be that of one saga for all events without a value: they start nothing. `value` is
+/// written in place of the expression.
 fn kept_out(
     used: &ExpressionUse,
     guard: &str,
@@ -151,7 +153,8 @@ fn kept_out(
     let key = value.map(|value| quoted(&with_source(used, value)));
     let and_key = key.as_ref().map(|key| format!(" and {key} in `key`")).unwrap_or_default();
     let help = format!(
-        "let events without it start nothing: when: {when}{and_key}; or require the field, or name one that every event has"
+        "let events without it start nothing: when: {when}{and_key}; or require the field, or name one that every \
+            event has"
     );
     let asked = match around.when {
         Some(used) => whole(report, used.span, when),
@@ -161,7 +164,8 @@ fn kept_out(
     FindingRemedy { help, fix: all(report, std::iter::once(asked).chain(key).collect()) }
 }
 
-/// What stands in a path or a key has no other value: the step runs only where there is one. `value` is written in place of the expression.
+/// What stands in a path or a key has no other value: the step runs only where there is one. `value` is written in
+/// place of the expression.
 fn condition(
     used: &ExpressionUse,
     place: ExpressionPlace,
@@ -198,9 +202,4 @@ fn condition(
 fn within(source: &str) -> String {
     let is_path = source.chars().all(|sign| sign.is_alphanumeric() || "._[]'\"".contains(sign));
     if is_path { source.to_owned() } else { format!("({source})") }
-}
-
-/// A text as YAML reads it everywhere: expressions hold `: ` and ` #`, which end an unquoted text.
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
 }

@@ -1,4 +1,5 @@
-//! JSON Schemas (draft-07, which every editor understands) of the files that people write, from the keys that are accepted.
+//! JSON Schemas (draft-07, which every editor understands) of the files that people write, from the keys that are
+//! accepted.
 
 use super::{
     business_key::MAX_PARTS,
@@ -135,7 +136,8 @@ fn rule(rule: &ValueRule, definitions: &mut Map<String, Value>) -> Value {
     }
 }
 
-/// One kind after the other is asked for, so that an editor speaks of the key that is wrong; of `anyOf` it says that the whole step is.
+/// One kind after the other is asked for, so that an editor speaks of the key that is wrong; of `anyOf` it says that
+/// the whole step is.
 fn by_key(kinds: &'static [(&'static str, &'static MapSchema)], definitions: &mut Map<String, Value>) -> Value {
     let meant = kinds.first().map_or(json!({}), |(_, shape)| reference(shape, definitions));
     kinds.iter().rev().fold(meant, |otherwise, (key, shape)| {

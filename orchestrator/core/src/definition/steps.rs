@@ -2,11 +2,14 @@
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan},
+    draft::StepDraft,
     fallbacks,
-    fields::{MapReader, SpannedValue, first_line, lead, wrong},
+    fields::{MapReader, first_line, lead, wrong},
     keys::{CALL, MapSchema, PARALLEL, PUBLISH, UNDO, WAIT},
-    model::{CallDefinition, FallbackRule, PolicyOverrides, StepAction, UndoDefinition},
-    policies, target,
+    model::{CallDefinition, PolicyOverrides, StepAction, UndoDefinition},
+    policies,
+    spanned::SpannedValue,
+    target,
     tree::{YamlNode, YamlValue},
     uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     values, wishes, written,
@@ -22,36 +25,6 @@ use std::{borrow::Cow, time::Duration};
 pub const MAX_STEPS: usize = 200;
 /// From here on `saga check` warns.
 const WARN_STEPS: usize = 100;
-
-/// A step as it was read. What could not be read is absent, and has been reported.
-pub(crate) struct StepDraft {
-    pub(crate) name: SpannedValue<String>,
-    /// The item it belongs to: its own, or its block.
-    pub(crate) item: usize,
-    pub(crate) after: Option<Vec<SpannedValue<String>>>,
-    pub(crate) condition: Option<SpannedValue<CelExpression>>,
-    pub(crate) action: Option<StepAction>,
-    pub(crate) check: Option<SpannedValue<CelExpression>>,
-    pub(crate) undo: Option<SpannedValue<Option<UndoDefinition>>>,
-    pub(crate) cache: Option<SpannedValue<Duration>>,
-    pub(crate) fallback: Vec<SpannedValue<FallbackRule>>,
-    pub(crate) optional: Option<TextSpan>,
-    pub(crate) pivot: Option<TextSpan>,
-    pub(crate) read_only: Option<TextSpan>,
-    pub(crate) irreversible: Option<TextSpan>,
-    pub(crate) on_exhausted: Option<TextSpan>,
-    pub(crate) timeout: Option<TextSpan>,
-    /// Where it says whom it asks.
-    pub(crate) target: TextSpan,
-    pub(crate) undo_target: Option<TextSpan>,
-    pub(crate) overrides: PolicyOverrides,
-}
-
-impl StepDraft {
-    pub(crate) fn is_wait(&self) -> bool {
-        matches!(self.action, Some(StepAction::Wait(_)))
-    }
-}
 
 /// The steps under `steps:`, blocks flattened, in the order of the file.
 pub(crate) fn read(node: &YamlNode, reading: &mut ParseContext) -> Vec<StepDraft> {

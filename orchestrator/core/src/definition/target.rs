@@ -1,8 +1,9 @@
-//! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand `capability:name`.
+//! Whom a call goes to: `participant.Command` or `METHOD participant/path`; in place of the participant may stand
+//! `capability:name`.
 
 use super::{
     diagnostic::{Code, FindingCollector, TextSpan, did_you_mean},
-    fields::SpannedValue,
+    spanned::SpannedValue,
     uses::{AcceptedValues, ExpressionPlace, ExpressionPurpose, ParseContext, QueryPurpose},
     wishes, written,
 };
@@ -11,14 +12,6 @@ use crate::{
     definition::model::{CallTarget, ParticipantSelector},
     expression::PathTemplate,
 };
-
-const METHODS: [(&str, HttpMethod); 5] = [
-    ("GET", HttpMethod::Get),
-    ("POST", HttpMethod::Post),
-    ("PUT", HttpMethod::Put),
-    ("PATCH", HttpMethod::Patch),
-    ("DELETE", HttpMethod::Delete),
-];
 
 /// Before the name of a capability. A participant's name holds no colon.
 const CAPABILITY: &str = "capability:";
@@ -65,8 +58,8 @@ fn http(
     place: ExpressionPlace,
     reading: &mut ParseContext,
 ) -> Option<CallTarget> {
-    let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == method) else {
-        let help = did_you_mean(method, METHODS.map(|(name, _)| name)).unwrap_or_else(|| HELP.to_owned());
+    let Ok(method) = method.parse::<HttpMethod>() else {
+        let help = did_you_mean(method, HttpMethod::ALL.map(HttpMethod::as_str)).unwrap_or_else(|| HELP.to_owned());
         reading.report.error(Code::BadTarget, text.span, format!("`{method}` is not a method")).help(help);
         return None;
     };
@@ -80,7 +73,7 @@ fn http(
             let path = path_template;
             let at = ExpressionPurpose { place, takes: AcceptedValues::Path };
             reading.uses.add_all(path.expressions(), text.span, &text.value, at);
-            Some(CallTarget::Http { whom, method: *method, path })
+            Some(CallTarget::Http { whom, method, path })
         }
         Err(error) => {
             super::values::report_compile_error(&mut reading.report, Code::BadTarget, text.span, path, &error);
@@ -94,7 +87,8 @@ fn bad(report: &mut FindingCollector, span: TextSpan, text: &str) {
     let help = match text {
         _ if text.starts_with("saga:") => wishes::SUB_SAGA,
         _ if is_fixed => {
-            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give the steps an `if` where there are several"
+            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give \
+                the steps an `if` where there are several"
         }
         _ => HELP,
     };

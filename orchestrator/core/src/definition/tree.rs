@@ -4,7 +4,7 @@ mod tags;
 
 use super::{
     diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},
-    remedy, unquoted,
+    quoting, unquoted,
 };
 use crate::expression::on_deep_stack;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -273,7 +273,8 @@ fn first_sentence(message: &str) -> String {
     line.rsplit_once(" at line ").map_or(line, |(before, _)| before).to_owned()
 }
 
-/// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that stumbled over it reports.
+/// Reports every unquoted `${ }` of the file, if one is on the line of `offset` or the one above, where a parser that
+/// stumbled over it reports.
 fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> bool {
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let above = text[..line_start.saturating_sub(1)].rfind('\n').map_or(0, |at| at + 1);
@@ -281,7 +282,7 @@ fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> 
     let values = unquoted::values(text);
     let is_cause = values.iter().any(|value| value.end > above && value.start < line_end);
     for value in values.into_iter().filter(|_| is_cause) {
-        let quoted = remedy::quoted(&text[value.start..value.end]);
+        let quoted = quoting::quoted(&text[value.start..value.end]);
         let message = "YAML reads the braces, the colon or the `#` of this for itself";
         let fix = SuggestedFix { span: value, text: quoted.clone() };
         report.error(Code::UnquotedExpression, value, message).help(format!("quote it: {quoted}")).fix(fix);

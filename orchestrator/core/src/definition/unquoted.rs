@@ -1,5 +1,5 @@
-//! Where an expression stands unquoted although YAML reads a part of it for itself. All such places of a file: whoever quotes one after the other
-//! checks as often.
+//! Where an expression stands unquoted although YAML reads a part of it for itself. All such places of a file: whoever
+//! quotes one after the other checks as often.
 
 use super::diagnostic::TextSpan;
 use crate::expression::closed_at;

@@ -215,7 +215,8 @@ pub(crate) fn report_compile_error(
     }
 }
 
-/// Where a part of `text` stands in the file, if the scalar at `span` holds `text` as it is; else the scalar's first line.
+/// Where a part of `text` stands in the file, if the scalar at `span` holds `text` as it is; else the scalar's first
+/// line.
 pub(crate) fn part(report: &FindingCollector, span: TextSpan, text: &str, offset: usize, length: usize) -> TextSpan {
     let scalar = report.text().get(span.start..span.end).unwrap_or_default();
     match scalar.find(text) {

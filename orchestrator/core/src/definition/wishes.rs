@@ -49,12 +49,14 @@ const OF_SAGA: [AliasHint; 5] = [
     },
     AliasHint {
         names: &["on", "event", "events", "topic", "start", "startsWith", "source", "http", "webhook"],
-        today: "write trigger: {topic: shop.orders, type: OrderPlaced, key: \"${ event.orderId }\"}; a saga starts with an event",
+        today: "write trigger: {topic: shop.orders, type: OrderPlaced, key: \"${ event.orderId }\"}; a saga starts \
+            with an event",
         example: "",
     },
     AliasHint {
         names: &["onFailure", "onFailed", "onError", "onFail", "onCancel", "onTimeout", "finally", "onRollback"],
-        today: "what a saga does when it was undone is an event: onCompensated: {publish: shop.orders, type: OrderRejected}",
+        today: "what a saga does when it was undone is an event: onCompensated: {publish: shop.orders, type: \
+            OrderRejected}",
         example: "",
     },
     AliasHint {
@@ -64,7 +66,8 @@ const OF_SAGA: [AliasHint; 5] = [
     },
     AliasHint {
         names: &["variables", "vars", "env", "const", "inputs", "params", "input"],
-        today: "a definition has no variables: read `event`, or the results of steps; addresses and secrets stand in participants.yaml",
+        today: "a definition has no variables: read `event`, or the results of steps; addresses and secrets stand in \
+            participants.yaml",
         example: "",
     },
 ];
@@ -72,7 +75,8 @@ const OF_SAGA: [AliasHint; 5] = [
 const OF_TRIGGER: [AliasHint; 3] = [
     AliasHint {
         names: &["cron", "schedule", "every", "interval", "at", "timer", "http", "webhook", "path"],
-        today: "a saga starts with an event of a topic: let a scheduler, such as a CronJob of Kubernetes, or a service publish one",
+        today: "a saga starts with an event of a topic: let a scheduler, such as a CronJob of Kubernetes, or a \
+            service publish one",
         example: "",
     },
     AliasHint {
@@ -112,13 +116,16 @@ const OF_STEP: [AliasHint; 19] = [
             "callback",
             "userTask",
         ],
-        today: "ask a participant that answers when the event or the approval has come: over Kafka its reply may come days later",
+        today: "ask a participant that answers when the event or the approval has come: over Kafka its reply may come \
+            days later",
         example: "- {step: approve, do: approvals.AskForApproval, attemptTimeout: 3d, readOnly: true}",
     },
     AliasHint {
         names: &["forEach", "for", "loop", "each", "items", "withItems", "repeat", "iterate", "map", "while"],
-        today: "steps have no loop: send the whole list to one participant, and let its undo take back what was done of it",
-        example: "- {step: reserve, do: inventory.ReserveLines, with: {lines: \"${ event.items }\"}, undo: inventory.ReleaseLines}",
+        today: "steps have no loop: send the whole list to one participant, and let its undo take back what was done \
+            of it",
+        example: "- {step: reserve, do: inventory.ReserveLines, with: {lines: \"${ event.items }\"}, undo: \
+            inventory.ReleaseLines}",
     },
     AliasHint {
         names: &["onFailure", "onFailed", "onError", "onFail", "catch", "rescue", "except", "errorHandler"],
@@ -128,8 +135,10 @@ const OF_STEP: [AliasHint; 19] = [
     },
     AliasHint {
         names: &["headers", "header", "auth", "authorization"],
-        today: "headers are said once for a participant, in participants.yaml; what differs from event to event goes into `with`",
-        example: "- {step: charge, do: POST payments/charges, with: {tenant: \"${ event.tenant }\"}, undo: POST payments/refunds}",
+        today: "headers are said once for a participant, in participants.yaml; what differs from event to event goes \
+            into `with`",
+        example: "- {step: charge, do: POST payments/charges, with: {tenant: \"${ event.tenant }\"}, undo: POST \
+            payments/refunds}",
     },
     AliasHint {
         names: &["cron", "schedule", "every", "interval", "at"],
@@ -138,8 +147,10 @@ const OF_STEP: [AliasHint; 19] = [
     },
     AliasHint {
         names: &["join", "gateway", "fork", "concurrent", "all", "race", "any"],
-        today: "steps run side by side in `parallel`, and the item below it waits for all of them; `after` names others",
-        example: "- parallel: [{step: flight, do: GET travel/flights, readOnly: true}, {step: hotel, do: GET travel/hotels, readOnly: true}]",
+        today: "steps run side by side in `parallel`, and the item below it waits for all of them; `after` names \
+            others",
+        example: "- parallel: [{step: flight, do: GET travel/flights, readOnly: true}, {step: hotel, do: GET \
+            travel/hotels, readOnly: true}]",
     },
     AliasHint {
         names: &[
@@ -158,7 +169,8 @@ const OF_STEP: [AliasHint; 19] = [
     AliasHint {
         names: &["dependsOn", "needs", "requires", "dependencies", "next", "then", "goto", "transition", "follows"],
         today: "a step follows the item above it; `after` names other steps in place of that",
-        example: "- {step: first, do: GET payments/a, readOnly: true}\n- {step: second, after: [first], do: GET payments/b, readOnly: true}",
+        example: "- {step: first, do: GET payments/a, readOnly: true}\n- {step: second, after: [first], do: GET \
+            payments/b, readOnly: true}",
     },
     AliasHint {
         names: &["when", "condition", "unless", "runIf", "only"],
@@ -217,16 +229,19 @@ const OF_STEP: [AliasHint; 19] = [
     AliasHint {
         names: &["emit", "send", "produce", "topic"],
         today: "write `publish`, and `type`",
-        example: "- {step: tell, publish: shop.notices, type: OrderChecked, with: {orderId: \"${ saga.key }\"}, irreversible: true}",
+        example: "- {step: tell, publish: shop.notices, type: OrderChecked, with: {orderId: \"${ saga.key }\"}, \
+            irreversible: true}",
     },
     AliasHint {
         names: &["saga", "subSaga", "subWorkflow", "childWorkflow", "workflow", "child"],
         today: "publish an event that another saga has as its trigger",
-        example: "- {step: handOver, publish: shop.handovers, type: HandedOver, with: {orderId: \"${ saga.key }\"}, irreversible: true}",
+        example: "- {step: handOver, publish: shop.handovers, type: HandedOver, with: {orderId: \"${ saga.key }\"}, \
+            irreversible: true}",
     },
     AliasHint {
         names: &["concurrency", "rateLimit", "bulkhead", "breaker", "circuitBreaker", "limit", "priority"],
-        today: "limits and breakers belong to the participant: write `bulkhead`, `rateLimit` and `breaker` in participants.yaml",
+        today: "limits and breakers belong to the participant: write `bulkhead`, `rateLimit` and `breaker` in \
+            participants.yaml",
         example: "",
     },
     AliasHint {
@@ -240,7 +255,8 @@ const OF_STEP: [AliasHint; 19] = [
 const OF_EXPRESSION: [AliasHint; 7] = [
     AliasHint {
         names: &["now", "today", "currentTime", "currentTimestamp", "date", "time"],
-        today: "an expression has the same value whenever it is evaluated: read saga.startedAt, or record.timestamp of the event",
+        today: "an expression has the same value whenever it is evaluated: read saga.startedAt, or record.timestamp \
+            of the event",
         example: "- {step: note, do: POST payments/notes, with: {at: \"${ saga.startedAt }\"}, irreversible: true}",
     },
     AliasHint {
@@ -251,12 +267,14 @@ const OF_EXPRESSION: [AliasHint; 7] = [
     AliasHint {
         names: &["len", "length", "count"],
         today: "write size(x)",
-        example: "- {step: note, do: POST payments/notes, with: {lines: \"${ size(event.items) }\"}, irreversible: true}",
+        example: "- {step: note, do: POST payments/notes, with: {lines: \"${ size(event.items) }\"}, irreversible: \
+            true}",
     },
     AliasHint {
         names: &["concat", "plus"],
         today: "write the values into one text, or join them by `+`",
-        example: "- {step: note, do: POST payments/notes, with: {text: \"${ event.a }/${ event.b }\"}, irreversible: true}",
+        example: "- {step: note, do: POST payments/notes, with: {text: \"${ event.a }/${ event.b }\"}, irreversible: \
+            true}",
     },
     AliasHint {
         names: &[
@@ -273,7 +291,8 @@ const OF_EXPRESSION: [AliasHint; 7] = [
             "hasValue",
         ],
         today: "write has(x) ? x : another value",
-        example: "- {step: note, do: POST payments/notes, with: {note: \"${ has(event.note) ? event.note : null }\"}, irreversible: true}",
+        example: "- {step: note, do: POST payments/notes, with: {note: \"${ has(event.note) ? event.note : null }\"}, \
+            irreversible: true}",
     },
     AliasHint {
         names: &["env", "secret", "secrets"],
@@ -324,7 +343,8 @@ const OF_EXPRESSION: [AliasHint; 7] = [
             "sha256",
             "md5",
         ],
-        today: "expressions pick values, they do not work on them: let the producer send it, or a participant compute it in a step without effects",
+        today: "expressions pick values, they do not work on them: let the producer send it, or a participant compute \
+            it in a step without effects",
         example: "- {step: total, do: POST payments/totals, with: {lines: \"${ event.items }\"}, readOnly: true}",
     },
 ];

@@ -1,9 +1,10 @@
-//! Texts that are not what they look like: an expression that is taken as it is, a name that its holder does not take, a number in quotes.
+//! Texts that are not what they look like: an expression that is taken as it is, a name that its holder does not take,
+//! a number in quotes.
 
 use super::{
     diagnostic::{Code, FindingCollector, SuggestedFix, TextSpan},
-    fields::SpannedValue,
-    remedy,
+    quoting,
+    spanned::SpannedValue,
     tree::{YamlNode, YamlValue},
     uses::{AcceptedValues, ExpressionPurpose},
 };
@@ -66,7 +67,7 @@ pub(crate) fn text(
 
 /// A key that everybody would share, because what should be evaluated is not.
 pub(crate) fn constant_key(node: &YamlNode, text: &str, report: &mut FindingCollector) {
-    let quoted = remedy::quoted(&format!("${{ {} }}", expression_in(text)));
+    let quoted = quoting::quoted(&format!("${{ {} }}", expression_in(text)));
     let help = format!("write {quoted}");
     let fix = SuggestedFix { span: node.span, text: quoted };
     let message = format!("`{text}` is a text and not evaluated: the key is the same for every event");
@@ -127,7 +128,7 @@ pub(crate) fn cut_by_comment(text: &str, span: TextSpan, report: &mut FindingCol
     let is_cut = text.contains("${") && line.trim_start().starts_with('#') && line.contains('}');
     if is_cut {
         let whole = TextSpan { start: span.start, end: span.end + line.trim_end().len() };
-        let quoted = remedy::quoted(&file[whole.start..whole.end]);
+        let quoted = quoting::quoted(&file[whole.start..whole.end]);
         let message = "YAML takes ` #` for the beginning of a comment";
         let fix = SuggestedFix { span: whole, text: quoted.clone() };
         report.error(Code::UnquotedExpression, whole, message).help(format!("quote it: {quoted}")).fix(fix);

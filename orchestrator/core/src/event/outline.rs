@@ -5,8 +5,9 @@ use crate::command::CommandRequest;
 use serde_json::Value;
 
 impl SagaDecision {
-    /// The same without payloads: what was sent, what was answered, and what came in. It folds to the same course, the same phases of all steps
-    /// and the same reasons; results, requests and the trigger are missing. For looking at a saga, never for deciding.
+    /// The same without payloads: what was sent, what was answered, and what came in. It folds to the same course, the
+    /// same phases of all steps and the same reasons; results, requests and the trigger are missing. For looking at a
+    /// saga, never for deciding.
     #[must_use]
     pub fn outline(&self) -> SagaDecision {
         SagaDecision { version: self.version, at: self.at, events: self.events.iter().map(event).collect() }

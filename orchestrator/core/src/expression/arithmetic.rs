@@ -1,9 +1,10 @@
-//! Sums, differences, products and quotients of doubles, as the decimals that they are written as: exact, or an error. CEL's own round in
-//! binary, so that 19.99 * 100.0 is 1998.9999999999998.
+//! Sums, differences, products and quotients of doubles, as the decimals that they are written as: exact, or an error.
+//! CEL's own round in binary, so that 19.99 * 100.0 is 1998.9999999999998.
 
 use super::{
-    exact::{self, CelFunction, pair},
     explain,
+    functions::{CelFunction, pair, rename},
+    own_error,
 };
 use crate::json::DecimalNumber;
 use cel::{
@@ -76,7 +77,7 @@ pub(super) fn replace(call: &mut CallExpr) {
     if !may_be_doubles || call.target.is_some() {
         return;
     }
-    exact::rename(call, &DECIMAL);
+    rename(call, &DECIMAL);
 }
 
 fn may_be_double(node: &IdedExpr) -> bool {
@@ -102,14 +103,15 @@ fn double(value: &dyn Val) -> Option<f64> {
 
 fn exactly(operation: &DecimalOperation, one: f64, other: f64) -> Result<f64, ExecutionError> {
     if operation.sign == QUOTIENT.sign && other == 0.0 {
-        return Err(explain::in_our_words(format!("{one:?} / {other:?} divides by zero")));
+        return Err(own_error::in_our_words(format!("{one:?} / {other:?} divides by zero")));
     }
     let decimals = DecimalNumber::of_double(one).zip(DecimalNumber::of_double(other));
     let result = decimals.and_then(|(one, other)| (operation.exactly)(&one, &other)?.as_exact_double());
     result.ok_or_else(|| {
         let sign = operation.sign;
-        explain::in_our_words(format!(
-            "{one:?} {sign} {other:?} has no exact result within the 15 to 17 digits of a double; compute with whole units (cents), or let a participant compute it"
+        own_error::in_our_words(format!(
+            "{one:?} {sign} {other:?} has no exact result within the 15 to 17 digits of a double; compute with whole \
+                units (cents), or let a participant compute it"
         ))
     })
 }

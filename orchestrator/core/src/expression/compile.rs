@@ -3,10 +3,10 @@
 use super::{
     CompileError, EvaluateError, ExpressionScope, arithmetic,
     choice::{self, ConditionalValue},
-    evaluate, exact, joined,
+    evaluate, exact,
     kinds::{self, OperatorMismatch, ValueKind},
     limits,
-    literals::{self, WrongLiteral},
+    nodes::children,
     reads::{self, FunctionCall, NameRead, PathFact},
     scan,
     select::{PathSelection, SelectedValue},
@@ -58,6 +58,10 @@ impl CelExpression {
         &self.inner.source
     }
 
+    pub(super) fn tree(&self) -> &IdedExpr {
+        &self.inner.tree
+    }
+
     /// The value in `scope`.
     ///
     /// # Errors
@@ -102,22 +106,13 @@ impl CelExpression {
         reads::path_of(&self.inner.tree)
     }
 
-    /// The path whose value it shows, as it is or by `string(…)`.
-    pub(crate) fn shown_path(&self) -> Option<Vec<String>> {
-        joined::shown_path(&self.inner.tree)
-    }
-
-    /// What it joins by `+`, for each way that it can go.
-    pub(crate) fn joined(&self) -> Vec<Vec<CelExpression>> {
-        joined::of(self.source())
-    }
-
     /// The value and the guard of it, where its only other value is a null that is written there.
     pub(crate) fn choice(&self) -> Option<ConditionalValue> {
         choice::of(&self.inner.tree, self.source())
     }
 
-    /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path can be.
+    /// Which values it can have, or meet on the way, that are taken nowhere; `known` holds, and `read` says what a path
+    /// can be.
     pub(crate) fn doubts(&self, known: &[PathFact], read: &dyn Fn(&[String]) -> Option<UnfitKind>) -> UnfitReport {
         unfit::doubts(&self.inner.tree, known, read)
     }
@@ -130,11 +125,6 @@ impl CelExpression {
         read: &dyn Fn(&[String]) -> Option<UnfitKind>,
     ) -> Vec<UnfitRisk> {
         unfit::doubts_at(&self.inner.tree, path, known, read)
-    }
-
-    /// Texts in it that their functions do not take.
-    pub(crate) fn wrong_literals(&self) -> Vec<WrongLiteral> {
-        literals::wrong(&self.inner.tree)
     }
 
     /// Of which kinds its value is, where `read` says it of paths; `None`: it may be anything.
@@ -160,19 +150,15 @@ impl CelExpression {
     }
 }
 
-pub(super) fn error(offset: usize, length: usize, message: impl Into<String>, help: Option<&str>) -> CompileError {
-    CompileError { message: message.into(), help: help.map(str::to_owned), offset, length }
-}
-
 /// What has to hold before the parser may see the source: it recurses, and a stack that overflows ends the process.
 fn check_source(source: &str) -> Result<(), CompileError> {
     if source.trim().is_empty() {
-        return Err(error(0, source.len(), "the expression is empty", Some("write a CEL expression")));
+        return Err(CompileError::at(0, source.len(), "the expression is empty", Some("write a CEL expression")));
     }
     if source.len() > limits::MAX_SOURCE_BYTES {
         let message =
             format!("the expression has {} bytes; at most {} are allowed", source.len(), limits::MAX_SOURCE_BYTES);
-        return Err(error(0, source.len(), message, Some("move the logic into a participant")));
+        return Err(CompileError::at(0, source.len(), message, Some("move the logic into a participant")));
     }
     check_nesting(source)?;
     check_numbers(source)
@@ -184,7 +170,12 @@ fn check_numbers(source: &str) -> Result<(), CompileError> {
         None => Ok(()),
         Some((offset, text)) => {
             let message = format!("no double is exactly {text}, and expressions compute with doubles");
-            Err(error(offset, text.len(), message, Some("write fewer digits, or compare whole units: cents")))
+            Err(CompileError::at(
+                offset,
+                text.len(),
+                message,
+                Some("write fewer digits, or compare whole units: cents"),
+            ))
         }
     }
 }
@@ -214,10 +205,16 @@ fn check_nesting(source: &str) -> Result<(), CompileError> {
 }
 
 fn too_deep(offset: usize, message: String) -> CompileError {
-    error(offset, 1, message, Some("split the expression over several values, or move the logic into a participant"))
+    CompileError::at(
+        offset,
+        1,
+        message,
+        Some("split the expression over several values, or move the logic into a participant"),
+    )
 }
 
-/// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper than what is allowed.
+/// The depth of the parsed tree, if depth and nesting are within bounds. On an explicit stack: the tree may be deeper
+/// than what is allowed.
 fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
     let mut deepest = 0;
     let mut stack = vec![(tree, 1usize, 0usize)];
@@ -235,7 +232,12 @@ fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
         }
         match node.expr {
             Expr::Unspecified => {
-                return Err(error(0, source.len(), "not a complete CEL expression", syntax::hint(source).as_deref()));
+                return Err(CompileError::at(
+                    0,
+                    source.len(),
+                    "not a complete CEL expression",
+                    syntax::hint(source).as_deref(),
+                ));
             }
             Expr::Struct(_) => return Err(no_messages(source)),
             _ => {}
@@ -246,33 +248,11 @@ fn check_tree(source: &str, tree: &IdedExpr) -> Result<usize, CompileError> {
 }
 
 fn no_messages(source: &str) -> CompileError {
-    error(0, source.len(), "there are no message types here", Some("write a map: {\"name\": value}"))
+    CompileError::at(0, source.len(), "there are no message types here", Some("write a map: {\"name\": value}"))
 }
 
-/// The direct parts of a node.
-pub(super) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
-    match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
-        Expr::Comprehension(all) => {
-            vec![&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step, &all.result]
-        }
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Struct(new) => new.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
-    }
-}
-
-fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
-    match entry {
-        EntryExpr::StructField(field) => vec![&field.value],
-        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
-    }
-}
-
-/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its own. And what
-/// compares numbers exactly in place of what does not.
+/// Puts every range that is iterated through [`evaluate::METER`], which counts its elements: CEL has no budget of its
+/// own. And what compares numbers exactly in place of what does not.
 fn meter(node: &mut IdedExpr) {
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}

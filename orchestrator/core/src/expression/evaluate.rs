@@ -28,7 +28,8 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 });
 
 thread_local! {
-    /// Elements that the evaluation on this thread may still visit: CEL's functions are plain ones, without a place for state.
+    /// Elements that the evaluation on this thread may still visit: CEL's functions are plain ones, without a place for
+    /// state.
     static BUDGET: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -59,7 +60,8 @@ fn meter<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Execut
     Ok(range)
 }
 
-/// Names of a scope. CEL asks for the longest name first (`event.a.b`, then `event.a`), so that only what is read is converted.
+/// Names of a scope. CEL asks for the longest name first (`event.a.b`, then `event.a`), so that only what is read is
+/// converted.
 struct ScopeResolver<'a>(ExpressionScope<'a>);
 
 impl VariableResolver for ScopeResolver<'_> {

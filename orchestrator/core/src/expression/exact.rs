@@ -1,7 +1,11 @@
-//! Comparisons and `double(x)` in which no digit is lost. CEL's own compare an int with a double as two doubles, so that from 2^53 on
-//! different numbers are equal, and know nothing of long numbers.
+//! Comparisons and `double(x)` in which no digit is lost. CEL's own compare an int with a double as two doubles, so
+//! that from 2^53 on different numbers are equal, and know nothing of long numbers.
 
-use super::{arithmetic, explain, long};
+use super::{
+    arithmetic, explain,
+    functions::{CelFunction, pair, rename},
+    long, own_error,
+};
 use cel::{
     Env, ExecutionError,
     common::{
@@ -12,7 +16,8 @@ use cel::{
 };
 use std::cmp::Ordering;
 
-/// Operators and functions of CEL, and what stands for them in a compiled expression. The names cannot be written in CEL.
+/// Operators and functions of CEL, and what stands for them in a compiled expression. The names cannot be written in
+/// CEL.
 const EXACT: [(&str, &str, CelFunction); 8] = [
     (operators::EQUALS, "@==", |args| pair(&args).map(|(left, right)| truth(are_equal(left, right)))),
     (operators::NOT_EQUALS, "@!=", |args| pair(&args).map(|(left, right)| truth(!are_equal(left, right)))),
@@ -25,8 +30,6 @@ const EXACT: [(&str, &str, CelFunction); 8] = [
 ];
 
 const DOUBLE: &str = "double";
-
-pub(super) type CelFunction = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// From here on a double stands for more than one integer.
 const EXACT_INTEGERS: u64 = 1 << 53;
@@ -52,13 +55,6 @@ pub(super) fn replace(call: &mut CallExpr) {
         return;
     }
     rename(call, &EXACT);
-}
-
-/// Puts what a table has for the operator or function of a call in its place.
-pub(super) fn rename(call: &mut CallExpr, table: &[(&str, &str, CelFunction)]) {
-    if let Some((_, ours, _)) = table.iter().find(|(of, _, _)| *of == call.func_name) {
-        (*ours).clone_into(&mut call.func_name);
-    }
 }
 
 /// The operator or function of CEL that a name in a compiled expression stands for.
@@ -109,15 +105,6 @@ fn compare(operator: &str, args: &[CowVal<'_, '_>]) -> Result<Ordering, Executio
     compared.ok_or_else(|| explain::no_overload_for(operator, &[left, right]))
 }
 
-pub(super) fn pair<'a, 'v>(
-    args: &'a [CowVal<'_, 'v>],
-) -> Result<(&'a (dyn Val + 'v), &'a (dyn Val + 'v)), ExecutionError> {
-    match args {
-        [left, right] => Ok((left.as_ref(), right.as_ref())),
-        _ => Err(ExecutionError::InternalError("an operand is missing".into())),
-    }
-}
-
 fn truth<'b, 'v>(truth: bool) -> CowVal<'b, 'v> {
     CowVal::owned(CelBool::from(truth))
 }
@@ -143,16 +130,17 @@ fn double(args: &[CowVal<'_, '_>]) -> Result<CelDouble, ExecutionError> {
     }
     let decimal = long::decimal(value.as_ref()).ok_or_else(|| explain::no_overload_for(DOUBLE, &[value.as_ref()]))?;
     decimal.as_exact_double().map(CelDouble::from).ok_or_else(|| {
-        explain::in_our_words(format!("no double is exactly {decimal}; compute with int, or only select it"))
+        own_error::in_our_words(format!("no double is exactly {decimal}; compute with int, or only select it"))
     })
 }
 
 fn double_of_text(text: &str) -> Result<CelDouble, ExecutionError> {
-    let double: f64 =
-        text.parse().map_err(|_| explain::in_our_words(format!("the text `{text}` is not a number for double(…)")))?;
+    let double: f64 = text
+        .parse()
+        .map_err(|_| own_error::in_our_words(format!("the text `{text}` is not a number for double(…)")))?;
     let is_exact = crate::json::DecimalNumber::of(text).is_none_or(|decimal| decimal.as_exact_double().is_some());
     if is_exact {
         return Ok(CelDouble::from(double));
     }
-    Err(explain::in_our_words(format!("no double is exactly {text}; leave it a string")))
+    Err(own_error::in_our_words(format!("no double is exactly {text}; leave it a string")))
 }

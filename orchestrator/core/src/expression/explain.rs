@@ -1,6 +1,10 @@
 //! CEL's run-time errors in words that say what to write.
 
-use super::{long, shorten, spelling};
+use super::{
+    long,
+    own_error::{OURS, in_our_words},
+    shorten, spelling,
+};
 use cel::{ExecutionError, OverloadError, Value, common::value::Val};
 
 /// Longest message: errors are journalled, and CEL's contain the values.
@@ -51,14 +55,6 @@ fn overflow(left: &Value, right: &Value) -> &'static str {
     } else {
         "the result does not fit 64 bits; write double(x) where it may be large"
     }
-}
-
-/// Stands in place of a function's name where the message is ours.
-const OURS: &str = "@ours";
-
-/// An error whose message is shown as it is.
-pub(super) fn in_our_words(message: String) -> ExecutionError {
-    ExecutionError::FunctionError { function: OURS.to_owned(), message }
 }
 
 pub(super) fn too_many_iterations() -> ExecutionError {

@@ -3,8 +3,20 @@
 use super::{CelExpression, choice, scan};
 use cel::common::ast::{Expr, IdedExpr};
 
+impl CelExpression {
+    /// The path whose value it shows, as it is or by `string(…)`.
+    pub(crate) fn shown_path(&self) -> Option<Vec<String>> {
+        shown_path(self.tree())
+    }
+
+    /// What it joins by `+`, for each way that it can go.
+    pub(crate) fn joined(&self) -> Vec<Vec<CelExpression>> {
+        of(self.source())
+    }
+}
+
 /// What is joined, for each way that the expression can go: a value that is not joined to anything stands alone.
-pub(super) fn of(source: &str) -> Vec<Vec<CelExpression>> {
+fn of(source: &str) -> Vec<Vec<CelExpression>> {
     let source = without_brackets(source.trim());
     match choice::parts(source) {
         Some((_, yes, no)) => [yes, no].into_iter().flat_map(of).collect(),
@@ -13,7 +25,7 @@ pub(super) fn of(source: &str) -> Vec<Vec<CelExpression>> {
 }
 
 /// The path whose value an expression shows as it is, or as a text.
-pub(super) fn shown_path(tree: &IdedExpr) -> Option<Vec<String>> {
+fn shown_path(tree: &IdedExpr) -> Option<Vec<String>> {
     match &tree.expr {
         Expr::Call(call) if call.func_name == "string" && call.target.is_none() => shown_path(call.args.first()?),
         _ => super::reads::path_of(tree),

@@ -1,5 +1,5 @@
-//! JSON in and out of CEL. Integers enter as int where they fit, else as uint, other numbers as double where one is exactly it, else as
-//! a long number; maps leave sorted.
+//! JSON in and out of CEL. Integers enter as int where they fit, else as uint, other numbers as double where one is
+//! exactly it, else as a long number; maps leave sorted.
 
 use super::long::LongNumber;
 use crate::json::{self, DecimalNumber};
@@ -42,7 +42,8 @@ fn number_to_cel(number: &Number) -> Box<dyn Val> {
     }
 }
 
-/// `9007199254740993.0` is an int: a number that a type of CEL holds is never a long one, so that equal numbers are equal.
+/// `9007199254740993.0` is an int: a number that a type of CEL holds is never a long one, so that equal numbers are
+/// equal.
 fn long_number_to_cel(text: &str) -> Box<dyn Val> {
     let decimal = DecimalNumber::of(text).expect("what was let in is a number");
     match decimal.as_whole().map(|whole| (i64::try_from(whole), u64::try_from(whole))) {
@@ -108,8 +109,8 @@ fn scalar_from_cel(value: &dyn Val) -> Option<Value> {
     Some(Value::from(format!("{}s", span.num_milliseconds() as f64 / 1000.0)))
 }
 
-/// A whole double beyond the integers of 64 bits leaves without exponent, as long as it is no longer than what JavaScript writes so: most
-/// likely it came so.
+/// A whole double beyond the integers of 64 bits leaves without exponent, as long as it is no longer than what
+/// JavaScript writes so: most likely it came so.
 fn number_of_double(double: f64) -> Option<Number> {
     const AS_INTEGER: std::ops::Range<f64> = 9_223_372_036_854_775_808.0..1e21;
     if AS_INTEGER.contains(&double.abs()) {

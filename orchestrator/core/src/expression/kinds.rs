@@ -1,9 +1,10 @@
-//! Of which kinds a value is, as far as the source and the schema of the event say it; and operators that take none of them.
+//! Of which kinds a value is, as far as the source and the schema of the event say it; and operators that take none of
+//! them.
 
 use super::{
-    compile::children,
     evaluate::METER,
     exact,
+    nodes::children,
     reads::{self},
 };
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};

@@ -1,6 +1,7 @@
-//! Texts in the arguments of functions that no value of the event makes right: a duration, a time, a regular expression.
+//! Texts in the arguments of functions that no value of the event makes right: a duration, a time, a regular
+//! expression.
 
-use super::{CelExpression, ExpressionScope, compile::children, spelling};
+use super::{CelExpression, ExpressionScope, nodes::children, spelling};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 /// A text that its function does not take.
@@ -14,7 +15,14 @@ pub(crate) struct WrongLiteral {
     pub(crate) help: &'static str,
 }
 
-pub(super) fn wrong(tree: &IdedExpr) -> Vec<WrongLiteral> {
+impl CelExpression {
+    /// Texts in it that their functions do not take.
+    pub(crate) fn wrong_literals(&self) -> Vec<WrongLiteral> {
+        wrong(self.tree())
+    }
+}
+
+fn wrong(tree: &IdedExpr) -> Vec<WrongLiteral> {
     let mut found = Vec::new();
     let mut stack = vec![tree];
     while let Some(node) = stack.pop() {

@@ -1,6 +1,7 @@
-//! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an error that names it.
+//! Numbers that no type of CEL holds exactly. They pass through an expression as they are; to compute with one is an
+//! error that names it.
 
-use super::explain;
+use super::own_error;
 use crate::json::DecimalNumber;
 use cel::{
     ExecutionError,
@@ -44,7 +45,7 @@ impl LongNumber {
     }
 
     fn refusal(&self) -> ExecutionError {
-        explain::in_our_words(message(&self.text))
+        own_error::in_our_words(message(&self.text))
     }
 }
 
@@ -60,7 +61,8 @@ pub(super) fn refused() -> Option<String> {
 
 fn message(text: &str) -> String {
     format!(
-        "the number {text} has more digits than expressions compute with; only select it, or let the event carry it as a string"
+        "the number {text} has more digits than expressions compute with; only select it, or let the event carry it \
+            as a string"
     )
 }
 

@@ -47,7 +47,7 @@ pub(super) fn calls(tree: &IdedExpr) -> Vec<FunctionCall> {
         {
             found.push(FunctionCall { name: call.func_name.clone(), on_value: call.target.is_some() });
         }
-        stack.extend(super::compile::children(node));
+        stack.extend(super::nodes::children(node));
     }
     found
 }
@@ -250,20 +250,6 @@ fn extend(operand: &IdedExpr, name: String) -> Option<Vec<String>> {
     let mut path = path_of(operand)?;
     path.push(name);
     Some(path)
-}
-
-/// Stands in a path for any element of a list.
-pub(crate) const ANY_ELEMENT: &str = "[]";
-
-/// Whether a name of a path stands for an element of a list: `[0]`, or any.
-pub(crate) fn is_element(name: &str) -> bool {
-    element(name).is_some()
-}
-
-/// Which element of a list a name of a path stands for: `Some(None)` for any, `None` for a field.
-pub(crate) fn element(name: &str) -> Option<Option<usize>> {
-    let inside = name.strip_prefix('[')?.strip_suffix(']')?;
-    if inside.is_empty() { Some(None) } else { inside.parse().ok().map(Some) }
 }
 
 /// The name that an index selects; `None` for what is computed.

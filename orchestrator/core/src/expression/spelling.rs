@@ -1,6 +1,6 @@
 //! Paths as an expression writes them, and the questions that ask whether they are there.
 
-use super::{ANY_ELEMENT, reads::is_element};
+use super::{ANY_ELEMENT, is_element};
 
 /// Words that CEL keeps for itself: no name after a point.
 const KEPT: [&str; 22] = [

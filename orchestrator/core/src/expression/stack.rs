@@ -1,7 +1,7 @@
 //! A stack that is deep enough for what the bounds allow, wherever the caller runs.
 
-/// 16 MiB: three times what the deepest expression takes, five times what the deepest YAML takes in a debug build. Only pages
-/// that are touched exist.
+/// 16 MiB: three times what the deepest expression takes, five times what the deepest YAML takes in a debug build. Only
+/// pages that are touched exist.
 const DEEP_STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// The result of `work`, done on a stack of its own, which costs some 30 µs.

@@ -1,16 +1,16 @@
 //! What is no CEL, in words that say how it is written here.
 
-use super::{CompileError, compile, scan, spelling};
+use super::{CompileError, scan, spelling};
 
 pub(super) fn error(source: &str, errors: &cel::ParseErrors) -> CompileError {
     let Some(first) = errors.errors.first() else {
-        return compile::error(0, source.len(), "not a CEL expression", None);
+        return CompileError::at(0, source.len(), "not a CEL expression", None);
     };
     let offset = offset_of(source, first.pos);
     let (message, length) = plain_words(source, offset, first.msg.trim_start_matches("Syntax error: "));
     let help =
         hint(source).unwrap_or_else(|| "CEL looks like this: event.amountCents > 0 && !event.digital".to_owned());
-    compile::error(offset, length, message, Some(&help))
+    CompileError::at(offset, length, message, Some(&help))
 }
 
 /// What the parser says, without its grammar; and how long the thing is that it means.
@@ -36,7 +36,8 @@ pub(super) fn hint(source: &str) -> Option<String> {
     let word = |text: &str| scan::find_word(source, text).is_some();
     let sign = |text: &str| scan::code(source).any(|(at, _)| source.as_bytes()[at..].starts_with(text.as_bytes()));
     let fixed = if scan::code(source).any(|(_, byte)| !byte.is_ascii()) {
-        "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a name, and plain quotes, -, >= and *"
+        "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a \
+            name, and plain quotes, -, >= and *"
     } else if sign(".?") || sign("[?") || sign("?.") {
         "there is no optional selection: write has(event.note) ? event.note : null"
     } else if source.contains("${") {
@@ -68,7 +69,8 @@ pub(super) fn hint(source: &str) -> Option<String> {
     } else if sign("`") {
         "write texts in quotes: 'text'"
     } else if has_long_integer(source) {
-        "integers are from -9223372036854775808 to 9223372036854775807 (with `u` behind them from 0 to 18446744073709551615); write a longer number as a text, '…'"
+        "integers are from -9223372036854775808 to 9223372036854775807 (with `u` behind them from 0 to \
+            18446744073709551615); write a longer number as a text, '…'"
     } else {
         return None;
     };

@@ -3,8 +3,8 @@
 use super::{CelExpression, CompileError, EvaluateError, ExpressionScope, json, scan};
 use serde_json::{Map, Value};
 
-/// A YAML value in which `${ }` may stand, compiled. A scalar that is one `${ }` keeps its type; text around it takes strings,
-/// numbers and booleans.
+/// A YAML value in which `${ }` may stand, compiled. A scalar that is one `${ }` keeps its type; text around it takes
+/// strings, numbers and booleans.
 #[derive(Clone, Debug)]
 pub enum ValueTemplate {
     /// No `${ }` in it.

@@ -1,5 +1,5 @@
-//! Which values of an expression fit nowhere: null that a text, a path or an operator does not take; lists and maps in a text. As far as the
-//! source says it: what a participant will answer is not known.
+//! Which values of an expression fit nowhere: null that a text, a path or an operator does not take; lists and maps in
+//! a text. As far as the source says it: what a participant will answer is not known.
 
 mod values;
 

@@ -4,15 +4,18 @@ use super::JsonError;
 use serde_json::Number;
 use std::{cmp::Ordering, str::FromStr};
 
-/// The longest number, sign, point and exponent included: 256 bits take 78 digits, and no decimal type in use takes more than this.
+/// The longest number, sign, point and exponent included: 256 bits take 78 digits, and no decimal type in use takes
+/// more than this.
 pub const MAX_NUMBER_CHARS: usize = 128;
-/// The largest exponent, positive or negative: a reader that writes the number out is not asked for more digits than that.
+/// The largest exponent, positive or negative: a reader that writes the number out is not asked for more digits than
+/// that.
 pub const MAX_EXPONENT: i64 = 9_999;
 
 /// How much of a long number an error shows.
 const BEGINNING_CHARS: usize = 24;
 
-/// The digits of an integer as they came; `None` of what is written with a point or an exponent, and of `-0`, which is no integer's own text.
+/// The digits of an integer as they came; `None` of what is written with a point or an exponent, and of `-0`, which is
+/// no integer's own text.
 #[must_use]
 pub fn integer_text(number: &Number) -> Option<&str> {
     let text = number.as_str();
@@ -46,8 +49,8 @@ pub(crate) fn is_exact_double(text: &str) -> bool {
     exact_double(text).is_some()
 }
 
-/// The double of which `text` is the shortest decimal, zeros at its ends aside. Everybody computes with 0.1, which no double is: what counts is
-/// that the double gives back the same digits.
+/// The double of which `text` is the shortest decimal, zeros at its ends aside. Everybody computes with 0.1, which no
+/// double is: what counts is that the double gives back the same digits.
 pub(crate) fn exact_double(text: &str) -> Option<f64> {
     if is_short(text) { text.parse().ok() } else { DecimalNumber::of(text)?.as_exact_double() }
 }
@@ -57,7 +60,8 @@ fn is_short(text: &str) -> bool {
     text.len() <= 15 && !text.contains(['e', 'E'])
 }
 
-/// Digits that a quotient is given: what ends within those of a double ends within these, and 17 of the dividend before them fit 128 bits.
+/// Digits that a quotient is given: what ends within those of a double ends within these, and 17 of the dividend before
+/// them fit 128 bits.
 const QUOTIENT_DIGITS: i64 = 20;
 
 /// A decimal number, exactly: its digits without zeros at either end, and the power of ten of the last of them.
@@ -158,7 +162,8 @@ impl DecimalNumber {
         }
     }
 
-    /// Of two numbers that are not zero, without their signs. The power of ten of the first digit decides, then the digits do.
+    /// Of two numbers that are not zero, without their signs. The power of ten of the first digit decides, then the
+    /// digits do.
     fn cmp_magnitude(&self, other: &DecimalNumber) -> Ordering {
         let lead = |it: &DecimalNumber| it.exponent.saturating_add(i64::try_from(it.digits.len()).unwrap_or(i64::MAX));
         lead(self).cmp(&lead(other)).then_with(|| self.digits.cmp(&other.digits))

@@ -45,7 +45,8 @@ pub fn what_it_is(bytes: &[u8]) -> Option<&'static str> {
     known.or_else(|| framed(bytes)).or_else(|| marked_up(bytes))
 }
 
-/// Why `bytes` are no JSON: what they are if that is known, else the parser's words and what stands at the place that they name.
+/// Why `bytes` are no JSON: what they are if that is known, else the parser's words and what stands at the place that
+/// they name.
 pub(super) fn why(bytes: &[u8], error: &serde_json::Error) -> String {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return "it is empty".to_owned();

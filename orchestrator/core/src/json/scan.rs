@@ -1,4 +1,5 @@
-//! The shape of a text of JSON, found without building it: a text of any depth is looked at in one pass and no recursion.
+//! The shape of a text of JSON, found without building it: a text of any depth is looked at in one pass and no
+//! recursion.
 
 use super::RESERVED;
 

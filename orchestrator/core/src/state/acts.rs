@@ -3,8 +3,8 @@
 use crate::{command::CommandRef, event::OperatorAction, time::Timestamp};
 use std::collections::VecDeque;
 
-/// The latest acts on one saga whose ids are known. Who repeats an act does so within minutes; a saga that people act on more often than this in
-/// that time is driven by a program that has lost its way.
+/// The latest acts on one saga whose ids are known. Who repeats an act does so within minutes; a saga that people act
+/// on more often than this in that time is driven by a program that has lost its way.
 pub const ACTS_KEPT: usize = 256;
 
 /// An act that is on record.
@@ -12,7 +12,7 @@ pub const ACTS_KEPT: usize = 256;
 pub struct AppliedAct {
     /// Identity of the act.
     pub id: String,
-    /// What.
+    /// What the operator asked for.
     pub action: OperatorAction,
     /// The command that it was about, if that is on record.
     pub command: Option<CommandRef>,

@@ -12,14 +12,14 @@ use crate::{
 pub enum SagaPhase {
     /// To its end.
     Forward,
-    /// Back.
+    /// It is being undone.
     Compensating {
-        /// Why.
+        /// What it goes back for.
         cause: CompensationCause,
     },
     /// Nowhere until somebody acts.
     Parked {
-        /// Why.
+        /// What a person has to look at.
         reason: ParkReason,
         /// Where it was heading.
         was: SagaDirection,
@@ -59,6 +59,6 @@ pub enum OutcomeForm {
 pub enum SagaDirection {
     /// To its end.
     Forward,
-    /// Back.
+    /// It was being undone, for this cause.
     Back(CompensationCause),
 }

@@ -15,7 +15,8 @@ use std::borrow::Cow;
 pub struct SagaTimers {
     /// Something goes on then, whatever was answered.
     pub timer: Option<Timestamp>,
-    /// Something is given up then, if it has not been answered by then: nobody may look before the answers up to there have been taken.
+    /// Something is given up then, if it has not been answered by then: nobody may look before the answers up to there
+    /// have been taken.
     pub deadline: Option<Timestamp>,
 }
 
@@ -33,14 +34,9 @@ impl SagaTimers {
 }
 
 impl SagaState {
-    /// When the saga has to be looked at again, as if answers could be read at all times. A parked saga's times do not fire.
-    #[must_use]
-    pub fn next_due(&self, plan: &SagaPlan) -> Option<Timestamp> {
-        self.dues(plan, &ALWAYS, self.last_at).first()
-    }
-
-    /// The same without what a guard holds: whoever keeps the guard's waiting line lets that go on, by
-    /// [`crate::input::SagaInput::Released`].
+    /// When the saga has to be looked at again, as if answers could be read at all times, without what a guard holds:
+    /// the wait queue of the guard lets that go on, by [`crate::input::SagaInput::Released`]. A parked saga's times do
+    /// not fire.
     #[must_use]
     pub fn next_due_beside_guards(&self, plan: &SagaPlan) -> Option<Timestamp> {
         self.dues_beside_guards(plan, &ALWAYS, self.last_at).first()
@@ -58,7 +54,8 @@ impl SagaState {
         self.dues_of(plan, answerable, now, |command| self.held_in_line_of(plan, command).is_none())
     }
 
-    /// The same beside the attempts that have not left and `wait` in a guard's line to be sent once more: their time does not run.
+    /// The same beside the attempts that have not left and `wait` in a guard's line to be sent once more: their time
+    /// does not run.
     #[must_use]
     pub fn dues_beside_lines(
         &self,
@@ -106,8 +103,8 @@ impl SagaState {
         }
     }
 
-    /// When the time of the attempt of `command` that is out is over, whatever the saga's course; `None`: none is out, or its time does not
-    /// run yet.
+    /// When the time of the attempt of `command` that is out is over, whatever the saga's course; `None`: none is out,
+    /// or its time does not run yet.
     #[must_use]
     pub fn attempt_ends(&self, command: CommandRef, outages: &OutageLog) -> Option<Timestamp> {
         match &self.command(command).phase {
@@ -144,8 +141,8 @@ impl SagaState {
         pauses
     }
 
-    /// When the whole time of the step ends that `command` performs. It ends to matter when the saga goes back, and a wait has none: its
-    /// own time is what it waits.
+    /// When the whole time of the step ends that `command` performs. It ends to matter when the saga goes back, and a
+    /// wait has none: its own time is what it waits.
     pub(crate) fn step_ends(&self, plan: &SagaPlan, command: CommandRef, outages: &OutageLog) -> Option<Timestamp> {
         let is_wait = matches!(plan.definition.step(command.step).action, StepAction::Wait(_));
         let it = self.command(command);

@@ -10,7 +10,7 @@ use std::fmt;
 /// A guard that holds commands of a saga back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockingGuard {
-    /// Which.
+    /// The guard, by its kind.
     pub guard: GuardKind,
     /// The participant whose guard it is; of what is published, the topic.
     pub whose: String,
@@ -23,8 +23,8 @@ impl fmt::Display for BlockingGuard {
 }
 
 impl SagaState {
-    /// The guards that hold its commands back, each once, in order; none of a saga that is parked or has ended: nothing of it goes on when
-    /// the guard lets go.
+    /// The guards that hold its commands back, each once, in order; none of a saga that is parked or has ended: nothing
+    /// of it goes on when the guard lets go.
     #[must_use]
     pub fn held_by(&self, plan: &SagaPlan) -> Vec<BlockingGuard> {
         match &self.course {
@@ -58,8 +58,8 @@ impl SagaState {
 }
 
 impl SagaState {
-    /// In whose line a command waits that a guard holds; `None`: no guard holds it, or it is on record from before that was said, and it goes on
-    /// by its time.
+    /// In whose line a command waits that a guard holds; `None`: no guard holds it, or it is on record from before that
+    /// was said, and it goes on by its time.
     #[must_use]
     pub fn held_in_line_of<'a>(&'a self, plan: &'a SagaPlan, command: CommandRef) -> Option<GuardOwner<&'a str>> {
         let CommandPhase::Held { participant, .. } = &self.command(command).phase else { return None };
@@ -76,7 +76,8 @@ fn asked(request: &CommandRequest) -> &str {
     request.whose().into_name()
 }
 
-/// Whom a command that never left will ask, as the definition says; `None` where it names a capability: whose guard it is was recorded.
+/// Whom a command that never left will ask, as the definition says; `None` where it names a capability: whose guard it
+/// is was recorded.
 fn planned(plan: &SagaPlan, command: CommandRef) -> Option<&str> {
     let step = plan.definition.step(command.step);
     match (command.direction, &step.action, &step.effects) {

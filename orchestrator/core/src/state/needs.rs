@@ -2,7 +2,7 @@
 
 use super::{SagaDirection, SagaPhase, SagaPlan, SagaState};
 use crate::{
-    command::{CommandDirection, CommandRef, EXPRESSION},
+    command::{CommandDirection, CommandFailure, CommandRef, EXPRESSION},
     definition::{PivotSide, StepCompensation},
     event::{NoRetryReason, ParkReason},
     id::StepIndex,
@@ -21,7 +21,8 @@ pub(crate) enum FailureConsequence {
 }
 
 impl SagaState {
-    /// The commands that a parked saga waits for a person for, steps in order. None where it is parked for something else than a step.
+    /// The commands that a parked saga waits for a person for, steps in order. None where it is parked for something
+    /// else than a step.
     #[must_use]
     pub fn needs_person(&self, plan: &SagaPlan) -> Vec<CommandRef> {
         match &self.course {
@@ -37,6 +38,20 @@ impl SagaState {
                 needs.extend(self.undos_given_up(plan));
                 needs
             }
+        }
+    }
+
+    /// Why a person is needed for `command`.
+    pub(crate) fn why_needed(&self, command: CommandRef) -> Option<&CommandFailure> {
+        let step = self.step(command.step);
+        match (command.direction, &self.course) {
+            (CommandDirection::Undo, _) => step.undo.gave_up(),
+            (
+                CommandDirection::Do,
+                SagaPhase::Parked { reason: ParkReason::StepFailed { step, failure, .. }, .. }
+                | SagaPhase::Parked { reason: ParkReason::PivotUnknown { step, failure }, .. },
+            ) if *step == command.step => Some(failure),
+            (CommandDirection::Do, _) => step.ended_badly(),
         }
     }
 
@@ -80,8 +95,9 @@ impl SagaState {
         }
     }
 
-    /// An expression without a value is a mistake of the definition or of the event, and nobody's answer. While nothing that has effects was sent, or
-    /// it certainly had none, there is nothing to take back: nobody is told no before a person has looked.
+    /// An expression without a value is a mistake of the definition or of the event, and nobody's answer. While nothing
+    /// that has effects was sent, or it certainly had none, there is nothing to take back: nobody is told no before a
+    /// person has looked.
     fn is_mistake_before_any_effect(&self, plan: &SagaPlan, step: StepIndex) -> bool {
         let state = self.step(step);
         let is_mistake =

@@ -1,5 +1,6 @@
-//! What the owner of a saga knows of an attempt and does not record: what a participant that works on it says again and again, and what a
-//! guard holds back. It changes no fact. A new owner does not have it and learns it anew, by asking or sending again.
+//! What the owner of a saga knows of an attempt and does not record: what a participant that works on it says again and
+//! again, and what a guard holds back. It changes no fact. A new owner does not have it and learns it anew, by asking
+//! or sending again.
 
 use super::{CommandPhase, CommandState, EventPosition, InFlightAttempt, SagaState, SendTime};
 use crate::{
@@ -75,12 +76,14 @@ impl InFlightAttempt {
     }
 }
 
-/// An attempt that was decided on so long before its owner was lost has left: whoever sends records gives none up before half of it.
+/// An attempt that was decided on so long before its owner was lost has left: whoever sends records gives none up
+/// before half of it.
 const SURELY_LEFT: Duration = Duration::from_secs(60);
 
 impl CommandState {
-    /// Whether the time on record says nothing of how long the attempt that is out may still take: whoever performed a call is gone with its
-    /// connection, a record may not have left, and what a participant at work said last is not on record.
+    /// Whether the time on record says nothing of how long the attempt that is out may still take: whoever performed a
+    /// call is gone with its connection, a record may not have left, and what a participant at work said last is not on
+    /// record.
     fn begins_anew(&self, answerable: &AnswerWatermark) -> bool {
         let CommandPhase::Attempting(attempting) = &self.phase else { return false };
         let is_http = matches!(self.request.as_deref(), Some(CommandRequest::Http { .. }));
@@ -90,8 +93,8 @@ impl CommandState {
 }
 
 impl SagaState {
-    /// A new owner has it, who sends again or asks after what is out: the time of such an attempt runs from then, where the record does not say
-    /// how long it may still take.
+    /// A new owner has it, who sends again or asks after what is out: the time of such an attempt runs from then, where
+    /// the record does not say how long it may still take.
     pub fn taken_over(&mut self, answerable: &AnswerWatermark) {
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {

@@ -1,6 +1,6 @@
 //! Where a saga stands, as the read model finds and counts it by.
 
-use super::{SagaPhase, SagaPlan, SagaState, SagaStatus};
+use super::{SagaPhase, SagaState, SagaStatus};
 use crate::{
     event::{CompensationCause, ParkReason, SagaEnd},
     id::StepIndex,
@@ -21,9 +21,9 @@ const LIMIT: &str = "limit";
 impl SagaState {
     /// Where it stands.
     #[must_use]
-    pub fn stands(&self, plan: &SagaPlan) -> SagaPosition {
+    pub fn stands(&self) -> SagaPosition {
         match &self.course {
-            SagaPhase::Forward if self.status() == SagaStatus::Waiting => self.stands_waiting(plan),
+            SagaPhase::Forward if self.status() == SagaStatus::Waiting => self.stands_waiting(),
             SagaPhase::Forward => SagaPosition::default(),
             SagaPhase::Compensating { cause } => SagaPosition { step: None, code: Some(cause.code().to_owned()) },
             SagaPhase::Parked { reason, .. } => parked(reason),
@@ -35,8 +35,8 @@ impl SagaState {
         }
     }
 
-    fn stands_waiting(&self, plan: &SagaPlan) -> SagaPosition {
-        let (step, _) = self.focus(plan);
+    fn stands_waiting(&self) -> SagaPosition {
+        let step = self.most_urgent().map(|(command, _)| command.step);
         let failure = step.and_then(|step| self.step(step).forward.last_failure.as_ref());
         SagaPosition { step, code: failure.map(|failure| failure.code.clone()) }
     }

@@ -48,7 +48,8 @@ impl StepState {
         }
     }
 
-    /// Whether it is settled as what lets every step after it begin, whatever else its definition says. A rejected pivot was not passed.
+    /// Whether it is settled as what lets every step after it begin, whatever else its definition says. A rejected
+    /// pivot was not passed.
     pub(crate) fn is_passed(&self) -> bool {
         match &self.forward.phase {
             CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Skipped) => true,
@@ -88,8 +89,8 @@ impl StepState {
         }
     }
 
-    /// Why the do ended without the success that was asked for, and without anything that answered for it; by a fallback's word, if that
-    /// says that it failed.
+    /// Why the do ended without the success that was asked for, and without anything that answered for it; by a
+    /// fallback's word, if that says that it failed.
     pub(crate) fn ended_badly(&self) -> Option<&CommandFailure> {
         if self.is_answered_for() {
             return None;

@@ -7,10 +7,11 @@ use crate::{
 use saga_core::{
     command::{GuardKind, GuardOwner},
     decide::{self, AdmissionVerdict, DecisionOutcome, IgnoreReason},
+    describe::NextActivityView,
     event::OperatorAction,
     input::SagaInput,
     react::{SagaEffect, react},
-    state::{SagaStatus, view::NextActivityView},
+    state::SagaStatus,
     time::rfc3339,
 };
 use serde_json::json;
@@ -143,7 +144,7 @@ fn a_command_that_is_refused_again_and_again_rests_longer_each_time() {
     let mut rests = Vec::new();
     for _ in 0..10 {
         saga = saga.when_due();
-        let due = saga.state.next_due(&saga.plan).expect("it waits");
+        let due = crate::given::next_due(&saga.state, &saga.plan).expect("it waits");
         rests.push(due.since(saga.state.last_at));
     }
     assert!(rests.iter().all(|rest| *rest <= seconds(30)), "{rests:?}");
@@ -153,7 +154,8 @@ fn a_command_that_is_refused_again_and_again_rests_longer_each_time() {
 
 #[test]
 fn a_first_refusal_keeps_the_time_that_the_guard_names_and_so_does_the_first_after_an_answer() {
-    let held = |saga: &Saga| saga.state.next_due(&saga.plan).expect("it waits").since(saga.state.last_at);
+    let held =
+        |saga: &Saga| crate::given::next_due(&saga.state, &saga.plan).expect("it waits").since(saga.state.last_at);
     let mut saga = given(ONE);
     for _ in 0..6 {
         saga = saga.when("reserve", not_sent()).when_due();
@@ -207,7 +209,7 @@ fn a_saga_at_the_limit_of_its_journal_goes_on_waiting_and_parks_when_it_does_mor
     };
     for (gate, parks) in [(refused(), false), (AdmissionVerdict::Admitted, true)] {
         let mut saga = at_limit();
-        let now = saga.state.next_due(&saga.plan).expect("it waits");
+        let now = crate::given::next_due(&saga.state, &saga.plan).expect("it waits");
         let outcome = Surroundings::at(now)
             .gate(gate)
             .decide(|context| decide::decide(&saga.plan, &mut saga.state, &SagaInput::TimeReached, context));
@@ -263,7 +265,7 @@ fn what_a_guard_holds_waits_in_its_line_and_deadlines_hold_beside_it() {
         (GuardOwner::Participant("stock".into()), GuardKind::Breaker, START)
     );
     assert_eq!(saga.state.next_due_beside_guards(&saga.plan), Some(START.plus(seconds(40))));
-    assert_eq!(saga.state.next_due(&saga.plan), Some(START.plus(seconds(10))));
+    assert_eq!(crate::given::next_due(&saga.state, &saga.plan), Some(START.plus(seconds(10))));
     let next: Vec<String> = saga.state.view(&saga.plan).next.iter().map(NextActivityView::text).collect();
     let ends = format!("the saga's time ends (then it is compensated) at {}", rfc3339(START.plus(seconds(40))));
     assert_eq!(next, ["reserve is sent when calls to stock are let through".to_owned(), ends]);

@@ -1,5 +1,5 @@
-//! What carries no news is no row: a saga that waits for a participant at work, or for a guard, costs rows at a bounded rate and does not
-//! come to the limit of its journal by that.
+//! What carries no news is no row: a saga that waits for a participant at work, or for a guard, costs rows at a bounded
+//! rate and does not come to the limit of its journal by that.
 
 use crate::given::{Saga, busy, done, given, lost, not_sent, ongoing, seconds};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! A participant that answers "conflict" may have met an earlier sending of the same command. It is asked again while that can still run.
+//! A participant that answers "conflict" may have met an earlier sending of the same command. It is asked again while
+//! that can still run.
 
 use crate::given::{START, Saga, busy, conflict, declined, done, given, lost, seconds};
 use saga_core::{

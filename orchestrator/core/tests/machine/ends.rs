@@ -4,10 +4,11 @@ use crate::given::{Saga, busy, declined, done, given, lost, not_sent, ongoing, s
 use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRequest, GuardKind, RetryAdvice},
     decide::IgnoreReason,
+    describe::StepPhase,
     event::OperatorAction,
     input::OutcomeDelivery,
     react::{SagaEffect, react},
-    state::{SagaStatus, view::StepPhase},
+    state::SagaStatus,
 };
 use serde_json::json;
 
@@ -61,7 +62,7 @@ fn a_publication_that_certainly_did_not_leave_waits_and_counts_no_attempt() {
     let mut saga = given(TOLD);
     for _ in 0..5 {
         saga = saga.when("tell", unreachable(4)).then(&["tell held by Transport"]);
-        let rest = saga.state.next_due(&saga.plan).expect("it waits").since(saga.state.last_at);
+        let rest = crate::given::next_due(&saga.state, &saga.plan).expect("it waits").since(saga.state.last_at);
         assert!(rest >= seconds(4), "{rest:?}");
         saga = saga.when_due().then(&["tell sent #1"]);
     }

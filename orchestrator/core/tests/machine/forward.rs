@@ -248,7 +248,7 @@ steps: [{step: look, do: stock.Look, readOnly: true}]",
     let mut rests = vec![seconds(1)];
     for _ in 0..10 {
         saga = saga.when("look", busy());
-        let rest = saga.state.next_due(&saga.plan).expect("it rests").since(saga.state.last_at);
+        let rest = crate::given::next_due(&saga.state, &saga.plan).expect("it rests").since(saga.state.last_at);
         let before = *rests.last().expect("one at least");
         assert!(rest >= seconds(1) && rest <= before * 3, "{rest:?} after {before:?}");
         rests.push(rest);

@@ -1,7 +1,7 @@
 //! given a definition, when something happens, then this is recorded and outstanding.
 //!
-//! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is ignored or refused
-//! leaves the state as it was.
+//! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is
+//! ignored or refused leaves the state as it was.
 
 use crate::{surroundings::Surroundings, words};
 use saga_core::{
@@ -57,6 +57,11 @@ pub(crate) fn start_with(event: Value) -> SagaStart {
         event,
     };
     SagaStart { key: "4711".into(), trigger, traceparent: None }
+}
+
+/// When a saga has to be looked at again, as if answers could be read at all times.
+pub(crate) fn next_due(state: &SagaState, plan: &SagaPlan) -> Option<Timestamp> {
+    state.dues(plan, &ALWAYS, state.last_at).first()
 }
 
 pub(crate) fn saga_id() -> SagaId {
@@ -230,7 +235,8 @@ impl Saga {
         self
     }
 
-    /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at `at`.
+    /// From here on the last answer to every request of a read-only step is `result`, which the participant gave at
+    /// `at`.
     pub(crate) fn while_known(mut self, at: Timestamp, result: Value) -> Saga {
         self.known = Some(PreviousAnswer { at, result });
         self

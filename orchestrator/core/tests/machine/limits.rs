@@ -1,4 +1,5 @@
-//! What is let in can be read back, sent, and undone: one limit of depth and one budget of size, kept for the way back too.
+//! What is let in can be read back, sent, and undone: one limit of depth and one budget of size, kept for the way back
+//! too.
 
 use crate::given::{Saga, declined, given_event, lost, result};
 use saga_core::{
@@ -85,7 +86,7 @@ fn what_could_not_be_undone_is_not_sent() {
     sent(SHORT, room).then_out(&["charge"]);
     let refused = sent(SHORT, room + 1).then_out(&[]).then_status(SagaStatus::Compensated);
     let told = failure_of_charge(&refused);
-    assert!(told.starts_with("nothing is sent, since it could not be undone: the request within"), "{told}");
+    assert!(told.starts_with("the command is not sent, because it could not be undone: the request within"), "{told}");
     sent("DELETE bank/charges/1", room + 1).then_out(&["charge"]);
     let twice = "{do: POST bank/refunds, with: {a: \"${ input.t }\", b: \"${ input.t }\"}}";
     sent(twice, room / 2).then_out(&["charge"]);
@@ -167,7 +168,7 @@ fn what_its_own_topic_could_not_take_back_is_not_sent() {
     let told =
         refused.state.step(refused.command("ship").step).forward.gave_up().expect("it failed").to_owned().message;
     assert!(
-        told.starts_with("nothing is sent, since it could not be undone") && told.ends_with("takes 4000"),
+        told.starts_with("the command is not sent, because it could not be undone") && told.ends_with("takes 4000"),
         "{told}"
     );
 }

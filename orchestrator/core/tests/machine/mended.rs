@@ -119,7 +119,7 @@ fn a_definition_that_does_not_fit_is_refused_with_the_step_and_nothing_changes()
         parked().when_mended(&of(&steps)).then_refused(why);
     }
     parked().when_mended(FAULTY).then_refused("already");
-    parked().when_operator(Abandon).when_mended(MENDED).then_refused("changes no more");
+    parked().when_operator(Abandon).when_mended(MENDED).then_refused("cannot change any more");
     given(FAULTY).when_mended(MENDED).then_refused("nothing to retry");
 }
 

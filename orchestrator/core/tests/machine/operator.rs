@@ -6,11 +6,12 @@ use crate::{
 };
 use saga_core::{
     decide::{self, IgnoreReason},
+    describe::StepPhase,
     event::{
         OperatorAction::{Abandon, Cancel, Retry, Skip},
         SagaDecision,
     },
-    state::{self, SagaStatus, view::StepPhase},
+    state::{self, SagaStatus},
 };
 use serde_json::json;
 
@@ -60,7 +61,7 @@ fn the_same_act_changes_nothing_twice() {
         .when_act("1", Retry)
         .then_ignored(&IgnoreReason::Repeated);
     given(TWO).when_act("1", Abandon).when_act("1", Abandon).then_ignored(&IgnoreReason::Repeated);
-    given(TWO).when_act("1", Abandon).when_act("2", Retry).then_refused("changes no more");
+    given(TWO).when_act("1", Abandon).when_act("2", Retry).then_refused("cannot change any more");
 }
 
 #[test]

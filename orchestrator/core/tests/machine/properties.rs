@@ -1,5 +1,5 @@
-//! What must hold whatever happens: random definitions in a world that loses, repeats, delays and refuses, with a judge who knows the
-//! rules by himself.
+//! What must hold whatever happens: random definitions in a world that loses, repeats, delays and refuses, with a judge
+//! who knows the rules by himself.
 
 mod hours;
 mod judge;
@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use spec::Spec;
 use world::World;
 
-/// How many sagas are run unless `PROPTEST_CASES` says another number: what keeps a debug build within some ten seconds.
+/// How many sagas are run unless `PROPTEST_CASES` says another number: what keeps a debug build within some ten
+/// seconds.
 const SAGAS: u32 = 1000;
 /// The most events of a saga's life that are drawn; after them the world is kind.
 const MOST_EVENTS: usize = 60;
@@ -35,6 +36,11 @@ fn a_pivot_in_doubt_is_skipped_while_the_saga_is_parked_for_something_else() {
         let spec = spec::a_firm_pivot(kind, 2);
         live(&spec, &[42820, 10943, 22584, 47935, 38268, 43283, 12698, 45474]);
     }
+}
+
+#[test]
+fn a_step_that_was_declared_failed_is_tried_again_and_its_participant_is_gone() {
+    live(&spec::a_look_that_fails_at_last(), &[62394, 17614, 11359, 25759, 50779, 59063]);
 }
 
 fn sagas() -> u32 {

@@ -1,10 +1,7 @@
 //! What an act leads to, as it is told before it is given.
 
 use crate::given::{Saga, busy, declined, done, given, lost};
-use saga_core::{
-    event::OperatorAction,
-    state::{SagaStatus, view::ActPreview},
-};
+use saga_core::{describe::ActPreview, event::OperatorAction, state::SagaStatus};
 
 const SHOP: &str = "
 retry: {attempts: 1}

@@ -1,4 +1,5 @@
-//! The owner is lost after any decision: the next one folds the journal, finds the same things outstanding, and comes to the same end.
+//! The owner is lost after any decision: the next one folds the journal, finds the same things outstanding, and comes
+//! to the same end.
 
 use crate::given::{START, Saga, declined, done, given, lost, ongoing, seconds};
 use saga_core::{

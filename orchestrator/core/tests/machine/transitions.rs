@@ -1,6 +1,6 @@
-//! Every pair of what a saga is in and what can happen to it. An exploration offers every input to every command in every state that it
-//! comes to; what it saw is held against `transitions.txt`: a pair of the table that is never taken fails, and so does one that is taken
-//! and not in it. `UPDATE_GOLDEN=1` writes the table anew.
+//! Every pair of what a saga is in and what can happen to it. An exploration offers every input to every command in
+//! every state that it comes to; what it saw is held against `transitions.txt`: a pair of the table that is never taken
+//! fails, and so does one that is taken and not in it. `UPDATE_GOLDEN=1` writes the table anew.
 
 mod explore;
 

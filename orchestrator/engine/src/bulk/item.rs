@@ -7,11 +7,7 @@ use crate::{
     prospect::ActPreviewOutcome,
     sequel,
 };
-use saga_core::{
-    id::SagaId,
-    input::OperatorAct,
-    state::{SagaPlan, view::ActPreview},
-};
+use saga_core::{describe::ActPreview, id::SagaId, input::OperatorAct, state::SagaPlan};
 use serde::Serialize;
 use std::sync::Arc;
 

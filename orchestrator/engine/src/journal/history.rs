@@ -3,10 +3,12 @@
 use super::RecordedSaga;
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
+    describe,
     event::{AttemptOutcome, NoRetryReason, SagaEnd, SagaEvent},
     id::StepIndex,
-    state::{SagaPlan, view},
+    state::SagaPlan,
     time::rfc3339,
+    words,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -60,7 +62,7 @@ fn payload(event: &SagaEvent) -> Option<&Value> {
         SagaEvent::SagaStarted { trigger, .. } => Some(&trigger.event),
         SagaEvent::StepStarted { request, .. }
         | SagaEvent::OutcomeDue { request, .. }
-        | SagaEvent::OutcomeShortened { request } => view::body(request),
+        | SagaEvent::OutcomeShortened { request } => describe::body(request),
         SagaEvent::StepSucceeded { result, .. }
         | SagaEvent::StepRejected { result, .. }
         | SagaEvent::StepAnswered { result, .. }
@@ -113,11 +115,11 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
             let command = command(plan, *step, *direction);
             let not_sent = if left == SendStatus::No { " was not sent:" } else { "" };
             match participant {
-                Some(participant) => format!("{command}{not_sent} {}", view::held_back(*guard, participant)),
+                Some(participant) => format!("{command}{not_sent} {}", words::held_back(*guard, participant)),
                 None => {
                     format!(
                         "{command}{not_sent} held back by {} until {}",
-                        view::guard_name(*guard),
+                        words::guard_name(*guard),
                         rfc3339(*not_before)
                     )
                 }
@@ -138,7 +140,9 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
             let command = command(plan, *step, *direction);
             format!("{command} {outcome}: {}{}", told(failure), because(*ending))
         }
-        SagaEvent::StepAnswered { step, by, .. } => format!("{} answered by {}", name(plan, *step), view::stood_in(by)),
+        SagaEvent::StepAnswered { step, by, .. } => {
+            format!("{} answered by {}", name(plan, *step), words::stood_in(by))
+        }
         SagaEvent::StepSkipped { step, direction: CommandDirection::Do, in_doubt } => {
             let doubt = if *in_doubt { "; it may have happened" } else { "" };
             format!("{} skipped{doubt}", name(plan, *step))
@@ -147,12 +151,12 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
             format!("the undo of {} is marked as done by hand", name(plan, *step))
         }
         SagaEvent::ResultArrived { step, .. } => format!("{} reports a late success", name(plan, *step)),
-        SagaEvent::CompensationStarted { cause } => format!("compensation starts: {}", view::caused(plan, cause)),
+        SagaEvent::CompensationStarted { cause } => format!("compensation starts: {}", words::caused(plan, cause)),
         SagaEvent::SagaOverdue => "the saga's time ended after its pivot: overdue, it goes on".into(),
-        SagaEvent::SagaParked { reason } => format!("parked: {}", view::parked(plan, reason)),
+        SagaEvent::SagaParked { reason } => format!("parked: {}", words::parked(plan, reason)),
         SagaEvent::SagaResumed => "goes on: what it was parked for resolved itself".into(),
         SagaEvent::OperatorActed { who, reason, action, command, .. } => {
-            format!("{who}: {} ({reason})", view::acted(plan, *action, *command))
+            format!("{who}: {} ({reason})", words::acted(plan, *action, *command))
         }
         SagaEvent::DefinitionChanged { definition, .. } => {
             format!("from here on it runs by the definition {definition}")
@@ -164,7 +168,7 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
         }
         SagaEvent::SagaEnded { end } => ended(plan, end),
         SagaEvent::IncidentOpened { step, direction, failure } => {
-            format!("incident: {}", view::incident(step.map(|step| name(plan, step)), *direction, failure))
+            format!("incident: {}", words::incident(step.map(|step| name(plan, step)), *direction, failure))
         }
     }
 }
@@ -174,7 +178,7 @@ fn name(plan: &SagaPlan, step: StepIndex) -> &str {
 }
 
 fn command(plan: &SagaPlan, step: StepIndex, direction: CommandDirection) -> String {
-    view::command(plan, CommandRef { step, direction })
+    words::command(plan, CommandRef { step, direction })
 }
 
 /// Whether an attempt left that was decided on.
@@ -218,11 +222,11 @@ fn left(events: &[&SagaEvent]) -> Vec<SendStatus> {
 }
 
 fn sent(request: &CommandRequest) -> String {
-    view::addressed(request)
+    words::addressed(request)
 }
 
 fn told(failure: &CommandFailure) -> String {
-    view::told(failure)
+    words::told(failure)
 }
 
 fn outcome(outcome: AttemptOutcome) -> &'static str {
@@ -244,8 +248,8 @@ fn ended(plan: &SagaPlan, end: &SagaEnd) -> String {
     match end {
         SagaEnd::Completed { .. } => "completed".into(),
         SagaEnd::Compensated { cause, irreversible, in_doubt } => {
-            let stays = view::stays(plan, irreversible, in_doubt).map(|stays| format!("; {stays}"));
-            format!("compensated ({}){}", view::caused(plan, cause), stays.unwrap_or_default())
+            let stays = words::stays(plan, irreversible, in_doubt).map(|stays| format!("; {stays}"));
+            format!("compensated ({}){}", words::caused(plan, cause), stays.unwrap_or_default())
         }
         SagaEnd::Abandoned { who, reason, left } => {
             let names: Vec<&str> = left.iter().map(|step| name(plan, *step)).collect();

@@ -1,7 +1,7 @@
 //! Payloads as they are shown: whole where that is asked for, else short enough to read.
 
 use super::history::HistoryLine;
-use saga_core::state::view::{RequestView, SagaView};
+use saga_core::describe::{RequestView, SagaView};
 use serde_json::{Value, json};
 
 /// Characters of a text.

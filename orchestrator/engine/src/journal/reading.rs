@@ -3,13 +3,11 @@
 use super::{JournalError, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold, shown::unreadable};
 use saga_core::{
     command::GuardKind,
+    describe::{OperatorNeedView, StepPhase},
     event::OperatorAction,
     id::{SagaId, ShardId},
     incident::IncidentKind,
-    state::{
-        SagaStatus,
-        view::{OperatorNeedView, StepPhase},
-    },
+    state::SagaStatus,
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{EventStore, StreamBatch, StreamFilter, StreamSummary, WaitFilter};
@@ -366,7 +364,7 @@ fn show_now(line: &mut SagaLine, recorded: &RecordedSaga) -> Vec<(String, StepPh
     line.step = step.map(|step| recorded.plan.definition.step(step).name.clone());
     line.reason = reason;
     line.updated_at = rfc3339(recorded.state.last_at);
-    line.code = recorded.state.stands(&recorded.plan).code;
+    line.code = recorded.state.stands().code;
     let held_by = recorded.state.held_by(&recorded.plan);
     line.waits_on = held_by.iter().map(ToString::to_string).collect();
     line.has_incidents = !recorded.state.incidents.is_empty();

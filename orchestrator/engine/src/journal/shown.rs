@@ -2,9 +2,10 @@
 
 use super::{JournalError, PlanCache, RecordedSaga, codec, fold, history, history::HistoryLine};
 use saga_core::{
+    describe::SagaView,
     event::SagaEvent,
     id::SagaId,
-    state::{SagaStatus, view::SagaView},
+    state::SagaStatus,
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{EventStore, StreamRow, StreamSummary};

@@ -91,7 +91,7 @@ impl SagaAbandonment {
         if summary.status == SagaStatus::Abandoned.as_str() {
             return MessageOutcome::Ignored("it is abandoned".into());
         }
-        MessageOutcome::Refused("the saga has ended, and a terminal saga changes no more".into())
+        MessageOutcome::Refused("the saga has ended and cannot change any more".into())
     }
 
     fn row(&self, known: StreamSummary, version: u32, now: Timestamp) -> Result<StreamAppend, codec::RowEncodeError> {

@@ -4,7 +4,8 @@ use saga_core::{
     event::{SagaDecision, SagaEvent},
     id::SagaId,
     incident::IncidentKind,
-    state::{SagaPlan, view},
+    state::SagaPlan,
+    words,
 };
 use tracing::warn;
 
@@ -14,7 +15,7 @@ pub(super) fn tell(saga: SagaId, plan: &SagaPlan, decision: &SagaDecision) {
         if let SagaEvent::IncidentOpened { step, direction, failure } = event {
             let kind = IncidentKind::of(*direction, failure);
             let step = step.map(|step| plan.definition.step(step).name.as_str());
-            let what = view::incident(step, *direction, failure);
+            let what = words::incident(step, *direction, failure);
             warn!(%saga, definition = plan.definition.name, step, kind = kind.as_str(), what, "incident: a person should look at the saga");
             count(kind);
         }

@@ -55,7 +55,7 @@ impl ShardLoop {
         info!(%saga, "the saga can be read again and goes on");
         live.shown = None;
         let (_, reason) = live.state.focus(&live.plan);
-        self.show(saga, live.state.status(), reason, live.state.stands(&live.plan).code);
+        self.show(saga, live.state.status(), reason, live.state.stands().code);
     }
 
     /// In the read model, beside the journal. Nothing depends on it: who does not see it sees what was shown before.

@@ -18,10 +18,11 @@ use axum::{
 use saga_core::{
     command::CommandDirection,
     definition,
+    describe::ActPreview,
     event::OperatorAction,
     id::SagaId,
     input::{ActTarget, OperatorAct},
-    state::{SagaPlan, view::ActPreview},
+    state::SagaPlan,
     time::rfc3339,
 };
 use saga_engine::{

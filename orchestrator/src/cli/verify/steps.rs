@@ -9,7 +9,7 @@ use crate::{
     verify::{ContractFinding, ContractVerdict, RehearsedDefinition, StepReport, VerificationOptions, all_steps},
 };
 use anyhow::Context;
-use saga_core::state::view::{addressed, body};
+use saga_core::{describe::body, words::addressed};
 use saga_kafka::BrokerKind;
 use serde_json::{Value, json};
 use std::{process::ExitCode, sync::Arc};

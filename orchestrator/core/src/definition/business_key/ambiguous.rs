@@ -1,12 +1,12 @@
 //! Keys that several events with different values can have.
 
-use super::BusinessKeyTemplate;
+use crate::definition::model::BusinessKeyTemplate;
 use crate::{
     definition::{
         diagnostic::{Code, FindingCollector},
         event_schema::EventSchema,
         model::TriggerDefinition,
-        remedy,
+        quoting,
         tree::{YamlNode, YamlValue},
     },
     expression::{CelExpression, ExpressionScope, TemplatePiece, ValueTemplate},
@@ -20,8 +20,8 @@ enum KeyPart {
     Value(CelExpression),
 }
 
-/// Warns of a text of which two events with different values can make the same: where at least two of its values may hold what stands between
-/// them, or nothing does.
+/// Warns of a text of which two events with different values can make the same: where at least two of its values may
+/// hold what stands between them, or nothing does.
 pub(crate) fn ambiguous(
     node: &YamlNode,
     trigger: &TriggerDefinition,
@@ -57,7 +57,8 @@ fn help(parts: &[KeyPart], ways: usize, is_list: bool) -> String {
     }
 }
 
-/// What a text is made of, for each way that its expressions can go; of several expressions each goes the way with most parts.
+/// What a text is made of, for each way that its expressions can go; of several expressions each goes the way with most
+/// parts.
 fn ways(template: &ValueTemplate) -> Vec<Vec<KeyPart>> {
     match template {
         ValueTemplate::Whole(expression) => {
@@ -90,7 +91,7 @@ fn part(expression: CelExpression) -> KeyPart {
 fn source(part: &KeyPart) -> Option<String> {
     match part {
         KeyPart::Text(_) => None,
-        KeyPart::Value(expression) => Some(remedy::quoted(&format!("${{ {} }}", expression.source().trim()))),
+        KeyPart::Value(expression) => Some(quoting::quoted(&format!("${{ {} }}", expression.source().trim()))),
     }
 }
 

@@ -21,20 +21,13 @@ macro_rules! codes {
                     $(Code::$variant => $name,)+
                 }
             }
-
-            /// What it means and what to do about it.
-            #[must_use]
-            pub fn explanation(self) -> &'static str {
-                match self {
-                    $(Code::$variant => concat!($($doc, "\n"),+),)+
-                }
-            }
         }
     };
 }
 
 codes! {
-    /// The file is not UTF-8 or not YAML, or uses a part of YAML that is refused here: aliases, merge keys, tags, several documents.
+    /// The file is not UTF-8 or not YAML, or uses a part of YAML that is refused here: aliases, merge keys, tags,
+    /// several documents.
     Yaml = "yaml",
     /// The file is larger than the limits: 256 KiB, 64 levels, 50,000 parts. Split it into several definitions.
     TooLarge = "too-large",
@@ -46,16 +39,19 @@ codes! {
     MissingKey = "missing-key",
     /// Keys that exclude each other stand together, such as `do` and `wait` in one step.
     ConflictingKeys = "conflicting-keys",
-    /// A value of the wrong kind, or outside of what is allowed: a text for a boolean, an unknown preset, zero attempts.
+    /// A value of the wrong kind, or outside of what is allowed: a text for a boolean, an unknown preset, zero
+    /// attempts.
     WrongValue = "wrong-value",
-    /// A number that is written in a way that does not survive reading (`010`, `1_000`, `0x1F`). Quote it, or write it plainly.
+    /// A number that is written in a way that does not survive reading (`010`, `1_000`, `0x1F`). Quote it, or write it
+    /// plainly.
     AmbiguousNumber = "ambiguous-number",
     /// Not a duration. Write `500ms`, `30s`, `15m`, `2h`, `7d`, or ISO 8601 (`PT15M`).
     BadDuration = "bad-duration",
     /// Not a name. Steps are `[a-z][A-Za-z0-9_]{0,63}` because expressions read them (`steps.reserve`), where a hyphen
     /// would be a minus; sagas and participants may contain `-` and `.`.
     BadName = "bad-name",
-    /// What a step does is neither `participant.Command` nor `METHOD participant/path`, where `capability:name` may stand for a participant.
+    /// What a step does is neither `participant.Command` nor `METHOD participant/path`, where `capability:name` may
+    /// stand for a participant.
     BadTarget = "bad-target",
     /// Two steps have the same name.
     DuplicateStep = "duplicate-step",
@@ -79,13 +75,14 @@ codes! {
     UnknownName = "unknown-name",
     /// An expression calls a function that does not exist.
     UnknownFunction = "unknown-function",
-    /// An expression reads the result of a step that need not have succeeded, or `result` after an unknown outcome. Guard it
-    /// in the same expression with `has(steps.name)` or `result != null`.
+    /// An expression reads the result of a step that need not have succeeded, or `result` after an unknown outcome.
+    /// Guard it in the same expression with `has(steps.name)` or `result != null`.
     UnprovenRead = "unproven-read",
-    /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What fails there
-    /// is a step that never runs, or an undo that nobody can run.
+    /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What
+    /// fails there is a step that never runs, or an undo that nobody can run.
     NullInText = "null-in-text",
-    /// An expression makes a list, a map or an empty text where a path, a text or a key takes none, or a kind of value that nothing there takes.
+    /// An expression makes a list, a map or an empty text where a path, a text or a key takes none, or a kind of value
+    /// that nothing there takes.
     UnfitValue = "unfit-value",
     /// The schema of the trigger's event has no such field.
     UnknownField = "unknown-field",
@@ -101,7 +98,8 @@ codes! {
     UndoAfterPivot = "undo-after-pivot",
     /// More than one step is the pivot.
     TwoPivots = "two-pivots",
-    /// A step runs beside the pivot: it may be done or not when the pivot succeeds, so neither undoing nor going on is right.
+    /// A step runs beside the pivot: it may be done or not when the pivot succeeds, so neither undoing nor going on is
+    /// right.
     BesidePivot = "beside-pivot",
     /// `onExhausted: compensate` after the pivot, where a saga only goes forward.
     CompensateAfterPivot = "compensate-after-pivot",
@@ -111,11 +109,12 @@ codes! {
     FallbackOfPivot = "fallback-of-pivot",
     /// A fallback stands behind one that always answers. (Warning.)
     UnreachableFallback = "unreachable-fallback",
-    /// A text that looks like an expression and is taken as it is: `event.id` without `${ }`, `{{ event.id }}`, `:id` in a path, `${` in the
-    /// `value` of a fallback. (Warning.)
+    /// A text that looks like an expression and is taken as it is: `event.id` without `${ }`, `{{ event.id }}`, `:id`
+    /// in a path, `${` in the `value` of a fallback. (Warning.)
     LiteralExpression = "literal-expression",
-    /// A business key of several values in one text (`${ event.tenant }/${ event.id }`) that other values make, too: `acme/eu` and `7`, `acme` and
-    /// `eu/7`. The second event would start nothing. Write the parts as a list: `key: ["${ event.tenant }", "${ event.id }"]`. (Warning.)
+    /// A business key of several values in one text (`${ event.tenant }/${ event.id }`) that other values make, too:
+    /// `acme/eu` and `7`, `acme` and `eu/7`. The second event would start nothing. Write the parts as a list: `key:
+    /// ["${ event.tenant }", "${ event.id }"]`. (Warning.)
     AmbiguousKey = "ambiguous-key",
     /// A timeout that cannot be kept: the longest path of waits and attempts is longer.
     TimeoutTooShort = "timeout-too-short",
@@ -129,13 +128,15 @@ codes! {
     MissingVariable = "missing-variable",
     /// Two files define a saga of the same name.
     DuplicateDefinition = "duplicate-definition",
-    /// A file of the folder that looks like a definition or like participants.yaml and has another name, such as `order.saga.yml`. It is not read.
+    /// A file of the folder that looks like a definition or like participants.yaml and has another name, such as
+    /// `order.saga.yml`. It is not read.
     NotRead = "not-read",
     /// The configuration that was named cannot be used: an unknown key, or a value that a key cannot have.
     BadConfig = "bad-config",
     /// An outcome event would start its own saga again, for ever.
     TriggersItself = "triggers-itself",
-    /// A trigger reads a topic that the engine writes itself, or a saga publishes to one that the engine keeps for itself.
+    /// A trigger reads a topic that the engine writes itself, or a saga publishes to one that the engine keeps for
+    /// itself.
     EngineTopic = "engine-topic",
 }
 

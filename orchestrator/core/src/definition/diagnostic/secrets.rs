@@ -1,8 +1,9 @@
 //! What of a file is shown: secrets that somebody wrote into it are covered, also where the file cannot be parsed.
 //!
-//! Findings go to a terminal, a log, an API and a stream of events. A file of participants holds credentials, and a slip (a misspelled
-//! `authorization`, a wrong indentation) must not be what shows them. So in excerpts of it a value is covered unless its key is known and
-//! never secret; and in all texts what stands in a URL for credentials, and what follows `Bearer` and `Basic`.
+//! Findings go to a terminal, a log, an API and a stream of events. A file of participants holds credentials, and a
+//! slip (a misspelled `authorization`, a wrong indentation) must not be what shows them. So in excerpts of it a value
+//! is covered unless its key is known and never secret; and in all texts what stands in a URL for credentials, and what
+//! follows `Bearer` and `Basic`.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -13,8 +14,9 @@ const SECRET_WORDS: [&str; 8] = ["auth", "token", "secret", "passw", "credential
 /// Words of the header `Authorization` after which a secret comes; RFC 9110, section 11.
 const SCHEMES: [&str; 4] = ["bearer ", "basic ", "digest ", "negotiate "];
 
-/// The text of a file of participants with its secrets covered, byte for byte as long as before. `is_known` tells the parser's keys.
-pub(super) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+/// The text of a file of participants with its secrets covered, byte for byte as long as before. `is_known` tells the
+/// parser's keys.
+pub(crate) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     let mut cover = SecretRedactor { is_known, below: None, covered: Vec::new() };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -26,8 +28,8 @@ pub(super) fn covered(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
     with_stars(text, &ranges)
 }
 
-/// A text of ours that quotes others, without what stands in a URL for user, password and query, and without what follows `Bearer`, `Basic`
-/// and their kin: stars stand for it, as many as it has bytes.
+/// A text of ours that quotes others, without what stands in a URL for user, password and query, and without what
+/// follows `Bearer`, `Basic` and their kin: stars stand for it, as many as it has bytes.
 #[must_use]
 pub fn without_credentials(text: &str) -> Cow<'_, str> {
     let ranges = credentials(text);
@@ -164,7 +166,8 @@ fn after(lower: &str, scheme: &str) -> Vec<Range<usize>> {
     lower.match_indices(scheme).filter_map(one).filter(|range| !range.is_empty()).collect()
 }
 
-/// Stars in place of all that is covered. Names of variables stay, and the words of schemes: they are no secrets, and findings are about them.
+/// Stars in place of all that is covered. Names of variables stay, and the words of schemes: they are no secrets, and
+/// findings are about them.
 fn with_stars(text: &str, ranges: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut stays = vec![false; bytes.len()];

@@ -1,8 +1,9 @@
-//! What a schema says of a field, as far as it says it plainly: by `properties`, `items`, `required` and `type`, through references and `allOf`.
+//! What a schema says of a field, as far as it says it plainly: by `properties`, `items`, `required` and `type`,
+//! through references and `allOf`.
 
 use super::references;
 use crate::{
-    definition::avro::MissingField,
+    definition::missing_field::MissingField,
     expression::{UnfitKind, ValueKind, is_element},
 };
 use serde_json::Value;

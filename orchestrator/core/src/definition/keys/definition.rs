@@ -33,7 +33,8 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
         key(
             "timeout",
             DURATION,
-            "For the whole saga, from its start. On expiry it compensates before the pivot, and is marked overdue after it. None by default.",
+            "For the whole saga, from its start. On expiry it compensates before the pivot, and is marked overdue \
+                after it. None by default.",
             "",
             "\"15m\"",
         ),
@@ -47,7 +48,9 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
         key(
             "onOutage",
             ON_OUTAGE,
-            "Whether the times of the saga and of its steps run on while no answer could be read (no engine ran, Kafka or the event store was away): `extend` makes them stand still, `count` lets them run. Steps may override it.",
+            "Whether the times of the saga and of its steps run on while no answer could be read (no engine ran, \
+                Kafka or the event store was away): `extend` makes them stand still, `count` lets them run. Steps may \
+                override it.",
             "\"extend\"",
             "\"count\"",
         ),
@@ -88,8 +91,7 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
     ],
 };
 
-const RETRY_RULE: ValueRule =
-    ValueRule::Either(&[ValueRule::Choice(super::super::policies::PRESETS), ValueRule::Shape(&RETRY)]);
+const RETRY_RULE: ValueRule = ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&RETRY)]);
 const ON_OUTAGE: ValueRule = ValueRule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: ValueRule = ValueRule::Choice(&["compensate", "park"]);
 const STEP: ValueRule =
@@ -105,7 +107,8 @@ pub(crate) static TRIGGER: MapSchema = MapSchema {
         key(
             "type",
             ValueRule::Text,
-            "Type of the event: header `ce_type`, `type` of a CloudEvent, or name of the Avro record. Without it every event of the topic is tried.",
+            "Type of the event: header `ce_type`, `type` of a CloudEvent, or name of the Avro record. Without it \
+                every event of the topic is tried.",
             "",
             "\"OrderPlaced\"",
         ),
@@ -119,13 +122,15 @@ pub(crate) static TRIGGER: MapSchema = MapSchema {
         required(
             "key",
             ValueRule::Either(&[ValueRule::Parts, ValueRule::Expressed]),
-            "Business key, 1 to 256 bytes: the same key never starts the saga twice. A list of 2 to 16 values makes a key that no other values make.",
+            "Business key, 1 to 256 bytes: the same key never starts the saga twice. A list of 2 to 16 values makes a \
+                key that no other values make.",
             "\"${ event.orderId }\"",
         ),
         key(
             "from",
             ValueRule::Text,
-            "Where the definition begins in its topic: `earliest`, `latest`, or a time. Without it: `earliest`; of a topic that is read already, where reading has got to.",
+            "Where the definition begins in its topic: `earliest`, `latest`, or a time. Without it: `earliest`; of a \
+                topic that is read already, where reading has got to.",
             "",
             "\"2026-01-01T00:00:00Z\"",
         ),
@@ -220,7 +225,8 @@ pub(crate) static CALL: MapSchema = MapSchema {
         required(
             "do",
             TARGET,
-            "The command: `participant.Command` over Kafka, `METHOD participant/path` over HTTP. `capability:name` may stand for the participant.",
+            "The command: `participant.Command` over Kafka, `METHOD participant/path` over HTTP. `capability:name` \
+                may stand for the participant.",
             "\"POST payments/charges\"",
         ),
         WITH,
@@ -320,7 +326,8 @@ pub(crate) static UNDO: MapSchema = MapSchema {
         key(
             "with",
             ValueRule::Body,
-            "What is sent. Sees `input`, `result` and `doId` besides the rest. By default `{\"input\": …, \"result\": …}`; by DELETE nothing.",
+            "What is sent. Sees `input`, `result` and `doId` besides the rest. By default `{\"input\": …, \"result\": \
+                …}`; by DELETE nothing.",
             "",
             "{\"chargeOf\": \"${ doId }\"}",
         ),
@@ -359,7 +366,8 @@ pub(crate) static RETRY: MapSchema = MapSchema {
         key(
             "jitter",
             ValueRule::Choice(&["none", "equal", "full", "decorrelated"]),
-            "How the delay is spread, so that many sagas do not come back at once. `decorrelated` grows by itself, from the delay before.",
+            "How the delay is spread, so that many sagas do not come back at once. `decorrelated` grows by itself, \
+                from the delay before.",
             "\"equal\"",
             "\"full\"",
         ),

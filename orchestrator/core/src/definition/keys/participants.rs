@@ -55,7 +55,8 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         key(
             "kind",
             ValueRule::Choice(IntegrationKind::NAMES),
-            "Kind of integration: timeouts, retries, breaker and interval of health checks that suit it, where the participant says nothing.",
+            "Kind of integration: timeouts, retries, breaker and interval of health checks that suit it, where the \
+                participant says nothing.",
             "",
             "\"database\"",
         ),
@@ -70,7 +71,8 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         key(
             "idleTimeout",
             ValueRule::Duration,
-            "How long an idle connection is used again (HTTP). A server that says `Keep-Alive: timeout=` may make it shorter.",
+            "How long an idle connection is used again (HTTP). A server that says `Keep-Alive: timeout=` may make it \
+                shorter.",
             "\"4s\"",
             "\"30s\"",
         ),
@@ -97,7 +99,7 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         ),
         key(
             "retry",
-            ValueRule::Either(&[ValueRule::Choice(super::super::policies::PRESETS), ValueRule::Shape(&super::RETRY)]),
+            ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&super::RETRY)]),
             "Retries of steps that say nothing, and whose saga says nothing.",
             "\"standard\"",
             "\"quick\"",
@@ -183,7 +185,8 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         key(
             "idempotencyKey",
             ValueRule::Choice(IdempotencyKeyFormat::NAMES),
-            "How the header `Idempotency-Key` is written: as the command id, or as a UUID that is derived from it, for services that take letters, digits and hyphens only (HTTP).",
+            "How the header `Idempotency-Key` is written: as the command id, or as a UUID that is derived from it, \
+                for services that take letters, digits and hyphens only (HTTP).",
             "\"command-id\"",
             "\"uuid\"",
         ),

@@ -29,8 +29,8 @@ pub enum CallTarget {
 pub enum ParticipantSelector {
     /// A participant, by its name in participants.yaml.
     Participant(String),
-    /// `capability:name`: any participant that has it. One is chosen when the command begins, and stays for all attempts; an undo that
-    /// names the capability of its do goes to whom the do went to.
+    /// `capability:name`: any participant that has it. One is chosen when the command begins, and stays for all
+    /// attempts; an undo that names the capability of its do goes to whom the do went to.
     Capability(String),
 }
 

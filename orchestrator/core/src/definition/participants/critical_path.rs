@@ -23,7 +23,7 @@ pub struct CriticalPath {
 
 impl fmt::Display for CriticalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = crate::definition::fit::text(self.total);
+        let total = crate::definition::duration::text(self.total);
         write!(f, "critical path: {} ({total})", self.names.join(" → "))
     }
 }
@@ -35,8 +35,9 @@ impl DependencyNode<'_> {
 }
 
 impl CriticalPath {
-    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first participant may take if everybody
-    /// waits for whom he needs. `None` if nobody needs anybody. Of equally long ones the one whose names come first.
+    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first
+    /// participant may take if everybody waits for whom he needs. `None` if nobody needs anybody. Of equally long ones
+    /// the one whose names come first.
     #[must_use]
     pub fn of(all: &BTreeMap<&str, DependencyNode<'_>>) -> Option<CriticalPath> {
         let mut known = BTreeMap::new();
@@ -54,7 +55,8 @@ impl ParticipantCatalog {
     }
 }
 
-/// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is found.
+/// Each participant is looked at once. Circles are refused where the file is read; one would count as long as it is
+/// found.
 fn longest_from<'a>(
     all: &BTreeMap<&'a str, DependencyNode<'a>>,
     name: &'a str,

@@ -1,58 +1,14 @@
 //! The kinds of integration, and what each says where a participant says nothing.
 
 use super::{BULKHEAD, CONNECT_TIMEOUT, HTTP_TIMEOUT, KAFKA_BULKHEAD, KAFKA_TIMEOUT, TransportConfig};
-use crate::policy::RetryPolicy;
+use crate::{definition::terms::IntegrationKind, policy::RetryPolicy};
 use saga_guards::{
     breaker, health,
     retry::{AttemptLimit, BackoffStrategy, JitterStrategy},
 };
 use std::{num::NonZeroU32, time::Duration};
 
-/// Kinds of integration, each with values of its own for what a participant does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntegrationKind {
-    /// A store behind a service.
-    Database,
-    /// A model that takes its time.
-    AiService,
-    /// Prices: soon, or of no use.
-    MarketData,
-    /// Fast, and not worth waiting for.
-    Cache,
-    /// Somebody else's service.
-    ExternalApi,
-}
-
 impl IntegrationKind {
-    /// All of them.
-    pub const ALL: [IntegrationKind; 5] = [
-        IntegrationKind::Database,
-        IntegrationKind::AiService,
-        IntegrationKind::MarketData,
-        IntegrationKind::Cache,
-        IntegrationKind::ExternalApi,
-    ];
-    /// Their names in participants.yaml, in the order of [`IntegrationKind::ALL`].
-    pub const NAMES: &'static [&'static str] = &["database", "ai_service", "market_data", "cache", "external_api"];
-
-    /// Its name in participants.yaml.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            IntegrationKind::Database => "database",
-            IntegrationKind::AiService => "ai_service",
-            IntegrationKind::MarketData => "market_data",
-            IntegrationKind::Cache => "cache",
-            IntegrationKind::ExternalApi => "external_api",
-        }
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<IntegrationKind> {
-        IntegrationKind::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
     fn values(self) -> &'static IntegrationDefaults {
         match self {
             IntegrationKind::Database => &DATABASE,
@@ -203,7 +159,8 @@ pub(super) struct ParticipantDefaults {
 }
 
 impl ParticipantDefaults {
-    /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait for.
+    /// By its kind, and where that says nothing by its transport. Over Kafka there is no connection of its own to wait
+    /// for.
     pub(super) fn of(kind: Option<IntegrationKind>, transport: Option<&TransportConfig>) -> ParticipantDefaults {
         let usual = ParticipantDefaults::of_transport(transport);
         let Some(values) = kind.map(IntegrationKind::values) else { return usual };

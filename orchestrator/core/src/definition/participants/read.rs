@@ -14,12 +14,12 @@ pub(in crate::definition) use texts::own_headers;
 use super::{
     AcceptedMeaning, BULKHEAD_WAIT, BulkheadConfig, CONNECTION_MAX_AGE, DegradationConfig, EndpointConfig,
     FailureHandling, FailurePattern, HealthCheckConfig, HealthCheckMethod, IDLE_TIMEOUT, IdempotencyKeyFormat,
-    MAX_ANSWER_BYTES, MissingVariablePolicy, ParsedParticipants, ParticipantCatalog, ParticipantConfig, SecretText,
-    StatusPattern, TransportConfig,
-    kind::{IntegrationKind, ParticipantDefaults},
+    IntegrationKind, MAX_ANSWER_BYTES, MissingVariablePolicy, ParsedParticipants, ParticipantCatalog,
+    ParticipantConfig, SecretText, StatusPattern, TransportConfig, kind::ParticipantDefaults,
 };
 use crate::{
     definition::{
+        covered::with_secrets_covered,
         diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
         fields::{MapReader, wrong},
         keys::{PARTICIPANT, PARTICIPANTS},
@@ -52,7 +52,7 @@ pub(super) fn read(
     missing: MissingVariablePolicy,
 ) -> Result<ParsedParticipants, Vec<CheckFinding>> {
     let mut reader = ParticipantReader {
-        report: FindingCollector::with_secrets(file, text),
+        report: FindingCollector::with_excerpt(file, text, &with_secrets_covered(text)),
         env,
         needs: DependencyMap::new(),
         missing,
@@ -177,7 +177,8 @@ impl ParticipantReader<'_> {
         }
     }
 
-    /// What the participant says, over what its kind says. A kind does not limit what follows the pivot: there a saga only goes forward.
+    /// What the participant says, over what its kind says. A kind does not limit what follows the pivot: there a saga
+    /// only goes forward.
     fn retry(&mut self, fields: &MapReader<'_>, usual: Option<RetryPolicy>) -> Option<RetryRule> {
         let said = fields.node("retry");
         let base = usual.clone().unwrap_or_else(RetryPolicy::standard);

@@ -1,5 +1,5 @@
-//! Tags: a value is what it looks like. Those of one's own end the reading; those of YAML itself are read, so that a stored definition that has one
-//! goes on, and refused where files are checked.
+//! Tags: a value is what it looks like. Those of one's own end the reading; those of YAML itself are read, so that a
+//! stored definition that has one goes on, and refused where files are checked.
 
 use crate::definition::diagnostic::{Code, FindingCollector, TextSpan};
 use serde_saphyr::granit_parser::{Event, Parser, Tag};

@@ -2,7 +2,7 @@
 
 use super::{UnfitKind, UnfitRisk};
 use crate::expression::{
-    ANY_ELEMENT,
+    ANY_ELEMENT, element,
     evaluate::METER,
     exact,
     reads::{self, PathFact},
@@ -10,8 +10,8 @@ use crate::expression::{
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, operators};
 use std::cell::Cell;
 
-/// Most nodes that are looked at for one expression: variables of nested macros lead back to their lists again and again. Beyond it nothing is
-/// known, and nothing is refused.
+/// Most nodes that are looked at for one expression: variables of nested macros lead back to their lists again and
+/// again. Beyond it nothing is known, and nothing is refused.
 const MOST_LOOKS: usize = 100_000;
 
 /// One step from a value into it.
@@ -27,7 +27,7 @@ pub(super) enum AccessStep<'e> {
 
 impl<'e> AccessStep<'e> {
     pub(super) fn of_name(name: &'e str) -> AccessStep<'e> {
-        match reads::element(name) {
+        match element(name) {
             Some(Some(at)) => AccessStep::Element(at),
             Some(None) => AccessStep::Any,
             None => AccessStep::Field(name),

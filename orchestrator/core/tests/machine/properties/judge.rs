@@ -1,4 +1,5 @@
-//! The judge: knows the definition as it was drawn and hears every fact, and asks neither decide nor evolve what is right.
+//! The judge: knows the definition as it was drawn and hears every fact, and asks neither decide nor evolve what is
+//! right.
 
 use super::spec::{Effects, Kind, Side, Spec, name};
 use saga_core::{
@@ -127,8 +128,8 @@ impl Judge {
         events.iter().for_each(|event| self.hears_event(event));
     }
 
-    /// A terminal saga is final: it only learns that a command succeeded of which its end could not say so. Only a person can end a saga, or
-    /// take a step as settled, while it is not known what became of the step.
+    /// A terminal saga is final: it only learns that a command succeeded of which its end could not say so. Only a
+    /// person can end a saga, or take a step as settled, while it is not known what became of the step.
     fn hears_after_the_end(&mut self, decision: &SagaDecision) {
         let (step, direction) = match decision.events.as_slice() {
             [SagaEvent::ResultArrived { step, .. }, SagaEvent::IncidentOpened { .. }] => {
@@ -309,6 +310,8 @@ impl Judge {
         let command = self.command(step, direction);
         command.out = None;
         command.ended = Some(ended);
+        // What ends anew has not been answered for.
+        command.declared_failed = false;
     }
 
     fn failed(&mut self, step: usize, direction: CommandDirection, outcome: AttemptOutcome, code: &str) {
@@ -385,7 +388,8 @@ impl Judge {
             }
             OperatorAction::Skip => {
                 let on = on.map(|on| on.step);
-                // Whatever the saga is parked for: to skip a pivot in doubt that has no undo says that it did not happen.
+                // Whatever the saga is parked for: to skip a pivot in doubt that has no undo says that it did not
+                // happen.
                 if let Some(pivot) = on.map(StepIndex::at).filter(|step| self.is_pivot_in_doubt(*step)) {
                     self.answered_by_hand[pivot] = true;
                 }
@@ -430,8 +434,8 @@ impl Judge {
         assert!(!open, "ended while something is under way");
     }
 
-    /// A success that is reported of a step which a person skipped, and of which none was reported before, has to be told, unless its undo is
-    /// under way or done.
+    /// A success that is reported of a step which a person skipped, and of which none was reported before, has to be
+    /// told, unless its undo is under way or done.
     pub(super) fn has_to_tell_of(&self, step: usize) -> bool {
         let forward = &self.forward[step];
         let skipped = forward.ended == Some(Ended::Skipped) && self.declared[step];

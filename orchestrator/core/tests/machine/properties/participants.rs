@@ -1,4 +1,5 @@
-//! Participants that are idempotent for each command and keep the barrier: a do that arrives after its undo does nothing.
+//! Participants that are idempotent for each command and keep the barrier: a do that arrives after its undo does
+//! nothing.
 
 use crate::given::seconds;
 use saga_core::{
@@ -74,7 +75,8 @@ impl Site {
         Site { conflicts, ..Site::default() }
     }
 
-    /// What was done, declined or undone before is answered as before; what was sent once and arrives twice is answered alike.
+    /// What was done, declined or undone before is answered as before; what was sent once and arrives twice is answered
+    /// alike.
     pub(super) fn answers(
         &mut self,
         message: &Message,

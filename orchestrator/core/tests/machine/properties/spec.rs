@@ -157,6 +157,15 @@ pub(crate) fn a_firm_pivot(kind: Kind, attempts: u32) -> Spec {
     Spec { steps: vec![pivot], timeout: false, outcome_event: false, blocks: false }
 }
 
+/// A step that only looks, alone, whose last fallback declares that it failed.
+pub(crate) fn a_look_that_fails_at_last() -> Spec {
+    let Spec { mut steps, .. } = a_firm_pivot(Kind::Kafka, 1);
+    let look = steps.remove(0);
+    let (side, effects, fallback) = (Side::Before, Effects::ReadOnly, Fallback::FailsAtLast);
+    let look = Step { side, effects, fallback, checked: true, timed: true, ..look };
+    Spec { steps: vec![look], timeout: false, outcome_event: false, blocks: false }
+}
+
 fn step(at: usize, drawn: &Drawn, after: Vec<usize>, pivot: Option<usize>) -> Step {
     let side = match pivot {
         Some(pivot) if at == pivot => Side::Pivot,

@@ -193,7 +193,8 @@ impl World {
         self.input(&message.reply(CommandAnswer::unknown(CommandFailure::new("lost", ""))));
     }
 
-    /// A guard, or the transport, refuses what has not left, or another sending of what its participant has acknowledged.
+    /// A guard, or the transport, refuses what has not left, or another sending of what its participant has
+    /// acknowledged.
     fn is_held_back(&mut self, which: usize) {
         let is_acknowledged = |message: &Message| self.acknowledged.contains(&(message.command, message.attempt));
         let Some(at) = self.net.iter().position(|message| message.untouched || is_acknowledged(message)) else {
@@ -304,7 +305,7 @@ impl World {
         let id = format!("act-{}", self.acts);
         self.input(&given::act_on(&id, action, about));
         // Whoever keeps the times fires at once what is due.
-        if self.state.next_due(&self.plan).is_some_and(|due| due <= self.now) {
+        if crate::given::next_due(&self.state, &self.plan).is_some_and(|due| due <= self.now) {
             self.comes_due();
         }
     }
@@ -434,7 +435,7 @@ impl World {
             }
         }
         assert_eq!(out, self.judge.out(), "what is outstanding is what the journal says is out");
-        let stuck = effects.is_empty() && self.state.next_due(&self.plan).is_none();
+        let stuck = effects.is_empty() && crate::given::next_due(&self.state, &self.plan).is_none();
         let rests = self.is_parked() || self.judge.end.is_some();
         assert!(rests || !stuck, "nothing will ever happen: {:?}", self.state);
     }

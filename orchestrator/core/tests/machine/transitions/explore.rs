@@ -228,7 +228,7 @@ impl Explorer<'_> {
                 self.act(act)
             }
             _ => {
-                let due = self.state.next_due(self.plan);
+                let due = crate::given::next_due(&self.state, self.plan);
                 self.now = due.map_or(self.now, |due| self.now.max(due));
                 SagaInput::TimeReached
             }
@@ -280,7 +280,7 @@ impl Explorer<'_> {
 
     /// Time is offered to all commands at once: what counts is what became of each.
     fn offers_time(&self, course: Course, seen: &mut Seen) {
-        let now = self.state.next_due(self.plan).map_or(self.now, |due| self.now.max(due));
+        let now = crate::given::next_due(&self.state, self.plan).map_or(self.now, |due| self.now.max(due));
         let mut later = self.state.clone();
         let letter = decided(self.plan, &mut later, &SagaInput::TimeReached, now, AdmissionVerdict::Admitted);
         seen.moved(&self.state, &later);

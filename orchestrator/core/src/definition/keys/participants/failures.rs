@@ -15,7 +15,8 @@ pub(crate) static ERRORS: MapSchema = MapSchema {
         key(
             "classify",
             ValueRule::Entries(&ValueRule::Choice(CLASSES)),
-            "Statuses (`409`, `5xx`) and error codes that are of another class than they usually are. The first that fits counts.",
+            "Statuses (`409`, `5xx`) and error codes that are of another class than they usually are. The first that \
+                fits counts.",
             "{}",
             "{\"418\": \"rate_limit\", \"OUT_OF_STOCK\": \"validation\"}",
         ),

@@ -3,8 +3,9 @@
 use super::ParticipantReader;
 use crate::definition::{
     diagnostic::{Code, FindingCollector, did_you_mean},
-    fields::{self, MapReader, SpannedValue, wrong},
+    fields::{self, MapReader, wrong},
     graph::find_cycle,
+    spanned::SpannedValue,
     target,
     tree::YamlValue,
 };

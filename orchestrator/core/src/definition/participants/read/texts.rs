@@ -3,7 +3,8 @@
 use super::{MissingVariablePolicy, ParticipantReader, SecretText, address};
 use crate::definition::{
     diagnostic::{Code, TextSpan},
-    fields::{self, MapReader, SpannedValue, wrong},
+    fields::{self, MapReader, wrong},
+    spanned::SpannedValue,
     tree::YamlValue,
     written,
 };

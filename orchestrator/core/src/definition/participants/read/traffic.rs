@@ -12,13 +12,15 @@ use std::{num::NonZeroU32, time::Duration};
 
 /// Most calls a second: with more the limit is none, and the limiter counts in nanoseconds between two calls.
 const MAX_CALLS_PER_SECOND: u64 = 1_000_000;
-/// With `adaptive: true` the limit falls to this part of itself at most, so that there are answers to go by when it is well again.
+/// With `adaptive: true` the limit falls to this part of itself at most, so that there are answers to go by when it is
+/// well again.
 const ADAPTIVE_PART: u32 = 16;
 /// What is said of waiting in memory.
 const WAITING: [&str; 2] = ["maxWaiting", "maxWait"];
 
 impl ParticipantReader<'_> {
-    /// `bulkhead: 64`, or a map. A command over Kafka does not wait in memory: its reply is awaited from the moment it is decided on.
+    /// `bulkhead: 64`, or a map. A command over Kafka does not wait in memory: its reply is awaited from the moment it
+    /// is decided on.
     pub(super) fn bulkhead(
         &mut self,
         fields: &MapReader<'_>,

@@ -68,7 +68,8 @@ fn begun(event: &SagaEvent) -> Option<CommandRef> {
 }
 
 impl SagaState {
-    /// Whether the saga goes back and the step has still to be undone, as far as is known now: an attempt that is out may succeed.
+    /// Whether the saga goes back and the step has still to be undone, as far as is known now: an attempt that is out
+    /// may succeed.
     fn will_be_undone(&self, plan: &SagaPlan, step: StepIndex) -> bool {
         let (definition, state) = (plan.definition.step(step), self.step(step));
         let may_be = state.may_be_applied() || state.forward.is_open();

@@ -1,15 +1,15 @@
 //! From what files say to what a saga is pinned to.
 
-use super::{AttemptLimit, CommandPolicy, ExhaustionPolicy, RetryPolicy, RetryRule, SagaPolicies, StepPolicy};
-use crate::definition::{
-    ParticipantCatalog, PivotSide, SagaDefinition, StepAction, StepCompensation, StepDefinition,
-    participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT},
+use super::{
+    model::{PivotSide, SagaDefinition, StepAction, StepCompensation, StepDefinition},
+    participants::{HTTP_TIMEOUT, KAFKA_TIMEOUT, ParticipantCatalog},
 };
+use crate::policy::{AttemptLimit, CommandPolicy, ExhaustionPolicy, RetryPolicy, RetryRule, SagaPolicies, StepPolicy};
 use std::time::Duration;
 
 impl SagaPolicies {
-    /// The policies of every step: step over saga over participant over default. A participant that is missing counts as one
-    /// that says nothing; of several with one capability the most patient counts.
+    /// The policies of every step: step over saga over participant over default. A participant that is missing counts
+    /// as one that says nothing; of several with one capability the most patient counts.
     #[must_use]
     pub fn resolve(definition: &SagaDefinition, participants: &ParticipantCatalog) -> SagaPolicies {
         let steps = definition.steps.iter().map(|step| resolve_step(step, definition, participants)).collect();
@@ -48,8 +48,8 @@ fn forward(step: &StepDefinition, definition: &SagaDefinition, participants: &Pa
     CommandPolicy { retry, attempt_timeout: timeout.unwrap_or(default_timeout) }
 }
 
-/// Of several participants with one capability any may be chosen, so the step is as patient as the most patient of them: by attempts, then by
-/// the longest delay.
+/// Of several participants with one capability any may be chosen, so the step is as patient as the most patient of
+/// them: by attempts, then by the longest delay.
 fn most_patient(policies: impl Iterator<Item = RetryPolicy>) -> Option<RetryPolicy> {
     policies.max_by_key(|policy| {
         let attempts = match policy.attempts {

@@ -1,10 +1,6 @@
 //! What came in and what was sent, as people are shown it.
 
-use crate::{
-    command::{CommandRequest, HttpMethod},
-    event::TriggerRecord,
-    time::rfc3339,
-};
+use crate::{command::CommandRequest, event::TriggerRecord, time::rfc3339, words::addressed};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -63,25 +59,5 @@ pub fn body(request: &CommandRequest) -> Option<&Value> {
     match request {
         CommandRequest::Kafka { body, .. } | CommandRequest::Publish { body, .. } => Some(body),
         CommandRequest::Http { body, .. } => body.as_ref(),
-    }
-}
-
-/// Whom a request asks for what, in words.
-#[must_use]
-pub fn addressed(request: &CommandRequest) -> String {
-    match request {
-        CommandRequest::Kafka { participant, command, .. } => format!("command {command} to {participant}"),
-        CommandRequest::Http { participant, method, path, .. } => format!("{} {participant}/{path}", word(*method)),
-        CommandRequest::Publish { topic, event_type, .. } => format!("event {event_type} to topic {topic}"),
-    }
-}
-
-fn word(method: HttpMethod) -> &'static str {
-    match method {
-        HttpMethod::Get => "GET",
-        HttpMethod::Post => "POST",
-        HttpMethod::Put => "PUT",
-        HttpMethod::Patch => "PATCH",
-        HttpMethod::Delete => "DELETE",
     }
 }

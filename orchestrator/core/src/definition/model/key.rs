@@ -1,0 +1,23 @@
+//! The business key as a trigger says it.
+
+use crate::expression::{CelExpression, ValueTemplate};
+
+/// `key:` of a trigger; its expressions see `event` and `record`.
+#[derive(Clone, Debug)]
+pub enum BusinessKeyTemplate {
+    /// One value; its text is the key.
+    One(ValueTemplate),
+    /// At least two values; [`joined`](crate::definition::business_key::joined), their texts are the key.
+    Parts(Vec<ValueTemplate>),
+}
+
+impl BusinessKeyTemplate {
+    /// Every expression in it, in order.
+    #[must_use]
+    pub fn expressions(&self) -> Vec<&CelExpression> {
+        match self {
+            BusinessKeyTemplate::One(value) => value.expressions(),
+            BusinessKeyTemplate::Parts(parts) => parts.iter().flat_map(ValueTemplate::expressions).collect(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A saga as people and programs are shown it. Above all rules: nothing that decides, folds or reacts knows this
+//! module.
+
+mod focus;
+mod needs;
+mod next;
+mod prospect;
+mod sent;
+mod step;
+
+use crate::{
+    answerable::OutageLog,
+    command::{CommandDirection, CommandFailure},
+    event::SagaEnd,
+    id::StepIndex,
+    state::{SagaIncident, SagaPhase, SagaPlan, SagaState, SagaStatus},
+    time::{Timestamp, rfc3339},
+    words,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+pub use needs::OperatorNeedView;
+pub use next::NextActivityView;
+pub use prospect::ActPreview;
+pub use sent::{RequestView, TriggerView, body};
+pub use step::{StepPhase, StepView, SubstituteView};
+
+/// One saga, whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaView {
+    /// Its identity.
+    pub id: String,
+    /// Name of its definition.
+    pub saga: String,
+    /// The business key.
+    pub key: String,
+    /// Its status.
+    pub status: SagaStatus,
+    /// The step it is at or waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Why it is where it is, if that needs a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub updated_at: String,
+    /// When something happens by itself, whatever guards hold back; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<String>,
+    /// What happens next: what guards hold back goes on when they let it, and the nearest of what time brings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<NextActivityView>,
+    /// When its time ends, as long as that matters: before the pivot it is undone then, after it, it is overdue. `None`
+    /// while it is parked, because that time does not count. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<String>,
+    /// Which guards hold something of it back: `breaker:payments`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_on: Vec<String>,
+    /// Hash of its definition.
+    pub definition: String,
+    /// Rows of its journal.
+    pub version: u32,
+    /// Its time ended after the pivot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
+    /// What it waits for a person for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_person: Vec<OperatorNeedView>,
+    /// What started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerView>,
+    /// In the order of the definition.
+    pub steps: Vec<StepView>,
+    /// The output of a completed saga.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<IncidentView>,
+}
+
+/// Something that a person should look at.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentView {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The step it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Which of the step's commands it is about, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<CommandDirection>,
+    /// What happened.
+    pub failure: CommandFailure,
+}
+
+impl IncidentView {
+    fn of(plan: &SagaPlan, incident: &SagaIncident) -> IncidentView {
+        IncidentView {
+            at: rfc3339(incident.at),
+            step: incident.step.map(|step| plan.definition.step(step).name.clone()),
+            direction: incident.direction,
+            failure: incident.failure.clone(),
+        }
+    }
+
+    /// What it is about and what happened, in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        words::incident(self.step.as_deref(), self.direction, &self.failure)
+    }
+}
+
+impl SagaState {
+    /// The saga, whole.
+    #[must_use]
+    pub fn view(&self, plan: &SagaPlan) -> SagaView {
+        let (step, reason) = self.focus(plan);
+        let name = |step: StepIndex| plan.definition.step(step).name.clone();
+        SagaView {
+            id: self.id.to_string(),
+            saga: plan.definition.name.clone(),
+            key: self.key.clone(),
+            status: self.status(),
+            step: step.map(name),
+            reason,
+            started_at: rfc3339(self.started_at),
+            updated_at: rfc3339(self.last_at),
+            next_due: self.next_due_beside_guards(plan).map(rfc3339),
+            next: self.next_view(plan),
+            deadline: self.deadline_ahead(plan).map(rfc3339),
+            waits_on: self.held_by(plan).iter().map(ToString::to_string).collect(),
+            definition: plan.definition.hash.clone(),
+            version: self.version,
+            overdue: self.overdue,
+            needs_person: self.needs_view(plan),
+            trigger: Some(TriggerView::of(&self.trigger)),
+            steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
+            output: self.completed_output(),
+            incidents: self.incidents.iter().map(|incident| IncidentView::of(plan, incident)).collect(),
+        }
+    }
+
+    fn deadline_ahead(&self, plan: &SagaPlan) -> Option<Timestamp> {
+        match &self.course {
+            SagaPhase::Forward if !self.overdue => self.deadline(plan, &OutageLog::NONE, self.last_at),
+            SagaPhase::Forward
+            | SagaPhase::Compensating { .. }
+            | SagaPhase::Parked { .. }
+            | SagaPhase::OutcomeDue { .. }
+            | SagaPhase::Ended(_) => None,
+        }
+    }
+
+    fn completed_output(&self) -> Option<Value> {
+        match &self.course {
+            SagaPhase::Ended(SagaEnd::Completed { output }) if !output.is_null() => Some(output.clone()),
+            SagaPhase::Ended(_)
+            | SagaPhase::Forward
+            | SagaPhase::Compensating { .. }
+            | SagaPhase::Parked { .. }
+            | SagaPhase::OutcomeDue { .. } => None,
+        }
+    }
+}
