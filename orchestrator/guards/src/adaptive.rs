@@ -68,7 +68,7 @@ struct SampleWindow {
     answers: u32,
     seconds: f64,
     most_in_flight: u32,
-    was_too_much: bool,
+    was_overloaded: bool,
 }
 
 impl AdaptiveLimit {
@@ -94,7 +94,7 @@ impl AdaptiveLimit {
                 self.window.answers += 1;
                 self.window.seconds += took.as_secs_f64();
             }
-            LoadSample::Overload => self.window.was_too_much = true,
+            LoadSample::Overload => self.window.was_overloaded = true,
             LoadSample::None => {}
         }
         if now >= self.window_ends {
@@ -140,7 +140,7 @@ impl AdaptiveLimit {
         let is_crowded = latest.is_some_and(|latest| latest > self.best * TOLERATED);
         let is_slow = latest.zip(self.mean).is_some_and(|(latest, mean)| latest >= mean.slow_from());
         let is_ours = window.most_in_flight.saturating_mul(2) >= self.limit().get();
-        if window.was_too_much || (is_ours && (is_slow || is_crowded)) {
+        if window.was_overloaded || (is_ours && (is_slow || is_crowded)) {
             self.limit *= DECREASE;
         } else if window.most_in_flight >= self.limit().get() && latest.is_some() {
             self.limit += 1.0;

@@ -41,7 +41,7 @@ pub use ticket::{
 
 use crate::MonotonicTime;
 use ramp::{MAX_RAMP, SlowStartRamp};
-use shed::{LoadShedder, SHED_REST};
+use shed::{LoadShedder, SHED_DELAY};
 use slots::ProbeSlots;
 use std::time::Duration;
 use ticket::TicketKind;
@@ -50,17 +50,17 @@ use window::SlidingWindow;
 
 /// When somebody asks again who found a breaker forced open. Whoever forces it and lets it go wakes what waits, so this is for those that
 /// nobody woke.
-pub const FORCED_REST: Duration = Duration::from_secs(30);
+pub const FORCED_OPEN_DELAY: Duration = Duration::from_secs(30);
 
 /// The longest pause that a participant may ask for: a date by mistake must not stop its sagas for days.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+pub const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// While all probes or all calls of the ramp are out, whoever asks is told to come back after this share of `openFor`: they answer sooner
 /// than that, and what waits should not wait much longer than they take.
-const PROBING_SHARE: u32 = 4;
+const PROBING_DELAY_DIVISOR: u32 = 4;
 
 /// Nobody is told to come back sooner.
-const SOONEST: Duration = Duration::from_millis(1);
+const MIN_DELAY: Duration = Duration::from_millis(1);
 
 /// One breaker. Changes under `&mut`; whoever shares it locks it.
 #[derive(Clone, Debug)]
@@ -126,23 +126,23 @@ impl CircuitBreaker {
     pub fn admit(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         match self.mode {
             BreakerMode::Automatic => self.admit_by_phase(now, hold, random),
-            BreakerMode::ForcedOpen => refuse(FORCED_REST, BreakerRefusal::Forced),
-            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.let_go(TicketKind::Freely),
+            BreakerMode::ForcedOpen => refuse(FORCED_OPEN_DELAY, BreakerRefusal::Forced),
+            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.admit_as(TicketKind::Unlimited),
         }
     }
 
     /// Looks again at a call that was admitted in `generation` and has not left yet: who waited for something else must not leave after the
     /// breaker has opened, nor go beside the probes or the ramp of a later time. `Some`: it must not leave now, and may ask again after this
     /// long. Its ticket still has to be settled.
-    pub fn recalls(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
+    pub fn check_again(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         match self.mode {
-            BreakerMode::Automatic => self.recalls_by_phase(generation, now.max(self.since)),
-            BreakerMode::ForcedOpen => Some(FORCED_REST),
+            BreakerMode::Automatic => self.check_again_by_phase(generation, now.max(self.since)),
+            BreakerMode::ForcedOpen => Some(FORCED_OPEN_DELAY),
             BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => None,
         }
     }
 
-    fn recalls_by_phase(&self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
+    fn check_again_by_phase(&self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         if let Some(pause) = self.pause(now) {
             return Some(pause);
         }
@@ -150,7 +150,7 @@ impl CircuitBreaker {
             _ if generation.0 == self.generation => None,
             BreakerPhase::Closed { ramp: None, .. } => None,
             BreakerPhase::Closed { ramp: Some(_), .. } | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => {
-                Some(self.short_rest().max(SOONEST))
+                Some(self.short_delay().max(MIN_DELAY))
             }
         }
     }
@@ -184,7 +184,7 @@ impl CircuitBreaker {
             (Some(shed), Some(above)) => shed.sheds(above, settings.minimum_calls, now, random),
             (Some(_) | None, _) => false,
         };
-        if sheds { refuse(SHED_REST, BreakerRefusal::Shed) } else { self.let_go(TicketKind::Freely) }
+        if sheds { refuse(SHED_DELAY, BreakerRefusal::Shed) } else { self.admit_as(TicketKind::Unlimited) }
     }
 
     /// `None` if no ramp is under way.
@@ -197,9 +197,9 @@ impl CircuitBreaker {
         }
         let taken = self.slots.take(under_way.at_once(), now, hold.min(self.config.settings().probe_timeout));
         Some(match taken {
-            Ok(slot) => self.let_go(TicketKind::Ramp(slot)),
+            Ok(slot) => self.admit_as(TicketKind::Ramp(slot)),
             Err(next) => {
-                refuse(next.min(under_way.left(now)).min(self.short_rest()).max(SOONEST), BreakerRefusal::Ramp)
+                refuse(next.min(under_way.left(now)).min(self.short_delay()).max(MIN_DELAY), BreakerRefusal::Ramp)
             }
         })
     }
@@ -207,8 +207,8 @@ impl CircuitBreaker {
     fn admit_probe(&mut self, now: MonotonicTime, hold: Duration) -> BreakerAdmission {
         let probe_timeout = self.config.settings().probe_timeout;
         match self.slots.take(self.probes_wanted(), now, hold.min(probe_timeout)) {
-            Ok(slot) => self.let_go(TicketKind::Probe(slot)),
-            Err(next) => refuse(next.min(self.short_rest()).max(SOONEST), BreakerRefusal::Probing),
+            Ok(slot) => self.admit_as(TicketKind::Probe(slot)),
+            Err(next) => refuse(next.min(self.short_delay()).max(MIN_DELAY), BreakerRefusal::Probing),
         }
     }
 
@@ -222,12 +222,12 @@ impl CircuitBreaker {
         self.config.successes().saturating_sub(succeeded).max(1).min(self.config.settings().probes)
     }
 
-    fn let_go(&self, leave: TicketKind) -> BreakerAdmission {
-        BreakerAdmission::Admitted(BreakerTicket { generation: self.generation, leave })
+    fn admit_as(&self, kind: TicketKind) -> BreakerAdmission {
+        BreakerAdmission::Admitted(BreakerTicket { generation: self.generation, kind })
     }
 
-    fn short_rest(&self) -> Duration {
-        self.config.settings().open_for / PROBING_SHARE
+    fn short_delay(&self) -> Duration {
+        self.config.settings().open_for / PROBING_DELAY_DIVISOR
     }
 
     /// Whatever was begun before belongs to an earlier generation from now on.

@@ -285,7 +285,7 @@ fn an_older_reading_is_told_no_longer_a_time_than_it_is_open() {
             panic!("it is open")
         };
         assert_eq!((retry_after, why), (OPEN_FOR, BreakerRefusal::Open));
-        assert_eq!(breaker.room(at(older)).look_again, Some(OPEN_FOR));
+        assert_eq!(breaker.room(at(older)).check_again_in, Some(OPEN_FOR));
     }
 }
 
@@ -312,11 +312,11 @@ fn a_call_that_was_given_up_leaves_no_permit_behind() {
 #[test]
 fn a_waiter_that_is_woken_has_its_place_already() {
     let mut bulkhead = CallBulkhead::new(NonZeroU32::MIN, 8);
-    assert!(bulkhead.enter());
-    let first = bulkhead.queue(saga_guards::PriorityLane::Do, "first").expect("there is room");
+    assert!(bulkhead.try_acquire());
+    let first = bulkhead.enqueue(saga_guards::PriorityLane::Do, "first").expect("there is room");
     assert_eq!(bulkhead.leave(), Some("first"));
-    assert!(!bulkhead.enter(), "the place is the waiter's");
-    assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPlace);
+    assert!(!bulkhead.try_acquire(), "the place is the waiter's");
+    assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPermit);
     assert_eq!((bulkhead.leave(), bulkhead.in_flight()), (None, 0));
 }
 

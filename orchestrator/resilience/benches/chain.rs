@@ -37,7 +37,7 @@ fn participant(name: &str) -> ParticipantSettings {
     ParticipantSettings {
         name: name.to_owned(),
         transport: TransportSettings::Http(HttpSettings::at(name, "http://127.0.0.1:9")),
-        gate: GateSettings::of_places(PLACES),
+        gate: GateSettings::of_limit(PLACES),
         health: None,
         capabilities: BTreeSet::new(),
         timeout: Duration::from_secs(10),

@@ -112,7 +112,7 @@ impl GuardRegistry {
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: &[ParticipantSettings]) -> Result<GuardRegistry, ParticipantSettingsError> {
         let (wakeup, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
-        let anybody = GateSettings::of_places(NonZeroU32::MAX);
+        let anybody = GateSettings::of_limit(NonZeroU32::MAX);
         let guarded = GuardRegistry {
             participants: ArcSwap::default(),
             unconfigured: Arc::new(CallGate::without_metrics(anybody, Arc::clone(&wakeup), changes.clone())),
@@ -202,11 +202,11 @@ impl GuardRegistry {
                 return Ok((same.clone(), None));
             }
             Some(ParticipantRoute::Http { participant, .. }) => {
-                let (next, relisting) = participant.continued(http, self.changes.clone())?;
+                let (next, relisting) = participant.reconfigured(http, self.changes.clone())?;
                 (next, Some(relisting))
             }
             Some(ParticipantRoute::Kafka { .. }) | None => {
-                (HttpParticipantClient::telling(http, self.changes.clone())?, None)
+                (HttpParticipantClient::with_events(http, self.changes.clone())?, None)
             }
         };
         Ok((ParticipantRoute::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
@@ -216,7 +216,7 @@ impl GuardRegistry {
         let mut removed = self.retired_gates.lock();
         removed.retain(CallGate::is_referenced);
         for gate in gates {
-            gate.configure(GateSettings::of_places(NonZeroU32::MAX));
+            gate.configure(GateSettings::of_limit(NonZeroU32::MAX));
             gate.release_waiters();
             gate.apply(ManualOverride {
                 mode: saga_guards::breaker::BreakerMode::ForcedClosed,

@@ -46,7 +46,7 @@ pub struct GateSettings {
 impl GateSettings {
     /// The defaults, with so many calls at once.
     #[must_use]
-    pub fn of_places(places: NonZeroU32) -> GateSettings {
+    pub fn of_limit(places: NonZeroU32) -> GateSettings {
         GateSettings {
             breaker: breaker::BreakerConfig::default(),
             budget: budget::RetryBudgetConfig::default(),

@@ -152,7 +152,7 @@ impl ParticipantSnapshot {
             waiting: view.waiting,
             pacing: view.rate_limit_waiting,
             queued: view.queued,
-            rate_room: view.rate_room,
+            rate_room: view.rate_limit_capacity,
             retry_budget: view.budget.balance,
             share: view.share,
             depends_on: Vec::new(),

@@ -23,7 +23,7 @@ fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> GuardRegistry {
     let mut settings = ParticipantSettings {
         name: "payments".into(),
         transport: TransportSettings::Http(HttpSettings::at("payments", "http://127.0.0.1:9")),
-        gate: GateSettings::of_places(NonZeroU32::new(64).expect("64 is not zero")),
+        gate: GateSettings::of_limit(NonZeroU32::new(64).expect("64 is not zero")),
         health: None,
         capabilities: BTreeSet::new(),
         timeout: Duration::from_secs(10),

@@ -103,14 +103,14 @@ pub struct BreakerCapacity {
     /// So many; [`u32::MAX`]: any number.
     pub calls: u32,
     /// When there may be more by time alone, from now, more than zero; `None`: time alone makes no more.
-    pub look_again: Option<Duration>,
+    pub check_again_in: Option<Duration>,
 }
 
 impl BreakerCapacity {
     /// Any number of calls.
-    pub(super) const UNLIMITED: BreakerCapacity = BreakerCapacity { calls: u32::MAX, look_again: None };
+    pub(super) const UNLIMITED: BreakerCapacity = BreakerCapacity { calls: u32::MAX, check_again_in: None };
 
     pub(super) fn none_for(rest: Duration) -> BreakerCapacity {
-        BreakerCapacity { calls: 0, look_again: Some(rest) }
+        BreakerCapacity { calls: 0, check_again_in: Some(rest) }
     }
 }

@@ -1,5 +1,5 @@
 use super::{
-    BreakerConfig, BreakerMode, BreakerPhase, CircuitBreaker, LONGEST_PAUSE, LoadShedder, SlidingWindow, SlowStartRamp,
+    BreakerConfig, BreakerMode, BreakerPhase, CircuitBreaker, LoadShedder, MAX_PAUSE, SlidingWindow, SlowStartRamp,
 };
 use crate::MonotonicTime;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl CircuitBreaker {
     }
 
     /// Closes as after an outage: with a ramp, for those who waited. Nothing if somebody forces it.
-    pub fn close_for_those_who_waited(&mut self, now: MonotonicTime) {
+    pub fn close_with_ramp(&mut self, now: MonotonicTime) {
         if self.mode == BreakerMode::Automatic {
             self.close(now);
         }
@@ -61,7 +61,7 @@ impl CircuitBreaker {
     /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
     /// same. Answers how long it refuses if that is longer than before.
     pub fn open_for_at_least(&mut self, span: Duration, now: MonotonicTime) -> Option<Duration> {
-        let span = span.min(LONGEST_PAUSE);
+        let span = span.min(MAX_PAUSE);
         let until = now.plus(span);
         if until <= self.asked_until.max(now) {
             return None;

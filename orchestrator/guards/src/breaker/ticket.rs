@@ -52,7 +52,7 @@ impl BreakerRefusal {
 #[must_use = "a ticket that is not settled keeps its slot until its time is over"]
 pub struct BreakerTicket {
     pub(super) generation: u64,
-    pub(super) leave: TicketKind,
+    pub(super) kind: TicketKind,
 }
 
 /// Which of a breaker's states, counted from its beginning, a ticket was issued in.
@@ -62,7 +62,7 @@ pub struct BreakerGeneration(pub(super) u64);
 /// By what a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TicketKind {
-    Freely,
+    Unlimited,
     Probe(ProbeSlotId),
     Ramp(ProbeSlotId),
 }
@@ -77,9 +77,9 @@ impl BreakerTicket {
     /// Whether the call finds out if the participant is back.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        match self.leave {
+        match self.kind {
             TicketKind::Probe(_) => true,
-            TicketKind::Freely | TicketKind::Ramp(_) => false,
+            TicketKind::Unlimited | TicketKind::Ramp(_) => false,
         }
     }
 }

@@ -132,11 +132,11 @@ impl CallGate {
     fn try_acquire_slot(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
         let mut state = self.lock_state();
         let bulkhead = &mut state.capacity.bulkhead;
-        if bulkhead.slots().enter() {
+        if bulkhead.slots().try_acquire() {
             return Ok(SlotAcquisition::Immediate(BulkheadSlot::new(self)));
         }
         let (sender, receiver) = oneshot::channel();
-        let waiter = bulkhead.slots().queue(lane, sender).map_err(|_| BulkheadSlotError)?;
+        let waiter = bulkhead.slots().enqueue(lane, sender).map_err(|_| BulkheadSlotError)?;
         Ok(SlotAcquisition::Queued(receiver, waiter, bulkhead.max_wait()))
     }
 }

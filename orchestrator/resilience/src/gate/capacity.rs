@@ -133,7 +133,7 @@ impl CallCapacity {
 
     /// How many calls would be admitted now and find a slot or a short queue.
     pub(super) fn notify_capacity(&self, breaker: BreakerCapacity, now: MonotonicTime) -> NotifyCapacity {
-        let changes = [breaker.look_again, self.rate_limit.next_in(now), self.degraded.ends_in(now)];
+        let changes = [breaker.check_again_in, self.rate_limit.next_in(now), self.degraded.ends_in(now)];
         NotifyCapacity {
             calls: self.tightest(breaker.calls, now).1,
             check_again_in: changes.into_iter().flatten().min(),

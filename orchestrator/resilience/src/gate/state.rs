@@ -87,7 +87,7 @@ impl GateState {
 
     /// Whether the breaker still lets a call be made that it has admitted.
     pub(super) fn check_still_admitted(&mut self, call: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let recalled = self.breaker.recalls(call.generation, now);
+        let recalled = self.breaker.check_again(call.generation, now);
         recalled.map_or(Ok(()), |not_before| Err(GuardRefusal::by(GuardKind::Breaker, not_before)))
     }
 
@@ -110,7 +110,7 @@ impl GateState {
         self.capacity.bulkhead.record_load(signal.load(took), now);
         let degraded_to = self.follow(transition, now);
         if back.holds_slot {
-            self.capacity.bulkhead.slots().vacate();
+            self.capacity.bulkhead.slots().release_without_handover();
         }
         let wakeups = self.resize_limits(now);
         let opening = matches!(transition, BreakerTransition::Opened(_)).then(|| self.opening(now));
@@ -192,14 +192,14 @@ impl GateState {
         self.failures.closed();
         // The commands that wait would otherwise be sent all at once.
         if self.has_waiters() {
-            self.breaker.close_for_those_who_waited(now);
+            self.breaker.close_with_ramp(now);
         }
         self.capacity.degraded.end();
     }
 
     pub(super) fn time_to_admission(&mut self, now: MonotonicTime) -> Duration {
         let room = self.breaker.room(now);
-        if room.calls > 0 { Duration::ZERO } else { room.look_again.unwrap_or(breaker::FORCED_REST) }
+        if room.calls > 0 { Duration::ZERO } else { room.check_again_in.unwrap_or(breaker::FORCED_OPEN_DELAY) }
     }
 
     /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for one.
@@ -252,7 +252,7 @@ impl GateState {
             limit: capacity.bulkhead.limit(),
             waiting: capacity.bulkhead.waiting(),
             rate_limit_waiting: capacity.rate_limit.waiting(),
-            rate_room: capacity.rate_limit.capacity(now),
+            rate_limit_capacity: capacity.rate_limit.capacity(now),
             budget: self.budget.snapshot(now),
             share: capacity.degraded.share(now),
             queued: u32::try_from(self.queues.len()).unwrap_or(u32::MAX),

@@ -85,7 +85,7 @@ impl GuardRegistry {
         for participant in self.participants.load().values() {
             participant.gate.apply_elapsed_time();
             if let ParticipantRoute::Http { participant, .. } = &participant.route {
-                participant.tell_who_is_back();
+                participant.publish_returned_endpoints();
             }
         }
     }

@@ -64,7 +64,7 @@ impl PublicationQueues {
         if let Some(line) = queues.get(topic) {
             return Arc::clone(&line.gate);
         }
-        let mut settings = GateSettings::of_places(MAX_CONCURRENT_PUBLICATIONS);
+        let mut settings = GateSettings::of_limit(MAX_CONCURRENT_PUBLICATIONS);
         settings.bulkhead.max_waiting = Some(0);
         let gate = Arc::new(CallGate::without_metrics(settings, Arc::clone(&self.wakeup), self.changes.clone()));
         queues.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
@@ -77,7 +77,7 @@ impl PublicationQueues {
     }
 
     /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
-    pub(super) fn look(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
+    pub(super) fn report_waiting(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
         topics.report_waiting(|topic| self.queued(topic) + commands(topic));
         for (topic, gate) in self.gates() {
             let waiting = usize::try_from(gate.view().queued).unwrap_or(usize::MAX);

@@ -70,7 +70,7 @@ fn settings(transport: TransportSettings, gate: GateSettings) -> ParticipantSett
 fn gate(places: u32) -> GateSettings {
     let breaker = breaker::BreakerParameters { minimum_calls: 2, probes: 1, ..breaker::BreakerParameters::default() };
     let breaker = breaker::BreakerConfig::new(breaker).expect("sensible");
-    GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(places).expect("not zero")) }
+    GateSettings { breaker, ..GateSettings::of_limit(NonZeroU32::new(places).expect("not zero")) }
 }
 
 fn kafka() -> TransportSettings {

@@ -41,7 +41,7 @@ impl GuardRegistry {
         let published =
             topics.filter_map(|(topic, gate)| gate.notify_waiters(Ok(()), self.topics.availability(&topic)));
         let next = configured.chain(gone).chain(published).min();
-        self.publishing.look(&self.topics, |topic| self.queued_commands(topic));
+        self.publishing.report_waiting(&self.topics, |topic| self.queued_commands(topic));
         next
     }
 

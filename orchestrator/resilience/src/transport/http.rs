@@ -82,7 +82,7 @@ pub(crate) struct EndpointUpdate {
 impl EndpointUpdate {
     /// Puts it into effect: what is known of endpoints that stay is kept, calls under way included.
     pub(crate) fn apply(self) {
-        self.endpoints.become_as(&self.next);
+        self.endpoints.replace_with(&self.next);
     }
 }
 
@@ -92,14 +92,14 @@ impl HttpParticipantClient {
     /// # Errors
     /// When no participant can be called with these settings.
     pub fn new(settings: &HttpSettings) -> Result<HttpParticipantClient, HttpSettingsError> {
-        HttpParticipantClient::telling(settings, GuardEventBus::default())
+        HttpParticipantClient::with_events(settings, GuardEventBus::default())
     }
 
     /// The same, and publishes in `changes` what happens to its endpoints.
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
-    pub fn telling(
+    pub fn with_events(
         settings: &HttpSettings,
         changes: GuardEventBus,
     ) -> Result<HttpParticipantClient, HttpSettingsError> {
@@ -126,7 +126,7 @@ impl HttpParticipantClient {
         let (mut tries, mut tried) = (ConnectRetries::until(deadline), None);
         loop {
             let answer = self.once(call, &mut tried, deadline).await;
-            let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
+            let Some(rest) = nothing_left(&answer).then(|| tries.next_delay()).flatten() else { return answer };
             tokio::time::sleep(rest).await;
         }
     }
@@ -136,12 +136,12 @@ impl HttpParticipantClient {
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
-    pub(crate) fn continued(
+    pub(crate) fn reconfigured(
         &self,
         settings: &HttpSettings,
         changes: GuardEventBus,
     ) -> Result<(HttpParticipantClient, EndpointUpdate), HttpSettingsError> {
-        let next = HttpParticipantClient::telling(settings, changes)?;
+        let next = HttpParticipantClient::with_events(settings, changes)?;
         let relisting = EndpointUpdate { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
         Ok((HttpParticipantClient { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
     }
@@ -153,7 +153,7 @@ impl HttpParticipantClient {
     }
 
     /// Publishes which endpoints get calls again, since it was last asked to.
-    pub fn tell_who_is_back(&self) {
+    pub fn publish_returned_endpoints(&self) {
         self.endpoints.tell_who_is_back();
     }
 
@@ -205,7 +205,7 @@ pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpCl
 
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.
 fn impossible(call: &ParticipantCall, failure: CommandFailure) -> CommandAnswer {
-    if call.is_untouched() {
+    if call.was_never_sent() {
         CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None }
     } else {
         CommandAnswer::unknown(failure)

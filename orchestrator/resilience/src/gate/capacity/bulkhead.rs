@@ -91,7 +91,7 @@ impl BulkheadState {
     }
 
     pub(super) fn enter(&mut self) -> bool {
-        self.slots.enter()
+        self.slots.try_acquire()
     }
 
     /// The slots and their queue, for the call that takes one.

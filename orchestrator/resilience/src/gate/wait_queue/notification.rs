@@ -47,7 +47,7 @@ impl CallGate {
             lane: waiter.command.map_or(PriorityLane::Do, |command| lane(command.direction)),
             since_ms: request.since_ms,
             not_before: enqueued_at.plus(request.not_before),
-            standing: blocking_of_guard(request.guard),
+            blocking: blocking_of_guard(request.guard),
             after_failed_probe: request.after_failed_probe && request.guard == GuardKind::Breaker,
         };
         let kind = queue_of_guard(request.guard);

@@ -55,9 +55,9 @@ pub(super) fn described(response: &HttpResponse) -> Result<BodyFormat, CommandFa
     let unreadable = |why: String| CommandFailure::new("answer.content_type", why);
     let codings = coding::of(response)?;
     let (kind, charset) = match ParsedHeader::by(response, &CONTENT_TYPE) {
-        ParsedHeader::Nothing => (BodyKind::Unsaid, BodyCharset::Unsaid),
+        ParsedHeader::Absent => (BodyKind::Unsaid, BodyCharset::Unsaid),
         ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
-        ParsedHeader::This(value) => {
+        ParsedHeader::Value(value) => {
             content_type(&value).ok_or_else(|| unreadable(format!("`{value}` is not one content type")))?
         }
     };

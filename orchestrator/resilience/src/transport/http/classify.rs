@@ -102,7 +102,7 @@ fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> Stat
         425 => StatusMeaning::Later,
         408 | 429 => StatusMeaning::Failed(RetryAdvice::Yes),
         401 | 403 | 407 => StatusMeaning::Failed(RetryAdvice::ThenPark),
-        409 if call.attempt > 1 || !call.is_untouched() => StatusMeaning::Failed(RetryAdvice::Conflict),
+        409 if call.attempt > 1 || !call.was_never_sent() => StatusMeaning::Failed(RetryAdvice::Conflict),
         410 if call.direction() == CommandDirection::Undo => StatusMeaning::AlreadyUndone,
         400..=499 => StatusMeaning::Failed(RetryAdvice::No),
         _ => StatusMeaning::Unknown,

@@ -154,7 +154,7 @@ impl HttpClient {
         pace: ReadWriteTimeouts,
     ) -> Result<HttpResponse, HttpConnectionError> {
         let head = connection.send(request, pace).await?;
-        connection.learn(head.headers(), self.lives, Instant::now());
+        connection.apply_keep_alive(head.headers(), self.lives, Instant::now());
         Ok(HttpResponse::new(head, connection, Arc::clone(&self.pool), request.origin()))
     }
 }

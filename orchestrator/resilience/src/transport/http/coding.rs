@@ -31,8 +31,8 @@ pub(super) fn of(response: &HttpResponse) -> Result<Vec<ContentCoding>, CommandF
     let mut codings = Vec::new();
     for header in [CONTENT_ENCODING, TRANSFER_ENCODING] {
         match ParsedHeader::by(response, &header) {
-            ParsedHeader::Nothing => {}
-            ParsedHeader::This(value) => codings.extend(named(&value)?),
+            ParsedHeader::Absent => {}
+            ParsedHeader::Value(value) => codings.extend(named(&value)?),
             ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
         }
     }

@@ -80,7 +80,7 @@ impl ParticipantEndpoints {
     }
 
     /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
-    pub(super) fn become_as(&self, next: &ParticipantEndpoints) {
+    pub(super) fn replace_with(&self, next: &ParticipantEndpoints) {
         let now = self.now();
         let (bases, weights, strategy, ejection) = next.listing().settings();
         let mut listing = self.listing();
@@ -126,7 +126,7 @@ impl ParticipantEndpoints {
     /// # Errors
     /// As [`ParticipantEndpoints::seen`].
     pub(super) fn location(&self, asked: &Url, header: &str) -> Result<String, String> {
-        let url = self.seen(asked, header)?;
+        let url = self.resolve_location(asked, header)?;
         Ok(match self.listing().bases.as_slice() {
             [_] => path_and_query(&url),
             _ => url.to_string(),
@@ -138,7 +138,7 @@ impl ParticipantEndpoints {
     ///
     /// # Errors
     /// It leads to another host, or nowhere.
-    pub(super) fn seen(&self, asked: &Url, header: &str) -> Result<Url, String> {
+    pub(super) fn resolve_location(&self, asked: &Url, header: &str) -> Result<Url, String> {
         let elsewhere = || format!("to be asked at another host, or not at all: {header}");
         let mut url = asked.join(header).map_err(|_| elsewhere())?;
         let is_web = matches!(url.scheme(), "http" | "https");

@@ -19,7 +19,7 @@ enum ResponseOrigin {
     /// It is that of who was asked.
     Directly,
     /// Who was asked sent on to another place.
-    SentOn,
+    Redirected,
 }
 
 /// An answer whose head was read.
@@ -52,7 +52,7 @@ fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAns
     match missed {
         HttpExchangeError::NotConnected { why, may_have_left } => {
             let failure = CommandFailure::new(NOT_CONNECTED, why).of_class(ErrorClass::Network);
-            if call.is_untouched() && !may_have_left {
+            if call.was_never_sent() && !may_have_left {
                 CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None }
             } else {
                 CommandAnswer::unknown(failure)
@@ -70,14 +70,14 @@ fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAns
 async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, head: ResponseHead) -> CommandAnswer {
     let status = head.response.status().as_u16();
     let answer = if call.location.is_none() && head.response.was_sent_before() {
-        of_the_second(CompleteResponse::read(participant, &call.clone().repeated(), head).await.meaning())
+        of_the_second(CompleteResponse::read(participant, &call.clone().repeated(), head).await.into_answer())
     } else {
-        CompleteResponse::read(participant, call, head).await.meaning()
+        CompleteResponse::read(participant, call, head).await.into_answer()
     };
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
         classes.classified(answer)
-    } else if call.is_untouched() {
+    } else if call.was_never_sent() {
         classes.applied(answer)
     } else {
         classes.applied_to_repeated(answer)

@@ -15,9 +15,9 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// It asks for something that cannot be read; why, for people.
 pub(super) fn of(response: &HttpResponse) -> Result<Option<Duration>, String> {
     match ParsedHeader::by(response, &RETRY_AFTER) {
-        ParsedHeader::Nothing => Ok(None),
+        ParsedHeader::Absent => Ok(None),
         ParsedHeader::Unreadable(why) => Err(why),
-        ParsedHeader::This(value) => match parse(&value, SystemTime::now()) {
+        ParsedHeader::Value(value) => match parse(&value, SystemTime::now()) {
             Some(span) => Ok(Some(span)),
             None => Err(format!("`retry-after` is `{value}`, expected seconds or a date")),
         },

@@ -95,7 +95,7 @@ impl HttpConnection {
     }
 
     /// How long it may be kept, by what the server says with its answer.
-    pub(super) fn learn(&mut self, headers: &HeaderMap, lives: ConnectionTimeouts, now: Instant) {
+    pub(super) fn apply_keep_alive(&mut self, headers: &HeaderMap, lives: ConnectionTimeouts, now: Instant) {
         let idle = keep_alive::announced(headers).map_or(lives.idle, |announced| announced.min(lives.idle));
         self.stale_at = now + idle;
     }
@@ -106,7 +106,7 @@ impl HttpConnection {
     }
 
     /// Whether it may be used again.
-    pub(super) fn is_good(&self, now: Instant) -> bool {
+    pub(super) fn is_reusable(&self, now: Instant) -> bool {
         now < self.ends() && !self.sender.is_closed()
     }
 

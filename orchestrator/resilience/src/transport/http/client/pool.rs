@@ -34,10 +34,10 @@ impl ConnectionPool {
         let mut kept = self.0.lock();
         let idle = kept.idle.get_mut(origin)?;
         for at in (0..idle.len()).rev() {
-            if idle[at].is_good(now) && idle[at].is_ready() {
+            if idle[at].is_reusable(now) && idle[at].is_ready() {
                 return Some(idle.remove(at));
             }
-            if !idle[at].is_good(now) {
+            if !idle[at].is_reusable(now) {
                 drop(idle.remove(at));
             }
         }
@@ -57,7 +57,7 @@ impl ConnectionPool {
     }
 
     fn keep(self: Arc<Self>, origin: Box<str>, connection: HttpConnection) {
-        if !connection.is_good(Instant::now()) {
+        if !connection.is_reusable(Instant::now()) {
             return;
         }
         let mut kept = self.0.lock();
@@ -75,7 +75,7 @@ impl ConnectionPool {
     fn close_ended(&self, now: Instant) -> Option<Instant> {
         let mut kept = self.0.lock();
         kept.idle.retain(|_, idle| {
-            idle.retain(|connection| connection.is_good(now));
+            idle.retain(|connection| connection.is_reusable(now));
             !idle.is_empty()
         });
         let next = kept.idle.values().flatten().map(HttpConnection::ends).min();

@@ -28,9 +28,10 @@ pub(super) async fn followed(
             return Ok(ResponseHead { response, url: request.url, reached });
         }
         let place = ParsedHeader::by(&response, &LOCATION);
-        let place = answered::read_place(place).and_then(|place| participant.endpoints.seen(&request.url, &place));
+        let place =
+            answered::read_place(place).and_then(|place| participant.endpoints.resolve_location(&request.url, &place));
         request.url = place.map_err(|why| unreadable("answer.location", format!("sent on, and {why}")))?;
-        reached = ResponseOrigin::SentOn;
+        reached = ResponseOrigin::Redirected;
         // So that its connection can be kept.
         drop(body::read(response, participant.max_answer_bytes, participant.pace.read).await);
         let sent = participant.client.send(&request, participant.pace).await;
