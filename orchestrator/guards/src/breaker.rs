@@ -18,16 +18,16 @@
 //! Admitting and settling allocate nothing; time and lots are arguments.
 
 mod config;
-mod counting;
+mod control;
 mod counts;
-mod looking;
+mod inspection;
+mod load_shedding;
+mod probe_slots;
 mod ramp;
-mod shed;
-mod slots;
+mod report_throttle;
+mod settlement;
 mod snapshot;
-mod steering;
 mod ticket;
-mod watch;
 mod window;
 
 #[cfg(test)]
@@ -40,12 +40,12 @@ pub use ticket::{
 };
 
 use crate::MonotonicTime;
+use load_shedding::{LoadShedder, SHED_DELAY};
+use probe_slots::ProbeSlots;
 use ramp::{MAX_RAMP, SlowStartRamp};
-use shed::{LoadShedder, SHED_DELAY};
-use slots::ProbeSlots;
+use report_throttle::TripReportThrottle;
 use std::time::Duration;
 use ticket::TicketKind;
-use watch::TripReportThrottle;
 use window::SlidingWindow;
 
 /// When somebody asks again who found a breaker forced open. Whoever forces it and lets it go wakes what waits, so this is for those that

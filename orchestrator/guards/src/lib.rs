@@ -13,10 +13,10 @@ pub mod bulkhead;
 pub mod class;
 pub mod health;
 mod lane;
-pub mod line;
 pub mod rate;
 pub mod retry;
 mod time;
+pub mod wait_queue;
 
 pub use lane::PriorityLane;
 pub use time::MonotonicTime;

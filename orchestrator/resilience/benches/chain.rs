@@ -11,7 +11,7 @@ use saga_guards::{
     rate::CallRate,
 };
 use saga_resilience::{
-    registry::{GuardRegistry, passage::GuardedCallError},
+    registry::{GuardRegistry, guarded_call::GuardedCallError},
     settings::{GateSettings, ParticipantSettings, TransportSettings},
     transport::http::HttpSettings,
 };

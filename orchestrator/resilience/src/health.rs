@@ -3,21 +3,21 @@
 //! Guards ask before a call is recorded: while a participant says itself that it is not well, its calls wait for
 //! the next check instead of failing one by one.
 
-mod question;
+mod monitored;
+mod probe;
 #[cfg(test)]
 mod tests;
 mod view;
-mod watched;
 
-pub use question::HealthProbe;
+pub use probe::HealthProbe;
 pub use view::{HealthCheckView, HealthView};
 
 use crate::guard_events::GuardEventBus;
+pub(super) use monitored::MonitoredParticipant;
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_guards::{MonotonicTime, health};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::Instant};
-pub(super) use watched::MonitoredParticipant;
 
 /// All health checks of an engine. Dropped, they end.
 #[derive(Debug)]

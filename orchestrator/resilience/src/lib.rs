@@ -17,5 +17,5 @@ pub mod permit;
 pub mod registry;
 pub mod settings;
 pub mod snapshot;
-pub mod topics;
+pub mod topic_availability;
 pub mod transport;

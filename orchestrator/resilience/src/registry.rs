@@ -3,11 +3,11 @@
 //! What a guard refuses is no attempt: the command waits in the guard's line until it is called. Nothing in the chain allocates unless
 //! somebody waits, and each stage reads the clock once.
 
-mod capability;
+pub mod blocking_guard;
+pub mod guarded_call;
 pub mod health_overview;
-pub mod holding;
-pub mod passage;
-mod publishing;
+mod publication_queues;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod wait_scheduler;
@@ -20,14 +20,14 @@ use crate::{
     overrides,
     permit::CallPermit,
     settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
-    topics::TopicTracker,
+    topic_availability::TopicTracker,
     transport::{
         ParticipantCall,
         http::{self, EndpointUpdate, HttpParticipantClient, HttpSettings},
     },
 };
 use arc_swap::ArcSwap;
-use publishing::PublicationQueues;
+use publication_queues::PublicationQueues;
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::{
     command::{CommandAnswer, GuardKind, GuardOwner},
@@ -265,7 +265,9 @@ impl GuardRegistry {
     fn check_topic(&self, route: &ParticipantRoute) -> Result<(), GuardRefusal> {
         match route {
             ParticipantRoute::Http { .. } => Ok(()),
-            ParticipantRoute::Kafka { commands } => self.topics.try_acquire(commands).map_err(publishing::refused),
+            ParticipantRoute::Kafka { commands } => {
+                self.topics.try_acquire(commands).map_err(publication_queues::refused)
+            }
         }
     }
 

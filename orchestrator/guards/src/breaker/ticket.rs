@@ -1,4 +1,4 @@
-use super::slots::ProbeSlotId;
+use super::probe_slots::ProbeSlotId;
 use std::time::Duration;
 
 /// The breaker's answer to whoever wants to call.

@@ -6,8 +6,8 @@ use saga_guards::{
     breaker::{BreakerAdmission, BreakerConfig, BreakerParameters, BreakerTicket, CallVerdict, CircuitBreaker},
     budget::{self, RetryBudget},
     bulkhead::CallBulkhead,
-    line::{QueueBlocking, QueueEntry, WaitQueue},
     retry::RetryPolicy,
+    wait_queue::{QueueBlocking, QueueEntry, WaitQueue},
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 

@@ -12,7 +12,7 @@ use crate::{
     failed_call::{FailedCall, RecentFailures},
     guard_events::GuardEventKind,
     settings::{GateSettings, ManualOverride},
-    topics::TopicAvailability,
+    topic_availability::TopicAvailability,
 };
 use saga_core::command::GuardKind;
 use saga_guards::{

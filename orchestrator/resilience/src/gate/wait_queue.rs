@@ -18,7 +18,7 @@ use saga_core::{
 };
 use saga_guards::{
     MonotonicTime, PriorityLane,
-    line::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
+    wait_queue::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
 };
 use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};

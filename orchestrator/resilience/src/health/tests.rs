@@ -1,4 +1,4 @@
-use super::{question::HealthCheckRound, *};
+use super::{probe::HealthCheckRound, *};
 use crate::{
     guard_events::GuardEventKind,
     transport::http::{HttpParticipantClient, HttpSettings},

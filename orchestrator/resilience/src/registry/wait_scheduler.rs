@@ -1,7 +1,7 @@
 //! Calls out of the lines who may go on.
 
 use super::GuardRegistry;
-use crate::{gate::CallGate, topics::TopicAvailability};
+use crate::{gate::CallGate, topic_availability::TopicAvailability};
 use std::{sync::Arc, time::Duration};
 
 /// Between two rounds at least: bells ring for every call that ends while somebody waits, and a round looks at all lines.

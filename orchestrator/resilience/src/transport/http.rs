@@ -13,27 +13,27 @@
 //! | 5xx, redirect, timeout, broken connection, an answer that cannot be read | unknown |
 //! | no connection | failed, retryable: nothing left |
 
-mod body;
-mod classify;
+mod charset;
 mod client;
-mod coding;
+mod connect_retries;
+mod content_coding;
 mod endpoints;
+mod error_message;
 mod exchange;
-mod odd;
-mod operation;
-mod outgoing;
-mod pace;
+mod io_timeouts;
+mod not_http;
+mod operation_location;
 mod prober;
+mod process_timeout;
+mod request_body;
+mod request_builder;
+mod response_body;
 mod retry_after;
-mod said;
-mod send;
 mod settings;
-mod stall;
+mod single_header;
+mod status_meaning;
 #[cfg(test)]
 mod tests;
-mod text;
-mod tries;
-mod words;
 
 pub use client::{HttpClient, HttpClientError};
 pub use endpoints::EndpointStateView;
@@ -42,20 +42,20 @@ pub use settings::{HttpSettings, HttpSettingsError, MAX_ANSWER_BYTES};
 
 use super::ParticipantCall;
 use crate::guard_events::GuardEventBus;
-use classify::StatusOverrides;
 use client::ConnectionTimeouts;
+use connect_retries::ConnectRetries;
 use endpoints::{ParticipantEndpoints, PickedEndpoint, TriedEndpoint};
 use hyper::header::HeaderMap;
-use pace::ReadWriteTimeouts;
+use io_timeouts::ReadWriteTimeouts;
 use saga_base::secrets;
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
     definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, IdempotencyKeyFormat},
 };
 use settings::usual_headers;
+use status_meaning::StatusOverrides;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tries::ConnectRetries;
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
@@ -181,11 +181,11 @@ impl HttpParticipantClient {
     }
 
     async fn ask(&self, call: &ParticipantCall, picked: Option<&PickedEndpoint>, deadline: Instant) -> CommandAnswer {
-        let request = match send::build(self, call, picked) {
+        let request = match request_builder::build(self, call, picked) {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
         };
-        match stall::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
+        match process_timeout::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
             Some(answer) => secrets::cover_answer(answer),
             None => self.overrides.classes().applied(out_of_time(call)),
         }

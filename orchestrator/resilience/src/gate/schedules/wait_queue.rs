@@ -5,7 +5,7 @@ use crate::call_signal::CallSignal;
 use crate::gate::wait_queue::RENOTIFY_DELAY;
 use crate::gate::{SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
 use crate::permit::CallPermit;
-use crate::topics::TopicAvailability;
+use crate::topic_availability::TopicAvailability;
 use saga_base::sync::simulated::pass;
 use saga_core::{
     command::{CommandDirection, CommandRef, GuardKind},

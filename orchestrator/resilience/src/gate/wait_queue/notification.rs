@@ -1,14 +1,14 @@
 //! Into the wait queue and out of it: a command is enqueued, is notified, and has asked again.
 
 use super::{QueueKind, QueuedWaiter, SagaWaiter, WaitRequest, blocking_of_guard, lane, queue_of_guard};
-use crate::{gate::CallGate, topics::TopicAvailability};
+use crate::{gate::CallGate, topic_availability::TopicAvailability};
 use saga_core::{
     command::{CommandRef, GuardKind},
     id::SagaId,
 };
 use saga_guards::{
     MonotonicTime, PriorityLane,
-    line::{QueueEntry, QueueTicket},
+    wait_queue::{QueueEntry, QueueTicket},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::OwnedPermit;

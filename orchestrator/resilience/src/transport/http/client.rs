@@ -5,16 +5,16 @@
 
 mod connect;
 mod connection;
-mod heard;
 mod keep_alive;
 mod pool;
+mod received_prefix;
 mod response;
 #[cfg(test)]
 mod tests;
 
 pub(super) use response::HttpResponse;
 
-use super::pace::{ExchangeTimeout, ReadWriteTimeouts};
+use super::io_timeouts::{ExchangeTimeout, ReadWriteTimeouts};
 use bytes::Bytes;
 use connect::ConnectionOpener;
 use connection::{HttpConnection, HttpConnectionError};

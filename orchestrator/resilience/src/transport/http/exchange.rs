@@ -1,7 +1,7 @@
 //! One request and its answer.
 
-mod answered;
-mod polled;
+mod complete_response;
+mod redirects;
 
 use super::{
     HttpParticipantClient, NOT_CONNECTED,
@@ -9,7 +9,7 @@ use super::{
     retry_after,
 };
 use crate::transport::ParticipantCall;
-use answered::CompleteResponse;
+use complete_response::CompleteResponse;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice};
 use url::Url;
 
@@ -38,7 +38,7 @@ pub(super) async fn exchange(
 ) -> CommandAnswer {
     let head = match participant.client.send(&request, participant.pace).await {
         Err(missed) => Err(not_answered(call, missed)),
-        Ok(response) if call.location.is_some() => polled::followed(participant, call, request, response).await,
+        Ok(response) if call.location.is_some() => redirects::followed(participant, call, request, response).await,
         Ok(response) => Ok(ResponseHead { response, url: request.url, reached: ResponseOrigin::Directly }),
     };
     match head {

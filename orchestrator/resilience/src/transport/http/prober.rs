@@ -1,10 +1,11 @@
 //! Asking a participant how it is.
 
 use super::{
-    HttpParticipantClient, body,
+    HttpParticipantClient,
     client::{HttpClient, OutboundRequest},
     endpoints::{self, ParticipantEndpoints},
-    pace::ReadWriteTimeouts,
+    io_timeouts::ReadWriteTimeouts,
+    response_body,
 };
 use futures_util::future::join_all;
 use hyper::{Method, header::HeaderMap};
@@ -81,7 +82,7 @@ async fn get(client: &HttpClient, url: Url, headers: HeaderMap, timeout: Duratio
     let answered = async {
         let answer = client.send(&request, ReadWriteTimeouts::default()).await.ok()?;
         let is_well = answer.status().is_success();
-        drop(body::read(answer, MAX_BODY_BYTES, None).await);
+        drop(response_body::read(answer, MAX_BODY_BYTES, None).await);
         Some(is_well)
     };
     match tokio::time::timeout(timeout, answered).await {

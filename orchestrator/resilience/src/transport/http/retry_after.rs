@@ -1,6 +1,6 @@
 //! The `Retry-After` header: on which answers it counts, and what it says.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use hyper::header::RETRY_AFTER;
 use saga_core::command::{CommandAnswer, ErrorClass};
 use std::time::{Duration, SystemTime};

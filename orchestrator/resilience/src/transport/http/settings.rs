@@ -1,6 +1,6 @@
 //! What is configured about one participant that is called over HTTP.
 
-use super::{client::HttpClientError, pace::ReadWriteTimeouts};
+use super::{client::HttpClientError, io_timeouts::ReadWriteTimeouts};
 use crate::transport::ErrorClassifier;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use saga_core::definition::participants::{

@@ -1,14 +1,13 @@
 //! One connection, and one exchange over it.
 
 use super::{
-    ConnectionTimeouts, OutboundRequest,
-    heard::{PrefixRecordingStream, ReceivedPrefix},
-    in_one_line, keep_alive,
+    ConnectionTimeouts, OutboundRequest, in_one_line, keep_alive,
+    received_prefix::{PrefixRecordingStream, ReceivedPrefix},
 };
 use crate::transport::http::{
-    odd,
-    outgoing::OutgoingBody,
-    pace::{ExchangeTimeout, ReadWriteTimeouts, TimeoutWatch},
+    io_timeouts::{ExchangeTimeout, ReadWriteTimeouts, TimeoutWatch},
+    not_http,
+    request_body::OutgoingBody,
 };
 use hyper::{
     Request, Response,
@@ -127,7 +126,7 @@ impl HttpConnection {
             return HttpConnectionError::Nothing(explain(error));
         }
         if error.is_parse() {
-            return HttpConnectionError::NotHttp(odd::answer(&error.to_string(), &beginning));
+            return HttpConnectionError::NotHttp(not_http::answer(&error.to_string(), &beginning));
         }
         HttpConnectionError::Broken(explain(error))
     }

@@ -1,6 +1,6 @@
 //! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use flate2::{
     bufread::GzDecoder,
     read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder},

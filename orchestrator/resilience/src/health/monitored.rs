@@ -1,6 +1,6 @@
 //! One participant that is checked.
 
-use super::question::{HealthCheckRound, HealthProbe};
+use super::probe::{HealthCheckRound, HealthProbe};
 use crate::{
     guard_events::{GuardEventBus, GuardEventKind},
     transport::http::EndpointProbeResult,

@@ -1,7 +1,7 @@
 use super::{
     BreakerMode, BreakerPhase, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, MIN_DELAY, SlowStartRamp,
-    TripReason, counts::CallCounts, slots::ProbeSlotId, snapshot::TripDetails, ticket::TicketKind,
-    watch::TripReportThrottle,
+    TripReason, counts::CallCounts, probe_slots::ProbeSlotId, report_throttle::TripReportThrottle,
+    snapshot::TripDetails, ticket::TicketKind,
 };
 use crate::MonotonicTime;
 use std::time::Duration;

@@ -4,11 +4,11 @@ use super::{ResponseHead, ResponseOrigin, not_answered, unreadable};
 use crate::transport::{
     ParticipantCall,
     http::{
-        HttpParticipantClient,
-        body::{self, BodyError, BodyFormat, BodyKind},
-        classify::{self, StatusMeaning},
-        operation, retry_after,
-        said::ParsedHeader,
+        HttpParticipantClient, operation_location,
+        response_body::{self, BodyError, BodyFormat, BodyKind},
+        retry_after,
+        single_header::ParsedHeader,
+        status_meaning::{self, StatusMeaning},
     },
 };
 use hyper::header::LOCATION;
@@ -64,9 +64,9 @@ impl<'p> CompleteResponse<'p> {
         let ResponseHead { response, url, reached } = head;
         let status = response.status().as_u16();
         let retry_after = retry_after::of(&response);
-        let (location, operation) = (ParsedHeader::by(&response, &LOCATION), operation::place(&response));
-        let described = body::described(&response);
-        let body = body::read(response, participant.max_answer_bytes, participant.pace.read).await;
+        let (location, operation) = (ParsedHeader::by(&response, &LOCATION), operation_location::place(&response));
+        let described = response_body::described(&response);
+        let body = response_body::read(response, participant.max_answer_bytes, participant.pace.read).await;
         CompleteResponse { participant, call, url, reached, status, retry_after, location, operation, described, body }
     }
 
@@ -100,12 +100,12 @@ impl<'p> CompleteResponse<'p> {
     }
 
     fn tells_of_operation(&self) -> bool {
-        self.url.fragment() == Some(operation::MARK)
+        self.url.fragment() == Some(operation_location::MARK)
     }
 
     fn operation(self) -> CommandAnswer {
         match self.located(self.operation.clone()) {
-            Ok(place) => self.ongoing(Some(format!("{place}#{}", operation::MARK))),
+            Ok(place) => self.ongoing(Some(format!("{place}#{}", operation_location::MARK))),
             Err(why) => unreadable("answer.location", format!("accepted, and {why}")),
         }
     }
@@ -153,7 +153,7 @@ impl<'p> CompleteResponse<'p> {
         let location = self.call.location.clone();
         let under_way = self.ongoing(location);
         match self.result() {
-            CommandAnswer::Succeeded { result } => operation::outcome(result).unwrap_or(under_way),
+            CommandAnswer::Succeeded { result } => operation_location::outcome(result).unwrap_or(under_way),
             other => other,
         }
     }
@@ -173,7 +173,7 @@ impl<'p> CompleteResponse<'p> {
     fn result(self) -> CommandAnswer {
         let limit = self.participant.max_answer_bytes;
         match self.body {
-            Ok(body) => match body::result(self.described, &body, limit) {
+            Ok(body) => match response_body::result(self.described, &body, limit) {
                 Ok(result) => CommandAnswer::Succeeded { result },
                 Err(failure) => CommandAnswer::unknown(failure.of_class(ErrorClass::Unknown)),
             },
@@ -186,10 +186,10 @@ impl<'p> CompleteResponse<'p> {
     fn refusal(self) -> CommandFailure {
         let limit = self.participant.max_answer_bytes;
         let message = match &self.body {
-            Ok(body) => body::message(&self.described, body, limit),
+            Ok(body) => response_body::message(&self.described, body, limit),
             Err(_) => "(its body cannot be read)".to_owned(),
         };
-        let odd = classify::odd(self.status).map(str::to_owned);
+        let odd = status_meaning::odd(self.status).map(str::to_owned);
         let place = match (&self.location, self.status) {
             (ParsedHeader::Value(place), 300..=399) => Some(format!("it names `{place}`")),
             (ParsedHeader::Value(_) | ParsedHeader::Unreadable(_) | ParsedHeader::Absent, _) => None,
@@ -199,6 +199,6 @@ impl<'p> CompleteResponse<'p> {
             [] => message,
             notes => format!("{message} ({})", notes.join("; ")).trim_start().to_owned(),
         };
-        CommandFailure::new(format!("http.{}", self.status), message).of_class(classify::class(self.status))
+        CommandFailure::new(format!("http.{}", self.status), message).of_class(status_meaning::class(self.status))
     }
 }

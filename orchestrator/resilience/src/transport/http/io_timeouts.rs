@@ -1,8 +1,8 @@
 //! How long the parts of an exchange may take: writing the request, and each piece of the answer.
 
 use super::{
-    outgoing::{OutgoingBody, WriteStage},
-    stall,
+    process_timeout,
+    request_body::{OutgoingBody, WriteStage},
 };
 use bytes::Bytes;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
@@ -65,7 +65,7 @@ impl TimeoutWatch {
             return late;
         }
         match self.timeouts.read {
-            Some(read) => stall::ends(Instant::now() + read, read).await,
+            Some(read) => process_timeout::ends(Instant::now() + read, read).await,
             None => std::future::pending().await,
         }
         ExchangeTimeout::Read(self.timeouts.read.unwrap_or_default())
@@ -77,7 +77,8 @@ async fn written(mut stages: watch::Receiver<WriteStage>, limit: Option<Duration
     match limit {
         None => reached(&mut stages, WriteStage::Written).await,
         Some(limit) => {
-            let written = stall::within(Instant::now() + limit, limit, reached(&mut stages, WriteStage::Written)).await;
+            let written =
+                process_timeout::within(Instant::now() + limit, limit, reached(&mut stages, WriteStage::Written)).await;
             written.ok_or(ExchangeTimeout::Write(limit))?;
         }
     }

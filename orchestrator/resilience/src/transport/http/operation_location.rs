@@ -1,6 +1,6 @@
 //! `Operation-Location`: a place that tells how far an operation is, in its body and not by its status.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use hyper::header::HeaderName;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice};
 use serde_json::Value;

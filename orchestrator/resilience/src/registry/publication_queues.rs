@@ -9,7 +9,7 @@ use crate::{
     guard_events::GuardEventBus,
     permit::CallPermit,
     settings::GateSettings,
-    topics::{TopicAvailability, TopicTracker, show_waiting},
+    topic_availability::{TopicAvailability, TopicTracker, show_waiting},
 };
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::command::GuardKind;
