@@ -113,12 +113,6 @@ impl<W> CallBulkhead<W> {
         self.waiting.iter().map(|queue| u32::try_from(queue.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add)
     }
 
-    /// Waiters that it has room for, beside those that wait.
-    #[must_use]
-    pub fn queue_room(&self) -> u32 {
-        self.queue_limit.saturating_sub(self.waiting())
-    }
-
     /// Waiters that it has room for in all.
     #[must_use]
     pub fn queue_limit(&self) -> u32 {

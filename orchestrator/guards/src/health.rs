@@ -134,12 +134,6 @@ impl HealthTracker {
         self.last_at.is_some_and(|last| now.since(last) < self.config.interval)
     }
 
-    /// How long until the next check is due; zero if it is.
-    #[must_use]
-    pub fn until_next(&self, now: MonotonicTime) -> Duration {
-        self.last_at.map_or(Duration::ZERO, |last| last.plus(self.config.interval).since(now))
-    }
-
     /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer refuses nobody: without
     /// checks nothing is known.
     #[must_use]

@@ -4,11 +4,11 @@ use super::lifecycle::LifecyclePhase;
 use crate::{
     failed_call::FailedCall,
     json_format::{as_millis, as_rfc3339},
-    overrides::{GuardAction, OverrideMode},
+    overrides::GuardAction,
 };
 use saga_base::clock::EngineClock;
 use saga_core::time::Timestamp;
-use saga_guards::breaker::TripReason;
+use saga_guards::breaker::{BreakerMode, TripReason};
 use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
@@ -66,7 +66,7 @@ pub enum GuardEventKind {
     /// Somebody decides now what the breaker does, or nobody any more.
     ModeChanged {
         /// From now on.
-        mode: OverrideMode,
+        mode: BreakerMode,
     },
     /// A record with another payload came under the key of a saga, and starts nothing.
     KeyTaken {

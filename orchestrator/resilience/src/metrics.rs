@@ -5,12 +5,10 @@
 
 pub mod scrape;
 
-use super::{
-    lifecycle::LifecyclePhase,
-    snapshot::{BreakerStateView, ParticipantSnapshot},
-};
+use super::{lifecycle::LifecyclePhase, snapshot::ParticipantSnapshot};
 use metrics::{counter, gauge};
 use saga_core::command::GuardKind;
+use saga_guards::breaker::BreakerState;
 
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub fn set_gauges(participants: &[ParticipantSnapshot]) {
 }
 
 fn show_one(it: &ParticipantSnapshot) {
-    for state in BreakerStateView::ALL {
+    for state in BreakerState::ALL {
         gauge!("resilience4j_circuitbreaker_state", "name" => it.name.clone(), "state" => state_word(state))
             .set(f64::from(u8::from(state == it.breaker)));
     }
@@ -99,14 +97,14 @@ pub fn set_waiting_gauges(participants: &[ParticipantSnapshot], held: &[GuardBac
 }
 
 /// Resilience4j's words; `disabled` is forced closed.
-fn state_word(state: BreakerStateView) -> &'static str {
+fn state_word(state: BreakerState) -> &'static str {
     match state {
-        BreakerStateView::Closed => "closed",
-        BreakerStateView::Open => "open",
-        BreakerStateView::HalfOpen => "half_open",
-        BreakerStateView::ForcedOpen => "forced_open",
-        BreakerStateView::ForcedClosed => "disabled",
-        BreakerStateView::MetricsOnly => "metrics_only",
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::ForcedOpen => "forced_open",
+        BreakerState::ForcedClosed => "disabled",
+        BreakerState::MetricsOnly => "metrics_only",
     }
 }
 
@@ -129,7 +127,7 @@ mod tests {
         ParticipantSnapshot {
             name: "payments".into(),
             lifecycle: LifecyclePhase::Degraded,
-            breaker: BreakerStateView::HalfOpen,
+            breaker: BreakerState::HalfOpen,
             opened: None,
             paused_for_ms: None,
             calls: 10,

@@ -75,7 +75,7 @@ pub struct ManualOverride {
 impl From<&overrides::OverrideState> for ManualOverride {
     fn from(given: &overrides::OverrideState) -> ManualOverride {
         ManualOverride {
-            mode: given.mode.into(),
+            mode: given.mode,
             share: given.share,
             bulkhead: given.bulkhead,
             rate: given.rate.map(|rate| rate.rate()),

@@ -20,11 +20,8 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{EventStore, StoreAccess};
-use saga_resilience::{
-    overrides::{OverrideMode, OverrideState},
-    registry::GuardRegistry,
-    transport,
-};
+use saga_guards::breaker::BreakerMode;
+use saga_resilience::{overrides::OverrideState, registry::GuardRegistry, transport};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -72,7 +69,7 @@ struct ClaimedShard {
 }
 
 impl ClaimedShard {
-    async fn with(sagas: u32, seeded: SeedState, breaker: OverrideMode) -> ClaimedShard {
+    async fn with(sagas: u32, seeded: SeedState, breaker: BreakerMode) -> ClaimedShard {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
         let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
@@ -164,7 +161,7 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
         (5 * most, SeedState::RefusedByBreaker),
         (5 * most, SeedState::AwaitedAnswer),
     ] {
-        let mut claimed = ClaimedShard::with(sagas, seeded, OverrideMode::ForcedOpen).await;
+        let mut claimed = ClaimedShard::with(sagas, seeded, BreakerMode::ForcedOpen).await;
         claimed.owned.recover_all().await;
         assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {seeded:?}");
         assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
@@ -180,7 +177,7 @@ async fn of_what_is_due_no_more_are_in_memory_than_have_turns() {
     let most = TURNS * TOGETHER;
     let sagas = most + 200;
     let mut claimed =
-        ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, OverrideMode::Automatic).await;
+        ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, BreakerMode::Automatic).await;
     claimed.owned.recover_all().await;
     let in_memory = claimed.owned.sagas.len();
     assert!((1..=most).contains(&in_memory), "{in_memory} of {sagas} are in memory");

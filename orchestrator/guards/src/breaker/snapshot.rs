@@ -1,9 +1,11 @@
 use super::TripReason;
 use crate::MonotonicTime;
+use serde::Serialize;
 use std::time::Duration;
 
 /// Who decides what a breaker does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum BreakerMode {
     /// It does, by what it counts.
     #[default]
@@ -17,7 +19,8 @@ pub enum BreakerMode {
 }
 
 /// What a breaker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum BreakerState {
     /// It admits everyone, or as many as its ramp allows.
     Closed,
@@ -43,6 +46,19 @@ impl BreakerState {
         BreakerState::ForcedClosed,
         BreakerState::MetricsOnly,
     ];
+
+    /// How it is shown to people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::ForcedOpen => "forced open",
+            BreakerState::ForcedClosed => "forced closed",
+            BreakerState::MetricsOnly => "counts only",
+        }
+    }
 }
 
 /// A breaker as it is shown.

@@ -127,14 +127,18 @@ impl Engine {
         self.resting.insert((time + rest, command));
     }
 
+    fn queue_room(&self) -> u32 {
+        self.places.queue_limit() - self.places.waiting()
+    }
+
     fn room(&mut self, time: Duration) -> u32 {
         let free = self.places.limit().get().saturating_sub(self.places.in_flight());
-        self.breaker.room(at(time)).calls.min(free + self.places.queue_room().min(PLACES))
+        self.breaker.room(at(time)).calls.min(free + self.queue_room().min(PLACES))
     }
 
     fn ask(&mut self, command: usize, is_woken: bool, time: Duration, participant: &mut Participant, lots: &mut Lots) {
         let lane = self.commands[command].lane;
-        let is_full = self.places.in_flight() >= self.places.limit().get() && self.places.queue_room() == 0;
+        let is_full = self.places.in_flight() >= self.places.limit().get() && self.queue_room() == 0;
         let before = self.line.ahead_of(lane, at(time));
         let overtakes = before > 0 && usize::try_from(self.room(time)).is_ok_and(|room| room <= before);
         if (!is_woken && overtakes) || is_full {

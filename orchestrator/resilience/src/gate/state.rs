@@ -176,7 +176,7 @@ impl GateState {
         }
         if manual.mode != self.breaker.mode() {
             self.breaker.set_mode(manual.mode, now);
-            changes.push(GuardEventKind::ModeChanged { mode: manual.mode.into() });
+            changes.push(GuardEventKind::ModeChanged { mode: manual.mode });
         }
         if manual != self.manual_override {
             self.queues.clear_not_before();

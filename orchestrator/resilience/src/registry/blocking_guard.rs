@@ -1,8 +1,9 @@
 //! Why a saga waits, as the guards of this engine see it: for whoever looks at the saga.
 
 use super::GuardRegistry;
-use crate::snapshot::{BreakerStateView, OpenBreakerView, ParticipantSnapshot};
+use crate::snapshot::{OpenBreakerView, ParticipantSnapshot};
 use saga_core::{command::GuardKind, time::rfc3339};
+use saga_guards::breaker::BreakerState;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl ParticipantSnapshot {
     #[must_use]
     pub fn breaker_block_reason(&self) -> Option<String> {
         let name = &self.name;
-        if self.breaker == BreakerStateView::ForcedOpen {
+        if self.breaker == BreakerState::ForcedOpen {
             return Some(format!(
                 "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
             ));

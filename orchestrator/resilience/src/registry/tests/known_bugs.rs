@@ -15,7 +15,7 @@ fn open(guarded: &GuardRegistry) {
     for _ in 0..2 {
         permit(guarded).settle(FAILED);
     }
-    assert_eq!(only(guarded).breaker, BreakerStateView::Open);
+    assert_eq!(only(guarded).breaker, BreakerState::Open);
 }
 
 fn gate_of(guarded: &GuardRegistry) -> Arc<CallGate> {
@@ -79,7 +79,7 @@ async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() 
     engine.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
     assert_eq!(gate_of(&engine).view().breaker.stale_results, 4);
 }
 
@@ -90,7 +90,7 @@ async fn calls_that_are_out_across_a_reload_still_count() {
     let before = [permit(&engine), permit(&engine)];
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Open, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Open, 0, 0));
 }
 
 /// A name that goes and comes again is another participant: what is told to the old one is not heard by the new.
@@ -101,7 +101,7 @@ async fn calls_to_a_participant_that_was_taken_out_say_nothing_about_the_one_tha
     engine.configure(&[]).expect("nobody");
     engine.configure(&[settings(kafka(), gate(8))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
 }
 
 /// governor #203: rates above one a nanosecond wrapped around.

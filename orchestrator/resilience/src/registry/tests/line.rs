@@ -76,7 +76,7 @@ impl WaitingCommands {
         for _ in 0..2 {
             self.ask(FIRST).expect("closed").settle(FAILED);
         }
-        assert_eq!(only(&self.guarded).breaker, BreakerStateView::Open);
+        assert_eq!(only(&self.guarded).breaker, BreakerState::Open);
     }
 }
 

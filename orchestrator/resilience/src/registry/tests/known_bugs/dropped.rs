@@ -78,10 +78,10 @@ async fn a_probe_that_is_dropped_wherever_it_waits_makes_room_for_the_next() {
         ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
     );
     engine.apply_override("payments", ManualOverride::default());
-    assert_eq!(only(&engine).breaker, BreakerStateView::HalfOpen);
+    assert_eq!(only(&engine).breaker, BreakerState::HalfOpen);
     let waits = wherever_it_waits(|| engine.call(permit(&engine), a_call()), || everything_is_back(&engine)).await;
     assert!(waits > 0, "it waits for the answer at least");
-    assert_eq!(only(&engine).breaker, BreakerStateView::Closed, "the one that ended closed it");
+    assert_eq!(only(&engine).breaker, BreakerState::Closed, "the one that ended closed it");
 }
 
 /// Everybody's way out: behind the rate, and behind somebody who has the only place.

@@ -37,7 +37,7 @@ fn whoever_listens_may_ask_the_guards() {
             open(&engine);
             saga_base::sync::simulated::pass(Duration::from_secs(60));
             permit(&engine).settle(SUCCEEDED);
-            assert_eq!(only(&engine).breaker, BreakerStateView::Closed);
+            assert_eq!(only(&engine).breaker, BreakerState::Closed);
             assert!(matches!(engine.admit("nobody", FIRST), GuardAdmission::NotConfigured));
         });
         looking.join().expect("it does not panic");
