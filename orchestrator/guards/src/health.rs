@@ -9,7 +9,7 @@ mod history;
 mod tests;
 
 pub use config::HealthTrackerConfig;
-pub use history::{HISTORY, HealthCheckRecord, HealthSummary, HealthTrend, RECENT};
+pub use history::{HealthCheckRecord, HealthSummary, HealthTrend};
 
 use crate::MonotonicTime;
 use history::HealthHistory;
@@ -72,7 +72,7 @@ pub struct HealthSnapshot {
     pub is_fresh: bool,
     /// All checks that are remembered.
     pub overall: HealthSummary,
-    /// The last [`RECENT`] of them.
+    /// The last eight of them.
     pub recent: HealthSummary,
     /// The last ones against those before.
     pub trend: HealthTrend,

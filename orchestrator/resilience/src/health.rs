@@ -9,7 +9,7 @@ mod probe;
 mod tests;
 mod view;
 
-pub use probe::HealthProbe;
+pub(crate) use probe::HealthProbe;
 pub use view::{HealthCheckView, HealthView};
 
 use crate::guard_events::GuardEventBus;
@@ -116,13 +116,13 @@ impl HealthMonitor {
 
     /// What the checks of `participant` found; `None`: it is not checked.
     #[must_use]
-    pub fn participant_health(&self, participant: &str) -> Option<health::HealthSnapshot> {
+    pub(crate) fn participant_health(&self, participant: &str) -> Option<health::HealthSnapshot> {
         self.watched(participant).map(|watched| watched.snapshot(self.now()))
     }
 
     /// What the checks of each endpoint of `participant` found, by its base URL.
     #[must_use]
-    pub fn endpoint_health(&self, participant: &str) -> Vec<(String, health::HealthSnapshot)> {
+    pub(crate) fn endpoint_health(&self, participant: &str) -> Vec<(String, health::HealthSnapshot)> {
         self.watched(participant).map(|watched| watched.endpoints(self.now())).unwrap_or_default()
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
 /// A reason or a name longer than this is an essay; it is kept for ever.
-pub const MAX_TEXT_BYTES: usize = 2_000;
+pub(crate) const MAX_TEXT_BYTES: usize = 2_000;
 
 /// What somebody does to the guards of one participant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

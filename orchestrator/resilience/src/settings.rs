@@ -59,7 +59,7 @@ impl GateSettings {
 
 /// What holds beside the file, because somebody said so.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ManualOverride {
+pub(crate) struct ManualOverride {
     /// Who decides what the breaker does.
     pub mode: breaker::BreakerMode,
     /// The share of its capacity that it works at.

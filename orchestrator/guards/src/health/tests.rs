@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    history::{HISTORY, RECENT},
+    *,
+};
 use std::num::NonZeroU32;
 
 const PASSED: HealthCheckOutcome = HealthCheckOutcome::Passed { took: Duration::from_millis(20) };

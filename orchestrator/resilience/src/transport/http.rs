@@ -35,9 +35,10 @@ mod status_meaning;
 #[cfg(test)]
 mod tests;
 
-pub use client::{HttpClient, HttpClientError};
+pub(crate) use client::HttpClient;
+pub use client::HttpClientError;
 pub use endpoints::EndpointStateView;
-pub use prober::{EndpointProbeResult, EndpointProber, get_url};
+pub(crate) use prober::{EndpointProbeResult, EndpointProber, get_url};
 pub use settings::{HttpSettings, HttpSettingsError, MAX_ANSWER_BYTES};
 
 use super::ParticipantCall;
@@ -99,7 +100,7 @@ impl HttpParticipantClient {
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
-    pub fn with_events(
+    pub(crate) fn with_events(
         settings: &HttpSettings,
         changes: GuardEventBus,
     ) -> Result<HttpParticipantClient, HttpSettingsError> {
@@ -153,13 +154,13 @@ impl HttpParticipantClient {
     }
 
     /// Publishes which endpoints get calls again, since it was last asked to.
-    pub fn publish_returned_endpoints(&self) {
+    pub(crate) fn publish_returned_endpoints(&self) {
         self.endpoints.tell_who_is_back();
     }
 
     /// Whom to ask how it is.
     #[must_use]
-    pub fn prober(&self) -> EndpointProber {
+    pub(crate) fn prober(&self) -> EndpointProber {
         EndpointProber::of(self)
     }
 
@@ -196,7 +197,7 @@ impl HttpParticipantClient {
 ///
 /// # Errors
 /// When none can be made, for want of certificates of authorities for example.
-pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpClient, HttpClientError> {
+pub(crate) fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpClient, HttpClientError> {
     HttpClient::new(
         ConnectionTimeouts { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE },
         encrypted,

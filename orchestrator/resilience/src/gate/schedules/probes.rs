@@ -17,7 +17,7 @@ const SUCCEEDED: CallSignal =
 const PROBES: u32 = 2;
 
 fn admitted(gate: &Arc<CallGate>) -> CallPermit {
-    CallPermit::request(&gate, FIRST, WELL).expect("it is admitted")
+    CallPermit::request(gate, FIRST, WELL).expect("it is admitted")
 }
 
 fn half_open() -> Arc<CallGate> {

@@ -40,7 +40,7 @@ pub(super) struct ConnectionTimeouts {
 
 /// Makes connections, keeps them, and sends requests over them.
 #[derive(Clone, Debug)]
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     connector: Arc<ConnectionOpener>,
     pool: Arc<ConnectionPool>,
     lives: ConnectionTimeouts,

@@ -19,7 +19,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
 #[derive(Clone, Debug)]
-pub struct EndpointProber {
+pub(crate) struct EndpointProber {
     client: HttpClient,
     headers: HeaderMap,
     endpoints: Arc<ParticipantEndpoints>,
@@ -27,7 +27,7 @@ pub struct EndpointProber {
 
 /// What one endpoint answered.
 #[derive(Clone, Debug)]
-pub struct EndpointProbeResult {
+pub(crate) struct EndpointProbeResult {
     /// Its base URL.
     pub url: Arc<Url>,
     /// What it answered.
@@ -44,7 +44,7 @@ impl EndpointProber {
     }
 
     /// `GET` on `path` below each endpoint, all at once; 2xx within `timeout` is well.
-    pub async fn get(&self, path: &str, timeout: Duration) -> Vec<EndpointProbeResult> {
+    pub(crate) async fn get(&self, path: &str, timeout: Duration) -> Vec<EndpointProbeResult> {
         let path = path.trim_start_matches('/');
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = match endpoints::below(&url, path) {
@@ -57,7 +57,7 @@ impl EndpointProber {
     }
 
     /// A TCP connection to each endpoint, all at once, and closed again; well if there is one within `timeout`.
-    pub async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
+    pub(crate) async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = connect(&url, timeout).await;
             EndpointProbeResult { url, outcome }
@@ -66,13 +66,13 @@ impl EndpointProber {
     }
 
     /// What the checks of the endpoint at `url` say, for whoever picks one.
-    pub fn set_health(&self, url: &Url, healthy: bool) {
+    pub(crate) fn set_health(&self, url: &Url, healthy: bool) {
         self.endpoints.set_health(url, healthy);
     }
 }
 
 /// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
-pub async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
+pub(crate) async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
     get(client, url.clone(), super::usual_headers(), timeout).await
 }
 
