@@ -1,7 +1,7 @@
 //! The bulkhead: how many calls to one participant are out at once, and who goes next.
 //!
-//! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, undos before
-//! dos, without being free in between, so nobody else overtakes.
+//! Pure: a waiter is whatever the caller wakes the waiting call with. A place that is given up passes to the waiter
+//! that came first, undos before dos, without being free in between, so nobody else overtakes.
 
 use crate::PriorityLane;
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -20,17 +20,17 @@ pub struct CallBulkhead<W> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaiterId(u64);
 
-/// There is no place and no room to wait for one.
+/// No permit is free, and the queue for permits is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bulkhead and its queue are full")]
 pub struct BulkheadFullError;
 
-/// What became of a waiter that no longer wants to wait.
+/// What became of a waiter that gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawOutcome {
     /// It left the queue.
     Withdrawn,
-    /// It had been given a place already, which is still its own: use it or leave it.
+    /// It had been given a permit already and has it still: it must use or release it.
     HasPermit,
 }
 
@@ -41,7 +41,7 @@ impl<W> CallBulkhead<W> {
         CallBulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
     }
 
-    /// Takes a place if one is free. Whoever gets one calls [`CallBulkhead::leave`] once.
+    /// Takes a permit if one is free. The caller that gets one calls [`CallBulkhead::leave`] once.
     #[must_use]
     pub fn try_acquire(&mut self) -> bool {
         let free = self.in_flight < self.limit.get();
@@ -87,7 +87,8 @@ impl<W> CallBulkhead<W> {
         WithdrawOutcome::HasPermit
     }
 
-    /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`CallBulkhead::admit_next`] for whom to wake.
+    /// Another number of places. Fewer than are taken: those stay until they are left. More: call
+    /// [`CallBulkhead::admit_next`] for whom to wake.
     pub fn resize(&mut self, limit: NonZeroU32) {
         self.limit = limit;
     }

@@ -1,7 +1,7 @@
 //! Whether a participant is well by its own word: health checks, counted, and their trend over time.
 //!
-//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; who was never found well or
-//! unwell is believed to be well.
+//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; who was
+//! never found well or unwell is believed to be well.
 
 mod config;
 mod history;
@@ -134,8 +134,8 @@ impl HealthTracker {
         self.last_at.is_some_and(|last| now.since(last) < self.config.interval)
     }
 
-    /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer refuses nobody: without
-    /// checks nothing is known.
+    /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer
+    /// refuses nobody: without checks nothing is known.
     #[must_use]
     pub fn refuses(&self, now: MonotonicTime) -> Option<Duration> {
         let due = self.last_at?.plus(self.config.interval);

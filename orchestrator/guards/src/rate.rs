@@ -1,5 +1,5 @@
-//! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point in time is all its
-//! state, and what it refuses it can say when to ask again.
+//! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point
+//! in time is all its state, and what it refuses it can say when to ask again.
 
 use crate::MonotonicTime;
 use std::{num::NonZeroU32, time::Duration};

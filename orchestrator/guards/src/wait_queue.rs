@@ -1,53 +1,55 @@
-//! The waiting line before a participant: who waits durably, in which order they go on, and who has to wait behind them.
+//! The wait queue of a participant: the commands that wait durably, in the order in which they go on.
 //!
-//! Undos go before dos, and who has waited longest goes first. Who has found out in vain whether the participant is back goes behind them all,
-//! whatever they are: one request that it cannot take, or one broken endpoint, would otherwise keep the breaker open for everybody. Somebody
-//! may have a time of their own before which it is no use to ask.
+//! Undos go before dos, and the command that has waited longest goes first. A command whose last call was a probe that
+//! failed goes behind all others, whatever its lane: one request that the participant cannot take, or one broken
+//! endpoint, would otherwise keep the breaker open for all. A command may have a time of its own before which it cannot
+//! go on.
 
 use crate::{MonotonicTime, PriorityLane};
 use std::collections::{BTreeMap, HashMap};
 
-/// A waiting line. Changes under `&mut`; whoever shares it locks it.
+/// A wait queue. Changes under `&mut`; callers that share it lock it.
 ///
-/// A million may wait, so who waits is one entry here, and finds it by the ticket.
+/// A million commands may wait, so each is one entry, which its ticket finds.
 #[derive(Debug)]
 pub struct WaitQueue<W> {
     ready: BTreeMap<QueuePosition, W>,
     later: BTreeMap<(MonotonicTime, QueuePosition), W>,
-    /// Those who stand elsewhere than their tickets say, by number: few, because it takes a call that did not reach them, or a probe.
+    /// Entries that are elsewhere than their tickets say, by number: few, because only a command that was requeued or
+    /// whose penalty was cleared has one.
     moved: HashMap<u64, QueueTicket>,
-    /// Those who may go on, and behind whom others wait, by turn.
+    /// Entries that may go on and block later ones, by rank.
     before: [usize; 3],
     last: u64,
 }
 
-/// Somebody who was called out of a line.
+/// A waiter that was taken out of the queue because it may go on.
 #[derive(Debug)]
 pub struct DequeuedWaiter<W> {
-    /// Who.
+    /// As it was enqueued.
     pub waiter: W,
     place: QueuePosition,
 }
 
-/// Where somebody joined a line.
+/// Where a waiter was enqueued: it leaves the queue by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueTicket {
     place: QueuePosition,
     not_before: MonotonicTime,
 }
 
-/// The order in which they go on: the undos, then the dos, then who has probed, each the oldest first.
+/// The order in which waiters go on: undos, then dos, then those after a failed probe, in each the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct QueuePosition {
     rank: QueueRank,
     since_ms: i64,
-    /// Nobody else's in this line.
+    /// Unique in this queue.
     number: u64,
     lane: PriorityLane,
     blocking: QueueBlocking,
 }
 
-/// Before all that have probed.
+/// Before all waiters whose last call was a failed probe.
 const FIRST_AFTER_FAILED_PROBE: QueuePosition = QueuePosition {
     rank: QueueRank::AfterFailedProbe,
     since_ms: i64::MIN,
@@ -62,27 +64,27 @@ enum QueueRank {
     AfterFailedProbe,
 }
 
-/// Whether who comes later waits behind.
+/// Whether calls that come later wait behind a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueBlocking {
-    /// The participant cannot take everybody: who comes later waits behind.
+    /// The participant cannot take all calls: later ones wait behind.
     BlocksLater,
-    /// For a reason of its own, which holds nobody else back.
+    /// It waits for a reason of its own, which holds no other call back.
     BlocksNone,
 }
 
-/// Somebody who waits.
+/// What decides on the place of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// Undos first.
+    /// Undos go before dos.
     pub lane: PriorityLane,
-    /// Since when, in milliseconds of any clock that all of a line share: the smallest goes first.
+    /// Since when it waits, in milliseconds of any clock that all waiters of a queue share: the smallest goes first.
     pub since_ms: i64,
-    /// No use to go on before.
+    /// It does not go on before.
     pub not_before: MonotonicTime,
-    /// Whether who comes later waits behind.
+    /// Whether later calls wait behind it.
     pub blocking: QueueBlocking,
-    /// Its last call was a probe, which failed.
+    /// Its last call was a probe that failed: it goes behind all others.
     pub after_failed_probe: bool,
 }
 
@@ -102,7 +104,7 @@ impl<W> Default for WaitQueue<W> {
 }
 
 impl<W> WaitQueue<W> {
-    /// Joins the line.
+    /// Adds a waiter.
     pub fn enqueue(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
         self.last += 1;
         let rank =
@@ -113,7 +115,7 @@ impl<W> WaitQueue<W> {
         QueueTicket { place, not_before }
     }
 
-    /// Leaves the line; nothing if it has gone on already.
+    /// Removes a waiter; `None` if it has gone on already.
     pub fn leave(&mut self, ticket: QueueTicket) -> Option<W> {
         let QueueTicket { place, not_before } = self.moved.remove(&ticket.place.number).unwrap_or(ticket);
         if let Some(waiter) = self.ready.remove(&place) {
@@ -123,7 +125,7 @@ impl<W> WaitQueue<W> {
         self.later.remove(&(not_before, place))
     }
 
-    /// The next who may go on at `now`, out of the line.
+    /// Takes the next waiter that may go on at `now` out of the queue.
     pub fn next(&mut self, now: MonotonicTime) -> Option<DequeuedWaiter<W>> {
         self.move_ready(now);
         let (place, waiter) = self.ready.pop_first()?;
@@ -132,7 +134,8 @@ impl<W> WaitQueue<W> {
         Some(DequeuedWaiter { waiter, place })
     }
 
-    /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called before `not_before`.
+    /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called
+    /// before `not_before`.
     pub fn requeue(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
         let DequeuedWaiter { waiter, place } = called;
         self.requeue_at(QueueTicket { place, not_before }, waiter);
@@ -143,31 +146,31 @@ impl<W> WaitQueue<W> {
         self.moved.insert(at.place.number, at);
     }
 
-    /// How many wait whom one who comes now, in `lane`, would overtake: those who could go on, were there room.
+    /// How many waiters a call that comes now in `lane` would overtake: those that could go on if there were room.
     pub fn ahead_of(&mut self, lane: PriorityLane, now: MonotonicTime) -> usize {
         self.move_ready(now);
         PriorityLane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
     }
 
-    /// The same for one who has probed in vain and goes behind everybody.
+    /// The same for a call after a failed probe, which goes behind all.
     pub fn ahead_of_failed_probe(&mut self, now: MonotonicTime) -> usize {
         self.move_ready(now);
         self.before.iter().sum()
     }
 
-    /// When the next one's time comes who has one; `None`: nobody waits for a time.
+    /// When the time of the next waiter comes that has one; `None`: no waiter waits for a time.
     #[must_use]
     pub fn next_time(&self) -> Option<MonotonicTime> {
         self.later.first_key_value().map(|((time, _), _)| *time)
     }
 
-    /// Whether somebody could go on at `now`.
+    /// Whether a waiter could go on at `now`.
     pub fn has_ready(&mut self, now: MonotonicTime) -> bool {
         self.move_ready(now);
         !self.ready.is_empty()
     }
 
-    /// Everybody's time has come.
+    /// Lets all waiters go on at once, whatever their times were.
     pub fn clear_not_before(&mut self) {
         for ((_, place), waiter) in std::mem::take(&mut self.later) {
             self.make_ready(place, waiter);
@@ -191,13 +194,13 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// How many wait.
+    /// Waiters in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ready.len() + self.later.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether the queue has no waiter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.later.is_empty()

@@ -1,5 +1,6 @@
-//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-resilience --bench chain`. Everything is in
-//! it that a step's call passes: lookup, health, line, breaker, retry budget, rate limit, bulkhead, meters and the readings of the clock.
+//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-resilience --bench
+//! chain`. Everything is in it that a step's call passes: lookup, health, line, breaker, retry budget, rate limit,
+//! bulkhead, meters and the readings of the clock.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;

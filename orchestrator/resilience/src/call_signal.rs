@@ -5,7 +5,8 @@ use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass};
 use saga_guards::{adaptive::LoadSample, breaker::CallVerdict};
 use std::time::Duration;
 
-/// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the participant.
+/// Failures with a code of this kind are mistakes in the request: nothing left, and nothing is said about the
+/// participant.
 const OWN_MISTAKE: &str = "request.";
 
 /// Failures with a code of this kind are what the broker said of a command's record: the participant has not seen it.
@@ -36,8 +37,8 @@ impl CallSignal {
     pub const NEUTRAL: CallSignal =
         CallSignal { verdict: CallVerdict::Neutral, load_signal: LoadSignal::None, retry_after: None };
 
-    /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where `failOn` makes it a
-    /// definite failure.
+    /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where
+    /// `failOn` makes it a definite failure.
     pub fn from_answer(answer: &CommandAnswer) -> CallSignal {
         match answer {
             CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => {
@@ -106,7 +107,8 @@ fn load_signal(failure: &CommandFailure) -> LoadSignal {
     }
 }
 
-/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
+/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an
+/// answer.
 fn is_engine_or_broker_failure(failure: &CommandFailure) -> bool {
     (failure.class.is_none() && failure.code.starts_with(OWN_MISTAKE)) || failure.code.starts_with(BROKER)
 }

@@ -13,11 +13,11 @@ use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
-/// Changes that are kept for whoever reads slowly: a fault of the network that trips every breaker and ejects every endpoint of a large
-/// installation at once. Whoever falls behind further is told how many it missed.
+/// Changes that are kept for whoever reads slowly: a fault of the network that trips every breaker and ejects every
+/// endpoint of a large installation at once. Whoever falls behind further is told how many it missed.
 pub const KEPT: usize = 1_024;
 
-/// Where changes are published, and followed from. Nobody need listen; publishing never waits.
+/// Where changes are published and followed. Publishing never waits, with or without followers.
 #[derive(Clone, Debug)]
 pub struct GuardEventBus(broadcast::Sender<Arc<GuardEvent>>);
 
@@ -28,10 +28,10 @@ pub struct GuardEvent {
     /// By this engine's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
-    /// Whom it is about; `None`: all.
+    /// The participant that it concerns; `None`: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participant: Option<String>,
-    /// What.
+    /// What changed.
     #[serde(flatten)]
     pub what: GuardEventKind,
 }
@@ -85,7 +85,7 @@ pub enum GuardEventKind {
     ActApplied {
         /// Its place on the record.
         number: i64,
-        /// What.
+        /// What changed.
         #[serde(flatten)]
         action: GuardAction,
         /// Who.

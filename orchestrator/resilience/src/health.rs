@@ -47,8 +47,8 @@ impl HealthMonitor {
         HealthMonitor { started: Instant::now(), changes, watched: UnpoisonedMutex::default() }
     }
 
-    /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
-    /// is known, nor answered.
+    /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked
+    /// any more, and nothing is known, nor answered.
     pub(super) fn watch(
         &self,
         participant: &str,

@@ -14,8 +14,8 @@ pub enum LifecyclePhase {
     Starting,
     /// It answers.
     Running,
-    /// It answers, but not with all that it could: an endpoint is left out, its breaker is trying it out, it runs at a share of its
-    /// capacity, or a participant that it needs has failed.
+    /// It answers, but not with all that it could: an endpoint is left out, its breaker is trying it out, it runs at a
+    /// share of its capacity, or a participant that it needs has failed.
     Degraded,
     /// It was removed from participants.yaml; calls to it are still out.
     Stopping,

@@ -1,7 +1,8 @@
-//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does not know.
+//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does
+//! not know.
 //!
-//! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set when somebody
-//! looks.
+//! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set
+//! when somebody looks.
 
 pub mod scrape;
 
@@ -23,7 +24,8 @@ pub enum RetryResultKind {
     FailedWithRetry,
 }
 
-/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
+/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be
+/// cheap.
 pub fn retried(name: &str, kind: RetryResultKind) {
     let kind = match kind {
         RetryResultKind::SuccessfulWithoutRetry => "successful_without_retry",

@@ -1,7 +1,7 @@
 //! What people decide about guards: forced open, forced closed, only counting, limits, and all of it taken back.
 //!
-//! The truth is a log of notes in the event store: who did what, when, and why. Folding it gives what is in force for each participant, the
-//! same for every engine and after every restart. The engine reads and writes it.
+//! The truth is a log of notes in the event store: who did what, when, and why. Folding it gives what is in force for
+//! each participant, the same for every engine and after every restart. The engine reads and writes it.
 
 mod limits;
 
@@ -18,14 +18,14 @@ pub(crate) const MAX_TEXT_BYTES: usize = 2_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideRequest {
-    /// Whose guards.
+    /// The participant whose guards are changed.
     pub participant: String,
-    /// What.
+    /// The change.
     #[serde(flatten)]
     pub action: GuardAction,
-    /// Who.
+    /// The operator, for the record.
     pub who: String,
-    /// Why.
+    /// The operator's reason, for the record.
     pub reason: String,
 }
 

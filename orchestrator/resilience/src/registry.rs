@@ -1,7 +1,8 @@
-//! The guards before every participant: asked while a decision is made, passed when a call leaves, and told when it has come back.
+//! All participants with their gates, by name. The engine asks here for a permit while it decides, enqueues what a
+//! guard refused, and performs HTTP calls.
 //!
-//! What a guard refuses is no attempt: the command waits in the guard's line until it is called. Nothing in the chain allocates unless
-//! somebody waits, and each stage reads the clock once.
+//! A refusal is no attempt: the command waits in the gate's wait queue until it is notified. A call that does not wait
+//! allocates nothing here, and each stage reads the clock once.
 
 pub mod blocking_guard;
 pub mod guarded_call;
@@ -136,8 +137,8 @@ impl GuardRegistry {
         GuardRegistry::new(&settings_of(participants))
     }
 
-    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits in them; calls that are
-    /// out end as they began. Whoever waits for a participant that is gone finds out at once.
+    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits
+    /// in them; calls that are out end as they began. Whoever waits for a participant that is gone finds out at once.
     ///
     /// # Errors
     /// As [`GuardRegistry::new`].
@@ -296,8 +297,8 @@ impl GuardRegistry {
         self.participants.load().get(participant).into_iter().for_each(|found| found.gate.late_success());
     }
 
-    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
-    /// everything back.
+    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went.
+    /// Dropping the future gives everything back.
     pub async fn call(&self, mut permit: CallPermit, call: ParticipantCall) -> CommandAnswer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
             return refused(GuardRefusal { guard: GuardKind::Transport, not_before: TRANSPORT_MISMATCH_RETRY });
@@ -327,8 +328,8 @@ impl GuardRegistry {
         }
     }
 
-    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
-    /// participant that is not configured nothing is changed.
+    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again
+    /// changes nothing. Of a participant that is not configured nothing is changed.
     pub fn apply(&self, participant: &str, given: &overrides::OverrideState) {
         self.apply_override(participant, ManualOverride::from(given));
     }
@@ -359,7 +360,8 @@ impl GuardRegistry {
             unknown.insert(participant.to_owned());
             warn!(
                 participant,
-                "a participant is not configured here: sagas that need it wait while another engine has it, else they park"
+                "a participant is not configured here: sagas that need it wait while another engine has it, \
+                 else they park"
             );
         }
     }

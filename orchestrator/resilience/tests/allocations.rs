@@ -1,5 +1,5 @@
-//! The chain of guards allocates nothing around a call that nobody has to wait with. Counted by an allocator that stands in for the system's
-//! in this program, by thread.
+//! The chain of guards allocates nothing around a call that nobody has to wait with. Counted by an allocator that
+//! stands in for the system's in this program, by thread.
 
 use allocation_counter::measure;
 use futures_util::FutureExt;

@@ -5,8 +5,8 @@ use crate::MonotonicTime;
 use std::time::Duration;
 
 impl CircuitBreaker {
-    /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is another one; the end of
-    /// an opening is the one that this configuration would have given it.
+    /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is
+    /// another one; the end of an opening is the one that this configuration would have given it.
     pub fn configure(&mut self, config: BreakerConfig, now: MonotonicTime) {
         let settings = config.settings();
         if settings.window != self.config.settings().window {
@@ -29,8 +29,8 @@ impl CircuitBreaker {
         self.mode
     }
 
-    /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is half-open: nobody has
-    /// asked the participant meanwhile. Otherwise it begins closed, with an empty window.
+    /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is
+    /// half-open: nobody has asked the participant meanwhile. Otherwise it begins closed, with an empty window.
     pub fn set_mode(&mut self, mode: BreakerMode, now: MonotonicTime) {
         if mode == self.mode {
             return;
@@ -57,9 +57,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
-    /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
-    /// same. Answers how long it refuses if that is longer than before.
+    /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until
+    /// then, at the longest for [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced
+    /// closed or only counting it admits all the same. Answers how long it refuses if that is longer than before.
     pub fn open_for_at_least(&mut self, span: Duration, now: MonotonicTime) -> Option<Duration> {
         let span = span.min(MAX_PAUSE);
         let until = now.plus(span);

@@ -48,7 +48,8 @@ impl CircuitBreaker {
         BreakerTransition::Stale
     }
 
-    /// What says nothing counts as accepted, because its request was counted: it must not make the participant look worse.
+    /// What says nothing counts as accepted, because its request was counted: it must not make the participant look
+    /// worse.
     fn record_for_shedding(&mut self, verdict: CallVerdict, now: MonotonicTime) {
         if let Some(shed) = &mut self.shed {
             shed.came_back(verdict.failed() != Some(true), now);
@@ -147,15 +148,17 @@ impl CircuitBreaker {
         BreakerTransition::Opened(trip)
     }
 
-    /// A probe failed while calls that had been given up succeeded: what lies before it is being worked off, and the next probe may be in time.
+    /// A probe failed while calls that had been given up succeeded: what lies before it is being worked off, and the
+    /// next probe may be in time.
     fn reopen_briefly(&mut self, now: MonotonicTime, random: u64) -> BreakerTransition {
         self.enter(BreakerPhase::Open { until: now.plus(self.short_delay().max(MIN_DELAY)), random }, now);
         BreakerTransition::Opened(TripReason::Probe)
     }
 
-    /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes have to succeed end the
-    /// time of an open breaker: probes find out at once whether it is in time again. While probes are out, one is enough for the next probe to
-    /// come soon if they fail. Whether it may be asked now has just changed.
+    /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes
+    /// have to succeed end the time of an open breaker: probes find out at once whether it is in time again. While
+    /// probes are out, one is enough for the next probe to come soon if they fail. Whether it may be asked now has just
+    /// changed.
     pub fn late_success(&mut self, now: MonotonicTime) -> bool {
         self.late_successes = self.late_successes.saturating_add(1);
         let BreakerPhase::Open { until, random } = self.phase else { return false };

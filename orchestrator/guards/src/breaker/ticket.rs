@@ -91,8 +91,8 @@ pub enum CallVerdict {
     Succeeded,
     /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
     Failed,
-    /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant that defends itself is
-    /// not down. The rule of linkerd's proxy.
+    /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant
+    /// that defends itself is not down. The rule of linkerd's proxy.
     Throttled,
     /// Nothing: the call did not leave, or was given up for a reason of ours.
     Neutral,

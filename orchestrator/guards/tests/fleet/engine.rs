@@ -1,4 +1,5 @@
-//! One engine: its guards of the participant, put together as the orchestrator's gate does, and the commands it has to get done.
+//! One engine: its guards of the participant, put together as the orchestrator's gate does, and the commands it has to
+//! get done.
 
 use crate::{Lots, at, participant::Participant};
 use saga_guards::{

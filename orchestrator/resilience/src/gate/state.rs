@@ -1,4 +1,5 @@
-//! The guards of one participant together, as the gate's lock protects them. Each method takes some instructions; none waits.
+//! The guards of one participant together, as the gate's lock protects them. Each method takes some instructions; none
+//! waits.
 
 use super::{
     AdmittedCall, CallReturn, GateView, GuardRefusal, PermitRequest,
@@ -22,8 +23,8 @@ use saga_guards::{
 };
 use std::time::Duration;
 
-/// Commands that are notified and have not asked yet, at most: each of their sagas is read before it asks, and more at once would only
-/// queue for the database.
+/// Commands that are notified and have not asked yet, at most: each of their sagas is read before it asks, and more at
+/// once would only queue for the database.
 const MAX_NOTIFIED: u32 = 256;
 
 /// The guards of one participant.
@@ -117,7 +118,8 @@ impl GateState {
         CallSettlement { transition, opening, pause, degraded_to, wakeups, has_waiters: self.has_waiters() }
     }
 
-    /// What the other guards do when the breaker changes its state. Answers the share of the capacity that is used by that.
+    /// What the other guards do when the breaker changes its state. Answers the share of the capacity that is used by
+    /// that.
     fn follow(&mut self, transition: BreakerTransition, now: MonotonicTime) -> Option<f64> {
         match transition {
             BreakerTransition::Opened(
@@ -144,7 +146,8 @@ impl GateState {
         BreakerOpening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
     }
 
-    /// A call that had been given up succeeded after all. Answers whether the breaker lets probes through earlier because of that.
+    /// A call that had been given up succeeded after all. Answers whether the breaker lets probes through earlier
+    /// because of that.
     pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
         let probes_now = self.breaker.late_success(now);
         if probes_now {
@@ -202,7 +205,8 @@ impl GateState {
         if room.calls > 0 { Duration::ZERO } else { room.check_again_in.unwrap_or(breaker::FORCED_OPEN_DELAY) }
     }
 
-    /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for one.
+    /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for
+    /// one.
     pub(super) fn notify_capacity(
         &mut self,
         health: Result<(), Duration>,

@@ -1,7 +1,8 @@
-//! The wait queues of a gate: the commands that wait durably for a guard, and those of them that were notified and have not asked again.
+//! The wait queues of a gate: the commands that wait durably for a guard, and those of them that were notified and have
+//! not asked again.
 //!
-//! The gate notifies a waiting command when there is capacity for it, and not before. Its saga is read from the journal then, and asks for a
-//! permit again.
+//! The gate notifies a waiting command when there is capacity for it, and not before. Its saga is read from the journal
+//! then, and asks for a permit again.
 
 mod notification;
 mod notified;
@@ -134,7 +135,8 @@ impl CommandQueues {
         let next = self.queue(kind).next(now)?;
         Some(match next.waiter.waiter.wake_sender.clone().try_reserve_owned() {
             Ok(channel) => DequeueOutcome::Reached { channel, number: self.notified.add(now), queued: next.waiter },
-            // Put back under the same lock: a command that leaves meanwhile would otherwise be put back after it has left.
+            // Put back under the same lock: a command that leaves meanwhile would otherwise be put back after it has
+            // left.
             Err(TrySendError::Full(_)) => {
                 self.queue(kind).requeue(next, now.plus(RENOTIFY_DELAY));
                 DequeueOutcome::Requeued
@@ -143,7 +145,8 @@ impl CommandQueues {
         })
     }
 
-    /// When the time of the next command comes that could not go on yet, whatever the capacity is. The others wait for a wakeup.
+    /// When the time of the next command comes that could not go on yet, whatever the capacity is. The others wait for
+    /// a wakeup.
     fn next_time(&mut self, kind: QueueKind, now: MonotonicTime) -> Option<Duration> {
         let queue = self.queue(kind);
         // Moves the commands whose time has come out of the way.

@@ -92,8 +92,8 @@ impl RateUnit {
 }
 
 impl ManualRate {
-    /// The rate that it stands for. After a pause the calls of one second may come at once, so that what came within one may leave within
-    /// one.
+    /// The rate that it stands for. After a pause the calls of one second may come at once, so that what came within
+    /// one may leave within one.
     #[must_use]
     pub fn rate(self) -> CallRate {
         let burst = self.calls.get().div_ceil(self.per.seconds());

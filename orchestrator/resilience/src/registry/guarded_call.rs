@@ -10,8 +10,8 @@ use saga_core::command::GuardKind;
 use saga_guards::{PriorityLane, breaker::CallVerdict};
 use std::time::Duration;
 
-/// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says nothing about the
-/// participant.
+/// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says
+/// nothing about the participant.
 #[derive(Debug)]
 #[must_use = "a dropped passage is given back at once"]
 pub struct GuardedCall {
@@ -35,9 +35,9 @@ pub enum GuardedCallError {
 }
 
 impl GuardRegistry {
-    /// Leads a call to `participant` through all its guards, as a step's first attempt: health, line, breaker, rate limit, bulkhead. For
-    /// the last two it waits in memory, at most the participant's `maxWait`; only then does it need a runtime with timers. Dropping the
-    /// future takes nothing.
+    /// Leads a call to `participant` through all its guards, as a step's first attempt: health, line, breaker, rate
+    /// limit, bulkhead. For the last two it waits in memory, at most the participant's `maxWait`; only then does it
+    /// need a runtime with timers. Dropping the future takes nothing.
     ///
     /// # Errors
     /// When a guard refuses, or nobody is called so.

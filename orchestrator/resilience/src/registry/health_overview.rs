@@ -33,8 +33,8 @@ struct ParticipantHealth {
 }
 
 impl GuardRegistry {
-    /// All participants at this moment, by name, without their single health checks. One that was removed is among them until its last call is
-    /// back.
+    /// All participants at this moment, by name, without their single health checks. One that was removed is among them
+    /// until its last call is back.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
         let looks = self.participant_health();

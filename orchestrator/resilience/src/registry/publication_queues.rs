@@ -1,7 +1,7 @@
 //! Who waits to be published, by topic.
 //!
-//! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in its line; of a topic
-//! that refuses one at a time is out. What waits is on record, and its saga is not in memory.
+//! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in
+//! its line; of a topic that refuses one at a time is out. What waits is on record, and its saga is not in memory.
 
 use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
 use crate::{
@@ -22,11 +22,12 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
-/// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers within 20 ms takes 50,000
-/// a second by that.
+/// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers
+/// within 20 ms takes 50,000 a second by that.
 const MAX_CONCURRENT_PUBLICATIONS: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
 
-/// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has some 300 bytes.
+/// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has
+/// some 300 bytes.
 const HIGH_WATERMARK: usize = 50_000;
 
 /// From so few on they are let in again.
@@ -76,7 +77,8 @@ impl PublicationQueues {
         gate.map_or(0, |gate| usize::try_from(gate.view().queued).unwrap_or(usize::MAX))
     }
 
-    /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
+    /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a
+    /// participant reads it.
     pub(super) fn report_waiting(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
         topics.report_waiting(|topic| self.queued(topic) + commands(topic));
         for (topic, gate) in self.gates() {

@@ -17,8 +17,8 @@ struct ParticipantCandidate<'a> {
 }
 
 impl GuardRegistry {
-    /// The participant that is to perform a command: of those with the capability that may be asked now, the one with fewest calls for its
-    /// places; if none may, the one that may be asked soonest. `None`: nobody has it.
+    /// The participant that is to perform a command: of those with the capability that may be asked now, the one with
+    /// fewest calls for its places; if none may, the one that may be asked soonest. `None`: nobody has it.
     #[must_use]
     pub fn choose(&self, choosing: CapabilityRequest<'_>) -> Option<String> {
         let participants = self.participants.load();

@@ -119,9 +119,10 @@ impl HttpParticipantClient {
         Ok(HttpParticipantClient { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
     }
 
-    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
-    /// left for want of a connection it is tried again at once, twice at most and within a second, at another endpoint if there is one.
-    /// Never answers [`CommandAnswer::NotSent`]: that is the guards' word.
+    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the
+    /// complete answer. While nothing left for want of a connection it is tried again at once, twice at most and within
+    /// a second, at another endpoint if there is one. Never answers [`CommandAnswer::NotSent`]: that is the guards'
+    /// word.
     pub async fn call(&self, call: &ParticipantCall) -> CommandAnswer {
         let deadline = Instant::now() + call.attempt_timeout;
         let (mut tries, mut tried) = (ConnectRetries::until(deadline), None);
@@ -132,8 +133,9 @@ impl HttpParticipantClient {
         }
     }
 
-    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of endpoints is that of
-    /// `settings` once the relisting is put into effect, for this one and for `self`: dropped, nothing has changed.
+    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of
+    /// endpoints is that of `settings` once the relisting is put into effect, for this one and for `self`: dropped,
+    /// nothing has changed.
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
@@ -164,8 +166,8 @@ impl HttpParticipantClient {
         EndpointProber::of(self)
     }
 
-    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the location, and there is
-    /// no other.
+    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the
+    /// location, and there is no other.
     async fn once(
         &self,
         call: &ParticipantCall,

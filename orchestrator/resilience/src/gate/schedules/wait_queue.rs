@@ -39,8 +39,8 @@ fn join(gate: &Arc<CallGate>, number: u16, calls: Sender<WakeSignal>) -> WaitQue
     )
 }
 
-/// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is missed for ever. Time
-/// passes only for who could not be reached.
+/// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is
+/// missed for ever. Time passes only for who could not be reached.
 struct QueueTestDriver {
     gate: Arc<CallGate>,
     ended: Arc<AtomicBool>,

@@ -57,7 +57,8 @@ impl CallGate {
         WaitQueueHandle { gate: Arc::clone(self), kind, ticket }
     }
 
-    /// Notifies as many commands as there is capacity for. Answers when to look again if no wakeup comes before; `None`: no command waits.
+    /// Notifies as many commands as there is capacity for. Answers when to look again if no wakeup comes before;
+    /// `None`: no command waits.
     pub(crate) fn notify_waiters(
         self: &Arc<CallGate>,
         health: Result<(), Duration>,
@@ -105,8 +106,8 @@ pub(super) enum DequeueOutcome {
     Reached { channel: OwnedPermit<WakeSignal>, number: u64, queued: QueuedWaiter },
     /// Its shard has not read its earlier signals yet: the command is back in the queue.
     Requeued,
-    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last waiter of a shard drops the shard's
-    /// channel, with notifications in it that take the lock.
+    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last waiter of a
+    /// shard drops the shard's channel, with notifications in it that take the lock.
     ReceiverClosed(#[expect(dead_code, reason = "for its drop")] QueuedWaiter),
 }
 

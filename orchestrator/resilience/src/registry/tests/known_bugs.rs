@@ -1,5 +1,6 @@
-//! Faults that guards elsewhere have had where they meet tasks, as what holds here. Each names where it was reported; those of the guards
-//! alone are in `saga-guards`, those that need many at once in the gate's schedules, and docs/testing.md lists all.
+//! Faults that guards elsewhere have had where they meet tasks, as what holds here. Each names where it was reported;
+//! those of the guards alone are in `saga-guards`, those that need many at once in the gate's schedules, and
+//! docs/testing.md lists all.
 
 mod dropped;
 mod schedules;
@@ -26,7 +27,8 @@ fn of(settings_of_gate: GateSettings) -> GuardRegistry {
     GuardRegistry::new(&[settings(kafka(), settings_of_gate)]).expect("settings that can be called")
 }
 
-/// failsafe #70, failsafe-go #142, stoplight #364: all engines find a participant dead at one moment, and must not all try it at another.
+/// failsafe #70, failsafe-go #142, stoplight #364: all engines find a participant dead at one moment, and must not all
+/// try it at another.
 #[tokio::test(start_paused = true)]
 async fn engines_whose_breakers_opened_together_do_not_probe_together() {
     let engines: Vec<_> = (0..100).map(|_| guarded(kafka(), 8)).collect();
@@ -48,7 +50,8 @@ async fn who_was_refused_together_does_not_ask_again_together() {
     assert!(*rests.first().expect("some") >= gate_of(&engine).time_to_admission());
 }
 
-/// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage after the breaker refuses.
+/// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage
+/// after the breaker refuses.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
     let budget = budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 0 };
@@ -70,8 +73,8 @@ async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
     assert!(permit(&engine).acquire().await.is_ok());
 }
 
-/// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new breaker, into which
-/// old results fall (Temporal loses its state).
+/// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new
+/// breaker, into which old results fall (Temporal loses its state).
 #[tokio::test(start_paused = true)]
 async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() {
     let engine = guarded(kafka(), 8);
@@ -131,7 +134,8 @@ async fn waiting_for_the_rate_pays_once() {
     assert!((100..=111).contains(&took.as_millis()), "{took:?}");
 }
 
-/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of those who wait the first undo is next, and nobody who comes in between.
+/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of those who wait the first undo is next, and
+/// nobody who comes in between.
 #[tokio::test(start_paused = true)]
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;

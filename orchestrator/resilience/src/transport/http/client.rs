@@ -1,7 +1,7 @@
 //! The HTTP client: HTTP/1.1, one request at a time on a connection, no redirects, no proxies.
 //!
-//! It is written on hyper's connections because it has to know what others hide: whether anything of an answer was read, how old a connection
-//! is, and what the server said of how long it keeps it.
+//! It is written on hyper's connections because it has to know what others hide: whether anything of an answer was
+//! read, how old a connection is, and what the server said of how long it keeps it.
 
 mod connect;
 mod connection;
@@ -100,7 +100,8 @@ impl OutboundRequest {
 }
 
 impl HttpClient {
-    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates will do.
+    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates
+    /// will do.
     pub(super) fn new(lives: ConnectionTimeouts, encrypted: bool) -> Result<HttpClient, HttpClientError> {
         let connector = ConnectionOpener::new(lives.connect, encrypted).map_err(HttpClientError)?;
         Ok(HttpClient { connector: Arc::new(connector), pool: Arc::default(), lives })
@@ -108,9 +109,10 @@ impl HttpClient {
 
     /// Sends `request` and waits for the head of the answer.
     ///
-    /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did not take is sent over
-    /// the next one. If it was taken and the connection ended before a byte of an answer was read, it is sent once more over a new one: the
-    /// request carries its idempotency key, and the response says that it was sent before.
+    /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did
+    /// not take is sent over the next one. If it was taken and the connection ended before a byte of an answer was
+    /// read, it is sent once more over a new one: the request carries its idempotency key, and the response says that
+    /// it was sent before.
     pub(super) async fn send(
         &self,
         request: &OutboundRequest,

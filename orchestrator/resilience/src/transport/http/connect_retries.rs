@@ -7,8 +7,8 @@ use tokio::time::Instant;
 const FURTHER_TRIES: u32 = 2;
 /// No further try begins later than this: what takes longer waits durably.
 const TOTAL: Duration = Duration::from_secs(1);
-/// The rest before a further try is drawn from here: long enough for a connection that was closed meanwhile or an instance that starts, short
-/// enough for all of them to be over within [`TOTAL`].
+/// The rest before a further try is drawn from here: long enough for a connection that was closed meanwhile or an
+/// instance that starts, short enough for all of them to be over within [`TOTAL`].
 const REST_MILLIS: std::ops::RangeInclusive<u64> = 25..=250;
 
 /// The further tries of one attempt.

@@ -22,8 +22,8 @@ pub(super) enum ContentCoding {
     Deflate,
 }
 
-/// How the body of `response` is compressed, what was done last first. A transfer coding counts likewise: of those the connection takes off
-/// `chunked` alone.
+/// How the body of `response` is compressed, what was done last first. A transfer coding counts likewise: of those the
+/// connection takes off `chunked` alone.
 ///
 /// # Errors
 /// It names something that cannot be taken off.
@@ -122,7 +122,8 @@ fn behind_gzip(body: &[u8]) -> Option<usize> {
     Some(first.into_inner().len()).filter(|behind| *behind > 0)
 }
 
-/// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by chance.
+/// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by
+/// chance.
 fn has_zlib_header(body: &[u8]) -> bool {
     match body {
         [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0,

@@ -52,7 +52,8 @@ pub(super) struct PickedEndpoint {
     pick: Option<EndpointPick>,
 }
 
-/// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a hint.
+/// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a
+/// hint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TriedEndpoint(usize);
 
@@ -79,7 +80,8 @@ impl ParticipantEndpoints {
         }))
     }
 
-    /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
+    /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under
+    /// way included.
     pub(super) fn replace_with(&self, next: &ParticipantEndpoints) {
         let now = self.now();
         let (bases, weights, strategy, ejection) = next.listing().settings();
@@ -120,8 +122,8 @@ impl ParticipantEndpoints {
         }
     }
 
-    /// What is recorded of a `Location` header that came with the answer to `asked`. With one endpoint it is path and query, so that a
-    /// participant may move; with several it names the host, because only that one knows.
+    /// What is recorded of a `Location` header that came with the answer to `asked`. With one endpoint it is path and
+    /// query, so that a participant may move; with several it names the host, because only that one knows.
     ///
     /// # Errors
     /// As [`ParticipantEndpoints::seen`].
@@ -133,8 +135,8 @@ impl ParticipantEndpoints {
         })
     }
 
-    /// The URL of a `Location` header that came with the answer to `asked`, as it is seen from here: behind a proxy that ends TLS a service
-    /// names its own host with the scheme that is spoken inside.
+    /// The URL of a `Location` header that came with the answer to `asked`, as it is seen from here: behind a proxy
+    /// that ends TLS a service names its own host with the scheme that is spoken inside.
     ///
     /// # Errors
     /// It leads to another host, or nowhere.
@@ -189,7 +191,8 @@ impl ParticipantEndpoints {
         MonotonicTime::since_origin(self.started.elapsed())
     }
 
-    /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
+    /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half
+    /// done.
     fn listing(&self) -> MutexGuard<'_, EndpointListing> {
         self.listed.lock()
     }
@@ -241,7 +244,8 @@ impl Drop for PickedEndpoint {
     }
 }
 
-/// What an answer says about the endpoint that gave it: saying no is well, an error of its own is not, and what we did wrong is nobody's.
+/// What an answer says about the endpoint that gave it: saying no is well, an error of its own is not, and what we did
+/// wrong is nobody's.
 fn verdict(answer: &CommandAnswer) -> EndpointVerdict {
     match answer {
         CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => EndpointVerdict::Succeeded,

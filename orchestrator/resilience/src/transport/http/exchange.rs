@@ -66,7 +66,8 @@ fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAns
     }
 }
 
-/// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its class is handled.
+/// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its
+/// class is handled.
 async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, head: ResponseHead) -> CommandAnswer {
     let status = head.response.status().as_u16();
     let answer = if call.location.is_none() && head.response.was_sent_before() {
@@ -85,8 +86,9 @@ async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, hea
     retry_after::where_it_counts(status, judged)
 }
 
-/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the
-/// command, whichever sending it answers. Everything else says nothing of the first sending, which may have had its effect.
+/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the
+/// participant's answer to the command, whichever sending it answers. Everything else says nothing of the first
+/// sending, which may have had its effect.
 fn of_the_second(answer: CommandAnswer) -> CommandAnswer {
     match answer {
         CommandAnswer::Failed {

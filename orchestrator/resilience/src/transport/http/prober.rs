@@ -17,7 +17,8 @@ use url::Url;
 /// Of the answer to a check only the status counts. So much of its body is read that the connection can be kept.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
+/// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers,
+/// without its guards.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointProber {
     client: HttpClient,

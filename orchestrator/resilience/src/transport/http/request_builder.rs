@@ -14,15 +14,16 @@ use uuid::Uuid;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The command id, where the idempotency key is derived from it.
 const COMMAND_ID: HeaderName = HeaderName::from_static("x-command-id");
-/// The namespace of the UUIDs that are derived from command ids; the kit has the same. Another one would be other keys for commands under way.
+/// The namespace of the UUIDs that are derived from command ids; the kit has the same. Another one would be other keys
+/// for commands under way.
 const KEYS: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
-/// definition: no attempt can succeed.
+/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A
+/// failure is one of the definition: no attempt can succeed.
 pub(super) fn build(
     participant: &HttpParticipantClient,
     call: &ParticipantCall,
@@ -89,7 +90,8 @@ fn perform(mut url: Url, method: HttpMethod, body: Option<&Value>) -> Result<Out
     Ok(request)
 }
 
-/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are JSON text.
+/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are
+/// JSON text.
 fn append_query(url: &mut Url, body: &Value) -> Result<(), CommandFailure> {
     let Value::Object(members) = body else {
         return Err(CommandFailure::new(

@@ -93,7 +93,8 @@ pub(super) fn odd(status: u16) -> Option<&'static str> {
     }
 }
 
-/// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
+/// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted
+/// before it sent one.
 fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> StatusMeaning {
     match status {
         202 => StatusMeaning::Accepted(accepted),
@@ -109,7 +110,8 @@ fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> Stat
     }
 }
 
-/// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about the command.
+/// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about
+/// the command.
 fn told(call: &ParticipantCall, status: u16) -> StatusMeaning {
     match status {
         202 | 408 | 425 | 429 => StatusMeaning::Later,

@@ -1,5 +1,5 @@
-//! resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367 and #382: a call that was cancelled
-//! kept its permit. Here every future that holds something is dropped wherever it waits.
+//! resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367 and #382: a
+//! call that was cancelled kept its permit. Here every future that holds something is dropped wherever it waits.
 
 use super::*;
 use std::{
@@ -32,8 +32,8 @@ impl<F: Future> Future for InterruptedFuture<F> {
     }
 }
 
-/// Drops what `begin` begins before it is polled, where it waits for the first time, the second, and so on until it ends; looks each time
-/// with `back` whether everything is. Answers how often it waits.
+/// Drops what `begin` begins before it is polled, where it waits for the first time, the second, and so on until it
+/// ends; looks each time with `back` whether everything is. Answers how often it waits.
 async fn wherever_it_waits<F: Future>(mut begin: impl FnMut() -> F, back: impl Fn()) -> usize {
     drop(begin());
     back();

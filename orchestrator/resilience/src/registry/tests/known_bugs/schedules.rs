@@ -24,8 +24,8 @@ impl<S: Subscriber> Layer<S> for SnapshotLayer {
     }
 }
 
-/// Polly #2953: a listener that was called under the lock asked for the state, and waited for itself. What is logged is published at the
-/// same places.
+/// Polly #2953: a listener that was called under the lock asked for the state, and waited for itself. What is logged is
+/// published at the same places.
 #[test]
 fn whoever_listens_may_ask_the_guards() {
     under_all_schedules(|| {
@@ -44,7 +44,8 @@ fn whoever_listens_may_ask_the_guards() {
     });
 }
 
-/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds out.
+/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds
+/// out.
 #[test]
 fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
     under_all_schedules(|| {

@@ -46,7 +46,8 @@ impl ConnectionOpener {
         Ok(ConnectionOpener { tcp, tls, timeout })
     }
 
-    /// A new connection to the host of `url`, whose name is looked up; or why there is none. Nothing of a request has left then.
+    /// A new connection to the host of `url`, whose name is looked up; or why there is none. Nothing of a request has
+    /// left then.
     pub(super) async fn connect(&self, url: &Url, lives: ConnectionTimeouts) -> Result<HttpConnection, String> {
         let deadline = Instant::now() + self.timeout;
         match process_timeout::within(deadline, self.timeout, self.open(url, lives)).await {

@@ -22,9 +22,11 @@ use tokio::{
     time::Instant,
 };
 
-/// Most headers of an answer. Gateways add theirs to those of the service; beyond this it is a fault, and the answer cannot be read.
+/// Most headers of an answer. Gateways add theirs to those of the service; beyond this it is a fault, and the answer
+/// cannot be read.
 const MAX_HEADERS: usize = 1024;
-/// The longest age is shortened by up to so many percent, by lot: connections that were opened together are not opened anew together.
+/// The longest age is shortened by up to so many percent, by lot: connections that were opened together are not opened
+/// anew together.
 const AGE_SPREAD_PERCENT: u32 = 20;
 
 /// A connection that nobody else uses.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Idle connections kept for each endpoint: as many as the largest bulkheads that one instance drives.
 const MAX_IDLE: usize = 512;
-/// How long a connection may take after the last byte of an answer until it takes the next request: it has the request's last bytes to write, or
-/// never takes another.
+/// How long a connection may take after the last byte of an answer until it takes the next request: it has the
+/// request's last bytes to write, or never takes another.
 const TURN_ROUND: Duration = Duration::from_secs(1);
 
 /// Idle connections, by scheme, host and port.
@@ -28,7 +28,8 @@ struct IdleConnections {
 }
 
 impl ConnectionPool {
-    /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is closed.
+    /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is
+    /// closed.
     pub(super) fn take(&self, origin: &str) -> Option<HttpConnection> {
         let now = Instant::now();
         let mut kept = self.0.lock();

@@ -1,4 +1,5 @@
-//! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is told from now on.
+//! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is
+//! told from now on.
 
 use super::{ResponseHead, ResponseOrigin, complete_response, not_answered, unreadable};
 use crate::transport::{
@@ -16,7 +17,8 @@ use saga_core::command::CommandAnswer;
 /// How often one may be sent on: to a path without its slash, to where results are, to the result.
 const MAX_HOPS: u32 = 5;
 
-/// The answer of the place that `response` sends on to, or `response` itself. To ask has no effects, so it is asked there at once.
+/// The answer of the place that `response` sends on to, or `response` itself. To ask has no effects, so it is asked
+/// there at once.
 pub(super) async fn followed(
     participant: &HttpParticipantClient,
     call: &ParticipantCall,
