@@ -60,8 +60,8 @@ pub const FORCED_OPEN_DELAY: Duration = Duration::from_secs(30);
 /// The longest pause that a participant may ask for: a date by mistake must not stop its sagas for days.
 pub const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// While all probes or all calls of the ramp are out, whoever asks is told to come back after this share of `openFor`:
-/// they answer sooner than that, and what waits should not wait much longer than they take.
+/// While all probes or all calls of the ramp are out, a call that asks is told to come back after this share of
+/// `openFor`: they answer sooner than that, and what waits should not wait much longer than they take.
 const PROBING_DELAY_DIVISOR: u32 = 4;
 
 /// The shortest delay that a refused call is told.
@@ -127,7 +127,7 @@ impl CircuitBreaker {
     }
 
     /// Asks for one call. `hold` bounds how long a probe or a call of the ramp keeps its slot: a little more than the
-    /// call can take; it is cut at `probeTimeout`. `random` decides who is shed.
+    /// call can take; it is cut at `probeTimeout`. `random` decides which calls are shed.
     pub fn admit(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         match self.mode {
             BreakerMode::Automatic => self.admit_by_phase(now, hold, random),
@@ -136,9 +136,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// Looks again at a call that was admitted in `generation` and has not left yet: who waited for something else must
-    /// not leave after the breaker has opened, nor go beside the probes or the ramp of a later time. `Some`: it must
-    /// not leave now, and may ask again after this long. Its ticket still has to be settled.
+    /// Looks again at a call that was admitted in `generation` and is not made yet: a call that waited for something
+    /// else must not leave after the breaker has opened, nor go beside the probes or the ramp of a later time. `Some`:
+    /// it must not leave now, and may ask again after this long. Its ticket still has to be settled.
     pub fn check_again(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         match self.mode {
             BreakerMode::Automatic => self.check_again_by_phase(generation, now.max(self.since)),

@@ -40,7 +40,7 @@ impl Default for RetryBudgetConfig {
     }
 }
 
-/// The budget of one participant. Changes under `&mut`; whoever shares it locks it.
+/// The budget of one participant. Changes under `&mut`; callers that share it lock it.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     config: RetryBudgetConfig,
@@ -102,7 +102,7 @@ impl RetryBudget {
         self.further.take_back(now);
     }
 
-    /// How long until one further attempt may be taken, if nobody else asks; zero: now.
+    /// How long until one further attempt may be taken, if no other call asks; zero: now.
     pub fn wait(&mut self, now: MonotonicTime) -> Duration {
         if self.balance(now) >= 1 {
             return Duration::ZERO;

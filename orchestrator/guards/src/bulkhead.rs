@@ -1,7 +1,7 @@
-//! The bulkhead: how many calls to one participant are out at once, and who goes next.
+//! The bulkhead: how many calls to one participant are out at once, and which call goes next.
 //!
 //! Pure: a waiter is whatever the caller wakes the waiting call with. A place that is given up passes to the waiter
-//! that came first, undos before dos, without being free in between, so nobody else overtakes.
+//! that came first, undos before dos, without being free in between, so no other call overtakes.
 
 use crate::PriorityLane;
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -120,7 +120,7 @@ impl<W> CallBulkhead<W> {
         self.queue_limit
     }
 
-    /// Room for another number of waiters; who waits already stays.
+    /// Room for another number of waiters; waiters that are in it stay.
     pub fn resize_queue(&mut self, queue_limit: u32) {
         self.queue_limit = queue_limit;
     }

@@ -55,12 +55,12 @@ impl RateLimit {
     /// Lets one call pass.
     ///
     /// # Errors
-    /// How long until one may pass, if nobody else asks. Nothing is taken then.
+    /// How long until one may pass, if no other call asks. Nothing is taken then.
     pub fn take(&mut self, now: MonotonicTime) -> Result<(), Duration> {
         self.reserve(Duration::ZERO, now).map(|_| ())
     }
 
-    /// Lets one call pass, later if need be: how long until it may. Whoever cannot wait gives it back.
+    /// Lets one call pass, later if need be: how long until it may. A caller that cannot wait gives it back.
     ///
     /// # Errors
     /// How long it would be, if that is more than `patience`. Nothing is taken then.

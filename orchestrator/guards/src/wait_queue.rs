@@ -134,7 +134,7 @@ impl<W> WaitQueue<W> {
         Some(DequeuedWaiter { waiter, place })
     }
 
-    /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called
+    /// The waiter could not be reached: back to the old place, under the old ticket, not to go on
     /// before `not_before`.
     pub fn requeue(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
         let DequeuedWaiter { waiter, place } = called;
@@ -177,7 +177,7 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// The participant is back: who has probed in vain stands where everybody of its lane does.
+    /// The participant works again: waiters after a failed probe get the rank of their lane.
     pub fn clear_probe_penalties(&mut self) {
         for (place, waiter) in self.ready.split_off(&FIRST_AFTER_FAILED_PROBE) {
             self.uncount(place);

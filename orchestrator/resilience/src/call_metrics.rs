@@ -17,7 +17,7 @@ pub(crate) struct GuardMetrics {
 }
 
 impl GuardMetrics {
-    /// Of nobody: they lead nowhere.
+    /// Handles that record nothing.
     #[must_use]
     pub(crate) fn without_metrics() -> GuardMetrics {
         GuardMetrics {

@@ -1,4 +1,4 @@
-//! What happens to guards, as it happens: for everybody who follows `GET /api/guards/events`.
+//! What happens to guards, as it happens: for all that follow `GET /api/guards/events`.
 
 use super::lifecycle::LifecyclePhase;
 use crate::{
@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
-/// Changes that are kept for whoever reads slowly: a fault of the network that trips every breaker and ejects every
-/// endpoint of a large installation at once. Whoever falls behind further is told how many it missed.
+/// Changes that are kept for a slow reader: a fault of the network that trips every breaker and ejects every
+/// endpoint of a large installation at once. A reader that falls behind further is told how many it missed.
 pub const KEPT: usize = 1_024;
 
 /// Where changes are published and followed. Publishing never waits, with or without followers.
@@ -63,7 +63,7 @@ pub enum GuardEventKind {
         #[serde(serialize_with = "as_word")]
         trip: TripReason,
     },
-    /// Somebody decides now what the breaker does, or nobody any more.
+    /// An operator decides now what the breaker does, or no operator any more.
     ModeChanged {
         /// From now on.
         mode: BreakerMode,
@@ -88,9 +88,9 @@ pub enum GuardEventKind {
         /// What changed.
         #[serde(flatten)]
         action: GuardAction,
-        /// Who.
+        /// The operator.
         who: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
     /// The participant asked not to be called for a time (`Retry-After` with 429 or 503), and is not.
@@ -148,13 +148,13 @@ impl Default for GuardEventBus {
 }
 
 impl GuardEventBus {
-    /// Tells all who follow. Costs nothing worth mentioning while nobody does.
+    /// Tells all followers. Costs next to nothing while there is none.
     pub fn publish(&self, participant: Option<&str>, what: GuardEventKind) {
         if self.0.receiver_count() == 0 {
             return;
         }
         let change = GuardEvent { at: EngineClock::Wall.now(), participant: participant.map(str::to_owned), what };
-        // The last who followed may have left just now.
+        // The last follower may have gone just now.
         drop(self.0.send(Arc::new(change)));
     }
 

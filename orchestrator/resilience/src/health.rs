@@ -41,7 +41,7 @@ impl Default for HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// Nobody is asked yet. What checks find out is published in `changes`.
+    /// No participant is checked yet. What checks find out is published in `changes`.
     #[must_use]
     pub fn new(changes: GuardEventBus) -> HealthMonitor {
         HealthMonitor { started: Instant::now(), changes, watched: UnpoisonedMutex::default() }
@@ -78,7 +78,7 @@ impl HealthMonitor {
         }
     }
 
-    /// Nobody is asked any more but those of `participants`.
+    /// Ends the checks of all others than `participants`.
     pub fn forget_all_but(&self, participants: &dyn Fn(&str) -> bool) {
         self.book().by_name.retain(|name, watched| {
             let stays = participants(name);
@@ -106,7 +106,7 @@ impl HealthMonitor {
         book.by_name.values().for_each(|watched| watched.stop());
     }
 
-    /// Whether calls to `participant` may go there; who is not checked is well.
+    /// Whether calls to `participant` may be sent; a participant that is not checked is healthy.
     ///
     /// # Errors
     /// How long to wait until a check may have found it well.

@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 /// A reason or a name longer than this is an essay; it is kept for ever.
 pub(crate) const MAX_TEXT_BYTES: usize = 2_000;
 
-/// What somebody does to the guards of one participant.
+/// An act on the guards of one participant, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideRequest {
@@ -63,7 +63,7 @@ impl GuardAction {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideState {
-    /// Who decides what its breaker does.
+    /// Whether its breaker decides by itself, and if not, what it does.
     pub mode: BreakerMode,
     /// The share of its capacity that is used, above 0 and at most 1; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct OverrideState {
     /// Calls in a span; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<ManualRate>,
-    /// How often all was reset: whoever sees it grow empties the breaker's window.
+    /// How often all was reset: a gate that sees it grow empties the breaker's window.
     #[serde(skip)]
     pub resets: u64,
 }
@@ -104,7 +104,7 @@ impl OverrideState {
     }
 }
 
-/// Whether somebody and a reason can be put on record.
+/// Whether an operator's name and reason can be put on record.
 ///
 /// # Errors
 /// Which of them cannot, and what is expected.

@@ -58,33 +58,33 @@ type ParticipantsByName = HashMap<String, GuardedParticipant, foldhash::fast::Fi
 #[derive(Debug)]
 pub struct GuardRegistry {
     participants: ArcSwap<ParticipantsByName>,
-    /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
+    /// Where commands wait for participants that are not configured: they are notified at once, and find out.
     unconfigured: Arc<CallGate>,
-    /// Of participants that are configured no more, while commands wait or calls are out.
+    /// Gates of removed participants, while commands wait or calls are in flight.
     retired_gates: UnpoisonedMutex<Vec<Arc<CallGate>>>,
     unknown: UnpoisonedMutex<BTreeSet<String>>,
     /// Which topics take records.
     topics: Arc<TopicTracker>,
-    /// Who waits to be published.
+    /// Outcome events that wait to be published, by topic.
     publishing: PublicationQueues,
     checks: HealthMonitor,
     changes: GuardEventBus,
     wakeup: Arc<Notify>,
 }
 
-/// What the guards say to a call that is about to be decided.
+/// The answer of the guards to a call that is about to be decided on.
 #[derive(Debug)]
 pub enum GuardAdmission {
-    /// It may leave, after the commit.
+    /// The call may be made after the commit of the decision.
     Admitted(CallPermit),
-    /// It may not.
+    /// The call may not be made; its command waits.
     Refused {
-        /// Who refuses.
+        /// The guard that refuses.
         guard: GuardKind,
         /// When to ask again, from now.
         not_before: Duration,
     },
-    /// Nobody of that name is configured.
+    /// No participant of that name is configured.
     NotConfigured,
 }
 
@@ -137,8 +137,8 @@ impl GuardRegistry {
         GuardRegistry::new(&settings_of(participants))
     }
 
-    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits
-    /// in them; calls that are out end as they began. Whoever waits for a participant that is gone finds out at once.
+    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, and queues their
+    /// commands; calls in flight end as they began. A command that waits for a removed participant finds out at once.
     ///
     /// # Errors
     /// As [`GuardRegistry::new`].
@@ -249,7 +249,7 @@ impl GuardRegistry {
             return GuardAdmission::NotConfigured;
         };
         let admitted = CallPermit::request(&found.gate, asking, found.check_health());
-        // Asked last: whoever has leave for a topic that refuses has to use it.
+        // The topic is asked last: a caller that may send the one record that finds out has to send it.
         let admitted = admitted.and_then(|permit| self.check_topic(&found.route).map(|()| permit));
         match admitted {
             Ok(permit) => GuardAdmission::Admitted(permit),
@@ -257,7 +257,7 @@ impl GuardRegistry {
         }
     }
 
-    /// Which topics take records. Whoever writes to one tells what became of it.
+    /// Which topics take records. Each writer of a topic reports what became of its records.
     #[must_use]
     pub fn topics(&self) -> &Arc<TopicTracker> {
         &self.topics
@@ -272,13 +272,13 @@ impl GuardRegistry {
         }
     }
 
-    /// Waits in `participant`'s line until it is called.
+    /// Enqueues a command at `participant` until it is notified.
     pub(crate) fn enqueue(&self, participant: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         let participants = self.participants.load();
         participants.get(participant).map_or(&self.unconfigured, |found| &found.gate).enqueue(since, waiter)
     }
 
-    /// Waits in the line of everybody who may take the command: the first of them calls it.
+    /// Enqueues the command at all participants that may take it: the first with capacity notifies it.
     pub fn enqueue_all(&self, wait: &WaitEffect, since: WaitRequest, waiter: &SagaWaiter) -> Vec<WaitQueueHandle> {
         let participant = match &wait.whose {
             GuardOwner::Participant(participant) => participant,
@@ -368,7 +368,7 @@ impl GuardRegistry {
 }
 
 impl GuardedParticipant {
-    /// Whether it says itself that it is well; who is not asked is.
+    /// Whether health checks find it healthy; without checks it is.
     fn check_health(&self) -> Result<(), Duration> {
         self.watched.as_ref().map_or(Ok(()), |watched| watched.check_health())
     }

@@ -57,10 +57,10 @@ impl GateSettings {
     }
 }
 
-/// What holds beside the file, because somebody said so.
+/// What operators have set, in place of what participants.yaml says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ManualOverride {
-    /// Who decides what the breaker does.
+    /// Whether the breaker decides by itself, and if not, what it does.
     pub mode: breaker::BreakerMode,
     /// The share of its capacity that it works at.
     pub share: Option<f64>,

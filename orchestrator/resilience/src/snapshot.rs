@@ -20,7 +20,8 @@ pub struct ParticipantSnapshot {
     /// While it is open or half-open by itself: why, and when it asks again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<OpenBreakerView>,
-    /// How much longer nobody calls because the participant asked for a pause (`Retry-After`), in milliseconds.
+    /// How much longer the engine sends no calls because the participant asked for a pause (`Retry-After`), in
+    /// milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for_ms: Option<u64>,
     /// Calls that the breaker has counted within its window; 0 unless closed.
@@ -81,7 +82,7 @@ pub struct OpenBreakerView {
     pub by: &'static str,
     /// Since when it is in its state, in milliseconds from now.
     pub ago_ms: u64,
-    /// When it lets somebody find out whether the participant is back, in milliseconds from now; `None`: it does.
+    /// When it lets the next probe through, in milliseconds from now; `None`: it does now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asks_in_ms: Option<u64>,
     /// How often it has opened since it was closed: once by what is counted here, and then whenever a probe failed.

@@ -1,7 +1,7 @@
 //! Which topics take records, and when one that does not is tried again.
 //!
-//! A topic that refuses is tried with one record at a time, whoever has it; everybody else waits. Whoever writes tells
-//! what became of it.
+//! A topic that refuses records is tried with one record at a time; all other records wait. Each writer reports what
+//! became of its record.
 
 use metrics::{counter, gauge};
 use saga_base::sync::UnpoisonedMutex;
@@ -19,11 +19,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// How long a try may take before somebody else may make the next one: the client knows after some seconds that a topic
+/// How long a try may take before the next one may be made: the client knows after some seconds that a topic
 /// does not exist.
 const TRY: Duration = Duration::from_secs(10);
 
-/// The longest rest between two tries: a topic that is back is noticed within it.
+/// The longest delay between two tries: a topic that is available again is noticed within it.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// How often the log says that a topic refuses still.
@@ -36,7 +36,7 @@ pub(crate) enum TopicAvailability {
     All,
     /// Nothing, as far as is known: one record may find out.
     Probe,
-    /// Nothing, and nobody is to find out before that span.
+    /// Nothing, and no record is tried before that span is over.
     Nothing(Duration),
 }
 
@@ -44,9 +44,9 @@ pub(crate) enum TopicAvailability {
 #[derive(Debug)]
 pub struct TopicTracker {
     refusing: UnpoisonedMutex<BTreeMap<Arc<str>, UnavailableTopic>>,
-    /// How many refuse: usually none, and then nobody takes the lock.
+    /// How many refuse: usually none, and then the lock is not taken.
     count: AtomicUsize,
-    /// Those that took a record again, since somebody last asked.
+    /// Those that took a record again since the scheduler last looked.
     recovered: UnpoisonedMutex<Vec<Arc<str>>>,
     wakeup: Arc<Notify>,
     changed: watch::Sender<()>,
@@ -58,7 +58,7 @@ struct UnavailableTopic {
     since: Instant,
     try_at: Instant,
     said_at: Instant,
-    /// Who waits here and in no line.
+    /// Records that wait here and in no queue.
     waiting: usize,
 }
 
@@ -77,8 +77,8 @@ impl TopicTracker {
         self.refusing.lock().get(topic).map_or(TopicAvailability::All, UnavailableTopic::availability)
     }
 
-    /// Leave to send one record; whoever has it of a topic that refuses finds out for all, and nobody else has leave
-    /// meanwhile.
+    /// Asks whether one record may be sent. Of a topic that refuses, one caller may send a record, which finds out for
+    /// all; no other caller may meanwhile.
     ///
     /// # Errors
     /// When to ask again.
@@ -191,7 +191,7 @@ impl UnavailableTopic {
     }
 }
 
-/// One who waits in no line, while it does.
+/// A record that waits in no queue, while it does.
 struct TopicWaiter<'a> {
     topics: &'a TopicTracker,
     topic: &'a Arc<str>,

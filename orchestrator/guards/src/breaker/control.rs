@@ -23,14 +23,14 @@ impl CircuitBreaker {
         self.config = config;
     }
 
-    /// Who decides what it does.
+    /// Whether it decides by itself, and if not, what it does.
     #[must_use]
     pub fn mode(&self) -> BreakerMode {
         self.mode
     }
 
     /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is
-    /// half-open: nobody has asked the participant meanwhile. Otherwise it begins closed, with an empty window.
+    /// half-open: no call has reached the participant meanwhile. Otherwise it begins closed, with an empty window.
     pub fn set_mode(&mut self, mode: BreakerMode, now: MonotonicTime) {
         if mode == self.mode {
             return;
@@ -50,7 +50,7 @@ impl CircuitBreaker {
         self.enter(BreakerPhase::CLOSED, now);
     }
 
-    /// Closes as after an outage: with a ramp, for those who waited. Nothing if somebody forces it.
+    /// Closes as after an outage: with a ramp, for the commands that waited. Does nothing while an operator forces it.
     pub fn close_with_ramp(&mut self, now: MonotonicTime) {
         if self.mode == BreakerMode::Automatic {
             self.close(now);

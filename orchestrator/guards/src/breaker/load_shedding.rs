@@ -13,7 +13,7 @@ const BUCKETS: usize = 10;
 /// again.
 const MOST: f64 = 0.9;
 
-/// When somebody who was shed asks again. Lots are drawn anew each time, so there is no better moment.
+/// When a call that was shed asks again. Each time a new random number decides, so no moment is better.
 pub(super) const SHED_DELAY: Duration = Duration::from_secs(1);
 
 /// Sheds the calls beyond K times those that were accepted lately.

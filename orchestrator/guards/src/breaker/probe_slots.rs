@@ -21,7 +21,7 @@ pub(super) struct ProbeSlots {
 #[derive(Clone, Copy, Debug)]
 struct ProbeSlot {
     id: ProbeSlotId,
-    /// When the slot is given to somebody else, because a holder that vanished must not keep the breaker from closing
+    /// When the slot is given to another call, because a holder that vanished must not keep the breaker from closing
     /// for ever.
     until: MonotonicTime,
 }

@@ -3,18 +3,18 @@ use crate::MonotonicTime;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Who decides what a breaker does.
+/// Whether a breaker decides by itself, and if not, what it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BreakerMode {
-    /// It does, by what it counts.
+    /// It decides by what it counts.
     #[default]
     Automatic,
-    /// Somebody: it admits nobody.
+    /// An operator decides: it admits no call.
     ForcedOpen,
-    /// Somebody: it admits everyone and counts nothing.
+    /// An operator decides: it admits all calls and counts nothing.
     ForcedClosed,
-    /// Nobody: it admits everyone, counts, and says when it would have opened.
+    /// It admits all calls, counts them, and says when it would have opened.
     MetricsOnly,
 }
 
@@ -22,17 +22,17 @@ pub enum BreakerMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BreakerState {
-    /// It admits everyone, or as many as its ramp allows.
+    /// It admits all calls, or as many as its ramp allows.
     Closed,
-    /// It admits nobody until its time is over.
+    /// It admits no call until its time is over.
     Open,
     /// It admits probes only.
     HalfOpen,
-    /// It admits nobody until somebody says otherwise.
+    /// It admits no call until an operator ends that.
     ForcedOpen,
-    /// It admits everyone until somebody says otherwise.
+    /// It admits all calls until an operator ends that.
     ForcedClosed,
-    /// It admits everyone and counts.
+    /// It admits all calls and counts them.
     MetricsOnly,
 }
 
@@ -64,7 +64,7 @@ impl BreakerState {
 /// A breaker as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerSnapshot {
-    /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
+    /// What it is doing. An open breaker whose time is over is shown open until a call asks it.
     pub state: BreakerState,
     /// When that began.
     pub since: MonotonicTime,

@@ -1,7 +1,7 @@
 use super::probe_slots::ProbeSlotId;
 use std::time::Duration;
 
-/// The breaker's answer to whoever wants to call.
+/// The breaker's answer to a call that asks.
 #[derive(Debug)]
 pub enum BreakerAdmission {
     /// The call may be made; settle the ticket when its end is known.

@@ -1,6 +1,6 @@
-//! Who waits to be published, by topic.
+//! Outcome events that wait to be published, by topic.
 //!
-//! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in
+//! A topic has no configured guards. A fixed number of its publications are in flight at once, and the others wait in
 //! its line; of a topic that refuses one at a time is out. What waits is on record, and its saga is not in memory.
 
 use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
@@ -44,9 +44,10 @@ pub(super) struct PublicationQueues {
 
 #[derive(Debug)]
 struct TopicQueue {
-    /// Its breaker never opens: nobody tells it how a publication went, and how a topic is, [`TopicTracker`] knows.
+    /// Its breaker never opens, because no result of a publication is reported to it: [`TopicTracker`] knows which
+    /// topics take records.
     gate: Arc<CallGate>,
-    /// How many waited in it when it was last told.
+    /// How many waited in it when that was last reported.
     shown: usize,
 }
 
@@ -77,7 +78,7 @@ impl PublicationQueues {
         gate.map_or(0, |gate| usize::try_from(gate.view().queued).unwrap_or(usize::MAX))
     }
 
-    /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a
+    /// Reports how many wait, and whether that is too many. `commands` counts those that wait for a topic because a
     /// participant reads it.
     pub(super) fn report_waiting(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
         topics.report_waiting(|topic| self.queued(topic) + commands(topic));
@@ -124,17 +125,17 @@ impl GuardRegistry {
         }
     }
 
-    /// Waits in the topic's line until it is called.
+    /// Enqueues an outcome event at its topic until it is notified.
     pub fn enqueue_publication(&self, topic: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         self.publishing.gate(topic).enqueue(since, waiter)
     }
 
-    /// The topics for which too many wait: what would be published there besides must not begin.
+    /// The topics for which too many events wait: sagas that would publish there must not begin.
     pub fn overloaded_topics(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
         self.publishing.overloaded.subscribe()
     }
 
-    /// Whoever waits for a topic that takes records again has no time of its own to wait for any more.
+    /// A topic takes records again: what waits for it may be notified at once.
     pub(super) fn release_recovered_topics(&self) {
         for topic in self.topics.recovered() {
             self.publishing.gate(&topic).release_waiters();

@@ -1,4 +1,4 @@
-//! Who performs a command that names a capability instead of a participant.
+//! The participant that performs a command that names a capability instead of a participant.
 
 use super::{GuardRegistry, GuardedParticipant, ParticipantRoute};
 use saga_core::{decide::CapabilityRequest, definition::TransportKind};
@@ -18,7 +18,7 @@ struct ParticipantCandidate<'a> {
 
 impl GuardRegistry {
     /// The participant that is to perform a command: of those with the capability that may be asked now, the one with
-    /// fewest calls for its places; if none may, the one that may be asked soonest. `None`: nobody has it.
+    /// fewest calls for its places; if none may, the one that may be asked soonest. `None`: no participant has it.
     #[must_use]
     pub fn choose(&self, choosing: CapabilityRequest<'_>) -> Option<String> {
         let participants = self.participants.load();
@@ -49,7 +49,7 @@ impl GuardedParticipant {
     }
 }
 
-/// Among equals one by chance: whoever came first by name would get all calls of a quiet hour.
+/// Among equals one by chance: otherwise the first by name would get all calls of a quiet hour.
 fn best(mut candidates: Vec<ParticipantCandidate<'_>>, random: u64) -> Option<ParticipantCandidate<'_>> {
     if candidates.is_empty() {
         return None;
