@@ -1,6 +1,6 @@
 //! The guards of one participant, in the order in which a call meets them.
 //!
-//! Before the decision on the call ([`admission`]), each for an instant:
+//! Before the decision on the call (`gate/admission.rs`), each for an instant:
 //!
 //! 1. **health check** refuses while checks find the participant unhealthy. The command waits for the next check.
 //! 2. **wait queue** refuses while commands wait and there is not room for all of them and for this call. The command
@@ -12,27 +12,27 @@
 //! 5. **retry budget** refuses a further attempt while the budget is spent. The command waits in a queue of its own and
 //!    holds no other command back.
 //!
-//! After the decision is committed, before the call ([`acquire`]):
+//! After the decision is committed, before the call (`gate/acquire.rs`):
 //!
-//! 6. **breaker**, again: if it has opened meanwhile, the call is not made, and its command waits.
+//! 6. **breaker**, again, before and after the waits below: if it has opened meanwhile, the call is not made, and its
+//!    command waits.
 //! 7. **rate limit**: the call sleeps at most `maxWait`.
 //! 8. **bulkhead**: the call waits in memory at most `maxWait` for a slot; after that its command waits.
 //!
-//! After the call ([`state`]): the slot is free again, and the breaker and the adaptive limit count the result.
+//! After the call (`gate/state.rs`): the slot is free again, and the breaker and the adaptive limit count the result.
 //!
-//! No refusal is an attempt. A refused command
-//! waits durably: the journal has its wait, its saga leaves memory, and the gate notifies it when there is capacity
-//! ([`wait_queue`]).
+//! No refusal is an attempt. A refused command waits durably: the journal has its wait, its saga leaves memory, and the
+//! gate notifies it when there is capacity (`gate/wait_queue.rs`).
 //!
 //! A participant that fails goes through these states (`saga_guards::breaker` has the rules). *Closed*: calls pass and
 //! are counted. *Open*: every decision is refused; the commands wait, and calls that were admitted before are not sent.
 //! *Half-open*: as many commands as there are probes are notified; one failed probe opens the breaker again, for
-//! longer, and its command goes to the end of the queue. *Closed again*: the ramp, the bulkhead and [degraded
-//! mode](capacity) decide how fast the queue is notified.
+//! longer, and its command goes to the end of the queue. *Closed again*: the ramp, the bulkhead and
+//! degraded mode (`gate/capacity.rs`) decide how fast the queue is notified.
 //!
-//! One lock protects all guards of a participant ([`state`]). It is held for some instructions at a time and never
-//! across an await. What follows from a change (wakeups, events, log lines) happens after the lock is released. A call
-//! that does not wait allocates nothing. A gate outlives every change of its settings.
+//! One lock protects all guards of a participant (`gate/state.rs`). It is held for some instructions at a time and
+//! never across an await. What follows from a change (wakeups, events, log lines) happens after the lock is released. A
+//! call that does not wait allocates nothing. A gate outlives every change of its settings.
 
 mod acquire;
 mod admission;

@@ -58,8 +58,9 @@ impl CircuitBreaker {
     }
 
     /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until
-    /// then, at the longest for [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced
-    /// closed or only counting it admits all the same. Answers how long it refuses if that is longer than before.
+    /// then, at the longest for [`super::MAX_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards.
+    /// Forced closed or only counting it admits all the same. Answers how long it refuses if that is longer than
+    /// before.
     pub fn open_for_at_least(&mut self, span: Duration, now: MonotonicTime) -> Option<Duration> {
         let span = span.min(MAX_PAUSE);
         let until = now.plus(span);

@@ -126,7 +126,7 @@ impl ParticipantEndpoints {
     /// query, so that a participant may move; with several it names the host, because only that one knows.
     ///
     /// # Errors
-    /// As [`ParticipantEndpoints::seen`].
+    /// As [`ParticipantEndpoints::resolve_location`].
     pub(super) fn location(&self, asked: &Url, header: &str) -> Result<String, String> {
         let url = self.resolve_location(asked, header)?;
         Ok(match self.listing().bases.as_slice() {

@@ -157,7 +157,8 @@ fn as_it_is(text: &str) -> Result<Value, JsonError> {
     json::check(&text).map(|()| text)
 }
 
-/// What an error's body says in [words], else its beginning, for people; or why it cannot be read.
+/// What an error's body says in [the members that say why](super::error_message), else its beginning, for people; or
+/// why it cannot be read.
 pub(super) fn message(described: &Result<BodyFormat, CommandFailure>, body: &[u8], limit: usize) -> String {
     let text = described.as_ref().map_err(Clone::clone).and_then(|described| {
         let body = content_coding::decoded(&described.codings, body, limit)?;
