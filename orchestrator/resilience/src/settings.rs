@@ -108,7 +108,21 @@ impl ParticipantSettings {
     /// The settings that participants.yaml gives to the participant called `name`.
     #[must_use]
     pub fn of(name: &str, participant: &ParticipantConfig) -> ParticipantSettings {
-        let transport = match &participant.transport {
+        ParticipantSettings {
+            name: name.to_owned(),
+            transport: TransportSettings::of(name, participant),
+            gate: GateSettings::of(participant),
+            health: participant.health.clone(),
+            capabilities: participant.capabilities.clone(),
+            timeout: participant.timeout,
+            depends_on: participant.depends_on.clone(),
+        }
+    }
+}
+
+impl TransportSettings {
+    fn of(name: &str, participant: &ParticipantConfig) -> TransportSettings {
+        match &participant.transport {
             participants::TransportConfig::Kafka { commands } => {
                 TransportSettings::Kafka { commands: commands.clone() }
             }
@@ -133,22 +147,18 @@ impl ParticipantSettings {
                     classes: ErrorClassifier::of(participant),
                 })
             }
-        };
-        let gate = GateSettings {
+        }
+    }
+}
+
+impl GateSettings {
+    fn of(participant: &ParticipantConfig) -> GateSettings {
+        GateSettings {
             breaker: participant.breaker,
             budget: participant.retry_budget,
             bulkhead: participant.bulkhead,
             rate: participant.rate_limit,
             degraded: participant.degraded,
-        };
-        ParticipantSettings {
-            name: name.to_owned(),
-            transport,
-            gate,
-            health: participant.health.clone(),
-            capabilities: participant.capabilities.clone(),
-            timeout: participant.timeout,
-            depends_on: participant.depends_on.clone(),
         }
     }
 }
