@@ -8,7 +8,7 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_kafka::producer::ProduceOutcome;
-use saga_resilience::topics::TopicTracker;
+use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::{
     KafkaRecord, TopicPartition, dead_letter,
     poison::{PoisonCode, PoisonDiagnosis},

@@ -15,7 +15,7 @@ use saga_core::{
     state::SagaPlan,
     time::Timestamp,
 };
-use saga_resilience::snapshot::BreakerStateView;
+use saga_guards::breaker::BreakerState;
 use std::sync::Arc;
 
 /// What an act would lead to.
@@ -96,11 +96,11 @@ impl ActPreviewer {
             None if self.sources.is_elsewhere(participant) => refused(GuardKind::Transport),
             None => AdmissionVerdict::Gone,
             Some(seen) => match seen.breaker {
-                BreakerStateView::Open | BreakerStateView::ForcedOpen => refused(GuardKind::Breaker),
-                BreakerStateView::Closed
-                | BreakerStateView::HalfOpen
-                | BreakerStateView::ForcedClosed
-                | BreakerStateView::MetricsOnly => AdmissionVerdict::Admitted,
+                BreakerState::Open | BreakerState::ForcedOpen => refused(GuardKind::Breaker),
+                BreakerState::Closed
+                | BreakerState::HalfOpen
+                | BreakerState::ForcedClosed
+                | BreakerState::MetricsOnly => AdmissionVerdict::Admitted,
             },
         }
     }

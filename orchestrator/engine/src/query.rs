@@ -24,7 +24,7 @@ use saga_core::{
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use saga_resilience::{
     guard_events::GuardEvent,
-    registry::{GuardRegistry, holding::BlockingGuardView},
+    registry::{GuardRegistry, blocking_guard::BlockingGuardView},
     snapshot::ParticipantSnapshot,
 };
 use std::{

@@ -4,7 +4,7 @@ use saga_kafka::{
     KafkaProducer,
     producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome},
 };
-use saga_resilience::topics::TopicTracker;
+use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::OutgoingRecord;
 use std::{sync::Arc, time::Duration};
 

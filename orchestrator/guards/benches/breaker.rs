@@ -1,4 +1,5 @@
-//! What the guards cost that every call passes: `cargo bench -p saga-guards`. The clock is an argument, so its price is not in here.
+//! What the guards cost that every call passes: `cargo bench -p saga-guards`. The clock is an argument, so its price is
+//! not in here.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use saga_guards::{

@@ -1,11 +1,12 @@
 //! The adaptive limit: how many calls a participant takes at once, found out from how long it takes to answer.
 //!
-//! Additive increase, multiplicative decrease with a deviation of response times as the sign of congestion, as in Vector's adaptive request
-//! concurrency (Datadog, 2020): once per mean response time the limit grows by one if it was reached and answers came as soon as usual, and
-//! shrinks by a tenth if an answer says "too much", or answers took much longer than usual. A limit that creeps upwards takes the mean along,
-//! so answers are held against the best mean of a long time too. At the least limit that begins anew: what answers take then is not the
-//! limit's making, and neither is it while less than half of the limit is used. Calls that wait for us are no part of it: a response time
-//! begins when a call leaves.
+//! Additive increase, multiplicative decrease with a deviation of response times as the sign of congestion, as in
+//! Vector's adaptive request concurrency (Datadog, 2020): once per mean response time the limit grows by one if it was
+//! reached and answers came as soon as usual, and shrinks by a tenth if an answer says "too much", or answers took much
+//! longer than usual. A limit that creeps upwards takes the mean along, so answers are held against the best mean of a
+//! long time too. At the least limit that begins anew: what answers take then is not the limit's making, and neither is
+//! it while less than half of the limit is used. Calls that wait for us are no part of it: a response time begins when
+//! a call leaves.
 
 mod config;
 
@@ -23,13 +24,14 @@ const SMOOTHING: f64 = 0.4;
 const DEVIATIONS: f64 = 2.5;
 /// What a limit that is too high is multiplied by.
 const DECREASE: f64 = 0.9;
-/// Slower than this in proportion to the mean is the least that counts as slow: a participant that always takes 10 ms must not be slowed
-/// down because it took 11.
+/// Slower than this in proportion to the mean is the least that counts as slow: a participant that always takes 10 ms
+/// must not be slowed down because it took 11.
 const LEAST_SLOWER: f64 = 1.2;
-/// Up to this in proportion to the best mean, answers come as soon as usual: half as long again is a participant's own queue (the tolerance
-/// of Netflix's Gradient2 limit).
+/// Up to this in proportion to the best mean, answers come as soon as usual: half as long again is a participant's own
+/// queue (the tolerance of Netflix's Gradient2 limit).
 const TOLERATED: f64 = 1.5;
-/// How far the best mean is forgotten each time: a participant that has become slower for good is believed after some minutes.
+/// How far the best mean is forgotten each time: a participant that has become slower for good is believed after some
+/// minutes.
 const FORGETTING: f64 = 1e-4;
 /// Between two looks at the limit at least: below it, response times are those of a queue in memory.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
@@ -68,7 +70,7 @@ struct SampleWindow {
     answers: u32,
     seconds: f64,
     most_in_flight: u32,
-    was_too_much: bool,
+    was_overloaded: bool,
 }
 
 impl AdaptiveLimit {
@@ -94,7 +96,7 @@ impl AdaptiveLimit {
                 self.window.answers += 1;
                 self.window.seconds += took.as_secs_f64();
             }
-            LoadSample::Overload => self.window.was_too_much = true,
+            LoadSample::Overload => self.window.was_overloaded = true,
             LoadSample::None => {}
         }
         if now >= self.window_ends {
@@ -140,7 +142,7 @@ impl AdaptiveLimit {
         let is_crowded = latest.is_some_and(|latest| latest > self.best * TOLERATED);
         let is_slow = latest.zip(self.mean).is_some_and(|(latest, mean)| latest >= mean.slow_from());
         let is_ours = window.most_in_flight.saturating_mul(2) >= self.limit().get();
-        if window.was_too_much || (is_ours && (is_slow || is_crowded)) {
+        if window.was_overloaded || (is_ours && (is_slow || is_crowded)) {
             self.limit *= DECREASE;
         } else if window.most_in_flight >= self.limit().get() && latest.is_some() {
             self.limit += 1.0;

@@ -1,9 +1,9 @@
 //! Which of a participant's endpoints takes a call, and which of them are left out for a while.
 //!
-//! Three things are known of an endpoint: how many calls to it are under way, how its calls ended (failures in a row leave it out for a
-//! time: outlier detection), and what its health checks say. None of them may leave nobody: at most half of the endpoints are left out for
-//! failures, and while fewer than half are healthy, health is no reason to leave one out (Envoy's panic threshold): the rest would be
-//! buried under the load of all.
+//! Three things are known of an endpoint: how many calls to it are under way, how its calls ended (failures in a row
+//! leave it out for a time: outlier detection), and what its health checks say. None of them may leave nobody: at most
+//! half of the endpoints are left out for failures, and while fewer than half are healthy, health is no reason to leave
+//! one out (Envoy's panic threshold): the rest would be buried under the load of all.
 
 mod choose;
 mod config;
@@ -88,8 +88,8 @@ impl LoadBalancer {
         balancer
     }
 
-    /// Another list, another way to pick. Endpoints that were in the list before keep what is known of them; if more than half of the new list
-    /// would be left out, those whose time is over first come back at once.
+    /// Another list, another way to pick. Endpoints that were in the list before keep what is known of them; if more
+    /// than half of the new list would be left out, those whose time is over first come back at once.
     ///
     /// # Panics
     /// If the list is empty.
@@ -114,8 +114,8 @@ impl LoadBalancer {
         self.let_back_beyond_half(now);
     }
 
-    /// An endpoint for one call, by the strategy, among those that are neither left out nor unhealthy; there is always one. `avoid` (the
-    /// position of one that just failed the same command) is picked only if no other may be.
+    /// An endpoint for one call, by the strategy, among those that are neither left out nor unhealthy; there is always
+    /// one. `avoid` (the position of one that just failed the same command) is picked only if no other may be.
     pub fn pick(&mut self, now: MonotonicTime, random: u64, avoid: Option<usize>) -> EndpointPick {
         let tier = EndpointFilter::first_with_any(&self.endpoints, now, avoid);
         let index = choose::one(&mut self.endpoints, self.strategy, &tier, random);
@@ -153,7 +153,8 @@ impl LoadBalancer {
         }
     }
 
-    /// Positions of the endpoints whose time of being left out is over, each once. That they get calls again does not wait for it.
+    /// Positions of the endpoints whose time of being left out is over, each once. That they get calls again does not
+    /// wait for it.
     pub fn come_back(&mut self, now: MonotonicTime) -> impl Iterator<Item = usize> + '_ {
         let all = self.endpoints.iter_mut().enumerate();
         all.filter_map(move |(index, endpoint)| endpoint.comes_back(now).then_some(index))

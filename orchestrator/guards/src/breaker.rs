@@ -1,33 +1,38 @@
-//! The circuit breaker: a participant that keeps failing is left alone for a while, then asked by a few probes, then used again.
+//! The circuit breaker: while too many calls of a participant fail, it gets none for a time, then a few probes, then
+//! all calls again.
 //!
 //! ```text
 //! Closed   --(failure rate or slow-call rate over the window, or failures in a row)--> Open
-//! Open     --(its time is over and somebody asks)------------------------------------> HalfOpen
+//! Open     --(its time is over and a call asks)--------------------------------------> HalfOpen
 //! HalfOpen --(a probe fails)---------------------------------------------------------> Open, for twice the time
-//! HalfOpen --(as many probes succeeded as are configured)----------------------------> Closed, with an empty window and a ramp
+//! HalfOpen --(as many probes succeeded as are configured)----------------------------> Closed, empty window, ramp
 //! ```
 //!
-//! Whoever is admitted holds a [`BreakerTicket`] and settles it exactly once. A ticket names the generation it was issued in, and every change of
-//! state begins a new one, so the result of a call that was begun in an earlier state never changes the present one; it is counted as stale.
-//! A ticket settled as [`CallVerdict::Neutral`] gives its slot back and says nothing; one that is never settled loses its slot when its time is
-//! over.
+//! An admitted call holds a [`BreakerTicket`] and settles it exactly once. A ticket names the generation that issued
+//! it, and every change of state begins a new generation. So the result of a call that began in an earlier state never
+//! changes the present one; it is counted as stale. A ticket settled as [`CallVerdict::Neutral`] gives its slot back
+//! and says nothing. A ticket that is never settled loses its slot when its time is over.
 //!
-//! Failures are those of the transport and of the participant's machinery: broken connections, timeouts, 5xx. A participant that answers
-//! "declined" works.
+//! Failures are those of the transport and of the participant's machinery: broken connections, timeouts, 5xx. A
+//! participant that answers "declined" works.
 //!
-//! Admitting and settling allocate nothing; time and lots are arguments.
+//! Where to read: `admit` is here; `settlement` is what a result changes; `config` says when the breaker trips;
+//! `control` is what operators and the participant itself ask for; `inspection` looks without changing anything.
+//! `window`, `probe_slots`, `ramp` and `load_shedding` hold the counts.
+//!
+//! Admitting and settling allocate nothing; time and random numbers are arguments.
 
 mod config;
-mod counting;
+mod control;
 mod counts;
-mod looking;
+mod inspection;
+mod load_shedding;
+mod probe_slots;
 mod ramp;
-mod shed;
-mod slots;
+mod report_throttle;
+mod settlement;
 mod snapshot;
-mod steering;
 mod ticket;
-mod watch;
 mod window;
 
 #[cfg(test)]
@@ -40,29 +45,29 @@ pub use ticket::{
 };
 
 use crate::MonotonicTime;
+use load_shedding::{LoadShedder, SHED_DELAY};
+use probe_slots::ProbeSlots;
 use ramp::{MAX_RAMP, SlowStartRamp};
-use shed::{LoadShedder, SHED_REST};
-use slots::ProbeSlots;
+use report_throttle::TripReportThrottle;
 use std::time::Duration;
 use ticket::TicketKind;
-use watch::TripReportThrottle;
 use window::SlidingWindow;
 
-/// When somebody asks again who found a breaker forced open. Whoever forces it and lets it go wakes what waits, so this is for those that
-/// nobody woke.
-pub const FORCED_REST: Duration = Duration::from_secs(30);
+/// When a call that found the breaker forced open asks again. The commands that wait are notified when the operator
+/// ends that, so this delay is for those that no notification reached.
+pub const FORCED_OPEN_DELAY: Duration = Duration::from_secs(30);
 
 /// The longest pause that a participant may ask for: a date by mistake must not stop its sagas for days.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+pub const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// While all probes or all calls of the ramp are out, whoever asks is told to come back after this share of `openFor`: they answer sooner
-/// than that, and what waits should not wait much longer than they take.
-const PROBING_SHARE: u32 = 4;
+/// While all probes or all calls of the ramp are out, a call that asks is told to come back after this share of
+/// `openFor`: they answer sooner than that, and what waits should not wait much longer than they take.
+const PROBING_DELAY_DIVISOR: u32 = 4;
 
-/// Nobody is told to come back sooner.
-const SOONEST: Duration = Duration::from_millis(1);
+/// The shortest delay that a refused call is told.
+const MIN_DELAY: Duration = Duration::from_millis(1);
 
-/// One breaker. Changes under `&mut`; whoever shares it locks it.
+/// One breaker. Changes under `&mut`; callers that share it lock it.
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     config: BreakerConfig,
@@ -87,7 +92,7 @@ pub struct CircuitBreaker {
     stale_results: u64,
 }
 
-/// What it does when nobody forces it.
+/// What the breaker does in automatic mode.
 #[derive(Clone, Copy, Debug)]
 enum BreakerPhase {
     Closed { ramp: Option<SlowStartRamp>, watch: TripReportThrottle },
@@ -121,28 +126,28 @@ impl CircuitBreaker {
         }
     }
 
-    /// Asks for one call. `hold` bounds how long a probe or a call of the ramp keeps its slot: a little more than the call can take; it is
-    /// cut at `probeTimeout`. `random` decides who is shed.
+    /// Asks for one call. `hold` bounds how long a probe or a call of the ramp keeps its slot: a little more than the
+    /// call can take; it is cut at `probeTimeout`. `random` decides which calls are shed.
     pub fn admit(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
         match self.mode {
             BreakerMode::Automatic => self.admit_by_phase(now, hold, random),
-            BreakerMode::ForcedOpen => refuse(FORCED_REST, BreakerRefusal::Forced),
-            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.let_go(TicketKind::Freely),
+            BreakerMode::ForcedOpen => refuse(FORCED_OPEN_DELAY, BreakerRefusal::Forced),
+            BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.admit_as(TicketKind::Unlimited),
         }
     }
 
-    /// Looks again at a call that was admitted in `generation` and has not left yet: who waited for something else must not leave after the
-    /// breaker has opened, nor go beside the probes or the ramp of a later time. `Some`: it must not leave now, and may ask again after this
-    /// long. Its ticket still has to be settled.
-    pub fn recalls(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
+    /// Looks again at a call that was admitted in `generation` and is not made yet: a call that waited for something
+    /// else must not leave after the breaker has opened, nor go beside the probes or the ramp of a later time. `Some`:
+    /// it must not leave now, and may ask again after this long. Its ticket still has to be settled.
+    pub fn check_again(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         match self.mode {
-            BreakerMode::Automatic => self.recalls_by_phase(generation, now.max(self.since)),
-            BreakerMode::ForcedOpen => Some(FORCED_REST),
+            BreakerMode::Automatic => self.check_again_by_phase(generation, now.max(self.since)),
+            BreakerMode::ForcedOpen => Some(FORCED_OPEN_DELAY),
             BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => None,
         }
     }
 
-    fn recalls_by_phase(&self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
+    fn check_again_by_phase(&self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         if let Some(pause) = self.pause(now) {
             return Some(pause);
         }
@@ -150,13 +155,14 @@ impl CircuitBreaker {
             _ if generation.0 == self.generation => None,
             BreakerPhase::Closed { ramp: None, .. } => None,
             BreakerPhase::Closed { ramp: Some(_), .. } | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => {
-                Some(self.short_rest().max(SOONEST))
+                Some(self.short_delay().max(MIN_DELAY))
             }
         }
     }
 
     fn admit_by_phase(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
-        // Readers race: one that read before the state began is told no longer a time than the state lasts.
+        // Callers read the clock before they take the lock: one that read it before the state began must not be told a
+        // delay longer than the state lasts.
         let now = now.max(self.since);
         if let BreakerPhase::Open { until, .. } = self.phase {
             if now < until {
@@ -184,7 +190,7 @@ impl CircuitBreaker {
             (Some(shed), Some(above)) => shed.sheds(above, settings.minimum_calls, now, random),
             (Some(_) | None, _) => false,
         };
-        if sheds { refuse(SHED_REST, BreakerRefusal::Shed) } else { self.let_go(TicketKind::Freely) }
+        if sheds { refuse(SHED_DELAY, BreakerRefusal::Shed) } else { self.admit_as(TicketKind::Unlimited) }
     }
 
     /// `None` if no ramp is under way.
@@ -197,9 +203,9 @@ impl CircuitBreaker {
         }
         let taken = self.slots.take(under_way.at_once(), now, hold.min(self.config.settings().probe_timeout));
         Some(match taken {
-            Ok(slot) => self.let_go(TicketKind::Ramp(slot)),
+            Ok(slot) => self.admit_as(TicketKind::Ramp(slot)),
             Err(next) => {
-                refuse(next.min(under_way.left(now)).min(self.short_rest()).max(SOONEST), BreakerRefusal::Ramp)
+                refuse(next.min(under_way.left(now)).min(self.short_delay()).max(MIN_DELAY), BreakerRefusal::Ramp)
             }
         })
     }
@@ -207,30 +213,30 @@ impl CircuitBreaker {
     fn admit_probe(&mut self, now: MonotonicTime, hold: Duration) -> BreakerAdmission {
         let probe_timeout = self.config.settings().probe_timeout;
         match self.slots.take(self.probes_wanted(), now, hold.min(probe_timeout)) {
-            Ok(slot) => self.let_go(TicketKind::Probe(slot)),
-            Err(next) => refuse(next.min(self.short_rest()).max(SOONEST), BreakerRefusal::Probing),
+            Ok(slot) => self.admit_as(TicketKind::Probe(slot)),
+            Err(next) => refuse(next.min(self.short_delay()).max(MIN_DELAY), BreakerRefusal::Probing),
         }
     }
 
-    /// No more are let out at once than may still be needed to close it.
+    /// No more probes are in flight at once than may still be needed to close the breaker.
     fn probes_wanted(&self) -> u32 {
         let succeeded = match self.phase {
             BreakerPhase::HalfOpen { succeeded } => succeeded,
             BreakerPhase::Closed { .. } | BreakerPhase::Open { .. } => 0,
         };
-        // One always may leave, even if more have succeeded than are asked for since the configuration changed.
+        // At least one, even if more have succeeded than a changed configuration asks for.
         self.config.successes().saturating_sub(succeeded).max(1).min(self.config.settings().probes)
     }
 
-    fn let_go(&self, leave: TicketKind) -> BreakerAdmission {
-        BreakerAdmission::Admitted(BreakerTicket { generation: self.generation, leave })
+    fn admit_as(&self, kind: TicketKind) -> BreakerAdmission {
+        BreakerAdmission::Admitted(BreakerTicket { generation: self.generation, kind })
     }
 
-    fn short_rest(&self) -> Duration {
-        self.config.settings().open_for / PROBING_SHARE
+    fn short_delay(&self) -> Duration {
+        self.config.settings().open_for / PROBING_DELAY_DIVISOR
     }
 
-    /// Whatever was begun before belongs to an earlier generation from now on.
+    /// Calls that began before belong to an earlier generation from now on.
     fn enter(&mut self, phase: BreakerPhase, now: MonotonicTime) {
         self.phase = phase;
         self.since = now;

@@ -17,8 +17,8 @@ impl BucketValue for u32 {
     }
 }
 
-/// Sums over a span of time that moves on, in `N` buckets: the oldest of them leaves at a time. Adding and reading cost the same however
-/// much was added.
+/// Sums over a span of time that moves on, in `N` buckets: the oldest of them leaves at a time. Adding and reading cost
+/// the same however much was added.
 #[derive(Clone, Debug)]
 pub(crate) struct RollingBuckets<T, const N: usize> {
     width_ns: u64,
@@ -40,8 +40,8 @@ impl<T: BucketValue, const N: usize> RollingBuckets<T, N> {
         }
     }
 
-    /// Adds `more` and says what the sum is now. A reading older than the newest one counts as the newest: readers race by nanoseconds,
-    /// and time never goes back.
+    /// Adds `more` and says what the sum is now. A reading older than the newest one counts as the newest: readers race
+    /// by nanoseconds, and time never goes back.
     pub(crate) fn add(&mut self, more: T, now: MonotonicTime) -> T {
         self.advance(now);
         self.buckets[place::<N>(self.newest)].plus(more);

@@ -1,8 +1,9 @@
 //! The retry budget: further attempts may add only so much to the load of a participant.
 //!
-//! First attempts of the last ten seconds pay for it, whether or not they went well, and a reserve comes with time: a budget that counts
-//! what is under way, or what succeeded, shrinks in a total outage until nothing is retried at all (envoy-mobile #811). As in Finagle and
-//! tower, but further attempts are looked back at over a whole span, so that the limit holds in every one.
+//! First attempts of the last ten seconds pay for it, whether or not they went well, and a reserve comes with time: a
+//! budget that counts what is under way, or what succeeded, shrinks in a total outage until nothing is retried at all
+//! (envoy-mobile #811). As in Finagle and tower, but further attempts are looked back at over a whole span, so that the
+//! limit holds in every one.
 
 #[cfg(test)]
 mod tests;
@@ -13,11 +14,12 @@ use std::time::Duration;
 /// How long a first attempt pays, and how long a further one is remembered.
 pub const SPAN: Duration = Duration::from_secs(SECONDS as u64);
 
-/// [`SPAN`] in seconds, each of which is a bucket: the newest is under way, so first attempts pay for nine to ten seconds.
+/// [`SPAN`] in seconds, each of which is a bucket: the newest is under way, so first attempts pay for nine to ten
+/// seconds.
 const SECONDS: usize = 10;
 
-/// Further attempts are remembered for ten to eleven seconds. With ten buckets, those at the end of one span and those at the beginning of
-/// the next could be twice the limit within a moment.
+/// Further attempts are remembered for ten to eleven seconds. With ten buckets, those at the end of one span and those
+/// at the beginning of the next could be twice the limit within a moment.
 const REMEMBERED: usize = SECONDS + 1;
 
 const BUCKET: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ impl Default for RetryBudgetConfig {
     }
 }
 
-/// The budget of one participant. Changes under `&mut`; whoever shares it locks it.
+/// The budget of one participant. Changes under `&mut`; callers that share it lock it.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     config: RetryBudgetConfig,
@@ -100,7 +102,7 @@ impl RetryBudget {
         self.further.take_back(now);
     }
 
-    /// How long until one further attempt may be taken, if nobody else asks; zero: now.
+    /// How long until one further attempt may be taken, if no other call asks; zero: now.
     pub fn wait(&mut self, now: MonotonicTime) -> Duration {
         if self.balance(now) >= 1 {
             return Duration::ZERO;

@@ -1,7 +1,7 @@
-//! The bulkhead: how many calls to one participant are out at once, and who goes next.
+//! The bulkhead: how many calls to one participant are out at once, and which call goes next.
 //!
-//! Pure: a waiter is whatever the caller wakes somebody with. A place that is given up passes to the waiter that came first, undos before
-//! dos, without being free in between, so nobody else overtakes.
+//! Pure: a waiter is whatever the caller wakes the waiting call with. A place that is given up passes to the waiter
+//! that came first, undos before dos, without being free in between, so no other call overtakes.
 
 use crate::PriorityLane;
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -20,18 +20,18 @@ pub struct CallBulkhead<W> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaiterId(u64);
 
-/// There is no place and no room to wait for one.
+/// No permit is free, and the queue for permits is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bulkhead and its queue are full")]
 pub struct BulkheadFullError;
 
-/// What became of a waiter that no longer wants to wait.
+/// What became of a waiter that gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawOutcome {
     /// It left the queue.
-    Gone,
-    /// It had been given a place already, which is still its own: use it or leave it.
-    HasPlace,
+    Withdrawn,
+    /// It had been given a permit already and has it still: it must use or release it.
+    HasPermit,
 }
 
 impl<W> CallBulkhead<W> {
@@ -41,9 +41,9 @@ impl<W> CallBulkhead<W> {
         CallBulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
     }
 
-    /// Takes a place if one is free. Whoever gets one calls [`CallBulkhead::leave`] once.
+    /// Takes a permit if one is free. The caller that gets one calls [`CallBulkhead::leave`] once.
     #[must_use]
-    pub fn enter(&mut self) -> bool {
+    pub fn try_acquire(&mut self) -> bool {
         let free = self.in_flight < self.limit.get();
         self.in_flight += u32::from(free);
         free
@@ -53,7 +53,7 @@ impl<W> CallBulkhead<W> {
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn queue(&mut self, lane: PriorityLane, waiter: W) -> Result<WaiterId, BulkheadFullError> {
+    pub fn enqueue(&mut self, lane: PriorityLane, waiter: W) -> Result<WaiterId, BulkheadFullError> {
         if self.waiting() >= self.queue_limit {
             return Err(BulkheadFullError);
         }
@@ -66,12 +66,12 @@ impl<W> CallBulkhead<W> {
     /// Gives a place up. The waiter that is returned has it now: wake it.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn leave(&mut self) -> Option<W> {
-        self.vacate();
+        self.release_without_handover();
         self.admit_next()
     }
 
     /// Gives a place up without passing it on: [`CallBulkhead::admit_next`] does that.
-    pub fn vacate(&mut self) {
+    pub fn release_without_handover(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
@@ -81,13 +81,14 @@ impl<W> CallBulkhead<W> {
             // Ids grow along a queue.
             if let Ok(place) = queue.binary_search_by_key(&id, |(waiter, _)| *waiter) {
                 queue.remove(place);
-                return WithdrawOutcome::Gone;
+                return WithdrawOutcome::Withdrawn;
             }
         }
-        WithdrawOutcome::HasPlace
+        WithdrawOutcome::HasPermit
     }
 
-    /// Another number of places. Fewer than are taken: those stay until they are left. More: call [`CallBulkhead::admit_next`] for whom to wake.
+    /// Another number of places. Fewer than are taken: those stay until they are left. More: call
+    /// [`CallBulkhead::admit_next`] for whom to wake.
     pub fn resize(&mut self, limit: NonZeroU32) {
         self.limit = limit;
     }
@@ -95,7 +96,7 @@ impl<W> CallBulkhead<W> {
     /// The first waiter, with a place of its own, if one is free.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn admit_next(&mut self) -> Option<W> {
-        if self.waiting() == 0 || !self.enter() {
+        if self.waiting() == 0 || !self.try_acquire() {
             return None;
         }
         self.waiting.iter_mut().find_map(VecDeque::pop_front).map(|(_, waiter)| waiter)
@@ -113,19 +114,13 @@ impl<W> CallBulkhead<W> {
         self.waiting.iter().map(|queue| u32::try_from(queue.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add)
     }
 
-    /// Waiters that it has room for, beside those that wait.
-    #[must_use]
-    pub fn queue_room(&self) -> u32 {
-        self.queue_limit.saturating_sub(self.waiting())
-    }
-
     /// Waiters that it has room for in all.
     #[must_use]
     pub fn queue_limit(&self) -> u32 {
         self.queue_limit
     }
 
-    /// Room for another number of waiters; who waits already stays.
+    /// Room for another number of waiters; waiters that are in it stay.
     pub fn resize_queue(&mut self, queue_limit: u32) {
         self.queue_limit = queue_limit;
     }
@@ -149,34 +144,34 @@ mod tests {
     #[test]
     fn it_takes_as_many_as_it_has_places_and_queues_as_many_as_it_has_room_for() {
         let mut bulkhead = bulkhead(2, 1);
-        assert!(bulkhead.enter() && bulkhead.enter());
-        assert!(!bulkhead.enter());
-        assert!(bulkhead.queue(PriorityLane::Do, "first").is_ok());
-        assert_eq!(bulkhead.queue(PriorityLane::Do, "second"), Err(BulkheadFullError));
+        assert!(bulkhead.try_acquire() && bulkhead.try_acquire());
+        assert!(!bulkhead.try_acquire());
+        assert!(bulkhead.enqueue(PriorityLane::Do, "first").is_ok());
+        assert_eq!(bulkhead.enqueue(PriorityLane::Do, "second"), Err(BulkheadFullError));
         assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 1));
     }
 
     #[test]
     fn a_place_passes_to_whoever_came_first_and_nobody_overtakes() {
         let mut bulkhead = bulkhead(1, 8);
-        assert!(bulkhead.enter());
-        bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
-        bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
+        assert!(bulkhead.try_acquire());
+        bulkhead.enqueue(PriorityLane::Do, "first").expect("there is room");
+        bulkhead.enqueue(PriorityLane::Do, "second").expect("there is room");
         assert_eq!(bulkhead.leave(), Some("first"));
-        assert!(!bulkhead.enter());
+        assert!(!bulkhead.try_acquire());
         assert_eq!(bulkhead.leave(), Some("second"));
         assert_eq!(bulkhead.leave(), None);
-        assert!(bulkhead.enter());
+        assert!(bulkhead.try_acquire());
     }
 
     #[test]
     fn undos_go_before_dos() {
         let mut bulkhead = bulkhead(1, 8);
-        assert!(bulkhead.enter());
-        bulkhead.queue(PriorityLane::Do, "do").expect("there is room");
-        let gone = bulkhead.queue(PriorityLane::Undo, "undo that gives up").expect("there is room");
-        bulkhead.queue(PriorityLane::Undo, "undo").expect("there is room");
-        assert_eq!(bulkhead.withdraw(gone), WithdrawOutcome::Gone);
+        assert!(bulkhead.try_acquire());
+        bulkhead.enqueue(PriorityLane::Do, "do").expect("there is room");
+        let gone = bulkhead.enqueue(PriorityLane::Undo, "undo that gives up").expect("there is room");
+        bulkhead.enqueue(PriorityLane::Undo, "undo").expect("there is room");
+        assert_eq!(bulkhead.withdraw(gone), WithdrawOutcome::Withdrawn);
         assert_eq!(bulkhead.leave(), Some("undo"));
         assert_eq!(bulkhead.leave(), Some("do"));
     }
@@ -184,23 +179,23 @@ mod tests {
     #[test]
     fn a_waiter_that_gives_up_leaves_the_queue_unless_it_has_a_place_by_then() {
         let mut bulkhead = bulkhead(1, 8);
-        assert!(bulkhead.enter());
-        let first = bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
-        let second = bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
-        let third = bulkhead.queue(PriorityLane::Do, "third").expect("there is room");
-        assert_eq!(bulkhead.withdraw(second), WithdrawOutcome::Gone);
+        assert!(bulkhead.try_acquire());
+        let first = bulkhead.enqueue(PriorityLane::Do, "first").expect("there is room");
+        let second = bulkhead.enqueue(PriorityLane::Do, "second").expect("there is room");
+        let third = bulkhead.enqueue(PriorityLane::Do, "third").expect("there is room");
+        assert_eq!(bulkhead.withdraw(second), WithdrawOutcome::Withdrawn);
         assert_eq!(bulkhead.leave(), Some("first"));
-        assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPlace);
+        assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPermit);
         assert_eq!(bulkhead.leave(), Some("third"));
-        assert_eq!(bulkhead.withdraw(third), WithdrawOutcome::HasPlace);
+        assert_eq!(bulkhead.withdraw(third), WithdrawOutcome::HasPermit);
     }
 
     #[test]
     fn fewer_places_are_reached_as_calls_end_and_more_are_there_at_once() {
         let mut bulkhead = bulkhead(2, 8);
-        assert!(bulkhead.enter() && bulkhead.enter());
-        bulkhead.queue(PriorityLane::Do, "first").expect("there is room");
-        bulkhead.queue(PriorityLane::Do, "second").expect("there is room");
+        assert!(bulkhead.try_acquire() && bulkhead.try_acquire());
+        bulkhead.enqueue(PriorityLane::Do, "first").expect("there is room");
+        bulkhead.enqueue(PriorityLane::Do, "second").expect("there is room");
         bulkhead.resize(NonZeroU32::MIN);
         assert_eq!(bulkhead.leave(), None);
         assert_eq!(bulkhead.leave(), Some("first"));
@@ -235,8 +230,8 @@ mod tests {
             let mut queued: Vec<(WaiterId, usize)> = Vec::new();
             for (arrival, act) in acts.into_iter().enumerate() {
                 match act {
-                    BulkheadOperation::Arrive if bulkhead.enter() => holders += 1,
-                    BulkheadOperation::Arrive => match bulkhead.queue(PriorityLane::Do, arrival) {
+                    BulkheadOperation::Arrive if bulkhead.try_acquire() => holders += 1,
+                    BulkheadOperation::Arrive => match bulkhead.enqueue(PriorityLane::Do, arrival) {
                         Ok(id) => queued.push((id, arrival)),
                         Err(BulkheadFullError) => prop_assert_eq!(queued.len(), 4),
                     },
@@ -251,7 +246,7 @@ mod tests {
                     BulkheadOperation::GiveUp(_) if queued.is_empty() => {}
                     BulkheadOperation::GiveUp(index) => {
                         let (id, _) = queued.remove(index % queued.len());
-                        prop_assert_eq!(bulkhead.withdraw(id), WithdrawOutcome::Gone);
+                        prop_assert_eq!(bulkhead.withdraw(id), WithdrawOutcome::Withdrawn);
                     }
                     BulkheadOperation::Resize(limit) => {
                         bulkhead.resize(NonZeroU32::new(limit).expect("at least one"));

@@ -49,20 +49,6 @@ impl ErrorClass {
         }
     }
 
-    /// Whether a further attempt may end otherwise, if nothing else is said. A refusal of the call or of what was sent stays one; what is not
-    /// known is tried again.
-    #[must_use]
-    pub fn is_retried(self) -> bool {
-        match self {
-            ErrorClass::Network
-            | ErrorClass::Timeout
-            | ErrorClass::RateLimit
-            | ErrorClass::ServerError
-            | ErrorClass::Unknown => true,
-            ErrorClass::ClientError | ErrorClass::Validation => false,
-        }
-    }
-
     /// What it says to the breaker: a participant that refuses works, one that asks for fewer calls is not down.
     #[must_use]
     pub fn verdict(self) -> CallVerdict {
@@ -82,17 +68,17 @@ mod tests {
 
     #[test]
     fn each_class_is_worth_what_the_table_says() {
-        let table = ErrorClass::ALL.map(|class| (class.as_str(), class.is_retried(), class.verdict()));
+        let table = ErrorClass::ALL.map(|class| (class.as_str(), class.verdict()));
         assert_eq!(
             table,
             [
-                ("network", true, CallVerdict::Failed),
-                ("timeout", true, CallVerdict::Failed),
-                ("rate_limit", true, CallVerdict::Throttled),
-                ("server_error", true, CallVerdict::Failed),
-                ("client_error", false, CallVerdict::Succeeded),
-                ("validation", false, CallVerdict::Succeeded),
-                ("unknown", true, CallVerdict::Failed),
+                ("network", CallVerdict::Failed),
+                ("timeout", CallVerdict::Failed),
+                ("rate_limit", CallVerdict::Throttled),
+                ("server_error", CallVerdict::Failed),
+                ("client_error", CallVerdict::Succeeded),
+                ("validation", CallVerdict::Succeeded),
+                ("unknown", CallVerdict::Failed),
             ]
         );
     }

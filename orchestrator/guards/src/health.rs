@@ -1,7 +1,7 @@
 //! Whether a participant is well by its own word: health checks, counted, and their trend over time.
 //!
-//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; who was never found well or
-//! unwell is believed to be well.
+//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; who was
+//! never found well or unwell is believed to be well.
 
 mod config;
 mod history;
@@ -9,7 +9,7 @@ mod history;
 mod tests;
 
 pub use config::HealthTrackerConfig;
-pub use history::{HISTORY, HealthCheckRecord, HealthSummary, HealthTrend, RECENT};
+pub use history::{HealthCheckRecord, HealthSummary, HealthTrend};
 
 use crate::MonotonicTime;
 use history::HealthHistory;
@@ -72,7 +72,7 @@ pub struct HealthSnapshot {
     pub is_fresh: bool,
     /// All checks that are remembered.
     pub overall: HealthSummary,
-    /// The last [`RECENT`] of them.
+    /// The last eight of them.
     pub recent: HealthSummary,
     /// The last ones against those before.
     pub trend: HealthTrend,
@@ -134,14 +134,8 @@ impl HealthTracker {
         self.last_at.is_some_and(|last| now.since(last) < self.config.interval)
     }
 
-    /// How long until the next check is due; zero if it is.
-    #[must_use]
-    pub fn until_next(&self, now: MonotonicTime) -> Duration {
-        self.last_at.map_or(Duration::ZERO, |last| last.plus(self.config.interval).since(now))
-    }
-
-    /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer refuses nobody: without
-    /// checks nothing is known.
+    /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer
+    /// refuses nobody: without checks nothing is known.
     #[must_use]
     pub fn refuses(&self, now: MonotonicTime) -> Option<Duration> {
         let due = self.last_at?.plus(self.config.interval);

@@ -1,6 +1,6 @@
-//! Who goes first.
+//! The two lanes of commands.
 
-/// Who goes first where not everybody can: undos, because they end what is half done.
+/// Which commands go first where not all can: undos, because they end what is half done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PriorityLane {
     /// Commands that undo.

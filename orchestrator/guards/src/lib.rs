@@ -1,8 +1,16 @@
-//! Guards around calls to participants, pure: the clock is an argument, randomness is an argument, nothing waits here.
+//! The arithmetic of the guards around calls to participants. It is pure: the clock and the random numbers are
+//! arguments, and nothing waits here.
 //!
-//! [`breaker`] (whether a participant is asked at all), [`bulkhead`] and [`adaptive`] (how many calls to it are out at once), [`rate`] (how
-//! many in a span), [`line`] (who waits, and who goes on first), [`budget`] and [`retry`] (how often a command is tried, and how long it rests between), [`class`] (what a failure is
-//! worth), [`balancer`] (which endpoint takes a call), [`health`] (whether it is well by its own word).
+//! | module | decides |
+//! |---|---|
+//! | [`breaker`] | whether the participant gets calls at all |
+//! | [`bulkhead`], [`adaptive`] | how many calls are in flight at once, and how that limit follows the response times |
+//! | [`rate`] | how many calls are sent in a span |
+//! | [`wait_queue`] | which waiting command goes on first |
+//! | [`budget`], [`retry`] | how many further attempts there may be, and after which delay |
+//! | [`class`] | what a failure means for retries and for the breaker |
+//! | [`balancer`] | which endpoint gets a call |
+//! | [`health`] | whether health checks find the participant healthy |
 
 pub mod adaptive;
 pub mod balancer;
@@ -13,10 +21,10 @@ pub mod bulkhead;
 pub mod class;
 pub mod health;
 mod lane;
-pub mod line;
 pub mod rate;
 pub mod retry;
 mod time;
+pub mod wait_queue;
 
 pub use lane::PriorityLane;
 pub use time::MonotonicTime;

@@ -1,5 +1,5 @@
-//! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point in time is all its
-//! state, and what it refuses it can say when to ask again.
+//! The rate limit: so many calls in a span, by the generic cell rate algorithm (ITU-T I.371, ATM Forum 1996): one point
+//! in time is all its state, and what it refuses it can say when to ask again.
 
 use crate::MonotonicTime;
 use std::{num::NonZeroU32, time::Duration};
@@ -55,12 +55,12 @@ impl RateLimit {
     /// Lets one call pass.
     ///
     /// # Errors
-    /// How long until one may pass, if nobody else asks. Nothing is taken then.
+    /// How long until one may pass, if no other call asks. Nothing is taken then.
     pub fn take(&mut self, now: MonotonicTime) -> Result<(), Duration> {
         self.reserve(Duration::ZERO, now).map(|_| ())
     }
 
-    /// Lets one call pass, later if need be: how long until it may. Whoever cannot wait gives it back.
+    /// Lets one call pass, later if need be: how long until it may. A caller that cannot wait gives it back.
     ///
     /// # Errors
     /// How long it would be, if that is more than `patience`. Nothing is taken then.
@@ -86,7 +86,7 @@ impl RateLimit {
 
     /// How many may pass at `now`.
     #[must_use]
-    pub fn room(&self, now: MonotonicTime) -> u32 {
+    pub fn capacity(&self, now: MonotonicTime) -> u32 {
         if !self.wait(now).is_zero() {
             return 0;
         }
@@ -130,15 +130,15 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_pace_holds() {
         let mut limit = RateLimit::new(rate(10, 1_000, 3), at(0));
-        assert_eq!(limit.room(at(0)), 3);
+        assert_eq!(limit.capacity(at(0)), 3);
         for room in [2, 1, 0] {
             assert_eq!(limit.take(at(0)), Ok(()));
-            assert_eq!(limit.room(at(0)), room);
+            assert_eq!(limit.capacity(at(0)), room);
         }
         assert_eq!(limit.take(at(0)), Err(Duration::from_millis(100)));
         assert_eq!(limit.take(at(60)), Err(Duration::from_millis(40)));
         assert_eq!(limit.take(at(100)), Ok(()));
-        assert_eq!(limit.room(at(10_000)), 3);
+        assert_eq!(limit.capacity(at(10_000)), 3);
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
             let (mut now, mut passed) = (0, 0u32);
             for gap in gaps_ms {
                 now += gap;
-                let room = limit.room(at(now));
+                let room = limit.capacity(at(now));
                 prop_assert!(room <= burst);
                 let took = limit.take(at(now));
                 prop_assert_eq!(took.is_ok(), room > 0);

@@ -18,7 +18,8 @@ pub struct RetryPolicy {
     pub backoff: BackoffStrategy,
     /// How the delay is spread.
     pub jitter: JitterStrategy,
-    /// By how much an exponential delay grows each time, in percent: 200 doubles it. Policies that were stored without it double.
+    /// By how much an exponential delay grows each time, in percent: 200 doubles it. Policies that were stored without
+    /// it double.
     #[serde(default = "doubling", skip_serializing_if = "is_doubling")]
     pub factor_percent: u32,
 }
@@ -58,8 +59,8 @@ pub enum JitterStrategy {
     Equal,
     /// Anything from zero to the delay.
     Full,
-    /// Anything from `delay` to three times the rest before, at most the longest delay. It grows by itself: how the delay grows otherwise is
-    /// not looked at.
+    /// Anything from `delay` to three times the rest before, at most the longest delay. It grows by itself: how the
+    /// delay grows otherwise is not looked at.
     Decorrelated,
 }
 
@@ -114,9 +115,9 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to rest before attempt number `attempt` (2, 3, …), having rested for `previous` before the one before it; never more than
-    /// `max_delay`, whatever the numbers. Equal, full and decorrelated jitter as in "Exponential Backoff And Jitter" (AWS Architecture Blog,
-    /// 2015).
+    /// How long to rest before attempt number `attempt` (2, 3, …), having rested for `previous` before the one before
+    /// it; never more than `max_delay`, whatever the numbers. Equal, full and decorrelated jitter as in "Exponential
+    /// Backoff And Jitter" (AWS Architecture Blog, 2015).
     #[must_use]
     pub fn delay_before(&self, attempt: u32, previous: Option<Duration>, random: u64) -> Duration {
         let grown = self.grown(attempt.saturating_sub(2));

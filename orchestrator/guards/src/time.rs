@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// A reading of a clock that never goes back: the time since an origin that the process chose once. Wall clocks jump, and a breaker that
-/// reads one stays open for as long as the jump.
+/// A reading of a clock that never goes back: the time since an origin that the process chose once. Wall clocks jump,
+/// and a breaker that reads one stays open for as long as the jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonotonicTime(Duration);
 

@@ -1,8 +1,9 @@
-//! Faults that breakers, bulkheads and budgets elsewhere have had, as what holds here. Each names where it was reported.
+//! Faults that breakers, bulkheads and budgets elsewhere have had, as what holds here. Each names where it was
+//! reported.
 //!
-//! Not here, because there is nothing to fail: listeners that are called under the lock (Polly #2953; settling returns what happened), a
-//! reservation that an idle clone holds (tower #689; there is no `poll_ready`), and tokio's semaphore (#8020, #6450, #8371; the bulkhead's
-//! queue is its own). Rates are those of the crate that counts them.
+//! Not here, because there is nothing to fail: listeners that are called under the lock (Polly #2953; settling returns
+//! what happened), a reservation that an idle clone holds (tower #689; there is no `poll_ready`), and tokio's semaphore
+//! (#8020, #6450, #8371; the bulkhead's queue is its own). Rates are those of the crate that counts them.
 
 #[path = "support/lots.rs"]
 mod lots;
@@ -69,7 +70,8 @@ fn opened(now: MonotonicTime, change: impl FnOnce(&mut BreakerParameters)) -> Ci
     breaker
 }
 
-/// resilience4j #544, #903, #935, #1389: a permitted call whose outcome is ignored kept its permit, and the breaker stayed half-open.
+/// resilience4j #544, #903, #935, #1389: a permitted call whose outcome is ignored kept its permit, and the breaker
+/// stayed half-open.
 #[test]
 fn a_probe_whose_outcome_says_nothing_gives_its_slot_back() {
     let mut breaker = opened(at(0.0), |_| {});
@@ -81,7 +83,8 @@ fn a_probe_whose_outcome_says_nothing_gives_its_slot_back() {
     assert_eq!(breaker.room(at(10.0)).calls, 3);
 }
 
-/// Polly #1979, zio-openfeature #263; gobreaker and linkerd's probation have no limit: a probe that never ends rejects everyone for ever.
+/// Polly #1979, zio-openfeature #263; gobreaker and linkerd's probation have no limit: a probe that never ends rejects
+/// everyone for ever.
 #[test]
 fn a_probe_that_vanished_keeps_its_slot_for_as_long_as_it_said_and_not_longer() {
     let mut breaker = opened(at(0.0), |_| {});
@@ -101,7 +104,8 @@ fn a_probe_keeps_its_slot_no_longer_than_the_breaker_allows() {
     assert!(ask(&mut breaker, at(12.0)).is_ok());
 }
 
-/// A late answer of a probe is no worse an answer: a participant that takes longer than its slots would never be found well.
+/// A late answer of a probe is no worse an answer: a participant that takes longer than its slots would never be found
+/// well.
 #[test]
 fn a_probe_that_outlived_its_slot_is_still_evidence() {
     let mut breaker = opened(at(0.0), |_| {});
@@ -123,8 +127,8 @@ fn a_neutral_probe_neither_closes_nor_opens_it() {
     }
 }
 
-/// resilience4j #1432, Polly #216 and #223, smallrye #319 and #323, tower #855, safe-client-gateway #3442: in an outage everyone was a
-/// probe. A hundred workers hammer a participant that hangs, and some of them vanish.
+/// resilience4j #1432, Polly #216 and #223, smallrye #319 and #323, tower #855, safe-client-gateway #3442: in an outage
+/// everyone was a probe. A hundred workers hammer a participant that hangs, and some of them vanish.
 #[test]
 fn never_are_more_probes_out_than_configured() {
     let mut breaker = opened(at(0.0), |it| it.probes = 4);
@@ -201,7 +205,8 @@ fn results_that_come_too_late_are_counted() {
     assert_eq!(breaker.snapshot(at(2.0)).stale_results, 3, "what says nothing is no result");
 }
 
-/// resilience4j #562, #646, #674: two threads that reached the threshold both reported the transition, or one of them failed.
+/// resilience4j #562, #646, #674: two threads that reached the threshold both reported the transition, or one of them
+/// failed.
 #[test]
 fn however_many_calls_fail_at_once_it_opens_once() {
     let mut breaker = breaker(|_| {});
@@ -223,7 +228,8 @@ fn however_many_probes_succeed_at_once_it_closes_once() {
     assert_eq!(settled.iter().filter(|settled| **settled == BreakerTransition::Closed).count(), 1);
 }
 
-/// resilience4j #2038 and #2095: with an open time of next to nothing, open and half-open called each other until the stack was full.
+/// resilience4j #2038 and #2095: with an open time of next to nothing, open and half-open called each other until the
+/// stack was full.
 #[test]
 fn an_open_time_of_nothing_costs_no_stack() {
     let nothing = Duration::from_nanos(1);
@@ -275,8 +281,8 @@ fn after_closing_load_comes_back_by_doubling() {
     assert_eq!(widths, [3, 6, 12, 24, 48]);
 }
 
-/// hoglet #25, zio-openfeature #304, circuitbreaker (Python) #31: a wall clock that was set back kept it open for as long. There is no wall
-/// clock here; what is left is a reader that read the clock a moment before another.
+/// hoglet #25, zio-openfeature #304, circuitbreaker (Python) #31: a wall clock that was set back kept it open for as
+/// long. There is no wall clock here; what is left is a reader that read the clock a moment before another.
 #[test]
 fn an_older_reading_is_told_no_longer_a_time_than_it_is_open() {
     let mut breaker = opened(at(1_000.0), |_| {});
@@ -285,12 +291,12 @@ fn an_older_reading_is_told_no_longer_a_time_than_it_is_open() {
             panic!("it is open")
         };
         assert_eq!((retry_after, why), (OPEN_FOR, BreakerRefusal::Open));
-        assert_eq!(breaker.room(at(older)).look_again, Some(OPEN_FOR));
+        assert_eq!(breaker.room(at(older)).check_again_in, Some(OPEN_FOR));
     }
 }
 
-/// resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367, #382: a call that was cancelled
-/// kept its permit. Here of the ramp, the probes and the bulkhead alike.
+/// resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367, #382: a call
+/// that was cancelled kept its permit. Here of the ramp, the probes and the bulkhead alike.
 #[test]
 fn a_call_that_was_given_up_leaves_no_permit_behind() {
     let mut breaker = breaker(|it| it.ramp = Duration::from_secs(10));
@@ -312,11 +318,11 @@ fn a_call_that_was_given_up_leaves_no_permit_behind() {
 #[test]
 fn a_waiter_that_is_woken_has_its_place_already() {
     let mut bulkhead = CallBulkhead::new(NonZeroU32::MIN, 8);
-    assert!(bulkhead.enter());
-    let first = bulkhead.queue(saga_guards::PriorityLane::Do, "first").expect("there is room");
+    assert!(bulkhead.try_acquire());
+    let first = bulkhead.enqueue(saga_guards::PriorityLane::Do, "first").expect("there is room");
     assert_eq!(bulkhead.leave(), Some("first"));
-    assert!(!bulkhead.enter(), "the place is the waiter's");
-    assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPlace);
+    assert!(!bulkhead.try_acquire(), "the place is the waiter's");
+    assert_eq!(bulkhead.withdraw(first), WithdrawOutcome::HasPermit);
     assert_eq!((bulkhead.leave(), bulkhead.in_flight()), (None, 0));
 }
 

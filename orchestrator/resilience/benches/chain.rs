@@ -1,5 +1,6 @@
-//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-resilience --bench chain`. Everything is in
-//! it that a step's call passes: lookup, health, line, breaker, retry budget, rate limit, bulkhead, meters and the readings of the clock.
+//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-resilience --bench
+//! chain`. Everything is in it that a step's call passes: lookup, health, line, breaker, retry budget, rate limit,
+//! bulkhead, meters and the readings of the clock.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
@@ -11,7 +12,7 @@ use saga_guards::{
     rate::CallRate,
 };
 use saga_resilience::{
-    registry::{GuardRegistry, passage::GuardedCallError},
+    registry::{GuardRegistry, guarded_call::GuardedCallError},
     settings::{GateSettings, ParticipantSettings, TransportSettings},
     transport::http::HttpSettings,
 };
@@ -37,7 +38,7 @@ fn participant(name: &str) -> ParticipantSettings {
     ParticipantSettings {
         name: name.to_owned(),
         transport: TransportSettings::Http(HttpSettings::at(name, "http://127.0.0.1:9")),
-        gate: GateSettings::of_places(PLACES),
+        gate: GateSettings::of_limit(PLACES),
         health: None,
         capabilities: BTreeSet::new(),
         timeout: Duration::from_secs(10),

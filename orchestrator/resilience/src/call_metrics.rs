@@ -4,7 +4,8 @@ use metrics::{Counter, Histogram, counter, histogram};
 use saga_core::command::GuardKind;
 use std::time::Duration;
 
-/// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before, they lead nowhere.
+/// One participant's handles. Using them allocates nothing and takes no lock. Made after recording has started: before,
+/// they lead nowhere.
 #[derive(Debug)]
 pub(crate) struct GuardMetrics {
     successful: Histogram,
@@ -16,7 +17,7 @@ pub(crate) struct GuardMetrics {
 }
 
 impl GuardMetrics {
-    /// Of nobody: they lead nowhere.
+    /// Handles that record nothing.
     #[must_use]
     pub(crate) fn without_metrics() -> GuardMetrics {
         GuardMetrics {

@@ -29,8 +29,8 @@ impl CallSignal {
     pub const NEUTRAL: CallSignal =
         CallSignal { verdict: CallVerdict::Neutral, load_signal: LoadSignal::None, retry_after: None };
 
-    /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where `failOn` makes it a
-    /// definite failure.
+    /// What `answer` says. To say no for a reason of the business is healthy; an error of its own is not, even where
+    /// `failOn` makes it a definite failure.
     pub fn from_answer(answer: &CommandAnswer) -> CallSignal {
         match answer {
             CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => {
@@ -98,7 +98,8 @@ fn load_signal(failure: &CommandFailure) -> LoadSignal {
     }
 }
 
-/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an answer.
+/// What the engine or the broker refused says nothing about the participant, whose own codes always have a class of an
+/// answer.
 fn is_engine_or_broker_failure(failure: &CommandFailure) -> bool {
     match failure.origin {
         FailureOrigin::Engine | FailureOrigin::Broker => true,

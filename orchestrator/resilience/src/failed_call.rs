@@ -60,7 +60,7 @@ pub(super) struct RecentFailures {
     /// The newest first.
     last: VecDeque<FailedCall>,
     /// Those that were the last when the breaker opened; none while it is closed.
-    that_opened: Vec<FailedCall>,
+    before_opening: Vec<FailedCall>,
 }
 
 impl RecentFailures {
@@ -71,11 +71,11 @@ impl RecentFailures {
 
     /// The breaker opened, by something else than a probe.
     pub(super) fn opened(&mut self) {
-        self.that_opened = self.last();
+        self.before_opening = self.last();
     }
 
     pub(super) fn closed(&mut self) {
-        self.that_opened.clear();
+        self.before_opening.clear();
     }
 
     pub(super) fn last(&self) -> Vec<FailedCall> {
@@ -83,7 +83,7 @@ impl RecentFailures {
     }
 
     pub(super) fn failures_before_opening(&self) -> Vec<FailedCall> {
-        self.that_opened.clone()
+        self.before_opening.clone()
     }
 }
 

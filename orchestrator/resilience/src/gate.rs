@@ -1,28 +1,38 @@
 //! The guards of one participant, in the order in which a call meets them.
 //!
-//! | when | guard | refuses while | what the refused caller does | module |
-//! |---|---|---|---|---|
-//! | decision | health check | checks find the participant unhealthy | waits in the wait queue | [`admission`] |
-//! | | wait queue | commands wait, and there is not room for all of them and this call | waits behind them | [`wait_queue`] |
-//! | | memory | the bulkhead's queue is full, or the rate limit's wait is longer than `maxWait` | waits in the wait queue | [`capacity`] |
-//! | | breaker | it is open, its probes are out, its ramp is full, or it sheds load | waits until the breaker may admit it | `saga_guards::breaker` |
-//! | | retry budget | the call is a further attempt and the budget is spent | waits in the queue of retries, holds no other command back | [`admission`] |
-//! | before the call | breaker | it has opened since the decision | gives everything back, waits in the wait queue | [`acquire`] |
-//! | | rate limit | too many calls were sent in the span | sleeps at most `maxWait`, then waits in the wait queue | [`acquire`] |
-//! | | bulkhead | all slots are taken | waits in memory at most `maxWait`, then in the wait queue | [`acquire`] |
-//! | after the call | breaker, adaptive limit | — | they count the result; the slot is free again | [`state`] |
+//! Before the decision on the call (`gate/admission.rs`), each for an instant:
 //!
-//! The first five are one list of steps in [`admission`]: read it first. No refusal is an attempt. A refused command waits durably: the
-//! journal has its wait, its saga leaves memory, and the gate notifies it when there is capacity ([`wait_queue`]).
+//! 1. **health check** refuses while checks find the participant unhealthy. The command waits for the next check.
+//! 2. **wait queue** refuses while commands wait and there is not room for all of them and for this call. The command
+//!    waits behind them.
+//! 3. **memory** refuses while the bulkhead's short queue is full, or the wait for the rate limit would be longer than
+//!    `maxWait`. The command waits until a call has ended, or for its time.
+//! 4. **breaker** (`saga_guards::breaker`) refuses while it is open, all its probes are out, its ramp is full, or it
+//!    sheds load. The command waits until the breaker may admit it.
+//! 5. **retry budget** refuses a further attempt while the budget is spent. The command waits in a queue of its own and
+//!    holds no other command back.
 //!
-//! A participant that fails goes through these states (`saga_guards::breaker` has the rules). *Closed*: calls pass and are counted. *Open*:
-//! every decision is refused; the commands wait, and calls that were admitted before are not sent. *Half-open*: as many commands as there
-//! are probes are notified; one failed probe opens the breaker again, for longer, and its command goes to the end of the queue. *Closed
-//! again*: the ramp, the bulkhead and [degraded mode](capacity) decide how fast the queue is notified.
+//! After the decision is committed, before the call (`gate/acquire.rs`):
 //!
-//! One lock protects all guards of a participant ([`state`]). It is held for some instructions at a time and never across an await. What
-//! follows from a change (wakeups, events, log lines) happens after the lock is released. A call that does not wait allocates nothing.
-//! A gate outlives every change of its settings.
+//! 6. **breaker**, again, before and after the waits below: if it has opened meanwhile, the call is not made, and its
+//!    command waits.
+//! 7. **rate limit**: the call sleeps at most `maxWait`.
+//! 8. **bulkhead**: the call waits in memory at most `maxWait` for a slot; after that its command waits.
+//!
+//! After the call (`gate/state.rs`): the slot is free again, and the breaker and the adaptive limit count the result.
+//!
+//! No refusal is an attempt. A refused command waits durably: the journal has its wait, its saga leaves memory, and the
+//! gate notifies it when there is capacity (`gate/wait_queue.rs`).
+//!
+//! A participant that fails goes through these states (`saga_guards::breaker` has the rules). *Closed*: calls pass and
+//! are counted. *Open*: every decision is refused; the commands wait, and calls that were admitted before are not sent.
+//! *Half-open*: as many commands as there are probes are notified; one failed probe opens the breaker again, for
+//! longer, and its command goes to the end of the queue. *Closed again*: the ramp, the bulkhead and
+//! degraded mode (`gate/capacity.rs`) decide how fast the queue is notified.
+//!
+//! One lock protects all guards of a participant (`gate/state.rs`). It is held for some instructions at a time and
+//! never across an await. What follows from a change (wakeups, events, log lines) happens after the lock is released. A
+//! call that does not wait allocates nothing. A gate outlives every change of its settings.
 
 mod acquire;
 mod admission;
@@ -216,7 +226,8 @@ impl CallGate {
         MonotonicTime::since_origin(self.started.elapsed())
     }
 
-    /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing half done.
+    /// The guards are consistent between any two of their methods, so a panic elsewhere under the lock leaves nothing
+    /// half done.
     fn lock_state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock()
     }
@@ -227,7 +238,8 @@ impl CallGate {
         view.permits > 0 || view.queued > 0
     }
 
-    /// Whether anything else has it: a command that waits, a call that is not settled, or a caller that has just looked it up.
+    /// Whether anything else has it: a command that waits, a call that is not settled, or a caller that has just looked
+    /// it up.
     pub(crate) fn is_referenced(self: &Arc<CallGate>) -> bool {
         Arc::strong_count(self) > 1
     }

@@ -1,23 +1,23 @@
-//! What happens to guards, as it happens: for everybody who follows `GET /api/guards/events`.
+//! What happens to guards, as it happens: for all that follow `GET /api/guards/events`.
 
 use super::lifecycle::LifecyclePhase;
 use crate::{
     failed_call::FailedCall,
     json_format::{as_millis, as_rfc3339},
-    overrides::{GuardAction, OverrideMode},
+    overrides::GuardAction,
 };
 use saga_base::clock::EngineClock;
 use saga_core::time::Timestamp;
-use saga_guards::breaker::TripReason;
+use saga_guards::breaker::{BreakerMode, TripReason};
 use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
-/// Changes that are kept for whoever reads slowly: a fault of the network that trips every breaker and ejects every endpoint of a large
-/// installation at once. Whoever falls behind further is told how many it missed.
+/// Changes that are kept for a slow reader: a fault of the network that trips every breaker and ejects every
+/// endpoint of a large installation at once. A reader that falls behind further is told how many it missed.
 pub const KEPT: usize = 1_024;
 
-/// Where changes are published, and followed from. Nobody need listen; publishing never waits.
+/// Where changes are published and followed. Publishing never waits, with or without followers.
 #[derive(Clone, Debug)]
 pub struct GuardEventBus(broadcast::Sender<Arc<GuardEvent>>);
 
@@ -28,10 +28,10 @@ pub struct GuardEvent {
     /// By this engine's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
-    /// Whom it is about; `None`: all.
+    /// The participant that it concerns; `None`: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participant: Option<String>,
-    /// What.
+    /// What changed.
     #[serde(flatten)]
     pub what: GuardEventKind,
 }
@@ -63,10 +63,10 @@ pub enum GuardEventKind {
         #[serde(serialize_with = "as_word")]
         trip: TripReason,
     },
-    /// Somebody decides now what the breaker does, or nobody any more.
+    /// An operator decides now what the breaker does, or no operator any more.
     ModeChanged {
         /// From now on.
-        mode: OverrideMode,
+        mode: BreakerMode,
     },
     /// A record with another payload came under the key of a saga, and starts nothing.
     KeyTaken {
@@ -85,12 +85,12 @@ pub enum GuardEventKind {
     ActApplied {
         /// Its place on the record.
         number: i64,
-        /// What.
+        /// What changed.
         #[serde(flatten)]
         action: GuardAction,
-        /// Who.
+        /// The operator.
         who: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
     /// The participant asked not to be called for a time (`Retry-After` with 429 or 503), and is not.
@@ -148,13 +148,13 @@ impl Default for GuardEventBus {
 }
 
 impl GuardEventBus {
-    /// Tells all who follow. Costs nothing worth mentioning while nobody does.
+    /// Tells all followers. Costs next to nothing while there is none.
     pub fn publish(&self, participant: Option<&str>, what: GuardEventKind) {
         if self.0.receiver_count() == 0 {
             return;
         }
         let change = GuardEvent { at: EngineClock::Wall.now(), participant: participant.map(str::to_owned), what };
-        // The last who followed may have left just now.
+        // The last follower may have gone just now.
         drop(self.0.send(Arc::new(change)));
     }
 

@@ -3,21 +3,21 @@
 //! Guards ask before a call is recorded: while a participant says itself that it is not well, its calls wait for
 //! the next check instead of failing one by one.
 
-mod question;
+mod monitored;
+mod probe;
 #[cfg(test)]
 mod tests;
 mod view;
-mod watched;
 
-pub use question::HealthProbe;
+pub(crate) use probe::HealthProbe;
 pub use view::{HealthCheckView, HealthView};
 
 use crate::guard_events::GuardEventBus;
+pub(super) use monitored::MonitoredParticipant;
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_guards::{MonotonicTime, health};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::Instant};
-pub(super) use watched::MonitoredParticipant;
 
 /// All health checks of an engine. Dropped, they end.
 #[derive(Debug)]
@@ -41,14 +41,14 @@ impl Default for HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// Nobody is asked yet. What checks find out is published in `changes`.
+    /// No participant is checked yet. What checks find out is published in `changes`.
     #[must_use]
     pub fn new(changes: GuardEventBus) -> HealthMonitor {
         HealthMonitor { started: Instant::now(), changes, watched: UnpoisonedMutex::default() }
     }
 
-    /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked any more, and nothing
-    /// is known, nor answered.
+    /// From here on `participant` is asked `question` by `config`; what is known of it stays. `None`: it is not asked
+    /// any more, and nothing is known, nor answered.
     pub(super) fn watch(
         &self,
         participant: &str,
@@ -78,7 +78,7 @@ impl HealthMonitor {
         }
     }
 
-    /// Nobody is asked any more but those of `participants`.
+    /// Ends the checks of all others than `participants`.
     pub fn forget_all_but(&self, participants: &dyn Fn(&str) -> bool) {
         self.book().by_name.retain(|name, watched| {
             let stays = participants(name);
@@ -106,7 +106,7 @@ impl HealthMonitor {
         book.by_name.values().for_each(|watched| watched.stop());
     }
 
-    /// Whether calls to `participant` may go there; who is not checked is well.
+    /// Whether calls to `participant` may be sent; a participant that is not checked is healthy.
     ///
     /// # Errors
     /// How long to wait until a check may have found it well.
@@ -116,13 +116,13 @@ impl HealthMonitor {
 
     /// What the checks of `participant` found; `None`: it is not checked.
     #[must_use]
-    pub fn participant_health(&self, participant: &str) -> Option<health::HealthSnapshot> {
+    pub(crate) fn participant_health(&self, participant: &str) -> Option<health::HealthSnapshot> {
         self.watched(participant).map(|watched| watched.snapshot(self.now()))
     }
 
     /// What the checks of each endpoint of `participant` found, by its base URL.
     #[must_use]
-    pub fn endpoint_health(&self, participant: &str) -> Vec<(String, health::HealthSnapshot)> {
+    pub(crate) fn endpoint_health(&self, participant: &str) -> Vec<(String, health::HealthSnapshot)> {
         self.watched(participant).map(|watched| watched.endpoints(self.now())).unwrap_or_default()
     }
 

@@ -1,7 +1,9 @@
-//! What stands between the engine and its participants: the guards before every call, and the transport that performs it.
+//! The guards before every call to a participant, and the transport that performs the call.
 //!
-//! Read in this order: [`registry`] (all participants), [`gate`] (the guards of one, in their order), [`permit`] (what a call that may be made
-//! holds), [`transport`] (the call itself), then what stands beside: [`health`], [`overrides`], [`guard_events`], [`lifecycle`], [`metrics`].
+//! Read in this order: [`gate`] (the guards of one participant in their order, on one page), [`registry`] (all
+//! participants), [`permit`] (what an admitted call holds until its end), [`call_signal`] (what a result means for the
+//! guards), [`transport`] (the call itself). Beside them: [`health`] checks, operators' [`overrides`],
+//! [`guard_events`], the [`lifecycle`] of participants, [`metrics`].
 
 mod call_metrics;
 pub mod call_signal;
@@ -17,5 +19,5 @@ pub mod permit;
 pub mod registry;
 pub mod settings;
 pub mod snapshot;
-pub mod topics;
+pub mod topic_availability;
 pub mod transport;

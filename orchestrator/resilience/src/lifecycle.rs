@@ -14,8 +14,8 @@ pub enum LifecyclePhase {
     Starting,
     /// It answers.
     Running,
-    /// It answers, but not with all that it could: an endpoint is left out, its breaker is trying it out, it runs at a share of its
-    /// capacity, or a participant that it needs has failed.
+    /// It answers, but not with all that it could: an endpoint is left out, its breaker is trying it out, it runs at a
+    /// share of its capacity, or a participant that it needs has failed.
     Degraded,
     /// It was removed from participants.yaml; calls to it are still out.
     Stopping,
@@ -50,7 +50,7 @@ impl LifecyclePhase {
 
 /// What is seen of a participant at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ParticipantObservation {
+pub(crate) struct ParticipantObservation {
     /// Whether participants.yaml has it.
     pub listed: ConfigPresence,
     /// What its breaker does with calls.
@@ -69,7 +69,7 @@ pub struct ParticipantObservation {
 
 /// Whether participants.yaml has a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigPresence {
+pub(crate) enum ConfigPresence {
     /// It has.
     Yes,
     /// Not any more.
@@ -78,7 +78,7 @@ pub enum ConfigPresence {
 
 /// What a breaker does with calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerTraffic {
+pub(crate) enum BreakerTraffic {
     /// Lets them through: closed, disabled, or only measuring.
     Passing,
     /// Lets some through: half-open, ramping, or shedding.
@@ -89,7 +89,7 @@ pub enum BreakerTraffic {
 
 /// What health checks say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HealthCheckProgress {
+pub(crate) enum HealthCheckProgress {
     /// None has ended.
     Awaited,
     /// So many have, and that is what they say.
@@ -99,7 +99,7 @@ pub enum HealthCheckProgress {
 impl HealthCheckProgress {
     /// What `snapshot` tells.
     #[must_use]
-    pub fn of(snapshot: &health::HealthSnapshot) -> HealthCheckProgress {
+    pub(crate) fn of(snapshot: &health::HealthSnapshot) -> HealthCheckProgress {
         match snapshot.checked_ago {
             None => HealthCheckProgress::Awaited,
             Some(_) => HealthCheckProgress::Ended(snapshot.state),
@@ -109,7 +109,7 @@ impl HealthCheckProgress {
 
 /// One participant, and the names of those that it needs.
 #[derive(Clone, Debug)]
-pub struct ObservedParticipant<'a> {
+pub(crate) struct ObservedParticipant<'a> {
     /// Its name.
     pub name: &'a str,
     /// What is seen of it.
@@ -120,7 +120,7 @@ pub struct ObservedParticipant<'a> {
 
 /// Where each participant is in its life, by name.
 #[must_use]
-pub fn lifecycles<'a>(all: &[ObservedParticipant<'a>]) -> BTreeMap<&'a str, LifecyclePhase> {
+pub(crate) fn lifecycles<'a>(all: &[ObservedParticipant<'a>]) -> BTreeMap<&'a str, LifecyclePhase> {
     let alone: BTreeMap<&str, LifecyclePhase> = all.iter().map(|each| (each.name, alone(&each.seen))).collect();
     let failed: BTreeSet<&str> =
         alone.iter().filter(|(_, lifecycle)| **lifecycle == LifecyclePhase::Failed).map(|(name, _)| *name).collect();

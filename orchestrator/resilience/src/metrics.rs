@@ -1,16 +1,15 @@
-//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does not know.
+//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does
+//! not know.
 //!
-//! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set when somebody
-//! looks.
+//! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set
+//! when somebody looks.
 
 pub mod scrape;
 
-use super::{
-    lifecycle::LifecyclePhase,
-    snapshot::{BreakerStateView, ParticipantSnapshot},
-};
+use super::{lifecycle::LifecyclePhase, snapshot::ParticipantSnapshot};
 use metrics::{counter, gauge};
 use saga_core::command::GuardKind;
+use saga_guards::breaker::BreakerState;
 
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +24,8 @@ pub enum RetryResultKind {
     FailedWithRetry,
 }
 
-/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be cheap.
+/// A command to the participant called `name` has ended. Once per command and after its commit, so that it need not be
+/// cheap.
 pub fn retried(name: &str, kind: RetryResultKind) {
     let kind = match kind {
         RetryResultKind::SuccessfulWithoutRetry => "successful_without_retry",
@@ -42,7 +42,7 @@ pub fn set_gauges(participants: &[ParticipantSnapshot]) {
 }
 
 fn show_one(it: &ParticipantSnapshot) {
-    for state in BreakerStateView::ALL {
+    for state in BreakerState::ALL {
         gauge!("resilience4j_circuitbreaker_state", "name" => it.name.clone(), "state" => state_word(state))
             .set(f64::from(u8::from(state == it.breaker)));
     }
@@ -99,14 +99,14 @@ pub fn set_waiting_gauges(participants: &[ParticipantSnapshot], held: &[GuardBac
 }
 
 /// Resilience4j's words; `disabled` is forced closed.
-fn state_word(state: BreakerStateView) -> &'static str {
+fn state_word(state: BreakerState) -> &'static str {
     match state {
-        BreakerStateView::Closed => "closed",
-        BreakerStateView::Open => "open",
-        BreakerStateView::HalfOpen => "half_open",
-        BreakerStateView::ForcedOpen => "forced_open",
-        BreakerStateView::ForcedClosed => "disabled",
-        BreakerStateView::MetricsOnly => "metrics_only",
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::ForcedOpen => "forced_open",
+        BreakerState::ForcedClosed => "disabled",
+        BreakerState::MetricsOnly => "metrics_only",
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         ParticipantSnapshot {
             name: "payments".into(),
             lifecycle: LifecyclePhase::Degraded,
-            breaker: BreakerStateView::HalfOpen,
+            breaker: BreakerState::HalfOpen,
             opened: None,
             paused_for_ms: None,
             calls: 10,

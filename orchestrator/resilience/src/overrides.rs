@@ -1,31 +1,31 @@
 //! What people decide about guards: forced open, forced closed, only counting, limits, and all of it taken back.
 //!
-//! The truth is a log of notes in the event store: who did what, when, and why. Folding it gives what is in force for each participant, the
-//! same for every engine and after every restart. The engine reads and writes it.
+//! The truth is a log of notes in the event store: who did what, when, and why. Folding it gives what is in force for
+//! each participant, the same for every engine and after every restart. The engine reads and writes it.
 
 mod limits;
 
 pub use limits::{ManualLimits, ManualLimitsError, ManualRate};
 
-use saga_guards::breaker;
+pub use saga_guards::breaker::BreakerMode;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
 /// A reason or a name longer than this is an essay; it is kept for ever.
-pub const MAX_TEXT_BYTES: usize = 2_000;
+pub(crate) const MAX_TEXT_BYTES: usize = 2_000;
 
-/// What somebody does to the guards of one participant.
+/// An act on the guards of one participant, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideRequest {
-    /// Whose guards.
+    /// The participant whose guards are changed.
     pub participant: String,
-    /// What.
+    /// The change.
     #[serde(flatten)]
     pub action: GuardAction,
-    /// Who.
+    /// The operator, for the record.
     pub who: String,
-    /// Why.
+    /// The operator's reason, for the record.
     pub reason: String,
 }
 
@@ -59,49 +59,12 @@ impl GuardAction {
     }
 }
 
-/// Who decides what a breaker does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OverrideMode {
-    /// It does, by what it counts.
-    #[default]
-    Automatic,
-    /// Somebody: it admits nobody.
-    ForcedOpen,
-    /// Somebody: it admits everyone and counts nothing.
-    ForcedClosed,
-    /// Nobody: it admits everyone and counts.
-    MetricsOnly,
-}
-
-impl From<breaker::BreakerMode> for OverrideMode {
-    fn from(mode: breaker::BreakerMode) -> OverrideMode {
-        match mode {
-            breaker::BreakerMode::Automatic => OverrideMode::Automatic,
-            breaker::BreakerMode::ForcedOpen => OverrideMode::ForcedOpen,
-            breaker::BreakerMode::ForcedClosed => OverrideMode::ForcedClosed,
-            breaker::BreakerMode::MetricsOnly => OverrideMode::MetricsOnly,
-        }
-    }
-}
-
-impl From<OverrideMode> for breaker::BreakerMode {
-    fn from(mode: OverrideMode) -> breaker::BreakerMode {
-        match mode {
-            OverrideMode::Automatic => breaker::BreakerMode::Automatic,
-            OverrideMode::ForcedOpen => breaker::BreakerMode::ForcedOpen,
-            OverrideMode::ForcedClosed => breaker::BreakerMode::ForcedClosed,
-            OverrideMode::MetricsOnly => breaker::BreakerMode::MetricsOnly,
-        }
-    }
-}
-
 /// What is in force for one participant, beside participants.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideState {
-    /// Who decides what its breaker does.
-    pub mode: OverrideMode,
+    /// Whether its breaker decides by itself, and if not, what it does.
+    pub mode: BreakerMode,
     /// The share of its capacity that is used, above 0 and at most 1; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
@@ -111,7 +74,7 @@ pub struct OverrideState {
     /// Calls in a span; `None`: as participants.yaml says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<ManualRate>,
-    /// How often all was reset: whoever sees it grow empties the breaker's window.
+    /// How often all was reset: a gate that sees it grow empties the breaker's window.
     #[serde(skip)]
     pub resets: u64,
 }
@@ -121,9 +84,9 @@ impl OverrideState {
     #[must_use]
     pub fn after(&self, action: &GuardAction) -> OverrideState {
         match action {
-            GuardAction::Open => OverrideState { mode: OverrideMode::ForcedOpen, ..self.clone() },
-            GuardAction::Close => OverrideState { mode: OverrideMode::ForcedClosed, ..self.clone() },
-            GuardAction::MetricsOnly => OverrideState { mode: OverrideMode::MetricsOnly, ..self.clone() },
+            GuardAction::Open => OverrideState { mode: BreakerMode::ForcedOpen, ..self.clone() },
+            GuardAction::Close => OverrideState { mode: BreakerMode::ForcedClosed, ..self.clone() },
+            GuardAction::MetricsOnly => OverrideState { mode: BreakerMode::MetricsOnly, ..self.clone() },
             GuardAction::Reset => OverrideState { resets: self.resets + 1, ..OverrideState::default() },
             GuardAction::Set(given) => OverrideState {
                 share: given.share.or(self.share),
@@ -141,7 +104,7 @@ impl OverrideState {
     }
 }
 
-/// Whether somebody and a reason can be put on record.
+/// Whether an operator's name and reason can be put on record.
 ///
 /// # Errors
 /// Which of them cannot, and what is expected.
@@ -169,14 +132,14 @@ mod tests {
 
     #[test]
     fn the_last_who_decides_about_the_breaker_decides() {
-        assert_eq!(folded(&[GuardAction::Open, GuardAction::Close]).mode, OverrideMode::ForcedClosed);
-        assert_eq!(folded(&[GuardAction::Close, GuardAction::MetricsOnly]).mode, OverrideMode::MetricsOnly);
+        assert_eq!(folded(&[GuardAction::Open, GuardAction::Close]).mode, BreakerMode::ForcedClosed);
+        assert_eq!(folded(&[GuardAction::Close, GuardAction::MetricsOnly]).mode, BreakerMode::MetricsOnly);
     }
 
     #[test]
     fn what_is_set_stays_until_it_is_set_otherwise_or_reset() {
         let both = folded(&[set(Some(0.25), 0), set(None, 10), GuardAction::Open]);
-        assert_eq!((both.share, both.bulkhead, both.mode), (Some(0.25), NonZeroU32::new(10), OverrideMode::ForcedOpen));
+        assert_eq!((both.share, both.bulkhead, both.mode), (Some(0.25), NonZeroU32::new(10), BreakerMode::ForcedOpen));
         let reset = folded(&[set(Some(0.25), 10), GuardAction::Open, GuardAction::Reset]);
         assert!(reset.is_none());
         assert_eq!(reset.resets, 1);

@@ -65,8 +65,8 @@ impl CallPermit {
         })
     }
 
-    /// Waits for the rate limit and then for a slot of the bulkhead, each no longer than the participant's `maxWait`. The call is in flight
-    /// when this returns; its slot is free again with the permit.
+    /// Waits for the rate limit and then for a slot of the bulkhead, each no longer than the participant's `maxWait`.
+    /// The call is in flight when this returns; its slot is free again with the permit.
     ///
     /// # Errors
     /// The guard that refuses, and when to ask again.
@@ -84,7 +84,8 @@ impl CallPermit {
         self.ticket.as_ref().is_some_and(BreakerTicket::is_probe)
     }
 
-    /// Lets another task send the call, while the permit stays here until the reply: that task acquires the slot and puts it into the cell.
+    /// Lets another task send the call, while the permit stays here until the reply: that task acquires the slot and
+    /// puts it into the cell.
     pub fn delegate(&mut self) -> (PendingCall, BulkheadSlotCell) {
         let cell = BulkheadSlotCell::default();
         self.bulkhead_permit = BulkheadPermit::Delegated(Arc::clone(&cell));

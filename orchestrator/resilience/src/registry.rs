@@ -1,13 +1,14 @@
-//! The guards before every participant: asked while a decision is made, passed when a call leaves, and told when it has come back.
+//! All participants with their gates, by name. The engine asks here for a permit while it decides, enqueues what a
+//! guard refused, and performs HTTP calls.
 //!
-//! What a guard refuses is no attempt: the command waits in the guard's line until it is called. Nothing in the chain allocates unless
-//! somebody waits, and each stage reads the clock once.
+//! A refusal is no attempt: the command waits in the gate's wait queue until it is notified. A call that does not wait
+//! allocates nothing here, and each stage reads the clock once.
 
-mod capability;
+pub mod blocking_guard;
+pub mod guarded_call;
 pub mod health_overview;
-pub mod holding;
-pub mod passage;
-mod publishing;
+mod publication_queues;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod wait_scheduler;
@@ -20,14 +21,14 @@ use crate::{
     overrides,
     permit::CallPermit,
     settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
-    topics::TopicTracker,
+    topic_availability::TopicTracker,
     transport::{
         ParticipantCall,
         http::{self, EndpointUpdate, HttpParticipantClient, HttpSettings},
     },
 };
 use arc_swap::ArcSwap;
-use publishing::PublicationQueues;
+use publication_queues::PublicationQueues;
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::{
     command::{CommandAnswer, GuardKind, GuardOwner},
@@ -57,33 +58,33 @@ type ParticipantsByName = HashMap<String, GuardedParticipant, foldhash::fast::Fi
 #[derive(Debug)]
 pub struct GuardRegistry {
     participants: ArcSwap<ParticipantsByName>,
-    /// Where commands wait for participants that nobody has configured: they are called at once, and find out.
+    /// Where commands wait for participants that are not configured: they are notified at once, and find out.
     unconfigured: Arc<CallGate>,
-    /// Of participants that are configured no more, while commands wait or calls are out.
+    /// Gates of removed participants, while commands wait or calls are in flight.
     retired_gates: UnpoisonedMutex<Vec<Arc<CallGate>>>,
     unknown: UnpoisonedMutex<BTreeSet<String>>,
     /// Which topics take records.
     topics: Arc<TopicTracker>,
-    /// Who waits to be published.
+    /// Outcome events that wait to be published, by topic.
     publishing: PublicationQueues,
     checks: HealthMonitor,
     changes: GuardEventBus,
     wakeup: Arc<Notify>,
 }
 
-/// What the guards say to a call that is about to be decided.
+/// The answer of the guards to a call that is about to be decided on.
 #[derive(Debug)]
 pub enum GuardAdmission {
-    /// It may leave, after the commit.
+    /// The call may be made after the commit of the decision.
     Admitted(CallPermit),
-    /// It may not.
+    /// The call may not be made; its command waits.
     Refused {
-        /// Who refuses.
+        /// The guard that refuses.
         guard: GuardKind,
         /// When to ask again, from now.
         not_before: Duration,
     },
-    /// Nobody of that name is configured.
+    /// No participant of that name is configured.
     NotConfigured,
 }
 
@@ -112,7 +113,7 @@ impl GuardRegistry {
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: &[ParticipantSettings]) -> Result<GuardRegistry, ParticipantSettingsError> {
         let (wakeup, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
-        let anybody = GateSettings::of_places(NonZeroU32::MAX);
+        let anybody = GateSettings::of_limit(NonZeroU32::MAX);
         let guarded = GuardRegistry {
             participants: ArcSwap::default(),
             unconfigured: Arc::new(CallGate::without_metrics(anybody, Arc::clone(&wakeup), changes.clone())),
@@ -136,8 +137,8 @@ impl GuardRegistry {
         GuardRegistry::new(&settings_of(participants))
     }
 
-    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, lines who waits in them; calls that are
-    /// out end as they began. Whoever waits for a participant that is gone finds out at once.
+    /// Works by `settings` from now on, wholly or, on an error, not at all. Breakers keep their state, and queues their
+    /// commands; calls in flight end as they began. A command that waits for a removed participant finds out at once.
     ///
     /// # Errors
     /// As [`GuardRegistry::new`].
@@ -202,11 +203,11 @@ impl GuardRegistry {
                 return Ok((same.clone(), None));
             }
             Some(ParticipantRoute::Http { participant, .. }) => {
-                let (next, relisting) = participant.continued(http, self.changes.clone())?;
+                let (next, relisting) = participant.reconfigured(http, self.changes.clone())?;
                 (next, Some(relisting))
             }
             Some(ParticipantRoute::Kafka { .. }) | None => {
-                (HttpParticipantClient::telling(http, self.changes.clone())?, None)
+                (HttpParticipantClient::with_events(http, self.changes.clone())?, None)
             }
         };
         Ok((ParticipantRoute::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
@@ -216,7 +217,7 @@ impl GuardRegistry {
         let mut removed = self.retired_gates.lock();
         removed.retain(CallGate::is_referenced);
         for gate in gates {
-            gate.configure(GateSettings::of_places(NonZeroU32::MAX));
+            gate.configure(GateSettings::of_limit(NonZeroU32::MAX));
             gate.release_waiters();
             gate.apply(ManualOverride {
                 mode: saga_guards::breaker::BreakerMode::ForcedClosed,
@@ -248,7 +249,7 @@ impl GuardRegistry {
             return GuardAdmission::NotConfigured;
         };
         let admitted = CallPermit::request(&found.gate, asking, found.check_health());
-        // Asked last: whoever has leave for a topic that refuses has to use it.
+        // The topic is asked last: a caller that may send the one record that finds out has to send it.
         let admitted = admitted.and_then(|permit| self.check_topic(&found.route).map(|()| permit));
         match admitted {
             Ok(permit) => GuardAdmission::Admitted(permit),
@@ -256,7 +257,7 @@ impl GuardRegistry {
         }
     }
 
-    /// Which topics take records. Whoever writes to one tells what became of it.
+    /// Which topics take records. Each writer of a topic reports what became of its records.
     #[must_use]
     pub fn topics(&self) -> &Arc<TopicTracker> {
         &self.topics
@@ -265,17 +266,19 @@ impl GuardRegistry {
     fn check_topic(&self, route: &ParticipantRoute) -> Result<(), GuardRefusal> {
         match route {
             ParticipantRoute::Http { .. } => Ok(()),
-            ParticipantRoute::Kafka { commands } => self.topics.try_acquire(commands).map_err(publishing::refused),
+            ParticipantRoute::Kafka { commands } => {
+                self.topics.try_acquire(commands).map_err(publication_queues::refused)
+            }
         }
     }
 
-    /// Waits in `participant`'s line until it is called.
+    /// Enqueues a command at `participant` until it is notified.
     pub(crate) fn enqueue(&self, participant: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         let participants = self.participants.load();
         participants.get(participant).map_or(&self.unconfigured, |found| &found.gate).enqueue(since, waiter)
     }
 
-    /// Waits in the line of everybody who may take the command: the first of them calls it.
+    /// Enqueues the command at all participants that may take it: the first with capacity notifies it.
     pub fn enqueue_all(&self, wait: &WaitEffect, since: WaitRequest, waiter: &SagaWaiter) -> Vec<WaitQueueHandle> {
         let participant = match &wait.whose {
             GuardOwner::Participant(participant) => participant,
@@ -294,8 +297,8 @@ impl GuardRegistry {
         self.participants.load().get(participant).into_iter().for_each(|found| found.gate.late_success());
     }
 
-    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went. Dropping the future gives
-    /// everything back.
+    /// Performs `call` over HTTP when the rate limit and the bulkhead let it, and tells the guards how it went.
+    /// Dropping the future gives everything back.
     pub async fn call(&self, mut permit: CallPermit, call: ParticipantCall) -> CommandAnswer {
         let Some(participant) = call.request.participant().and_then(|name| self.http(name)) else {
             return refused(GuardRefusal { guard: GuardKind::Transport, not_before: TRANSPORT_MISMATCH_RETRY });
@@ -325,8 +328,8 @@ impl GuardRegistry {
         }
     }
 
-    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again changes nothing. Of a
-    /// participant that is not configured nothing is changed.
+    /// Puts what people decided about `participant` into effect, over what participants.yaml says; the same again
+    /// changes nothing. Of a participant that is not configured nothing is changed.
     pub fn apply(&self, participant: &str, given: &overrides::OverrideState) {
         self.apply_override(participant, ManualOverride::from(given));
     }
@@ -357,14 +360,15 @@ impl GuardRegistry {
             unknown.insert(participant.to_owned());
             warn!(
                 participant,
-                "a participant is not configured here: sagas that need it wait while another engine has it, else they park"
+                "a participant is not configured here: sagas that need it wait while another engine has it, \
+                 else they park"
             );
         }
     }
 }
 
 impl GuardedParticipant {
-    /// Whether it says itself that it is well; who is not asked is.
+    /// Whether health checks find it healthy; without checks it is.
     fn check_health(&self) -> Result<(), Duration> {
         self.watched.as_ref().map_or(Ok(()), |watched| watched.check_health())
     }

@@ -46,7 +46,7 @@ pub struct GateSettings {
 impl GateSettings {
     /// The defaults, with so many calls at once.
     #[must_use]
-    pub fn of_places(places: NonZeroU32) -> GateSettings {
+    pub fn of_limit(places: NonZeroU32) -> GateSettings {
         GateSettings {
             breaker: breaker::BreakerConfig::default(),
             budget: budget::RetryBudgetConfig::default(),
@@ -57,10 +57,10 @@ impl GateSettings {
     }
 }
 
-/// What holds beside the file, because somebody said so.
+/// What operators have set, in place of what participants.yaml says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ManualOverride {
-    /// Who decides what the breaker does.
+pub(crate) struct ManualOverride {
+    /// Whether the breaker decides by itself, and if not, what it does.
     pub mode: breaker::BreakerMode,
     /// The share of its capacity that it works at.
     pub share: Option<f64>,
@@ -75,7 +75,7 @@ pub struct ManualOverride {
 impl From<&overrides::OverrideState> for ManualOverride {
     fn from(given: &overrides::OverrideState) -> ManualOverride {
         ManualOverride {
-            mode: given.mode.into(),
+            mode: given.mode,
             share: given.share,
             bulkhead: given.bulkhead,
             rate: given.rate.map(|rate| rate.rate()),
@@ -108,7 +108,21 @@ impl ParticipantSettings {
     /// The settings that participants.yaml gives to the participant called `name`.
     #[must_use]
     pub fn of(name: &str, participant: &ParticipantConfig) -> ParticipantSettings {
-        let transport = match &participant.transport {
+        ParticipantSettings {
+            name: name.to_owned(),
+            transport: TransportSettings::of(name, participant),
+            gate: GateSettings::of(participant),
+            health: participant.health.clone(),
+            capabilities: participant.capabilities.clone(),
+            timeout: participant.timeout,
+            depends_on: participant.depends_on.clone(),
+        }
+    }
+}
+
+impl TransportSettings {
+    fn of(name: &str, participant: &ParticipantConfig) -> TransportSettings {
+        match &participant.transport {
             participants::TransportConfig::Kafka { commands } => {
                 TransportSettings::Kafka { commands: commands.clone() }
             }
@@ -133,22 +147,18 @@ impl ParticipantSettings {
                     classes: ErrorClassifier::of(participant),
                 })
             }
-        };
-        let gate = GateSettings {
+        }
+    }
+}
+
+impl GateSettings {
+    fn of(participant: &ParticipantConfig) -> GateSettings {
+        GateSettings {
             breaker: participant.breaker,
             budget: participant.retry_budget,
             bulkhead: participant.bulkhead,
             rate: participant.rate_limit,
             degraded: participant.degraded,
-        };
-        ParticipantSettings {
-            name: name.to_owned(),
-            transport,
-            gate,
-            health: participant.health.clone(),
-            capabilities: participant.capabilities.clone(),
-            timeout: participant.timeout,
-            depends_on: participant.depends_on.clone(),
         }
     }
 }

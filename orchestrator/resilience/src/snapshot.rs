@@ -4,7 +4,7 @@ use crate::{
     failed_call::FailedCall, gate::GateView, health::HealthView, json_format::millis, lifecycle::LifecyclePhase,
     transport::http::EndpointStateView,
 };
-use saga_guards::breaker;
+use saga_guards::breaker::BreakerState;
 use serde::Serialize;
 
 /// A participant and its guards at one moment.
@@ -16,11 +16,12 @@ pub struct ParticipantSnapshot {
     /// Where it is in its life.
     pub lifecycle: LifecyclePhase,
     /// What its breaker does.
-    pub breaker: BreakerStateView,
+    pub breaker: BreakerState,
     /// While it is open or half-open by itself: why, and when it asks again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<OpenBreakerView>,
-    /// How much longer nobody calls because the participant asked for a pause (`Retry-After`), in milliseconds.
+    /// How much longer the engine sends no calls because the participant asked for a pause (`Retry-After`), in
+    /// milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for_ms: Option<u64>,
     /// Calls that the breaker has counted within its window; 0 unless closed.
@@ -81,7 +82,7 @@ pub struct OpenBreakerView {
     pub by: &'static str,
     /// Since when it is in its state, in milliseconds from now.
     pub ago_ms: u64,
-    /// When it lets somebody find out whether the participant is back, in milliseconds from now; `None`: it does.
+    /// When it lets the next probe through, in milliseconds from now; `None`: it does now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asks_in_ms: Option<u64>,
     /// How often it has opened since it was closed: once by what is counted here, and then whenever a probe failed.
@@ -102,8 +103,7 @@ pub struct OpenBreakerView {
 impl OpenBreakerView {
     fn of(view: &GateView) -> Option<OpenBreakerView> {
         let it = &view.breaker;
-        let tripped =
-            it.tripped.filter(|_| matches!(it.state, breaker::BreakerState::Open | breaker::BreakerState::HalfOpen))?;
+        let tripped = it.tripped.filter(|_| matches!(it.state, BreakerState::Open | BreakerState::HalfOpen))?;
         Some(OpenBreakerView {
             by: tripped.by.as_str(),
             ago_ms: millis(view.now.since(it.since)),
@@ -136,7 +136,7 @@ impl ParticipantSnapshot {
         ParticipantSnapshot {
             name: name.to_owned(),
             lifecycle: LifecyclePhase::Registered,
-            breaker: view.breaker.state.into(),
+            breaker: view.breaker.state,
             opened: OpenBreakerView::of(view),
             paused_for_ms: view.breaker.asked_for.map(millis),
             calls: view.breaker.calls,
@@ -152,68 +152,12 @@ impl ParticipantSnapshot {
             waiting: view.waiting,
             pacing: view.rate_limit_waiting,
             queued: view.queued,
-            rate_room: view.rate_room,
+            rate_room: view.rate_limit_capacity,
             retry_budget: view.budget.balance,
             share: view.share,
             depends_on: Vec::new(),
             health: None,
             endpoints: Vec::new(),
-        }
-    }
-}
-
-/// What a breaker does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum BreakerStateView {
-    /// Lets every call through.
-    Closed,
-    /// Lets none through until its time is over.
-    Open,
-    /// Lets probes through.
-    HalfOpen,
-    /// Lets none through until somebody says otherwise.
-    ForcedOpen,
-    /// Lets every call through until somebody says otherwise.
-    ForcedClosed,
-    /// Lets every call through and counts.
-    MetricsOnly,
-}
-
-impl BreakerStateView {
-    /// All of them.
-    pub const ALL: [BreakerStateView; 6] = [
-        BreakerStateView::Closed,
-        BreakerStateView::Open,
-        BreakerStateView::HalfOpen,
-        BreakerStateView::ForcedOpen,
-        BreakerStateView::ForcedClosed,
-        BreakerStateView::MetricsOnly,
-    ];
-
-    /// For people.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            BreakerStateView::Closed => "closed",
-            BreakerStateView::Open => "open",
-            BreakerStateView::HalfOpen => "half-open",
-            BreakerStateView::ForcedOpen => "forced open",
-            BreakerStateView::ForcedClosed => "forced closed",
-            BreakerStateView::MetricsOnly => "counts only",
-        }
-    }
-}
-
-impl From<breaker::BreakerState> for BreakerStateView {
-    fn from(state: breaker::BreakerState) -> BreakerStateView {
-        match state {
-            breaker::BreakerState::Closed => BreakerStateView::Closed,
-            breaker::BreakerState::Open => BreakerStateView::Open,
-            breaker::BreakerState::HalfOpen => BreakerStateView::HalfOpen,
-            breaker::BreakerState::ForcedOpen => BreakerStateView::ForcedOpen,
-            breaker::BreakerState::ForcedClosed => BreakerStateView::ForcedClosed,
-            breaker::BreakerState::MetricsOnly => BreakerStateView::MetricsOnly,
         }
     }
 }

@@ -13,6 +13,6 @@ use std::sync::OnceLock;
 /// Names the TLS implementation of this process, once; HTTP clients need one before they are made.
 pub fn install_tls() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
-    // Whoever installed another provider before has the say.
+    // A provider that the program installed before stays.
     INSTALLED.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }

@@ -1,5 +1,5 @@
-//! The chain of guards allocates nothing around a call that nobody has to wait with. Counted by an allocator that stands in for the system's
-//! in this program, by thread.
+//! The chain of guards allocates nothing around a call that nobody has to wait with. Counted by an allocator that
+//! stands in for the system's in this program, by thread.
 
 use allocation_counter::measure;
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use saga_guards::{
     rate::CallRate,
 };
 use saga_resilience::{
-    registry::{GuardRegistry, passage::GuardedCallError},
+    registry::{GuardRegistry, guarded_call::GuardedCallError},
     settings::{GateSettings, ParticipantSettings, TransportSettings},
     transport::http::HttpSettings,
 };
@@ -23,7 +23,7 @@ fn guarded(change: impl FnOnce(&mut ParticipantSettings)) -> GuardRegistry {
     let mut settings = ParticipantSettings {
         name: "payments".into(),
         transport: TransportSettings::Http(HttpSettings::at("payments", "http://127.0.0.1:9")),
-        gate: GateSettings::of_places(NonZeroU32::new(64).expect("64 is not zero")),
+        gate: GateSettings::of_limit(NonZeroU32::new(64).expect("64 is not zero")),
         health: None,
         capabilities: BTreeSet::new(),
         timeout: Duration::from_secs(10),

@@ -33,7 +33,7 @@ use saga_engine::journal::{
     reading::{RefreshScope, SagaLine},
 };
 use saga_event_store::StreamStatusCount;
-use saga_resilience::registry::holding::BlockingGuardView;
+use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
 use std::collections::BTreeSet;
 

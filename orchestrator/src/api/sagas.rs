@@ -20,7 +20,7 @@ use saga_engine::journal::{
     reading::{RefreshScope, SagaLine, SagaLookup, SagaQuery},
     shown::SagaDisplay,
 };
-use saga_resilience::registry::holding::BlockingGuardView;
+use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;

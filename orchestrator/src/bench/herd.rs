@@ -16,7 +16,7 @@ use anyhow::{Context as _, ensure};
 use saga_core::state::SagaStatus;
 use saga_engine::seeding::{self, SeedState};
 use saga_event_store::{EventStore, StoreConfig};
-use saga_resilience::overrides::{OverrideMode, OverrideState};
+use saga_resilience::overrides::{BreakerMode, OverrideState};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::info;
@@ -148,16 +148,16 @@ async fn open_sagas(store: &dyn EventStore) -> anyhow::Result<u32> {
 
 /// Takes all over behind an open breaker, and closes it then. Answers the most memory until then, in MiB.
 async fn let_wait(stand: &mut BenchEngine, watch: &HerdObserver) -> anyhow::Result<f64> {
-    steer(stand, OverrideMode::ForcedOpen);
+    steer(stand, BreakerMode::ForcedOpen);
     stand.own_all();
     watch.until_taken_over().await?;
     let peak = ProcessMemory::of_this_process()?.peak;
     watch.begin_anew();
-    steer(stand, OverrideMode::Automatic);
+    steer(stand, BreakerMode::Automatic);
     Ok(peak)
 }
 
-fn steer(stand: &BenchEngine, mode: OverrideMode) {
+fn steer(stand: &BenchEngine, mode: BreakerMode) {
     stand.engine.override_guards(PARTICIPANT, &OverrideState { mode, ..OverrideState::default() });
 }
 

@@ -1,8 +1,9 @@
 use super::*;
 use saga_core::definition::participants;
 use saga_event_store::StoreAccess;
+use saga_guards::breaker::BreakerMode;
 use saga_resilience::{
-    overrides::{GuardAction, ManualLimits, OverrideMode},
+    overrides::{GuardAction, ManualLimits},
     registry::GuardAdmission,
 };
 use std::num::NonZeroU32;
@@ -77,7 +78,7 @@ async fn what_is_in_force_survives_a_restart() {
     let after = place.engine();
     after.catch_up().await.expect("the store answers");
     let in_force = after.in_force("payments").expect("two acts");
-    assert_eq!((in_force.given.mode, in_force.given.bulkhead), (OverrideMode::ForcedOpen, NonZeroU32::new(3)));
+    assert_eq!((in_force.given.mode, in_force.given.bulkhead), (BreakerMode::ForcedOpen, NonZeroU32::new(3)));
     assert_eq!((in_force.by.number, in_force.by.act.who.as_str()), (2, "anna"));
     assert!(!lets_through(&after));
     does(&after, GuardAction::Reset).await;

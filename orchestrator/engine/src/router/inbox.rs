@@ -6,7 +6,7 @@ use crate::{
 };
 use saga_core::{id::ShardId, input::SagaInput};
 use saga_kafka::{KafkaProducer, producer::DeliveryFailure};
-use saga_resilience::topics::TopicTracker;
+use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::inbox::{self, CallOutcome, InboxEnvelope};
 use std::sync::Arc;
 use tracing::{debug, error};

@@ -12,7 +12,8 @@ pub(super) struct EndpointFilter {
 }
 
 impl EndpointFilter {
-    /// The most demanding one that somebody belongs to. An ejected endpoint belongs to none: at most half are ejected at once.
+    /// The most demanding one that somebody belongs to. An ejected endpoint belongs to none: at most half are ejected
+    /// at once.
     pub(super) fn first_with_any(
         endpoints: &[BalancedEndpoint],
         now: MonotonicTime,
@@ -51,8 +52,8 @@ pub(super) fn one(
     chosen.expect("at most half of the endpoints are ejected, so one is in the tier")
 }
 
-/// Smooth weighted round robin, as nginx does it (commit 52327e0627f4, 2012): everybody is owed his weight, whoever is owed most is picked and
-/// pays what all were given. {5, 1, 1} gives a a b a c a a, not a a a a a b c.
+/// Smooth weighted round robin, as nginx does it (commit 52327e0627f4, 2012): everybody is owed his weight, whoever is
+/// owed most is picked and pays what all were given. {5, 1, 1} gives a a b a c a a, not a a a a a b c.
 fn in_turn(endpoints: &mut [BalancedEndpoint], tier: &EndpointFilter) -> Option<usize> {
     let mut given = 0;
     let mut most: Option<(usize, i64)> = None;

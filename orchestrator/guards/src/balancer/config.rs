@@ -8,8 +8,8 @@ pub enum BalancingStrategy {
     /// In turn, each as often as its weight says.
     #[default]
     RoundRobin,
-    /// Of two drawn at random, the one with fewer calls under way for its weight ("The Power of Two Choices in Randomized Load Balancing",
-    /// Mitzenmacher 2001).
+    /// Of two drawn at random, the one with fewer calls under way for its weight ("The Power of Two Choices in
+    /// Randomized Load Balancing", Mitzenmacher 2001).
     LeastConnections,
     /// Drawn at random by weight.
     Random,

@@ -35,8 +35,8 @@ pub struct BreakerParameters {
     pub consecutive_failures: Option<NonZeroU32>,
     /// How long it refuses everything the first time.
     pub open_for: Duration,
-    /// The longest: each time that it opens again without having been closed doubles the time. Up to a fifth more or less is drawn each
-    /// time, of the longest too, so that those that opened together do not ask together.
+    /// The longest: each time that it opens again without having been closed doubles the time. Up to a fifth more or
+    /// less is drawn each time, of the longest too, so that those that opened together do not ask together.
     pub max_open_for: Duration,
     /// So many probes may be out at once.
     pub probes: u32,
@@ -46,8 +46,8 @@ pub struct BreakerParameters {
     pub probe_timeout: Duration,
     /// How long it takes after closing until it admits everyone again.
     pub ramp: Duration,
-    /// Sheds load before it opens: of K times the calls that were accepted lately it admits all, of more a share ("Handling Overload",
-    /// Site Reliability Engineering, 2016, with K = 2); `None`: it does not.
+    /// Sheds load before it opens: of K times the calls that were accepted lately it admits all, of more a share
+    /// ("Handling Overload", Site Reliability Engineering, 2016, with K = 2); `None`: it does not.
     pub shed_above: Option<f64>,
 }
 
@@ -71,7 +71,8 @@ impl Default for BreakerParameters {
     }
 }
 
-/// When a breaker opens, and how it closes again. Built only through [`BreakerConfig::new`], so its numbers always make sense.
+/// When a breaker opens, and how it closes again. Built only through [`BreakerConfig::new`], so its numbers always make
+/// sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BreakerConfig(BreakerParameters);
 
@@ -157,8 +158,8 @@ impl BreakerConfig {
         self.0.successes.unwrap_or(self.0.probes)
     }
 
-    /// How long it stays open when it opens for the `opening`th time (1, 2, …) since it was last closed: doubled each time up to the longest,
-    /// then up to a fifth more or less, by `random`.
+    /// How long it stays open when it opens for the `opening`th time (1, 2, …) since it was last closed: doubled each
+    /// time up to the longest, then up to a fifth more or less, by `random`.
     pub(super) fn open_span(&self, opening: u32, random: u64) -> Duration {
         let doubled = 1u32.checked_shl(opening.saturating_sub(1)).unwrap_or(u32::MAX);
         let span = self.0.open_for.saturating_mul(doubled).min(self.0.max_open_for);

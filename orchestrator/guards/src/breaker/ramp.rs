@@ -2,11 +2,12 @@ use super::config::BreakerConfig;
 use crate::MonotonicTime;
 use std::time::Duration;
 
-/// Beyond so many calls at once a ramp is over before its time: what comes then is for the bulkhead to bound. Each is a slot that is kept.
+/// Beyond so many calls at once a ramp is over before its time: what comes then is for the bulkhead to bound. Each is a
+/// slot that is kept.
 pub(super) const MAX_RAMP: u32 = 256;
 
-/// The time after closing, in which it admits only so many calls at once. Starts with as many as have just gone well and admits one more
-/// per success, which doubles the number per round trip (slow start, RFC 5681, section 3.1).
+/// The time after closing, in which it admits only so many calls at once. Starts with as many as have just gone well
+/// and admits one more per success, which doubles the number per round trip (slow start, RFC 5681, section 3.1).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlowStartRamp {
     at_once: u32,

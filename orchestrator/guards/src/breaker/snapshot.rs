@@ -1,35 +1,38 @@
 use super::TripReason;
 use crate::MonotonicTime;
+use serde::Serialize;
 use std::time::Duration;
 
-/// Who decides what a breaker does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Whether a breaker decides by itself, and if not, what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum BreakerMode {
-    /// It does, by what it counts.
+    /// It decides by what it counts.
     #[default]
     Automatic,
-    /// Somebody: it admits nobody.
+    /// An operator decides: it admits no call.
     ForcedOpen,
-    /// Somebody: it admits everyone and counts nothing.
+    /// An operator decides: it admits all calls and counts nothing.
     ForcedClosed,
-    /// Nobody: it admits everyone, counts, and says when it would have opened.
+    /// It admits all calls, counts them, and says when it would have opened.
     MetricsOnly,
 }
 
 /// What a breaker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum BreakerState {
-    /// It admits everyone, or as many as its ramp allows.
+    /// It admits all calls, or as many as its ramp allows.
     Closed,
-    /// It admits nobody until its time is over.
+    /// It admits no call until its time is over.
     Open,
     /// It admits probes only.
     HalfOpen,
-    /// It admits nobody until somebody says otherwise.
+    /// It admits no call until an operator ends that.
     ForcedOpen,
-    /// It admits everyone until somebody says otherwise.
+    /// It admits all calls until an operator ends that.
     ForcedClosed,
-    /// It admits everyone and counts.
+    /// It admits all calls and counts them.
     MetricsOnly,
 }
 
@@ -43,12 +46,25 @@ impl BreakerState {
         BreakerState::ForcedClosed,
         BreakerState::MetricsOnly,
     ];
+
+    /// How it is shown to people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::ForcedOpen => "forced open",
+            BreakerState::ForcedClosed => "forced closed",
+            BreakerState::MetricsOnly => "counts only",
+        }
+    }
 }
 
 /// A breaker as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerSnapshot {
-    /// What it is doing. An open breaker whose time is over is shown open until somebody asks it.
+    /// What it is doing. An open breaker whose time is over is shown open until a call asks it.
     pub state: BreakerState,
     /// When that began.
     pub since: MonotonicTime,
@@ -103,14 +119,14 @@ pub struct BreakerCapacity {
     /// So many; [`u32::MAX`]: any number.
     pub calls: u32,
     /// When there may be more by time alone, from now, more than zero; `None`: time alone makes no more.
-    pub look_again: Option<Duration>,
+    pub check_again_in: Option<Duration>,
 }
 
 impl BreakerCapacity {
     /// Any number of calls.
-    pub(super) const UNLIMITED: BreakerCapacity = BreakerCapacity { calls: u32::MAX, look_again: None };
+    pub(super) const UNLIMITED: BreakerCapacity = BreakerCapacity { calls: u32::MAX, check_again_in: None };
 
     pub(super) fn none_for(rest: Duration) -> BreakerCapacity {
-        BreakerCapacity { calls: 0, look_again: Some(rest) }
+        BreakerCapacity { calls: 0, check_again_in: Some(rest) }
     }
 }

@@ -1,7 +1,7 @@
-use super::slots::ProbeSlotId;
+use super::probe_slots::ProbeSlotId;
 use std::time::Duration;
 
-/// The breaker's answer to whoever wants to call.
+/// The breaker's answer to a call that asks.
 #[derive(Debug)]
 pub enum BreakerAdmission {
     /// The call may be made; settle the ticket when its end is known.
@@ -52,7 +52,7 @@ impl BreakerRefusal {
 #[must_use = "a ticket that is not settled keeps its slot until its time is over"]
 pub struct BreakerTicket {
     pub(super) generation: u64,
-    pub(super) leave: TicketKind,
+    pub(super) kind: TicketKind,
 }
 
 /// Which of a breaker's states, counted from its beginning, a ticket was issued in.
@@ -62,7 +62,7 @@ pub struct BreakerGeneration(pub(super) u64);
 /// By what a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TicketKind {
-    Freely,
+    Unlimited,
     Probe(ProbeSlotId),
     Ramp(ProbeSlotId),
 }
@@ -77,9 +77,9 @@ impl BreakerTicket {
     /// Whether the call finds out if the participant is back.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        match self.leave {
+        match self.kind {
             TicketKind::Probe(_) => true,
-            TicketKind::Freely | TicketKind::Ramp(_) => false,
+            TicketKind::Unlimited | TicketKind::Ramp(_) => false,
         }
     }
 }
@@ -91,8 +91,8 @@ pub enum CallVerdict {
     Succeeded,
     /// It could not be reached, did not answer, or broke: transport faults, timeouts, 5xx.
     Failed,
-    /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant that defends itself is
-    /// not down. The rule of linkerd's proxy.
+    /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant
+    /// that defends itself is not down. The rule of linkerd's proxy.
     Throttled,
     /// Nothing: the call did not leave, or was given up for a reason of ours.
     Neutral,

@@ -40,7 +40,8 @@ fn what_was_paid_is_worth_nothing_after_ten_seconds() {
     assert_eq!(budget.take(at(10_000)), Err(SPAN));
 }
 
-/// envoy-mobile #811, envoy gateway #2769: a budget that is a share of what is under way is empty when nothing comes back.
+/// envoy-mobile #811, envoy gateway #2769: a budget that is a share of what is under way is empty when nothing comes
+/// back.
 #[test]
 fn in_a_total_outage_a_share_of_the_calls_is_still_retried() {
     let mut budget = budget(0.2, 0);

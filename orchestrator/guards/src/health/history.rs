@@ -5,13 +5,13 @@ use crate::MonotonicTime;
 use std::{collections::VecDeque, time::Duration};
 
 /// Checks that are remembered: half an hour of them at the usual interval.
-pub const HISTORY: usize = 64;
+pub(crate) const HISTORY: usize = 64;
 
 /// Checks that count as recent: four minutes of them at the usual interval.
-pub const RECENT: usize = 8;
+pub(crate) const RECENT: usize = 8;
 
-/// The recent share of passed checks differs from that before by at least this much where there is a trend: two of eight, because one
-/// check may fail for any reason.
+/// The recent share of passed checks differs from that before by at least this much where there is a trend: two of
+/// eight, because one check may fail for any reason.
 const DIFFERENCE: f64 = 0.25;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! One engine: its guards of the participant, put together as the orchestrator's gate does, and the commands it has to get done.
+//! One engine: its guards of the participant, put together as the orchestrator's gate does, and the commands it has to
+//! get done.
 
 use crate::{Lots, at, participant::Participant};
 use saga_guards::{
@@ -6,8 +7,8 @@ use saga_guards::{
     breaker::{BreakerAdmission, BreakerConfig, BreakerParameters, BreakerTicket, CallVerdict, CircuitBreaker},
     budget::{self, RetryBudget},
     bulkhead::CallBulkhead,
-    line::{QueueBlocking, QueueEntry, WaitQueue},
     retry::RetryPolicy,
+    wait_queue::{QueueBlocking, QueueEntry, WaitQueue},
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
@@ -127,22 +128,26 @@ impl Engine {
         self.resting.insert((time + rest, command));
     }
 
+    fn queue_room(&self) -> u32 {
+        self.places.queue_limit() - self.places.waiting()
+    }
+
     fn room(&mut self, time: Duration) -> u32 {
         let free = self.places.limit().get().saturating_sub(self.places.in_flight());
-        self.breaker.room(at(time)).calls.min(free + self.places.queue_room().min(PLACES))
+        self.breaker.room(at(time)).calls.min(free + self.queue_room().min(PLACES))
     }
 
     fn ask(&mut self, command: usize, is_woken: bool, time: Duration, participant: &mut Participant, lots: &mut Lots) {
         let lane = self.commands[command].lane;
-        let is_full = self.places.in_flight() >= self.places.limit().get() && self.places.queue_room() == 0;
-        let before = self.line.before(lane, at(time));
+        let is_full = self.places.in_flight() >= self.places.limit().get() && self.queue_room() == 0;
+        let before = self.line.ahead_of(lane, at(time));
         let overtakes = before > 0 && usize::try_from(self.room(time)).is_ok_and(|room| room <= before);
         if (!is_woken && overtakes) || is_full {
-            return self.wait(command, time, QueueBlocking::InLine);
+            return self.wait(command, time, QueueBlocking::BlocksLater);
         }
         match self.breaker.admit(at(time), HOLD, lots.draw()) {
             BreakerAdmission::Refused { retry_after, why: _ } => {
-                self.wait(command, time + retry_after, QueueBlocking::InLine);
+                self.wait(command, time + retry_after, QueueBlocking::BlocksLater);
             }
             BreakerAdmission::Admitted(ticket) => self.pay(command, ticket, time, participant, lots),
         }
@@ -160,21 +165,23 @@ impl Engine {
             self.budget.first(at(time));
         } else if let Err(later) = self.budget.take(at(time)) {
             self.breaker.settle(ticket, CallVerdict::Neutral, Duration::ZERO, at(time), lots.draw());
-            return self.wait(command, time + later, QueueBlocking::Alone);
+            return self.wait(command, time + later, QueueBlocking::BlocksNone);
         }
-        if self.places.enter() {
+        if self.places.try_acquire() {
             self.leave(command, ticket, time, participant, lots);
         } else {
             let lane = self.commands[command].lane;
-            assert!(self.places.queue(lane, (command, ticket)).is_ok(), "it has been asked for room");
+            assert!(self.places.enqueue(lane, (command, ticket)).is_ok(), "it has been asked for room");
         }
     }
 
     fn wait(&mut self, command: usize, until: Duration, standing: QueueBlocking) {
         let Command { lane, arrived, .. } = self.commands[command];
         let since_ms = i64::try_from(arrived.as_millis()).expect("minutes");
-        self.line
-            .join(QueueEntry { lane, since_ms, not_before: at(until), standing, after_failed_probe: false }, command);
+        self.line.enqueue(
+            QueueEntry { lane, since_ms, not_before: at(until), blocking: standing, after_failed_probe: false },
+            command,
+        );
     }
 
     fn leave(

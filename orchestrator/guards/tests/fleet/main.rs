@@ -1,5 +1,5 @@
-//! A fleet of engines before one participant that fails, hangs, dies and comes back, in simulated time: nobody decides for all, each has
-//! only its own guards, and together they must neither drown the participant nor forget anybody.
+//! A fleet of engines before one participant that fails, hangs, dies and comes back, in simulated time: nobody decides
+//! for all, each has only its own guards, and together they must neither drown the participant nor forget anybody.
 
 mod engine;
 #[path = "../support/lots.rs"]
@@ -17,8 +17,8 @@ const ENGINES: usize = 4;
 const TICK: Duration = Duration::from_millis(20);
 /// A command in so many undoes something.
 const UNDO_EVERY: u64 = 10;
-/// Until the last probe's time has come (the longest open time, a fifth and a quarter more), the ramp is over and the rest of the last
-/// attempt: after that, what piled up takes as long as it takes at the places there are.
+/// Until the last probe's time has come (the longest open time, a fifth and a quarter more), the ramp is over and the
+/// rest of the last attempt: after that, what piled up takes as long as it takes at the places there are.
 const FOUND_WELL_WITHIN: Duration = Duration::from_secs(46);
 /// What piled up in a minute, at half of what the places clear.
 const CLEARED_WITHIN: Duration = Duration::from_secs(24);
@@ -123,7 +123,8 @@ fn outage(health: fn(Duration) -> Health) -> Story {
 fn an_outage_is_survived(fleet: &Fleet) {
     for (engine, calls) in fleet.engines.iter().zip(calls_between(fleet, DIES, IS_BACK)) {
         assert!(engine.most_probes <= PROBES);
-        // Those that opened it, those that were out by then, and probes each time it had been open: not one for each that waits.
+        // Those that opened it, those that were out by then, and probes each time it had been open: not one for each
+        // that waits.
         assert!(calls <= 60, "{calls} calls to a participant that is out, of 1200 that wanted to");
     }
     let found_well = IS_BACK + FOUND_WELL_WITHIN;

@@ -1,4 +1,5 @@
-//! From the permit to the call: the breaker once more, the rate limit, and a slot of the bulkhead, each waited for in memory at most `maxWait`.
+//! From the permit to the call: the breaker once more, the rate limit, and a slot of the bulkhead, each waited for in
+//! memory at most `maxWait`.
 
 use super::{AdmittedCall, CallGate, GuardRefusal};
 use saga_core::command::GuardKind;
@@ -70,8 +71,8 @@ impl CallGate {
         state.check_still_admitted(call, now).inspect_err(|_| state.capacity.rate_limit.refund())
     }
 
-    /// Takes a slot and answers since when, if the call has to wait neither for the rate limit nor for the bulkhead: the usual case, for one
-    /// reading of the clock and one lock. Otherwise nothing is taken.
+    /// Takes a slot and answers since when, if the call has to wait neither for the rate limit nor for the bulkhead:
+    /// the usual case, for one reading of the clock and one lock. Otherwise nothing is taken.
     ///
     /// # Errors
     /// When the breaker has opened since the call was admitted.
@@ -132,11 +133,11 @@ impl CallGate {
     fn try_acquire_slot(self: &Arc<CallGate>, lane: PriorityLane) -> Result<SlotAcquisition, BulkheadSlotError> {
         let mut state = self.lock_state();
         let bulkhead = &mut state.capacity.bulkhead;
-        if bulkhead.slots().enter() {
+        if bulkhead.slots().try_acquire() {
             return Ok(SlotAcquisition::Immediate(BulkheadSlot::new(self)));
         }
         let (sender, receiver) = oneshot::channel();
-        let waiter = bulkhead.slots().queue(lane, sender).map_err(|_| BulkheadSlotError)?;
+        let waiter = bulkhead.slots().enqueue(lane, sender).map_err(|_| BulkheadSlotError)?;
         Ok(SlotAcquisition::Queued(receiver, waiter, bulkhead.max_wait()))
     }
 }

@@ -1,7 +1,7 @@
 //! The guards before the decision on a call, in their order.
 //!
-//! Each step either passes the call on to the next one or refuses it. A refused call has changed no guard, with two exceptions that the
-//! steps name.
+//! Each step either passes the call on to the next one or refuses it. A refused call has changed no guard, with two
+//! exceptions that the steps name.
 
 use super::{AttemptKind, CallArrival, GuardRefusal, PermitRequest, capacity::CallCapacity, wait_queue::CommandQueues};
 use saga_core::command::GuardKind;
@@ -78,7 +78,8 @@ impl AdmissionCheck<'_> {
         }
     }
 
-    /// A first attempt adds to the budget, a further one takes from it; a further one that is refused is counted as refused.
+    /// A first attempt adds to the budget, a further one takes from it; a further one that is refused is counted as
+    /// refused.
     fn charge_retry_budget(&mut self, ticket: BreakerTicket) -> Result<BreakerTicket, GuardRefusal> {
         let charged = match self.request.attempt {
             AttemptKind::First => {

@@ -1,4 +1,5 @@
-//! How many calls the participant may get: permits, the bulkhead, the rate limit, and the share of both in degraded mode.
+//! How many calls the participant may get: permits, the bulkhead, the rate limit, and the share of both in degraded
+//! mode.
 
 mod bulkhead;
 mod degradation;
@@ -69,7 +70,8 @@ impl CallCapacity {
         self.degraded.set_manual_share(manual.share);
     }
 
-    /// Gives the bulkhead and the rate limit the size that holds at `now`. A larger bulkhead has slots for calls that wait in its queue.
+    /// Gives the bulkhead and the rate limit the size that holds at `now`. A larger bulkhead has slots for calls that
+    /// wait in its queue.
     pub(super) fn resize(&mut self, now: MonotonicTime) -> PendingWakeups {
         let share = self.degraded.share(now);
         self.rate_limit.resize(share, now);
@@ -107,7 +109,8 @@ impl CallCapacity {
         self.rate_limit.reserve(self.bulkhead.max_wait(), now)
     }
 
-    /// Whether one more call finds room in memory. Calls that are decided on and not in flight yet count as if they were.
+    /// Whether one more call finds room in memory. Calls that are decided on and not in flight yet count as if they
+    /// were.
     pub(super) fn check_memory_limits(&self, now: MonotonicTime) -> Result<(), GuardRefusal> {
         if self.free_slots(now) == 0 && self.permits >= self.bulkhead.max_in_memory(now) {
             return Err(GuardRefusal::by(GuardKind::Bulkhead, Duration::ZERO));
@@ -133,7 +136,7 @@ impl CallCapacity {
 
     /// How many calls would be admitted now and find a slot or a short queue.
     pub(super) fn notify_capacity(&self, breaker: BreakerCapacity, now: MonotonicTime) -> NotifyCapacity {
-        let changes = [breaker.look_again, self.rate_limit.next_in(now), self.degraded.ends_in(now)];
+        let changes = [breaker.check_again_in, self.rate_limit.next_in(now), self.degraded.ends_in(now)];
         NotifyCapacity {
             calls: self.tightest(breaker.calls, now).1,
             check_again_in: changes.into_iter().flatten().min(),

@@ -36,7 +36,8 @@ pub enum AttemptKind {
     First,
     /// A further attempt: it takes one from the budget.
     Retry,
-    /// The same attempt again, because its operation is polled or a new owner of the shard sends it again: it does neither.
+    /// The same attempt again, because its operation is polled or a new owner of the shard sends it again: it does
+    /// neither.
     Repeat,
 }
 

@@ -27,7 +27,7 @@ const WELL: Result<(), Duration> = Ok(());
 fn places(limit: u32) -> GateSettings {
     let breaker = breaker::BreakerParameters { minimum_calls: 2, probes: 2, ..breaker::BreakerParameters::default() };
     let breaker = breaker::BreakerConfig::new(breaker).expect("sensible");
-    GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(limit).expect("not zero")) }
+    GateSettings { breaker, ..GateSettings::of_limit(NonZeroU32::new(limit).expect("not zero")) }
 }
 
 fn gate(settings: GateSettings) -> Arc<CallGate> {

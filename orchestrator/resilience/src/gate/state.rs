@@ -1,4 +1,5 @@
-//! The guards of one participant together, as the gate's lock protects them. Each method takes some instructions; none waits.
+//! The guards of one participant together, as the gate's lock protects them. Each method takes some instructions; none
+//! waits.
 
 use super::{
     AdmittedCall, CallReturn, GateView, GuardRefusal, PermitRequest,
@@ -12,7 +13,7 @@ use crate::{
     failed_call::{FailedCall, RecentFailures},
     guard_events::GuardEventKind,
     settings::{GateSettings, ManualOverride},
-    topics::TopicAvailability,
+    topic_availability::TopicAvailability,
 };
 use saga_core::command::GuardKind;
 use saga_guards::{
@@ -22,8 +23,8 @@ use saga_guards::{
 };
 use std::time::Duration;
 
-/// Commands that are notified and have not asked yet, at most: each of their sagas is read before it asks, and more at once would only
-/// queue for the database.
+/// Commands that are notified and have not asked yet, at most: each of their sagas is read before it asks, and more at
+/// once would only queue for the database.
 const MAX_NOTIFIED: u32 = 256;
 
 /// The guards of one participant.
@@ -87,7 +88,7 @@ impl GateState {
 
     /// Whether the breaker still lets a call be made that it has admitted.
     pub(super) fn check_still_admitted(&mut self, call: AdmittedCall, now: MonotonicTime) -> Result<(), GuardRefusal> {
-        let recalled = self.breaker.recalls(call.generation, now);
+        let recalled = self.breaker.check_again(call.generation, now);
         recalled.map_or(Ok(()), |not_before| Err(GuardRefusal::by(GuardKind::Breaker, not_before)))
     }
 
@@ -110,14 +111,15 @@ impl GateState {
         self.capacity.bulkhead.record_load(signal.load(took), now);
         let degraded_to = self.follow(transition, now);
         if back.holds_slot {
-            self.capacity.bulkhead.slots().vacate();
+            self.capacity.bulkhead.slots().release_without_handover();
         }
         let wakeups = self.resize_limits(now);
         let opening = matches!(transition, BreakerTransition::Opened(_)).then(|| self.opening(now));
         CallSettlement { transition, opening, pause, degraded_to, wakeups, has_waiters: self.has_waiters() }
     }
 
-    /// What the other guards do when the breaker changes its state. Answers the share of the capacity that is used by that.
+    /// What the other guards do when the breaker changes its state. Answers the share of the capacity that is used by
+    /// that.
     fn follow(&mut self, transition: BreakerTransition, now: MonotonicTime) -> Option<f64> {
         match transition {
             BreakerTransition::Opened(
@@ -144,7 +146,8 @@ impl GateState {
         BreakerOpening { tripped: snapshot.tripped, last: self.failures.last().into_iter().next() }
     }
 
-    /// A call that had been given up succeeded after all. Answers whether the breaker lets probes through earlier because of that.
+    /// A call that had been given up succeeded after all. Answers whether the breaker lets probes through earlier
+    /// because of that.
     pub(super) fn late_success(&mut self, now: MonotonicTime) -> bool {
         let probes_now = self.breaker.late_success(now);
         if probes_now {
@@ -176,7 +179,7 @@ impl GateState {
         }
         if manual.mode != self.breaker.mode() {
             self.breaker.set_mode(manual.mode, now);
-            changes.push(GuardEventKind::ModeChanged { mode: manual.mode.into() });
+            changes.push(GuardEventKind::ModeChanged { mode: manual.mode });
         }
         if manual != self.manual_override {
             self.queues.clear_not_before();
@@ -192,17 +195,18 @@ impl GateState {
         self.failures.closed();
         // The commands that wait would otherwise be sent all at once.
         if self.has_waiters() {
-            self.breaker.close_for_those_who_waited(now);
+            self.breaker.close_with_ramp(now);
         }
         self.capacity.degraded.end();
     }
 
     pub(super) fn time_to_admission(&mut self, now: MonotonicTime) -> Duration {
         let room = self.breaker.room(now);
-        if room.calls > 0 { Duration::ZERO } else { room.look_again.unwrap_or(breaker::FORCED_REST) }
+        if room.calls > 0 { Duration::ZERO } else { room.check_again_in.unwrap_or(breaker::FORCED_OPEN_DELAY) }
     }
 
-    /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for one.
+    /// How many waiting commands may be notified: as many as would be admitted and find a slot or a short queue for
+    /// one.
     pub(super) fn notify_capacity(
         &mut self,
         health: Result<(), Duration>,
@@ -252,7 +256,7 @@ impl GateState {
             limit: capacity.bulkhead.limit(),
             waiting: capacity.bulkhead.waiting(),
             rate_limit_waiting: capacity.rate_limit.waiting(),
-            rate_room: capacity.rate_limit.capacity(now),
+            rate_limit_capacity: capacity.rate_limit.capacity(now),
             budget: self.budget.snapshot(now),
             share: capacity.degraded.share(now),
             queued: u32::try_from(self.queues.len()).unwrap_or(u32::MAX),

@@ -25,7 +25,7 @@ pub(crate) struct GateView {
     /// Calls that wait in memory for the rate limit.
     pub(crate) rate_limit_waiting: u32,
     /// Calls that the rate limit lets pass now.
-    pub(crate) rate_room: Option<u32>,
+    pub(crate) rate_limit_capacity: Option<u32>,
     pub(crate) budget: budget::RetryBudgetSnapshot,
     /// Share of the capacity that it works at.
     pub(crate) share: f64,

@@ -1,7 +1,8 @@
-//! The wait queues of a gate: the commands that wait durably for a guard, and those of them that were notified and have not asked again.
+//! The wait queues of a gate: the commands that wait durably for a guard, and those of them that were notified and have
+//! not asked again.
 //!
-//! The gate notifies a waiting command when there is capacity for it, and not before. Its saga is read from the journal then, and asks for a
-//! permit again.
+//! The gate notifies a waiting command when there is capacity for it, and not before. Its saga is read from the journal
+//! then, and asks for a permit again.
 
 mod notification;
 mod notified;
@@ -18,7 +19,7 @@ use saga_core::{
 };
 use saga_guards::{
     MonotonicTime, PriorityLane,
-    line::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
+    wait_queue::{QueueBlocking, QueueEntry, QueueTicket, WaitQueue},
 };
 use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -88,31 +89,31 @@ impl CommandQueues {
     pub(super) fn ahead_of(&mut self, request: PermitRequest, now: MonotonicTime) -> usize {
         match request.arrival {
             CallArrival::Notified => 0,
-            CallArrival::New => self.calls.before(request.lane, now),
-            CallArrival::AfterFailedProbe => self.calls.before_one_that_has_probed(now),
+            CallArrival::New => self.calls.ahead_of(request.lane, now),
+            CallArrival::AfterFailedProbe => self.calls.ahead_of_failed_probe(now),
         }
     }
 
     /// Further attempts that wait for the retry budget and could go on if there were any of it.
     pub(super) fn retries_ahead(&mut self, now: MonotonicTime) -> usize {
         // All of them, undos too: the budget is one for both lanes.
-        self.retries.before(PriorityLane::Do, now)
+        self.retries.ahead_of(PriorityLane::Do, now)
     }
 
     /// The breaker has closed: a probe that failed counts against its command no longer.
     pub(super) fn clear_probe_penalties(&mut self) {
-        self.calls.forgive_probes();
+        self.calls.clear_probe_penalties();
     }
 
     /// What held the commands back may be gone: all of them may be notified at once.
     pub(super) fn clear_not_before(&mut self) {
-        self.calls.forgive_times();
-        self.calls.forgive_probes();
-        self.retries.forgive_times();
+        self.calls.clear_not_before();
+        self.calls.clear_probe_penalties();
+        self.retries.clear_not_before();
     }
 
     pub(super) fn enqueue(&mut self, kind: QueueKind, entry: QueueEntry, waiter: QueuedWaiter) -> QueueTicket {
-        self.queue(kind).join(entry, waiter)
+        self.queue(kind).enqueue(entry, waiter)
     }
 
     pub(super) fn leave(&mut self, kind: QueueKind, ticket: QueueTicket) -> Option<QueuedWaiter> {
@@ -134,16 +135,18 @@ impl CommandQueues {
         let next = self.queue(kind).next(now)?;
         Some(match next.waiter.waiter.wake_sender.clone().try_reserve_owned() {
             Ok(channel) => DequeueOutcome::Reached { channel, number: self.notified.add(now), queued: next.waiter },
-            // Put back under the same lock: a command that leaves meanwhile would otherwise be put back after it has left.
+            // Put back under the same lock: a command that leaves meanwhile would otherwise be put back after it has
+            // left.
             Err(TrySendError::Full(_)) => {
-                self.queue(kind).take_back(next, now.plus(RENOTIFY_DELAY));
+                self.queue(kind).requeue(next, now.plus(RENOTIFY_DELAY));
                 DequeueOutcome::Requeued
             }
             Err(TrySendError::Closed(_)) => DequeueOutcome::ReceiverClosed(next.waiter),
         })
     }
 
-    /// When the time of the next command comes that could not go on yet, whatever the capacity is. The others wait for a wakeup.
+    /// When the time of the next command comes that could not go on yet, whatever the capacity is. The others wait for
+    /// a wakeup.
     fn next_time(&mut self, kind: QueueKind, now: MonotonicTime) -> Option<Duration> {
         let queue = self.queue(kind);
         // Moves the commands whose time has come out of the way.
@@ -175,8 +178,8 @@ fn blocking_of_guard(guard: GuardKind) -> QueueBlocking {
         | GuardKind::Bulkhead
         | GuardKind::RateLimit
         | GuardKind::Health
-        | GuardKind::RetryBudget => QueueBlocking::InLine,
-        GuardKind::Transport => QueueBlocking::Alone,
+        | GuardKind::RetryBudget => QueueBlocking::BlocksLater,
+        GuardKind::Transport => QueueBlocking::BlocksNone,
     }
 }
 

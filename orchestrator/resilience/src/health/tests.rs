@@ -1,4 +1,4 @@
-use super::{question::HealthCheckRound, *};
+use super::{probe::HealthCheckRound, *};
 use crate::{
     guard_events::GuardEventKind,
     transport::http::{HttpParticipantClient, HttpSettings},
@@ -21,7 +21,7 @@ const CONFIG: HealthTrackerConfig = HealthTrackerConfig {
 
 /// Answers of a participant, as a test tells them.
 #[derive(Debug, Default)]
-pub struct ScriptedHealth {
+pub(crate) struct ScriptedHealth {
     fails: AtomicBool,
     hangs: AtomicBool,
     under_way: AtomicU32,

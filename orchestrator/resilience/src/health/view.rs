@@ -57,7 +57,7 @@ impl From<&HealthSnapshot> for HealthView {
 impl HealthView {
     /// For lists: how it stands, without the single checks.
     #[must_use]
-    pub fn without_history(snapshot: &HealthSnapshot) -> HealthView {
+    pub(crate) fn without_history(snapshot: &HealthSnapshot) -> HealthView {
         HealthView {
             state: match snapshot.state {
                 HealthState::Unknown => "unknown",

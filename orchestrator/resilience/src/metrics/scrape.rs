@@ -1,10 +1,11 @@
-//! What a scrape is shown of what is recorded. The recorder forgets nothing: who is configured no more would be shown as it was for ever, and
-//! its alerts would never end.
+//! What a scrape is shown of what is recorded. The recorder forgets nothing: who is configured no more would be shown
+//! as it was for ever, and its alerts would never end.
 
 /// Families whose label `name` is a participant's, as Resilience4j has it.
 const BY_NAME: &str = "resilience4j_";
 
-/// `rendered` without the series of participants that are not there any more, and without histograms that have counted nothing.
+/// `rendered` without the series of participants that are not there any more, and without histograms that have counted
+/// nothing.
 #[must_use]
 pub fn shown(rendered: &str, is_there: &dyn Fn(&str) -> bool) -> String {
     let mut shown = String::with_capacity(rendered.len());

@@ -9,7 +9,7 @@ const MAX_BULKHEAD: u32 = 100_000;
 /// The fastest rate: more calls a second than one engine makes.
 const MAX_CALLS_PER_SECOND: u32 = 1_000_000;
 
-/// Limits that somebody sets; what is `None` stays as it is.
+/// Limits that an operator sets; what is `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ManualLimits {
@@ -30,7 +30,7 @@ fn double<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::
     Ok(number.and_then(|number| number.as_f64()))
 }
 
-/// Limits that nobody can want.
+/// Limits that make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManualLimitsError {
     /// Nothing is given.
@@ -92,8 +92,8 @@ impl RateUnit {
 }
 
 impl ManualRate {
-    /// The rate that it stands for. After a pause the calls of one second may come at once, so that what came within one may leave within
-    /// one.
+    /// The rate that it stands for. After a pause the calls of one second may come at once, so that what came within
+    /// one may leave within one.
     #[must_use]
     pub fn rate(self) -> CallRate {
         let burst = self.calls.get().div_ceil(self.per.seconds());

@@ -1,4 +1,4 @@
-//! Looking at all participants at once: for whoever asks, and for whoever follows what changes.
+//! All participants at one moment: as snapshots for the API, and as events when their lifecycles change.
 
 use super::{GuardRegistry, GuardedParticipant, ParticipantRoute};
 use crate::transport::http::EndpointStateView;
@@ -33,8 +33,8 @@ struct ParticipantHealth {
 }
 
 impl GuardRegistry {
-    /// All participants at this moment, by name, without their single health checks. One that was removed is among them until its last call is
-    /// back.
+    /// All participants at this moment, by name, without their single health checks. One that was removed is among them
+    /// until its last call is back.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ParticipantSnapshot> {
         let looks = self.participant_health();
@@ -57,7 +57,8 @@ impl GuardRegistry {
         Some(shown)
     }
 
-    /// The chain of participants that need each other whose attempts take longest; `None`: nobody needs anybody.
+    /// The chain of participants that need each other whose attempts take longest; `None`: no participant needs
+    /// another.
     #[must_use]
     pub fn critical_path(&self) -> Option<CriticalPath> {
         let participants = self.participants.load();
@@ -67,7 +68,7 @@ impl GuardRegistry {
         CriticalPath::of(&needs.collect())
     }
 
-    /// Tells who follows what time alone changes, and where participants are in their lives. Never ends.
+    /// Publishes what time alone changes, and each new phase of a lifecycle. Never ends.
     pub(super) async fn publish_lifecycle_changes(&self) {
         let mut known = lifecycles_of(&self.participant_health());
         loop {
@@ -85,7 +86,7 @@ impl GuardRegistry {
         for participant in self.participants.load().values() {
             participant.gate.apply_elapsed_time();
             if let ParticipantRoute::Http { participant, .. } = &participant.route {
-                participant.tell_who_is_back();
+                participant.publish_returned_endpoints();
             }
         }
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::transport::http::HttpSettings;
 use crate::{
     gate::{AttemptKind, CallArrival, WakeSignal},
-    snapshot::{BreakerStateView, ParticipantSnapshot},
+    snapshot::ParticipantSnapshot,
     transport::DispatchKind,
 };
 use axum::{Router, http::StatusCode};
@@ -17,7 +17,7 @@ use saga_core::{
     id::{CommandId, SagaId, ShardId},
     time::Timestamp,
 };
-use saga_guards::breaker;
+use saga_guards::breaker::{self, BreakerState};
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::atomic::AtomicU16};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -70,7 +70,7 @@ fn settings(transport: TransportSettings, gate: GateSettings) -> ParticipantSett
 fn gate(places: u32) -> GateSettings {
     let breaker = breaker::BreakerParameters { minimum_calls: 2, probes: 1, ..breaker::BreakerParameters::default() };
     let breaker = breaker::BreakerConfig::new(breaker).expect("sensible");
-    GateSettings { breaker, ..GateSettings::of_places(NonZeroU32::new(places).expect("not zero")) }
+    GateSettings { breaker, ..GateSettings::of_limit(NonZeroU32::new(places).expect("not zero")) }
 }
 
 fn kafka() -> TransportSettings {
@@ -176,10 +176,10 @@ async fn failures_open_the_breaker_and_business_answers_do_not() {
     let rest = refused_for(&guarded, "payments").expect("open");
     // Ten seconds, a fifth more or less as the breaker draws it, and up to a quarter more for each that asks.
     assert!(rest > Duration::from_secs(7) && rest <= Duration::from_secs(15), "{rest:?}");
-    assert_eq!(stands(&guarded), (BreakerStateView::Open, 0, 0));
+    assert_eq!(stands(&guarded), (BreakerState::Open, 0, 0));
 }
 
-fn stands(guarded: &GuardRegistry) -> (BreakerStateView, u32, u32) {
+fn stands(guarded: &GuardRegistry) -> (BreakerState, u32, u32) {
     let only = only(guarded);
     (only.breaker, only.in_flight, only.waiting)
 }
@@ -211,11 +211,11 @@ async fn a_full_bulkhead_is_no_attempt() {
     }
     let refused = guarded.admit("payments", FIRST);
     assert!(matches!(refused, GuardAdmission::Refused { guard: GuardKind::Bulkhead, .. }), "{refused:?}");
-    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 1, 16));
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 1, 16));
     payments.go.add_permits(17);
     let answers = all.await.expect("no panic");
     assert!(answers.iter().all(|answer| *answer == CommandAnswer::Succeeded { result: Value::Null }));
-    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_dropped_call_gives_everything_back() {
     assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
     assert_eq!(only(&guarded).in_flight, 1);
     drop(call);
-    assert_eq!(stands(&guarded), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&guarded), (BreakerState::Closed, 0, 0));
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl ParticipantCall {
 
     /// Whether nothing of this attempt has left before. Only then does "it did not leave" mean "it had no effect".
     #[must_use]
-    pub fn is_untouched(&self) -> bool {
+    pub(crate) fn was_never_sent(&self) -> bool {
         match self.dispatch {
             DispatchKind::First => self.asked == 0,
             DispatchKind::Repeated => false,

@@ -22,8 +22,9 @@ impl ErrorClassifier {
         ErrorClassifier { patterns: participant.classes.clone(), handling: participant.handling.clone() }
     }
 
-    /// `answer` with the class and the handling that the participant's file gives to it. What is certain stays certain and what is unknown
-    /// stays unknown: only whether it is tried again changes. Failures without a class are our own, and stay as they are.
+    /// `answer` with the class and the handling that the participant's file gives to it. What is certain stays certain
+    /// and what is unknown stays unknown: only whether it is tried again changes. Failures without a class are our own,
+    /// and stay as they are.
     #[must_use]
     pub fn applied(&self, answer: CommandAnswer) -> CommandAnswer {
         let classified = self.classified(answer);
@@ -42,7 +43,8 @@ impl ErrorClassifier {
         }
     }
 
-    /// The same of an attempt that had left before: that its failure is not tried again does not make certain what the earlier sending did.
+    /// The same of an attempt that had left before: that its failure is not tried again does not make certain what the
+    /// earlier sending did.
     #[must_use]
     pub fn applied_to_repeated(&self, answer: CommandAnswer) -> CommandAnswer {
         let said_nothing_of_before = may_be_retried(&answer);

@@ -13,49 +13,50 @@
 //! | 5xx, redirect, timeout, broken connection, an answer that cannot be read | unknown |
 //! | no connection | failed, retryable: nothing left |
 
-mod body;
-mod classify;
+mod charset;
 mod client;
-mod coding;
+mod connect_retries;
+mod content_coding;
 mod endpoints;
+mod error_message;
 mod exchange;
-mod odd;
-mod operation;
-mod outgoing;
-mod pace;
+mod io_timeouts;
+mod not_http;
+mod operation_location;
 mod prober;
+mod process_timeout;
+mod request_body;
+mod request_builder;
+mod response_body;
 mod retry_after;
-mod said;
-mod send;
 mod settings;
-mod stall;
+mod single_header;
+mod status_meaning;
 #[cfg(test)]
 mod tests;
-mod text;
-mod tries;
-mod words;
 
-pub use client::{HttpClient, HttpClientError};
+pub(crate) use client::HttpClient;
+pub use client::HttpClientError;
 pub use endpoints::EndpointStateView;
-pub use prober::{EndpointProbeResult, EndpointProber, get_url};
+pub(crate) use prober::{EndpointProbeResult, EndpointProber, get_url};
 pub use settings::{HttpSettings, HttpSettingsError, MAX_ANSWER_BYTES};
 
 use super::ParticipantCall;
 use crate::guard_events::GuardEventBus;
-use classify::StatusOverrides;
 use client::ConnectionTimeouts;
+use connect_retries::ConnectRetries;
 use endpoints::{ParticipantEndpoints, PickedEndpoint, TriedEndpoint};
 use hyper::header::HeaderMap;
-use pace::ReadWriteTimeouts;
+use io_timeouts::ReadWriteTimeouts;
 use saga_base::secrets;
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
     definition::participants::{CONNECTION_MAX_AGE, IDLE_TIMEOUT, IdempotencyKeyFormat},
 };
 use settings::usual_headers;
+use status_meaning::StatusOverrides;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tries::ConnectRetries;
 
 /// Code of the failure when no connection could be had. Nothing was sent then.
 pub const NOT_CONNECTED: &str = "connect";
@@ -82,7 +83,7 @@ pub(crate) struct EndpointUpdate {
 impl EndpointUpdate {
     /// Puts it into effect: what is known of endpoints that stay is kept, calls under way included.
     pub(crate) fn apply(self) {
-        self.endpoints.become_as(&self.next);
+        self.endpoints.replace_with(&self.next);
     }
 }
 
@@ -92,14 +93,14 @@ impl HttpParticipantClient {
     /// # Errors
     /// When no participant can be called with these settings.
     pub fn new(settings: &HttpSettings) -> Result<HttpParticipantClient, HttpSettingsError> {
-        HttpParticipantClient::telling(settings, GuardEventBus::default())
+        HttpParticipantClient::with_events(settings, GuardEventBus::default())
     }
 
     /// The same, and publishes in `changes` what happens to its endpoints.
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
-    pub fn telling(
+    pub(crate) fn with_events(
         settings: &HttpSettings,
         changes: GuardEventBus,
     ) -> Result<HttpParticipantClient, HttpSettingsError> {
@@ -118,30 +119,32 @@ impl HttpParticipantClient {
         Ok(HttpParticipantClient { client, endpoints, headers, overrides, key, pace, max_answer_bytes })
     }
 
-    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the complete answer. While nothing
-    /// left for want of a connection it is tried again at once, twice at most and within a second, at another endpoint if there is one.
-    /// Never answers [`CommandAnswer::NotSent`]: that is the guards' word.
+    /// One attempt: sends the request, or asks at the location, and waits at most the attempt's timeout for the
+    /// complete answer. While nothing left for want of a connection it is tried again at once, twice at most and within
+    /// a second, at another endpoint if there is one. Never answers [`CommandAnswer::NotSent`]: that is the guards'
+    /// word.
     pub async fn call(&self, call: &ParticipantCall) -> CommandAnswer {
         let deadline = Instant::now() + call.attempt_timeout;
         let (mut tries, mut tried) = (ConnectRetries::until(deadline), None);
         loop {
             let answer = self.once(call, &mut tried, deadline).await;
-            let Some(rest) = nothing_left(&answer).then(|| tries.rest()).flatten() else { return answer };
+            let Some(rest) = nothing_left(&answer).then(|| tries.next_delay()).flatten() else { return answer };
             tokio::time::sleep(rest).await;
         }
     }
 
-    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of endpoints is that of
-    /// `settings` once the relisting is put into effect, for this one and for `self`: dropped, nothing has changed.
+    /// The same participant under other settings, which goes on with what is known of endpoints that stay. The list of
+    /// endpoints is that of `settings` once the relisting is put into effect, for this one and for `self`: dropped,
+    /// nothing has changed.
     ///
     /// # Errors
     /// As [`HttpParticipantClient::new`].
-    pub(crate) fn continued(
+    pub(crate) fn reconfigured(
         &self,
         settings: &HttpSettings,
         changes: GuardEventBus,
     ) -> Result<(HttpParticipantClient, EndpointUpdate), HttpSettingsError> {
-        let next = HttpParticipantClient::telling(settings, changes)?;
+        let next = HttpParticipantClient::with_events(settings, changes)?;
         let relisting = EndpointUpdate { endpoints: Arc::clone(&self.endpoints), next: Arc::clone(&next.endpoints) };
         Ok((HttpParticipantClient { endpoints: Arc::clone(&self.endpoints), ..next }, relisting))
     }
@@ -153,18 +156,18 @@ impl HttpParticipantClient {
     }
 
     /// Publishes which endpoints get calls again, since it was last asked to.
-    pub fn tell_who_is_back(&self) {
+    pub(crate) fn publish_returned_endpoints(&self) {
         self.endpoints.tell_who_is_back();
     }
 
     /// Whom to ask how it is.
     #[must_use]
-    pub fn prober(&self) -> EndpointProber {
+    pub(crate) fn prober(&self) -> EndpointProber {
         EndpointProber::of(self)
     }
 
-    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the location, and there is
-    /// no other.
+    /// One try, at an endpoint of its own, and not at `tried` if there is another. Where to ask how far it is says the
+    /// location, and there is no other.
     async fn once(
         &self,
         call: &ParticipantCall,
@@ -181,11 +184,11 @@ impl HttpParticipantClient {
     }
 
     async fn ask(&self, call: &ParticipantCall, picked: Option<&PickedEndpoint>, deadline: Instant) -> CommandAnswer {
-        let request = match send::build(self, call, picked) {
+        let request = match request_builder::build(self, call, picked) {
             Ok(request) => request,
             Err(failure) => return impossible(call, failure),
         };
-        match stall::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
+        match process_timeout::within(deadline, call.attempt_timeout, exchange::exchange(self, call, request)).await {
             Some(answer) => secrets::cover_answer(answer),
             None => self.overrides.classes().applied(out_of_time(call)),
         }
@@ -196,7 +199,7 @@ impl HttpParticipantClient {
 ///
 /// # Errors
 /// When none can be made, for want of certificates of authorities for example.
-pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpClient, HttpClientError> {
+pub(crate) fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpClient, HttpClientError> {
     HttpClient::new(
         ConnectionTimeouts { connect: connect_timeout, idle: IDLE_TIMEOUT, age: CONNECTION_MAX_AGE },
         encrypted,
@@ -205,7 +208,7 @@ pub fn plain_client(connect_timeout: Duration, encrypted: bool) -> Result<HttpCl
 
 /// The request cannot be made from what is recorded. If nothing left before, it certainly has no effect.
 fn impossible(call: &ParticipantCall, failure: CommandFailure) -> CommandAnswer {
-    if call.is_untouched() {
+    if call.was_never_sent() {
         CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None }
     } else {
         CommandAnswer::unknown(failure)

@@ -8,7 +8,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::{event::OperatorAction, state::SagaStatus};
 use saga_engine::{QueryHandle, journal::counts::SagaGroup};
-use saga_resilience::registry::holding::BlockingGuardView;
+use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
 
 /// Causes on the page: the ones with most sagas.

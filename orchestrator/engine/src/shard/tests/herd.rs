@@ -22,7 +22,7 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_resilience::{
-    overrides::{OverrideMode, OverrideState},
+    overrides::{BreakerMode, OverrideState},
     registry::GuardRegistry,
     transport,
 };
@@ -71,7 +71,7 @@ struct ClaimedShard {
 }
 
 impl ClaimedShard {
-    async fn with(sagas: u32, seeded: SeedState, breaker: OverrideMode) -> ClaimedShard {
+    async fn with(sagas: u32, seeded: SeedState, breaker: BreakerMode) -> ClaimedShard {
         let (participants, plan) = plan(&participant().await);
         let all_ended = CancellationToken::new();
         let ends = EndCounter { left: AtomicU32::new(sagas), stop: all_ended.clone() };
@@ -141,7 +141,7 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
         (5 * most, SeedState::RefusedByBreaker),
         (5 * most, SeedState::AwaitedAnswer),
     ] {
-        let mut claimed = ClaimedShard::with(sagas, seeded, OverrideMode::ForcedOpen).await;
+        let mut claimed = ClaimedShard::with(sagas, seeded, BreakerMode::ForcedOpen).await;
         claimed.owned.recover_all().await;
         assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {seeded:?}");
         assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
@@ -157,7 +157,7 @@ async fn of_what_is_due_no_more_are_in_memory_than_have_turns() {
     let most = TURNS * TOGETHER;
     let sagas = most + 200;
     let mut claimed =
-        ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, OverrideMode::Automatic).await;
+        ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, BreakerMode::Automatic).await;
     claimed.owned.recover_all().await;
     let in_memory = claimed.owned.sagas.len();
     assert!((1..=most).contains(&in_memory), "{in_memory} of {sagas} are in memory");

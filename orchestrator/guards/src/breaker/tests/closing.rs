@@ -119,17 +119,17 @@ fn ramping(now: MonotonicTime) -> CircuitBreaker {
 #[test]
 fn room_is_what_it_would_admit_and_looking_changes_nothing() {
     let mut breaker = breaker_with(|it| it.ramp = seconds(60.0));
-    assert_eq!(breaker.room(at(0.0)), BreakerCapacity { calls: u32::MAX, look_again: None });
+    assert_eq!(breaker.room(at(0.0)), BreakerCapacity { calls: u32::MAX, check_again_in: None });
     trip(&mut breaker, at(1.0));
-    assert_eq!(breaker.room(at(4.0)), BreakerCapacity { calls: 0, look_again: Some(seconds(7.0)) });
-    assert_eq!(breaker.room(at(11.0)), BreakerCapacity { calls: 3, look_again: None });
+    assert_eq!(breaker.room(at(4.0)), BreakerCapacity { calls: 0, check_again_in: Some(seconds(7.0)) });
+    assert_eq!(breaker.room(at(11.0)), BreakerCapacity { calls: 3, check_again_in: None });
     assert_eq!(breaker.state(), BreakerState::Open);
     let probe = admitted(&mut breaker, at(11.0));
-    assert_eq!(breaker.room(at(12.0)), BreakerCapacity { calls: 2, look_again: Some(seconds(4.0)) });
+    assert_eq!(breaker.room(at(12.0)), BreakerCapacity { calls: 2, check_again_in: Some(seconds(4.0)) });
     settle(&mut breaker, probe, CallVerdict::Succeeded, at(12.0));
     (0..2).for_each(|_| _ = call(&mut breaker, at(12.0), CallVerdict::Succeeded));
     let _on_the_ramp = admitted(&mut breaker, at(12.0));
-    assert_eq!(breaker.room(at(12.0)), BreakerCapacity { calls: 2, look_again: Some(HOLD) });
+    assert_eq!(breaker.room(at(12.0)), BreakerCapacity { calls: 2, check_again_in: Some(HOLD) });
     assert_eq!(breaker.room(at(71.9)).calls, 3);
-    assert_eq!(breaker.room(at(72.0)), BreakerCapacity { calls: u32::MAX, look_again: None });
+    assert_eq!(breaker.room(at(72.0)), BreakerCapacity { calls: u32::MAX, check_again_in: None });
 }

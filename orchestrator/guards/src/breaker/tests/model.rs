@@ -294,7 +294,7 @@ fn ask(
         }
         (BreakerAdmission::Refused { retry_after, .. }, false) => {
             prop_assert_eq!(room.calls, 0);
-            prop_assert!(room.look_again.is_some_and(|rest| rest > Duration::ZERO));
+            prop_assert!(room.check_again_in.is_some_and(|rest| rest > Duration::ZERO));
             prop_assert!(retry_after > Duration::ZERO);
             prop_assert!(retry_after <= Duration::from_secs(30), "{:?}", retry_after);
         }

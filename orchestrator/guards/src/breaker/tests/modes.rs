@@ -6,8 +6,8 @@ use super::*;
 fn forced_open_it_admits_nobody_until_somebody_says_otherwise() {
     let mut breaker = breaker();
     breaker.set_mode(BreakerMode::ForcedOpen, at(1.0));
-    assert_eq!(refused(&mut breaker, at(100_000.0)), (FORCED_REST, BreakerRefusal::Forced));
-    assert_eq!(breaker.room(at(100_000.0)), BreakerCapacity { calls: 0, look_again: Some(FORCED_REST) });
+    assert_eq!(refused(&mut breaker, at(100_000.0)), (FORCED_OPEN_DELAY, BreakerRefusal::Forced));
+    assert_eq!(breaker.room(at(100_000.0)), BreakerCapacity { calls: 0, check_again_in: Some(FORCED_OPEN_DELAY) });
     assert_eq!((breaker.state(), breaker.mode()), (BreakerState::ForcedOpen, BreakerMode::ForcedOpen));
 }
 
@@ -83,7 +83,7 @@ fn a_pause_that_was_asked_for_is_kept_by_everyone() {
     let mut breaker = breaker();
     breaker.open_for_at_least(seconds(30.0), at(1.0));
     assert_eq!(refused(&mut breaker, at(2.0)), (seconds(29.0), BreakerRefusal::Asked));
-    assert_eq!(breaker.room(at(2.0)), BreakerCapacity { calls: 0, look_again: Some(seconds(29.0)) });
+    assert_eq!(breaker.room(at(2.0)), BreakerCapacity { calls: 0, check_again_in: Some(seconds(29.0)) });
     assert_eq!((breaker.state(), breaker.snapshot(at(2.0)).asked_for), (BreakerState::Closed, Some(seconds(29.0))));
     call(&mut breaker, at(31.0), CallVerdict::Succeeded);
 }
@@ -95,7 +95,7 @@ fn a_pause_is_never_made_shorter_nor_longer_than_an_hour() {
     breaker.open_for_at_least(seconds(10.0), at(1.0));
     assert_eq!(refused(&mut breaker, at(1.0)).0, seconds(29.0));
     breaker.open_for_at_least(Duration::MAX, at(1.0));
-    assert_eq!(refused(&mut breaker, at(1.0)).0, LONGEST_PAUSE);
+    assert_eq!(refused(&mut breaker, at(1.0)).0, MAX_PAUSE);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn shed(breaker: &mut CircuitBreaker, now: MonotonicTime) -> usize {
         match breaker.admit(now, HOLD, (u64::MAX / 100) * lot) {
             BreakerAdmission::Admitted(ticket) => tickets.push(ticket),
             BreakerAdmission::Refused { retry_after, why } => {
-                assert_eq!((retry_after, why), (SHED_REST, BreakerRefusal::Shed));
+                assert_eq!((retry_after, why), (SHED_DELAY, BreakerRefusal::Shed));
                 shed += 1;
             }
         }
@@ -160,7 +160,7 @@ fn what_is_beyond_twice_the_accepted_calls_is_shed() {
     }
     // (400 - 2 * 100) / 401 of the first, and up to (500 - 2 * 100) / 501 of the last: all ask before any comes back.
     assert!((50..=60).contains(&shed(&mut breaker, at(1.0))));
-    assert_eq!(breaker.room(at(1.0)).look_again, Some(SHED_REST));
+    assert_eq!(breaker.room(at(1.0)).check_again_in, Some(SHED_DELAY));
     assert_eq!(shed(&mut breaker, at(200.0)), 0);
 }
 

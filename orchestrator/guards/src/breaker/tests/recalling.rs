@@ -5,7 +5,7 @@ use super::*;
 /// A call that is admitted while it is closed and leaves later, as one that waits for a place does.
 #[track_caller]
 fn recalled(breaker: &mut CircuitBreaker, admitted_in: BreakerGeneration, now: f64) -> Option<f64> {
-    breaker.recalls(admitted_in, at(now)).map(|rest| rest.as_secs_f64())
+    breaker.check_again(admitted_in, at(now)).map(|rest| rest.as_secs_f64())
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn who_forces_it_decides_for_those_that_have_not_left_too() {
     let mut breaker = breaker();
     let late = admitted(&mut breaker, at(0.0)).generation();
     breaker.set_mode(BreakerMode::ForcedOpen, at(1.0));
-    assert_eq!(recalled(&mut breaker, late, 1.0), Some(FORCED_REST.as_secs_f64()));
+    assert_eq!(recalled(&mut breaker, late, 1.0), Some(FORCED_OPEN_DELAY.as_secs_f64()));
     breaker.set_mode(BreakerMode::ForcedClosed, at(2.0));
     assert_eq!(recalled(&mut breaker, late, 2.0), None);
 }

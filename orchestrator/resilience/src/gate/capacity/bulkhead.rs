@@ -9,12 +9,12 @@ use saga_guards::{
 };
 use std::{num::NonZeroU32, time::Duration};
 
-/// Calls that may wait for each slot, where the file does not say: what a slot clears within `maxWait` at 60 ms a call. More calls would
-/// only wait to be refused.
+/// Calls that may wait for each slot, where the file does not say: what a slot clears within `maxWait` at 60 ms a call.
+/// More calls would only wait to be refused.
 const WAITING_PER_SLOT: u32 = 16;
 
-/// After one call has waited in the queue in vain, no call is sent into it for so long: calls take longer than `maxWait`, and a call that
-/// goes into the queue comes back with two rows in the journal and no call made.
+/// After one call has waited in the queue in vain, no call is sent into it for so long: calls take longer than
+/// `maxWait`, and a call that goes into the queue comes back with two rows in the journal and no call made.
 const QUEUE_SUSPENSION: Duration = Duration::from_secs(10);
 
 /// The slots for calls in flight.
@@ -91,7 +91,7 @@ impl BulkheadState {
     }
 
     pub(super) fn enter(&mut self) -> bool {
-        self.slots.enter()
+        self.slots.try_acquire()
     }
 
     /// The slots and their queue, for the call that takes one.

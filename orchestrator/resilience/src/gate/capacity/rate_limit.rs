@@ -71,7 +71,7 @@ impl RateLimitState {
 
     /// Calls that may pass now; `None`: as many as there are.
     pub(in crate::gate) fn capacity(&self, now: MonotonicTime) -> Option<u32> {
-        self.limit.as_ref().map(|limit| limit.room(now))
+        self.limit.as_ref().map(|limit| limit.capacity(now))
     }
 
     /// Calls that may pass until `max_wait` is over; `None`: as many as there are.
@@ -79,13 +79,13 @@ impl RateLimitState {
         let limit = self.limit.as_ref()?;
         let left = max_wait.saturating_sub(limit.wait(now));
         let soon = u32::try_from(left.as_nanos() / limit.rate().pace().as_nanos()).unwrap_or(u32::MAX);
-        Some(limit.room(now).saturating_add(soon))
+        Some(limit.capacity(now).saturating_add(soon))
     }
 
     /// How long one more call would wait behind `ahead` others that have not reached the limit yet.
     pub(super) fn wait_behind(&self, ahead: u32, now: MonotonicTime) -> Duration {
         let Some(limit) = &self.limit else { return Duration::ZERO };
-        let room = limit.room(now);
+        let room = limit.capacity(now);
         if ahead < room {
             return Duration::ZERO;
         }

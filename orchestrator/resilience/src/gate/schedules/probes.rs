@@ -17,7 +17,7 @@ const SUCCEEDED: CallSignal =
 const PROBES: u32 = 2;
 
 fn admitted(gate: &Arc<CallGate>) -> CallPermit {
-    CallPermit::request(&gate, FIRST, WELL).expect("it is admitted")
+    CallPermit::request(gate, FIRST, WELL).expect("it is admitted")
 }
 
 fn half_open() -> Arc<CallGate> {
@@ -44,8 +44,8 @@ fn count(mut changes: Receiver<Arc<GuardEvent>>, wanted: impl Fn(&GuardEventKind
     std::iter::from_fn(|| changes.try_recv().ok()).filter(|change| wanted(&change.what)).count()
 }
 
-/// resilience4j #1432, Polly #216 and #223, smallrye #319 and #323: asked by many threads, more probes were out than configured. And
-/// resilience4j #544, Polly #1979: those that were given up kept their slots.
+/// resilience4j #1432, Polly #216 and #223, smallrye #319 and #323: asked by many threads, more probes were out than
+/// configured. And resilience4j #544, Polly #1979: those that were given up kept their slots.
 #[test]
 fn never_are_more_probes_out_than_configured_and_a_dropped_one_makes_room() {
     under_all_schedules(|| {

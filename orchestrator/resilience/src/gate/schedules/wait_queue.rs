@@ -5,7 +5,7 @@ use crate::call_signal::CallSignal;
 use crate::gate::wait_queue::RENOTIFY_DELAY;
 use crate::gate::{SagaWaiter, WaitQueueHandle, WaitRequest, WakeSignal};
 use crate::permit::CallPermit;
-use crate::topics::TopicAvailability;
+use crate::topic_availability::TopicAvailability;
 use saga_base::sync::simulated::pass;
 use saga_core::{
     command::{CommandDirection, CommandRef, GuardKind},
@@ -39,8 +39,8 @@ fn join(gate: &Arc<CallGate>, number: u16, calls: Sender<WakeSignal>) -> WaitQue
     )
 }
 
-/// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is missed for ever. Time
-/// passes only for who could not be reached.
+/// Calls who may go on, as the engine's own task does, but hears nothing except the bell: a ring that is missing is
+/// missed for ever. Time passes only for who could not be reached.
 struct QueueTestDriver {
     gate: Arc<CallGate>,
     ended: Arc<AtomicBool>,

@@ -1,14 +1,14 @@
 //! Into the wait queue and out of it: a command is enqueued, is notified, and has asked again.
 
 use super::{QueueKind, QueuedWaiter, SagaWaiter, WaitRequest, blocking_of_guard, lane, queue_of_guard};
-use crate::{gate::CallGate, topics::TopicAvailability};
+use crate::{gate::CallGate, topic_availability::TopicAvailability};
 use saga_core::{
     command::{CommandRef, GuardKind},
     id::SagaId,
 };
 use saga_guards::{
     MonotonicTime, PriorityLane,
-    line::{QueueEntry, QueueTicket},
+    wait_queue::{QueueEntry, QueueTicket},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::OwnedPermit;
@@ -47,7 +47,7 @@ impl CallGate {
             lane: waiter.command.map_or(PriorityLane::Do, |command| lane(command.direction)),
             since_ms: request.since_ms,
             not_before: enqueued_at.plus(request.not_before),
-            standing: blocking_of_guard(request.guard),
+            blocking: blocking_of_guard(request.guard),
             after_failed_probe: request.after_failed_probe && request.guard == GuardKind::Breaker,
         };
         let kind = queue_of_guard(request.guard);
@@ -57,7 +57,8 @@ impl CallGate {
         WaitQueueHandle { gate: Arc::clone(self), kind, ticket }
     }
 
-    /// Notifies as many commands as there is capacity for. Answers when to look again if no wakeup comes before; `None`: no command waits.
+    /// Notifies as many commands as there is capacity for. Answers when to look again if no wakeup comes before;
+    /// `None`: no command waits.
     pub(crate) fn notify_waiters(
         self: &Arc<CallGate>,
         health: Result<(), Duration>,
@@ -105,8 +106,8 @@ pub(super) enum DequeueOutcome {
     Reached { channel: OwnedPermit<WakeSignal>, number: u64, queued: QueuedWaiter },
     /// Its shard has not read its earlier signals yet: the command is back in the queue.
     Requeued,
-    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last waiter of a shard drops the shard's
-    /// channel, with notifications in it that take the lock.
+    /// Its shard is gone, and the next owner waits in its place. Dropped outside of the lock: the last waiter of a
+    /// shard drops the shard's channel, with notifications in it that take the lock.
     ReceiverClosed(#[expect(dead_code, reason = "for its drop")] QueuedWaiter),
 }
 

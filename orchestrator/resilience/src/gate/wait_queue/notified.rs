@@ -3,8 +3,8 @@
 use saga_guards::MonotonicTime;
 use std::{collections::BTreeMap, time::Duration};
 
-/// For so long a notified command counts as one that will ask: its saga is read from the journal first. A shard that does not read its
-/// signals must not hold all other commands back.
+/// For so long a notified command counts as one that will ask: its saga is read from the journal first. A shard that
+/// does not read its signals must not hold all other commands back.
 pub(in crate::gate) const NOTIFICATION_TTL: Duration = Duration::from_secs(5);
 
 /// Each notified command by its number, with the time of its notification.

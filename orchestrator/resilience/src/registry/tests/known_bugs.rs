@@ -1,5 +1,6 @@
-//! Faults that guards elsewhere have had where they meet tasks, as what holds here. Each names where it was reported; those of the guards
-//! alone are in `saga-guards`, those that need many at once in the gate's schedules, and docs/testing.md lists all.
+//! Faults that guards elsewhere have had where they meet tasks, as what holds here. Each names where it was reported;
+//! those of the guards alone are in `saga-guards`, those that need many at once in the gate's schedules, and
+//! docs/testing.md lists all.
 
 mod dropped;
 mod schedules;
@@ -15,7 +16,7 @@ fn open(guarded: &GuardRegistry) {
     for _ in 0..2 {
         permit(guarded).settle(FAILED);
     }
-    assert_eq!(only(guarded).breaker, BreakerStateView::Open);
+    assert_eq!(only(guarded).breaker, BreakerState::Open);
 }
 
 fn gate_of(guarded: &GuardRegistry) -> Arc<CallGate> {
@@ -26,7 +27,8 @@ fn of(settings_of_gate: GateSettings) -> GuardRegistry {
     GuardRegistry::new(&[settings(kafka(), settings_of_gate)]).expect("settings that can be called")
 }
 
-/// failsafe #70, failsafe-go #142, stoplight #364: all engines find a participant dead at one moment, and must not all try it at another.
+/// failsafe #70, failsafe-go #142, stoplight #364: all engines find a participant dead at one moment, and must not all
+/// try it at another.
 #[tokio::test(start_paused = true)]
 async fn engines_whose_breakers_opened_together_do_not_probe_together() {
     let engines: Vec<_> = (0..100).map(|_| guarded(kafka(), 8)).collect();
@@ -48,7 +50,8 @@ async fn who_was_refused_together_does_not_ask_again_together() {
     assert!(*rests.first().expect("some") >= gate_of(&engine).time_to_admission());
 }
 
-/// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage after the breaker refuses.
+/// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage
+/// after the breaker refuses.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
     let budget = budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 0 };
@@ -70,8 +73,8 @@ async fn whoever_shares_the_guards_and_does_nothing_holds_nothing() {
     assert!(permit(&engine).acquire().await.is_ok());
 }
 
-/// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new breaker, into which
-/// old results fall (Temporal loses its state).
+/// gobreaker drops results of another generation silently (#122), and a setting that is changed elsewhere begins a new
+/// breaker, into which old results fall (Temporal loses its state).
 #[tokio::test(start_paused = true)]
 async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() {
     let engine = guarded(kafka(), 8);
@@ -79,7 +82,7 @@ async fn results_of_before_a_reload_or_a_reset_are_counted_and_decide_nothing() 
     engine.apply_override("payments", ManualOverride { resets: 1, ..ManualOverride::default() });
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
     assert_eq!(gate_of(&engine).view().breaker.stale_results, 4);
 }
 
@@ -90,7 +93,7 @@ async fn calls_that_are_out_across_a_reload_still_count() {
     let before = [permit(&engine), permit(&engine)];
     engine.configure(&[settings(kafka(), gate(9))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Open, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Open, 0, 0));
 }
 
 /// A name that goes and comes again is another participant: what is told to the old one is not heard by the new.
@@ -101,7 +104,7 @@ async fn calls_to_a_participant_that_was_taken_out_say_nothing_about_the_one_tha
     engine.configure(&[]).expect("nobody");
     engine.configure(&[settings(kafka(), gate(8))]).expect("settings that can be called");
     before.into_iter().for_each(|permit| permit.settle(FAILED));
-    assert_eq!(stands(&engine), (BreakerStateView::Closed, 0, 0));
+    assert_eq!(stands(&engine), (BreakerState::Closed, 0, 0));
 }
 
 /// governor #203: rates above one a nanosecond wrapped around.
@@ -131,7 +134,8 @@ async fn waiting_for_the_rate_pays_once() {
     assert!((100..=111).contains(&took.as_millis()), "{took:?}");
 }
 
-/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of those who wait the first undo is next, and nobody who comes in between.
+/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of those who wait the first undo is next, and
+/// nobody who comes in between.
 #[tokio::test(start_paused = true)]
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;

@@ -76,7 +76,7 @@ impl WaitingCommands {
         for _ in 0..2 {
             self.ask(FIRST).expect("closed").settle(FAILED);
         }
-        assert_eq!(only(&self.guarded).breaker, BreakerStateView::Open);
+        assert_eq!(only(&self.guarded).breaker, BreakerState::Open);
     }
 }
 
@@ -243,7 +243,7 @@ fn no_queue(places: u32) -> saga_core::definition::participants::BulkheadConfig 
     let places = NonZeroU32::new(places).expect("not zero");
     saga_core::definition::participants::BulkheadConfig {
         max_waiting: Some(0),
-        ..GateSettings::of_places(places).bulkhead
+        ..GateSettings::of_limit(places).bulkhead
     }
 }
 

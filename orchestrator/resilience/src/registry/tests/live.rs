@@ -8,7 +8,7 @@ fn open(guarded: &GuardRegistry) {
     for _ in 0..2 {
         permit(guarded).settle(FAILED);
     }
-    assert_eq!(only(guarded).breaker, BreakerStateView::Open);
+    assert_eq!(only(guarded).breaker, BreakerState::Open);
 }
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn new_settings_keep_the_breakers_state_and_the_calls_that_are_out() {
     let guarded = guarded(kafka(), 1);
     open(&guarded);
     guarded.configure(&[settings(kafka(), gate(8))]).expect("settings that can be called");
-    assert_eq!(only(&guarded).breaker, BreakerStateView::Open);
+    assert_eq!(only(&guarded).breaker, BreakerState::Open);
 }
 
 #[tokio::test]
@@ -42,7 +42,8 @@ async fn the_same_connections_go_on_where_nothing_about_them_changed() {
     assert!(!Arc::ptr_eq(&before, &guarded.http("payments").expect("it is there")));
 }
 
-/// An endpoint that answers, and one where nobody listens: as good as chance, but a further try never goes where the last one went.
+/// An endpoint that answers, and one where nobody listens: as good as chance, but a further try never goes where the
+/// last one went.
 fn half_dead(payments: &MockPayments) -> HttpSettings {
     let endpoint = |url: &str| EndpointConfig { url: url.to_owned(), weight: NonZeroU32::MIN };
     HttpSettings {
@@ -125,10 +126,10 @@ async fn a_reset_closes_an_open_breaker_once() {
     open(&guarded);
     let reset = ManualOverride { resets: 1, ..ManualOverride::default() };
     guarded.apply_override("payments", reset);
-    assert_eq!(only(&guarded).breaker, BreakerStateView::Closed);
+    assert_eq!(only(&guarded).breaker, BreakerState::Closed);
     open(&guarded);
     guarded.apply_override("payments", reset);
-    assert_eq!(only(&guarded).breaker, BreakerStateView::Open, "the same reset again is none");
+    assert_eq!(only(&guarded).breaker, BreakerState::Open, "the same reset again is none");
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn after_a_trip_it_works_at_its_degraded_share_for_a_time() {
     tokio::time::sleep(Duration::from_secs(13)).await;
     permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     let view = || guarded.participants.load()["payments"].gate.view();
-    assert_eq!((only(&guarded).breaker, view().share, view().limit.get()), (BreakerStateView::Closed, 0.5, 4));
+    assert_eq!((only(&guarded).breaker, view().share, view().limit.get()), (BreakerState::Closed, 0.5, 4));
     tokio::time::sleep(Duration::from_secs(61)).await;
     permit(&guarded).settle(CallSignal::from_answer(&CommandAnswer::Succeeded { result: Value::Null }));
     assert_eq!((view().share, view().limit.get()), (1.0, 8));

@@ -1,20 +1,20 @@
 //! The HTTP client: HTTP/1.1, one request at a time on a connection, no redirects, no proxies.
 //!
-//! It is written on hyper's connections because it has to know what others hide: whether anything of an answer was read, how old a connection
-//! is, and what the server said of how long it keeps it.
+//! It is written on hyper's connections because it has to know what others hide: whether anything of an answer was
+//! read, how old a connection is, and what the server said of how long it keeps it.
 
 mod connect;
 mod connection;
-mod heard;
 mod keep_alive;
 mod pool;
+mod received_prefix;
 mod response;
 #[cfg(test)]
 mod tests;
 
 pub(super) use response::HttpResponse;
 
-use super::pace::{ExchangeTimeout, ReadWriteTimeouts};
+use super::io_timeouts::{ExchangeTimeout, ReadWriteTimeouts};
 use bytes::Bytes;
 use connect::ConnectionOpener;
 use connection::{HttpConnection, HttpConnectionError};
@@ -40,7 +40,7 @@ pub(super) struct ConnectionTimeouts {
 
 /// Makes connections, keeps them, and sends requests over them.
 #[derive(Clone, Debug)]
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     connector: Arc<ConnectionOpener>,
     pool: Arc<ConnectionPool>,
     lives: ConnectionTimeouts,
@@ -100,7 +100,8 @@ impl OutboundRequest {
 }
 
 impl HttpClient {
-    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates will do.
+    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates
+    /// will do.
     pub(super) fn new(lives: ConnectionTimeouts, encrypted: bool) -> Result<HttpClient, HttpClientError> {
         let connector = ConnectionOpener::new(lives.connect, encrypted).map_err(HttpClientError)?;
         Ok(HttpClient { connector: Arc::new(connector), pool: Arc::default(), lives })
@@ -108,9 +109,10 @@ impl HttpClient {
 
     /// Sends `request` and waits for the head of the answer.
     ///
-    /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did not take is sent over
-    /// the next one. If it was taken and the connection ended before a byte of an answer was read, it is sent once more over a new one: the
-    /// request carries its idempotency key, and the response says that it was sent before.
+    /// Servers close connections that were idle, and sometimes just when a request comes. What a kept connection did
+    /// not take is sent over the next one. If it was taken and the connection ended before a byte of an answer was
+    /// read, it is sent once more over a new one: the request carries its idempotency key, and the response says that
+    /// it was sent before.
     pub(super) async fn send(
         &self,
         request: &OutboundRequest,
@@ -154,7 +156,7 @@ impl HttpClient {
         pace: ReadWriteTimeouts,
     ) -> Result<HttpResponse, HttpConnectionError> {
         let head = connection.send(request, pace).await?;
-        connection.learn(head.headers(), self.lives, Instant::now());
+        connection.apply_keep_alive(head.headers(), self.lives, Instant::now());
         Ok(HttpResponse::new(head, connection, Arc::clone(&self.pool), request.origin()))
     }
 }

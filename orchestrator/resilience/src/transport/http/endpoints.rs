@@ -52,7 +52,8 @@ pub(super) struct PickedEndpoint {
     pick: Option<EndpointPick>,
 }
 
-/// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a hint.
+/// The endpoint that could not take a call. A list that has changed meanwhile may have another in its place: it is a
+/// hint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TriedEndpoint(usize);
 
@@ -79,8 +80,9 @@ impl ParticipantEndpoints {
         }))
     }
 
-    /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under way included.
-    pub(super) fn become_as(&self, next: &ParticipantEndpoints) {
+    /// From here on the list of `next` and its way to pick; what is known of endpoints that stay is kept, calls under
+    /// way included.
+    pub(super) fn replace_with(&self, next: &ParticipantEndpoints) {
         let now = self.now();
         let (bases, weights, strategy, ejection) = next.listing().settings();
         let mut listing = self.listing();
@@ -120,25 +122,25 @@ impl ParticipantEndpoints {
         }
     }
 
-    /// What is recorded of a `Location` header that came with the answer to `asked`. With one endpoint it is path and query, so that a
-    /// participant may move; with several it names the host, because only that one knows.
+    /// What is recorded of a `Location` header that came with the answer to `asked`. With one endpoint it is path and
+    /// query, so that a participant may move; with several it names the host, because only that one knows.
     ///
     /// # Errors
-    /// As [`ParticipantEndpoints::seen`].
+    /// As [`ParticipantEndpoints::resolve_location`].
     pub(super) fn location(&self, asked: &Url, header: &str) -> Result<String, String> {
-        let url = self.seen(asked, header)?;
+        let url = self.resolve_location(asked, header)?;
         Ok(match self.listing().bases.as_slice() {
             [_] => path_and_query(&url),
             _ => url.to_string(),
         })
     }
 
-    /// The URL of a `Location` header that came with the answer to `asked`, as it is seen from here: behind a proxy that ends TLS a service
-    /// names its own host with the scheme that is spoken inside.
+    /// The URL of a `Location` header that came with the answer to `asked`, as it is seen from here: behind a proxy
+    /// that ends TLS a service names its own host with the scheme that is spoken inside.
     ///
     /// # Errors
     /// It leads to another host, or nowhere.
-    pub(super) fn seen(&self, asked: &Url, header: &str) -> Result<Url, String> {
+    pub(super) fn resolve_location(&self, asked: &Url, header: &str) -> Result<Url, String> {
         let elsewhere = || format!("to be asked at another host, or not at all: {header}");
         let mut url = asked.join(header).map_err(|_| elsewhere())?;
         let is_web = matches!(url.scheme(), "http" | "https");
@@ -189,7 +191,8 @@ impl ParticipantEndpoints {
         MonotonicTime::since_origin(self.started.elapsed())
     }
 
-    /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half done.
+    /// A balancer is consistent between any two of its methods, so a panic elsewhere under the lock leaves nothing half
+    /// done.
     fn listing(&self) -> MutexGuard<'_, EndpointListing> {
         self.listed.lock()
     }

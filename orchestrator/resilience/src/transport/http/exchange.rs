@@ -1,7 +1,7 @@
 //! One request and its answer.
 
-mod answered;
-mod polled;
+mod complete_response;
+mod redirects;
 
 use super::{
     HttpParticipantClient, NOT_CONNECTED,
@@ -9,7 +9,7 @@ use super::{
     retry_after,
 };
 use crate::transport::ParticipantCall;
-use answered::CompleteResponse;
+use complete_response::CompleteResponse;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice};
 use url::Url;
 
@@ -19,7 +19,7 @@ enum ResponseOrigin {
     /// It is that of who was asked.
     Directly,
     /// Who was asked sent on to another place.
-    SentOn,
+    Redirected,
 }
 
 /// An answer whose head was read.
@@ -38,7 +38,7 @@ pub(super) async fn exchange(
 ) -> CommandAnswer {
     let head = match participant.client.send(&request, participant.pace).await {
         Err(missed) => Err(not_answered(call, missed)),
-        Ok(response) if call.location.is_some() => polled::followed(participant, call, request, response).await,
+        Ok(response) if call.location.is_some() => redirects::followed(participant, call, request, response).await,
         Ok(response) => Ok(ResponseHead { response, url: request.url, reached: ResponseOrigin::Directly }),
     };
     match head {
@@ -52,7 +52,7 @@ fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAns
     match missed {
         HttpExchangeError::NotConnected { why, may_have_left } => {
             let failure = lost(NOT_CONNECTED, why);
-            if call.is_untouched() && !may_have_left {
+            if call.was_never_sent() && !may_have_left {
                 CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None }
             } else {
                 CommandAnswer::unknown(failure)
@@ -84,15 +84,15 @@ fn answered_with(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
 async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, head: ResponseHead) -> CommandAnswer {
     let status = head.response.status().as_u16();
     let answer = if call.location.is_none() && head.response.was_sent_before() {
-        of_the_second(CompleteResponse::read(participant, &call.clone().repeated(), head).await.meaning())
+        of_the_second(CompleteResponse::read(participant, &call.clone().repeated(), head).await.into_answer())
     } else {
-        CompleteResponse::read(participant, call, head).await.meaning()
+        CompleteResponse::read(participant, call, head).await.into_answer()
     };
     let answer = answered_with(status, answer);
     let classes = participant.overrides.classes();
     let judged = if participant.overrides.move_status(call, status) {
         classes.classified(answer)
-    } else if call.is_untouched() {
+    } else if call.was_never_sent() {
         classes.applied(answer)
     } else {
         classes.applied_to_repeated(answer)
@@ -100,8 +100,9 @@ async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, hea
     retry_after::where_it_counts(status, judged)
 }
 
-/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the participant's answer to the
-/// command, whichever sending it answers. Everything else says nothing of the first sending, which may have had its effect.
+/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the
+/// participant's answer to the command, whichever sending it answers. Everything else says nothing of the first
+/// sending, which may have had its effect.
 fn of_the_second(answer: CommandAnswer) -> CommandAnswer {
     match answer {
         CommandAnswer::Failed {

@@ -1,10 +1,11 @@
 //! Asking a participant how it is.
 
 use super::{
-    HttpParticipantClient, body,
+    HttpParticipantClient,
     client::{HttpClient, OutboundRequest},
     endpoints::{self, ParticipantEndpoints},
-    pace::ReadWriteTimeouts,
+    io_timeouts::ReadWriteTimeouts,
+    response_body,
 };
 use futures_util::future::join_all;
 use hyper::{Method, header::HeaderMap};
@@ -16,9 +17,10 @@ use url::Url;
 /// Of the answer to a check only the status counts. So much of its body is read that the connection can be kept.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers, without its guards.
+/// Asks the endpoints of one participant how they are, beside its calls: by its connections and with its headers,
+/// without its guards.
 #[derive(Clone, Debug)]
-pub struct EndpointProber {
+pub(crate) struct EndpointProber {
     client: HttpClient,
     headers: HeaderMap,
     endpoints: Arc<ParticipantEndpoints>,
@@ -26,7 +28,7 @@ pub struct EndpointProber {
 
 /// What one endpoint answered.
 #[derive(Clone, Debug)]
-pub struct EndpointProbeResult {
+pub(crate) struct EndpointProbeResult {
     /// Its base URL.
     pub url: Arc<Url>,
     /// What it answered.
@@ -43,7 +45,7 @@ impl EndpointProber {
     }
 
     /// `GET` on `path` below each endpoint, all at once; 2xx within `timeout` is well.
-    pub async fn get(&self, path: &str, timeout: Duration) -> Vec<EndpointProbeResult> {
+    pub(crate) async fn get(&self, path: &str, timeout: Duration) -> Vec<EndpointProbeResult> {
         let path = path.trim_start_matches('/');
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = match endpoints::below(&url, path) {
@@ -56,7 +58,7 @@ impl EndpointProber {
     }
 
     /// A TCP connection to each endpoint, all at once, and closed again; well if there is one within `timeout`.
-    pub async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
+    pub(crate) async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = connect(&url, timeout).await;
             EndpointProbeResult { url, outcome }
@@ -65,13 +67,13 @@ impl EndpointProber {
     }
 
     /// What the checks of the endpoint at `url` say, for whoever picks one.
-    pub fn set_health(&self, url: &Url, healthy: bool) {
+    pub(crate) fn set_health(&self, url: &Url, healthy: bool) {
         self.endpoints.set_health(url, healthy);
     }
 }
 
 /// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
-pub async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
+pub(crate) async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
     get(client, url.clone(), super::usual_headers(), timeout).await
 }
 
@@ -81,7 +83,7 @@ async fn get(client: &HttpClient, url: Url, headers: HeaderMap, timeout: Duratio
     let answered = async {
         let answer = client.send(&request, ReadWriteTimeouts::default()).await.ok()?;
         let is_well = answer.status().is_success();
-        drop(body::read(answer, MAX_BODY_BYTES, None).await);
+        drop(response_body::read(answer, MAX_BODY_BYTES, None).await);
         Some(is_well)
     };
     match tokio::time::timeout(timeout, answered).await {

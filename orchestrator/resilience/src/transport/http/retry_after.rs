@@ -1,12 +1,12 @@
 //! The `Retry-After` header: on which answers it counts, and what it says.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use hyper::header::RETRY_AFTER;
 use saga_core::command::{CommandAnswer, ErrorClass};
 use std::time::{Duration, SystemTime};
 
-/// Longest span that a participant can ask for. The rest is on record and survives restarts, so it may be long; but a saga must not rest for a
-/// day because of a typing error in a date.
+/// Longest span that a participant can ask for. The rest is on record and survives restarts, so it may be long; but a
+/// saga must not rest for a day because of a typing error in a date.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// What `response` asks for; `Ok(None)`: nothing.
@@ -15,17 +15,17 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// It asks for something that cannot be read; why, for people.
 pub(super) fn of(response: &HttpResponse) -> Result<Option<Duration>, String> {
     match ParsedHeader::by(response, &RETRY_AFTER) {
-        ParsedHeader::Nothing => Ok(None),
+        ParsedHeader::Absent => Ok(None),
         ParsedHeader::Unreadable(why) => Err(why),
-        ParsedHeader::This(value) => match parse(&value, SystemTime::now()) {
+        ParsedHeader::Value(value) => match parse(&value, SystemTime::now()) {
             Some(span) => Ok(Some(span)),
             None => Err(format!("`retry-after` is `{value}`, expected seconds or a date")),
         },
     }
 }
 
-/// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks for fewer calls or
-/// is away for a while. Elsewhere servers send it for reasons of their own.
+/// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks
+/// for fewer calls or is away for a while. Elsewhere servers send it for reasons of their own.
 pub(super) fn where_it_counts(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
     match &mut answer {
         CommandAnswer::Failed { failure, retry_after, .. } | CommandAnswer::Unknown { failure, retry_after, .. } => {
@@ -38,7 +38,8 @@ pub(super) fn where_it_counts(status: u16, mut answer: CommandAnswer) -> Command
     answer
 }
 
-/// The span that a `Retry-After` asks for, capped; `None` if it is neither seconds nor a date. A date that is past asks for nothing.
+/// The span that a `Retry-After` asks for, capped; `None` if it is neither seconds nor a date. A date that is past asks
+/// for nothing.
 fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());

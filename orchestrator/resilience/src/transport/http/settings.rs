@@ -1,6 +1,6 @@
 //! What is configured about one participant that is called over HTTP.
 
-use super::{client::HttpClientError, pace::ReadWriteTimeouts};
+use super::{client::HttpClientError, io_timeouts::ReadWriteTimeouts};
 use crate::transport::ErrorClassifier;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use saga_core::definition::participants::{
@@ -55,7 +55,8 @@ pub struct HttpSettings {
 /// Headers that a request has unless others are configured.
 const USUAL: [HeaderName; 3] = [USER_AGENT, ACCEPT, ACCEPT_ENCODING];
 
-/// The headers of a request for which nothing is configured. Who does not say that answers shall come as they are may get them compressed.
+/// The headers of a request for which nothing is configured. Who does not say that answers shall come as they are may
+/// get them compressed.
 pub(super) fn usual_headers() -> HeaderMap {
     let agent = concat!("saga-orchestrator/", env!("CARGO_PKG_VERSION"));
     let usual = [(USER_AGENT, agent), (ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")];

@@ -1,5 +1,5 @@
-//! resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367 and #382: a call that was cancelled
-//! kept its permit. Here every future that holds something is dropped wherever it waits.
+//! resilience4j #332, failsafe #365, failsafe-go before 0.9.2, conjure #1147, tower-resilience #365, #367 and #382: a
+//! call that was cancelled kept its permit. Here every future that holds something is dropped wherever it waits.
 
 use super::*;
 use std::{
@@ -32,8 +32,8 @@ impl<F: Future> Future for InterruptedFuture<F> {
     }
 }
 
-/// Drops what `begin` begins before it is polled, where it waits for the first time, the second, and so on until it ends; looks each time
-/// with `back` whether everything is. Answers how often it waits.
+/// Drops what `begin` begins before it is polled, where it waits for the first time, the second, and so on until it
+/// ends; looks each time with `back` whether everything is. Answers how often it waits.
 async fn wherever_it_waits<F: Future>(mut begin: impl FnMut() -> F, back: impl Fn()) -> usize {
     drop(begin());
     back();
@@ -78,10 +78,10 @@ async fn a_probe_that_is_dropped_wherever_it_waits_makes_room_for_the_next() {
         ManualOverride { mode: breaker::BreakerMode::ForcedOpen, ..ManualOverride::default() },
     );
     engine.apply_override("payments", ManualOverride::default());
-    assert_eq!(only(&engine).breaker, BreakerStateView::HalfOpen);
+    assert_eq!(only(&engine).breaker, BreakerState::HalfOpen);
     let waits = wherever_it_waits(|| engine.call(permit(&engine), a_call()), || everything_is_back(&engine)).await;
     assert!(waits > 0, "it waits for the answer at least");
-    assert_eq!(only(&engine).breaker, BreakerStateView::Closed, "the one that ended closed it");
+    assert_eq!(only(&engine).breaker, BreakerState::Closed, "the one that ended closed it");
 }
 
 /// Everybody's way out: behind the rate, and behind somebody who has the only place.

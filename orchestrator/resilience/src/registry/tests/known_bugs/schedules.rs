@@ -24,8 +24,8 @@ impl<S: Subscriber> Layer<S> for SnapshotLayer {
     }
 }
 
-/// Polly #2953: a listener that was called under the lock asked for the state, and waited for itself. What is logged is published at the
-/// same places.
+/// Polly #2953: a listener that was called under the lock asked for the state, and waited for itself. What is logged is
+/// published at the same places.
 #[test]
 fn whoever_listens_may_ask_the_guards() {
     under_all_schedules(|| {
@@ -37,14 +37,15 @@ fn whoever_listens_may_ask_the_guards() {
             open(&engine);
             saga_base::sync::simulated::pass(Duration::from_secs(60));
             permit(&engine).settle(SUCCEEDED);
-            assert_eq!(only(&engine).breaker, BreakerStateView::Closed);
+            assert_eq!(only(&engine).breaker, BreakerState::Closed);
             assert!(matches!(engine.admit("nobody", FIRST), GuardAdmission::NotConfigured));
         });
         looking.join().expect("it does not panic");
     });
 }
 
-/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds out.
+/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds
+/// out.
 #[test]
 fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
     under_all_schedules(|| {

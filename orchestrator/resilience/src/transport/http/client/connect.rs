@@ -1,7 +1,7 @@
 //! Opening connections: look up, TCP, TLS.
 
-use super::{ConnectionTimeouts, connection::HttpConnection, heard::PrefixRecordingStream, in_one_line};
-use crate::transport::http::stall;
+use super::{ConnectionTimeouts, connection::HttpConnection, in_one_line, received_prefix::PrefixRecordingStream};
+use crate::transport::http::process_timeout;
 use futures_util::future::poll_fn;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -46,10 +46,11 @@ impl ConnectionOpener {
         Ok(ConnectionOpener { tcp, tls, timeout })
     }
 
-    /// A new connection to the host of `url`, whose name is looked up; or why there is none. Nothing of a request has left then.
+    /// A new connection to the host of `url`, whose name is looked up; or why there is none. Nothing of a request has
+    /// left then.
     pub(super) async fn connect(&self, url: &Url, lives: ConnectionTimeouts) -> Result<HttpConnection, String> {
         let deadline = Instant::now() + self.timeout;
-        match stall::within(deadline, self.timeout, self.open(url, lives)).await {
+        match process_timeout::within(deadline, self.timeout, self.open(url, lives)).await {
             Some(opened) => opened.map_err(|error| explain(&*error)),
             None => Err(format!("no connection within {:?}", self.timeout)),
         }

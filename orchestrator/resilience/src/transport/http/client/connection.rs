@@ -1,14 +1,13 @@
 //! One connection, and one exchange over it.
 
 use super::{
-    ConnectionTimeouts, OutboundRequest,
-    heard::{PrefixRecordingStream, ReceivedPrefix},
-    in_one_line, keep_alive,
+    ConnectionTimeouts, OutboundRequest, in_one_line, keep_alive,
+    received_prefix::{PrefixRecordingStream, ReceivedPrefix},
 };
 use crate::transport::http::{
-    odd,
-    outgoing::OutgoingBody,
-    pace::{ExchangeTimeout, ReadWriteTimeouts, TimeoutWatch},
+    io_timeouts::{ExchangeTimeout, ReadWriteTimeouts, TimeoutWatch},
+    not_http,
+    request_body::OutgoingBody,
 };
 use hyper::{
     Request, Response,
@@ -23,9 +22,11 @@ use tokio::{
     time::Instant,
 };
 
-/// Most headers of an answer. Gateways add theirs to those of the service; beyond this it is a fault, and the answer cannot be read.
+/// Most headers of an answer. Gateways add theirs to those of the service; beyond this it is a fault, and the answer
+/// cannot be read.
 const MAX_HEADERS: usize = 1024;
-/// The longest age is shortened by up to so many percent, by lot: connections that were opened together are not opened anew together.
+/// The longest age is shortened by up to so many percent, by lot: connections that were opened together are not opened
+/// anew together.
 const AGE_SPREAD_PERCENT: u32 = 20;
 
 /// A connection that nobody else uses.
@@ -95,7 +96,7 @@ impl HttpConnection {
     }
 
     /// How long it may be kept, by what the server says with its answer.
-    pub(super) fn learn(&mut self, headers: &HeaderMap, lives: ConnectionTimeouts, now: Instant) {
+    pub(super) fn apply_keep_alive(&mut self, headers: &HeaderMap, lives: ConnectionTimeouts, now: Instant) {
         let idle = keep_alive::announced(headers).map_or(lives.idle, |announced| announced.min(lives.idle));
         self.stale_at = now + idle;
     }
@@ -106,7 +107,7 @@ impl HttpConnection {
     }
 
     /// Whether it may be used again.
-    pub(super) fn is_good(&self, now: Instant) -> bool {
+    pub(super) fn is_reusable(&self, now: Instant) -> bool {
         now < self.ends() && !self.sender.is_closed()
     }
 
@@ -127,7 +128,7 @@ impl HttpConnection {
             return HttpConnectionError::Nothing(explain(error));
         }
         if error.is_parse() {
-            return HttpConnectionError::NotHttp(odd::answer(&error.to_string(), &beginning));
+            return HttpConnectionError::NotHttp(not_http::answer(&error.to_string(), &beginning));
         }
         HttpConnectionError::Broken(explain(error))
     }

@@ -7,7 +7,8 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// We stop before the server does: what left just before its time is still under way when that comes.
 const BEFORE: Duration = Duration::from_secs(1);
 
-/// How long an idle connection may be kept, by what the server says; `None`: it says nothing that can be read. Of several the shortest.
+/// How long an idle connection may be kept, by what the server says; `None`: it says nothing that can be read. Of
+/// several the shortest.
 pub(super) fn announced(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(KEEP_ALIVE).iter().filter_map(|value| value.to_str().ok());
     let seconds = values.flat_map(|value| value.split(',')).filter_map(timeout).min()?;

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Idle connections kept for each endpoint: as many as the largest bulkheads that one instance drives.
 const MAX_IDLE: usize = 512;
-/// How long a connection may take after the last byte of an answer until it takes the next request: it has the request's last bytes to write, or
-/// never takes another.
+/// How long a connection may take after the last byte of an answer until it takes the next request: it has the
+/// request's last bytes to write, or never takes another.
 const TURN_ROUND: Duration = Duration::from_secs(1);
 
 /// Idle connections, by scheme, host and port.
@@ -28,16 +28,17 @@ struct IdleConnections {
 }
 
 impl ConnectionPool {
-    /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is closed.
+    /// The connection to `origin` that was used last. Of those that come before it, what cannot be used any more is
+    /// closed.
     pub(super) fn take(&self, origin: &str) -> Option<HttpConnection> {
         let now = Instant::now();
         let mut kept = self.0.lock();
         let idle = kept.idle.get_mut(origin)?;
         for at in (0..idle.len()).rev() {
-            if idle[at].is_good(now) && idle[at].is_ready() {
+            if idle[at].is_reusable(now) && idle[at].is_ready() {
                 return Some(idle.remove(at));
             }
-            if !idle[at].is_good(now) {
+            if !idle[at].is_reusable(now) {
                 drop(idle.remove(at));
             }
         }
@@ -57,7 +58,7 @@ impl ConnectionPool {
     }
 
     fn keep(self: Arc<Self>, origin: Box<str>, connection: HttpConnection) {
-        if !connection.is_good(Instant::now()) {
+        if !connection.is_reusable(Instant::now()) {
             return;
         }
         let mut kept = self.0.lock();
@@ -75,7 +76,7 @@ impl ConnectionPool {
     fn close_ended(&self, now: Instant) -> Option<Instant> {
         let mut kept = self.0.lock();
         kept.idle.retain(|_, idle| {
-            idle.retain(|connection| connection.is_good(now));
+            idle.retain(|connection| connection.is_reusable(now));
             !idle.is_empty()
         });
         let next = kept.idle.values().flatten().map(HttpConnection::ends).min();

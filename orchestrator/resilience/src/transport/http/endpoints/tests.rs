@@ -91,7 +91,7 @@ fn another_list_keeps_what_is_known_of_urls_that_stay() {
     let endpoints = endpoints(&[("a", 1), ("b", 1)]);
     let held = endpoints.pick(None);
     assert_eq!(host(&held), "a");
-    endpoints.become_as(&self::endpoints(&[("c", 1), ("a", 2)]));
+    endpoints.replace_with(&self::endpoints(&[("c", 1), ("a", 2)]));
     let states = endpoints.states();
     assert_eq!([states[0].in_flight, states[1].in_flight], [0, 1]);
     assert_eq!((states[1].url.as_str(), states[1].weight), ("http://a/", 2));
@@ -123,7 +123,7 @@ fn every_call_counts_for_its_own_endpoint_and_for_none_that_took_its_place() {
         });
         let calls: Vec<_> = calls.collect();
         for next in [listed(&[("two", 1), ("three", 1)]), listed(&[("three", 1), ("one", 1)])] {
-            endpoints.become_as(
+            endpoints.replace_with(
                 &ParticipantEndpoints::new(&next, crate::guard_events::GuardEventBus::default()).expect("base URLs"),
             );
         }

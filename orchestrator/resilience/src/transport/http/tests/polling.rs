@@ -96,7 +96,7 @@ fn a_place_is_seen_from_outside_of_the_proxy() {
         });
         let participant = participant.expect("settings that can be called");
         let asked = url::Url::parse(base).expect("a URL");
-        let seen = participant.endpoints.seen(&asked, location).ok().map(|url| url.to_string());
+        let seen = participant.endpoints.resolve_location(&asked, location).ok().map(|url| url.to_string());
         assert_eq!(seen.as_deref(), expected, "{base} {location}");
     };
     let base = "http://pay.example/api/";

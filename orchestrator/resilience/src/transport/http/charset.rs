@@ -37,7 +37,8 @@ impl BodyCharset {
     }
 }
 
-/// The characters of what is JSON: UTF-8, whatever is said of it (RFC 8259), and only what is not UTF-8 is read as it is said.
+/// The characters of what is JSON: UTF-8, whatever is said of it (RFC 8259), and only what is not UTF-8 is read as it
+/// is said.
 ///
 /// # Errors
 /// Nobody can tell what it says.

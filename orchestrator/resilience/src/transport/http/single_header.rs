@@ -7,9 +7,9 @@ use hyper::header::HeaderName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ParsedHeader {
     /// It is not there.
-    Nothing,
+    Absent,
     /// Its value, without spaces around it.
-    This(String),
+    Value(String),
     /// It is there, and nobody can tell what it says; why.
     Unreadable(String),
 }
@@ -17,7 +17,7 @@ pub(super) enum ParsedHeader {
 impl ParsedHeader {
     /// What `response` says in the header `name`.
     pub(super) fn by(response: &HttpResponse, name: &HeaderName) -> ParsedHeader {
-        let mut said = ParsedHeader::Nothing;
+        let mut said = ParsedHeader::Absent;
         for value in response.headers().get_all(name) {
             // Visible ASCII, as RFC 9110 has it: what others read into further bytes differs.
             let Ok(text) = value.to_str().map(str::trim) else {
@@ -25,11 +25,11 @@ impl ParsedHeader {
             };
             match said {
                 _ if text.is_empty() => return ParsedHeader::Unreadable(format!("`{name}` is empty")),
-                ParsedHeader::This(before) if before != text => {
+                ParsedHeader::Value(before) if before != text => {
                     return ParsedHeader::Unreadable(format!("`{name}` occurs with different values"));
                 }
-                ParsedHeader::Nothing | ParsedHeader::This(_) | ParsedHeader::Unreadable(_) => {
-                    said = ParsedHeader::This(text.to_owned());
+                ParsedHeader::Absent | ParsedHeader::Value(_) | ParsedHeader::Unreadable(_) => {
+                    said = ParsedHeader::Value(text.to_owned());
                 }
             }
         }

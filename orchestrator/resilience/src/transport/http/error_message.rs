@@ -1,5 +1,5 @@
-//! What the body of a refusal says in words, where it is JSON of a usual form: RFC 9457 (`detail`, `title`), OAuth 2 (`error`,
-//! `error_description`), an `error` that holds them, or the kit's own `code` and `message`.
+//! What the body of a refusal says in words, where it is JSON of a usual form: RFC 9457 (`detail`, `title`), OAuth 2
+//! (`error`, `error_description`), an `error` that holds them, or the kit's own `code` and `message`.
 
 use serde_json::{Map, Value};
 

@@ -1,12 +1,12 @@
 //! Answers' bodies: read within a limit, and made a value.
 
 use super::{
+    charset::{self, BodyCharset},
     client::{HttpExchangeError, HttpResponse},
-    coding::{self, ContentCoding},
-    pace::ExchangeTimeout,
-    said::ParsedHeader,
-    text::{self, BodyCharset},
-    words,
+    content_coding::{self, ContentCoding},
+    error_message,
+    io_timeouts::ExchangeTimeout,
+    single_header::ParsedHeader,
 };
 use hyper::header::CONTENT_TYPE;
 use saga_core::{
@@ -53,11 +53,11 @@ pub(super) struct BodyFormat {
 /// It says something that nobody can read.
 pub(super) fn described(response: &HttpResponse) -> Result<BodyFormat, CommandFailure> {
     let unreadable = |why: String| CommandFailure::new("answer.content_type", why);
-    let codings = coding::of(response)?;
+    let codings = content_coding::of(response)?;
     let (kind, charset) = match ParsedHeader::by(response, &CONTENT_TYPE) {
-        ParsedHeader::Nothing => (BodyKind::Unsaid, BodyCharset::Unsaid),
+        ParsedHeader::Absent => (BodyKind::Unsaid, BodyCharset::Unsaid),
         ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
-        ParsedHeader::This(value) => {
+        ParsedHeader::Value(value) => {
             content_type(&value).ok_or_else(|| unreadable(format!("`{value}` is not one content type")))?
         }
     };
@@ -124,11 +124,11 @@ pub(super) fn result(
         return Ok(Value::Null);
     }
     let described = described?;
-    let body = coding::decoded(&described.codings, body, limit)?;
+    let body = content_coding::decoded(&described.codings, body, limit)?;
     let text = match described.kind {
-        BodyKind::Json => text::of_json(&body, &described.charset),
-        BodyKind::Text => text::of_text(&body, &described.charset),
-        BodyKind::Unsaid => text::of_text(&body, &BodyCharset::Unsaid),
+        BodyKind::Json => charset::of_json(&body, &described.charset),
+        BodyKind::Text => charset::of_text(&body, &described.charset),
+        BodyKind::Unsaid => charset::of_text(&body, &BodyCharset::Unsaid),
     }?;
     let value = match (described.kind, text.as_ref()) {
         (BodyKind::Json | BodyKind::Unsaid, text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => {
@@ -157,16 +157,17 @@ fn as_it_is(text: &str) -> Result<Value, JsonError> {
     json::check(&text).map(|()| text)
 }
 
-/// What an error's body says in [words], else its beginning, for people; or why it cannot be read.
+/// What an error's body says in [the members that say why](super::error_message), else its beginning, for people; or
+/// why it cannot be read.
 pub(super) fn message(described: &Result<BodyFormat, CommandFailure>, body: &[u8], limit: usize) -> String {
     let text = described.as_ref().map_err(Clone::clone).and_then(|described| {
-        let body = coding::decoded(&described.codings, body, limit)?;
+        let body = content_coding::decoded(&described.codings, body, limit)?;
         let text = match described.kind {
-            BodyKind::Json => text::of_json(&body, &described.charset),
-            BodyKind::Text | BodyKind::Unsaid => text::of_text(&body, &described.charset),
+            BodyKind::Json => charset::of_json(&body, &described.charset),
+            BodyKind::Text | BodyKind::Unsaid => charset::of_text(&body, &described.charset),
         };
         let text = text?;
-        let said = words::of(&text).unwrap_or_else(|| text.into_owned());
+        let said = error_message::of(&text).unwrap_or_else(|| text.into_owned());
         Ok(said.trim().chars().filter(|char| *char != '\0').take(MESSAGE_CHARS).collect())
     });
     match text {

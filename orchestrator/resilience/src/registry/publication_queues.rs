@@ -1,7 +1,7 @@
-//! Who waits to be published, by topic.
+//! Outcome events that wait to be published, by topic.
 //!
-//! A topic has no guards that somebody configures. So many of its publications are out at once, and the others wait in its line; of a topic
-//! that refuses one at a time is out. What waits is on record, and its saga is not in memory.
+//! A topic has no configured guards. A fixed number of its publications are in flight at once, and the others wait in
+//! its line; of a topic that refuses one at a time is out. What waits is on record, and its saga is not in memory.
 
 use super::{GuardAdmission, GuardRegistry, ParticipantRoute};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     guard_events::GuardEventBus,
     permit::CallPermit,
     settings::GateSettings,
-    topics::{TopicAvailability, TopicTracker, show_waiting},
+    topic_availability::{TopicAvailability, TopicTracker, show_waiting},
 };
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::command::GuardKind;
@@ -22,11 +22,12 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
-/// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers within 20 ms takes 50,000
-/// a second by that.
+/// Publications to one topic that are out at once: each holds its saga in memory, some 15 KB. A broker that answers
+/// within 20 ms takes 50,000 a second by that.
 const MAX_CONCURRENT_PUBLICATIONS: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
 
-/// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has some 300 bytes.
+/// From so many on who wait for a topic, no new sagas are let in that would be published there: a place in a line has
+/// some 300 bytes.
 const HIGH_WATERMARK: usize = 50_000;
 
 /// From so few on they are let in again.
@@ -43,9 +44,10 @@ pub(super) struct PublicationQueues {
 
 #[derive(Debug)]
 struct TopicQueue {
-    /// Its breaker never opens: nobody tells it how a publication went, and how a topic is, [`TopicTracker`] knows.
+    /// Its breaker never opens, because no result of a publication is reported to it: [`TopicTracker`] knows which
+    /// topics take records.
     gate: Arc<CallGate>,
-    /// How many waited in it when it was last told.
+    /// How many waited in it when that was last reported.
     shown: usize,
 }
 
@@ -64,7 +66,7 @@ impl PublicationQueues {
         if let Some(line) = queues.get(topic) {
             return Arc::clone(&line.gate);
         }
-        let mut settings = GateSettings::of_places(MAX_CONCURRENT_PUBLICATIONS);
+        let mut settings = GateSettings::of_limit(MAX_CONCURRENT_PUBLICATIONS);
         settings.bulkhead.max_waiting = Some(0);
         let gate = Arc::new(CallGate::without_metrics(settings, Arc::clone(&self.wakeup), self.changes.clone()));
         queues.insert(topic.into(), TopicQueue { gate: Arc::clone(&gate), shown: usize::MAX });
@@ -76,8 +78,9 @@ impl PublicationQueues {
         gate.map_or(0, |gate| usize::try_from(gate.view().queued).unwrap_or(usize::MAX))
     }
 
-    /// Tells who waits, and whether that is too many. `commands` counts those that wait for a topic because a participant reads it.
-    pub(super) fn look(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
+    /// Reports how many wait, and whether that is too many. `commands` counts those that wait for a topic because a
+    /// participant reads it.
+    pub(super) fn report_waiting(&self, topics: &TopicTracker, commands: impl Fn(&str) -> usize) {
         topics.report_waiting(|topic| self.queued(topic) + commands(topic));
         for (topic, gate) in self.gates() {
             let waiting = usize::try_from(gate.view().queued).unwrap_or(usize::MAX);
@@ -122,17 +125,17 @@ impl GuardRegistry {
         }
     }
 
-    /// Waits in the topic's line until it is called.
+    /// Enqueues an outcome event at its topic until it is notified.
     pub fn enqueue_publication(&self, topic: &str, since: WaitRequest, waiter: SagaWaiter) -> WaitQueueHandle {
         self.publishing.gate(topic).enqueue(since, waiter)
     }
 
-    /// The topics for which too many wait: what would be published there besides must not begin.
+    /// The topics for which too many events wait: sagas that would publish there must not begin.
     pub fn overloaded_topics(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
         self.publishing.overloaded.subscribe()
     }
 
-    /// Whoever waits for a topic that takes records again has no time of its own to wait for any more.
+    /// A topic takes records again: what waits for it may be notified at once.
     pub(super) fn release_recovered_topics(&self) {
         for topic in self.topics.recovered() {
             self.publishing.gate(&topic).release_waiters();

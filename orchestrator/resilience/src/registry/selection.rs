@@ -1,4 +1,4 @@
-//! Who performs a command that names a capability instead of a participant.
+//! The participant that performs a command that names a capability instead of a participant.
 
 use super::{GuardRegistry, GuardedParticipant, ParticipantRoute};
 use saga_core::{decide::CapabilityRequest, definition::TransportKind};
@@ -9,16 +9,16 @@ use std::time::Duration;
 struct ParticipantCandidate<'a> {
     name: &'a str,
     /// When it may be asked; zero: now.
-    opens_in: Duration,
+    available_in: Duration,
     /// Calls that are out or wait.
-    busy: u32,
+    calls: u32,
     /// Calls that may be out at once, at least 1.
-    places: u32,
+    limit: u32,
 }
 
 impl GuardRegistry {
-    /// The participant that is to perform a command: of those with the capability that may be asked now, the one with fewest calls for its
-    /// places; if none may, the one that may be asked soonest. `None`: nobody has it.
+    /// The participant that is to perform a command: of those with the capability that may be asked now, the one with
+    /// fewest calls for its places; if none may, the one that may be asked soonest. `None`: no participant has it.
     #[must_use]
     pub fn choose(&self, choosing: CapabilityRequest<'_>) -> Option<String> {
         let participants = self.participants.load();
@@ -32,9 +32,9 @@ impl GuardRegistry {
         let view = participant.gate.view();
         ParticipantCandidate {
             name,
-            opens_in: participant.gate.time_to_admission().max(unwell),
-            busy: view.permits.saturating_add(view.queued),
-            places: view.limit.get(),
+            available_in: participant.gate.time_to_admission().max(unwell),
+            calls: view.permits.saturating_add(view.queued),
+            limit: view.limit.get(),
         }
     }
 }
@@ -49,7 +49,7 @@ impl GuardedParticipant {
     }
 }
 
-/// Among equals one by chance: whoever came first by name would get all calls of a quiet hour.
+/// Among equals one by chance: otherwise the first by name would get all calls of a quiet hour.
 fn best(mut candidates: Vec<ParticipantCandidate<'_>>, random: u64) -> Option<ParticipantCandidate<'_>> {
     if candidates.is_empty() {
         return None;
@@ -62,11 +62,11 @@ fn best(mut candidates: Vec<ParticipantCandidate<'_>>, random: u64) -> Option<Pa
 
 impl ParticipantCandidate<'_> {
     fn is_better_than(&self, other: &ParticipantCandidate<'_>) -> bool {
-        let load = |one: &ParticipantCandidate<'_>, places: u32| (u64::from(one.busy) + 1) * u64::from(places);
-        if self.opens_in != other.opens_in {
-            return self.opens_in < other.opens_in;
+        let load = |one: &ParticipantCandidate<'_>, places: u32| (u64::from(one.calls) + 1) * u64::from(places);
+        if self.available_in != other.available_in {
+            return self.available_in < other.available_in;
         }
-        load(self, other.places) < load(other, self.places)
+        load(self, other.limit) < load(other, self.limit)
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     const FREE: ParticipantCandidate<'static> =
-        ParticipantCandidate { name: "free", opens_in: Duration::ZERO, busy: 0, places: 8 };
+        ParticipantCandidate { name: "free", available_in: Duration::ZERO, calls: 0, limit: 8 };
 
     fn chosen(candidates: &[ParticipantCandidate<'static>], random: u64) -> Option<&'static str> {
         best(candidates.to_vec(), random).map(|best| best.name)
@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn the_least_busy_for_its_places_of_those_that_may_be_asked_is_chosen() {
-        let shut = ParticipantCandidate { name: "shut", opens_in: Duration::from_secs(1), ..FREE };
-        let small = ParticipantCandidate { name: "small", busy: 1, places: 2, ..FREE };
-        let large = ParticipantCandidate { name: "large", busy: 5, places: 64, ..FREE };
+        let shut = ParticipantCandidate { name: "shut", available_in: Duration::from_secs(1), ..FREE };
+        let small = ParticipantCandidate { name: "small", calls: 1, limit: 2, ..FREE };
+        let large = ParticipantCandidate { name: "large", calls: 5, limit: 64, ..FREE };
         for random in 0..6 {
             assert_eq!(chosen(&[shut, small, large], random), Some("large"));
             assert_eq!(chosen(&[shut, small], random), Some("small"));
@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn where_none_may_be_asked_it_is_the_one_that_may_soonest() {
-        let in_seconds = |name, seconds| ParticipantCandidate { name, opens_in: Duration::from_secs(seconds), ..FREE };
+        let in_seconds =
+            |name, seconds| ParticipantCandidate { name, available_in: Duration::from_secs(seconds), ..FREE };
         for random in 0..6 {
             let all = [in_seconds("later", 9), in_seconds("soon", 2), in_seconds("late", 5)];
             assert_eq!(chosen(&all, random), Some("soon"));

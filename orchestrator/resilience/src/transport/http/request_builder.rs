@@ -19,8 +19,8 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static(names::HTTP_CORRELATI
 const TRACEPARENT: HeaderName = HeaderName::from_static(names::TRACEPARENT);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A failure is one of the
-/// definition: no attempt can succeed.
+/// The HTTP request of one attempt, to the endpoint that was picked for it; one that asks at a location needs none. A
+/// failure is one of the definition: no attempt can succeed.
 pub(super) fn build(
     participant: &HttpParticipantClient,
     call: &ParticipantCall,
@@ -87,7 +87,8 @@ fn perform(mut url: Url, method: HttpMethod, body: Option<&Value>) -> Result<Out
     Ok(request)
 }
 
-/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are JSON text.
+/// One pair a member, in the order of their names; members of a list repeat the name, `null` is left out, objects are
+/// JSON text.
 fn append_query(url: &mut Url, body: &Value) -> Result<(), CommandFailure> {
     let Value::Object(members) = body else {
         return Err(CommandFailure::new(

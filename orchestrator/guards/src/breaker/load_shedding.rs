@@ -4,16 +4,17 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What is looked back at: two minutes as in "Handling Overload" (Site Reliability Engineering, 2016), which is longer than a call takes. In
-/// ten buckets.
+/// What is looked back at: two minutes as in "Handling Overload" (Site Reliability Engineering, 2016), which is longer
+/// than a call takes. In ten buckets.
 const BUCKET: Duration = Duration::from_secs(12);
 const BUCKETS: usize = 10;
 
-/// However badly it goes, a tenth of the calls leaves: without any the participant could not show that it is well again.
+/// However badly it goes, a tenth of the calls leaves: without any the participant could not show that it is well
+/// again.
 const MOST: f64 = 0.9;
 
-/// When somebody who was shed asks again. Lots are drawn anew each time, so there is no better moment.
-pub(super) const SHED_REST: Duration = Duration::from_secs(1);
+/// When a call that was shed asks again. Each time a new random number decides, so no moment is better.
+pub(super) const SHED_DELAY: Duration = Duration::from_secs(1);
 
 /// Sheds the calls beyond K times those that were accepted lately.
 #[derive(Clone, Debug)]
@@ -23,8 +24,8 @@ pub(super) struct LoadShedder {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct SheddingCounts {
-    /// Counted before they leave, those that were shed included: counted when they end, a participant that hangs would be sent everything
-    /// until its first timeout.
+    /// Counted before they leave, those that were shed included: counted when they end, a participant that hangs would
+    /// be sent everything until its first timeout.
     requests: u32,
     accepts: u32,
     /// Calls that came back as failed.
@@ -46,7 +47,8 @@ impl BucketValue for SheddingCounts {
 }
 
 impl SheddingCounts {
-    /// Share of the requests to shed. None until `minimum` came back as failed: a burst of first calls has no accepts either.
+    /// Share of the requests to shed. None until `minimum` came back as failed: a burst of first calls has no accepts
+    /// either.
     fn share(self, above: f64, minimum: u32) -> f64 {
         if self.refusals < minimum {
             return 0.0;

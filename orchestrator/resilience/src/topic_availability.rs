@@ -1,6 +1,7 @@
 //! Which topics take records, and when one that does not is tried again.
 //!
-//! A topic that refuses is tried with one record at a time, whoever has it; everybody else waits. Whoever writes tells what became of it.
+//! A topic that refuses records is tried with one record at a time; all other records wait. Each writer reports what
+//! became of its record.
 
 use metrics::{counter, gauge};
 use saga_base::sync::UnpoisonedMutex;
@@ -18,10 +19,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// How long a try may take before somebody else may make the next one: the client knows after some seconds that a topic does not exist.
+/// How long a try may take before the next one may be made: the client knows after some seconds that a topic
+/// does not exist.
 const TRY: Duration = Duration::from_secs(10);
 
-/// The longest rest between two tries: a topic that is back is noticed within it.
+/// The longest delay between two tries: a topic that is available again is noticed within it.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// How often the log says that a topic refuses still.
@@ -34,7 +36,7 @@ pub(crate) enum TopicAvailability {
     All,
     /// Nothing, as far as is known: one record may find out.
     Probe,
-    /// Nothing, and nobody is to find out before that span.
+    /// Nothing, and no record is tried before that span is over.
     Nothing(Duration),
 }
 
@@ -42,9 +44,9 @@ pub(crate) enum TopicAvailability {
 #[derive(Debug)]
 pub struct TopicTracker {
     refusing: UnpoisonedMutex<BTreeMap<Arc<str>, UnavailableTopic>>,
-    /// How many refuse: usually none, and then nobody takes the lock.
+    /// How many refuse: usually none, and then the lock is not taken.
     count: AtomicUsize,
-    /// Those that took a record again, since somebody last asked.
+    /// Those that took a record again since the scheduler last looked.
     recovered: UnpoisonedMutex<Vec<Arc<str>>>,
     wakeup: Arc<Notify>,
     changed: watch::Sender<()>,
@@ -56,7 +58,7 @@ struct UnavailableTopic {
     since: Instant,
     try_at: Instant,
     said_at: Instant,
-    /// Who waits here and in no line.
+    /// Records that wait here and in no queue.
     waiting: usize,
 }
 
@@ -75,7 +77,8 @@ impl TopicTracker {
         self.refusing.lock().get(topic).map_or(TopicAvailability::All, UnavailableTopic::availability)
     }
 
-    /// Leave to send one record; whoever has it of a topic that refuses finds out for all, and nobody else has leave meanwhile.
+    /// Asks whether one record may be sent. Of a topic that refuses, one caller may send a record, which finds out for
+    /// all; no other caller may meanwhile.
     ///
     /// # Errors
     /// When to ask again.
@@ -95,7 +98,8 @@ impl TopicTracker {
         }
     }
 
-    /// Returns when there is leave to send one record: at once, or when it may be tried, or when the topic takes records again.
+    /// Returns when there is leave to send one record: at once, or when it may be tried, or when the topic takes
+    /// records again.
     pub async fn wait(&self, topic: &Arc<str>) {
         let mut changed = self.changed.subscribe();
         while let Err(rest) = self.try_acquire(topic) {
@@ -121,7 +125,8 @@ impl TopicTracker {
         self.wakeup.notify_one();
     }
 
-    /// `topic` did not take a record, for a reason that is not the record's. It is tried again after `rest`, later the longer it lasts.
+    /// `topic` did not take a record, for a reason that is not the record's. It is tried again after `rest`, later the
+    /// longer it lasts.
     pub fn record_failure(&self, topic: &Arc<str>, why: &str, rest: Duration) {
         counter!("saga_topic_refusals_total", "topic" => topic.to_string()).increment(1);
         let now = Instant::now();
@@ -135,7 +140,11 @@ impl TopicTracker {
         refusing.insert(Arc::clone(topic), it);
         self.count.store(refusing.len(), Ordering::Release);
         drop(refusing);
-        warn!(%topic, why, "the topic does not take records: what is written to it waits, and one record at a time is tried");
+        warn!(
+            %topic,
+            why,
+            "the topic does not take records: what is written to it waits, and one record at a time is tried"
+        );
         gauge!("saga_topic_refuses", "topic" => topic.to_string()).set(1.0);
     }
 
@@ -144,7 +153,8 @@ impl TopicTracker {
         std::mem::take(&mut *self.recovered.lock())
     }
 
-    /// Says of each topic that refuses how many wait for it, now and then in the log and always in a metric. `in_line` counts those in lines.
+    /// Says of each topic that refuses how many wait for it, now and then in the log and always in a metric. `in_line`
+    /// counts those in lines.
     pub(super) fn report_waiting(&self, in_line: impl Fn(&str) -> usize) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
@@ -181,7 +191,7 @@ impl UnavailableTopic {
     }
 }
 
-/// One who waits in no line, while it does.
+/// A record that waits in no queue, while it does.
 struct TopicWaiter<'a> {
     topics: &'a TopicTracker,
     topic: &'a Arc<str>,

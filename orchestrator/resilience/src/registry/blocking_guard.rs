@@ -1,8 +1,9 @@
-//! Why a saga waits, as the guards of this engine see it: for whoever looks at the saga.
+//! Why a saga waits, as the guards of this engine see it: for people who look at the saga.
 
 use super::GuardRegistry;
-use crate::snapshot::{BreakerStateView, OpenBreakerView, ParticipantSnapshot};
+use crate::snapshot::{OpenBreakerView, ParticipantSnapshot};
 use saga_core::{command::GuardKind, time::rfc3339};
+use saga_guards::breaker::BreakerState;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl ParticipantSnapshot {
     #[must_use]
     pub fn breaker_block_reason(&self) -> Option<String> {
         let name = &self.name;
-        if self.breaker == BreakerStateView::ForcedOpen {
+        if self.breaker == BreakerState::ForcedOpen {
             return Some(format!(
                 "calls to {name} are stopped by hand: `saga guard acts --participant {name}` says by whom and why"
             ));
@@ -83,7 +84,7 @@ fn text(guard: GuardKind, seen: &ParticipantSnapshot) -> String {
         GuardKind::RetryBudget => {
             format!("so many calls to {name} fail that further attempts wait for its retry budget")
         }
-        GuardKind::Health => format!("health checks find {name} unwell"),
+        GuardKind::Health => format!("health checks find {name} unhealthy"),
         GuardKind::Transport => format!("the topic of {name}'s commands takes no records"),
     }
 }
@@ -111,7 +112,7 @@ fn next(opened: &OpenBreakerView) -> String {
     }
 }
 
-/// Whole seconds, rounded up: nobody acts by milliseconds.
+/// Whole seconds, rounded up: people do not act by milliseconds.
 fn about(ms: u64) -> String {
     format!("{} s", Duration::from_millis(ms).as_millis().div_ceil(1_000))
 }

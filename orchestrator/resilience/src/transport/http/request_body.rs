@@ -9,8 +9,8 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// How much the connection is given at once. It asks for more when it has room, so a body is written when its last piece was taken; smaller
-/// pieces would tell more exactly and cost more.
+/// How much the connection is given at once. It asks for more when it has room, so a body is written when its last
+/// piece was taken; smaller pieces would tell more exactly and cost more.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// How far a request is.

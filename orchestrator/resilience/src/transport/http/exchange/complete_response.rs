@@ -4,11 +4,11 @@ use super::{ResponseHead, ResponseOrigin, not_answered, unreadable};
 use crate::transport::{
     ParticipantCall,
     http::{
-        HttpParticipantClient,
-        body::{self, BodyError, BodyFormat, BodyKind},
-        classify::{self, StatusMeaning},
-        operation, retry_after,
-        said::ParsedHeader,
+        HttpParticipantClient, operation_location,
+        response_body::{self, BodyError, BodyFormat, BodyKind},
+        retry_after,
+        single_header::ParsedHeader,
+        status_meaning::{self, StatusMeaning},
     },
 };
 use hyper::header::LOCATION;
@@ -46,12 +46,12 @@ pub(super) struct CompleteResponse<'p> {
 /// Nobody can tell which.
 pub(super) fn read_place(said: ParsedHeader) -> Result<String, String> {
     match said {
-        ParsedHeader::Nothing => Err("no place is named".to_owned()),
+        ParsedHeader::Absent => Err("no place is named".to_owned()),
         ParsedHeader::Unreadable(why) => Err(why),
-        ParsedHeader::This(place) if place.len() > LONGEST_LOCATION => {
+        ParsedHeader::Value(place) if place.len() > LONGEST_LOCATION => {
             Err(format!("the place has {} bytes, at most {LONGEST_LOCATION} are kept", place.len()))
         }
-        ParsedHeader::This(place) => Ok(place),
+        ParsedHeader::Value(place) => Ok(place),
     }
 }
 
@@ -64,13 +64,13 @@ impl<'p> CompleteResponse<'p> {
         let ResponseHead { response, url, reached } = head;
         let status = response.status().as_u16();
         let retry_after = retry_after::of(&response);
-        let (location, operation) = (ParsedHeader::by(&response, &LOCATION), operation::place(&response));
-        let described = body::described(&response);
-        let body = body::read(response, participant.max_answer_bytes, participant.pace.read).await;
+        let (location, operation) = (ParsedHeader::by(&response, &LOCATION), operation_location::place(&response));
+        let described = response_body::described(&response);
+        let body = response_body::read(response, participant.max_answer_bytes, participant.pace.read).await;
         CompleteResponse { participant, call, url, reached, status, retry_after, location, operation, described, body }
     }
 
-    pub(super) fn meaning(self) -> CommandAnswer {
+    pub(super) fn into_answer(self) -> CommandAnswer {
         match self.participant.overrides.meaning(self.call, self.status) {
             StatusMeaning::Accepted(_) | StatusMeaning::Succeeded if self.begins_operation() => self.operation(),
             StatusMeaning::Accepted(accepted) => self.accepted(accepted),
@@ -96,27 +96,27 @@ impl<'p> CompleteResponse<'p> {
 
     /// Whoever names a place where the operation is told says that it is not over, whatever the status.
     fn begins_operation(&self) -> bool {
-        self.call.location.is_none() && self.operation != ParsedHeader::Nothing
+        self.call.location.is_none() && self.operation != ParsedHeader::Absent
     }
 
     fn tells_of_operation(&self) -> bool {
-        self.url.fragment() == Some(operation::MARK)
+        self.url.fragment() == Some(operation_location::MARK)
     }
 
     fn operation(self) -> CommandAnswer {
         match self.located(self.operation.clone()) {
-            Ok(place) => self.ongoing(Some(format!("{place}#{}", operation::MARK))),
+            Ok(place) => self.ongoing(Some(format!("{place}#{}", operation_location::MARK))),
             Err(why) => unreadable("answer.location", format!("accepted, and {why}")),
         }
     }
 
     fn accepted(self, accepted: AcceptedMeaning) -> CommandAnswer {
         match (accepted, &self.location) {
-            (AcceptedMeaning::Succeeded, ParsedHeader::Nothing) => self.succeeded(),
-            (AcceptedMeaning::Unknown, ParsedHeader::Nothing) => unreadable("answer.accepted", NOWHERE_TO_ASK),
+            (AcceptedMeaning::Succeeded, ParsedHeader::Absent) => self.succeeded(),
+            (AcceptedMeaning::Unknown, ParsedHeader::Absent) => unreadable("answer.accepted", NOWHERE_TO_ASK),
             (
                 AcceptedMeaning::Succeeded | AcceptedMeaning::Unknown,
-                ParsedHeader::This(_) | ParsedHeader::Unreadable(_),
+                ParsedHeader::Value(_) | ParsedHeader::Unreadable(_),
             ) => match self.located(self.location.clone()) {
                 Ok(place) => self.ongoing(Some(place)),
                 Err(why) => unreadable("answer.location", format!("accepted, and {why}")),
@@ -127,7 +127,7 @@ impl<'p> CompleteResponse<'p> {
     /// Only a 202 says that the place to ask is another one.
     fn later(self) -> CommandAnswer {
         let moves = self.status == 202 && self.call.location.is_some() && !self.tells_of_operation();
-        if !moves || self.location == ParsedHeader::Nothing {
+        if !moves || self.location == ParsedHeader::Absent {
             let location = self.call.location.clone();
             return self.ongoing(location);
         }
@@ -153,7 +153,7 @@ impl<'p> CompleteResponse<'p> {
         let location = self.call.location.clone();
         let under_way = self.ongoing(location);
         match self.result() {
-            CommandAnswer::Succeeded { result } => operation::outcome(result).unwrap_or(under_way),
+            CommandAnswer::Succeeded { result } => operation_location::outcome(result).unwrap_or(under_way),
             other => other,
         }
     }
@@ -162,7 +162,7 @@ impl<'p> CompleteResponse<'p> {
     fn succeeded(self) -> CommandAnswer {
         let is_json = self.described.as_ref().is_ok_and(|described| described.kind == BodyKind::Json);
         let is_empty = self.body.as_ref().is_ok_and(Vec::is_empty);
-        if self.reached == ResponseOrigin::SentOn && !is_json && !is_empty {
+        if self.reached == ResponseOrigin::Redirected && !is_json && !is_empty {
             let path = self.url.path();
             let why = format!("the place to ask sent on to `{path}`, and what is there is no result: it is not JSON");
             return unreadable("answer.redirect", why);
@@ -173,7 +173,7 @@ impl<'p> CompleteResponse<'p> {
     fn result(self) -> CommandAnswer {
         let limit = self.participant.max_answer_bytes;
         match self.body {
-            Ok(body) => match body::result(self.described, &body, limit) {
+            Ok(body) => match response_body::result(self.described, &body, limit) {
                 Ok(result) => CommandAnswer::Succeeded { result },
                 Err(failure) => CommandAnswer::unknown(failure.of_class(ErrorClass::Unknown)),
             },
@@ -186,19 +186,19 @@ impl<'p> CompleteResponse<'p> {
     fn refusal(self) -> CommandFailure {
         let limit = self.participant.max_answer_bytes;
         let message = match &self.body {
-            Ok(body) => body::message(&self.described, body, limit),
+            Ok(body) => response_body::message(&self.described, body, limit),
             Err(_) => "(its body cannot be read)".to_owned(),
         };
-        let odd = classify::odd(self.status).map(str::to_owned);
+        let odd = status_meaning::odd(self.status).map(str::to_owned);
         let place = match (&self.location, self.status) {
-            (ParsedHeader::This(place), 300..=399) => Some(format!("it names `{place}`")),
-            (ParsedHeader::This(_) | ParsedHeader::Unreadable(_) | ParsedHeader::Nothing, _) => None,
+            (ParsedHeader::Value(place), 300..=399) => Some(format!("it names `{place}`")),
+            (ParsedHeader::Value(_) | ParsedHeader::Unreadable(_) | ParsedHeader::Absent, _) => None,
         };
         let notes: Vec<String> = [odd, place, self.retry_after.err()].into_iter().flatten().collect();
         let message = match notes.as_slice() {
             [] => message,
             notes => format!("{message} ({})", notes.join("; ")).trim_start().to_owned(),
         };
-        CommandFailure::new(format!("http.{}", self.status), message).of_class(classify::class(self.status))
+        CommandFailure::new(format!("http.{}", self.status), message).of_class(status_meaning::class(self.status))
     }
 }

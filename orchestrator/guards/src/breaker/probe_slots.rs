@@ -1,10 +1,12 @@
 use crate::MonotonicTime;
 use std::time::Duration;
 
-/// A slot is kept for at least this long, so that a caller who gives itself no time at all does not make room for ever more calls.
+/// A slot is kept for at least this long, so that a caller who gives itself no time at all does not make room for ever
+/// more calls.
 const SHORTEST_HOLD: Duration = Duration::from_millis(1);
 
-/// Identity of one slot. Never used twice, so that a slot that was given back and handed out again is not confused with its former holder's.
+/// Identity of one slot. Never used twice, so that a slot that was given back and handed out again is not confused with
+/// its former holder's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProbeSlotId(u64);
 
@@ -19,7 +21,8 @@ pub(super) struct ProbeSlots {
 #[derive(Clone, Copy, Debug)]
 struct ProbeSlot {
     id: ProbeSlotId,
-    /// When the slot is given to somebody else, because a holder that vanished must not keep the breaker from closing for ever.
+    /// When the slot is given to another call, because a holder that vanished must not keep the breaker from closing
+    /// for ever.
     until: MonotonicTime,
 }
 

@@ -1,6 +1,6 @@
 //! `Operation-Location`: a place that tells how far an operation is, in its body and not by its status.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use hyper::header::HeaderName;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const UNDER_WAY: [&str; 8] =
 /// What an answer says of where its operation is told.
 pub(super) fn place(response: &HttpResponse) -> ParsedHeader {
     let mut said = HEADERS.into_iter().map(|name| ParsedHeader::by(response, &name));
-    said.find(|said| *said != ParsedHeader::Nothing).unwrap_or(ParsedHeader::Nothing)
+    said.find(|said| *said != ParsedHeader::Absent).unwrap_or(ParsedHeader::Absent)
 }
 
 /// What the body of such a place says; `None`: it is under way.

@@ -1,12 +1,14 @@
-//! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is told from now on.
+//! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is
+//! told from now on.
 
-use super::{ResponseHead, ResponseOrigin, answered, not_answered, unreadable};
+use super::{ResponseHead, ResponseOrigin, complete_response, not_answered, unreadable};
 use crate::transport::{
     ParticipantCall,
     http::{
-        HttpParticipantClient, body,
+        HttpParticipantClient,
         client::{HttpResponse, OutboundRequest},
-        said::ParsedHeader,
+        response_body,
+        single_header::ParsedHeader,
     },
 };
 use hyper::header::LOCATION;
@@ -15,7 +17,8 @@ use saga_core::command::CommandAnswer;
 /// How often one may be sent on: to a path without its slash, to where results are, to the result.
 const MAX_HOPS: u32 = 5;
 
-/// The answer of the place that `response` sends on to, or `response` itself. To ask has no effects, so it is asked there at once.
+/// The answer of the place that `response` sends on to, or `response` itself. To ask has no effects, so it is asked
+/// there at once.
 pub(super) async fn followed(
     participant: &HttpParticipantClient,
     call: &ParticipantCall,
@@ -28,11 +31,12 @@ pub(super) async fn followed(
             return Ok(ResponseHead { response, url: request.url, reached });
         }
         let place = ParsedHeader::by(&response, &LOCATION);
-        let place = answered::read_place(place).and_then(|place| participant.endpoints.seen(&request.url, &place));
+        let place = complete_response::read_place(place)
+            .and_then(|place| participant.endpoints.resolve_location(&request.url, &place));
         request.url = place.map_err(|why| unreadable("answer.location", format!("sent on, and {why}")))?;
-        reached = ResponseOrigin::SentOn;
+        reached = ResponseOrigin::Redirected;
         // So that its connection can be kept.
-        drop(body::read(response, participant.max_answer_bytes, participant.pace.read).await);
+        drop(response_body::read(response, participant.max_answer_bytes, participant.pace.read).await);
         let sent = participant.client.send(&request, participant.pace).await;
         response = sent.map_err(|missed| not_answered(call, missed))?;
     }

@@ -1,6 +1,6 @@
 use super::{
-    BreakerCapacity, BreakerMode, BreakerPhase, BreakerSnapshot, BreakerState, CircuitBreaker, FORCED_REST, SHED_REST,
-    SlowStartRamp,
+    BreakerCapacity, BreakerMode, BreakerPhase, BreakerSnapshot, BreakerState, CircuitBreaker, FORCED_OPEN_DELAY,
+    SHED_DELAY, SlowStartRamp,
 };
 use crate::MonotonicTime;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl CircuitBreaker {
     pub fn room(&mut self, now: MonotonicTime) -> BreakerCapacity {
         let now = now.max(self.since);
         match self.mode {
-            BreakerMode::ForcedOpen => return BreakerCapacity::none_for(FORCED_REST),
+            BreakerMode::ForcedOpen => return BreakerCapacity::none_for(FORCED_OPEN_DELAY),
             BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => return BreakerCapacity::UNLIMITED,
             BreakerMode::Automatic => {}
         }
@@ -31,7 +31,7 @@ impl CircuitBreaker {
             return BreakerCapacity::none_for(pause);
         }
         match self.phase {
-            BreakerPhase::Open { .. } => BreakerCapacity { calls: self.probes_wanted(), look_again: None },
+            BreakerPhase::Open { .. } => BreakerCapacity { calls: self.probes_wanted(), check_again_in: None },
             BreakerPhase::HalfOpen { .. } => self.slots_free(self.probes_wanted(), now),
             BreakerPhase::Closed { ramp: Some(ramp), .. } if !ramp.is_over(now) => self.room_on(ramp, now),
             BreakerPhase::Closed { .. } => self.room_before_shedding(now),
@@ -95,13 +95,13 @@ impl CircuitBreaker {
     }
 
     fn slots_free(&self, most: u32, now: MonotonicTime) -> BreakerCapacity {
-        BreakerCapacity { calls: most.saturating_sub(self.slots.out(now)), look_again: self.slots.next_free(now) }
+        BreakerCapacity { calls: most.saturating_sub(self.slots.out(now)), check_again_in: self.slots.next_free(now) }
     }
 
     fn room_on(&self, ramp: SlowStartRamp, now: MonotonicTime) -> BreakerCapacity {
         let free = self.slots_free(ramp.at_once(), now);
         let over = ramp.left(now);
-        BreakerCapacity { look_again: Some(free.look_again.map_or(over, |next| next.min(over))), ..free }
+        BreakerCapacity { check_again_in: Some(free.check_again_in.map_or(over, |next| next.min(over))), ..free }
     }
 
     fn room_before_shedding(&mut self, now: MonotonicTime) -> BreakerCapacity {
@@ -110,7 +110,7 @@ impl CircuitBreaker {
             return BreakerCapacity::UNLIMITED;
         };
         match shed.room(above, settings.minimum_calls, now) {
-            Some(calls) => BreakerCapacity { calls, look_again: Some(SHED_REST) },
+            Some(calls) => BreakerCapacity { calls, check_again_in: Some(SHED_DELAY) },
             None => BreakerCapacity::UNLIMITED,
         }
     }

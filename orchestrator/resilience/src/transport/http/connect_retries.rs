@@ -7,8 +7,8 @@ use tokio::time::Instant;
 const FURTHER_TRIES: u32 = 2;
 /// No further try begins later than this: what takes longer waits durably.
 const TOTAL: Duration = Duration::from_secs(1);
-/// The rest before a further try is drawn from here: long enough for a connection that was closed meanwhile or an instance that starts, short
-/// enough for all of them to be over within [`TOTAL`].
+/// The rest before a further try is drawn from here: long enough for a connection that was closed meanwhile or an
+/// instance that starts, short enough for all of them to be over within [`TOTAL`].
 const REST_MILLIS: std::ops::RangeInclusive<u64> = 25..=250;
 
 /// The further tries of one attempt.
@@ -25,7 +25,7 @@ impl ConnectRetries {
     }
 
     /// How long to rest before a further try; `None`: there is none.
-    pub(super) fn rest(&mut self) -> Option<Duration> {
+    pub(super) fn next_delay(&mut self) -> Option<Duration> {
         let rest = Duration::from_millis(fastrand::u64(REST_MILLIS));
         self.left = self.left.checked_sub(1)?;
         (Instant::now() + rest < self.last).then_some(rest)
@@ -43,7 +43,7 @@ mod tests {
         let mut tries = ConnectRetries::until(begun + within);
         for made in 1.. {
             sleep(each).await;
-            let Some(rest) = tries.rest() else { return (made, begun.elapsed()) };
+            let Some(rest) = tries.next_delay() else { return (made, begun.elapsed()) };
             sleep(rest).await;
         }
         unreachable!("tries end")

@@ -93,7 +93,8 @@ pub(super) fn odd(status: u16) -> Option<&'static str> {
     }
 }
 
-/// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted before it sent one.
+/// What `status` means as the answer to a request. Redirects are not followed, and the participant may have acted
+/// before it sent one.
 fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> StatusMeaning {
     match status {
         202 => StatusMeaning::Accepted(accepted),
@@ -102,14 +103,15 @@ fn usual(call: &ParticipantCall, status: u16, accepted: AcceptedMeaning) -> Stat
         425 => StatusMeaning::Later,
         408 | 429 => StatusMeaning::Failed(RetryAdvice::Yes),
         401 | 403 | 407 => StatusMeaning::Failed(RetryAdvice::ThenPark),
-        409 if call.attempt > 1 || !call.is_untouched() => StatusMeaning::Failed(RetryAdvice::Conflict),
+        409 if call.attempt > 1 || !call.was_never_sent() => StatusMeaning::Failed(RetryAdvice::Conflict),
         410 if call.direction() == CommandDirection::Undo => StatusMeaning::AlreadyUndone,
         400..=499 => StatusMeaning::Failed(RetryAdvice::No),
         _ => StatusMeaning::Unknown,
     }
 }
 
-/// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about the command.
+/// What `status` means at the place where an accepted command is asked after. That the place is gone says nothing about
+/// the command.
 fn told(call: &ParticipantCall, status: u16) -> StatusMeaning {
     match status {
         202 | 408 | 425 | 429 => StatusMeaning::Later,

@@ -8,7 +8,7 @@ use url::Url;
 
 /// How a participant is asked how it is.
 #[derive(Clone, Debug)]
-pub enum HealthProbe {
+pub(crate) enum HealthProbe {
     /// `GET` on a path of each endpoint.
     Path(EndpointProber, String),
     /// A connection to each endpoint.
@@ -30,11 +30,12 @@ pub(super) enum HealthCheckRound {
 }
 
 impl HealthProbe {
-    /// What `check` asks a participant, whose endpoints are `prober`'s; `None` if it has no endpoints to ask, or the URL is none.
+    /// What `check` asks a participant, whose endpoints are `prober`'s; `None` if it has no endpoints to ask, or the
+    /// URL is none.
     ///
     /// # Errors
     /// When there can be no client, for want of certificates of authorities for example.
-    pub fn of(
+    pub(crate) fn of(
         check: &HealthCheckMethod,
         prober: Option<EndpointProber>,
     ) -> Result<Option<HealthProbe>, HttpClientError> {

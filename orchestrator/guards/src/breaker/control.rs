@@ -1,12 +1,12 @@
 use super::{
-    BreakerConfig, BreakerMode, BreakerPhase, CircuitBreaker, LONGEST_PAUSE, LoadShedder, SlidingWindow, SlowStartRamp,
+    BreakerConfig, BreakerMode, BreakerPhase, CircuitBreaker, LoadShedder, MAX_PAUSE, SlidingWindow, SlowStartRamp,
 };
 use crate::MonotonicTime;
 use std::time::Duration;
 
 impl CircuitBreaker {
-    /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is another one; the end of
-    /// an opening is the one that this configuration would have given it.
+    /// Works by `config` from now on. State, mode, generation and what is out stay. The window starts anew if it is
+    /// another one; the end of an opening is the one that this configuration would have given it.
     pub fn configure(&mut self, config: BreakerConfig, now: MonotonicTime) {
         let settings = config.settings();
         if settings.window != self.config.settings().window {
@@ -23,14 +23,14 @@ impl CircuitBreaker {
         self.config = config;
     }
 
-    /// Who decides what it does.
+    /// Whether it decides by itself, and if not, what it does.
     #[must_use]
     pub fn mode(&self) -> BreakerMode {
         self.mode
     }
 
-    /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is half-open: nobody has
-    /// asked the participant meanwhile. Otherwise it begins closed, with an empty window.
+    /// Leaves it to `mode` from now on; the same mode again changes nothing. Forced open and left to itself again it is
+    /// half-open: no call has reached the participant meanwhile. Otherwise it begins closed, with an empty window.
     pub fn set_mode(&mut self, mode: BreakerMode, now: MonotonicTime) {
         if mode == self.mode {
             return;
@@ -50,18 +50,19 @@ impl CircuitBreaker {
         self.enter(BreakerPhase::CLOSED, now);
     }
 
-    /// Closes as after an outage: with a ramp, for those who waited. Nothing if somebody forces it.
-    pub fn close_for_those_who_waited(&mut self, now: MonotonicTime) {
+    /// Closes as after an outage: with a ramp, for the commands that waited. Does nothing while an operator forces it.
+    pub fn close_with_ramp(&mut self, now: MonotonicTime) {
         if self.mode == BreakerMode::Automatic {
             self.close(now);
         }
     }
 
-    /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until then, at the longest for
-    /// [`LONGEST_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards. Forced closed or only counting it admits all the
-    /// same. Answers how long it refuses if that is longer than before.
+    /// The participant asked not to be called for `span` (`Retry-After` with 429 or 503): it refuses at least until
+    /// then, at the longest for [`super::MAX_PAUSE`]. Never makes it sooner. A closed breaker ramps up afterwards.
+    /// Forced closed or only counting it admits all the same. Answers how long it refuses if that is longer than
+    /// before.
     pub fn open_for_at_least(&mut self, span: Duration, now: MonotonicTime) -> Option<Duration> {
-        let span = span.min(LONGEST_PAUSE);
+        let span = span.min(MAX_PAUSE);
         let until = now.plus(span);
         if until <= self.asked_until.max(now) {
             return None;

@@ -1,6 +1,6 @@
 //! One participant that is checked.
 
-use super::question::{HealthCheckRound, HealthProbe};
+use super::probe::{HealthCheckRound, HealthProbe};
 use crate::{
     guard_events::{GuardEventBus, GuardEventKind},
     transport::http::EndpointProbeResult,
@@ -57,7 +57,7 @@ impl MonitoredParticipant {
         (known.question, known.config) = (question, config);
     }
 
-    /// Begins to ask; whoever asks already begins anew, because its rest was that of other settings.
+    /// Begins the checks. Checks that run already begin again, because their interval was that of other settings.
     pub(super) fn run(self: &Arc<Self>, runtime: &Handle) {
         let task = runtime.spawn(Arc::clone(self).ask_for_ever()).abort_handle();
         if let Some(before) = self.task().replace(task) {
@@ -128,7 +128,7 @@ impl MonitoredParticipant {
         self.tell(None, before, whole);
     }
 
-    /// Whoever was never found unwell is believed to be well, so a first success is no news.
+    /// A participant that was never found unhealthy is taken for healthy, so a first success is no news.
     fn tell(&self, endpoint: Option<&Url>, before: HealthVerdict, now: HealthVerdict) {
         if before != now {
             let endpoint = endpoint.map(Url::to_string);
@@ -155,10 +155,10 @@ impl MonitoredParticipant {
         match checked {
             HealthTransition::Kept | HealthTransition::Became(HealthState::Unknown) => {}
             HealthTransition::Became(HealthState::Healthy) => {
-                info!(participant, "health checks find the participant well");
+                info!(participant, "health checks find the participant healthy");
             }
             HealthTransition::Became(HealthState::Unhealthy) => {
-                warn!(participant, "health checks find the participant unwell; its commands wait");
+                warn!(participant, "health checks find the participant unhealthy; its commands wait");
             }
         }
     }
@@ -172,7 +172,7 @@ impl MonitoredParticipant {
     }
 }
 
-/// What checks say of somebody.
+/// What checks say of a participant or an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HealthVerdict {
     Well,

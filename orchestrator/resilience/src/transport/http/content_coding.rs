@@ -1,6 +1,6 @@
 //! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
 
-use super::{client::HttpResponse, said::ParsedHeader};
+use super::{client::HttpResponse, single_header::ParsedHeader};
 use flate2::{
     bufread::GzDecoder,
     read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder},
@@ -22,8 +22,8 @@ pub(super) enum ContentCoding {
     Deflate,
 }
 
-/// How the body of `response` is compressed, what was done last first. A transfer coding counts likewise: of those the connection takes off
-/// `chunked` alone.
+/// How the body of `response` is compressed, what was done last first. A transfer coding counts likewise: of those the
+/// connection takes off `chunked` alone.
 ///
 /// # Errors
 /// It names something that cannot be taken off.
@@ -31,8 +31,8 @@ pub(super) fn of(response: &HttpResponse) -> Result<Vec<ContentCoding>, CommandF
     let mut codings = Vec::new();
     for header in [CONTENT_ENCODING, TRANSFER_ENCODING] {
         match ParsedHeader::by(response, &header) {
-            ParsedHeader::Nothing => {}
-            ParsedHeader::This(value) => codings.extend(named(&value)?),
+            ParsedHeader::Absent => {}
+            ParsedHeader::Value(value) => codings.extend(named(&value)?),
             ParsedHeader::Unreadable(why) => return Err(unreadable(why)),
         }
     }
@@ -122,7 +122,8 @@ fn behind_gzip(body: &[u8]) -> Option<usize> {
     Some(first.into_inner().len()).filter(|behind| *behind > 0)
 }
 
-/// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by chance.
+/// `deflate` is zlib's format. Some servers send it without that format's head, which no such stream resembles by
+/// chance.
 fn has_zlib_header(body: &[u8]) -> bool {
     match body {
         [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0,

@@ -1,7 +1,7 @@
 use super::{
-    BreakerMode, BreakerPhase, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, SOONEST, SlowStartRamp,
-    TripReason, counts::CallCounts, slots::ProbeSlotId, snapshot::TripDetails, ticket::TicketKind,
-    watch::TripReportThrottle,
+    BreakerMode, BreakerPhase, BreakerTicket, BreakerTransition, CallVerdict, CircuitBreaker, MIN_DELAY, SlowStartRamp,
+    TripReason, counts::CallCounts, probe_slots::ProbeSlotId, report_throttle::TripReportThrottle,
+    snapshot::TripDetails, ticket::TicketKind,
 };
 use crate::MonotonicTime;
 use std::time::Duration;
@@ -21,23 +21,23 @@ impl CircuitBreaker {
         if ticket.generation != self.generation {
             return self.stale(verdict);
         }
-        match (self.mode, self.phase, ticket.leave) {
+        match (self.mode, self.phase, ticket.kind) {
             (BreakerMode::ForcedClosed, _, _) => BreakerTransition::Kept,
-            (BreakerMode::MetricsOnly, _, _) => self.watched(verdict, took, now),
-            (BreakerMode::Automatic, BreakerPhase::Closed { .. }, TicketKind::Freely) => {
-                self.came_back(verdict, now);
-                self.called(verdict, took, now, random)
+            (BreakerMode::MetricsOnly, _, _) => self.settle_metrics_only(verdict, took, now),
+            (BreakerMode::Automatic, BreakerPhase::Closed { .. }, TicketKind::Unlimited) => {
+                self.record_for_shedding(verdict, now);
+                self.settle_closed(verdict, took, now, random)
             }
             (BreakerMode::Automatic, BreakerPhase::Closed { .. }, TicketKind::Ramp(slot)) => {
-                self.climbed(slot, verdict);
-                self.called(verdict, took, now, random)
+                self.settle_ramp_call(slot, verdict);
+                self.settle_closed(verdict, took, now, random)
             }
             (BreakerMode::Automatic, BreakerPhase::HalfOpen { .. }, TicketKind::Probe(slot)) => {
-                self.probed(slot, verdict, took, now, random)
+                self.settle_probe(slot, verdict, took, now, random)
             }
             // A breaker issues no other tickets, so this one is another breaker's.
             (BreakerMode::Automatic, BreakerPhase::Closed { .. }, TicketKind::Probe(_))
-            | (BreakerMode::Automatic, BreakerPhase::HalfOpen { .. }, TicketKind::Freely | TicketKind::Ramp(_))
+            | (BreakerMode::Automatic, BreakerPhase::HalfOpen { .. }, TicketKind::Unlimited | TicketKind::Ramp(_))
             | (BreakerMode::Automatic, BreakerPhase::Open { .. }, _)
             | (BreakerMode::ForcedOpen, _, _) => self.stale(verdict),
         }
@@ -48,14 +48,21 @@ impl CircuitBreaker {
         BreakerTransition::Stale
     }
 
-    /// What says nothing counts as accepted, because its request was counted: it must not make the participant look worse.
-    fn came_back(&mut self, verdict: CallVerdict, now: MonotonicTime) {
+    /// What says nothing counts as accepted, because its request was counted: it must not make the participant look
+    /// worse.
+    fn record_for_shedding(&mut self, verdict: CallVerdict, now: MonotonicTime) {
         if let Some(shed) = &mut self.shed {
             shed.came_back(verdict.failed() != Some(true), now);
         }
     }
 
-    fn called(&mut self, verdict: CallVerdict, took: Duration, now: MonotonicTime, random: u64) -> BreakerTransition {
+    fn settle_closed(
+        &mut self,
+        verdict: CallVerdict,
+        took: Duration,
+        now: MonotonicTime,
+        random: u64,
+    ) -> BreakerTransition {
         match self.count(verdict, took, now).and_then(|counts| self.config.trip(counts, self.failures_in_a_row)) {
             Some(trip) => self.open(trip, now, random),
             None => BreakerTransition::Kept,
@@ -63,7 +70,7 @@ impl CircuitBreaker {
     }
 
     /// The same, if it only counts.
-    fn watched(&mut self, verdict: CallVerdict, took: Duration, now: MonotonicTime) -> BreakerTransition {
+    fn settle_metrics_only(&mut self, verdict: CallVerdict, took: Duration, now: MonotonicTime) -> BreakerTransition {
         let Some(counts) = self.count(verdict, took, now) else { return BreakerTransition::Kept };
         let BreakerPhase::Closed { watch, .. } = &mut self.phase else { return BreakerTransition::Kept };
         if !watch.counted(now) {
@@ -77,11 +84,11 @@ impl CircuitBreaker {
     /// What is in the window with this call; `None` if it does not count.
     fn count(&mut self, verdict: CallVerdict, took: Duration, now: MonotonicTime) -> Option<CallCounts> {
         let failed = verdict.failed()?;
-        self.add_to_row(verdict);
+        self.count_in_a_row(verdict);
         Some(self.window.add(CallCounts::call(failed, self.config.is_slow(took)), now))
     }
 
-    fn add_to_row(&mut self, verdict: CallVerdict) {
+    fn count_in_a_row(&mut self, verdict: CallVerdict) {
         match verdict {
             CallVerdict::Failed => self.failures_in_a_row = self.failures_in_a_row.saturating_add(1),
             CallVerdict::Succeeded => self.failures_in_a_row = 0,
@@ -89,7 +96,7 @@ impl CircuitBreaker {
         }
     }
 
-    fn climbed(&mut self, slot: ProbeSlotId, verdict: CallVerdict) {
+    fn settle_ramp_call(&mut self, slot: ProbeSlotId, verdict: CallVerdict) {
         self.slots.give_back(slot);
         if let BreakerPhase::Closed { ramp: Some(ramp), .. } = &mut self.phase
             && verdict == CallVerdict::Succeeded
@@ -98,7 +105,7 @@ impl CircuitBreaker {
         }
     }
 
-    fn probed(
+    fn settle_probe(
         &mut self,
         slot: ProbeSlotId,
         verdict: CallVerdict,
@@ -108,10 +115,10 @@ impl CircuitBreaker {
     ) -> BreakerTransition {
         self.slots.give_back(slot);
         let Some(failed) = verdict.failed() else { return BreakerTransition::Kept };
-        self.add_to_row(verdict);
+        self.count_in_a_row(verdict);
         if failed || self.config.is_slow(took) {
             return if self.late_successes > 0 {
-                self.ask_soon(now, random)
+                self.reopen_briefly(now, random)
             } else {
                 self.open(TripReason::Probe, now, random)
             };
@@ -141,15 +148,17 @@ impl CircuitBreaker {
         BreakerTransition::Opened(trip)
     }
 
-    /// A probe failed while calls that had been given up succeeded: what lies before it is being worked off, and the next probe may be in time.
-    fn ask_soon(&mut self, now: MonotonicTime, random: u64) -> BreakerTransition {
-        self.enter(BreakerPhase::Open { until: now.plus(self.short_rest().max(SOONEST)), random }, now);
+    /// A probe failed while calls that had been given up succeeded: what lies before it is being worked off, and the
+    /// next probe may be in time.
+    fn reopen_briefly(&mut self, now: MonotonicTime, random: u64) -> BreakerTransition {
+        self.enter(BreakerPhase::Open { until: now.plus(self.short_delay().max(MIN_DELAY)), random }, now);
         BreakerTransition::Opened(TripReason::Probe)
     }
 
-    /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes have to succeed end the
-    /// time of an open breaker: probes find out at once whether it is in time again. While probes are out, one is enough for the next probe to
-    /// come soon if they fail. Whether it may be asked now has just changed.
+    /// A call that had been given up succeeded after all: the participant works, if late. As many of them as probes
+    /// have to succeed end the time of an open breaker: probes find out at once whether it is in time again. While
+    /// probes are out, one is enough for the next probe to come soon if they fail. Whether it may be asked now has just
+    /// changed.
     pub fn late_success(&mut self, now: MonotonicTime) -> bool {
         self.late_successes = self.late_successes.saturating_add(1);
         let BreakerPhase::Open { until, random } = self.phase else { return false };

@@ -1,4 +1,4 @@
-//! The guards around a call that somebody else makes: programs that embed the engine, and measurements.
+//! The guards around a call that the engine does not make itself: for programs that embed the engine, and measurements.
 
 use super::{GuardAdmission, GuardRegistry};
 use crate::{
@@ -10,8 +10,8 @@ use saga_core::command::GuardKind;
 use saga_guards::{PriorityLane, breaker::CallVerdict};
 use std::time::Duration;
 
-/// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says nothing about the
-/// participant.
+/// A call that has passed all guards of its participant and may be made now. Dropped, it gives everything back and says
+/// nothing about the participant.
 #[derive(Debug)]
 #[must_use = "a dropped passage is given back at once"]
 pub struct GuardedCall {
@@ -24,23 +24,23 @@ pub enum GuardedCallError {
     /// A guard says no.
     #[error("the {} refuses; ask again in {not_before:?}", guard.as_str())]
     Refused {
-        /// Which one.
+        /// The guard that refuses.
         guard: GuardKind,
         /// When to ask again, from now. Zero: as soon as another call has ended.
         not_before: Duration,
     },
-    /// Nobody of that name is configured.
+    /// No participant of that name is configured.
     #[error("no participant of that name is configured")]
     NotConfigured,
 }
 
 impl GuardRegistry {
-    /// Leads a call to `participant` through all its guards, as a step's first attempt: health, line, breaker, rate limit, bulkhead. For
-    /// the last two it waits in memory, at most the participant's `maxWait`; only then does it need a runtime with timers. Dropping the
-    /// future takes nothing.
+    /// Leads a call to `participant` through all its guards, as a step's first attempt: health, line, breaker, rate
+    /// limit, bulkhead. For the last two it waits in memory, at most the participant's `maxWait`; only then does it
+    /// need a runtime with timers. Dropping the future takes nothing.
     ///
     /// # Errors
-    /// When a guard refuses, or nobody is called so.
+    /// When a guard refuses, or no participant of that name is configured.
     pub async fn acquire(&self, participant: &str, lane: PriorityLane) -> Result<GuardedCall, GuardedCallError> {
         let asking = PermitRequest { lane, attempt: AttemptKind::First, arrival: CallArrival::New };
         let mut permit = match self.admit(participant, asking) {

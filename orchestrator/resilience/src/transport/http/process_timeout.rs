@@ -1,4 +1,5 @@
-//! Timeouts that count only time in which this process ran: one that was suspended, stopped or starved has not read what came meanwhile.
+//! Timeouts that count only time in which this process ran: one that was suspended, stopped or starved has not read
+//! what came meanwhile.
 
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep_until};

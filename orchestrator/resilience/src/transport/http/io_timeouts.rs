@@ -1,8 +1,8 @@
 //! How long the parts of an exchange may take: writing the request, and each piece of the answer.
 
 use super::{
-    outgoing::{OutgoingBody, WriteStage},
-    stall,
+    process_timeout,
+    request_body::{OutgoingBody, WriteStage},
 };
 use bytes::Bytes;
 use saga_core::command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin};
@@ -42,7 +42,7 @@ impl ExchangeTimeout {
 /// The pace of one request over a connection that is there.
 #[derive(Debug)]
 pub(super) struct TimeoutWatch {
-    pace: ReadWriteTimeouts,
+    timeouts: ReadWriteTimeouts,
     /// `None`: nobody minds.
     stages: Option<watch::Receiver<WriteStage>>,
 }
@@ -51,10 +51,10 @@ impl ReadWriteTimeouts {
     /// A body of these bytes, which tells from now on how far it is.
     pub(super) fn watch(self, bytes: Bytes) -> (OutgoingBody, TimeoutWatch) {
         if self.read.is_none() && self.write.is_none() {
-            return (OutgoingBody::unwatched(bytes), TimeoutWatch { pace: self, stages: None });
+            return (OutgoingBody::unwatched(bytes), TimeoutWatch { timeouts: self, stages: None });
         }
         let (body, stages) = OutgoingBody::watched(bytes);
-        (body, TimeoutWatch { pace: self, stages: Some(stages) })
+        (body, TimeoutWatch { timeouts: self, stages: Some(stages) })
     }
 }
 
@@ -62,14 +62,14 @@ impl TimeoutWatch {
     /// Ends when something takes too long before the answer begins; never if nothing does.
     pub(super) async fn late(self) -> ExchangeTimeout {
         let Some(stages) = self.stages else { return std::future::pending().await };
-        if let Err(late) = written(stages, self.pace.write).await {
+        if let Err(late) = written(stages, self.timeouts.write).await {
             return late;
         }
-        match self.pace.read {
-            Some(read) => stall::ends(Instant::now() + read, read).await,
+        match self.timeouts.read {
+            Some(read) => process_timeout::ends(Instant::now() + read, read).await,
             None => std::future::pending().await,
         }
-        ExchangeTimeout::Read(self.pace.read.unwrap_or_default())
+        ExchangeTimeout::Read(self.timeouts.read.unwrap_or_default())
     }
 }
 
@@ -78,7 +78,8 @@ async fn written(mut stages: watch::Receiver<WriteStage>, limit: Option<Duration
     match limit {
         None => reached(&mut stages, WriteStage::Written).await,
         Some(limit) => {
-            let written = stall::within(Instant::now() + limit, limit, reached(&mut stages, WriteStage::Written)).await;
+            let written =
+                process_timeout::within(Instant::now() + limit, limit, reached(&mut stages, WriteStage::Written)).await;
             written.ok_or(ExchangeTimeout::Write(limit))?;
         }
     }

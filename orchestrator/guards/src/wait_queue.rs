@@ -1,88 +1,90 @@
-//! The waiting line before a participant: who waits durably, in which order they go on, and who has to wait behind them.
+//! The wait queue of a participant: the commands that wait durably, in the order in which they go on.
 //!
-//! Undos go before dos, and who has waited longest goes first. Who has found out in vain whether the participant is back goes behind them all,
-//! whatever they are: one request that it cannot take, or one broken endpoint, would otherwise keep the breaker open for everybody. Somebody
-//! may have a time of their own before which it is no use to ask.
+//! Undos go before dos, and the command that has waited longest goes first. A command whose last call was a probe that
+//! failed goes behind all others, whatever its lane: one request that the participant cannot take, or one broken
+//! endpoint, would otherwise keep the breaker open for all. A command may have a time of its own before which it cannot
+//! go on.
 
 use crate::{MonotonicTime, PriorityLane};
 use std::collections::{BTreeMap, HashMap};
 
-/// A waiting line. Changes under `&mut`; whoever shares it locks it.
+/// A wait queue. Changes under `&mut`; callers that share it lock it.
 ///
-/// A million may wait, so who waits is one entry here, and finds it by the ticket.
+/// A million commands may wait, so each is one entry, which its ticket finds.
 #[derive(Debug)]
 pub struct WaitQueue<W> {
     ready: BTreeMap<QueuePosition, W>,
     later: BTreeMap<(MonotonicTime, QueuePosition), W>,
-    /// Those who stand elsewhere than their tickets say, by number: few, because it takes a call that did not reach them, or a probe.
+    /// Entries that are elsewhere than their tickets say, by number: few, because only a command that was requeued or
+    /// whose penalty was cleared has one.
     moved: HashMap<u64, QueueTicket>,
-    /// Those who may go on, and behind whom others wait, by turn.
+    /// Entries that may go on and block later ones, by rank.
     before: [usize; 3],
     last: u64,
 }
 
-/// Somebody who was called out of a line.
+/// A waiter that was taken out of the queue because it may go on.
 #[derive(Debug)]
 pub struct DequeuedWaiter<W> {
-    /// Who.
+    /// As it was enqueued.
     pub waiter: W,
     place: QueuePosition,
 }
 
-/// Where somebody joined a line.
+/// Where a waiter was enqueued: it leaves the queue by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueTicket {
     place: QueuePosition,
     not_before: MonotonicTime,
 }
 
-/// The order in which they go on: the undos, then the dos, then who has probed, each the oldest first.
+/// The order in which waiters go on: undos, then dos, then those after a failed probe, in each the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct QueuePosition {
-    turn: QueueRank,
+    rank: QueueRank,
     since_ms: i64,
-    /// Nobody else's in this line.
+    /// Unique in this queue.
     number: u64,
     lane: PriorityLane,
-    standing: QueueBlocking,
+    blocking: QueueBlocking,
 }
 
-/// Before all that have probed.
-const FIRST_OF_PROBED: QueuePosition = QueuePosition {
-    turn: QueueRank::HasProbed,
+/// Before all waiters whose last call was a failed probe.
+const FIRST_AFTER_FAILED_PROBE: QueuePosition = QueuePosition {
+    rank: QueueRank::AfterFailedProbe,
     since_ms: i64::MIN,
     number: 0,
     lane: PriorityLane::Undo,
-    standing: QueueBlocking::InLine,
+    blocking: QueueBlocking::BlocksLater,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum QueueRank {
     Fresh(PriorityLane),
-    HasProbed,
+    AfterFailedProbe,
 }
 
-/// Whether who comes later waits behind.
+/// Whether calls that come later wait behind a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueBlocking {
-    /// The participant cannot take everybody: who comes later waits behind.
-    InLine,
-    /// For a reason of its own, which holds nobody else back.
-    Alone,
+    /// The participant cannot take all calls: later ones wait behind.
+    BlocksLater,
+    /// It waits for a reason of its own, which holds no other call back.
+    BlocksNone,
 }
 
-/// Somebody who waits.
+/// What decides on the place of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// Undos first.
+    /// Undos go before dos.
     pub lane: PriorityLane,
-    /// Since when, in milliseconds of any clock that all of a line share: the smallest goes first.
+    /// Since when it waits, in milliseconds of any clock that all waiters of a queue share: the smallest goes first.
     pub since_ms: i64,
-    /// No use to go on before.
+    /// It does not go on before.
     pub not_before: MonotonicTime,
-    /// Whether who comes later waits behind.
-    pub standing: QueueBlocking,
-    /// Its last call was a probe, which failed.
+    /// Whether later calls wait behind it.
+    pub blocking: QueueBlocking,
+    /// Its last call was a probe that failed: it goes behind all others.
     pub after_failed_probe: bool,
 }
 
@@ -90,7 +92,7 @@ impl QueueRank {
     fn index(self) -> usize {
         match self {
             QueueRank::Fresh(lane) => lane.index(),
-            QueueRank::HasProbed => PriorityLane::ALL.len(),
+            QueueRank::AfterFailedProbe => PriorityLane::ALL.len(),
         }
     }
 }
@@ -102,107 +104,109 @@ impl<W> Default for WaitQueue<W> {
 }
 
 impl<W> WaitQueue<W> {
-    /// Joins the line.
-    pub fn join(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
+    /// Adds a waiter.
+    pub fn enqueue(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
         self.last += 1;
-        let turn = if waiting.after_failed_probe { QueueRank::HasProbed } else { QueueRank::Fresh(waiting.lane) };
-        let QueueEntry { lane, since_ms, not_before, standing, after_failed_probe: _ } = waiting;
-        let place = QueuePosition { turn, since_ms, number: self.last, lane, standing };
+        let rank =
+            if waiting.after_failed_probe { QueueRank::AfterFailedProbe } else { QueueRank::Fresh(waiting.lane) };
+        let QueueEntry { lane, since_ms, not_before, blocking, after_failed_probe: _ } = waiting;
+        let place = QueuePosition { rank, since_ms, number: self.last, lane, blocking };
         self.later.insert((not_before, place), waiter);
         QueueTicket { place, not_before }
     }
 
-    /// Leaves the line; nothing if it has gone on already.
+    /// Removes a waiter; `None` if it has gone on already.
     pub fn leave(&mut self, ticket: QueueTicket) -> Option<W> {
         let QueueTicket { place, not_before } = self.moved.remove(&ticket.place.number).unwrap_or(ticket);
         if let Some(waiter) = self.ready.remove(&place) {
-            self.no_longer_before(place);
+            self.uncount(place);
             return Some(waiter);
         }
         self.later.remove(&(not_before, place))
     }
 
-    /// The next who may go on at `now`, out of the line.
+    /// Takes the next waiter that may go on at `now` out of the queue.
     pub fn next(&mut self, now: MonotonicTime) -> Option<DequeuedWaiter<W>> {
-        self.come_forward(now);
+        self.move_ready(now);
         let (place, waiter) = self.ready.pop_first()?;
         self.moved.remove(&place.number);
-        self.no_longer_before(place);
+        self.uncount(place);
         Some(DequeuedWaiter { waiter, place })
     }
 
-    /// Somebody who was called could not be reached: back to the old place, under the old ticket, not to be called before `not_before`.
-    pub fn take_back(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
+    /// The waiter could not be reached: back to the old place, under the old ticket, not to go on
+    /// before `not_before`.
+    pub fn requeue(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
         let DequeuedWaiter { waiter, place } = called;
-        self.stand_later(QueueTicket { place, not_before }, waiter);
+        self.requeue_at(QueueTicket { place, not_before }, waiter);
     }
 
-    fn stand_later(&mut self, at: QueueTicket, waiter: W) {
+    fn requeue_at(&mut self, at: QueueTicket, waiter: W) {
         self.later.insert((at.not_before, at.place), waiter);
         self.moved.insert(at.place.number, at);
     }
 
-    /// How many wait whom one who comes now, in `lane`, would overtake: those who could go on, were there room.
-    pub fn before(&mut self, lane: PriorityLane, now: MonotonicTime) -> usize {
-        self.come_forward(now);
+    /// How many waiters a call that comes now in `lane` would overtake: those that could go on if there were room.
+    pub fn ahead_of(&mut self, lane: PriorityLane, now: MonotonicTime) -> usize {
+        self.move_ready(now);
         PriorityLane::ALL.iter().filter(|other| **other <= lane).map(|other| self.before[other.index()]).sum()
     }
 
-    /// The same for one who has probed in vain and goes behind everybody.
-    pub fn before_one_that_has_probed(&mut self, now: MonotonicTime) -> usize {
-        self.come_forward(now);
+    /// The same for a call after a failed probe, which goes behind all.
+    pub fn ahead_of_failed_probe(&mut self, now: MonotonicTime) -> usize {
+        self.move_ready(now);
         self.before.iter().sum()
     }
 
-    /// When the next one's time comes who has one; `None`: nobody waits for a time.
+    /// When the time of the next waiter comes that has one; `None`: no waiter waits for a time.
     #[must_use]
     pub fn next_time(&self) -> Option<MonotonicTime> {
         self.later.first_key_value().map(|((time, _), _)| *time)
     }
 
-    /// Whether somebody could go on at `now`.
+    /// Whether a waiter could go on at `now`.
     pub fn has_ready(&mut self, now: MonotonicTime) -> bool {
-        self.come_forward(now);
+        self.move_ready(now);
         !self.ready.is_empty()
     }
 
-    /// Everybody's time has come.
-    pub fn forgive_times(&mut self) {
+    /// Lets all waiters go on at once, whatever their times were.
+    pub fn clear_not_before(&mut self) {
         for ((_, place), waiter) in std::mem::take(&mut self.later) {
             self.make_ready(place, waiter);
         }
     }
 
-    /// The participant is back: who has probed in vain stands where everybody of its lane does.
-    pub fn forgive_probes(&mut self) {
-        for (place, waiter) in self.ready.split_off(&FIRST_OF_PROBED) {
-            self.no_longer_before(place);
-            let place = QueuePosition { turn: QueueRank::Fresh(place.lane), ..place };
+    /// The participant works again: waiters after a failed probe get the rank of their lane.
+    pub fn clear_probe_penalties(&mut self) {
+        for (place, waiter) in self.ready.split_off(&FIRST_AFTER_FAILED_PROBE) {
+            self.uncount(place);
+            let place = QueuePosition { rank: QueueRank::Fresh(place.lane), ..place };
             self.moved.insert(place.number, QueueTicket { place, not_before: MonotonicTime::default() });
             self.make_ready(place, waiter);
         }
-        let probed = self.later.keys().filter(|(_, place)| place.turn == QueueRank::HasProbed);
+        let probed = self.later.keys().filter(|(_, place)| place.rank == QueueRank::AfterFailedProbe);
         for (not_before, place) in probed.copied().collect::<Vec<_>>() {
             if let Some(waiter) = self.later.remove(&(not_before, place)) {
-                let place = QueuePosition { turn: QueueRank::Fresh(place.lane), ..place };
-                self.stand_later(QueueTicket { place, not_before }, waiter);
+                let place = QueuePosition { rank: QueueRank::Fresh(place.lane), ..place };
+                self.requeue_at(QueueTicket { place, not_before }, waiter);
             }
         }
     }
 
-    /// How many wait.
+    /// Waiters in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ready.len() + self.later.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether the queue has no waiter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.later.is_empty()
     }
 
-    fn come_forward(&mut self, now: MonotonicTime) {
+    fn move_ready(&mut self, now: MonotonicTime) {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((_, place), waiter) = entry.remove_entry();
             self.make_ready(place, waiter);
@@ -210,17 +214,17 @@ impl<W> WaitQueue<W> {
     }
 
     fn make_ready(&mut self, place: QueuePosition, waiter: W) {
-        match place.standing {
-            QueueBlocking::InLine => self.before[place.turn.index()] += 1,
-            QueueBlocking::Alone => {}
+        match place.blocking {
+            QueueBlocking::BlocksLater => self.before[place.rank.index()] += 1,
+            QueueBlocking::BlocksNone => {}
         }
         self.ready.insert(place, waiter);
     }
 
-    fn no_longer_before(&mut self, place: QueuePosition) {
-        match place.standing {
-            QueueBlocking::InLine => self.before[place.turn.index()] -= 1,
-            QueueBlocking::Alone => {}
+    fn uncount(&mut self, place: QueuePosition) {
+        match place.blocking {
+            QueueBlocking::BlocksLater => self.before[place.rank.index()] -= 1,
+            QueueBlocking::BlocksNone => {}
         }
     }
 }
@@ -236,7 +240,13 @@ mod tests {
     }
 
     fn waiting(lane: PriorityLane, since_ms: i64) -> QueueEntry {
-        QueueEntry { lane, since_ms, not_before: at(0), standing: QueueBlocking::InLine, after_failed_probe: false }
+        QueueEntry {
+            lane,
+            since_ms,
+            not_before: at(0),
+            blocking: QueueBlocking::BlocksLater,
+            after_failed_probe: false,
+        }
     }
 
     fn called<W>(line: &mut WaitQueue<W>, second: u64) -> Option<W> {
@@ -246,22 +256,22 @@ mod tests {
     #[test]
     fn who_could_not_be_reached_comes_back_to_the_old_place() {
         let mut line = WaitQueue::default();
-        let first = line.join(waiting(PriorityLane::Do, 1), "first");
-        line.join(waiting(PriorityLane::Do, 2), "second");
+        let first = line.enqueue(waiting(PriorityLane::Do, 1), "first");
+        line.enqueue(waiting(PriorityLane::Do, 2), "second");
         let unreached = line.next(at(0)).expect("somebody waits");
-        line.take_back(unreached, at(1));
+        line.requeue(unreached, at(1));
         assert_eq!(line.len(), 2);
         assert_eq!(called(&mut line, 0), Some("second"));
         assert_eq!(line.leave(first), Some("first"));
-        assert_eq!((line.len(), line.before(PriorityLane::Do, at(9))), (0, 0));
+        assert_eq!((line.len(), line.ahead_of(PriorityLane::Do, at(9))), (0, 0));
     }
 
     #[test]
     fn undos_go_first_and_then_who_has_waited_longest() {
         let mut line = WaitQueue::default();
-        line.join(waiting(PriorityLane::Do, 2), "second do");
-        line.join(waiting(PriorityLane::Do, 1), "first do");
-        line.join(waiting(PriorityLane::Undo, 9), "undo");
+        line.enqueue(waiting(PriorityLane::Do, 2), "second do");
+        line.enqueue(waiting(PriorityLane::Do, 1), "first do");
+        line.enqueue(waiting(PriorityLane::Undo, 9), "undo");
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "first do", "second do"]);
         assert!(line.is_empty());
@@ -272,22 +282,22 @@ mod tests {
         let mut line = WaitQueue::default();
         let probed = |lane, since_ms| QueueEntry { after_failed_probe: true, ..waiting(lane, since_ms) };
         let fill = |line: &mut WaitQueue<_>| {
-            line.join(probed(PriorityLane::Undo, 2), "probed undo");
-            line.join(probed(PriorityLane::Do, 1), "probed do");
-            line.join(waiting(PriorityLane::Do, 9), "do");
-            line.join(waiting(PriorityLane::Undo, 9), "undo");
+            line.enqueue(probed(PriorityLane::Undo, 2), "probed undo");
+            line.enqueue(probed(PriorityLane::Do, 1), "probed do");
+            line.enqueue(waiting(PriorityLane::Do, 9), "do");
+            line.enqueue(waiting(PriorityLane::Undo, 9), "undo");
         };
         fill(&mut line);
         assert_eq!(
-            PriorityLane::ALL.map(|lane| line.before(lane, at(0))),
+            PriorityLane::ALL.map(|lane| line.ahead_of(lane, at(0))),
             [1, 2],
             "who comes now goes before them, too"
         );
-        assert_eq!(line.before_one_that_has_probed(at(0)), 4);
+        assert_eq!(line.ahead_of_failed_probe(at(0)), 4);
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["undo", "do", "probed do", "probed undo"]);
         fill(&mut line);
-        line.forgive_probes();
+        line.clear_probe_penalties();
         let order: Vec<_> = std::iter::from_fn(|| called(&mut line, 0)).collect();
         assert_eq!(order, ["probed undo", "undo", "probed do", "do"]);
     }
@@ -295,21 +305,21 @@ mod tests {
     #[test]
     fn nobody_goes_on_before_the_own_time() {
         let mut line = WaitQueue::default();
-        line.join(QueueEntry { not_before: at(10), ..waiting(PriorityLane::Do, 1) }, "later");
-        line.join(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 2) }, "sooner");
+        line.enqueue(QueueEntry { not_before: at(10), ..waiting(PriorityLane::Do, 1) }, "later");
+        line.enqueue(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 2) }, "sooner");
         assert_eq!(line.next_time(), Some(at(5)));
         assert_eq!(called(&mut line, 4), None);
         assert_eq!(called(&mut line, 5), Some("sooner"));
         assert_eq!(called(&mut line, 9), None);
-        line.forgive_times();
+        line.clear_not_before();
         assert_eq!(called(&mut line, 9), Some("later"));
     }
 
     #[test]
     fn whoever_leaves_is_not_called() {
         let mut line = WaitQueue::default();
-        let first = line.join(waiting(PriorityLane::Do, 1), "first");
-        line.join(waiting(PriorityLane::Do, 2), "second");
+        let first = line.enqueue(waiting(PriorityLane::Do, 1), "first");
+        line.enqueue(waiting(PriorityLane::Do, 2), "second");
         assert!(line.has_ready(at(0)));
         assert_eq!(line.leave(first), Some("first"));
         assert_eq!(line.leave(first), None);
@@ -319,22 +329,22 @@ mod tests {
     #[test]
     fn who_comes_waits_behind_its_own_lane_and_the_ones_before() {
         let mut line = WaitQueue::default();
-        let before = |line: &mut WaitQueue<_>| PriorityLane::ALL.map(|lane| line.before(lane, at(0)));
-        line.join(QueueEntry { standing: QueueBlocking::Alone, ..waiting(PriorityLane::Do, 1) }, "alone");
+        let before = |line: &mut WaitQueue<_>| PriorityLane::ALL.map(|lane| line.ahead_of(lane, at(0)));
+        line.enqueue(QueueEntry { blocking: QueueBlocking::BlocksNone, ..waiting(PriorityLane::Do, 1) }, "alone");
         assert_eq!(before(&mut line), [0, 0]);
-        let waits = line.join(waiting(PriorityLane::Do, 1), "do");
+        let waits = line.enqueue(waiting(PriorityLane::Do, 1), "do");
         assert_eq!(before(&mut line), [0, 1]);
         line.leave(waits);
-        line.join(waiting(PriorityLane::Undo, 1), "undo");
+        line.enqueue(waiting(PriorityLane::Undo, 1), "undo");
         assert_eq!(before(&mut line), [1, 1]);
     }
 
     #[test]
     fn nobody_waits_behind_one_whose_time_has_not_come() {
         let mut line = WaitQueue::default();
-        line.join(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 1) }, "later");
-        assert_eq!(line.before(PriorityLane::Do, at(4)), 0);
-        assert_eq!(line.before(PriorityLane::Do, at(5)), 1);
+        line.enqueue(QueueEntry { not_before: at(5), ..waiting(PriorityLane::Do, 1) }, "later");
+        assert_eq!(line.ahead_of(PriorityLane::Do, at(4)), 0);
+        assert_eq!(line.ahead_of(PriorityLane::Do, at(5)), 1);
     }
 
     proptest! {
@@ -346,11 +356,11 @@ mod tests {
         ) {
             let mut line = WaitQueue::default();
             let mut tickets = Vec::new();
-            for (number, (undo, since_ms, time, alone, has_probed)) in arrivals.into_iter().enumerate() {
+            for (number, (undo, since_ms, time, alone, after_failed_probe)) in arrivals.into_iter().enumerate() {
                 let lane = if undo { PriorityLane::Undo } else { PriorityLane::Do };
-                let standing = if alone { QueueBlocking::Alone } else { QueueBlocking::InLine };
-                let waiting = QueueEntry { lane, since_ms, not_before: at(time), standing, after_failed_probe: has_probed };
-                tickets.push((line.join(waiting, number), number));
+                let blocking = if alone { QueueBlocking::BlocksNone } else { QueueBlocking::BlocksLater };
+                let waiting = QueueEntry { lane, since_ms, not_before: at(time), blocking, after_failed_probe };
+                tickets.push((line.enqueue(waiting, number), number));
             }
             let mut expected: std::collections::BTreeSet<usize> = tickets.iter().map(|(_, number)| *number).collect();
             for index in leaving.iter().filter(|_| !tickets.is_empty()) {
@@ -358,7 +368,7 @@ mod tests {
                 prop_assert_eq!(line.leave(ticket).is_some(), expected.remove(&number));
             }
             if is_forgiven {
-                line.forgive_probes();
+                line.clear_probe_penalties();
             }
             prop_assert_eq!(line.len(), expected.len());
             for second in 0..5 {
@@ -366,7 +376,7 @@ mod tests {
                     prop_assert!(expected.remove(&number));
                 }
             }
-            prop_assert!(expected.is_empty() && line.is_empty() && line.before(PriorityLane::Do, at(9)) == 0);
+            prop_assert!(expected.is_empty() && line.is_empty() && line.ahead_of(PriorityLane::Do, at(9)) == 0);
         }
     }
 }
