@@ -2,6 +2,7 @@
 
 use super::store_health::{StoreHealth, StoreWriter};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use saga_core::id::SagaId;
 use saga_event_store::{AppendOutcome, EventStore, StoreError, StreamAppend};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -9,6 +10,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tracing::error;
+use uuid::Uuid;
 
 /// Appends that may wait for the next transaction; beyond it the shards wait, and with them the intake.
 const QUEUE_ROWS: usize = 1024;
@@ -25,6 +27,38 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct GroupCommitter {
     queue: mpsc::Sender<QueuedAppend>,
+}
+
+/// The store has acknowledged one append. Made by the committer only.
+#[derive(Debug)]
+pub(crate) struct CommitReceipt {
+    stream: Uuid,
+    version: u32,
+}
+
+impl CommitReceipt {
+    /// Whether it is the receipt of this version of the saga.
+    pub(crate) fn is_of(&self, saga: SagaId, version: u32) -> bool {
+        (self.stream, self.version) == (saga.uuid(), version)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(stream: Uuid, version: u32) -> CommitReceipt {
+        CommitReceipt { stream, version }
+    }
+}
+
+/// The store's answer to one append.
+#[derive(Debug)]
+pub(crate) enum CommitOutcome {
+    /// It is in the store, and will be after any crash.
+    Committed(CommitReceipt),
+    /// Its business key is taken by this stream.
+    DuplicateKey { stream: Uuid, payload_hash: [u8; 32] },
+    /// Another decision has its version.
+    Conflict,
+    /// The shard has another owner.
+    Fenced,
 }
 
 /// The append was not committed.
@@ -57,12 +91,28 @@ impl GroupCommitter {
         (GroupCommitter { queue }, task)
     }
 
+    /// As [`GroupCommitter::append`]; a commit comes with its receipt.
+    ///
+    /// # Errors
+    /// As [`GroupCommitter::append`].
+    pub(super) async fn commit(&self, append: StreamAppend) -> Result<CommitOutcome, CommitError> {
+        let receipt = CommitReceipt { stream: append.stream, version: append.version };
+        Ok(match self.append(append).await? {
+            AppendOutcome::Committed => CommitOutcome::Committed(receipt),
+            AppendOutcome::DuplicateKey { stream, payload_hash } => {
+                CommitOutcome::DuplicateKey { stream, payload_hash }
+            }
+            AppendOutcome::Conflict => CommitOutcome::Conflict,
+            AppendOutcome::Fenced => CommitOutcome::Fenced,
+        })
+    }
+
     /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has to mend, is waited
     /// for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
     ///
     /// # Errors
     /// When the store refuses the bytes for good, or the committer has stopped.
-    pub(super) async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
+    async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(QueuedAppend { append, reply }).await.map_err(|_| CommitError::Stopped)?;
         answer.await.unwrap_or(Err(CommitError::Stopped))

@@ -3,6 +3,7 @@
 use super::{
     KafkaOutput,
     admission::TRANSPORT_RETRY,
+    committed_state::CommittedState,
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
     router::{MessageSource, ShardRouter},
@@ -13,7 +14,7 @@ use saga_core::{
     id::{CommandId, SagaId},
     input::{OutcomeDelivery, PublicationRef, SagaInput},
     react::{CallEffect, PublishEffect},
-    state::{SagaPlan, SagaState},
+    state::SagaPlan,
 };
 use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use saga_resilience::{
@@ -50,7 +51,7 @@ pub(crate) trait EffectSender: fmt::Debug + Send + Sync {
     fn publish(&self, event: OutboundEvent);
 }
 
-/// A call that may leave.
+/// A call that may leave: its cause is committed.
 #[derive(Debug)]
 pub(crate) struct OutboundCall {
     effect: CallEffect,
@@ -70,7 +71,7 @@ pub(crate) enum CallLeave {
     Delegate(PendingCall, BulkheadSlotCell),
 }
 
-/// An event that may be published.
+/// An event that may be published: its cause is committed.
 #[derive(Debug)]
 pub(crate) struct OutboundEvent {
     effect: PublishEffect,
@@ -90,14 +91,14 @@ struct EffectOrigin {
 }
 
 impl EffectOrigin {
-    fn of(plan: &SagaPlan, state: &SagaState) -> EffectOrigin {
+    fn of(plan: &SagaPlan, state: &CommittedState<'_>) -> EffectOrigin {
         EffectOrigin { saga: state.id, name: plan.definition.name.clone(), traceparent: state.traceparent.clone() }
     }
 }
 
 impl OutboundCall {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &SagaState),
+        (plan, state): (&SagaPlan, &CommittedState<'_>),
         effect: CallEffect,
         leave: CallLeave,
         dispatch: DispatchKind,
@@ -115,7 +116,7 @@ impl OutboundCall {
 
 impl OutboundEvent {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &SagaState),
+        (plan, state): (&SagaPlan, &CommittedState<'_>),
         effect: PublishEffect,
         permit: Option<CallPermit>,
         send_time: Option<SendTimeGuard>,

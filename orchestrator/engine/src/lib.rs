@@ -14,6 +14,7 @@ pub mod answer_watch;
 mod answers;
 pub mod bulk;
 pub mod catalog;
+mod committed_state;
 mod committer;
 mod crowd;
 pub mod current;

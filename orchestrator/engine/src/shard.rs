@@ -1,6 +1,7 @@
 //! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
 //!
-//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::ShardLoop::committed`] only.
+//! Nothing is awaited between a decision and the queueing of its append. Effects leave from a `CommittedState` only: a state that was read from
+//! the journal or whose append the store has acknowledged.
 
 mod abandoning;
 mod attending;

@@ -2,7 +2,7 @@
 
 use super::{context::ShardContext, incidents, owned::ShardLoop};
 use crate::{
-    committer::{CommitError, GroupCommitter},
+    committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
     message::{MessageContent, MessageOutcome, ShardMessage},
 };
@@ -15,7 +15,7 @@ use saga_core::{
     state::SagaStatus,
     time::Timestamp,
 };
-use saga_event_store::{AppendOutcome, ShardEpoch, StreamAppend, StreamSummary, SummaryUpdate};
+use saga_event_store::{ShardEpoch, StreamAppend, StreamSummary, SummaryUpdate};
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
 use tracing::warn;
@@ -84,7 +84,7 @@ impl SagaAbandonment {
             Ok(append) => append,
             Err(unwritable) => return MessageOutcome::Refused(unwritable.to_string()),
         };
-        self.told(committer.append(append).await)
+        self.told(committer.commit(append).await)
     }
 
     fn at_its_end(&self, summary: &StreamSummary) -> MessageOutcome {
@@ -125,17 +125,17 @@ impl SagaAbandonment {
         })
     }
 
-    fn told(&self, appended: Result<AppendOutcome, CommitError>) -> MessageOutcome {
+    fn told(&self, appended: Result<CommitOutcome, CommitError>) -> MessageOutcome {
         match appended {
-            Ok(AppendOutcome::Committed) => {
+            Ok(CommitOutcome::Committed(_)) => {
                 incidents::count(IncidentKind::Unreadable);
                 warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is not known");
                 MessageOutcome::Applied
             }
-            Ok(AppendOutcome::Conflict | AppendOutcome::DuplicateKey { .. }) => {
+            Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {
                 MessageOutcome::Refused("something else was recorded at the same moment; look at it again".into())
             }
-            Ok(AppendOutcome::Fenced) | Err(CommitError::Stopped) => {
+            Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
                 MessageOutcome::Refused("its shard has another owner by now; try again".into())
             }
             Err(CommitError::Impossible(reason)) => MessageOutcome::Refused(reason),

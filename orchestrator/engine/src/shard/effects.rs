@@ -15,7 +15,7 @@ use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner, RetryAdvice},
     id::SagaId,
     input::{PublicationRef, SagaInput},
-    react::{CallEffect, PublishEffect, SagaEffect, WaitEffect, react},
+    react::{CallEffect, PublishEffect, SagaEffect, WaitEffect},
     state::{CommandPhase, SendTime},
     time::Timestamp,
 };
@@ -31,10 +31,11 @@ use std::time::Duration;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl ShardLoop {
-    /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
-    /// another one: it is repeated.
+    /// Sends everything that is outstanding and that this owner has not sent. What was outstanding when the saga was read may have been sent
+    /// by an earlier owner: it is sent again. While an append is under way nothing is sent: the append's acknowledgement is followed by this.
     pub(super) fn perform(&mut self, saga: SagaId, live: &mut LiveSaga) {
-        let effects = match caught(|| react(&live.plan, &live.state)) {
+        let Some(committed) = live.state.committed() else { return };
+        let effects = match caught(|| committed.outstanding(&live.plan)) {
             Ok(effects) => effects,
             Err(panic) => {
                 live.broken = Some(panic);
@@ -76,7 +77,7 @@ impl ShardLoop {
             return None;
         }
         if matches!(effect, SagaEffect::Call(call) if matches!(*call.request, CommandRequest::Http { .. })) {
-            live.state.departs(command, attempt, SendTime::At(self.context.clock.now()));
+            live.state.note_send_time(command, attempt, SendTime::At(self.context.clock.now()));
             return None;
         }
         let (leaving, leaves_at) = departure::leaving(self.context.clock);
@@ -120,7 +121,8 @@ impl ShardLoop {
                     }
                     CommandRequest::Http { .. } | CommandRequest::Publish { .. } => CallLeave::Permit(permit),
                 };
-                let call = OutboundCall::new((&live.plan, &live.state), call, leave, dispatch, leaving);
+                let state = live.state.committed()?;
+                let call = OutboundCall::new((&live.plan, &state), call, leave, dispatch, leaving);
                 self.context.outputs.effects.call(call);
             }
         }
@@ -136,7 +138,8 @@ impl ShardLoop {
                 None => return live.outcome_has_not_left(),
             },
         };
-        let event = OutboundEvent::new((&live.plan, &live.state), effect.clone(), permit, leaving);
+        let Some(state) = live.state.committed() else { return };
+        let event = OutboundEvent::new((&live.plan, &state), effect.clone(), permit, leaving);
         self.context.outputs.effects.publish(event);
     }
 

@@ -2,7 +2,9 @@
 
 use crate::{
     admission::AttemptPermit,
+    committed_state::LiveState,
     departure::SendTimeCell,
+    journal::RecordedSaga,
     message::{MessageReceipt, ShardMessage},
     row::ReadModelState,
     turns::WorkingPermit,
@@ -37,8 +39,8 @@ pub(super) enum SagaSlot {
 /// A saga that can decide.
 pub(super) struct LiveSaga {
     pub(super) plan: Arc<SagaPlan>,
-    /// One decision ahead of the store while an append is in flight; read by nobody else, dropped if the append is not committed.
-    pub(super) state: SagaState,
+    /// One decision ahead of the store while an append is in flight; dropped if the append is not committed.
+    pub(super) state: LiveState,
     /// What the read model shows once the append in flight is committed.
     pub(super) shown: Option<ReadModelState>,
     pub(super) append: Option<InFlightAppend>,
@@ -112,19 +114,19 @@ impl SentEffect {
 impl LiveSaga {
     /// A saga that starts here.
     pub(super) fn new(plan: Arc<SagaPlan>, state: SagaState) -> LiveSaga {
-        LiveSaga::with(plan, state, None, Vec::new())
+        LiveSaga::with(plan, LiveState::starting(state), None, Vec::new())
     }
 
     /// A saga that was read: what is outstanding may have left before.
-    pub(super) fn taken_over(plan: Arc<SagaPlan>, mut state: SagaState, answerable: &AnswerWatermark) -> LiveSaga {
-        let shown = ReadModelState::of(&plan, &state);
+    pub(super) fn taken_over(recorded: RecordedSaga, answerable: &AnswerWatermark) -> LiveSaga {
+        let shown = ReadModelState::of(&recorded.plan, &recorded.state);
         // What holds it, and its incidents, may have been recorded by a build that did not show them.
         let is_plain = shown.held_by.is_empty() && shown.incidents.is_empty();
         let shown = is_plain.then_some(shown);
-        let outstanding = caught(|| react(&plan, &state));
+        let outstanding = caught(|| react(&recorded.plan, &recorded.state));
         let before =
             outstanding.as_ref().map(|effects| effects.iter().filter_map(SentEffect::of).collect()).unwrap_or_default();
-        state.taken_over(answerable);
+        let (plan, state) = LiveState::read(recorded, answerable);
         let mut live = LiveSaga::with(plan, state, shown, before);
         live.broken = outstanding.err();
         live
@@ -135,7 +137,7 @@ impl LiveSaga {
         if self.before.contains(sent) { DispatchKind::Repeated } else { DispatchKind::First }
     }
 
-    fn with(plan: Arc<SagaPlan>, state: SagaState, shown: Option<ReadModelState>, before: Vec<SentEffect>) -> LiveSaga {
+    fn with(plan: Arc<SagaPlan>, state: LiveState, shown: Option<ReadModelState>, before: Vec<SentEffect>) -> LiveSaga {
         LiveSaga {
             plan,
             state,
@@ -164,11 +166,11 @@ impl LiveSaga {
 
     /// Tells the state when its attempts left, and whether its outcome event is out.
     pub(super) fn note_departures(&mut self) {
-        self.state.outcome_is_out =
-            self.sent.iter().any(|sent| matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _)));
+        let is_outcome = |sent: &SentEffect| matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _));
+        self.state.note_outcome_sent(self.sent.iter().any(is_outcome));
         for (sent, leaves_at) in &self.departures {
             if let Some((command, attempt)) = sent.attempt() {
-                self.state.departs(command, attempt, leaves_at.departure());
+                self.state.note_send_time(command, attempt, leaves_at.departure());
             }
         }
     }

@@ -66,7 +66,8 @@ impl ShardLoop {
 
     fn park(&mut self, saga: SagaId, live: &mut LiveSaga, reason: String) {
         let mut admissions = AdmissionControl::new(&self.context.sources, self.context.clock.now(), &self.answerable);
-        let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
+        let parked =
+            admissions.during(|context| live.state.decide(|state| decide::park(&live.plan, state, reason, context)));
         if let Some(decision) = parked {
             self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
         }
@@ -76,7 +77,7 @@ impl ShardLoop {
         let Some(SagaSlot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.answerable));
                 live.waiting = waiting;
                 self.is_readable(saga, &mut live);
                 match self.to_park.remove(&saga) {

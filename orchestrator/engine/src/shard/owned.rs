@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     admission::AdmissionControl,
-    committer::CommitError,
+    committer::{CommitError, CommitOutcome},
     due::DueTimes,
     journal,
     message::{MessageContent, MessageOutcome, ShardMessage},
@@ -34,7 +34,7 @@ use saga_core::{
     input::SagaInput,
     time::Timestamp,
 };
-use saga_event_store::{AppendOutcome, ShardEpoch, StreamAppend};
+use saga_event_store::{ShardEpoch, StreamAppend};
 use saga_resilience::gate::WakeSignal;
 use saga_wire::poison::PoisonCode;
 use std::{
@@ -62,7 +62,7 @@ pub(super) struct ShardLoop {
     pub(super) answerable: AnswerWatermark,
     pub(super) heard: WatermarkState,
     pub(super) starting: PendingStarts,
-    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<AppendOutcome, CommitError>)>>,
+    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<CommitOutcome, CommitError>)>>,
     pub(super) loads: FuturesUnordered<BoxFuture<'static, SagaLoadBatch>>,
     /// `None`: everything that was open at the claim has been looked at.
     pub(super) recovery: Option<ShardRecovery>,
@@ -251,8 +251,9 @@ impl ShardLoop {
         live.note_departures();
         let now = self.context.clock.now();
         let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable).about(&input);
-        let decided =
-            caught(|| admissions.during(|context| decide::decide(&live.plan, &mut live.state, &input, context)));
+        let decided = caught(|| {
+            admissions.during(|context| live.state.decide(|state| decide::decide(&live.plan, state, &input, context)))
+        });
         let outcome = match decided {
             Ok(outcome) => outcome,
             Err(panic) => {
@@ -306,7 +307,7 @@ impl ShardLoop {
         let committer = self.context.store.committer(self.shard).clone();
         self.appends.push(Box::pin(async move {
             match append {
-                Ok(append) => (saga, committer.append(append).await),
+                Ok(append) => (saga, committer.commit(append).await),
                 // Nothing of it has left: it is as if the store had refused it.
                 Err(unwritable) => (saga, Err(CommitError::Impossible(unwritable.to_string()))),
             }
@@ -327,16 +328,19 @@ impl ShardLoop {
         Ok(StreamAppend { summary, ..append })
     }
 
-    fn answered(&mut self, saga: SagaId, answer: Result<AppendOutcome, CommitError>) {
+    fn answered(&mut self, saga: SagaId, answer: Result<CommitOutcome, CommitError>) {
         let Some(SagaSlot::Ready(mut live)) = self.sagas.remove(&saga) else { return };
         let Some(in_flight) = live.append.take() else { return };
         match answer {
-            Ok(AppendOutcome::Committed) => self.committed(saga, live, in_flight),
-            Ok(AppendOutcome::DuplicateKey { stream, payload_hash }) => {
+            Ok(CommitOutcome::Committed(receipt)) => {
+                live.state.acknowledge(&receipt);
+                self.committed(saga, live, in_flight);
+            }
+            Ok(CommitOutcome::DuplicateKey { stream, payload_hash }) => {
                 self.duplicate(&live, in_flight, stream, payload_hash);
             }
-            Ok(AppendOutcome::Conflict) => self.conflict(saga, *live, in_flight),
-            Ok(AppendOutcome::Fenced) | Err(CommitError::Stopped) => {
+            Ok(CommitOutcome::Conflict) => self.conflict(saga, *live, in_flight),
+            Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
                 self.fenced = true;
                 live.waiting.push_front(in_flight.message);
                 self.sagas.insert(saga, SagaSlot::Ready(live));
@@ -361,7 +365,7 @@ impl ShardLoop {
         }
     }
 
-    /// The only place from which effects leave.
+    /// What is outstanding by the decision may leave now.
     fn committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
         let InFlightAppend { mut message, decision, payload_hash } = in_flight;
         live.keep_turn(&mut message.receipt);

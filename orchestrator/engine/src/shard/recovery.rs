@@ -129,7 +129,7 @@ impl ShardLoop {
     fn look_at(&mut self, saga: SagaId, loaded: SagaLoadResult, lent: &mut LoadPermitShare) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.answerable));
                 match self.take_up(saga, &mut live) {
                     ResumeOutcome::Up => self.go_on(saga, live),
                     ResumeOutcome::Due(dues) => match lent.share(&mut self.turns) {

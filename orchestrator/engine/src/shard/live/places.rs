@@ -4,7 +4,7 @@ use super::{
     LiveSaga, SentEffect,
     tests::{NOW, admit, parked_saga, stock},
 };
-use crate::admission::AttemptPermit;
+use crate::{admission::AttemptPermit, journal::RecordedSaga};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use saga_core::{
@@ -50,7 +50,7 @@ impl ParkedSagaModel {
             }
             let CommandPhase::Attempting(attempting) = &self.live.state.command(command).phase else { continue };
             if attempting.departure == SendTime::NotYet {
-                self.live.state.departs(command, attempt, SendTime::At(now));
+                self.live.state.note_send_time(command, attempt, SendTime::At(now));
             }
             let mut permit = admit(guarded).expect("nobody is refused");
             permit.pass().now_or_never().expect("a place is free").expect("nobody is refused");
@@ -92,7 +92,14 @@ impl PermitModel {
             PermitEvent::TakenOver => {
                 let known = AnswerWatermark { until: self.now, outages: OutageLog::NONE };
                 for saga in &mut self.sagas {
-                    saga.live = LiveSaga::taken_over(Arc::clone(&saga.plan), saga.recorded.clone(), &known);
+                    saga.live = LiveSaga::taken_over(
+                        RecordedSaga {
+                            plan: Arc::clone(&saga.plan),
+                            state: saga.recorded.clone(),
+                            decisions: Vec::new(),
+                        },
+                        &known,
+                    );
                 }
                 self.perform();
             }
