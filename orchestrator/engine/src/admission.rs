@@ -1,6 +1,6 @@
 //! What a decision asks while it is made: the guards, earlier answers, what a topic takes.
 
-use super::{KafkaOutput, answers::AnswerCache, definition_generations::GenerationTracker};
+use super::{KafkaOutput, answers::AnswerCache, definition_generations::GenerationTracker, permit_table::PermitDraft};
 use saga_core::{
     answerable::AnswerWatermark,
     command::{CommandRef, CommandRequest, GuardKind, GuardOwner},
@@ -12,7 +12,6 @@ use saga_core::{
 };
 use saga_resilience::{
     gate::{self, AttemptKind, CallArrival},
-    permit::CallPermit,
     registry::{self, GuardRegistry},
 };
 use std::{sync::Arc, time::Duration};
@@ -73,22 +72,14 @@ impl DecisionSources {
     }
 }
 
-/// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
+/// Asks the guards while a decision is made. The permits of the calls that it starts are in its saga's table.
 pub(super) struct AdmissionControl<'a> {
     sources: &'a DecisionSources,
     now: Timestamp,
     answerable: &'a AnswerWatermark,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
     woken: Option<QueueBypass>,
-    permits: Vec<AttemptPermit>,
-}
-
-/// A permit, and the attempt that it is for.
-#[derive(Debug)]
-pub(super) struct AttemptPermit {
-    pub(super) command: CommandRef,
-    pub(super) attempt: u32,
-    pub(super) permit: CallPermit,
+    permits: PermitDraft<'a>,
 }
 
 /// Which commands have nobody before them in line.
@@ -103,8 +94,9 @@ impl<'a> AdmissionControl<'a> {
         sources: &'a DecisionSources,
         now: Timestamp,
         answerable: &'a AnswerWatermark,
+        permits: PermitDraft<'a>,
     ) -> AdmissionControl<'a> {
-        AdmissionControl { sources, now, answerable, woken: None, permits: Vec::new() }
+        AdmissionControl { sources, now, answerable, woken: None, permits }
     }
 
     /// The decision is about `input`.
@@ -135,7 +127,7 @@ impl<'a> AdmissionControl<'a> {
         let mut ask = |asking: AdmissionRequest<'_>| match admit(&asking) {
             registry::GuardAdmission::Admitted(permit) => {
                 let admitted = if permit.is_probe() { AdmissionVerdict::Probe } else { AdmissionVerdict::Admitted };
-                permits.push(AttemptPermit { command: asking.command, attempt: asking.attempt, permit });
+                permits.hold(asking.command, asking.attempt, permit);
                 admitted
             }
             // An engine with newer files can call it: the saga waits until it is there, or the file is.
@@ -158,8 +150,9 @@ impl<'a> AdmissionControl<'a> {
         })
     }
 
-    pub(super) fn into_permits(self) -> Vec<AttemptPermit> {
-        self.permits
+    /// Keeps the permits of the decision that was made.
+    pub(super) fn keep_permits(self) {
+        self.permits.keep();
     }
 }
 

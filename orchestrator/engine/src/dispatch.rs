@@ -6,6 +6,7 @@ use super::{
     committed_state::CommittedState,
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
+    permit_table::CallLeave,
     router::{MessageSource, ShardRouter},
     sending,
 };
@@ -60,15 +61,6 @@ pub(crate) struct OutboundCall {
     dispatch: DispatchKind,
     /// Dropped when the call has left, or never will.
     send_time: Option<SendTimeGuard>,
-}
-
-/// What the guards gave a call.
-#[derive(Debug)]
-pub(crate) enum CallLeave {
-    /// The permit itself: the call settles it at its end.
-    Permit(CallPermit),
-    /// The saga keeps the permit until the reply: the call takes its place in the bulkhead only.
-    Delegate(PendingCall, BulkheadSlotCell),
 }
 
 /// An event that may be published: its cause is committed.

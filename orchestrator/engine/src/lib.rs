@@ -38,6 +38,7 @@ mod operator;
 pub mod overrides;
 pub mod ownership;
 mod partition_holds;
+mod permit_table;
 pub mod prospect;
 mod query;
 pub mod reload;

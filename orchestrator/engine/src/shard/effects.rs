@@ -6,9 +6,8 @@ use super::{
     waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
-    admission::AttemptPermit,
     departure::{self, SendTimeGuard},
-    dispatch::{CallLeave, OutboundCall, OutboundEvent},
+    dispatch::{OutboundCall, OutboundEvent},
 };
 use saga_base::panics::caught;
 use saga_core::{
@@ -102,25 +101,16 @@ impl ShardLoop {
             }
             SagaEffect::Call(ref call) => {
                 let (command, attempt) = (call.command, call.attempt);
-                let permit = match live.take_permit(command, Some(attempt)) {
-                    Some(permit) => permit,
-                    None => match self.late_permit(saga, live, call, dispatch) {
-                        LateAdmission::Admitted(permit) => permit,
+                if !live.permits.has(command, attempt) {
+                    match self.late_permit(saga, live, call, dispatch) {
+                        LateAdmission::Admitted(permit) => live.permits.hold(command, attempt, permit),
                         LateAdmission::Answered => return None,
                         LateAdmission::Waits(wait) => return Some(*wait),
-                    },
-                };
+                    }
+                }
                 let leaving = self.leaves(live, &effect, sent, dispatch);
                 let SagaEffect::Call(call) = effect else { return None };
-                let leave = match *call.request {
-                    CommandRequest::Kafka { .. } => {
-                        let mut permit = permit;
-                        let (pending, slot) = permit.departure();
-                        live.permits.push(AttemptPermit { command, attempt, permit });
-                        CallLeave::Delegate(pending, slot)
-                    }
-                    CommandRequest::Http { .. } | CommandRequest::Publish { .. } => CallLeave::Permit(permit),
-                };
+                let leave = live.permits.send(command, attempt, &call.request)?;
                 let state = live.state.committed()?;
                 let call = OutboundCall::new((&live.plan, &state), call, leave, dispatch, leaving);
                 self.context.outputs.effects.call(call);
@@ -132,7 +122,7 @@ impl ShardLoop {
     /// A step's publication of another life may have left, so it is published again whoever waits.
     fn let_be_published(&mut self, live: &mut LiveSaga, effect: &PublishEffect, leaving: Option<SendTimeGuard>) {
         let permit = match effect.publication {
-            PublicationRef::Step(command) => live.take_permit(command, Some(effect.attempt)),
+            PublicationRef::Step(command) => live.permits.publish(command, effect.attempt),
             PublicationRef::Outcome => match self.leave_for_outcome(live, effect) {
                 Some(permit) => Some(permit),
                 None => return live.outcome_has_not_left(),

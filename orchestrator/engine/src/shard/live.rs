@@ -1,11 +1,11 @@
 //! What a shard's task holds of one saga.
 
 use crate::{
-    admission::AttemptPermit,
     committed_state::LiveState,
     departure::SendTimeCell,
     journal::RecordedSaga,
     message::{MessageReceipt, ShardMessage},
+    permit_table::PermitTable,
     row::ReadModelState,
     turns::WorkingPermit,
 };
@@ -19,10 +19,7 @@ use saga_core::{
     state::{CommandOutcome, CommandPhase, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_resilience::{
-    permit::{CallPermit, CallSignal},
-    transport::DispatchKind,
-};
+use saga_resilience::transport::DispatchKind;
 use std::{collections::VecDeque, sync::Arc};
 
 /// A saga in memory.
@@ -52,8 +49,8 @@ pub(super) struct LiveSaga {
     before: Vec<SentEffect>,
     /// When what has left in this life left, as far as its time runs from there.
     pub(super) departures: Vec<(SentEffect, SendTimeCell)>,
-    /// Taken when a call was decided, handed over when it leaves.
-    pub(super) permits: Vec<AttemptPermit>,
+    /// The permits of its calls, from admission until the answer.
+    pub(super) permits: PermitTable,
     /// Its turn to be in memory because its time had come.
     turn: Option<WorkingPermit>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
@@ -147,7 +144,7 @@ impl LiveSaga {
             sent: Vec::new(),
             before,
             departures: Vec::new(),
-            permits: Vec::new(),
+            permits: PermitTable::default(),
             turn: None,
             broken: None,
         }
@@ -185,21 +182,10 @@ impl LiveSaga {
         self.sent.retain(|sent| !matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _)));
     }
 
-    /// The permit taken for this attempt, if one was; `None`: for whichever is held.
-    pub(super) fn take_permit(&mut self, command: CommandRef, attempt: Option<u32>) -> Option<CallPermit> {
-        let is_it =
-            |held: &AttemptPermit| held.command == command && attempt.is_none_or(|attempt| attempt == held.attempt);
-        let index = self.permits.iter().position(is_it)?;
-        Some(self.permits.swap_remove(index).permit)
-    }
-
-    /// An answer tells the breaker how the participant is; what it was about is no matter of the guard.
+    /// Returns the permit of the attempt that `input` answers.
     pub(super) fn settle_permit(&mut self, input: &SagaInput) {
-        let SagaInput::Answered { command, attempt, answer } = input else { return };
-        let goes_on = matches!(answer, CommandAnswer::Ongoing { .. });
-        if !goes_on && let Some(permit) = self.take_permit(*command, *attempt) {
-            permit.remember(self.state.id, answer);
-            permit.settle(CallSignal::by(answer));
+        if let SagaInput::Answered { command, attempt, answer } = input {
+            self.permits.settle(self.state.id, *command, *attempt, answer);
         }
     }
 
@@ -249,9 +235,7 @@ impl LiveSaga {
         self.sent = sent;
         for over in over {
             let SentEffect::Call { command, attempt, .. } = over else { continue };
-            if let Some(permit) = self.take_permit(command, Some(attempt)) {
-                permit.was_not_answered(self.state.id);
-            }
+            self.permits.expire(self.state.id, command, attempt);
         }
     }
 
@@ -264,12 +248,10 @@ impl LiveSaga {
             let goes_on = outstanding
                 .iter()
                 .any(|sent| matches!(sent, SentEffect::Call { command: other, .. } if *other == command));
-            if !goes_on && let Some(permit) = self.take_permit(command, Some(attempt)) {
-                if self.is_late(command) {
-                    permit.was_not_answered(self.state.id);
-                } else {
-                    permit.settle(CallSignal::NOTHING);
-                }
+            match (goes_on, self.is_late(command)) {
+                (true, _) => {}
+                (false, true) => self.permits.expire(self.state.id, command, attempt),
+                (false, false) => self.permits.release(command, attempt),
             }
         }
     }
@@ -281,7 +263,6 @@ mod places;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::AttemptPermit;
     use saga_core::{
         answerable::ALWAYS,
         decide::{self, DecisionContext},
@@ -294,6 +275,7 @@ mod tests {
     use saga_guards::PriorityLane;
     use saga_resilience::{
         gate::{AttemptKind, CallArrival, PermitRequest},
+        permit::CallPermit,
         registry::{GuardAdmission, GuardRegistry},
     };
 
@@ -365,7 +347,7 @@ mod tests {
         let SentEffect::Call { command, attempt, .. } = sent else { panic!("a call") };
         let mut permit = admit(&guarded).expect("there is room");
         permit.pass().await.expect("a place is free");
-        live.permits.push(AttemptPermit { command, attempt, permit });
+        live.permits.hold(command, attempt, permit);
         live.sent.push(sent.clone());
 
         let end = NOW.plus(std::time::Duration::from_secs(30));

@@ -65,9 +65,15 @@ impl ShardLoop {
     }
 
     fn park(&mut self, saga: SagaId, live: &mut LiveSaga, reason: String) {
-        let mut admissions = AdmissionControl::new(&self.context.sources, self.context.clock.now(), &self.answerable);
+        let mut admissions = AdmissionControl::new(
+            &self.context.sources,
+            self.context.clock.now(),
+            &self.answerable,
+            live.permits.draft(),
+        );
         let parked =
             admissions.during(|context| live.state.decide(|state| decide::park(&live.plan, state, reason, context)));
+        drop(admissions);
         if let Some(decision) = parked {
             self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
         }

@@ -250,20 +250,26 @@ impl ShardLoop {
         self.outcome_not_taken(live, &input);
         live.note_departures();
         let now = self.context.clock.now();
-        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable).about(&input);
+        let mut admissions =
+            AdmissionControl::new(&self.context.sources, now, &self.answerable, live.permits.draft()).about(&input);
         let decided = caught(|| {
             admissions.during(|context| live.state.decide(|state| decide::decide(&live.plan, state, &input, context)))
         });
         let outcome = match decided {
             Ok(outcome) => outcome,
             Err(panic) => {
+                drop(admissions);
                 live.broken = Some(panic.clone());
                 return self.set_aside(message, PoisonCode::IllegalInput, &panic);
             }
         };
+        if matches!(outcome, Ok(DecisionOutcome::Decided(_))) {
+            admissions.keep_permits();
+        } else {
+            drop(admissions);
+        }
         match outcome {
             Ok(DecisionOutcome::Decided(decision)) => {
-                live.permits.extend(admissions.into_permits());
                 live.runs_by(&input);
                 self.append(saga, live, message, decision);
             }

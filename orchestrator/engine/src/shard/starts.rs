@@ -8,6 +8,7 @@ use super::{
 use crate::{
     admission::AdmissionControl,
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
+    permit_table::PermitTable,
     row::payload_hash,
     starting::{KeyHolder, StartAdmission},
 };
@@ -41,14 +42,19 @@ impl ShardLoop {
         let start = start.as_ref().clone();
         let now = self.context.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
-        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable);
+        let mut permits = PermitTable::default();
+        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable, permits.draft());
         let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
-            Err(panic) => return self.start_impossible(message, &panic),
+            Err(panic) => {
+                drop(admissions);
+                return self.start_impossible(message, &panic);
+            }
         };
+        admissions.keep_permits();
         let mut live = Box::new(LiveSaga::new(plan, state));
-        live.permits = admissions.into_permits();
+        live.permits = permits;
         self.append(id, &mut live, message, decision);
         self.sagas.insert(id, SagaSlot::Ready(live));
     }

@@ -4,7 +4,7 @@ use super::{
     LiveSaga, SentEffect,
     tests::{NOW, admit, parked_saga, stock},
 };
-use crate::{admission::AttemptPermit, journal::RecordedSaga};
+use crate::journal::RecordedSaga;
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use saga_core::{
@@ -55,7 +55,7 @@ impl ParkedSagaModel {
             let mut permit = admit(guarded).expect("nobody is refused");
             permit.pass().now_or_never().expect("a place is free").expect("nobody is refused");
             self.live.sent.push(sent);
-            self.live.permits.push(AttemptPermit { command, attempt, permit });
+            self.live.permits.hold(command, attempt, permit);
             self.took_place = now;
         }
     }
