@@ -1,6 +1,6 @@
 //! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
 
-use super::{context::ShardContext, incidents, owned::ShardLoop};
+use super::{ShardLoop, context::ShardContext, incidents};
 use crate::{
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},

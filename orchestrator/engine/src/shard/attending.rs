@@ -1,6 +1,6 @@
 //! A shard's time: what is due, and up to when answers have been taken.
 
-use super::{context::ShardContext, live::LiveSaga, owned::ShardLoop};
+use super::{ShardLoop, context::ShardContext, live::LiveSaga};
 use crate::answer_path::{AnswerWatermarkUpdate, LONGEST_STEP};
 use saga_core::{
     answerable::{ALWAYS, AnswerWatermark, OutageLog, OutagePeriod},
@@ -43,15 +43,15 @@ fn outage(known: Timestamp, heard: WatermarkState, read: AnswerWatermarkUpdate) 
 impl ShardLoop {
     /// Every answer that was there then has been taken: it was in the queue before this.
     pub(super) fn read_until(&mut self, read: AnswerWatermarkUpdate) {
-        let outage = outage(self.answerable.until, self.heard, read);
+        let outage = outage(self.table.answerable.until, self.table.heard, read);
         if let Some(outage) = outage {
-            self.answerable.outages.add(outage);
+            self.table.answerable.outages.add(outage);
             report(self.shard, outage);
         }
-        self.heard = WatermarkState::Before;
-        self.answerable.until = self.answerable.until.max(read.until);
+        self.table.heard = WatermarkState::Before;
+        self.table.answerable.until = self.table.answerable.until.max(read.until);
         let gap = outage.map(|outage| AttendanceGap { began_ms: outage.began.0, ended_ms: outage.ended.0 });
-        self.context.answer_path.attended(self.shard.0, self.epoch, self.answerable.until, gap);
+        self.context.answer_path.attended(self.shard.0, self.epoch, self.table.answerable.until, gap);
         let turn = self.turns.now();
         self.fire(turn);
     }
@@ -59,17 +59,18 @@ impl ShardLoop {
     /// Sets when the saga has to be looked at again.
     pub(super) fn set_due(&mut self, saga: SagaId, live: &mut LiveSaga) {
         live.note_departures();
-        let waits = |command| self.waits.sending(saga, command).is_some();
-        let mut dues = live.state.dues_beside_lines(&live.plan, &self.answerable, self.context.clock.now(), waits);
+        let waits = |command| self.table.waits.sending(saga, command).is_some();
+        let mut dues =
+            live.state.dues_beside_lines(&live.plan, &self.table.answerable, self.context.clock.now(), waits);
         dues.timer = dues.timer.into_iter().chain(live.next_place_ends()).min();
-        self.due.set(saga, dues);
+        self.table.due.set(saga, dues);
     }
 
     /// When the saga has to be looked at, if that is now.
     pub(super) fn due_now(&self, live: &LiveSaga) -> Option<SagaTimers> {
         let now = self.context.clock.now();
-        let dues = live.state.dues_beside_guards(&live.plan, &self.answerable, now);
-        let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
+        let dues = live.state.dues_beside_guards(&live.plan, &self.table.answerable, now);
+        let deadline = dues.deadline.filter(|deadline| *deadline <= self.table.answerable.until);
         dues.timer.into_iter().chain(deadline).any(|due| due <= now).then_some(dues)
     }
 }

@@ -1,8 +1,8 @@
 //! Effects, after the commit of their cause.
 
 use super::{
+    ShardLoop,
     live::{LiveSaga, SentEffect},
-    owned::ShardLoop,
     waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
@@ -43,7 +43,7 @@ impl ShardLoop {
         };
         let now = self.context.clock.now();
         live.forget_all_but(&effects);
-        self.waits.keep_outcome(saga, &effects);
+        self.table.waits.keep_outcome(saga, &effects);
         let mut waits = Vec::new();
         for effect in effects {
             let Some(sent) = SentEffect::of(&effect) else {
@@ -135,7 +135,7 @@ impl ShardLoop {
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
     fn answer_next(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: CommandAnswer) {
-        self.held_back.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
+        self.table.held_back.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
     }
 
     /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
@@ -147,14 +147,14 @@ impl ShardLoop {
         dispatch: DispatchKind,
     ) -> LateAdmission {
         let Some(participant) = effect.request.participant() else { return LateAdmission::Answered };
-        let told = match self.waits.sending(saga, effect.command) {
+        let told = match self.table.waits.sending(saga, effect.command) {
             Some(WaitStatus::InLine(guard)) => {
                 return waits(live, effect, participant, guard, WaitOrigin::OnRecord, live.state.last_at);
             }
             Some(WaitStatus::Called) => WaitOrigin::JustNow,
             None => WaitOrigin::OnRecord,
         };
-        self.waits.asks(saga, effect.command);
+        self.table.waits.asks(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
         let asking = PermitRequest { lane, attempt: AttemptKind::Same, coming: CallArrival::Woken };
         let answer = match (self.context.sources.guards().admit(participant, asking), dispatch) {

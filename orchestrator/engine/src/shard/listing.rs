@@ -1,7 +1,7 @@
 //! Lists what is open. A part of the list that the store cannot read is passed by.
 
 use super::context::ShardContext;
-use super::until_answered;
+use super::store_retry::until_answered;
 use saga_core::id::ShardId;
 use saga_event_store::StoreError;
 use tracing::error;

@@ -1,8 +1,8 @@
 //! Sagas that are not in memory, and sagas that cannot be worked on.
 
 use super::{
+    ShardLoop,
     live::{LiveSaga, SagaSlot},
-    owned::ShardLoop,
     reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{
@@ -34,7 +34,7 @@ impl ShardLoop {
 
     /// The saga is about to be loaded.
     pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<ShardMessage>) {
-        self.sagas.insert(saga, SagaSlot::Loading { waiting });
+        self.table.sagas.insert(saga, SagaSlot::Loading { waiting });
         self.recovery.iter_mut().for_each(|recovery| recovery.touch(saga));
     }
 
@@ -58,7 +58,7 @@ impl ShardLoop {
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
         error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
         metrics::counter!("saga_stopped_total").increment(1);
-        self.to_park.insert(saga, reason);
+        self.table.to_park.insert(saga, reason);
         // A load for nobody is none.
         waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached));
         self.load(saga, waiting);
@@ -68,7 +68,7 @@ impl ShardLoop {
         let mut admissions = AdmissionControl::new(
             &self.context.sources,
             self.context.clock.now(),
-            &self.answerable,
+            &self.table.answerable,
             live.permits.draft(),
         );
         let parked =
@@ -80,13 +80,13 @@ impl ShardLoop {
     }
 
     fn loaded(&mut self, saga: SagaId, loaded: SagaLoadResult) {
-        let Some(SagaSlot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
+        let Some(SagaSlot::Loading { waiting }) = self.table.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.table.answerable));
                 live.waiting = waiting;
                 self.is_readable(saga, &mut live);
-                match self.to_park.remove(&saga) {
+                match self.table.to_park.remove(&saga) {
                     Some(reason) => self.park(saga, &mut live, reason),
                     None => self.take_up_now(saga, &mut live),
                 }
@@ -149,9 +149,9 @@ impl ShardLoop {
 
     /// Everything that is held and not settled. Timers are left out: the next owner has its own.
     pub(super) fn take_unfinished(&mut self) -> Vec<ShardMessage> {
-        let repeated = std::mem::take(&mut self.repeated).into_iter().map(|(_, message)| message);
-        let starting: Vec<ShardMessage> = self.starting.take_all().chain(repeated).collect();
-        let slots = std::mem::take(&mut self.sagas).into_values();
+        let repeated = std::mem::take(&mut self.table.repeated).into_iter().map(|(_, message)| message);
+        let starting: Vec<ShardMessage> = self.table.starting.take_all().chain(repeated).collect();
+        let slots = std::mem::take(&mut self.table.sagas).into_values();
         let waiting = slots.flat_map(|slot| match slot {
             SagaSlot::Loading { waiting } => waiting,
             SagaSlot::Ready(live) => live.waiting,

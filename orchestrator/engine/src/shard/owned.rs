@@ -1,47 +1,35 @@
 //! The sagas of one shard under one epoch: every input becomes a decision, every decision an append, every commit its effects.
 
 use super::{
-    OwnershipEnd,
-    attending::WatermarkState,
+    OwnershipEnd, ShardLoop,
     classified::classified,
-    context::ShardContext,
     incidents,
     live::{InFlightAppend, LiveSaga, SagaSlot},
-    measured,
-    reading::SagaLoadBatch,
-    recovery::{self, ShardRecovery},
-    unreadable::UnreadableSagas,
+    measured, recovery,
     waits::WaitRegistry,
 };
 use crate::{
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
-    due::DueTimes,
     journal,
     message::{MessageContent, MessageOutcome, ShardMessage},
     row::{self, ReadModelState, ShardWriter},
-    starting::PendingStarts,
-    turns::{self, LoadPermit, LoadPermitQueue},
+    turns::{self, LoadPermit},
 };
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::StreamExt;
 use saga_base::panics::caught;
 use saga_core::{
-    answerable::AnswerWatermark,
     decide::{self, DecisionOutcome, IgnoreReason},
     event::{ParkReason, SagaDecision, SagaEvent},
     evolve,
-    id::{SagaId, ShardId},
+    id::SagaId,
     input::SagaInput,
     time::Timestamp,
 };
-use saga_event_store::{ShardEpoch, StreamAppend};
+use saga_event_store::StreamAppend;
 use saga_resilience::gate::WakeSignal;
 use saga_wire::poison::PoisonCode;
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    pin::pin,
-    sync::Arc,
-};
+use std::{collections::VecDeque, pin::pin};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -52,65 +40,7 @@ const IN_FLIGHT: usize = 1024;
 /// Messages after which timers are looked at although more messages are there.
 const TIMERS_EVERY: u32 = 64;
 
-pub(super) struct ShardLoop {
-    pub(super) context: Arc<ShardContext>,
-    pub(super) shard: ShardId,
-    pub(super) epoch: ShardEpoch,
-    pub(super) sagas: HashMap<SagaId, SagaSlot>,
-    pub(super) due: DueTimes,
-    /// Up to when answers have been taken, and when none could be.
-    pub(super) answerable: AnswerWatermark,
-    pub(super) heard: WatermarkState,
-    pub(super) starting: PendingStarts,
-    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<CommitOutcome, CommitError>)>>,
-    pub(super) loads: FuturesUnordered<BoxFuture<'static, SagaLoadBatch>>,
-    /// `None`: everything that was open at the claim has been looked at.
-    pub(super) recovery: Option<ShardRecovery>,
-    pub(super) turns: LoadPermitQueue,
-    pub(super) unreadable: UnreadableSagas,
-    /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
-    pub(super) held_back: Vec<(SagaId, SagaInput)>,
-    /// Starts under keys that these sagas have, with other payloads.
-    pub(super) repeated: Vec<(SagaId, ShardMessage)>,
-    /// Sagas that have enough of them on record.
-    pub(super) told_enough: HashSet<SagaId>,
-    /// Sagas that are read again to be parked, with the reason.
-    pub(super) to_park: HashMap<SagaId, String>,
-    /// What waits in the guards' lines.
-    pub(super) waits: WaitRegistry,
-    fenced: bool,
-}
-
 impl ShardLoop {
-    pub(super) fn new(
-        context: Arc<ShardContext>,
-        shard: ShardId,
-        epoch: ShardEpoch,
-        answerable: AnswerWatermark,
-    ) -> ShardLoop {
-        ShardLoop {
-            recovery: Some(ShardRecovery::begin(&context, shard)),
-            turns: LoadPermitQueue::of(&context.load_permits),
-            unreadable: UnreadableSagas::default(),
-            context,
-            shard,
-            epoch,
-            sagas: HashMap::new(),
-            due: DueTimes::default(),
-            answerable,
-            heard: WatermarkState::NotYet,
-            starting: PendingStarts::default(),
-            appends: FuturesUnordered::new(),
-            loads: FuturesUnordered::new(),
-            held_back: Vec::new(),
-            repeated: Vec::new(),
-            told_enough: HashSet::new(),
-            to_park: HashMap::new(),
-            waits: WaitRegistry::default(),
-            fenced: false,
-        }
-    }
-
     /// Works until it is told to stop, fenced, or what it rests on is gone; then waits for the appends that are under way, so that every message is either settled
     /// or still held.
     pub(super) async fn serve(
@@ -122,10 +52,10 @@ impl ShardLoop {
         let mut messages_since_timers = 0;
         let mut gone = pin!(gone);
         while !self.fenced {
-            for (saga, input) in std::mem::take(&mut self.held_back) {
+            for (saga, input) in std::mem::take(&mut self.table.held_back) {
                 self.take_input(saga, ShardMessage::of(saga, input));
             }
-            for (saga, message) in std::mem::take(&mut self.repeated) {
+            for (saga, message) in std::mem::take(&mut self.table.repeated) {
                 self.take_input(saga, message);
             }
             if messages_since_timers >= TIMERS_EVERY {
@@ -140,7 +70,7 @@ impl ShardLoop {
                 Some(read) = self.loads.next() => self.all_loaded(read),
                 () = stop.cancelled() => break,
                 () = &mut gone => self.fenced = true,
-                Some(next) = next(messages, &mut self.waits), if self.appends.len() < IN_FLIGHT => {
+                Some(next) = next(messages, &mut self.table.waits), if self.appends.len() < IN_FLIGHT => {
                     messages_since_timers += 1;
                     match next {
                         ShardEvent::Message(message) => self.take(message),
@@ -152,7 +82,7 @@ impl ShardLoop {
             }
         }
         // Nobody here looks at calls any more.
-        self.waits = WaitRegistry::default();
+        self.table.waits = WaitRegistry::default();
         while let Some((saga, answer)) = self.appends.next().await {
             self.answered(saga, answer);
         }
@@ -160,7 +90,7 @@ impl ShardLoop {
     }
 
     fn wake(&mut self) -> tokio::time::Instant {
-        let due = self.due.next(self.context.clock.now(), self.answerable.until);
+        let due = self.table.due.next(self.context.clock.now(), self.table.answerable.until);
         let due = due.unwrap_or(Timestamp::MAX);
         self.context.clock.instant_of(due)
     }
@@ -171,7 +101,7 @@ impl ShardLoop {
         if let Some(turn) = turn {
             self.fire_together(now, &turn);
         }
-        if self.due.waits_for_answers(now, self.answerable.until) {
+        if self.table.due.waits_for_answers(now, self.table.answerable.until) {
             self.context.answer_path.wants_word();
         }
     }
@@ -179,7 +109,7 @@ impl ShardLoop {
     fn fire_together(&mut self, now: Timestamp, turn: &LoadPermit) {
         let mut to_read = Vec::new();
         for _ in 0..turns::TOGETHER {
-            let Some(saga) = self.due.pop(now, self.answerable.until) else { break };
+            let Some(saga) = self.table.due.pop(now, self.table.answerable.until) else { break };
             self.fire_one(saga, turn.clone(), &mut to_read);
         }
         self.load_all(to_read);
@@ -187,7 +117,7 @@ impl ShardLoop {
 
     fn fire_one(&mut self, saga: SagaId, turn: LoadPermit, to_read: &mut Vec<SagaId>) {
         let message = ShardMessage::time_reached(saga, turn);
-        match self.sagas.get(&saga) {
+        match self.table.sagas.get(&saga) {
             None => {
                 self.is_loading(saga, VecDeque::from([message]));
                 to_read.push(saga);
@@ -209,11 +139,11 @@ impl ShardLoop {
     }
 
     pub(super) fn take_input(&mut self, saga: SagaId, message: ShardMessage) {
-        match self.sagas.remove(&saga) {
+        match self.table.sagas.remove(&saga) {
             None => self.load(saga, VecDeque::from([message])),
             Some(SagaSlot::Loading { mut waiting }) => {
                 waiting.push_back(message);
-                self.sagas.insert(saga, SagaSlot::Loading { waiting });
+                self.table.sagas.insert(saga, SagaSlot::Loading { waiting });
             }
             Some(SagaSlot::Ready(mut live)) => {
                 live.waiting.push_back(message);
@@ -234,7 +164,7 @@ impl ShardLoop {
             return self.read_and_park(saga, live.waiting, reason);
         }
         if !live.is_quiet() {
-            self.sagas.insert(saga, SagaSlot::Ready(live));
+            self.table.sagas.insert(saga, SagaSlot::Ready(live));
         }
     }
 
@@ -251,7 +181,8 @@ impl ShardLoop {
         live.note_departures();
         let now = self.context.clock.now();
         let mut admissions =
-            AdmissionControl::new(&self.context.sources, now, &self.answerable, live.permits.draft()).about(&input);
+            AdmissionControl::new(&self.context.sources, now, &self.table.answerable, live.permits.draft())
+                .about(&input);
         let decided = caught(|| {
             admissions.during(|context| live.state.decide(|state| decide::decide(&live.plan, state, &input, context)))
         });
@@ -335,7 +266,7 @@ impl ShardLoop {
     }
 
     fn answered(&mut self, saga: SagaId, answer: Result<CommitOutcome, CommitError>) {
-        let Some(SagaSlot::Ready(mut live)) = self.sagas.remove(&saga) else { return };
+        let Some(SagaSlot::Ready(mut live)) = self.table.sagas.remove(&saga) else { return };
         let Some(in_flight) = live.append.take() else { return };
         match answer {
             Ok(CommitOutcome::Committed(receipt)) => {
@@ -349,7 +280,7 @@ impl ShardLoop {
             Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
                 self.fenced = true;
                 live.waiting.push_front(in_flight.message);
-                self.sagas.insert(saga, SagaSlot::Ready(live));
+                self.table.sagas.insert(saga, SagaSlot::Ready(live));
             }
             Err(CommitError::Impossible(reason)) => self.impossible(saga, *live, in_flight, reason),
         }

@@ -4,11 +4,11 @@
 //! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
 
 use super::{
+    ShardLoop,
     context::ShardContext,
     listing,
     live::LiveSaga,
     loading::ResumeOutcome,
-    owned::ShardLoop,
     reading::{self, SagaLoadResult},
 };
 use crate::{message::ShardMessage, turns::LoadPermitShare};
@@ -112,7 +112,7 @@ impl ShardLoop {
         let mut lent = LoadPermitShare::default();
         for (saga, loaded) in found.sagas {
             let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
-            if is_new && !self.sagas.contains_key(&saga) {
+            if is_new && !self.table.sagas.contains_key(&saga) {
                 self.look_at(saga, loaded, &mut lent);
             }
         }
@@ -129,7 +129,7 @@ impl ShardLoop {
     fn look_at(&mut self, saga: SagaId, loaded: SagaLoadResult, lent: &mut LoadPermitShare) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.answerable));
+                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.table.answerable));
                 match self.take_up(saga, &mut live) {
                     ResumeOutcome::Up => self.go_on(saga, live),
                     ResumeOutcome::Due(dues) => match lent.share(&mut self.turns) {
@@ -138,7 +138,7 @@ impl ShardLoop {
                             self.go_on(saga, live);
                         }
                         // It is read again when its turn comes: all of them may be due.
-                        None => self.due.set(saga, dues),
+                        None => self.table.due.set(saga, dues),
                     },
                 }
             }

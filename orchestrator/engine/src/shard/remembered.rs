@@ -1,7 +1,7 @@
 //! The sagas that a shard had in memory when the event store lost some of them.
 
 use super::context::ShardContext;
-use super::{live::SagaSlot, owned::ShardLoop};
+use super::{ShardLoop, live::SagaSlot};
 use saga_core::id::{SagaId, ShardId};
 use std::collections::BTreeMap;
 use tracing::error;
@@ -18,8 +18,8 @@ pub(super) struct RememberedSagas(BTreeMap<SagaId, Option<String>>);
 impl RememberedSagas {
     /// Keeps what `owned` knows, to be compared with what is read next.
     pub(super) fn keep(&mut self, owned: &ShardLoop) {
-        self.0.extend(owned.due.sagas().map(|saga| (saga, None)));
-        for (saga, slot) in &owned.sagas {
+        self.0.extend(owned.table.due.sagas().map(|saga| (saga, None)));
+        for (saga, slot) in &owned.table.sagas {
             let key = match slot {
                 SagaSlot::Ready(live) => Some(live.state.key.clone()),
                 SagaSlot::Loading { .. } => None,
@@ -35,7 +35,7 @@ impl RememberedSagas {
     /// Those that `owned` did not read, and forgets all.
     pub(super) fn missing(&mut self, owned: &ShardLoop) -> MissingSagas {
         let mut missing = std::mem::take(&mut self.0);
-        missing.retain(|saga, _| !owned.sagas.contains_key(saga) && !owned.due.has(*saga));
+        missing.retain(|saga, _| !owned.table.sagas.contains_key(saga) && !owned.table.due.has(*saga));
         MissingSagas(missing)
     }
 }

@@ -1,9 +1,9 @@
 //! Starts of sagas, and what becomes of a second one with the same key.
 
 use super::{
+    ShardLoop,
     context::ShardContext,
     live::{InFlightAppend, LiveSaga, SagaSlot},
-    owned::ShardLoop,
 };
 use crate::{
     admission::AdmissionControl,
@@ -29,7 +29,7 @@ impl ShardLoop {
     pub(super) fn take_start(&mut self, message: ShardMessage) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
-        match self.starting.begin(key, message, Instant::now()) {
+        match self.table.starting.begin(key, message, Instant::now()) {
             StartAdmission::First(message) => self.start(message),
             StartAdmission::Waits => {}
             StartAdmission::Taken(message, holder) => self.settle_duplicate(message, &holder),
@@ -43,7 +43,7 @@ impl ShardLoop {
         let now = self.context.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
         let mut permits = PermitTable::default();
-        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable, permits.draft());
+        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.table.answerable, permits.draft());
         let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
@@ -56,7 +56,7 @@ impl ShardLoop {
         let mut live = Box::new(LiveSaga::new(plan, state));
         live.permits = permits;
         self.append(id, &mut live, message, decision);
-        self.sagas.insert(id, SagaSlot::Ready(live));
+        self.table.sagas.insert(id, SagaSlot::Ready(live));
     }
 
     /// Nothing is recorded of it; whoever waits for the key may try.
@@ -64,7 +64,7 @@ impl ShardLoop {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
         self.set_aside(message, PoisonCode::IllegalInput, reason);
-        for message in self.starting.end(&key) {
+        for message in self.table.starting.end(&key) {
             self.take_start(message);
         }
     }
@@ -91,7 +91,7 @@ impl ShardLoop {
 
     fn key_taken(&mut self, live: &LiveSaga, holder: &KeyHolder) {
         let key = (live.plan.definition.name.clone(), live.state.key.clone());
-        for message in self.starting.taken(key, holder.clone(), Instant::now()) {
+        for message in self.table.starting.taken(key, holder.clone(), Instant::now()) {
             self.settle_duplicate(message, holder);
         }
     }
@@ -108,8 +108,8 @@ impl ShardLoop {
             let why = "the key is taken by a stream that is not a saga";
             return message.receipt.settle(MessageOutcome::Ignored(why.into()));
         };
-        if other_payload && saga.shard() == self.shard && !self.told_enough.contains(&saga) {
-            self.repeated.push((saga, message));
+        if other_payload && saga.shard() == self.shard && !self.table.told_enough.contains(&saga) {
+            self.table.repeated.push((saga, message));
         } else {
             message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload });
         }
@@ -117,10 +117,10 @@ impl ShardLoop {
 
     /// The saga has as many of them on record as are kept: it need not be read for more.
     pub(super) fn is_told_enough(&mut self, saga: SagaId) {
-        if self.told_enough.len() >= TOLD_ENOUGH {
-            self.told_enough.clear();
+        if self.table.told_enough.len() >= TOLD_ENOUGH {
+            self.table.told_enough.clear();
         }
-        self.told_enough.insert(saga);
+        self.table.told_enough.insert(saga);
     }
 
     /// The start came to nothing: those that waited for it are tried in turn.
@@ -128,7 +128,7 @@ impl ShardLoop {
         if live.state.version != 1 {
             return;
         }
-        for message in self.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
+        for message in self.table.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
             self.take_start(message);
         }
     }

@@ -1,6 +1,6 @@
 //! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
 
-use super::{live::LiveSaga, owned::ShardLoop};
+use super::{ShardLoop, live::LiveSaga};
 use crate::{
     journal::{self, shown},
     row::{shown_text, word},
@@ -33,7 +33,7 @@ impl ShardLoop {
 
     /// The same of one that cannot be written on.
     pub(super) fn leave_out_for(&mut self, saga: SagaId, reason: String) {
-        let tries = self.unreadable.entry(saga).or_default();
+        let tries = self.table.unreadable.entry(saga).or_default();
         *tries = tries.saturating_add(1);
         let rest = FIRST_REST.saturating_mul(2_u32.saturating_pow(*tries - 1)).min(LONGEST_REST);
         if *tries > 1 {
@@ -44,12 +44,12 @@ impl ShardLoop {
             self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
         let now = self.context.clock.now();
-        self.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
+        self.table.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
     }
 
     /// A saga that was left out can be read again: what it is is shown again.
     pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut LiveSaga) {
-        if self.unreadable.remove(&saga).is_none() {
+        if self.table.unreadable.remove(&saga).is_none() {
             return;
         }
         info!(%saga, "the saga can be read again and goes on");

@@ -5,7 +5,7 @@ mod backlog;
 mod outcomes;
 mod places;
 
-use super::{live::LiveSaga, owned::ShardLoop};
+use super::{ShardLoop, live::LiveSaga};
 use crate::message::{MessageContent, MessageReceipt, ShardMessage};
 use outcomes::OutcomeEventWait;
 use places::SagaQueueEntries;
@@ -64,27 +64,27 @@ impl WaitRegistry {
 impl ShardLoop {
     /// Exactly `waits` wait in lines.
     pub(super) fn wait_in_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
-        self.waits.places.retain(saga, waits);
+        self.table.waits.places.retain(saga, waits);
         self.join_lines(saga, waits);
     }
 
     fn join_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
         let now = self.context.clock.now();
-        let called_up = self.waits.places.call_up();
+        let called_up = self.table.waits.places.call_up();
         if !waits.is_empty() {
-            let waiter = self.waits.waiter(saga);
-            self.waits.places.join(self.context.sources.guards(), now, waits, &waiter);
+            let waiter = self.table.waits.waiter(saga);
+            self.table.waits.places.join(self.context.sources.guards(), now, waits, &waiter);
         }
-        self.waits.places.has_come(saga);
+        self.table.waits.places.has_come(saga);
         called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));
     }
 
     /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
     fn called_up(&mut self, saga: SagaId, now: Timestamp) {
-        if self.sagas.contains_key(&saga) {
-            self.held_back.push((saga, SagaInput::TimeReached));
+        if self.table.sagas.contains_key(&saga) {
+            self.table.held_back.push((saga, SagaInput::TimeReached));
         } else {
-            self.due.look_at(saga, now);
+            self.table.due.look_at(saga, now);
         }
     }
 
@@ -92,7 +92,7 @@ impl ShardLoop {
     pub(super) fn called(&mut self, wake: WakeSignal) {
         let WakeSignal { saga, command, woken } = wake;
         let Some(command) = command else { return self.outcome_called(saga, woken) };
-        let input = match self.waits.places.called_out(saga, command) {
+        let input = match self.table.waits.places.called_out(saga, command) {
             // The saga is looked at, and what is outstanding asks to leave.
             Some(WaitKind::Sending) => SagaInput::TimeReached,
             Some(WaitKind::Attempt) | None => SagaInput::Released { command },
@@ -114,7 +114,7 @@ impl ShardLoop {
                 (wait.effect.guard, wait.effect.not_before) = (*by, *until);
             }
         }
-        self.waits.places.forget(saga, *command);
+        self.table.waits.places.forget(saga, *command);
         self.join_lines(saga, &waits);
     }
 }

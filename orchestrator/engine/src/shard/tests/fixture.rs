@@ -1,6 +1,6 @@
 //! A shard made of a store, a plan, a clock and channels.
 
-use super::super::{ShardContext, ShardOutputs, ShardStore, owned::ShardLoop};
+use super::super::{ShardContext, ShardLoop, ShardOutputs, ShardStore};
 use crate::{
     admission::DecisionSources,
     answer_path::AnswerProgress,

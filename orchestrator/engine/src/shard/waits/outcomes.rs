@@ -4,8 +4,8 @@ use super::WaitRegistry;
 use crate::{
     message::ShardMessage,
     shard::{
+        ShardLoop,
         live::{LiveSaga, SagaSlot},
-        owned::ShardLoop,
     },
 };
 use saga_core::{
@@ -56,7 +56,7 @@ impl ShardLoop {
         live: &mut LiveSaga,
         effect: &PublishEffect,
     ) -> Option<CallPermit> {
-        let coming = match self.waits.outcomes.get(&live.state.id) {
+        let coming = match self.table.waits.outcomes.get(&live.state.id) {
             Some(OutcomeEventWait::InLine(_)) => return None,
             Some(OutcomeEventWait::Called(_)) => CallArrival::Woken,
             None => CallArrival::Anew,
@@ -64,11 +64,11 @@ impl ShardLoop {
         let topic = effect.request.whose().into_name();
         let admission = self.context.sources.guards().admit_publication(topic, coming);
         // Its turn is over when it has asked.
-        drop(self.waits.outcomes.remove(&live.state.id));
+        drop(self.table.waits.outcomes.remove(&live.state.id));
         match admission {
             GuardAdmission::Admitted(permit) => Some(permit),
             GuardAdmission::Refused { .. } | GuardAdmission::Gone => {
-                self.waits.line_up(self.context.sources.guards(), live, topic);
+                self.table.waits.line_up(self.context.sources.guards(), live, topic);
                 record_that_it_waits(live, topic);
                 None
             }
@@ -79,22 +79,22 @@ impl ShardLoop {
     pub(in crate::shard) fn outcome_not_taken(&mut self, live: &mut LiveSaga, input: &SagaInput) {
         let SagaInput::Delivered { delivery: OutcomeDelivery::Refused { .. } } = input else { return };
         let SagaPhase::OutcomeDue { request, .. } = &live.state.course else { return };
-        if matches!(self.waits.outcomes.get(&live.state.id), Some(OutcomeEventWait::InLine(_))) {
+        if matches!(self.table.waits.outcomes.get(&live.state.id), Some(OutcomeEventWait::InLine(_))) {
             return;
         }
         let topic = request.whose().into_name().to_owned();
         live.outcome_has_not_left();
-        self.waits.line_up(self.context.sources.guards(), live, &topic);
+        self.table.waits.line_up(self.context.sources.guards(), live, &topic);
     }
 
     /// Its turn has come: the saga is read, unless it is at hand.
     pub(super) fn outcome_called(&mut self, saga: SagaId, woken: NotifiedCall) {
-        if self.waits.outcomes.insert(saga, OutcomeEventWait::Called(woken)).is_none() {
+        if self.table.waits.outcomes.insert(saga, OutcomeEventWait::Called(woken)).is_none() {
             // It left the line while it was called.
-            self.waits.outcomes.remove(&saga);
+            self.table.waits.outcomes.remove(&saga);
             return;
         }
-        match self.sagas.remove(&saga) {
+        match self.table.sagas.remove(&saga) {
             Some(SagaSlot::Ready(mut live)) => {
                 // What is decided now is followed by its effects, this one among them.
                 if live.append.is_none() {
@@ -102,7 +102,7 @@ impl ShardLoop {
                 }
                 self.go_on(saga, live);
             }
-            Some(loading @ SagaSlot::Loading { .. }) => drop(self.sagas.insert(saga, loading)),
+            Some(loading @ SagaSlot::Loading { .. }) => drop(self.table.sagas.insert(saga, loading)),
             None => self.take_input(saga, ShardMessage::of(saga, SagaInput::TimeReached)),
         }
     }
