@@ -1,7 +1,9 @@
 //! Group commit without a timer: whatever is queued goes into one transaction, and each append is answered alone.
 
-use super::store_health::{StoreHealth, StoreWriter};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use super::{
+    retry::RetryDelays,
+    store_health::{StoreHealth, StoreWriter},
+};
 use saga_core::id::SagaId;
 use saga_event_store::{AppendOutcome, EventStore, StoreError, StreamAppend};
 use std::{sync::Arc, time::Duration};
@@ -209,7 +211,7 @@ async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
             Err(error) if error.is_damage() => return false,
             Err(error) => {
                 error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed before; trying again");
-                rest(&mut delays).await;
+                delays.wait().await;
             }
         }
     }
@@ -235,7 +237,7 @@ async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Res
                 error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the same rows wait for it");
             }
         }
-        rest(&mut delays).await;
+        delays.wait().await;
     }
 }
 
@@ -263,17 +265,8 @@ fn is_their_fault(error: &StoreError) -> bool {
     }
 }
 
-fn delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(RETRY_MIN)
-        .with_max_delay(RETRY_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-async fn rest(delays: &mut ExponentialBackoff) {
-    tokio::time::sleep(delays.next().unwrap_or(RETRY_MAX)).await;
+fn delays() -> RetryDelays {
+    RetryDelays::new(RETRY_MIN, RETRY_MAX)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     KafkaOutput,
     message::{MessageOutcome, MessageReceipt},
     partition_holds::PartitionHolds,
+    retry::RetryDelays,
     sending,
 };
 use saga_base::clock::EngineClock;
@@ -17,7 +18,8 @@ use std::{sync::Arc, time::Duration};
 use tracing::{error, info, warn};
 
 /// Between two tries to write what the DLQ refuses in its smallest form.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_MIN: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Why a record is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +99,7 @@ impl DeadLetterWriter {
         let in_form =
             |form| dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, self.clock.now());
         let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         loop {
             if self.topics.ask(&kafka.dlq).is_err() {
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
@@ -113,7 +116,7 @@ impl DeadLetterWriter {
             } else {
                 // Nothing smaller can be written: an operator has to configure the topic.
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
-                tokio::time::sleep(RETRY).await;
+                delays.wait().await;
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{
     departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
     permit_table::CallLeave,
+    retry::RetryDelays,
     router::{MessageSource, ShardRouter},
     sending,
 };
@@ -39,7 +40,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 /// Before a record that the broker did not acknowledge in time is handed to it again.
-const SEND_AGAIN: Duration = Duration::from_secs(1);
+const SEND_AGAIN_MIN: Duration = Duration::from_secs(1);
+const SEND_AGAIN_MAX: Duration = Duration::from_secs(5);
 /// Between two lines about that.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -245,12 +247,13 @@ impl OutboundCalls {
         let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
             return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
         };
+        let mut delays = RetryDelays::new(SEND_AGAIN_MIN, SEND_AGAIN_MAX);
         loop {
             match sending::once(&kafka.producer, self.guards.topics(), record).await {
                 ProduceOutcome::Delivered { .. } => return Ok(()),
                 ProduceOutcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
                     warn_resend(&record.topic, &undelivered);
-                    tokio::time::sleep(SEND_AGAIN).await;
+                    delays.wait().await;
                 }
                 ProduceOutcome::Undelivered(undelivered) => return Err(undelivered.answer()),
             }

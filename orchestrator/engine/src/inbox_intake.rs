@@ -7,6 +7,7 @@ use super::{
     journal::JournalAccess,
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     partition_holds::ConsumerHolds,
+    retry::RetryDelays,
     router::{MessageSource, ShardRouter},
     store_health::StoreHealth,
 };
@@ -26,7 +27,8 @@ use saga_wire::{
 use std::{sync::Arc, time::Duration};
 
 /// Between two tries to read a definition while the store is unavailable.
-const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Takes records of the inbox. A cheap handle.
 #[derive(Clone, Debug)]
@@ -154,6 +156,7 @@ impl InboxIntake {
         if let Some(plan) = live.catalog.named(name).filter(is_it) {
             return Ok(Arc::clone(plan));
         }
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         loop {
             let plan = match policies {
                 Some(policies) => self.journal.exact_plan(hash, policies).await,
@@ -163,7 +166,7 @@ impl InboxIntake {
                 Ok(plan) => return Ok(plan),
                 Err(error) if error.is_transient() => {
                     self.store_health.missed("read the definition of a forwarded trigger", &error);
-                    tokio::time::sleep(ASK_STORE_AGAIN).await;
+                    delays.wait().await;
                 }
                 Err(error) => return Err(format!("definition `{name}`: {error}")),
             }

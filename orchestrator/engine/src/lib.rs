@@ -42,6 +42,7 @@ mod permit_table;
 pub mod prospect;
 mod query;
 pub mod reload;
+mod retry;
 pub mod router;
 mod row;
 pub mod seeding;

@@ -3,7 +3,7 @@
 
 pub mod outside;
 
-use super::{journal::JournalAccess, store_health::StoreHealth};
+use super::{journal::JournalAccess, retry::RetryDelays, store_health::StoreHealth};
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::{id::ShardId, time::Timestamp, time::rfc3339};
 use saga_event_store::StepBack;
@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 /// Between two tries to store again what has to be there before sagas are read.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// The store's last step back, as it is told.
 pub(super) type StepBackReceiver = watch::Receiver<Option<Arc<StepBack>>>;
@@ -127,9 +128,10 @@ impl StepBackFollower {
     async fn prepare(&self, step: &Arc<StepBack>) {
         report(step);
         self.recovery.begin(step);
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         while let Err(error) = self.store_again().await {
             self.health.missed("store again what sagas are read with", &error);
-            tokio::time::sleep(AGAIN).await;
+            delays.wait().await;
         }
         self.recovery.prepared.send_replace(step.number);
     }

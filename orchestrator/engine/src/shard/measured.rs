@@ -16,18 +16,40 @@ pub(super) fn ended(state: &SagaState, decision: &SagaDecision) {
     }
 }
 
-/// A participant that answered what `check` rejects has done its part.
+/// Which command the event ends, and whether it succeeded. A participant that answered what `check` rejects has done its part.
 fn end_of(event: &SagaEvent) -> Option<(CommandRef, bool)> {
-    if let SagaEvent::StepSucceeded { step, direction, .. } = event {
-        return Some((CommandRef { step: *step, direction: *direction }, true));
+    match event {
+        SagaEvent::StepSucceeded { step, direction, .. } => {
+            Some((CommandRef { step: *step, direction: *direction }, true))
+        }
+        SagaEvent::StepRejected { step, .. } => {
+            Some((CommandRef { step: *step, direction: CommandDirection::Do }, true))
+        }
+        SagaEvent::StepFailed { step, direction, .. } => {
+            Some((CommandRef { step: *step, direction: *direction }, false))
+        }
+        SagaEvent::SagaStarted { .. }
+        | SagaEvent::WaitStarted { .. }
+        | SagaEvent::StepStarted { .. }
+        | SagaEvent::AttemptStarted { .. }
+        | SagaEvent::AttemptFailed { .. }
+        | SagaEvent::AttemptExtended { .. }
+        | SagaEvent::StepWaiting { .. }
+        | SagaEvent::StepAnswered { .. }
+        | SagaEvent::StepSkipped { .. }
+        | SagaEvent::ResultArrived { .. }
+        | SagaEvent::CompensationStarted { .. }
+        | SagaEvent::SagaOverdue
+        | SagaEvent::SagaParked { .. }
+        | SagaEvent::SagaResumed
+        | SagaEvent::OperatorActed { .. }
+        | SagaEvent::DefinitionChanged { .. }
+        | SagaEvent::OutcomeDue { .. }
+        | SagaEvent::OutcomeWaiting { .. }
+        | SagaEvent::OutcomeShortened { .. }
+        | SagaEvent::SagaEnded { .. }
+        | SagaEvent::IncidentOpened { .. } => None,
     }
-    if let SagaEvent::StepRejected { step, .. } = event {
-        return Some((CommandRef { step: *step, direction: CommandDirection::Do }, true));
-    }
-    if let SagaEvent::StepFailed { step, direction, .. } = event {
-        return Some((CommandRef { step: *step, direction: *direction }, false));
-    }
-    None
 }
 
 fn kind(is_success: bool, is_late: bool) -> RetryResultKind {
