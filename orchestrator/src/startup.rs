@@ -30,10 +30,10 @@ use saga_engine::{
     answer_watch::{self, AnswerSources, AnswerWatchContext},
     catalog::DefinitionCatalog,
     definition_rollout::{self, DefinitionPublisher, PublisherContext},
-    intake,
     observer::ObserverHandle,
     skew::{self, ClockSkew},
-    step_back::outside::SavedConfirmations,
+    step_back::saved_confirmations::SavedConfirmations,
+    trigger_intake,
 };
 use saga_event_store::{EventStore, StoreAccess};
 use saga_kafka::{
@@ -318,9 +318,9 @@ pub struct EngineConsumers {
     /// Of the inbox.
     pub shards: Arc<KafkaConsumer>,
     /// Ends when the consumer of triggers has.
-    pub intake: tokio::task::JoinHandle<intake::IntakeExit>,
+    pub intake: tokio::task::JoinHandle<trigger_intake::IntakeExit>,
     /// Ends when the consumer of the inbox has and all shards are released.
-    pub ownership: tokio::task::JoinHandle<intake::IntakeExit>,
+    pub ownership: tokio::task::JoinHandle<trigger_intake::IntakeExit>,
 }
 
 impl EngineConsumers {

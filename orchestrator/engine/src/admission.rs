@@ -1,6 +1,8 @@
 //! What a decision asks while it is made: the guards, earlier answers, what a topic takes.
 
-use super::{KafkaOutput, answers::AnswerCache, definition_generations::GenerationTracker, permit_table::PermitDraft};
+use super::{
+    KafkaOutput, answer_cache::AnswerCache, definition_generations::GenerationTracker, permit_table::PermitDraft,
+};
 use saga_core::{
     answerable::AnswerWatermark,
     command::{CommandRef, CommandRequest, GuardKind, GuardOwner},

@@ -7,7 +7,7 @@ mod sample;
 
 use crate::{
     KafkaOutput,
-    answer_path::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
+    answer_progress::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
     message::ShardMessage,
     router::ShardRouter,
 };

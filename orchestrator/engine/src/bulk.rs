@@ -7,7 +7,9 @@ mod item;
 mod record;
 mod targets;
 
-use super::{journal::JournalAccess, mending::DefinitionLookup, operate::ActSender, prospect::ActPreviewer};
+use super::{
+    act_preview::ActPreviewer, act_sender::ActSender, definition_lookup::DefinitionLookup, journal::JournalAccess,
+};
 use futures_util::StreamExt;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
 use saga_core::{

@@ -4,11 +4,11 @@ use super::{
     KafkaOutput,
     admission::TRANSPORT_RETRY,
     committed_state::CommittedState,
-    departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
     permit_table::CallLeave,
     retry::RetryDelays,
     router::{MessageSource, ShardRouter},
+    send_time::SendTimeGuard,
     sending,
 };
 use saga_core::{

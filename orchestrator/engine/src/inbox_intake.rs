@@ -1,15 +1,15 @@
 //! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there itself.
 
 use super::{
-    current::ActiveConfigCell,
+    active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
-    intake::TriggerIntake,
     journal::JournalAccess,
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     partition_holds::ConsumerHolds,
     retry::RetryDelays,
     router::{MessageSource, ShardRouter},
     store_health::StoreHealth,
+    trigger_intake::TriggerIntake,
 };
 use saga_core::{
     id::SagaId,

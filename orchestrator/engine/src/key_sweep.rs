@@ -1,6 +1,6 @@
 //! Business keys are kept for a time only: those of sagas that ended longer ago than `keepKeys` are forgotten.
 
-use super::{current::ActiveConfigCell, journal::JournalAccess};
+use super::{active_config::ActiveConfigCell, journal::JournalAccess};
 use saga_base::clock::EngineClock;
 use saga_event_store::{KeySweep, StoreError};
 use std::sync::Arc;

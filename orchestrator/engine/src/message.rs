@@ -1,6 +1,6 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
-use super::{answer_path::AnswerWatermarkUpdate, row::payload_hash, turns::LoadPermit};
+use super::{answer_progress::AnswerWatermarkUpdate, load_permits::LoadPermit, row::payload_hash};
 use saga_core::{
     command::CommandRef,
     event::TriggerRecord,

@@ -1,14 +1,14 @@
 //! What operators can do with an engine: acts on sagas and on guards, alone or many at once, and another participants.yaml.
 
 use super::{
+    act_preview::{ActPreviewOutcome, ActPreviewer},
+    act_result,
+    act_sender::{ActSender, OperatorActOutcome},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
+    definition_lookup::{DefinitionLookup, DefinitionLookupError},
     journal::{JournalAccess, JournalError, reading::SagaLine},
-    mending::{DefinitionLookup, DefinitionLookupError},
-    operate::{ActSender, OperatorActOutcome},
     overrides::{OverrideError, OverrideLog},
-    prospect::{ActPreviewOutcome, ActPreviewer},
     reload::ReloadHandle,
-    sequel,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, state::SagaPlan};
@@ -76,7 +76,7 @@ impl OperatorHandle {
 
     /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does not say.
     pub async fn result(&self, saga: SagaId, wait: Duration) -> Option<SagaLine> {
-        sequel::of(&self.journal, saga, wait).await
+        act_result::of(&self.journal, saga, wait).await
     }
 
     /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns.

@@ -2,9 +2,9 @@
 
 use super::{
     inbox_intake::InboxIntake,
-    intake::{self, IntakeExit},
     router::ShardRouter,
     shard::{self, ShardContext},
+    trigger_intake::{self, IntakeExit},
 };
 use saga_core::id::ShardId;
 use saga_kafka::{ConsumerEvent, DeliveredRecord, KafkaConsumer, consumer::BackpressureLimits};
@@ -111,7 +111,7 @@ impl ShardOwnership {
     }
 
     async fn take(&mut self, event: ConsumerEvent) {
-        intake::report("shards", &event);
+        trigger_intake::report("shards", &event);
         match event {
             ConsumerEvent::Assigned(partitions) => shards(&partitions).for_each(|shard| self.acquire(shard)),
             ConsumerEvent::Revoked(partitions) => self.release(shards(&partitions)).await,

@@ -1,9 +1,9 @@
 //! What can be asked of an engine. Nothing is changed by it.
 
 use super::{
-    answer_path::{AnswerProgress, DeadlinePause},
+    active_config::{ActiveConfig, ActiveConfigCell},
+    answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
-    current::{ActiveConfig, ActiveConfigCell},
     definition_generations::GenerationTracker,
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,

@@ -4,8 +4,8 @@
 //! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
 
 use super::{
+    active_config::{ActiveConfig, ActiveConfigCell},
     catalog::DefinitionCatalog,
-    current::{ActiveConfig, ActiveConfigCell},
     journal::JournalAccess,
     overrides::OverrideLog,
 };

@@ -7,35 +7,35 @@
 //! modules are what the loop does, each for one kind of event.
 
 mod abandoning;
-mod attending;
-mod classified;
+mod answer_watermark;
+mod command_metrics;
 mod context;
 mod effects;
 mod incidents;
 mod listing;
-mod live;
+mod live_saga;
 mod loading;
-mod measured;
-mod owned;
+mod lost_sagas;
 mod owner;
 mod reading;
 mod recovery;
-mod remembered;
+mod reply_classes;
+mod shard_loop;
 mod starts;
 mod store_retry;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unclaimed_queue;
 mod unreadable;
-mod waiting;
-mod waits;
+mod wait_registry;
 
 pub(crate) use context::{ShardContext, ShardOutputs, ShardStore};
 pub(crate) use owner::run;
 
 use super::{
     committer::{CommitError, CommitOutcome},
-    turns::LoadPermitQueue,
+    load_permits::LoadPermitQueue,
 };
 use futures_util::{future::BoxFuture, stream::FuturesUnordered};
 use reading::SagaLoadBatch;

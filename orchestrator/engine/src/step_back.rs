@@ -1,7 +1,7 @@
 //! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and the shards are claimed
 //! and read anew.
 
-pub mod outside;
+pub mod saved_confirmations;
 
 use super::{journal::JournalAccess, retry::RetryDelays, store_health::StoreHealth};
 use saga_base::sync::UnpoisonedMutex;

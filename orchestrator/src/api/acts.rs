@@ -22,10 +22,10 @@ use saga_core::{
     time::rfc3339,
 };
 use saga_engine::{
+    act_preview::ActPreviewOutcome,
+    act_result,
+    act_sender::{self, OperatorActOutcome},
     journal::reading::SagaLine,
-    operate::{self, OperatorActOutcome},
-    prospect::ActPreviewOutcome,
-    sequel,
 };
 use saga_resilience::overrides::check_texts;
 use serde::{Deserialize, Serialize};
@@ -116,7 +116,7 @@ pub(super) async fn act(
 }
 
 pub(super) fn waits(wait_ms: u64) -> Result<Duration, ApiError> {
-    let (wait, most) = (Duration::from_millis(wait_ms), sequel::MOST_WAIT);
+    let (wait, most) = (Duration::from_millis(wait_ms), act_result::MOST_WAIT);
     if wait <= most {
         return Ok(wait);
     }
@@ -169,7 +169,7 @@ async fn performed(
             Ok((StatusCode::ACCEPTED, Json(told)).into_response())
         }
         OperatorActOutcome::Refused { reason } => Err(refused(backend, saga, reason).await),
-        OperatorActOutcome::TooMany => Err(ApiError::TooManyActs(operate::MOST_ACTS)),
+        OperatorActOutcome::TooMany => Err(ApiError::TooManyActs(act_sender::MOST_ACTS)),
         OperatorActOutcome::UnknownSaga => Err(ApiError::NoSaga(saga.to_string())),
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{BulkJobContext, BulkJobRequest, targets::BulkTarget};
 use crate::{
+    act_preview::ActPreviewOutcome,
+    act_result,
+    act_sender::OperatorActOutcome,
     journal::{self, reading::SagaLine},
-    operate::OperatorActOutcome,
-    prospect::ActPreviewOutcome,
-    sequel,
 };
 use saga_core::{
     id::SagaId,
@@ -127,7 +127,7 @@ async fn performed(
 ) -> BulkItem {
     match context.acts.send(saga, act, plan).await {
         OperatorActOutcome::Applied { .. } => {
-            let now = sequel::of(&context.journal, saga, order.wait).await;
+            let now = act_result::of(&context.journal, saga, order.wait).await;
             let is_wanted = now.as_ref().and_then(|now| now.is_wanted_by(order.action));
             let came = if is_wanted == Some(false) { BulkItemResult::Elsewhere } else { BulkItemResult::Applied };
             BulkItem { now: now.map(Box::new), ..BulkItem::new(saga, came) }

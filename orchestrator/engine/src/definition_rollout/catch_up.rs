@@ -4,7 +4,7 @@
 use super::publisher::{DefinitionPublisher, PublisherError};
 use crate::{
     definition_generations::{HEARD_FOR, generation::DefinitionGeneration},
-    intake::{self, EvaluationScope, IntakeExit, TriggerIntake},
+    trigger_intake::{self, EvaluationScope, IntakeExit, TriggerIntake},
 };
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
@@ -206,7 +206,7 @@ async fn read(
                         intake.take_trigger(Arc::new(record), ack, EvaluationScope::Again(&of)).await;
                     }
                 }
-                Some(other) => intake::report("catch-up", &other),
+                Some(other) => trigger_intake::report("catch-up", &other),
             },
             () = holds.changed() => holds.apply(&consumer),
         }

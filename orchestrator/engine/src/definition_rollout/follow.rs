@@ -9,8 +9,8 @@ use crate::{
         GenerationTracker,
         generation::{DefinitionGeneration, DefinitionMismatch},
     },
-    intake::TriggerIntake,
     store_health::StoreHealth,
+    trigger_intake::TriggerIntake,
 };
 use saga_kafka::{
     KafkaConsumer, KafkaSettings,

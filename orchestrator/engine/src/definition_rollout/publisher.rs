@@ -1,7 +1,7 @@
 //! Publishing what this engine has files for.
 
 use crate::{
-    current::{ActiveConfig, ActiveConfigCell},
+    active_config::{ActiveConfig, ActiveConfigCell},
     definition_generations::{
         GenerationTracker,
         generation::{

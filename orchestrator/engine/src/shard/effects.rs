@@ -2,12 +2,12 @@
 
 use super::{
     ShardLoop,
-    live::{LiveSaga, SentEffect},
-    waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
+    live_saga::{LiveSaga, SentEffect},
+    wait_registry::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
-    departure::{self, SendTimeGuard},
     dispatch::{OutboundCall, OutboundEvent},
+    send_time::{self, SendTimeGuard},
 };
 use saga_base::panics::caught;
 use saga_core::{
@@ -79,7 +79,7 @@ impl ShardLoop {
             live.state.note_send_time(command, attempt, SendTime::At(self.context.clock.now()));
             return None;
         }
-        let (leaving, leaves_at) = departure::leaving(self.context.clock);
+        let (leaving, leaves_at) = send_time::leaving(self.context.clock);
         live.departures.push((sent.clone(), leaves_at));
         Some(leaving)
     }

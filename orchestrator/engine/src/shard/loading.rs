@@ -2,7 +2,7 @@
 
 use super::{
     ShardLoop,
-    live::{LiveSaga, SagaSlot},
+    live_saga::{LiveSaga, SagaSlot},
     reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! Claims a shard, and claims it again when it is fenced and still assigned, until it is told to stop.
 
 use super::{
-    OwnershipEnd, ShardLoop, attending, context::ShardContext, remembered::RememberedSagas,
-    store_retry::until_answered, waiting,
+    OwnershipEnd, ShardLoop, answer_watermark, context::ShardContext, lost_sagas::RememberedSagas,
+    store_retry::until_answered, unclaimed_queue,
 };
 use crate::{message::ShardMessage, skew, step_back};
 use futures_util::FutureExt as _;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        let rest = waiting::meanwhile(
+        let rest = unclaimed_queue::meanwhile(
             (&context.outputs.router, &context.outputs.tasks),
             shard,
             &mut messages,
@@ -75,7 +75,7 @@ async fn own_unguarded(
     let told = context.store.events().steps_back();
     let taking_over = take_over(context, shard, &told, remembered);
     let taking_over =
-        waiting::meanwhile((&context.outputs.router, &context.outputs.tasks), shard, messages, taking_over);
+        unclaimed_queue::meanwhile((&context.outputs.router, &context.outputs.tasks), shard, messages, taking_over);
     let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return OwnershipEnd::Stopped };
     let serving = context.outputs.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
@@ -124,7 +124,7 @@ async fn claim(context: &ShardContext, shard: ShardId) -> (ShardEpoch, AnswerWat
     let epoch = until_answered(context, &what, || context.store.events().claim(shard.0, &context.store.instance)).await;
     let read = || context.store.events().attendance(shard.0);
     let attendance = until_answered(context, "read until when a shard was attended to", read).await;
-    (epoch, attending::taken_over(context, &attendance))
+    (epoch, answer_watermark::taken_over(context, &attendance))
 }
 
 /// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.

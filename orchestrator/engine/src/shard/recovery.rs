@@ -7,11 +7,11 @@ use super::{
     ShardLoop,
     context::ShardContext,
     listing,
-    live::LiveSaga,
+    live_saga::LiveSaga,
     loading::ResumeOutcome,
     reading::{self, SagaLoadResult},
 };
-use crate::{message::ShardMessage, turns::LoadPermitShare};
+use crate::{load_permits::LoadPermitShare, message::ShardMessage};
 use saga_core::id::{SagaId, ShardId};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{

@@ -3,7 +3,7 @@
 use super::{
     ShardLoop,
     context::ShardContext,
-    live::{InFlightAppend, LiveSaga, SagaSlot},
+    live_saga::{InFlightAppend, LiveSaga, SagaSlot},
 };
 use crate::{
     admission::AdmissionControl,

@@ -1,6 +1,8 @@
 //! What a shard's task knows of its sagas. Nothing here does I/O.
 
-use super::{attending::WatermarkState, live::SagaSlot, unreadable::UnreadableSagas, waits::WaitRegistry};
+use super::{
+    answer_watermark::WatermarkState, live_saga::SagaSlot, unreadable::UnreadableSagas, wait_registry::WaitRegistry,
+};
 use crate::{due::DueTimes, message::ShardMessage, starting::PendingStarts};
 use saga_core::{answerable::AnswerWatermark, id::SagaId, input::SagaInput};
 use std::collections::{HashMap, HashSet};

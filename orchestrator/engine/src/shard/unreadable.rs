@@ -1,6 +1,6 @@
 //! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
 
-use super::{ShardLoop, live::LiveSaga};
+use super::{ShardLoop, live_saga::LiveSaga};
 use crate::{
     journal::{self, shown},
     row::{shown_text, word},

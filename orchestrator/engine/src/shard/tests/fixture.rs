@@ -2,11 +2,11 @@
 
 use super::super::{ShardContext, ShardLoop, ShardOutputs, ShardStore};
 use crate::{
+    active_config::{ActiveConfig, ActiveConfigCell},
     admission::DecisionSources,
-    answer_path::AnswerProgress,
+    answer_progress::AnswerProgress,
     catalog::DefinitionCatalog,
     committer::GroupCommitter,
-    current::{ActiveConfig, ActiveConfigCell},
     dead_letter::DeadLetterWriter,
     dispatch::{EffectSender, OutboundCall, OutboundEvent},
     journal::{JournalAccess, PlanCache},

@@ -1,15 +1,15 @@
 //! What a new owner holds in memory, of very many sagas that were open before.
 
 use super::{
-    super::{OwnershipEnd, ShardLoop, waits::MOST},
+    super::{OwnershipEnd, ShardLoop, wait_registry::MOST},
     fixture::ShardFixture,
 };
 use crate::{
     dispatch::{EffectSender, OutboundCalls},
+    load_permits::{TOGETHER, TURNS},
     observer::{CommitObserver, ObserverHandle},
     router::ShardRouter,
     seeding::{self, SeedState},
-    turns::{TOGETHER, TURNS},
 };
 use axum::{Json, Router, routing::post};
 use saga_base::clock::EngineClock;

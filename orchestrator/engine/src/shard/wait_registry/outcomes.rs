@@ -5,7 +5,7 @@ use crate::{
     message::ShardMessage,
     shard::{
         ShardLoop,
-        live::{LiveSaga, SagaSlot},
+        live_saga::{LiveSaga, SagaSlot},
     },
 };
 use saga_core::{

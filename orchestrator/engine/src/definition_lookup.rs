@@ -1,7 +1,7 @@
 //! Which definition an operator means, for a saga that is to go on by another one than it began with.
 
 use super::{
-    current::ActiveConfigCell,
+    active_config::ActiveConfigCell,
     journal::{JournalAccess, PlanError},
 };
 use saga_core::state::SagaPlan;

@@ -1,13 +1,13 @@
 //! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
 
 use super::{
-    crowd::TriggerBackpressure,
-    current::ActiveConfigCell,
+    active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_generations::GenerationTracker,
     message::{MessageContent, MessageReceipt, ShardMessage},
     partition_holds::{ConsumerHolds, PartitionHolds},
     router::{MessageSource, ShardRouter},
+    trigger_backpressure::TriggerBackpressure,
 };
 use saga_core::{id::ShardId, input::SagaStart, state::SagaPlan};
 use saga_kafka::{

@@ -3,12 +3,12 @@
 
 mod backlog;
 mod outcomes;
-mod places;
+mod queue_entries;
 
-use super::{ShardLoop, live::LiveSaga};
+use super::{ShardLoop, live_saga::LiveSaga};
 use crate::message::{MessageContent, MessageReceipt, ShardMessage};
 use outcomes::OutcomeEventWait;
-use places::SagaQueueEntries;
+use queue_entries::SagaQueueEntries;
 use saga_core::{
     command::CommandRef, decide::IgnoreReason, id::SagaId, input::SagaInput, react::react, time::Timestamp,
 };
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 #[cfg(test)]
 pub(super) use backlog::MOST;
-pub(super) use places::{GuardWait, WaitKind, WaitOrigin, WaitStatus};
+pub(super) use queue_entries::{GuardWait, WaitKind, WaitOrigin, WaitStatus};
 
 /// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
 const CALLS: usize = 1024;

@@ -1,9 +1,9 @@
 //! Operators' acts: inputs like any other, with somebody who waits for what becomes of them.
 
 use super::{
+    act_preview::{ActPreviewer, acted_on, input_of, named},
     journal::{JournalAccess, RecordedSaga},
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
-    prospect::{ActPreviewer, acted_on, input_of, named},
     router::{MessageSource, ShardRouter},
 };
 use saga_core::{

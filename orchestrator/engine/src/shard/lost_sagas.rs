@@ -1,7 +1,7 @@
 //! The sagas that a shard had in memory when the event store lost some of them.
 
 use super::context::ShardContext;
-use super::{ShardLoop, live::SagaSlot};
+use super::{ShardLoop, live_saga::SagaSlot};
 use saga_core::id::{SagaId, ShardId};
 use std::collections::BTreeMap;
 use tracing::error;

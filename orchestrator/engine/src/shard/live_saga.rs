@@ -2,12 +2,12 @@
 
 use crate::{
     committed_state::LiveState,
-    departure::SendTimeCell,
     journal::RecordedSaga,
+    load_permits::WorkingPermit,
     message::{MessageReceipt, ShardMessage},
     permit_table::PermitTable,
     row::ReadModelState,
-    turns::WorkingPermit,
+    send_time::SendTimeCell,
 };
 use saga_base::panics::caught;
 use saga_core::{
@@ -258,7 +258,7 @@ impl LiveSaga {
 }
 
 #[cfg(test)]
-mod places;
+mod parked_permits;
 
 #[cfg(test)]
 mod tests {

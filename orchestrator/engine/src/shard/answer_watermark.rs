@@ -1,7 +1,7 @@
 //! A shard's time: what is due, and up to when answers have been taken.
 
-use super::{ShardLoop, context::ShardContext, live::LiveSaga};
-use crate::answer_path::{AnswerWatermarkUpdate, LONGEST_STEP};
+use super::{ShardLoop, context::ShardContext, live_saga::LiveSaga};
+use crate::answer_progress::{AnswerWatermarkUpdate, LONGEST_STEP};
 use saga_core::{
     answerable::{ALWAYS, AnswerWatermark, OutageLog, OutagePeriod},
     id::{SagaId, ShardId},

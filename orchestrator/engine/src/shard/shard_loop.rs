@@ -1,20 +1,19 @@
 //! The sagas of one shard under one epoch: every input becomes a decision, every decision an append, every commit its effects.
 
 use super::{
-    OwnershipEnd, ShardLoop,
-    classified::classified,
-    incidents,
-    live::{InFlightAppend, LiveSaga, SagaSlot},
-    measured, recovery,
-    waits::WaitRegistry,
+    OwnershipEnd, ShardLoop, command_metrics, incidents,
+    live_saga::{InFlightAppend, LiveSaga, SagaSlot},
+    recovery,
+    reply_classes::classified,
+    wait_registry::WaitRegistry,
 };
 use crate::{
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
     journal,
+    load_permits::{self, LoadPermit},
     message::{MessageContent, MessageOutcome, ShardMessage},
     row::{self, ReadModelState, ShardWriter},
-    turns::{self, LoadPermit},
 };
 use futures_util::StreamExt;
 use saga_base::panics::caught;
@@ -108,7 +107,7 @@ impl ShardLoop {
 
     fn fire_together(&mut self, now: Timestamp, turn: &LoadPermit) {
         let mut to_read = Vec::new();
-        for _ in 0..turns::TOGETHER {
+        for _ in 0..load_permits::TOGETHER {
             let Some(saga) = self.table.due.pop(now, self.table.answerable.until) else { break };
             self.fire_one(saga, turn.clone(), &mut to_read);
         }
@@ -308,7 +307,7 @@ impl ShardLoop {
         live.keep_turn(&mut message.receipt);
         self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
         self.context.sources.learn(&live.plan, &live.state, &decision);
-        measured::ended(&live.state, &decision);
+        command_metrics::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } if decision.version == 1 => {
