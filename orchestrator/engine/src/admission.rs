@@ -58,7 +58,7 @@ impl DecisionSources {
 
     /// The last answer to `request`, if it is remembered.
     pub(crate) fn recall(&self, request: &CommandRequest) -> Option<PreviousAnswer> {
-        self.answers.recall(request)
+        self.answers.get(request)
     }
 
     /// Remembers the answers in a decision that is committed; `state` is what the decision led to.
@@ -80,7 +80,7 @@ pub(super) struct AdmissionControl<'a> {
     now: Timestamp,
     answerable: &'a AnswerWatermark,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
-    woken: Option<QueueBypass>,
+    queue_bypass: Option<QueueBypass>,
     permits: PermitDraft<'a>,
 }
 
@@ -98,12 +98,12 @@ impl<'a> AdmissionControl<'a> {
         answerable: &'a AnswerWatermark,
         permits: PermitDraft<'a>,
     ) -> AdmissionControl<'a> {
-        AdmissionControl { sources, now, answerable, woken: None, permits }
+        AdmissionControl { sources, now, answerable, queue_bypass: None, permits }
     }
 
     /// The decision is about `input`.
     pub(super) fn about(self, input: &SagaInput) -> AdmissionControl<'a> {
-        let woken = match input {
+        let queue_bypass = match input {
             SagaInput::Released { command } => Some(QueueBypass::One(*command)),
             SagaInput::Operator(_) | SagaInput::Mended { .. } => Some(QueueBypass::All),
             SagaInput::Answered { .. }
@@ -111,14 +111,14 @@ impl<'a> AdmissionControl<'a> {
             | SagaInput::KeyTaken { .. }
             | SagaInput::TimeReached => None,
         };
-        AdmissionControl { woken, ..self }
+        AdmissionControl { queue_bypass, ..self }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
-    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
-        let (sources, now, woken, permits) = (self.sources, self.now, self.woken, &mut self.permits);
+    pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
+        let (sources, now, queue_bypass, permits) = (self.sources, self.now, self.queue_bypass, &mut self.permits);
         let guarded = sources.guards();
-        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, woken)) {
+        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, queue_bypass)) {
             (GuardOwner::Participant(participant), who) => guarded.admit(participant, who),
             (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.coming),
         };
@@ -158,8 +158,8 @@ impl<'a> AdmissionControl<'a> {
     }
 }
 
-fn who(asking: &AdmissionRequest<'_>, woken: Option<QueueBypass>) -> gate::PermitRequest {
-    let is_woken = match woken {
+fn who(asking: &AdmissionRequest<'_>, queue_bypass: Option<QueueBypass>) -> gate::PermitRequest {
+    let is_woken = match queue_bypass {
         Some(QueueBypass::One(command)) => command == asking.command,
         Some(QueueBypass::All) => true,
         None => false,

@@ -73,8 +73,8 @@ impl AnswerCache {
     }
 
     /// The last answer to `request`, if it is remembered.
-    pub(crate) fn recall(&self, request: &CommandRequest) -> Option<PreviousAnswer> {
-        self.kept().recall(&key(request))
+    pub(crate) fn get(&self, request: &CommandRequest) -> Option<PreviousAnswer> {
+        self.kept().get(&key(request))
     }
 
     /// Learns from a decision that is committed, and counts what answered in place of participants; `state` is what it led to.
@@ -85,7 +85,7 @@ impl AnswerCache {
                     self.learn(plan, state, *step, decision.at, result);
                 }
                 SagaEvent::StepStarted { step, direction: CommandDirection::Do, .. } => missed(plan, *step),
-                SagaEvent::StepAnswered { step, by, .. } => stood_in(plan, *step, by),
+                SagaEvent::StepAnswered { step, by, .. } => count_substitute(plan, *step, by),
                 SagaEvent::StepSucceeded { .. }
                 | SagaEvent::StepStarted { .. }
                 | SagaEvent::SagaStarted { .. }
@@ -118,14 +118,14 @@ impl AnswerCache {
             return;
         }
         if let Some(request) = &state.step(step).forward.request {
-            self.remember(request, at, result);
+            self.insert(request, at, result);
         }
     }
 
-    fn remember(&self, request: &CommandRequest, at: Timestamp, result: &Value) {
+    fn insert(&self, request: &CommandRequest, at: Timestamp, result: &Value) {
         let text = result.to_string().into_boxed_str();
         if text.len() <= LARGEST_BYTES {
-            self.kept().remember(key(request), at, text);
+            self.kept().insert(key(request), at, text);
         }
     }
 
@@ -135,7 +135,7 @@ impl AnswerCache {
 }
 
 impl AnswerCacheState {
-    fn recall(&mut self, key: &RequestHash) -> Option<PreviousAnswer> {
+    fn get(&mut self, key: &RequestHash) -> Option<PreviousAnswer> {
         self.turn += 1;
         let entry = self.by_request.get_mut(key)?;
         self.by_use.remove(&entry.used);
@@ -146,7 +146,7 @@ impl AnswerCacheState {
     }
 
     /// Sagas commit in any order: an older answer does not replace a younger one.
-    fn remember(&mut self, key: RequestHash, at: Timestamp, text: Box<str>) {
+    fn insert(&mut self, key: RequestHash, at: Timestamp, text: Box<str>) {
         if self.by_request.get(&key).is_some_and(|entry| entry.at > at) {
             return;
         }
@@ -181,7 +181,7 @@ fn missed(plan: &SagaPlan, step: StepIndex) {
     }
 }
 
-fn stood_in(plan: &SagaPlan, step: StepIndex, by: &SubstituteAnswer) {
+fn count_substitute(plan: &SagaPlan, step: StepIndex, by: &SubstituteAnswer) {
     match by {
         SubstituteAnswer::Cache { .. } => metrics::counter!("saga_answer_cache_total", "outcome" => "hit").increment(1),
         SubstituteAnswer::Fallback { kind, .. } => {

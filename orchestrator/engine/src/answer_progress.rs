@@ -39,7 +39,7 @@ pub(crate) struct AnswerProgress {
     wanted: Notify,
     /// The last word of each shard that is not on record yet.
     attended: UnpoisonedMutex<BTreeMap<u16, AttendanceRecord>>,
-    standing: channel::Sender<Option<DeadlinePause>>,
+    pause: channel::Sender<Option<DeadlinePause>>,
 }
 
 impl AnswerProgress {
@@ -50,7 +50,7 @@ impl AnswerProgress {
             is_watched,
             wanted: Notify::new(),
             attended: UnpoisonedMutex::new(BTreeMap::new()),
-            standing: channel::Sender::new(None),
+            pause: channel::Sender::new(None),
         }
     }
 
@@ -62,27 +62,27 @@ impl AnswerProgress {
 
     /// Why deadlines stand still in this engine; `None`: they do not.
     #[must_use]
-    pub(crate) fn stands_still(&self) -> Option<DeadlinePause> {
-        self.standing.borrow().clone()
+    pub(crate) fn deadline_pause(&self) -> Option<DeadlinePause> {
+        self.pause.borrow().clone()
     }
 
     /// A deadline waits for answers to be read.
-    pub(crate) fn wants_word(&self) {
+    pub(crate) fn request_watermark(&self) {
         self.wanted.notify_one();
     }
 
     /// Returns when a deadline waits for answers to be read.
-    pub(crate) async fn word_wanted(&self) {
+    pub(crate) async fn watermark_requested(&self) {
         self.wanted.notified().await;
     }
 
     /// Replaces why deadlines stand still; returns what was said before.
     pub(crate) fn replace_pause(&self, pause: Option<DeadlinePause>) -> Option<DeadlinePause> {
-        self.standing.send_replace(pause)
+        self.pause.send_replace(pause)
     }
 
     /// A shard has taken every answer up to `until`; `outage` is one that its store does not know of yet.
-    pub(crate) fn attended(
+    pub(crate) fn record_progress(
         &self,
         shard: u16,
         epoch: ShardEpoch,
@@ -130,11 +130,11 @@ mod tests {
     fn what_could_not_be_recorded_goes_with_what_came_since() {
         let path = AnswerProgress::new(true);
         let gap = |began_ms| AttendanceGap { began_ms, ended_ms: began_ms + 5 };
-        path.attended(1, ShardEpoch(7), Timestamp(10), Some(gap(1)));
-        path.attended(2, ShardEpoch(7), Timestamp(10), Some(gap(1)));
+        path.record_progress(1, ShardEpoch(7), Timestamp(10), Some(gap(1)));
+        path.record_progress(2, ShardEpoch(7), Timestamp(10), Some(gap(1)));
         let taken = path.take_attended();
-        path.attended(1, ShardEpoch(7), Timestamp(30), Some(gap(20)));
-        path.attended(2, ShardEpoch(8), Timestamp(30), None);
+        path.record_progress(1, ShardEpoch(7), Timestamp(30), Some(gap(20)));
+        path.record_progress(2, ShardEpoch(8), Timestamp(30), None);
         path.give_back(taken);
         let all = path.take_attended();
         assert_eq!(

@@ -102,7 +102,7 @@ pub async fn watch(context: AnswerWatchContext, sources: AnswerSources) {
         let progress = Arc::clone(&watcher.context.progress);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
-            () = progress.word_wanted(), if next > LOOK_AGAIN => watcher.is_wanted = true,
+            () = progress.watermark_requested(), if next > LOOK_AGAIN => watcher.is_wanted = true,
         }
     }
 }
@@ -195,8 +195,8 @@ impl AnswerWatcher {
         let ends = answered(self.sources.ends.ends(self.replies.clone()).await)?;
         self.asked = Some(asked);
         in_time(asked)?;
-        if self.settles(asked) {
-            self.stands_still(SETTLING);
+        if self.is_settling(asked) {
+            self.pause_deadlines(SETTLING);
             return Ok(());
         }
         self.unbroken_since.get_or_insert(at);
@@ -208,7 +208,7 @@ impl AnswerWatcher {
     }
 
     /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at most.
-    fn settles(&mut self, now: Instant) -> bool {
+    fn is_settling(&mut self, now: Instant) -> bool {
         if self.trouble == Some(AnswerOutageCause::Kafka) && self.settles_at.is_none() {
             let lasted = self.read_until.map_or(Duration::ZERO, |(_, read)| now.duration_since(read));
             self.settles_at = Some(now + lasted.mul_f64(1.5).min(SETTLED_AFTER_MAX));
@@ -226,7 +226,7 @@ impl AnswerWatcher {
         let here = finished(&self.sources.triggers).await?;
         sample.finished(here.iter().map(|(partition, finished)| (partition, *finished)), asked);
         let is_here = |one: &TopicPartition| here.iter().any(|(partition, _)| partition == one);
-        let elsewhere: Vec<TopicPartition> = sample.left().filter(|one| !is_here(one)).cloned().collect();
+        let elsewhere: Vec<TopicPartition> = sample.unread().filter(|one| !is_here(one)).cloned().collect();
         let finished = answered(self.sources.ends.finished(elsewhere).await)?;
         sample.finished(finished.iter().map(|(partition, finished)| (partition, *finished)), asked);
         for partition in sample.stuck(Instant::now()) {
@@ -254,7 +254,7 @@ impl AnswerWatcher {
         let owned: Vec<ShardId> = self.context.router.owned_shards().collect();
         self.inbox.retain(|shard, _| owned.contains(shard));
         if owned.is_empty() {
-            self.goes_on();
+            self.resume_deadlines();
         }
         let new: Vec<ShardId> = owned.into_iter().filter(|shard| !self.inbox.contains_key(shard)).collect();
         let partitions = new.iter().map(|shard| self.partition(*shard)).collect();
@@ -282,17 +282,19 @@ impl AnswerWatcher {
             self.inbox.iter_mut().filter_map(|(shard, sample)| is_read(*shard, sample, &here)).collect();
         for shard in read {
             if let Some(sample) = self.inbox.remove(&shard) {
-                self.tell(shard, sample.at);
+                self.push_watermark(shard, sample.at);
             }
         }
         Ok(())
     }
 
     /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
-    fn tell(&mut self, shard: ShardId, until: Timestamp) {
+    fn push_watermark(&mut self, shard: ShardId, until: Timestamp) {
         let unbroken_since = self.unbroken_since.unwrap_or(until);
-        self.context.router.try_tell(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
-        self.goes_on();
+        self.context
+            .router
+            .try_send_here(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
+        self.resume_deadlines();
     }
 
     async fn record(&mut self) -> AnswerWatchResult {
@@ -341,16 +343,16 @@ impl AnswerWatcher {
         if self.trouble != Some(AnswerOutageCause::Kafka) {
             self.trouble = Some(trouble);
         }
-        self.stands_still(reason);
+        self.pause_deadlines(reason);
     }
 
     fn tell_if_behind(&self) {
         let Some(sample) = self.reading.as_ref().filter(|sample| sample.taken.elapsed() > LONGEST_STEP) else { return };
-        let left: Vec<String> = sample.left().take(3).map(ToString::to_string).collect();
-        self.stands_still(&format!("replies are not read yet up to where they ended: {}", left.join(", ")));
+        let left: Vec<String> = sample.unread().take(3).map(ToString::to_string).collect();
+        self.pause_deadlines(&format!("replies are not read yet up to where they ended: {}", left.join(", ")));
     }
 
-    fn stands_still(&self, reason: &str) {
+    fn pause_deadlines(&self, reason: &str) {
         let since = self.read_until.map_or_else(|| self.context.clock.now(), |(read, _)| read);
         let news = DeadlinePause { since, reason: reason.into() };
         let was = self.path().replace_pause(Some(news));
@@ -360,7 +362,7 @@ impl AnswerWatcher {
         }
     }
 
-    fn goes_on(&mut self) {
+    fn resume_deadlines(&mut self) {
         self.trouble = None;
         let Some(was) = self.path().replace_pause(None) else { return };
         let lasted = self.context.clock.now().since(was.since);

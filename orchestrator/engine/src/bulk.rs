@@ -139,8 +139,8 @@ impl BulkJobCounts {
     fn add(&mut self, came: BulkItemResult) {
         let counter = match came {
             BulkItemResult::Applied => &mut self.applied,
-            BulkItemResult::Before => &mut self.before,
-            BulkItemResult::Elsewhere => &mut self.elsewhere,
+            BulkItemResult::AlreadyApplied => &mut self.before,
+            BulkItemResult::OffTarget => &mut self.elsewhere,
             BulkItemResult::Accepted => &mut self.accepted,
             BulkItemResult::Refused => &mut self.refused,
             BulkItemResult::Failed => &mut self.failed,

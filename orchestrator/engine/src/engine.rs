@@ -312,7 +312,7 @@ impl EngineShared {
     fn new(settings: EngineSettings, prepared: EnginePreparation) -> EngineShared {
         let EnginePreparation { plans, overrides } = prepared;
         let (holds, topics) = (PartitionHolds::default(), Arc::clone(settings.guarded.topics()));
-        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Nowhere, |kafka| InboxForwarder::Topic {
+        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Disabled, |kafka| InboxForwarder::Topic {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
             topics: Arc::clone(&topics),

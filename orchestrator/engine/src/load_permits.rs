@@ -26,7 +26,7 @@ const AT_WORK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct LoadPermit {
     #[expect(dead_code, reason = "for its drop")]
-    unrecorded: Arc<oneshot::Sender<()>>,
+    pending_commit: Arc<oneshot::Sender<()>>,
     at_work: WorkingPermit,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct WorkingPermit(#[expect(dead_code, reason = "for its drop")] Ar
 
 impl LoadPermit {
     fn of(permit: OwnedSemaphorePermit) -> LoadPermit {
-        let (unrecorded, recorded) = oneshot::channel();
+        let (pending_commit, recorded) = oneshot::channel();
         let (at_work, gone) = oneshot::channel();
         tokio::spawn(async move {
             // Nothing is ever sent: both end when the last one drops them.
@@ -44,10 +44,10 @@ impl LoadPermit {
             drop(timeout(AT_WORK, gone).await);
             drop(permit);
         });
-        LoadPermit { unrecorded: Arc::new(unrecorded), at_work: WorkingPermit(Arc::new(at_work)) }
+        LoadPermit { pending_commit: Arc::new(pending_commit), at_work: WorkingPermit(Arc::new(at_work)) }
     }
 
-    pub(super) fn recorded(self) -> WorkingPermit {
+    pub(super) fn into_working(self) -> WorkingPermit {
         self.at_work
     }
 }
@@ -122,7 +122,7 @@ pub(super) struct LoadPermitShare {
 
 impl LoadPermitShare {
     /// One saga's share; `None`: no turn is free.
-    pub(super) fn share(&mut self, turns: &mut LoadPermitQueue) -> Option<LoadPermit> {
+    pub(super) fn next_clone(&mut self, turns: &mut LoadPermitQueue) -> Option<LoadPermit> {
         if self.left == 0 {
             self.turn = Some(turns.now()?);
             self.left = TOGETHER;
@@ -157,7 +157,7 @@ mod tests {
     async fn a_turn_is_free_again_when_its_last_saga_has_left() {
         let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
         let mut lent = LoadPermitShare::default();
-        let shares: Vec<LoadPermit> = std::iter::from_fn(|| lent.share(&mut turns)).collect();
+        let shares: Vec<LoadPermit> = std::iter::from_fn(|| lent.next_clone(&mut turns)).collect();
         assert_eq!(shares.len(), TOGETHER, "more sagas than a turn is for");
         drop(lent);
         let last = shares.into_iter().next_back();
@@ -171,7 +171,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_saga_that_waits_for_its_participant_does_not_keep_others_from_theirs() {
         let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
-        let hangs = turns.now().expect("one is free").recorded();
+        let hangs = turns.now().expect("one is free").into_working();
         let asked = Instant::now();
         assert!(turns.next(asked).await.is_some());
         assert_eq!(asked.elapsed(), AT_WORK);
@@ -181,9 +181,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_time_frees_a_turn_while_the_store_is_away() {
         let mut turns = LoadPermitQueue::of(&LoadSemaphore::many(1));
-        let unrecorded = turns.now().expect("one is free");
+        let pending_commit = turns.now().expect("one is free");
         assert!(timeout(AT_WORK * 100, turns.next(Instant::now())).await.is_err());
-        drop(unrecorded.recorded());
+        drop(pending_commit.into_working());
         assert!(turns.next(Instant::now()).await.is_some());
     }
 }

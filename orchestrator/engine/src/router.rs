@@ -100,7 +100,7 @@ impl ShardRouter {
             MessageSource::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
             MessageSource::Outside | MessageSource::Call => self.wait(shard, &slot, message).await,
             MessageSource::Inbox => {
-                slot.serves().await;
+                slot.wait_serving().await;
                 self.wait(shard, &slot, message).await;
             }
         }
@@ -120,7 +120,7 @@ impl ShardRouter {
 
     /// Those of them that do not take their messages.
     #[must_use]
-    pub fn behind(&self) -> Vec<LaggingShard> {
+    pub fn lagging(&self) -> Vec<LaggingShard> {
         let behind = |(shard, slot): (ShardId, Arc<ShardSlot>)| {
             let (why, since) = slot.trouble()?;
             Some(LaggingShard { shard, why, since })
@@ -134,7 +134,7 @@ impl ShardRouter {
     }
 
     /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
-    pub(super) fn try_tell(&self, shard: ShardId, message: ShardMessage) {
+    pub(super) fn try_send_here(&self, shard: ShardId, message: ShardMessage) {
         if let Some(slot) = self.owner(shard) {
             // A shard that has more to do than its queue holds is told the next time.
             let _ = slot.queue().try_send(message);
@@ -172,9 +172,9 @@ impl ShardRouter {
 
     /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
     /// shards are claimed. Never for a shard that is not owned here.
-    pub(super) async fn waits_too_long(&self, shard: ShardId) {
+    pub(super) async fn wait_stale(&self, shard: ShardId) {
         loop {
-            let is_late = self.owner(shard).is_some_and(|slot| slot.does_not_take().is_some());
+            let is_late = self.owner(shard).is_some_and(|slot| slot.lag().is_some());
             if is_late && self.is_trouble_of_few() {
                 return;
             }
@@ -192,7 +192,12 @@ impl ShardRouter {
     }
 
     /// Hands messages to the inbox, in this order, and gives the turn back.
-    pub(super) async fn hand_all(self, shard: ShardId, messages: Vec<ShardMessage>, turn: HandoffTurn) -> HandoffTurn {
+    pub(super) async fn forward_all(
+        self,
+        shard: ShardId,
+        messages: Vec<ShardMessage>,
+        turn: HandoffTurn,
+    ) -> HandoffTurn {
         match self.owner(shard) {
             Some(slot) => drop(join_all(messages.into_iter().map(|one| self.hand_in_turn(shard, &slot, one))).await),
             None => drop(join_all(messages.into_iter().map(|one| self.inbox.take(shard, one))).await),
@@ -207,8 +212,8 @@ impl ShardRouter {
     }
 
     /// Whether messages that came before are on their way to the shard through the inbox.
-    pub(super) fn goes_by_inbox(&self, shard: ShardId) -> bool {
-        self.owner(shard).is_some_and(|slot| slot.goes_by_inbox())
+    pub(super) fn is_forwarding(&self, shard: ShardId) -> bool {
+        self.owner(shard).is_some_and(|slot| slot.is_forwarding())
     }
 
     async fn bring(&self, shard: ShardId, slot: &ShardSlot, mut message: ShardMessage) {
@@ -227,8 +232,8 @@ impl ShardRouter {
     async fn is_to_be_handed(&self, slot: &ShardSlot) -> bool {
         match slot.way() {
             MessageRoute::Queue => false,
-            MessageRoute::Behind => !slot.are_back().await,
-            MessageRoute::Late => self.is_trouble_of_few(),
+            MessageRoute::AfterForwarded => !slot.wait_returned().await,
+            MessageRoute::Inbox => self.is_trouble_of_few(),
         }
     }
 
@@ -248,7 +253,7 @@ impl ShardRouter {
     async fn hand_in_turn(&self, shard: ShardId, slot: &ShardSlot, message: ShardMessage) {
         let handing = slot.begin_handing();
         if slot.is_to_be_told() {
-            let why = slot.does_not_take().map(|(why, _)| why.as_str());
+            let why = slot.lag().map(|(why, _)| why.as_str());
             warn!(
                 shard = shard.0,
                 why, "the shard does not take its messages: they go to the inbox until it does; other shards go on"

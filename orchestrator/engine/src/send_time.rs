@@ -22,13 +22,13 @@ pub(super) struct SendTimeGuard {
 }
 
 /// Of an attempt that has not left.
-pub(super) fn leaving(clock: EngineClock) -> (SendTimeGuard, SendTimeCell) {
+pub(super) fn send_time_pair(clock: EngineClock) -> (SendTimeGuard, SendTimeCell) {
     let at = Arc::new(AtomicI64::new(NOT_YET));
     (SendTimeGuard { at: Arc::clone(&at), clock }, SendTimeCell(at))
 }
 
 impl SendTimeCell {
-    pub(super) fn departure(&self) -> SendTime {
+    pub(super) fn sent_at(&self) -> SendTime {
         match self.0.load(Ordering::Relaxed) {
             NOT_YET => SendTime::NotYet,
             at => SendTime::At(Timestamp(at)),
@@ -49,10 +49,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_has_left_when_nobody_sends_it_any_more() {
         let clock = EngineClock::since(Timestamp(1_000));
-        let (leaving, leaves_at) = leaving(clock);
+        let (leaving, leaves_at) = send_time_pair(clock);
         tokio::time::advance(std::time::Duration::from_millis(5)).await;
-        assert_eq!(leaves_at.departure(), SendTime::NotYet);
+        assert_eq!(leaves_at.sent_at(), SendTime::NotYet);
         drop(leaving);
-        assert_eq!(leaves_at.departure(), SendTime::At(Timestamp(1_005)));
+        assert_eq!(leaves_at.sent_at(), SendTime::At(Timestamp(1_005)));
     }
 }

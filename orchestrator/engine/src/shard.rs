@@ -66,7 +66,7 @@ struct ShardLoop {
     /// `None`: everything that was open at the claim has been looked at.
     recovery: Option<ShardRecovery>,
     /// Permits to bring sagas into memory.
-    turns: LoadPermitQueue,
+    load_permits: LoadPermitQueue,
     /// Another owner has the shard: nothing more is taken.
     fenced: bool,
 }
@@ -75,7 +75,7 @@ impl ShardLoop {
     fn new(context: Arc<ShardContext>, shard: ShardId, epoch: ShardEpoch, answerable: AnswerWatermark) -> ShardLoop {
         ShardLoop {
             recovery: Some(ShardRecovery::begin(&context, shard)),
-            turns: LoadPermitQueue::of(&context.load_permits),
+            load_permits: LoadPermitQueue::of(&context.load_permits),
             context,
             shard,
             epoch,

@@ -121,7 +121,7 @@ impl TriggerIntake {
         if is_reply {
             return self.take_reply(record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
         }
-        self.generations.heard().await;
+        self.generations.wait_fresh().await;
         if self.generations.reads(&record.topic) {
             metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
             ack.only_if(Arc::clone(&self.generations) as Arc<dyn AckCondition>);

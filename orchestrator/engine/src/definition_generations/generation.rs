@@ -115,16 +115,16 @@ pub(crate) enum DefinitionStart {
     /// Its topic was never read: where its file says.
     FirstContact,
     /// Where the group stood.
-    WithTheGroup,
+    GroupOffset,
     /// Where its file says.
-    AsItSays,
+    Configured,
     /// Where it was when it was removed.
-    GoesOn,
+    Resumed,
 }
 
 impl DefinitionGeneration {
     /// Whether it is what `own` has files for.
-    pub(crate) fn is_of(&self, own: &LocalCatalog) -> bool {
+    pub(crate) fn matches(&self, own: &LocalCatalog) -> bool {
         let same = |name: &String, defined: &PublishedDefinition| {
             own.definitions.get(name).is_some_and(|own| own.hash == defined.hash && own.topic == defined.topic)
         };
@@ -135,7 +135,7 @@ impl DefinitionGeneration {
     }
 
     /// The topics that an engine with these files must not read, because it would finish records without judging them as published.
-    pub(crate) fn not_for(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
+    pub(crate) fn forbidden_topics(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
         let mut topics: BTreeMap<String, Vec<DefinitionMismatch>> = BTreeMap::new();
         for (name, defined) in &self.definitions {
             let lacks = match own.definitions.get(name) {
@@ -220,10 +220,10 @@ impl DefinitionGeneration {
             }
         };
         let (starts, how) = match (before, standing.is_known(), file.from) {
-            (Some(before), _, _) => (before.next.clone(), DefinitionStart::GoesOn),
+            (Some(before), _, _) => (before.next.clone(), DefinitionStart::Resumed),
             (None, false, _) => (by_file, DefinitionStart::FirstContact),
-            (None, true, Some(_)) => (by_file, DefinitionStart::AsItSays),
-            (None, true, None) => (standing.committed, DefinitionStart::WithTheGroup),
+            (None, true, Some(_)) => (by_file, DefinitionStart::Configured),
+            (None, true, None) => (standing.committed, DefinitionStart::GroupOffset),
         };
         (PublishedDefinition { topic: file.topic.clone(), hash: file.hash.clone(), since_ms: now.0, starts }, how)
     }

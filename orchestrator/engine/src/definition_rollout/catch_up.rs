@@ -54,7 +54,7 @@ impl CatchUps {
     }
 
     /// Starts those that are due, and ends those that are over.
-    pub(super) async fn tend(
+    pub(super) async fn reconcile(
         &mut self,
         publisher: &DefinitionPublisher,
         generation: &DefinitionGeneration,

@@ -132,8 +132,8 @@ impl DefinitionPublisher {
             looks: 0,
         };
         let generation = publisher.publish().await?;
-        context.generations.see(Arc::new(generation), BTreeMap::new());
-        context.generations.hear(tokio::time::Instant::now());
+        context.generations.set_generation(Arc::new(generation), BTreeMap::new());
+        context.generations.mark_fresh(tokio::time::Instant::now());
         Ok(publisher)
     }
 
@@ -145,7 +145,7 @@ impl DefinitionPublisher {
             if !std::mem::replace(&mut is_told, true) {
                 self.tell_what_is_live(before.as_ref());
             }
-            if let Some(before) = before.as_ref().filter(|before| before.is_of(&self.own)) {
+            if let Some(before) = before.as_ref().filter(|before| before.matches(&self.own)) {
                 return Ok(before.clone());
             }
             let (next, added) = self.next(before.as_ref()).await?;
@@ -170,7 +170,7 @@ impl DefinitionPublisher {
     }
 
     /// Reads on; what is published now, if that is something else than at the last look.
-    pub(super) async fn news(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
+    pub(super) async fn poll_change(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
         let before = self.log.current().cloned();
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FROM_THE_START) {
@@ -290,12 +290,12 @@ impl DefinitionPublisher {
         for AddedDefinition { definition, how, behind, ahead } in added {
             let begins = match how {
                 DefinitionStart::FirstContact => "its topic was never read: it begins where `trigger.from` says",
-                DefinitionStart::WithTheGroup => {
+                DefinitionStart::GroupOffset => {
                     "its topic is read already: it begins where that has got to, and older records are not for it; \
                      say `from: earliest` to have them"
                 }
-                DefinitionStart::AsItSays => "its topic is read already: it begins where its `trigger.from` says",
-                DefinitionStart::GoesOn => "it was removed less than seven days ago: it goes on where it was",
+                DefinitionStart::Configured => "its topic is read already: it begins where its `trigger.from` says",
+                DefinitionStart::Resumed => "it was removed less than seven days ago: it goes on where it was",
             };
             info!(definition, records_to_read_again = behind, records_ahead = ahead, "a definition is new: {begins}");
         }

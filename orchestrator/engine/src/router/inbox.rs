@@ -24,7 +24,7 @@ pub enum InboxForwarder {
         topics: Arc<TopicTracker>,
     },
     /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever brings a message waits.
-    Nowhere,
+    Disabled,
     /// Into memory.
     #[cfg(test)]
     Kept(Arc<super::tests::ForwardedActs>),
@@ -34,7 +34,7 @@ impl InboxForwarder {
     /// Whether `message` can go this way and come back.
     pub(super) fn carries(&self, message: &ShardMessage) -> bool {
         match self {
-            InboxForwarder::Nowhere => false,
+            InboxForwarder::Disabled => false,
             InboxForwarder::Topic { .. } => inbound(message).is_some(),
             #[cfg(test)]
             InboxForwarder::Kept(_) => inbound(message).is_some(),
@@ -44,7 +44,7 @@ impl InboxForwarder {
     /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned. Timers and deliveries are
     /// not handed on: the next owner derives both from the journal. What came from the inbox is there still and is read again.
     pub(super) async fn take(&self, shard: ShardId, message: ShardMessage) -> Option<i64> {
-        if let InboxForwarder::Nowhere = self {
+        if let InboxForwarder::Disabled = self {
             // Without Kafka nobody else can take it, and this is how such an engine stops.
             debug!(
                 shard = shard.0,
@@ -77,7 +77,7 @@ impl InboxForwarder {
         let MessageReceipt::Offset(ack) = &message.receipt else { return false };
         match self {
             InboxForwarder::Topic { topic, .. } => ack.is_of(topic),
-            InboxForwarder::Nowhere => false,
+            InboxForwarder::Disabled => false,
             #[cfg(test)]
             InboxForwarder::Kept(_) => ack.is_of(super::tests::INBOX),
         }
@@ -90,7 +90,7 @@ impl InboxForwarder {
                 let written = sending::until_taken(producer, topics, &outgoing).await;
                 written.map_err(|undelivered: DeliveryFailure| undelivered.to_string())
             }
-            InboxForwarder::Nowhere => Err("there is no inbox".into()),
+            InboxForwarder::Disabled => Err("there is no inbox".into()),
             #[cfg(test)]
             InboxForwarder::Kept(kept) => Ok(kept.keep(shard, inbound).await),
         }

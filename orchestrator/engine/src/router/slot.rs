@@ -74,9 +74,9 @@ pub(super) enum MessageRoute {
     /// Into the queue: behind what waits there.
     Queue,
     /// To the inbox: behind what is on its way there and back, unless that is back any moment.
-    Behind,
+    AfterForwarded,
     /// To the inbox, if it is this shard alone that does not take what comes.
-    Late,
+    Inbox,
 }
 
 /// Why a shard does not take its messages.
@@ -135,7 +135,7 @@ impl ShardSlot {
     }
 
     /// Returns when the shard's task takes messages.
-    pub(super) async fn serves(&self) {
+    pub(super) async fn wait_serving(&self) {
         // The sender is here as long as this runs.
         let _ = self.serves.subscribe().wait_for(|serves| *serves).await;
     }
@@ -165,7 +165,7 @@ impl ShardSlot {
     }
 
     /// Why the shard does not take what comes, if that lasts longer than it should, and since when.
-    pub(super) fn does_not_take(&self) -> Option<(LagReason, Instant)> {
+    pub(super) fn lag(&self) -> Option<(LagReason, Instant)> {
         let (mut state, now) = (self.state.lock(), Instant::now());
         if self.queue.capacity() >= ROOM {
             state.full_since = None;
@@ -178,14 +178,14 @@ impl ShardSlot {
     /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
     /// by the shard's task.
     pub(super) fn way(&self) -> MessageRoute {
-        let late = self.does_not_take();
-        let goes_by_inbox = self.goes_by_inbox();
+        let late = self.lag();
+        let is_forwarding = self.is_forwarding();
         let is_away = self.state.lock().away_since.is_some();
         let something_waits = self.queue.capacity() < SHARD_QUEUE;
         match late {
             _ if is_away && something_waits => MessageRoute::Queue,
-            _ if goes_by_inbox => MessageRoute::Behind,
-            Some(_) => MessageRoute::Late,
+            _ if is_forwarding => MessageRoute::AfterForwarded,
+            Some(_) => MessageRoute::Inbox,
             None => MessageRoute::Queue,
         }
     }
@@ -193,24 +193,24 @@ impl ShardSlot {
     /// Why the shard is not as it should be, and since when.
     pub(super) fn trouble(&self) -> Option<(LagReason, Instant)> {
         let returning = || self.state.lock().by_inbox_since.map(|since| (LagReason::Returning, since));
-        self.does_not_take().or_else(returning)
+        self.lag().or_else(returning)
     }
 
     /// Whether messages that came before are on their way through the inbox.
-    pub(super) fn goes_by_inbox(&self) -> bool {
+    pub(super) fn is_forwarding(&self) -> bool {
         self.state.lock().some_are_on_their_way(*self.returned.borrow())
     }
 
     /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends although messages never
     /// cease.
-    pub(super) async fn are_back(&self) -> bool {
+    pub(super) async fn wait_returned(&self) -> bool {
         let Some(last) = self.last_if_nearly_back() else { return false };
         let mut returned = self.returned.subscribe();
         let came_back = timeout(COMES_BACK, returned.wait_for(|returned| *returned >= last)).await.is_ok();
         if !came_back {
             self.state.lock().waits_again_at = Instant::now() + WAIT_AGAIN;
         }
-        came_back && !self.goes_by_inbox()
+        came_back && !self.is_forwarding()
     }
 
     fn last_if_nearly_back(&self) -> Option<i64> {

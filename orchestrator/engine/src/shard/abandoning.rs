@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 impl ShardLoop {
     /// A message for a saga that was read just now, and cannot be.
-    pub(super) fn in_vain(&self, saga: SagaId, message: ShardMessage, error: &journal::JournalError) {
+    pub(super) fn reject_unreadable(&self, saga: SagaId, message: ShardMessage, error: &journal::JournalError) {
         let reason = shown::unreadable(error);
         match message.body {
             MessageContent::Input {
@@ -50,7 +50,7 @@ impl ShardLoop {
                 message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload: true });
             }
             MessageContent::Input { .. } | MessageContent::Reply(_) | MessageContent::ReadUntil(_) => {
-                self.set_aside(message, PoisonCode::SagaUnreadable, &reason);
+                self.dead_letter(message, PoisonCode::SagaUnreadable, &reason);
             }
         }
     }

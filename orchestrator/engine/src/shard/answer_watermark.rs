@@ -12,7 +12,7 @@ use saga_event_store::{AttendanceGap, ShardAttendance};
 use tracing::{debug, info};
 
 /// What a new owner knows of the answers of a shard: nothing later than what its last owner recorded.
-pub(super) fn taken_over(context: &ShardContext, attendance: &ShardAttendance) -> AnswerWatermark {
+pub(super) fn restored_watermark(context: &ShardContext, attendance: &ShardAttendance) -> AnswerWatermark {
     if !context.answer_path.is_watched() {
         return ALWAYS.clone();
     }
@@ -27,42 +27,42 @@ const NEVER: Timestamp = Timestamp(i64::MIN);
 /// Whether a shard's owner has heard of the answers in this life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WatermarkState {
-    NotYet,
-    Before,
+    None,
+    Received,
 }
 
 /// When no answer could be taken between what is known and `read`.
 fn outage(known: Timestamp, heard: WatermarkState, read: AnswerWatermarkUpdate) -> Option<OutagePeriod> {
     let is_cut = match heard {
-        WatermarkState::NotYet => true,
-        WatermarkState::Before => read.unbroken_since > known || read.until.since(known) > LONGEST_STEP,
+        WatermarkState::None => true,
+        WatermarkState::Received => read.unbroken_since > known || read.until.since(known) > LONGEST_STEP,
     };
     (is_cut && known != NEVER && read.until > known).then_some(OutagePeriod { began: known, ended: read.until })
 }
 
 impl ShardLoop {
     /// Every answer that was there then has been taken: it was in the queue before this.
-    pub(super) fn read_until(&mut self, read: AnswerWatermarkUpdate) {
-        let outage = outage(self.table.answerable.until, self.table.heard, read);
+    pub(super) fn advance_watermark(&mut self, read: AnswerWatermarkUpdate) {
+        let outage = outage(self.table.answerable.until, self.table.watermark_state, read);
         if let Some(outage) = outage {
             self.table.answerable.outages.add(outage);
             report(self.shard, outage);
         }
-        self.table.heard = WatermarkState::Before;
+        self.table.watermark_state = WatermarkState::Received;
         self.table.answerable.until = self.table.answerable.until.max(read.until);
         let gap = outage.map(|outage| AttendanceGap { began_ms: outage.began.0, ended_ms: outage.ended.0 });
-        self.context.answer_path.attended(self.shard.0, self.epoch, self.table.answerable.until, gap);
-        let turn = self.turns.now();
-        self.fire(turn);
+        self.context.answer_path.record_progress(self.shard.0, self.epoch, self.table.answerable.until, gap);
+        let turn = self.load_permits.now();
+        self.process_due_timers(turn);
     }
 
     /// Sets when the saga has to be looked at again.
     pub(super) fn set_due(&mut self, saga: SagaId, live: &mut LiveSaga) {
-        live.note_departures();
+        live.record_send_times();
         let waits = |command| self.table.waits.sending(saga, command).is_some();
         let mut dues =
             live.state.dues_beside_lines(&live.plan, &self.table.answerable, self.context.clock.now(), waits);
-        dues.timer = dues.timer.into_iter().chain(live.next_place_ends()).min();
+        dues.timer = dues.timer.into_iter().chain(live.next_permit_expiry()).min();
         self.table.due.set(saga, dues);
     }
 
@@ -106,21 +106,21 @@ mod tests {
 
     #[test]
     fn a_new_owner_counts_nothing_since_its_last_owner_heard() {
-        assert_eq!(heard(10, WatermarkState::NotYet, 12, 1), Some((at(10), at(12))));
-        assert_eq!(heard(10, WatermarkState::NotYet, 9, 1), None);
+        assert_eq!(heard(10, WatermarkState::None, 12, 1), Some((at(10), at(12))));
+        assert_eq!(heard(10, WatermarkState::None, 9, 1), None);
         let read = AnswerWatermarkUpdate { until: at(5), unbroken_since: at(1) };
-        assert_eq!(outage(NEVER, WatermarkState::NotYet, read), None);
+        assert_eq!(outage(NEVER, WatermarkState::None, read), None);
     }
 
     #[test]
     fn an_owner_that_hears_in_time_counts_all() {
-        assert_eq!(heard(10, WatermarkState::Before, 12, 10), None);
-        assert_eq!(heard(10, WatermarkState::Before, 15, 1), None);
+        assert_eq!(heard(10, WatermarkState::Received, 12, 10), None);
+        assert_eq!(heard(10, WatermarkState::Received, 15, 1), None);
     }
 
     #[test]
     fn a_break_however_short_and_a_long_silence_are_outages() {
-        assert_eq!(heard(10, WatermarkState::Before, 12, 11), Some((at(10), at(12))));
-        assert_eq!(heard(10, WatermarkState::Before, 16, 1), Some((at(10), at(16))));
+        assert_eq!(heard(10, WatermarkState::Received, 12, 11), Some((at(10), at(12))));
+        assert_eq!(heard(10, WatermarkState::Received, 16, 1), Some((at(10), at(16))));
     }
 }

@@ -46,15 +46,15 @@ pub(super) struct LiveSaga {
     /// What has left in this life and is still outstanding.
     pub(super) sent: Vec<SentEffect>,
     /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
-    before: Vec<SentEffect>,
+    sent_by_previous_owner: Vec<SentEffect>,
     /// When what has left in this life left, as far as its time runs from there.
-    pub(super) departures: Vec<(SentEffect, SendTimeCell)>,
+    pub(super) send_times: Vec<(SentEffect, SendTimeCell)>,
     /// The permits of its calls, from admission until the answer.
     pub(super) permits: PermitTable,
     /// Its turn to be in memory because its time had come.
     turn: Option<WorkingPermit>,
     /// A decision or its effects panicked with this: the state is not to be trusted.
-    pub(super) broken: Option<String>,
+    pub(super) panic_message: Option<String>,
 }
 
 /// A decision that is on its way to the store.
@@ -74,7 +74,7 @@ pub(super) enum SentEffect {
 
 impl LiveSaga {
     /// What was decided by another definition is recorded, and gone on with, by that.
-    pub(super) fn runs_by(&mut self, input: &SagaInput) {
+    pub(super) fn switch_definition(&mut self, input: &SagaInput) {
         if let SagaInput::Mended { plan, .. } = input {
             self.plan = Arc::new(plan.after(Arc::clone(&self.plan)));
             // A list shows the definition, whatever the status.
@@ -115,7 +115,7 @@ impl LiveSaga {
     }
 
     /// A saga that was read: what is outstanding may have left before.
-    pub(super) fn taken_over(recorded: RecordedSaga, answerable: &AnswerWatermark) -> LiveSaga {
+    pub(super) fn restored(recorded: RecordedSaga, answerable: &AnswerWatermark) -> LiveSaga {
         let shown = ReadModelState::of(&recorded.plan, &recorded.state);
         // What holds it, and its incidents, may have been recorded by a build that did not show them.
         let is_plain = shown.held_by.is_empty() && shown.incidents.is_empty();
@@ -125,13 +125,13 @@ impl LiveSaga {
             outstanding.as_ref().map(|effects| effects.iter().filter_map(SentEffect::of).collect()).unwrap_or_default();
         let (plan, state) = LiveState::read(recorded, answerable);
         let mut live = LiveSaga::with(plan, state, shown, before);
-        live.broken = outstanding.err();
+        live.panic_message = outstanding.err();
         live
     }
 
     /// Whether `sent` may have left in the life of an earlier owner.
     pub(super) fn dispatch_of(&self, sent: &SentEffect) -> DispatchKind {
-        if self.before.contains(sent) { DispatchKind::Repeated } else { DispatchKind::First }
+        if self.sent_by_previous_owner.contains(sent) { DispatchKind::Repeated } else { DispatchKind::First }
     }
 
     fn with(plan: Arc<SagaPlan>, state: LiveState, shown: Option<ReadModelState>, before: Vec<SentEffect>) -> LiveSaga {
@@ -142,18 +142,18 @@ impl LiveSaga {
             append: None,
             waiting: VecDeque::new(),
             sent: Vec::new(),
-            before,
-            departures: Vec::new(),
+            sent_by_previous_owner: before,
+            send_times: Vec::new(),
             permits: PermitTable::default(),
             turn: None,
-            broken: None,
+            panic_message: None,
         }
     }
 
     /// Something is recorded. The turn is kept while the saga is in memory: others come when it has left.
     pub(super) fn keep_turn(&mut self, receipt: &mut MessageReceipt) {
         match std::mem::replace(receipt, MessageReceipt::None) {
-            MessageReceipt::Turn(turn) => self.turn = Some(turn.recorded()),
+            MessageReceipt::Turn(turn) => self.turn = Some(turn.into_working()),
             other @ (MessageReceipt::None
             | MessageReceipt::Offset(_)
             | MessageReceipt::Reply(_)
@@ -162,23 +162,23 @@ impl LiveSaga {
     }
 
     /// Tells the state when its attempts left, and whether its outcome event is out.
-    pub(super) fn note_departures(&mut self) {
+    pub(super) fn record_send_times(&mut self) {
         let is_outcome = |sent: &SentEffect| matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _));
         self.state.note_outcome_sent(self.sent.iter().any(is_outcome));
-        for (sent, leaves_at) in &self.departures {
+        for (sent, send_time) in &self.send_times {
             if let Some((command, attempt)) = sent.attempt() {
-                self.state.note_send_time(command, attempt, leaves_at.departure());
+                self.state.note_send_time(command, attempt, send_time.sent_at());
             }
         }
     }
 
     /// Nothing of it is under way: it can be read again when something happens to it.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_evictable(&self) -> bool {
         self.append.is_none() && self.waiting.is_empty() && self.sent.is_empty()
     }
 
     /// Its outcome event waits for its topic, and the saga need not be in memory for that.
-    pub(super) fn outcome_has_not_left(&mut self) {
+    pub(super) fn mark_outcome_unsent(&mut self) {
         self.sent.retain(|sent| !matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _)));
     }
 
@@ -213,23 +213,23 @@ impl LiveSaga {
 
     /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor is sent again.
     pub(super) fn is_over(&self, sent: &SentEffect, now: Timestamp) -> bool {
-        self.place_ends(sent).is_some_and(|end| end <= now)
+        self.permit_expiry(sent).is_some_and(|end| end <= now)
     }
 
     /// When a parked saga's call gives its place back.
-    fn place_ends(&self, sent: &SentEffect) -> Option<Timestamp> {
+    fn permit_expiry(&self, sent: &SentEffect) -> Option<Timestamp> {
         let SentEffect::Call { command, .. } = sent else { return None };
         let is_parked = matches!(self.state.course, SagaPhase::Parked { .. });
         is_parked.then(|| self.state.attempt_ends(*command, &ALWAYS.outages)).flatten()
     }
 
     /// When the next place has to be given back.
-    pub(super) fn next_place_ends(&self) -> Option<Timestamp> {
-        self.sent.iter().filter_map(|sent| self.place_ends(sent)).min()
+    pub(super) fn next_permit_expiry(&self) -> Option<Timestamp> {
+        self.sent.iter().filter_map(|sent| self.permit_expiry(sent)).min()
     }
 
     /// Gives back the places of attempts whose time was over in a parked saga, as if that had been recorded.
-    pub(super) fn give_up_places(&mut self, now: Timestamp) {
+    pub(super) fn release_expired_permits(&mut self, now: Timestamp) {
         let (over, sent): (Vec<SentEffect>, Vec<SentEffect>) =
             std::mem::take(&mut self.sent).into_iter().partition(|sent| self.is_over(sent, now));
         self.sent = sent;
@@ -240,9 +240,9 @@ impl LiveSaga {
     }
 
     /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
-    pub(super) fn forget_all_but(&mut self, effects: &[SagaEffect]) {
+    pub(super) fn retain_outstanding(&mut self, effects: &[SagaEffect]) {
         let outstanding: Vec<SentEffect> = effects.iter().filter_map(SentEffect::of).collect();
-        self.departures.retain(|(sent, _)| outstanding.contains(sent));
+        self.send_times.retain(|(sent, _)| outstanding.contains(sent));
         for over in self.sent.extract_if(.., |sent| !outstanding.contains(sent)).collect::<Vec<_>>() {
             let SentEffect::Call { command, attempt, .. } = over else { continue };
             let goes_on = outstanding
@@ -351,13 +351,13 @@ mod tests {
         live.sent.push(sent.clone());
 
         let end = NOW.plus(std::time::Duration::from_secs(30));
-        assert_eq!(live.next_place_ends(), Some(end));
-        live.give_up_places(end.minus(std::time::Duration::from_millis(1)));
+        assert_eq!(live.next_permit_expiry(), Some(end));
+        live.release_expired_permits(end.minus(std::time::Duration::from_millis(1)));
         assert!(!live.permits.is_empty(), "its time is not over");
-        live.give_up_places(end);
-        assert!(live.permits.is_empty() && live.is_quiet());
+        live.release_expired_permits(end);
+        assert!(live.permits.is_empty() && live.is_evictable());
         assert!(live.is_over(&sent, end), "it is not sent again");
-        assert_eq!(live.next_place_ends(), None);
+        assert_eq!(live.next_permit_expiry(), None);
         let mut next = admit(&guarded).expect("the place is free");
         assert!(next.pass().await.is_ok());
     }

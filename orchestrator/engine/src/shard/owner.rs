@@ -30,7 +30,7 @@ pub(crate) async fn run(
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        let rest = unclaimed_queue::meanwhile(
+        let rest = unclaimed_queue::run_while_forwarding(
             (&context.outputs.router, &context.outputs.tasks),
             shard,
             &mut messages,
@@ -74,8 +74,12 @@ async fn own_unguarded(
 ) -> OwnershipEnd {
     let told = context.store.events().steps_back();
     let taking_over = take_over(context, shard, &told, remembered);
-    let taking_over =
-        unclaimed_queue::meanwhile((&context.outputs.router, &context.outputs.tasks), shard, messages, taking_over);
+    let taking_over = unclaimed_queue::run_while_forwarding(
+        (&context.outputs.router, &context.outputs.tasks),
+        shard,
+        messages,
+        taking_over,
+    );
     let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return OwnershipEnd::Stopped };
     let serving = context.outputs.router.serving(shard);
     let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
@@ -124,7 +128,7 @@ async fn claim(context: &ShardContext, shard: ShardId) -> (ShardEpoch, AnswerWat
     let epoch = until_answered(context, &what, || context.store.events().claim(shard.0, &context.store.instance)).await;
     let read = || context.store.events().attendance(shard.0);
     let attendance = until_answered(context, "read until when a shard was attended to", read).await;
-    (epoch, answer_watermark::taken_over(context, &attendance))
+    (epoch, answer_watermark::restored_watermark(context, &attendance))
 }
 
 /// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.

@@ -52,7 +52,7 @@ impl ShardRecovery {
     }
 
     /// Something else has brought the saga into memory.
-    pub(super) fn touch(&mut self, saga: SagaId) {
+    pub(super) fn mark_loaded(&mut self, saga: SagaId) {
         if saga.uuid() > self.reached {
             self.touched.insert(saga.uuid());
         }
@@ -102,12 +102,12 @@ impl ShardLoop {
     pub(super) async fn recover_all(&mut self) {
         while self.recovery.is_some() {
             let found = next(&mut self.recovery).await;
-            self.recovered(found);
+            self.on_recovery_batch(found);
         }
     }
 
     /// Looks at a portion of what was open when the shard was claimed.
-    pub(super) fn recovered(&mut self, found: Option<RecoveryBatch>) {
+    pub(super) fn on_recovery_batch(&mut self, found: Option<RecoveryBatch>) {
         let Some(found) = found else { return self.recovery_ended() };
         let mut lent = LoadPermitShare::default();
         for (saga, loaded) in found.sagas {
@@ -129,13 +129,13 @@ impl ShardLoop {
     fn look_at(&mut self, saga: SagaId, loaded: SagaLoadResult, lent: &mut LoadPermitShare) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded, &self.table.answerable));
-                match self.take_up(saga, &mut live) {
-                    ResumeOutcome::Up => self.go_on(saga, live),
-                    ResumeOutcome::Due(dues) => match lent.share(&mut self.turns) {
+                let mut live = Box::new(LiveSaga::restored(recorded, &self.table.answerable));
+                match self.resume(saga, &mut live) {
+                    ResumeOutcome::Resumed => self.process_pending(saga, live),
+                    ResumeOutcome::TimerDue(dues) => match lent.next_clone(&mut self.load_permits) {
                         Some(turn) => {
                             live.waiting.push_back(ShardMessage::time_reached(saga, turn));
-                            self.go_on(saga, live);
+                            self.process_pending(saga, live);
                         }
                         // It is read again when its turn comes: all of them may be due.
                         None => self.table.due.set(saga, dues),
@@ -143,7 +143,7 @@ impl ShardLoop {
                 }
             }
             Ok(None) => {}
-            Err(error) => self.leave_out(saga, &error),
+            Err(error) => self.quarantine(saga, &error),
         }
     }
 }

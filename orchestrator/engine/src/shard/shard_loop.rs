@@ -51,21 +51,21 @@ impl ShardLoop {
         let mut messages_since_timers = 0;
         let mut gone = pin!(gone);
         while !self.fenced {
-            for (saga, input) in std::mem::take(&mut self.table.held_back) {
-                self.take_input(saga, ShardMessage::of(saga, input));
+            for (saga, input) in std::mem::take(&mut self.table.deferred_inputs) {
+                self.handle_input(saga, ShardMessage::of(saga, input));
             }
-            for (saga, message) in std::mem::take(&mut self.table.repeated) {
-                self.take_input(saga, message);
+            for (saga, message) in std::mem::take(&mut self.table.duplicate_starts) {
+                self.handle_input(saga, message);
             }
             if messages_since_timers >= TIMERS_EVERY {
                 messages_since_timers = 0;
-                let turn = self.turns.now();
-                self.fire(turn);
+                let turn = self.load_permits.now();
+                self.process_due_timers(turn);
             }
             let wake = self.wake();
             tokio::select! {
                 biased;
-                Some((saga, answer)) = self.appends.next() => self.answered(saga, answer),
+                Some((saga, answer)) = self.appends.next() => self.on_append_result(saga, answer),
                 Some(read) = self.loads.next() => self.all_loaded(read),
                 () = stop.cancelled() => break,
                 () = &mut gone => self.fenced = true,
@@ -73,17 +73,17 @@ impl ShardLoop {
                     messages_since_timers += 1;
                     match next {
                         ShardEvent::Message(message) => self.take(message),
-                        ShardEvent::Called(wake) => self.called(wake),
+                        ShardEvent::WaiterNotified(wake) => self.on_waiter_notified(wake),
                     }
                 }
-                found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => self.recovered(found),
-                turn = self.turns.next(wake) => self.fire(turn),
+                found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => self.on_recovery_batch(found),
+                turn = self.load_permits.next(wake) => self.process_due_timers(turn),
             }
         }
         // Nobody here looks at calls any more.
         self.table.waits = WaitRegistry::default();
         while let Some((saga, answer)) = self.appends.next().await {
-            self.answered(saga, answer);
+            self.on_append_result(saga, answer);
         }
         if self.fenced { OwnershipEnd::Fenced } else { OwnershipEnd::Stopped }
     }
@@ -95,49 +95,49 @@ impl ShardLoop {
     }
 
     /// Looks at what is due, as much as a turn is for. What comes after it waits for another turn.
-    pub(super) fn fire(&mut self, turn: Option<LoadPermit>) {
+    pub(super) fn process_due_timers(&mut self, turn: Option<LoadPermit>) {
         let now = self.context.clock.now();
         if let Some(turn) = turn {
-            self.fire_together(now, &turn);
+            self.process_due_batch(now, &turn);
         }
         if self.table.due.waits_for_answers(now, self.table.answerable.until) {
-            self.context.answer_path.wants_word();
+            self.context.answer_path.request_watermark();
         }
     }
 
-    fn fire_together(&mut self, now: Timestamp, turn: &LoadPermit) {
+    fn process_due_batch(&mut self, now: Timestamp, turn: &LoadPermit) {
         let mut to_read = Vec::new();
         for _ in 0..load_permits::TOGETHER {
             let Some(saga) = self.table.due.pop(now, self.table.answerable.until) else { break };
-            self.fire_one(saga, turn.clone(), &mut to_read);
+            self.process_due_saga(saga, turn.clone(), &mut to_read);
         }
         self.load_all(to_read);
     }
 
-    fn fire_one(&mut self, saga: SagaId, turn: LoadPermit, to_read: &mut Vec<SagaId>) {
+    fn process_due_saga(&mut self, saga: SagaId, turn: LoadPermit, to_read: &mut Vec<SagaId>) {
         let message = ShardMessage::time_reached(saga, turn);
         match self.table.sagas.get(&saga) {
             None => {
-                self.is_loading(saga, VecDeque::from([message]));
+                self.mark_loading(saga, VecDeque::from([message]));
                 to_read.push(saga);
             }
             // A saga whose append is under way sets its due time anew when that is answered.
             Some(SagaSlot::Ready(live)) if live.append.is_some() => {}
-            Some(SagaSlot::Ready(_) | SagaSlot::Loading { .. }) => self.take_input(saga, message),
+            Some(SagaSlot::Ready(_) | SagaSlot::Loading { .. }) => self.handle_input(saga, message),
         }
     }
 
     fn take(&mut self, message: ShardMessage) {
         if let MessageContent::ReadUntil(read) = message.body {
-            return self.read_until(read);
+            return self.advance_watermark(read);
         }
         match message.body.saga() {
             None => self.take_start(message),
-            Some(saga) => self.take_input(saga, message),
+            Some(saga) => self.handle_input(saga, message),
         }
     }
 
-    pub(super) fn take_input(&mut self, saga: SagaId, message: ShardMessage) {
+    pub(super) fn handle_input(&mut self, saga: SagaId, message: ShardMessage) {
         match self.table.sagas.remove(&saga) {
             None => self.load(saga, VecDeque::from([message])),
             Some(SagaSlot::Loading { mut waiting }) => {
@@ -146,51 +146,52 @@ impl ShardLoop {
             }
             Some(SagaSlot::Ready(mut live)) => {
                 live.waiting.push_back(message);
-                self.go_on(saga, live);
+                self.process_pending(saga, live);
             }
         }
     }
 
     /// Decides on what waits until an append is under way or nothing waits, then puts the saga back or lets it go.
-    pub(super) fn go_on(&mut self, saga: SagaId, mut live: Box<LiveSaga>) {
+    pub(super) fn process_pending(&mut self, saga: SagaId, mut live: Box<LiveSaga>) {
         while live.append.is_none()
-            && live.broken.is_none()
+            && live.panic_message.is_none()
             && let Some(message) = live.waiting.pop_front()
         {
             self.step(saga, &mut live, message);
         }
-        if let Some(reason) = live.broken.take() {
+        if let Some(reason) = live.panic_message.take() {
             return self.read_and_park(saga, live.waiting, reason);
         }
-        if !live.is_quiet() {
+        if !live.is_evictable() {
             self.table.sagas.insert(saga, SagaSlot::Ready(live));
         }
     }
 
     fn step(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
         let Some(input) = message.body.input(&live.plan) else {
-            return self.set_aside(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
+            return self.dead_letter(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
         };
         let input = classified(&self.context.config.load().participants, &live.state, input);
         if let Some(participant) = live.late_success(&input) {
             self.context.sources.guards().late_success(&participant);
         }
         live.settle_permit(&input);
-        self.outcome_not_taken(live, &input);
-        live.note_departures();
+        self.requeue_outcome(live, &input);
+        live.record_send_times();
         let now = self.context.clock.now();
         let mut admissions =
             AdmissionControl::new(&self.context.sources, now, &self.table.answerable, live.permits.draft())
                 .about(&input);
         let decided = caught(|| {
-            admissions.during(|context| live.state.decide(|state| decide::decide(&live.plan, state, &input, context)))
+            admissions
+                .with_context(|context| live.state.decide(|state| decide::decide(&live.plan, state, &input, context)))
         });
         let outcome = match decided {
             Ok(outcome) => outcome,
             Err(panic) => {
                 drop(admissions);
-                live.broken = Some(panic.clone());
-                return self.set_aside(message, PoisonCode::IllegalInput, &panic);
+                live.panic_message = Some(panic.clone());
+                return self.dead_letter(message, PoisonCode::IllegalInput, &panic);
             }
         };
         if matches!(outcome, Ok(DecisionOutcome::Decided(_))) {
@@ -200,14 +201,14 @@ impl ShardLoop {
         }
         match outcome {
             Ok(DecisionOutcome::Decided(decision)) => {
-                live.runs_by(&input);
+                live.switch_definition(&input);
                 self.append(saga, live, message, decision);
             }
-            Ok(DecisionOutcome::Noted) => self.noted(saga, live, message),
+            Ok(DecisionOutcome::Noted) => self.apply_unrecorded(saga, live, message),
             Ok(DecisionOutcome::Ignored(ignored)) => {
                 self.unchanged(saga, live, &input, &ignored);
                 if ignored == (IgnoreReason::KeyTaken { is_full: true }) {
-                    self.is_told_enough(saga);
+                    self.mark_reports_full(saga);
                 }
                 report_ignored(saga, &ignored);
                 message.receipt.settle(MessageOutcome::Ignored(ignored.to_string()));
@@ -215,23 +216,23 @@ impl ShardLoop {
             Ok(DecisionOutcome::Refused(refused)) => {
                 message.receipt.settle(MessageOutcome::Refused(refused.to_string()));
             }
-            Err(illegal) => self.set_aside(message, PoisonCode::IllegalInput, &illegal.to_string()),
+            Err(illegal) => self.dead_letter(message, PoisonCode::IllegalInput, &illegal.to_string()),
         }
     }
 
     /// Nothing changes. A saga that was read because something was due goes on when that is none after all.
     fn unchanged(&mut self, saga: SagaId, live: &mut LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
-        live.give_up_places(self.context.clock.now());
+        live.release_expired_permits(self.context.clock.now());
         if matches!(input, SagaInput::TimeReached) {
-            self.perform(saga, live);
+            self.dispatch_outstanding(saga, live);
         }
         self.set_due(saga, live);
-        self.wait_again(saga, live, input, ignored);
+        self.requeue(saga, live, input, ignored);
     }
 
     /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
-    fn noted(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
-        self.perform(saga, live);
+    fn apply_unrecorded(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
+        self.dispatch_outstanding(saga, live);
         self.set_due(saga, live);
         message.receipt.settle(MessageOutcome::Ignored("it is no news".into()));
     }
@@ -264,45 +265,45 @@ impl ShardLoop {
         Ok(StreamAppend { summary, ..append })
     }
 
-    fn answered(&mut self, saga: SagaId, answer: Result<CommitOutcome, CommitError>) {
+    fn on_append_result(&mut self, saga: SagaId, answer: Result<CommitOutcome, CommitError>) {
         let Some(SagaSlot::Ready(mut live)) = self.table.sagas.remove(&saga) else { return };
         let Some(in_flight) = live.append.take() else { return };
         match answer {
             Ok(CommitOutcome::Committed(receipt)) => {
                 live.state.acknowledge(&receipt);
-                self.committed(saga, live, in_flight);
+                self.on_committed(saga, live, in_flight);
             }
             Ok(CommitOutcome::DuplicateKey { stream, payload_hash }) => {
                 self.duplicate(&live, in_flight, stream, payload_hash);
             }
-            Ok(CommitOutcome::Conflict) => self.conflict(saga, *live, in_flight),
+            Ok(CommitOutcome::Conflict) => self.on_version_conflict(saga, *live, in_flight),
             Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
                 self.fenced = true;
                 live.waiting.push_front(in_flight.message);
                 self.table.sagas.insert(saga, SagaSlot::Ready(live));
             }
-            Err(CommitError::Impossible(reason)) => self.impossible(saga, *live, in_flight, reason),
+            Err(CommitError::Impossible(reason)) => self.on_append_rejected(saga, *live, in_flight, reason),
         }
     }
 
     /// The saga parks, unless it is its parking that cannot be written.
-    fn impossible(&mut self, saga: SagaId, live: LiveSaga, in_flight: InFlightAppend, reason: String) {
+    fn on_append_rejected(&mut self, saga: SagaId, live: LiveSaga, in_flight: InFlightAppend, reason: String) {
         let InFlightAppend { message, decision, payload_hash: _ } = in_flight;
         let is_start = decision.version == 1;
-        self.start_ended(&live);
-        self.set_aside(message, PoisonCode::StoreRefused, &reason);
+        self.release_start_key(&live);
+        self.dead_letter(message, PoisonCode::StoreRefused, &reason);
         if is_start {
             live.waiting.into_iter().for_each(|message| self.unknown_saga(message));
         } else if is_parking(&decision) {
-            live.waiting.into_iter().for_each(|message| self.set_aside(message, PoisonCode::StoreRefused, &reason));
-            self.leave_out_for(saga, format!("the saga cannot be written on: {reason}"));
+            live.waiting.into_iter().for_each(|message| self.dead_letter(message, PoisonCode::StoreRefused, &reason));
+            self.quarantine_for(saga, format!("the saga cannot be written on: {reason}"));
         } else {
             self.read_and_park(saga, live.waiting, reason);
         }
     }
 
     /// What is outstanding by the decision may leave now.
-    fn committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
+    fn on_committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
         let InFlightAppend { mut message, decision, payload_hash } = in_flight;
         live.keep_turn(&mut message.receipt);
         self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
@@ -320,16 +321,16 @@ impl ShardLoop {
             }
         };
         message.receipt.settle(disposition);
-        self.perform(saga, &mut live);
+        self.dispatch_outstanding(saga, &mut live);
         self.set_due(saga, &mut live);
-        self.go_on(saga, live);
+        self.process_pending(saga, live);
     }
 
     /// Somebody else wrote this version: what was decided here never happened. Read again, decide again.
-    fn conflict(&mut self, saga: SagaId, mut live: LiveSaga, in_flight: InFlightAppend) {
+    fn on_version_conflict(&mut self, saga: SagaId, mut live: LiveSaga, in_flight: InFlightAppend) {
         warn!(%saga, version = live.state.version, "another writer was first; reading the saga again");
         metrics::counter!("saga_conflicts_total").increment(1);
-        self.start_ended(&live);
+        self.release_start_key(&live);
         match in_flight.message.body {
             MessageContent::Start { .. } if in_flight.decision.version == 1 => self.take_start(in_flight.message),
             MessageContent::Start { .. }
@@ -346,14 +347,14 @@ impl ShardLoop {
 /// What a shard is told.
 enum ShardEvent {
     Message(ShardMessage),
-    Called(WakeSignal),
+    WaiterNotified(WakeSignal),
 }
 
 /// Whichever comes; neither can keep the other out.
 async fn next(messages: &mut mpsc::Receiver<ShardMessage>, waits: &mut WaitRegistry) -> Option<ShardEvent> {
     tokio::select! {
         Some(message) = messages.recv() => Some(ShardEvent::Message(message)),
-        Some(wake) = waits.called() => Some(ShardEvent::Called(wake)),
+        Some(wake) = waits.next_notified() => Some(ShardEvent::WaiterNotified(wake)),
     }
 }
 

@@ -44,7 +44,7 @@ impl ShardLoop {
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
         let mut permits = PermitTable::default();
         let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.table.answerable, permits.draft());
-        let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
+        let started = caught(|| admissions.with_context(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
             Err(panic) => {
@@ -63,7 +63,7 @@ impl ShardLoop {
     fn start_impossible(&mut self, message: ShardMessage, reason: &str) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
-        self.set_aside(message, PoisonCode::IllegalInput, reason);
+        self.dead_letter(message, PoisonCode::IllegalInput, reason);
         for message in self.table.starting.end(&key) {
             self.take_start(message);
         }
@@ -108,23 +108,23 @@ impl ShardLoop {
             let why = "the key is taken by a stream that is not a saga";
             return message.receipt.settle(MessageOutcome::Ignored(why.into()));
         };
-        if other_payload && saga.shard() == self.shard && !self.table.told_enough.contains(&saga) {
-            self.table.repeated.push((saga, message));
+        if other_payload && saga.shard() == self.shard && !self.table.duplicate_reports_full.contains(&saga) {
+            self.table.duplicate_starts.push((saga, message));
         } else {
             message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload });
         }
     }
 
     /// The saga has as many of them on record as are kept: it need not be read for more.
-    pub(super) fn is_told_enough(&mut self, saga: SagaId) {
-        if self.table.told_enough.len() >= TOLD_ENOUGH {
-            self.table.told_enough.clear();
+    pub(super) fn mark_reports_full(&mut self, saga: SagaId) {
+        if self.table.duplicate_reports_full.len() >= TOLD_ENOUGH {
+            self.table.duplicate_reports_full.clear();
         }
-        self.table.told_enough.insert(saga);
+        self.table.duplicate_reports_full.insert(saga);
     }
 
     /// The start came to nothing: those that waited for it are tried in turn.
-    pub(super) fn start_ended(&mut self, live: &LiveSaga) {
+    pub(super) fn release_start_key(&mut self, live: &LiveSaga) {
         if live.state.version != 1 {
             return;
         }

@@ -15,15 +15,15 @@ pub(super) struct ShardTable {
     pub(super) due: DueTimes,
     /// Up to when answers have been taken, and when none could be.
     pub(super) answerable: AnswerWatermark,
-    pub(super) heard: WatermarkState,
+    pub(super) watermark_state: WatermarkState,
     pub(super) starting: PendingStarts,
     pub(super) unreadable: UnreadableSagas,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
-    pub(super) held_back: Vec<(SagaId, SagaInput)>,
+    pub(super) deferred_inputs: Vec<(SagaId, SagaInput)>,
     /// Starts under keys that these sagas have, with other payloads.
-    pub(super) repeated: Vec<(SagaId, ShardMessage)>,
+    pub(super) duplicate_starts: Vec<(SagaId, ShardMessage)>,
     /// Sagas that have enough of them on record.
-    pub(super) told_enough: HashSet<SagaId>,
+    pub(super) duplicate_reports_full: HashSet<SagaId>,
     /// Sagas that are read again to be parked, with the reason.
     pub(super) to_park: HashMap<SagaId, String>,
     /// What waits in the guards' wait queues.
@@ -36,12 +36,12 @@ impl ShardTable {
             sagas: HashMap::new(),
             due: DueTimes::default(),
             answerable,
-            heard: WatermarkState::NotYet,
+            watermark_state: WatermarkState::None,
             starting: PendingStarts::default(),
             unreadable: UnreadableSagas::default(),
-            held_back: Vec::new(),
-            repeated: Vec::new(),
-            told_enough: HashSet::new(),
+            deferred_inputs: Vec::new(),
+            duplicate_starts: Vec::new(),
+            duplicate_reports_full: HashSet::new(),
             to_park: HashMap::new(),
             waits: WaitRegistry::default(),
         }

@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_secs(2);
 
 /// Does `work`, during which the shard takes nothing. Where that lasts, and other shards are claimed, what waits goes to the inbox: there it is
 /// safe, and topics are finished up to what comes after it. When some of it went there so does the rest, so that nothing overtakes.
-pub(super) async fn meanwhile<T>(
+pub(super) async fn run_while_forwarding<T>(
     (router, calls): (&ShardRouter, &TaskTracker),
     shard: ShardId,
     messages: &mut mpsc::Receiver<ShardMessage>,
@@ -32,9 +32,9 @@ pub(super) async fn meanwhile<T>(
             () = hand_when_late(router, calls, shard, messages) => {}
         }
     };
-    if router.goes_by_inbox(shard) {
+    if router.is_forwarding(shard) {
         // What is not there in time is taken at once.
-        let _ = timeout(REST, hand_all(router, calls, shard, messages)).await;
+        let _ = timeout(REST, forward_all(router, calls, shard, messages)).await;
     }
     done
 }
@@ -45,12 +45,12 @@ async fn hand_when_late(
     shard: ShardId,
     messages: &mut mpsc::Receiver<ShardMessage>,
 ) {
-    router.waits_too_long(shard).await;
-    hand_all(router, calls, shard, messages).await;
+    router.wait_stale(shard).await;
+    forward_all(router, calls, shard, messages).await;
     tokio::time::sleep(LOOK_AGAIN).await;
 }
 
-async fn hand_all(
+async fn forward_all(
     router: &ShardRouter,
     calls: &TaskTracker,
     shard: ShardId,
@@ -63,7 +63,7 @@ async fn hand_all(
             return;
         }
         // A task of its own: what is on its way must not be lost when the work is done, nor hold it up.
-        turn = match calls.spawn(router.clone().hand_all(shard, portion, turn)).await {
+        turn = match calls.spawn(router.clone().forward_all(shard, portion, turn)).await {
             Ok(turn) => turn,
             Err(_broken_off) => return,
         };
@@ -86,7 +86,7 @@ mod tests {
         let mut queue = engine.loses(SLOW);
         let calls = TaskTracker::new();
         let router = engine.router.clone();
-        let claiming = meanwhile((&router, &calls), SLOW, &mut queue, claim(10));
+        let claiming = run_while_forwarding((&router, &calls), SLOW, &mut queue, claim(10));
         let bringing = async {
             engine.bring(SLOW, 0..100).await;
             tokio::time::sleep(Duration::from_millis(1_001)).await;
@@ -102,7 +102,13 @@ mod tests {
         let mut engine = RouterFixture::new();
         let mut queue = engine.loses(SLOW);
         engine.bring(SLOW, 0..100).await;
-        meanwhile((&engine.router, &TaskTracker::new()), SLOW, &mut queue, tokio::time::sleep(LOOK_AGAIN / 2)).await;
+        run_while_forwarding(
+            (&engine.router, &TaskTracker::new()),
+            SLOW,
+            &mut queue,
+            tokio::time::sleep(LOOK_AGAIN / 2),
+        )
+        .await;
         assert_eq!((queue.len(), engine.kept.ids()), (100, vec![]));
     }
 
@@ -112,7 +118,7 @@ mod tests {
         let mut queue = engine.loses(SLOW);
         engine.serving.clear();
         engine.bring(SLOW, 0..100).await;
-        meanwhile((&engine.router, &TaskTracker::new()), SLOW, &mut queue, claim(100)).await;
+        run_while_forwarding((&engine.router, &TaskTracker::new()), SLOW, &mut queue, claim(100)).await;
         assert_eq!((queue.len(), engine.kept.ids()), (100, vec![]));
     }
 
@@ -124,7 +130,7 @@ mod tests {
         engine.bring(SLOW, 0..FULL).await;
         // Some portions of two milliseconds each.
         let claimed = tokio::time::sleep(LOOK_AGAIN + Duration::from_millis(10));
-        meanwhile((&engine.router, &TaskTracker::new()), SLOW, &mut queue, claimed).await;
+        run_while_forwarding((&engine.router, &TaskTracker::new()), SLOW, &mut queue, claimed).await;
         assert_eq!((queue.len(), engine.kept.ids()), (0, (0..FULL).collect()));
         engine.serving[0] = Some(engine.router.serving(SLOW));
         engine.bring(SLOW, FULL..FULL + 1).await;

@@ -27,12 +27,12 @@ pub(super) type UnreadableSagas = HashMap<SagaId, u32>;
 
 impl ShardLoop {
     /// One saga that cannot be read must not stop the shard: it stays as it is, and is tried again.
-    pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::JournalError) {
-        self.leave_out_for(saga, shown::unreadable(error));
+    pub(super) fn quarantine(&mut self, saga: SagaId, error: &journal::JournalError) {
+        self.quarantine_for(saga, shown::unreadable(error));
     }
 
     /// The same of one that cannot be written on.
-    pub(super) fn leave_out_for(&mut self, saga: SagaId, reason: String) {
+    pub(super) fn quarantine_for(&mut self, saga: SagaId, reason: String) {
         let tries = self.table.unreadable.entry(saga).or_default();
         *tries = tries.saturating_add(1);
         let rest = FIRST_REST.saturating_mul(2_u32.saturating_pow(*tries - 1)).min(LONGEST_REST);
@@ -48,7 +48,7 @@ impl ShardLoop {
     }
 
     /// A saga that was left out can be read again: what it is is shown again.
-    pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut LiveSaga) {
+    pub(super) fn clear_quarantine(&mut self, saga: SagaId, live: &mut LiveSaga) {
         if self.table.unreadable.remove(&saga).is_none() {
             return;
         }

@@ -42,7 +42,7 @@ impl Default for WaitRegistry {
 
 impl WaitRegistry {
     /// The next who is called out of a line.
-    pub(super) async fn called(&mut self) -> Option<WakeSignal> {
+    pub(super) async fn next_notified(&mut self) -> Option<WakeSignal> {
         self.called.recv().await
     }
 
@@ -52,7 +52,7 @@ impl WaitRegistry {
     }
 
     /// It was called, and asks.
-    pub(super) fn asks(&mut self, saga: SagaId, command: CommandRef) {
+    pub(super) fn mark_retrying(&mut self, saga: SagaId, command: CommandRef) {
         self.places.forget(saga, command);
     }
 
@@ -63,51 +63,51 @@ impl WaitRegistry {
 
 impl ShardLoop {
     /// Exactly `waits` wait in lines.
-    pub(super) fn wait_in_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
+    pub(super) fn sync_wait_queues(&mut self, saga: SagaId, waits: &[GuardWait]) {
         self.table.waits.places.retain(saga, waits);
-        self.join_lines(saga, waits);
+        self.enqueue_waits(saga, waits);
     }
 
-    fn join_lines(&mut self, saga: SagaId, waits: &[GuardWait]) {
+    fn enqueue_waits(&mut self, saga: SagaId, waits: &[GuardWait]) {
         let now = self.context.clock.now();
-        let called_up = self.table.waits.places.call_up();
+        let called_up = self.table.waits.places.take_backlogged();
         if !waits.is_empty() {
             let waiter = self.table.waits.waiter(saga);
             self.table.waits.places.join(self.context.sources.guards(), now, waits, &waiter);
         }
-        self.table.waits.places.has_come(saga);
-        called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.called_up(other, now));
+        self.table.waits.places.mark_loaded(saga);
+        called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.load_backlogged(other, now));
     }
 
     /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
-    fn called_up(&mut self, saga: SagaId, now: Timestamp) {
+    fn load_backlogged(&mut self, saga: SagaId, now: Timestamp) {
         if self.table.sagas.contains_key(&saga) {
-            self.table.held_back.push((saga, SagaInput::TimeReached));
+            self.table.deferred_inputs.push((saga, SagaInput::TimeReached));
         } else {
             self.table.due.look_at(saga, now);
         }
     }
 
     /// Something may ask again.
-    pub(super) fn called(&mut self, wake: WakeSignal) {
+    pub(super) fn on_waiter_notified(&mut self, wake: WakeSignal) {
         let WakeSignal { saga, command, woken } = wake;
-        let Some(command) = command else { return self.outcome_called(saga, woken) };
-        let input = match self.table.waits.places.called_out(saga, command) {
+        let Some(command) = command else { return self.on_outcome_notified(saga, woken) };
+        let input = match self.table.waits.places.take_notified(saga, command) {
             // The saga is looked at, and what is outstanding asks to leave.
             Some(WaitKind::Sending) => SagaInput::TimeReached,
             Some(WaitKind::Attempt) | None => SagaInput::Released { command },
         };
         let body = MessageContent::Input { saga, input };
-        self.take_input(saga, ShardMessage { body, record: None, receipt: MessageReceipt::Woken(woken) });
+        self.handle_input(saga, ShardMessage { body, record: None, receipt: MessageReceipt::Woken(woken) });
     }
 
     /// Who was called and found the guard closed again waits on, not before it says.
-    pub(super) fn wait_again(&mut self, saga: SagaId, live: &LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
+    pub(super) fn requeue(&mut self, saga: SagaId, live: &LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
         let SagaInput::Released { command } = input else { return };
         let mut waits: Vec<GuardWait> =
             react(&live.plan, &live.state).into_iter().filter_map(GuardWait::on_record).collect();
         for wait in &mut waits {
-            wait.told = WaitOrigin::JustNow;
+            wait.origin = WaitOrigin::RefusedNow;
             if let IgnoreReason::StillHeld { guard: by, not_before: until } = ignored
                 && wait.effect.command == *command
             {
@@ -115,6 +115,6 @@ impl ShardLoop {
             }
         }
         self.table.waits.places.forget(saga, *command);
-        self.join_lines(saga, &waits);
+        self.enqueue_waits(saga, &waits);
     }
 }

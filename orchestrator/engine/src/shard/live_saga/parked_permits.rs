@@ -92,7 +92,7 @@ impl PermitModel {
             PermitEvent::TakenOver => {
                 let known = AnswerWatermark { until: self.now, outages: OutageLog::NONE };
                 for saga in &mut self.sagas {
-                    saga.live = LiveSaga::taken_over(
+                    saga.live = LiveSaga::restored(
                         RecordedSaga {
                             plan: Arc::clone(&saga.plan),
                             state: saga.recorded.clone(),
@@ -109,12 +109,12 @@ impl PermitModel {
     /// Places are given back when they say so.
     fn passes(&mut self, span: Duration) {
         let end = self.now.plus(span);
-        while let Some(next) = self.sagas.iter().filter_map(|saga| saga.live.next_place_ends()).min() {
+        while let Some(next) = self.sagas.iter().filter_map(|saga| saga.live.next_permit_expiry()).min() {
             if next > end {
                 break;
             }
             self.now = self.now.max(next);
-            self.sagas.iter_mut().for_each(|saga| saga.live.give_up_places(self.now));
+            self.sagas.iter_mut().for_each(|saga| saga.live.release_expired_permits(self.now));
         }
         self.now = end;
     }

@@ -52,7 +52,7 @@ impl ShardFixture {
         let journal = JournalAccess::new(Arc::clone(&store), PlanCache::default());
         journal.publish(Arc::clone(&plan)).await.expect("the store takes the plan");
         let guards = Arc::new(GuardRegistry::from_participants(&participants).expect("guards"));
-        let router = ShardRouter::new(1, InboxForwarder::Nowhere);
+        let router = ShardRouter::new(1, InboxForwarder::Disabled);
         let effects = effects(&guards, &router);
         let health = Arc::<StoreHealth>::default();
         let (committer, _task) = GroupCommitter::start(Arc::clone(&store), Arc::clone(&health), 0);

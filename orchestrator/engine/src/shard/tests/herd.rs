@@ -144,7 +144,7 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
         let mut claimed = ClaimedShard::with(sagas, seeded, OverrideMode::ForcedOpen).await;
         claimed.owned.recover_all().await;
         assert_eq!((claimed.in_line(), claimed.owned.table.sagas.len()), (most, 0), "{sagas} {seeded:?}");
-        assert!(claimed.owned.table.held_back.is_empty(), "nothing is to be decided");
+        assert!(claimed.owned.table.deferred_inputs.is_empty(), "nothing is to be decided");
         claimed.close_the_breaker();
         claimed.serve_to_the_end().await;
         assert_eq!(claimed.in_line(), 0);

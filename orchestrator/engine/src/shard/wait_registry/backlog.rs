@@ -30,15 +30,15 @@ struct WaitBacklog {
     /// Places that the shard has.
     places: usize,
     /// By age.
-    without: BTreeSet<(Timestamp, SagaId)>,
+    unqueued: BTreeSet<(Timestamp, SagaId)>,
     /// Those of them that are being read, and find a place each.
-    called_up: HashSet<SagaId>,
+    loading: HashSet<SagaId>,
 }
 
 impl BacklogTable {
     /// Whether the saga finds a place: one that was called up does, another one not while some wait that were there before.
     pub(super) fn has_room(&self, queue: &WaitQueueKey, saga: SagaId) -> bool {
-        self.0.get(queue).is_none_or(|it| it.called_up.contains(&saga) || it.without.is_empty() && it.taken() < MOST)
+        self.0.get(queue).is_none_or(|it| it.loading.contains(&saga) || it.unqueued.is_empty() && it.taken() < MOST)
     }
 
     /// One place more.
@@ -55,39 +55,39 @@ impl BacklogTable {
 
     /// It waits without a place.
     pub(super) fn remember(&mut self, queue: WaitQueueKey, since: Timestamp, saga: SagaId) {
-        self.0.entry(queue).or_default().without.insert((since, saga));
+        self.0.entry(queue).or_default().unqueued.insert((since, saga));
     }
 
     /// The saga was read, and has joined what it waits for.
-    pub(super) fn has_come(&mut self, saga: SagaId) {
+    pub(super) fn mark_loaded(&mut self, saga: SagaId) {
         for backlog in self.0.values_mut() {
-            backlog.called_up.remove(&saga);
+            backlog.loading.remove(&saga);
         }
-        self.0.retain(|_, backlog| backlog.taken() > 0 || !backlog.without.is_empty());
+        self.0.retain(|_, backlog| backlog.taken() > 0 || !backlog.unqueued.is_empty());
     }
 
     /// Who is to be read, because a line has become short: the oldest. Each is told once.
-    pub(super) fn call_up(&mut self) -> Vec<SagaId> {
-        self.0.values_mut().flat_map(WaitBacklog::call_up).collect()
+    pub(super) fn take_backlogged(&mut self) -> Vec<SagaId> {
+        self.0.values_mut().flat_map(WaitBacklog::take_backlogged).collect()
     }
 }
 
 impl WaitBacklog {
     fn taken(&self) -> usize {
-        self.places + self.called_up.len()
+        self.places + self.loading.len()
     }
 
-    fn call_up(&mut self) -> Vec<SagaId> {
+    fn take_backlogged(&mut self) -> Vec<SagaId> {
         if self.places == 0 {
             // Whoever cannot be read does not come.
-            self.called_up.clear();
+            self.loading.clear();
         }
-        if self.without.is_empty() || self.taken() > SHORT {
+        if self.unqueued.is_empty() || self.taken() > SHORT {
             return Vec::new();
         }
         let called: Vec<SagaId> =
-            std::iter::from_fn(|| self.without.pop_first()).take(CALLED_UP).map(|(_, saga)| saga).collect();
-        self.called_up.extend(&called);
+            std::iter::from_fn(|| self.unqueued.pop_first()).take(CALLED_UP).map(|(_, saga)| saga).collect();
+        self.loading.extend(&called);
         called
     }
 }
@@ -130,16 +130,16 @@ mod tests {
             let since = Timestamp(i64::try_from(number).expect("a small number"));
             backlogs.remember(queue(CommandDirection::Do), since, saga(number));
         }
-        assert_eq!(backlogs.call_up(), []);
+        assert_eq!(backlogs.take_backlogged(), []);
         (SHORT..MOST).for_each(|_| backlogs.left(&queue(CommandDirection::Do)));
         assert!(!takes(&backlogs, many), "others were there before");
-        let first = backlogs.call_up();
+        let first = backlogs.take_backlogged();
         assert_eq!((first.len(), first.first(), first.last()), (CALLED_UP, Some(&saga(0)), Some(&saga(many - 2))));
         assert!(takes(&backlogs, 0) && !takes(&backlogs, many), "the places are for those that were called up");
-        assert_eq!(backlogs.call_up(), [], "they have not come yet");
-        first.into_iter().for_each(|saga| backlogs.has_come(saga));
-        assert_eq!(backlogs.call_up(), [saga(many - 1)]);
-        backlogs.has_come(saga(many - 1));
+        assert_eq!(backlogs.take_backlogged(), [], "they have not come yet");
+        first.into_iter().for_each(|saga| backlogs.mark_loaded(saga));
+        assert_eq!(backlogs.take_backlogged(), [saga(many - 1)]);
+        backlogs.mark_loaded(saga(many - 1));
         assert!(takes(&backlogs, many));
     }
 
@@ -148,8 +148,8 @@ mod tests {
         let mut backlogs = full();
         (0..2).for_each(|number| backlogs.remember(queue(CommandDirection::Do), Timestamp(1), saga(number)));
         (0..MOST).for_each(|_| backlogs.left(&queue(CommandDirection::Do)));
-        assert_eq!(backlogs.call_up(), [saga(0), saga(1)]);
-        assert_eq!(backlogs.call_up(), []);
+        assert_eq!(backlogs.take_backlogged(), [saga(0), saga(1)]);
+        assert_eq!(backlogs.take_backlogged(), []);
         assert!(takes(&backlogs, 2));
     }
 }

@@ -26,9 +26,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) enum OutcomeEventWait {
     /// It has a place in its topic's line, left when dropped.
-    InLine(#[expect(dead_code, reason = "for its drop")] WaitQueueHandle),
+    Queued(#[expect(dead_code, reason = "for its drop")] WaitQueueHandle),
     /// It may ask now.
-    Called(#[expect(dead_code, reason = "for its drop")] NotifiedCall),
+    Notified(#[expect(dead_code, reason = "for its drop")] NotifiedCall),
 }
 
 impl WaitRegistry {
@@ -45,20 +45,20 @@ impl WaitRegistry {
         let since_ms = live.state.last_at.0;
         let since =
             WaitRequest { guard: GuardKind::Transport, since_ms, not_before: Duration::ZERO, has_probed: false };
-        self.outcomes.insert(live.state.id, OutcomeEventWait::InLine(guarded.join_topic(topic, since, waiter)));
+        self.outcomes.insert(live.state.id, OutcomeEventWait::Queued(guarded.join_topic(topic, since, waiter)));
     }
 }
 
 impl ShardLoop {
     /// Leave to publish the outcome event; `None`: it waits in line for its topic, and that is on record or about to be.
-    pub(in crate::shard) fn leave_for_outcome(
+    pub(in crate::shard) fn acquire_outcome_permit(
         &mut self,
         live: &mut LiveSaga,
         effect: &PublishEffect,
     ) -> Option<CallPermit> {
         let coming = match self.table.waits.outcomes.get(&live.state.id) {
-            Some(OutcomeEventWait::InLine(_)) => return None,
-            Some(OutcomeEventWait::Called(_)) => CallArrival::Woken,
+            Some(OutcomeEventWait::Queued(_)) => return None,
+            Some(OutcomeEventWait::Notified(_)) => CallArrival::Woken,
             None => CallArrival::Anew,
         };
         let topic = effect.request.whose().into_name();
@@ -76,20 +76,20 @@ impl ShardLoop {
     }
 
     /// The topic did not take it: it has not left, and waits in line.
-    pub(in crate::shard) fn outcome_not_taken(&mut self, live: &mut LiveSaga, input: &SagaInput) {
+    pub(in crate::shard) fn requeue_outcome(&mut self, live: &mut LiveSaga, input: &SagaInput) {
         let SagaInput::Delivered { delivery: OutcomeDelivery::Refused { .. } } = input else { return };
         let SagaPhase::OutcomeDue { request, .. } = &live.state.course else { return };
-        if matches!(self.table.waits.outcomes.get(&live.state.id), Some(OutcomeEventWait::InLine(_))) {
+        if matches!(self.table.waits.outcomes.get(&live.state.id), Some(OutcomeEventWait::Queued(_))) {
             return;
         }
         let topic = request.whose().into_name().to_owned();
-        live.outcome_has_not_left();
+        live.mark_outcome_unsent();
         self.table.waits.line_up(self.context.sources.guards(), live, &topic);
     }
 
     /// Its turn has come: the saga is read, unless it is at hand.
-    pub(super) fn outcome_called(&mut self, saga: SagaId, woken: NotifiedCall) {
-        if self.table.waits.outcomes.insert(saga, OutcomeEventWait::Called(woken)).is_none() {
+    pub(super) fn on_outcome_notified(&mut self, saga: SagaId, woken: NotifiedCall) {
+        if self.table.waits.outcomes.insert(saga, OutcomeEventWait::Notified(woken)).is_none() {
             // It left the line while it was called.
             self.table.waits.outcomes.remove(&saga);
             return;
@@ -98,12 +98,12 @@ impl ShardLoop {
             Some(SagaSlot::Ready(mut live)) => {
                 // What is decided now is followed by its effects, this one among them.
                 if live.append.is_none() {
-                    self.perform(saga, &mut live);
+                    self.dispatch_outstanding(saga, &mut live);
                 }
-                self.go_on(saga, live);
+                self.process_pending(saga, live);
             }
             Some(loading @ SagaSlot::Loading { .. }) => drop(self.table.sagas.insert(saga, loading)),
-            None => self.take_input(saga, ShardMessage::of(saga, SagaInput::TimeReached)),
+            None => self.handle_input(saga, ShardMessage::of(saga, SagaInput::TimeReached)),
         }
     }
 }

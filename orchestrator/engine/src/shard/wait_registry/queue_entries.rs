@@ -50,7 +50,7 @@ pub(in crate::shard) enum WaitKind {
 #[derive(Debug)]
 enum QueueMembership {
     /// None any more.
-    Called,
+    Notified,
     One(#[expect(dead_code, reason = "for its drop")] WaitQueueHandle),
     Several(#[expect(dead_code, reason = "for its drop")] Box<[WaitQueueHandle]>),
 }
@@ -60,7 +60,7 @@ enum QueueMembership {
 pub(in crate::shard) struct GuardWait {
     pub(in crate::shard) effect: WaitEffect,
     pub(in crate::shard) what: WaitKind,
-    pub(in crate::shard) told: WaitOrigin,
+    pub(in crate::shard) origin: WaitOrigin,
 }
 
 /// How a command knows before when it is no use to ask.
@@ -68,18 +68,18 @@ pub(in crate::shard) struct GuardWait {
 pub(in crate::shard) enum WaitOrigin {
     /// When it was refused. By now its guard knows better who may go on: its room alone decides, or the times that were drawn would, and not
     /// who has waited longest.
-    OnRecord,
+    Recorded,
     /// It asked and was refused although there was room: asking again at once would go round in a circle.
-    JustNow,
+    RefusedNow,
 }
 
 /// Where somebody stands who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum WaitStatus {
     /// In line for this guard.
-    InLine(GuardKind),
+    Queued(GuardKind),
     /// Called, and about to ask.
-    Called,
+    Notified,
 }
 
 impl SagaQueueEntries {
@@ -88,15 +88,15 @@ impl SagaQueueEntries {
         let places = self.of_sagas.get(&saga)?;
         let place = places.iter().find(|place| place.command == command && place.what == what)?;
         Some(match place.lines {
-            QueueMembership::Called => WaitStatus::Called,
-            QueueMembership::One(_) | QueueMembership::Several(_) => WaitStatus::InLine(place.guard),
+            QueueMembership::Notified => WaitStatus::Notified,
+            QueueMembership::One(_) | QueueMembership::Several(_) => WaitStatus::Queued(place.guard),
         })
     }
 
     /// The command is called: what of it waited may ask.
-    pub(super) fn called_out(&mut self, saga: SagaId, command: CommandRef) -> Option<WaitKind> {
+    pub(super) fn take_notified(&mut self, saga: SagaId, command: CommandRef) -> Option<WaitKind> {
         let place = self.of_sagas.get_mut(&saga)?.iter_mut().find(|place| place.command == command)?;
-        place.lines = QueueMembership::Called;
+        place.lines = QueueMembership::Notified;
         Some(place.what)
     }
 
@@ -130,19 +130,19 @@ impl SagaQueueEntries {
     }
 
     /// Who had no place and is to be looked at, because a line is shorter now.
-    pub(super) fn call_up(&mut self) -> Vec<SagaId> {
-        self.backlogs.call_up()
+    pub(super) fn take_backlogged(&mut self) -> Vec<SagaId> {
+        self.backlogs.take_backlogged()
     }
 
     /// The saga was looked at: whatever it waits for has joined.
-    pub(super) fn has_come(&mut self, saga: SagaId) {
-        self.backlogs.has_come(saga);
+    pub(super) fn mark_loaded(&mut self, saga: SagaId) {
+        self.backlogs.mark_loaded(saga);
     }
 
     fn place(&mut self, wait: &GuardWait) -> CommandQueueEntry {
         let WaitEffect { command, guard, ref whose, .. } = wait.effect;
         let whose = whose.as_ref().map(|name| self.name(name));
-        CommandQueueEntry { command, guard, what: wait.what, whose, lines: QueueMembership::Called }
+        CommandQueueEntry { command, guard, what: wait.what, whose, lines: QueueMembership::Notified }
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -186,7 +186,7 @@ impl CommandQueueEntry {
 impl QueueMembership {
     fn of(mut lines: Vec<WaitQueueHandle>) -> QueueMembership {
         match lines.pop() {
-            None => QueueMembership::Called,
+            None => QueueMembership::Notified,
             Some(only) if lines.is_empty() => QueueMembership::One(only),
             Some(last) => {
                 lines.push(last);
@@ -199,25 +199,27 @@ impl QueueMembership {
 impl GuardWait {
     /// Whether reading the saga again brings it back. Who has just asked keeps its place.
     fn can_be_remembered(&self) -> bool {
-        self.told == WaitOrigin::OnRecord
+        self.origin == WaitOrigin::Recorded
     }
 
     /// What waits by the journal.
     pub(in crate::shard) fn on_record(effect: SagaEffect) -> Option<GuardWait> {
         match effect {
-            SagaEffect::Wait(effect) => Some(GuardWait { effect, what: WaitKind::Attempt, told: WaitOrigin::OnRecord }),
+            SagaEffect::Wait(effect) => {
+                Some(GuardWait { effect, what: WaitKind::Attempt, origin: WaitOrigin::Recorded })
+            }
             SagaEffect::Call(_) | SagaEffect::Publish(_) => None,
         }
     }
 
     fn since(&self, now: Timestamp) -> WaitRequest {
         let effect = &self.effect;
-        let not_before = match (effect.guard, self.told) {
+        let not_before = match (effect.guard, self.origin) {
             // Of one that had set out to leave: asking again before that would go round in a circle, with rows.
-            (GuardKind::Transport | GuardKind::RateLimit | GuardKind::Bulkhead, _) | (_, WaitOrigin::JustNow) => {
+            (GuardKind::Transport | GuardKind::RateLimit | GuardKind::Bulkhead, _) | (_, WaitOrigin::RefusedNow) => {
                 effect.not_before.since(now)
             }
-            (GuardKind::Breaker | GuardKind::RetryBudget | GuardKind::Health, WaitOrigin::OnRecord) => Duration::ZERO,
+            (GuardKind::Breaker | GuardKind::RetryBudget | GuardKind::Health, WaitOrigin::Recorded) => Duration::ZERO,
         };
         let (since_ms, has_probed) = (effect.since.0, effect.has_probed);
         WaitRequest { guard: effect.guard, since_ms, not_before, has_probed }
