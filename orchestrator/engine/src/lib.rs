@@ -9,6 +9,7 @@
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
 pub mod act_preview;
+mod act_report;
 pub mod act_result;
 pub mod act_sender;
 pub mod active_config;

@@ -1,4 +1,5 @@
-//! The sagas of one shard under one epoch: every input becomes a decision, every decision an append, every commit its effects.
+//! The sagas of one shard under one epoch: every input becomes a decision, every decision an append, every commit its
+//! effects.
 
 use super::{
     OwnershipEnd, ShardLoop, command_metrics, incidents,
@@ -8,6 +9,7 @@ use super::{
     wait_registry::WaitRegistry,
 };
 use crate::{
+    act_report,
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
     journal,
@@ -40,8 +42,8 @@ const IN_FLIGHT: usize = 1024;
 const TIMERS_EVERY: u32 = 64;
 
 impl ShardLoop {
-    /// Works until it is told to stop, fenced, or what it rests on is gone; then waits for the appends that are under way, so that every message is either settled
-    /// or still held.
+    /// Works until it is told to stop, fenced, or what it rests on is gone; then waits for the appends that are under
+    /// way, so that every message is either settled or still held.
     pub(super) async fn serve(
         &mut self,
         messages: &mut mpsc::Receiver<ShardMessage>,
@@ -76,7 +78,9 @@ impl ShardLoop {
                         ShardEvent::WaiterNotified(wake) => self.on_waiter_notified(wake),
                     }
                 }
-                found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => self.on_recovery_batch(found),
+                found = recovery::next(&mut self.recovery), if self.appends.len() < IN_FLIGHT => {
+                    self.on_recovery_batch(found);
+                }
                 turn = self.load_permits.next(wake) => self.process_due_timers(turn),
             }
         }
@@ -230,7 +234,8 @@ impl ShardLoop {
         self.requeue(saga, live, input, ignored);
     }
 
-    /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long since.
+    /// Nothing to record. What is outstanding by that, a question how far an attempt is, has its cause on record long
+    /// since.
     fn apply_unrecorded(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
         self.dispatch_outstanding(saga, live);
         self.set_due(saga, live);
@@ -310,6 +315,7 @@ impl ShardLoop {
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
+        act_report::saga(saga, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);
