@@ -1,4 +1,5 @@
-//! What an act would lead to: decided as its owner decides it, by the same state and the same rules. Nothing is changed, nothing leaves.
+//! What an act would lead to: decided as its owner decides it, by the same state and the same rules. Nothing is
+//! changed, nothing leaves.
 
 use super::admission::DecisionSources;
 use crate::journal::{self, JournalAccess, RecordedSaga};
@@ -49,7 +50,8 @@ impl ActPreviewer {
         ActPreviewer { journal, sources, clock }
     }
 
-    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such saga.
+    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such
+    /// saga.
     ///
     /// # Errors
     /// When the saga cannot be read.
@@ -87,7 +89,8 @@ impl ActPreviewer {
         Some((outcome, recorded))
     }
 
-    /// What the guards say without giving a permit away: an act goes before all that waits in a queue, so only what stops every call stops it.
+    /// What the guards say without giving a permit away: an act goes before all that waits in a queue, so only what
+    /// stops every call stops it.
     fn would_admit(&self, whose: GuardOwner<&str>, now: Timestamp) -> AdmissionVerdict {
         let GuardOwner::Participant(participant) = whose else { return AdmissionVerdict::Admitted };
         let refused = |guard| AdmissionVerdict::Refused { guard, not_before: now };

@@ -1,4 +1,5 @@
-//! What came of an act: where the saga is when nothing of it is under way any more, or as far as whoever asks has patience.
+//! What came of an act: where the saga is when nothing of it is under way any more, or as far as whoever asks has
+//! patience.
 
 use super::journal::{
     JournalAccess,
@@ -18,7 +19,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// Between two looks at most: a look reads the outlines of one saga.
 const LOOK_SELDOM: Duration = Duration::from_millis(400);
 
-/// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does not say.
+/// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does
+/// not say.
 pub(crate) async fn of(journal: &JournalAccess, saga: SagaId, wait: Duration) -> Option<SagaLine> {
     let until = Instant::now() + wait.min(MOST_WAIT);
     let mut pause = LOOK_AGAIN;

@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long whoever asks waits for the disposition.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// Acts of this engine that may be on their way to shards that do not take them, nor the inbox: more than a person asks for, and few enough to
-/// be kept in memory.
+/// Acts of this engine that may be on their way to shards that do not take them, nor the inbox: more than a person asks
+/// for, and few enough to be kept in memory.
 pub const MOST_ACTS: usize = 1024;
 /// Between two looks at the journal when another engine owns the shard.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -81,9 +81,9 @@ impl ActSender {
         ActSender { journal, previewer, router, permits: Arc::new(Semaphore::new(MOST_ACTS)), tasks }
     }
 
-    /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is in the owner's queue or
-    /// in the inbox. A crash of the owner before the commit loses an act in its queue, and the operator is told `Accepted` at most: a repeat
-    /// under the same id is applied then, and changes nothing otherwise.
+    /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is
+    /// in the owner's queue or in the inbox. A crash of the owner before the commit loses an act in its queue, and the
+    /// operator is told `Accepted` at most: a repeat under the same id is applied then, and changes nothing otherwise.
     pub(crate) async fn send(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return OperatorActOutcome::TooMany };
         let act = match self.looked_at(saga, act).await {
@@ -107,8 +107,9 @@ impl ActSender {
         }
     }
 
-    /// Looks at the journal before the act leaves. One that is in it is answered by it. A skip that names no step is for the one that needs a
-    /// person now, which is what the operator has seen: it must not settle another one that needs a person by the time it arrives.
+    /// Looks at the journal before the act leaves. One that is in it is answered by it. A skip that names no step is
+    /// for the one that needs a person now, which is what the operator has seen: it must not settle another one that
+    /// needs a person by the time it arrives.
     async fn looked_at(&self, saga: SagaId, act: OperatorAct) -> Result<OperatorAct, OperatorActOutcome> {
         // What cannot be read is told by the owner, who can end it.
         let Ok(Some(recorded)) = self.journal.read(saga).await else { return Ok(act) };

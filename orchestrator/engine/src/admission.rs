@@ -66,8 +66,8 @@ impl DecisionSources {
         self.answers.committed(plan, state, decision);
     }
 
-    /// How many bytes the body of a command may have; `None`: no limit is known. Of a topic that takes very little half is left, for its
-    /// commands are small.
+    /// How many bytes the body of a command may have; `None`: no limit is known. Of a topic that takes very little half
+    /// is left, for its commands are small.
     fn room(&self, participant: &str) -> Option<usize> {
         let limit = self.kafka.as_ref()?.producer.limit(&self.guards.commands_of(participant)?)?;
         Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))

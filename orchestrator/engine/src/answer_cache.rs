@@ -1,4 +1,5 @@
-//! What participants answered to read-only commands, remembered by request: for `cache`, and for fallbacks that give an old answer.
+//! What participants answered to read-only commands, remembered by request: for `cache`, and for fallbacks that give an
+//! old answer.
 //!
 //! In memory and of this engine only: what is used of it is recorded in the journal of the saga that used it.
 
@@ -77,7 +78,8 @@ impl AnswerCache {
         self.kept().get(&key(request))
     }
 
-    /// Learns from a decision that is committed, and counts what answered in place of participants; `state` is what it led to.
+    /// Learns from a decision that is committed, and counts what answered in place of participants; `state` is what it
+    /// led to.
     pub(crate) fn committed(&self, plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) {
         for event in &decision.events {
             match event {
@@ -187,8 +189,8 @@ fn count_substitute(plan: &SagaPlan, step: StepIndex, by: &SubstituteAnswer) {
         SubstituteAnswer::Fallback { kind, .. } => {
             let step = plan.definition.step(step);
             let (participant, name) = (step.whom().map(ToString::to_string).unwrap_or_default(), step.name.clone());
-            metrics::counter!("saga_fallbacks_total", "participant" => participant, "step" => name, "kind" => kind.code())
-                .increment(1);
+            let labels = [("participant", participant), ("step", name), ("kind", kind.code().to_owned())];
+            metrics::counter!("saga_fallbacks_total", &labels).increment(1);
         }
     }
 }

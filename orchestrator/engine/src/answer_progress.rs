@@ -1,7 +1,7 @@
 //! Whether answers can be read, and up to when they have been: what deadlines wait for.
 //!
-//! One task of the engine ([`crate::answer_watch`]) finds that out and tells each shard in its queue, behind every answer. What a shard is
-//! not told in time is an outage of ours: no participant is given up for it.
+//! One task of the engine ([`crate::answer_watch`]) finds that out and tells each shard in its queue, behind every
+//! answer. What a shard is not told in time is an outage of ours: no participant is given up for it.
 
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
@@ -9,8 +9,8 @@ use saga_event_store::{AttendanceRecord, ShardEpoch};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{Notify, watch as channel};
 
-/// A shard that has not heard for longer than this that answers are read has been cut off from them: five rounds, so that a busy machine is
-/// no outage.
+/// A shard that has not heard for longer than this that answers are read has been cut off from them: five rounds, so
+/// that a busy machine is no outage.
 pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// What a shard is told.

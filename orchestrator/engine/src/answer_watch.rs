@@ -1,7 +1,8 @@
 //! The task that watches the answer path and tells the shards.
 //!
-//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever engine reads them, and
-//! then until what was handed on to a shard through the inbox has been; only then it tells the shard.
+//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever
+//! engine reads them, and then until what was handed on to a shard through the inbox has been; only then it tells the
+//! shard.
 
 mod sample;
 
@@ -37,7 +38,8 @@ const RECORD_EVERY: Duration = Duration::from_secs(2);
 const RECORD_EVERY_PER_SHARD: Duration = Duration::from_millis(4);
 /// A store that has not confirmed anything for longer takes no rows.
 const STORE_SILENT: Duration = Duration::from_secs(4);
-/// How long participants need at most to find a broker that is back: clients look for it in growing distances, librdkafka's up to 15 s.
+/// How long participants need at most to find a broker that is back: clients look for it in growing distances,
+/// librdkafka's up to 15 s.
 const SETTLED_AFTER_MAX: Duration = Duration::from_secs(15);
 /// What is said meanwhile: Kafka answers, and deadlines stand still all the same.
 const SETTLING: &str = "Kafka answers again; participants that find it again later than this engine are waited for";
@@ -207,7 +209,8 @@ impl AnswerWatcher {
         Ok(())
     }
 
-    /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at most.
+    /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at
+    /// most.
     fn is_settling(&mut self, now: Instant) -> bool {
         if self.trouble == Some(AnswerOutageCause::Kafka) && self.settles_at.is_none() {
             let lasted = self.read_until.map_or(Duration::ZERO, |(_, read)| now.duration_since(read));
@@ -288,7 +291,8 @@ impl AnswerWatcher {
         Ok(())
     }
 
-    /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
+    /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not
+    /// fit: the next round.
     fn push_watermark(&mut self, shard: ShardId, until: Timestamp) {
         let unbroken_since = self.unbroken_since.unwrap_or(until);
         self.context

@@ -1,7 +1,7 @@
 //! One act on many sagas: a job that goes through them at a pace, tells what came of each, and is on record.
 //!
-//! A job lives in one engine's memory and ends with it. What it has done is in the sagas' journals, each act under an id made of the job's and the
-//! saga's: the same job given again, to any engine, does nothing twice.
+//! A job lives in one engine's memory and ends with it. What it has done is in the sagas' journals, each act under an
+//! id made of the job's and the saga's: the same job given again, to any engine, does nothing twice.
 
 mod item;
 mod record;
@@ -28,8 +28,8 @@ pub use item::{BulkItem, BulkItemResult};
 pub use record::{BulkJobRecord, on_record};
 pub use targets::{BulkSelection, MOST_NAMES};
 
-/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment ago: some hundred in a few
-/// seconds are through soon, and who sees that it goes wrong has time to stop it.
+/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment
+/// ago: some hundred in a few seconds are through soon, and who sees that it goes wrong has time to stop it.
 pub const PACE: NonZeroU32 = NonZeroU32::new(20).expect("it is not 0");
 /// The fastest: a shard takes acts beside its work.
 pub const MOST_PACE: NonZeroU32 = NonZeroU32::new(500).expect("it is not 0");
@@ -39,7 +39,8 @@ pub const MOST_RUNNING: usize = 4;
 const REMEMBERED: usize = 16;
 /// Items of a job that are kept to be asked for: the latest. Whoever follows a job asks every second or so.
 const ITEMS_KEPT: usize = 10_000;
-/// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at a usual pace.
+/// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at
+/// a usual pace.
 const AT_ONCE: usize = 64;
 
 /// What is asked for.
@@ -207,8 +208,8 @@ pub(crate) struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 pub struct TooManyJobs;
 
 impl BulkJobRegistry {
-    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
-    /// nothing twice.
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is
+    /// gone through again, and does nothing twice.
     ///
     /// # Errors
     /// When as many run as may.
@@ -302,7 +303,8 @@ async fn run(context: Arc<BulkJobContext>, order: BulkJobRequest, handle: BulkJo
     let at = context.clock.now();
     handle.progress.send_modify(|progress| progress.job.end(at, status, failure));
     let job = handle.told();
-    info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on sagas ended");
+    info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on \
+     sagas ended");
     if let Err(error) = record::keep(&context.journal, context.clock.now(), &job).await {
         warn!(job = %job.id, %error, "the end of a job is not on record; its acts are in the sagas' journals");
     }

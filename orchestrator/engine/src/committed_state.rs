@@ -9,7 +9,8 @@ use saga_core::{
 };
 use std::{ops::Deref, sync::Arc};
 
-/// The state that a shard's task decides on: as the store has it, or one decision ahead while that decision's append is under way.
+/// The state that a shard's task decides on: as the store has it, or one decision ahead while that decision's append is
+/// under way.
 #[derive(Debug)]
 pub(crate) struct LiveState {
     state: SagaState,
@@ -29,7 +30,8 @@ impl LiveState {
         LiveState { state, acknowledged: 0 }
     }
 
-    /// Of a saga that was read by a new owner, which knows the shard's answers so far. Returned with what the saga runs by.
+    /// Of a saga that was read by a new owner, which knows the shard's answers so far. Returned with what the saga runs
+    /// by.
     pub(crate) fn read(recorded: RecordedSaga, answerable: &AnswerWatermark) -> (Arc<SagaPlan>, LiveState) {
         let RecordedSaga { plan, mut state, decisions: _ } = recorded;
         state.taken_over(answerable);

@@ -109,8 +109,8 @@ impl GroupCommitter {
         })
     }
 
-    /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has to mend, is waited
-    /// for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
+    /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has
+    /// to mend, is waited for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
     ///
     /// # Errors
     /// When the store refuses the bytes for good, or the committer has stopped.
@@ -190,10 +190,12 @@ async fn one_by_one(way: &CommitTarget, appends: Vec<StreamAppend>, replies: App
 async fn alone(way: &CommitTarget, append: &StreamAppend) -> Result<AppendOutcome, CommitError> {
     match append_until_known(way, std::slice::from_ref(append)).await {
         Ok(answers) => answers.into_iter().next().ok_or(CommitError::Stopped),
-        // An earlier try may have been committed without an answer, and the database taken against such rows only since.
+        // An earlier try may have been committed without an answer, and the database taken against such rows only
+        // since.
         Err(_) if is_there(way.store.as_ref(), append).await => Ok(AppendOutcome::Committed),
         Err(refusal) => {
-            error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an append for good");
+            error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an \
+             append for good");
             Err(CommitError::Impossible(refusal.to_string()))
         }
     }
@@ -210,14 +212,16 @@ async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
             // What cannot be read is no use to its saga either.
             Err(error) if error.is_damage() => return false,
             Err(error) => {
-                error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed before; trying again");
+                error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed \
+                 before; trying again");
                 delays.wait().await;
             }
         }
     }
 }
 
-/// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append id make that safe.
+/// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append
+/// id make that safe.
 ///
 /// # Errors
 /// Only when an append of these is itself at fault.
@@ -234,7 +238,8 @@ async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Res
                 way.health.missed("write rows, which are written again", &error);
             }
             Err(error) => {
-                error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the same rows wait for it");
+                error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the \
+                 same rows wait for it");
             }
         }
         delays.wait().await;

@@ -1,4 +1,5 @@
-//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the partition is held.
+//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the
+//! partition is held.
 
 use super::{
     KafkaOutput,
@@ -74,10 +75,11 @@ impl DeadLetterWriter {
         DeadLetterWriter { kafka, topics, clock, holds }
     }
 
-    /// Writes `record` to the DLQ, in a task of its own, and retries until the DLQ takes it; then settles `receipt`. After a crash in between
-    /// the record is read again.
+    /// Writes `record` to the DLQ, in a task of its own, and retries until the DLQ takes it; then settles `receipt`.
+    /// After a crash in between the record is read again.
     ///
-    /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters would never end.
+    /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters
+    /// would never end.
     pub(crate) fn send(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, letter: DeadLetter) {
         if dead_letter::is_letter(&record) {
             report_second_death(&record, &letter);
@@ -124,7 +126,10 @@ impl DeadLetterWriter {
 
 fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
     warn!(
-        record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+        record = %record.coordinates(),
+        code = %letter.poison.code,
+        message = letter.poison.message,
+        definition = letter.definition,
         "a dead letter that was given back cannot be processed again; there is no letter of a letter"
     );
     metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
@@ -132,7 +137,10 @@ fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
 
 fn report_death(record: &KafkaRecord, letter: &DeadLetter) {
     warn!(
-        record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+        record = %record.coordinates(),
+        code = %letter.poison.code,
+        message = letter.poison.message,
+        definition = letter.definition,
         "a record that cannot be processed goes to the DLQ"
     );
     metrics::counter!("saga_dlq_total", "code" => letter.poison.code.as_str()).increment(1);

@@ -1,7 +1,8 @@
-//! What this engine knows of the definitions that start sagas: the set that was published last, for all engines of the installation.
+//! What this engine knows of the definitions that start sagas: the set that was published last, for all engines of the
+//! installation.
 //!
-//! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack, so that no record is
-//! finished without having been judged for them.
+//! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack,
+//! so that no record is finished without having been judged for them.
 
 pub(crate) mod generation;
 
@@ -14,8 +15,8 @@ use saga_wire::KafkaRecord;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
-/// How long an engine judges and finishes records after it last heard that the published set is the one it knows. Whoever reads records
-/// again for an added definition counts on it.
+/// How long an engine judges and finishes records after it last heard that the published set is the one it knows.
+/// Whoever reads records again for an added definition counts on it.
 pub(crate) const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
@@ -72,8 +73,8 @@ impl GenerationTracker {
         self.seen.load().yielded_topics.clone()
     }
 
-    /// Whether `record` is one of those for which `definition` was published. A record that is younger than the definition is, whatever its
-    /// offset: its topic may have been made anew.
+    /// Whether `record` is one of those for which `definition` was published. A record that is younger than the
+    /// definition is, whatever its offset: its topic may have been made anew.
     pub(crate) fn is_for(&self, definition: &str, record: &KafkaRecord) -> bool {
         let seen = self.seen.load();
         let starts = seen.generation.as_ref().and_then(|generation| generation.starts(definition));

@@ -44,8 +44,8 @@ impl DefinitionLookup {
         DefinitionLookup { journal, config }
     }
 
-    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns, with
-    /// the policies that the participants give it now.
+    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored
+    /// when this returns, with the policies that the participants give it now.
     ///
     /// # Errors
     /// No definition or several are meant, or the store does not have its text.

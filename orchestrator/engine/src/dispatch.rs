@@ -157,7 +157,8 @@ impl OutboundCalls {
         OutboundCalls { guards, kafka, router, under_way: TaskTracker::new() }
     }
 
-    /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same ids.
+    /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same
+    /// ids.
     pub(crate) async fn finish(&self, most: Duration) {
         self.under_way.close();
         if tokio::time::timeout(most, self.under_way.wait()).await.is_err() {
@@ -179,7 +180,8 @@ impl OutboundCalls {
         });
     }
 
-    /// Sends the command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
+    /// Sends the command's record. A reply is awaited by the attempt's deadline; only a record that certainly or
+    /// possibly did not arrive says so.
     fn send_command(
         &self,
         effect: &CallEffect,
@@ -240,9 +242,9 @@ impl OutboundCalls {
         }
     }
 
-    /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it
-    /// does not acknowledge in time is handed to it again, under the same ids: that our broker is unavailable is nothing that the participant
-    /// did, and the attempt's time does not run before it has left.
+    /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not
+    /// reach it waits. What it does not acknowledge in time is handed to it again, under the same ids: that our broker
+    /// is unavailable is nothing that the participant did, and the attempt's time does not run before it has left.
     async fn deliver(&self, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
         let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
             return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
@@ -316,6 +318,7 @@ fn warn_resend(topic: &str, undelivered: &DeliveryFailure) {
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
         *told = Some(Instant::now());
-        warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is counted");
+        warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is \
+         counted");
     }
 }

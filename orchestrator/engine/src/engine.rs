@@ -130,7 +130,8 @@ impl SagaEngine {
         Ok(EnginePreparation { plans, overrides })
     }
 
-    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was called.
+    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was
+    /// called.
     #[must_use]
     pub fn start(settings: EngineSettings, prepared: EnginePreparation) -> SagaEngine {
         let observer = settings.observer.clone();
@@ -157,8 +158,8 @@ impl SagaEngine {
         SagaEngine { shared, shard: Arc::new(shard), intake, operator, calls, short_tasks, tasks }
     }
 
-    /// Waits for the calls under way, at most `most`, then for the committers. All shards must have been released. The next owner of a shard
-    /// sends again whatever call is still open then, under the same id.
+    /// Waits for the calls under way, at most `most`, then for the committers. All shards must have been released. The
+    /// next owner of a shard sends again whatever call is still open then, under the same id.
     pub async fn finish(self, most: Duration) {
         self.short_tasks.close();
         // Side by side: together they take no longer than the caller waits.
@@ -257,7 +258,8 @@ impl SagaEngine {
         )
     }
 
-    /// Begins to keep in Kafka what the store is known to have; `untrue`: partitions whose text is to be replaced first.
+    /// Begins to keep in Kafka what the store is known to have; `untrue`: partitions whose text is to be replaced
+    /// first.
     #[must_use]
     pub fn save_confirmations(&self, kept: OffsetMetadataStore, untrue: Vec<i32>) -> ConfirmationSaver {
         ConfirmationSaver::start(Arc::clone(self.shared.journal.store()), self.shared.router.clone(), kept, untrue)
@@ -299,7 +301,8 @@ impl SagaEngine {
         self.shared.guards.apply(participant, given);
     }
 
-    /// Brings a start that is in no topic to its shard, and waits for room in its queue. It is lost with the process unless it is committed.
+    /// Brings a start that is in no topic to its shard, and waits for room in its queue. It is lost with the process
+    /// unless it is committed.
     pub async fn start_saga(&self, plan: &Arc<SagaPlan>, start: SagaStart) {
         let shard = ShardId::of(&plan.definition.name, &start.key, self.shards());
         let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
@@ -343,7 +346,8 @@ impl EngineShared {
         (0..COMMITTERS).map(start).unzip()
     }
 
-    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who waits for a guard.
+    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who
+    /// waits for a guard.
     fn start_followers(&self) -> [JoinHandle<()>; 4] {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);

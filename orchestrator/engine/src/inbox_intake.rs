@@ -1,4 +1,5 @@
-//! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there itself.
+//! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there
+//! itself.
 
 use super::{
     active_config::ActiveConfigCell,
@@ -67,7 +68,8 @@ impl InboxIntake {
         self.intake.consumer_holds()
     }
 
-    /// Brings what the record says to its shard. Returns when the shard's queue has it, or its dead letter is on the way.
+    /// Brings what the record says to its shard. Returns when the shard's queue has it, or its dead letter is on the
+    /// way.
     pub(crate) async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
         let receipt = MessageReceipt::Offset(ack);
         match inbox::receive(&record) {
@@ -124,7 +126,8 @@ impl InboxIntake {
         Ok(SagaInput::Mended { act, plan })
     }
 
-    /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
+    /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has
+    /// only in the store.
     async fn take_trigger(&self, original: Arc<KafkaRecord>, pinned: PinnedDefinition<'_>, receipt: MessageReceipt) {
         let definition = pinned.name;
         let plan = match self.plan_of(pinned).await {
@@ -145,8 +148,8 @@ impl InboxIntake {
         }
     }
 
-    /// The plan of exactly this text: another text of the same name may want other records. The engine that forwarded the trigger had stored
-    /// the text before; a store that is unavailable is waited for.
+    /// The plan of exactly this text: another text of the same name may want other records. The engine that forwarded
+    /// the trigger had stored the text before; a store that is unavailable is waited for.
     async fn plan_of(&self, pinned: PinnedDefinition<'_>) -> Result<Arc<SagaPlan>, String> {
         let PinnedDefinition { name, hash, policies } = pinned;
         let live = self.config.keep();

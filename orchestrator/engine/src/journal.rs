@@ -136,7 +136,8 @@ impl JournalAccess {
     }
 }
 
-/// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than one of large ones.
+/// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than
+/// one of large ones.
 pub const PORTION_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Rows by saga, in their order; rows of one saga stand together.

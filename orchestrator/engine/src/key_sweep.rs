@@ -22,8 +22,8 @@ impl KeySweeper {
         KeySweeper { journal, config, clock }
     }
 
-    /// Goes once through the keys of all definitions that have `keepKeys`. Keys that the store does not forget now stay until the next time;
-    /// the log says so.
+    /// Goes once through the keys of all definitions that have `keepKeys`. Keys that the store does not forget now stay
+    /// until the next time; the log says so.
     pub async fn sweep(&self) {
         for plan in self.config.keep().catalog.plans() {
             let Some(keep) = plan.definition.trigger.keep_keys else { continue };

@@ -1,8 +1,9 @@
-//! Turns to work on sagas because their time has come: of all shards together, so that a herd that falls due at once does not fill the memory.
+//! Turns to work on sagas because their time has come: of all shards together, so that a herd that falls due at once
+//! does not fill the memory.
 //!
-//! A turn is for some sagas of one shard, which are read together. They have it until something is recorded of each; and then until they
-//! have left memory again, so that those that were begun are ended before more are begun, but not longer than [`AT_WORK`], so that a
-//! participant that hangs does not keep the sagas of others waiting.
+//! A turn is for some sagas of one shard, which are read together. They have it until something is recorded of each;
+//! and then until they have left memory again, so that those that were begun are ended before more are begun, but not
+//! longer than [`AT_WORK`], so that a participant that hangs does not keep the sagas of others waiting.
 
 use futures_util::FutureExt as _;
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
@@ -14,12 +15,13 @@ use tokio::{
 /// Sagas that share a turn: what one read of the store brings.
 pub(super) const TOGETHER: usize = 32;
 
-/// Turns of one process. With [`TOGETHER`] these are 512 sagas: at some 20 KB each 10 MB, enough to fill the transactions of both committers, and
-/// half of what a bulkhead of 64 takes with its queue, so that those that are at work do not meet a full one.
+/// Turns of one process. With [`TOGETHER`] these are 512 sagas: at some 20 KB each 10 MB, enough to fill the
+/// transactions of both committers, and half of what a bulkhead of 64 takes with its queue, so that those that are at
+/// work do not meet a full one.
 pub(super) const TURNS: usize = 16;
 
-/// How long a turn is kept for sagas of which something is recorded. One that is in memory for longer waits for its participant, and is one
-/// of those that the participant's guards bound.
+/// How long a turn is kept for sagas of which something is recorded. One that is in memory for longer waits for its
+/// participant, and is one of those that the participant's guards bound.
 const AT_WORK: Duration = Duration::from_secs(1);
 
 /// Leave to bring some sagas into memory. Free again when the last of them has dropped it.

@@ -14,7 +14,8 @@ use saga_wire::{KafkaRecord, reply::CommandReply};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it causes nothing.
+/// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it
+/// causes nothing.
 #[derive(Debug)]
 pub struct ShardMessage {
     /// What it says.
@@ -48,8 +49,8 @@ impl ShardMessage {
         }
     }
 
-    /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What came from elsewhere may
-    /// name a saga that there never was.
+    /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What
+    /// came from elsewhere may name a saga that there never was.
     #[must_use]
     pub fn is_own(&self) -> bool {
         match &self.body {
@@ -106,8 +107,8 @@ impl MessageContent {
         }
     }
 
-    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that comes to a saga has a
-    /// key that is taken.
+    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that
+    /// comes to a saga has a key that is taken.
     #[must_use]
     pub fn input(&self, plan: &SagaPlan) -> Option<SagaInput> {
         match self {

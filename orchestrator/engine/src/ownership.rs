@@ -14,8 +14,8 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
-/// and a batch that comes before the pause.
+/// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in
+/// which it is read again, and a batch that comes before the pause.
 const FEED: usize = 2 * BackpressureLimits::INBOX_PARTITION + 256;
 
 /// The shard tasks of this engine.
@@ -42,7 +42,8 @@ impl ShardOwnership {
         ShardOwnership { shard, inbox, router, shards: HashMap::new() }
     }
 
-    /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is open.
+    /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is
+    /// open.
     pub fn acquire(&mut self, shard: ShardId) {
         if self.shards.contains_key(&shard) {
             return;
@@ -56,8 +57,8 @@ impl ShardOwnership {
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
 
-    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns. What was read of the
-    /// inbox and is not finished is read by the next owner.
+    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns.
+    /// What was read of the inbox and is not finished is read by the next owner.
     pub async fn release(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();

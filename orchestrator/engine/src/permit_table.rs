@@ -1,9 +1,9 @@
 //! The permits of one saga's calls. A permit is in this table from its admission until the answer to its attempt.
 //!
-//! Two things leave the table. A call over HTTP takes its permit along: it settles the permit when its answer is there, and not when the
-//! shard's queue gets to that answer, and it is in flight as long as it runs, also when its saga does not wait for it any more. A publication
-//! takes its permit along until the broker has answered. A command over Kafka has nothing that waits for its reply, so its permit stays here
-//! and the sender gets a delegate.
+//! Two things leave the table. A call over HTTP takes its permit along: it settles the permit when its answer is there,
+//! and not when the shard's queue gets to that answer, and it is in flight as long as it runs, also when its saga does
+//! not wait for it any more. A publication takes its permit along until the broker has answered. A command over Kafka
+//! has nothing that waits for its reply, so its permit stays here and the sender gets a delegate.
 
 use saga_core::{
     command::{CommandAnswer, CommandRef, CommandRequest},
@@ -67,8 +67,8 @@ impl PermitTable {
         self.take(command, Some(attempt))
     }
 
-    /// An answer tells the breaker how the participant is; which attempt it was about is no matter of the guard. An attempt that goes on keeps
-    /// its permit.
+    /// An answer tells the breaker how the participant is; which attempt it was about is no matter of the guard. An
+    /// attempt that goes on keeps its permit.
     pub(crate) fn settle(&mut self, saga: SagaId, command: CommandRef, attempt: Option<u32>, answer: &CommandAnswer) {
         let goes_on = matches!(answer, CommandAnswer::Ongoing { .. });
         if !goes_on && let Some(permit) = self.take(command, attempt) {

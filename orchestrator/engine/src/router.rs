@@ -1,7 +1,8 @@
 //! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
 //!
-//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the inbox too, and comes back
-//! when the shard takes it. Where most shards are as slow it is the store that is slow, and whoever brings messages waits.
+//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the
+//! inbox too, and comes back when the shard takes it. Where most shards are as slow it is the store that is slow, and
+//! whoever brings messages waits.
 
 mod inbox;
 mod slot;
@@ -44,13 +45,15 @@ pub struct ShardRouter {
     inbox: InboxForwarder,
 }
 
-/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an await.
+/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an
+/// await.
 type ShardTable = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
 /// Who brings a message, and so what to do with it when its shard does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageSource {
-    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the inbox.
+    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the
+    /// inbox.
     Outside,
     /// The inbox. Whoever feeds that shard waits.
     Inbox,
@@ -89,8 +92,8 @@ impl ShardRouter {
         shard.0 < self.shards()
     }
 
-    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Never loses the
-    /// message. How long it may wait for the shard is `source`'s matter.
+    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery
+    /// report. Never loses the message. How long it may wait for the shard is `source`'s matter.
     pub async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
         let Some(slot) = self.owner(shard) else {
             self.forward(shard, message).await;
@@ -133,7 +136,8 @@ impl ShardRouter {
         self.all().into_iter().map(|(shard, _)| shard)
     }
 
-    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
+    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is
+    /// dropped.
     pub(super) fn try_send_here(&self, shard: ShardId, message: ShardMessage) {
         if let Some(slot) = self.owner(shard) {
             // A shard that has more to do than its queue holds is told the next time.
@@ -170,8 +174,8 @@ impl ShardRouter {
         );
     }
 
-    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
-    /// shards are claimed. Never for a shard that is not owned here.
+    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited
+    /// for too long, and other shards are claimed. Never for a shard that is not owned here.
     pub(super) async fn wait_stale(&self, shard: ShardId) {
         loop {
             let is_late = self.owner(shard).is_some_and(|slot| slot.lag().is_some());
@@ -183,7 +187,8 @@ impl ShardRouter {
         }
     }
 
-    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned here.
+    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned
+    /// here.
     pub(super) async fn forward(&self, shard: ShardId, message: ShardMessage) {
         match self.owner(shard) {
             Some(slot) => self.hand(shard, &slot, message).await,
@@ -265,8 +270,8 @@ impl ShardRouter {
         }
     }
 
-    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is read would only be copied
-    /// from one topic to another.
+    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is
+    /// read would only be copied from one topic to another.
     fn is_trouble_of_few(&self) -> bool {
         let all = self.all();
         let behind = all.iter().filter(|(_, slot)| slot.is_behind()).count();

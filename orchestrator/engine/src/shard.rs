@@ -1,10 +1,11 @@
-//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
+//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is
+//! fenced or told to stop.
 //!
-//! Nothing is awaited between a decision and the queueing of its append. Effects leave from a `CommittedState` only: a state that was read from
-//! the journal or whose append the store has acknowledged.
+//! Nothing is awaited between a decision and the queueing of its append. Effects leave from a `CommittedState` only: a
+//! state that was read from the journal or whose append the store has acknowledged.
 //!
-//! [`owner`] claims the shard and runs a [`ShardLoop`] for as long as it is not fenced. `table` holds the shard's sagas and does no I/O; the other
-//! modules are what the loop does, each for one kind of event.
+//! [`owner`] claims the shard and runs a [`ShardLoop`] for as long as it is not fenced. `table` holds the shard's sagas
+//! and does no I/O; the other modules are what the loop does, each for one kind of event.
 
 mod abandoning;
 mod answer_watermark;

@@ -1,5 +1,5 @@
-//! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and the shards are claimed
-//! and read anew.
+//! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and
+//! the shards are claimed and read anew.
 
 pub mod saved_confirmations;
 
@@ -152,9 +152,9 @@ fn report(step: &StepBack) {
         missing_appends = step.missing_appends,
         missing_claims = ?step.missing_claims,
         timelines = ?step.timelines,
-        "the event store lost what it had confirmed: a standby that lagged took over, or an older state was restored. Work stops, and goes on when the \
-         shards are claimed and read again. Sagas that were started in this time may be gone, others do again what they did; what to do is in \
-         docs/operations.md, `A database that lost commits`"
+        "the event store lost what it had confirmed: a standby that lagged took over, or an older state was restored. \
+         Work stops, and goes on when the shards are claimed and read again. Sagas that were started in this time may \
+         be gone, others do again what they did; what to do is in docs/operations.md, `A database that lost commits`"
     );
 }
 

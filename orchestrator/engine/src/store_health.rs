@@ -15,10 +15,12 @@ use std::{
 };
 use tracing::{debug, error, info, warn};
 
-/// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to write.
+/// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to
+/// write.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// A write may wait so long before the engine counts as not ready: a failover or a slow disk is seen, a busy moment is not.
+/// A write may wait so long before the engine counts as not ready: a failover or a slow disk is seen, a busy moment is
+/// not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who writes.
@@ -97,12 +99,14 @@ impl StoreHealth {
         }
     }
 
-    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of each try.
+    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of
+    /// each try.
     pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
         let news = self.state.lock().outage.failed(Instant::now());
         match news {
             Some(StoreOutageNotice::Began) => {
-                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said again now and then");
+                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said \
+                 again now and then");
             }
             Some(StoreOutageNotice::Lasts(StoreOutageSpan { lasted, tries })) => {
                 warn!(%error, what, seconds = lasted.as_secs(), tries, "the event store still does not answer");
@@ -111,15 +115,16 @@ impl StoreHealth {
         }
     }
 
-    /// The store refuses to do `what`, and no time heals that: it is a reason not to be ready until the returned value is dropped. `before` is
-    /// the refusal of the try before.
+    /// The store refuses to do `what`, and no time heals that: it is a reason not to be ready until the returned value
+    /// is dropped. `before` is the refusal of the try before.
     pub(crate) fn refused(
         self: &Arc<StoreHealth>,
         what: &str,
         error: &StoreError,
         before: Option<StoreRefusal>,
     ) -> StoreRefusal {
-        error!(%error, what, "the event store refuses, and an operator has to repair that; it is tried again, less and less often");
+        error!(%error, what, "the event store refuses, and an operator has to repair that; it is tried again, less and \
+         less often");
         let refusal = before.unwrap_or_else(|| StoreRefusal { health: Arc::clone(self), number: self.next_refusal() });
         let reason = format!("the event store refuses to {what}: {error}");
         self.state.lock().refused.insert(refusal.number, reason);

@@ -1,4 +1,5 @@
-//! New sagas are not let in while too many wait for a topic that they would publish to: each of those is a place in a line.
+//! New sagas are not let in while too many wait for a topic that they would publish to: each of those is a place in a
+//! line.
 
 use super::partition_holds::PartitionHolds;
 use saga_base::sync::UnpoisonedMutex;
@@ -27,12 +28,14 @@ impl TriggerBackpressure {
         TriggerBackpressure { topics, held: UnpoisonedMutex::default(), holds }
     }
 
-    /// Reads no more of the record's partition, once it is clear that what `plan` starts would only wait. What was read already goes on.
+    /// Reads no more of the record's partition, once it is clear that what `plan` starts would only wait. What was read
+    /// already goes on.
     pub(super) fn hold_back(&self, plan: &SagaPlan, record: &KafkaRecord) {
         let Some(topic) = self.of(&plan.definition) else { return };
         let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
         if self.held.lock().insert(partition.clone()) {
-            warn!(%partition, waits_for = %topic, "too many sagas wait for a topic: the partition is paused until there are fewer");
+            warn!(%partition, waits_for = %topic, "too many sagas wait for a topic: the partition is paused until \
+             there are fewer");
             self.holds.hold(&partition);
         }
     }

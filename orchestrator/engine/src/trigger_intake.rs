@@ -1,4 +1,5 @@
-//! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it concerns.
+//! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it
+//! concerns.
 
 use super::{
     active_config::ActiveConfigCell,
@@ -193,8 +194,8 @@ impl TriggerIntake {
         self.router.route(shard, message, source).await;
     }
 
-    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which command it answers leaves
-    /// that attempt unknown, beside going to the DLQ.
+    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which
+    /// command it answers leaves that attempt unknown, beside going to the DLQ.
     pub(crate) async fn take_reply(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, source: MessageSource) {
         metrics::counter!("saga_replies_total").increment(1);
         match reply::parse(&record) {
@@ -230,12 +231,14 @@ pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
         ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),
         ConsumerEvent::Revoked(partitions) => info!(consumer, count = partitions.len(), "partitions revoked"),
         ConsumerEvent::FirstContact { topic, records } => {
-            info!(consumer, %topic, records, "the consumer group is new on the topic: so many records are there to be read");
+            info!(consumer, %topic, records, "the consumer group is new on the topic: so many records are there to be \
+             read");
         }
         ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
             match loss {
                 RecordLoss::Expired { records } => error!(
-                    consumer, %partition, expected, resumed, records, "records that were not read yet are gone from the topic"
+                    consumer, %partition, expected, resumed, records, "records that were not read yet are gone from \
+                     the topic"
                 ),
                 RecordLoss::Replaced { records } => {
                     error!(

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A partition that is not finished up to its end and has not moved for this long may end with what is no record: the marker of a
-/// transaction. Longer than the time after which another engine's reading shows at the broker.
+/// A partition that is not finished up to its end and has not moved for this long may end with what is no record: the
+/// marker of a transaction. Longer than the time after which another engine's reading shows at the broker.
 const STUCK: Duration = Duration::from_millis(1_500);
 
 /// Where partitions ended.

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group that nobody is in.
+/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group that
+/// nobody is in.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// A published set. Stored for ever: fields are added with defaults, never renamed.
@@ -134,7 +135,8 @@ impl DefinitionGeneration {
             && self.capabilities == own.capabilities
     }
 
-    /// The topics that an engine with these files must not read, because it would finish records without judging them as published.
+    /// The topics that an engine with these files must not read, because it would finish records without judging them
+    /// as published.
     pub(crate) fn forbidden_topics(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
         let mut topics: BTreeMap<String, Vec<DefinitionMismatch>> = BTreeMap::new();
         for (name, defined) in &self.definitions {
@@ -153,7 +155,8 @@ impl DefinitionGeneration {
         self.definitions.get(definition).map(|defined| (&defined.starts, defined.since_ms))
     }
 
-    /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have been judged.
+    /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have
+    /// been judged.
     pub(crate) fn first(own: &LocalCatalog, broker: &OffsetSnapshot, now: Timestamp) -> DefinitionGeneration {
         let (mut first, _) = DefinitionGeneration::default().next(own, broker, now, "");
         first.catch_ups.clear();
@@ -165,7 +168,8 @@ impl DefinitionGeneration {
         first
     }
 
-    /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions that are added.
+    /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions
+    /// that are added.
     pub(crate) fn next(
         &self,
         own: &LocalCatalog,
@@ -246,8 +250,8 @@ impl DefinitionGeneration {
         removed
     }
 
-    /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies before its first record is
-    /// not its own. A catch-up reads for several definitions, from the first record of any.
+    /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies
+    /// before its first record is not its own. A catch-up reads for several definitions, from the first record of any.
     fn judged_to(&self, name: &str, defined: &PublishedDefinition, broker: &OffsetSnapshot) -> PartitionOffsets {
         let mut next = broker.standing.get(&defined.topic).map(|it| it.committed.clone()).unwrap_or_default();
         for (catch_up, _) in self.catch_ups.iter().filter(|(_, of)| of.contains(name)) {

@@ -1,4 +1,5 @@
-//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when nobody reads them.
+//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when
+//! nobody reads them.
 
 use super::{
     catch_up::CatchUps,
@@ -24,14 +25,16 @@ use std::{
 use tokio::{task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 
-/// Between two looks: an engine that knows less notices it within it. A look that finds nothing costs one short read of an index.
+/// Between two looks: an engine that knows less notices it within it. A look that finds nothing costs one short read of
+/// an index.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Between two looks at who reads what was left, and at what is caught up with.
 const TEND: Duration = Duration::from_secs(2);
 
-/// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes a few seconds. Twice as
-/// many after each time, so that two engines that crash in turn do not pass a topic to and fro all the time.
+/// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes
+/// a few seconds. Twice as many after each time, so that two engines that crash in turn do not pass a topic to and fro
+/// all the time.
 const NOBODY: u32 = 5;
 const NOBODY_MOST: u32 = 160;
 
@@ -202,7 +205,8 @@ impl GenerationMaintenance {
         }
         error!(
             topics = ?unread,
-            "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its own definitions again"
+            "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its \
+             own definitions again"
         );
         (self.unread, self.patience) = (0, (self.patience * 2).min(NOBODY_MOST));
         self.publisher.publish().await.map(drop)

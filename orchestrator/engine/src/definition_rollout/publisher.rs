@@ -34,7 +34,8 @@ const SET: &str = "generation";
 /// The kind of document that says that a catch-up is over.
 const CAUGHT_UP: &str = "caught-up";
 
-/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one. It is short.
+/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one.
+/// It is short.
 const FROM_THE_START: u32 = 30;
 
 /// Engines that start at the same moment publish one after the other; more than these do not.
@@ -116,7 +117,8 @@ impl DefinitionPublisher {
     /// Publishes what this engine has files for, unless that is what was published last.
     ///
     /// # Errors
-    /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published something else.
+    /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published
+    /// something else.
     pub async fn start(
         context: &PublisherContext,
         kafka: &KafkaSettings,

@@ -1,4 +1,5 @@
-//! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take its messages now.
+//! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take
+//! its messages now.
 
 use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
@@ -23,7 +24,8 @@ pub enum InboxForwarder {
         /// Whether it takes records.
         topics: Arc<TopicTracker>,
     },
-    /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever brings a message waits.
+    /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever
+    /// brings a message waits.
     Disabled,
     /// Into memory.
     #[cfg(test)]
@@ -41,8 +43,9 @@ impl InboxForwarder {
         }
     }
 
-    /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned. Timers and deliveries are
-    /// not handed on: the next owner derives both from the journal. What came from the inbox is there still and is read again.
+    /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned.
+    /// Timers and deliveries are not handed on: the next owner derives both from the journal. What came from the inbox
+    /// is there still and is read again.
     pub(super) async fn take(&self, shard: ShardId, message: ShardMessage) -> Option<i64> {
         if let InboxForwarder::Disabled = self {
             // Without Kafka nobody else can take it, and this is how such an engine stops.
@@ -97,8 +100,8 @@ impl InboxForwarder {
     }
 }
 
-/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps where its shard is owned;
-/// the outcome of a call is had again by asking again, which the next owner does.
+/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps
+/// where its shard is owned; the outcome of a call is had again by asking again, which the next owner does.
 fn never_taken(shard: ShardId, message: ShardMessage, reason: &str) {
     error!(
         shard = shard.0,

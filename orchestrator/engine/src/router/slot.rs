@@ -9,17 +9,19 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// A shard that has taken nothing, or too little, for so long does not take its messages. Longer than a claim and a slow commit take; all
-/// intake waits for it once.
+/// A shard that has taken nothing, or too little, for so long does not take its messages. Longer than a claim and a
+/// slow commit take; all intake waits for it once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A shard with fewer messages waiting is not behind: a busy moment brings as many.
 const BEHIND: usize = SHARD_QUEUE / 4;
 
-/// A queue that was full counts as full until it has room for so many, so that one which is filled as fast as it is emptied stays full.
+/// A queue that was full counts as full until it has room for so many, so that one which is filled as fast as it is
+/// emptied stays full.
 const ROOM: usize = SHARD_QUEUE / 2;
 
-/// How long the last messages may take to come back from the inbox while the next one waits: a few round trips to the broker.
+/// How long the last messages may take to come back from the inbox while the next one waits: a few round trips to the
+/// broker.
 const COMES_BACK: Duration = Duration::from_millis(200);
 
 /// How many of them those may be. With more of them the next one goes to the inbox as well.
@@ -175,8 +177,8 @@ impl ShardSlot {
         away.or_else(|| state.full_since.filter(is_long).map(|since| (LagReason::Full, since)))
     }
 
-    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
-    /// by the shard's task.
+    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not
+    /// claimed is handed to the inbox by the shard's task.
     pub(super) fn way(&self) -> MessageRoute {
         let late = self.lag();
         let is_forwarding = self.is_forwarding();
@@ -201,8 +203,8 @@ impl ShardSlot {
         self.state.lock().some_are_on_their_way(*self.returned.borrow())
     }
 
-    /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends although messages never
-    /// cease.
+    /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends
+    /// although messages never cease.
     pub(super) async fn wait_returned(&self) -> bool {
         let Some(last) = self.last_if_nearly_back() else { return false };
         let mut returned = self.returned.subscribe();
@@ -238,8 +240,8 @@ impl ShardSlot {
         is_to_be_told
     }
 
-    /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went that way, if none does any
-    /// more.
+    /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went
+    /// that way, if none does any more.
     pub(super) fn returned(&self, offset: i64) -> Option<Instant> {
         self.returned.send_if_modified(|returned| std::mem::replace(returned, offset.max(*returned)) < offset);
         let mut state = self.state.lock();

@@ -1,4 +1,5 @@
-//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
+//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it
+//! finds it read again, in vain.
 
 use super::{ShardLoop, context::ShardContext, incidents};
 use crate::{
@@ -129,7 +130,8 @@ impl SagaAbandonment {
         match appended {
             Ok(CommitOutcome::Committed(_)) => {
                 incidents::count(IncidentKind::Unreadable);
-                warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is not known");
+                warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone \
+                 is not known");
                 MessageOutcome::Applied
             }
             Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {

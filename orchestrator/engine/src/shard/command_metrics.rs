@@ -7,7 +7,8 @@ use saga_core::{
 };
 use saga_resilience::metrics::{RetryResultKind, retried};
 
-/// Counts the commands that `decision` ended; `state` is the saga after it. Published events have no participant and do not count.
+/// Counts the commands that `decision` ended; `state` is the saga after it. Published events have no participant and do
+/// not count.
 pub(super) fn ended(state: &SagaState, decision: &SagaDecision) {
     for (command, is_success) in decision.events.iter().filter_map(end_of) {
         let it = state.command(command);
@@ -16,7 +17,8 @@ pub(super) fn ended(state: &SagaState, decision: &SagaDecision) {
     }
 }
 
-/// Which command the event ends, and whether it succeeded. A participant that answered what `check` rejects has done its part.
+/// Which command the event ends, and whether it succeeded. A participant that answered what `check` rejects has done
+/// its part.
 fn end_of(event: &SagaEvent) -> Option<(CommandRef, bool)> {
     match event {
         SagaEvent::StepSucceeded { step, direction, .. } => {

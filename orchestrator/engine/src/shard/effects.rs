@@ -30,8 +30,9 @@ use std::time::Duration;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl ShardLoop {
-    /// Sends everything that is outstanding and that this owner has not sent. What was outstanding when the saga was read may have been sent
-    /// by an earlier owner: it is sent again. While an append is under way nothing is sent: the append's acknowledgement is followed by this.
+    /// Sends everything that is outstanding and that this owner has not sent. What was outstanding when the saga was
+    /// read may have been sent by an earlier owner: it is sent again. While an append is under way nothing is sent: the
+    /// append's acknowledgement is followed by this.
     pub(super) fn dispatch_outstanding(&mut self, saga: SagaId, live: &mut LiveSaga) {
         let Some(committed) = live.state.committed() else { return };
         let effects = match caught(|| committed.outstanding(&live.plan)) {
@@ -61,8 +62,8 @@ impl ShardLoop {
         self.sync_wait_queues(saga, &waits);
     }
 
-    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that surely left in another life
-    /// keeps its time.
+    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that
+    /// surely left in another life keeps its time.
     fn start_send_timer(
         &self,
         live: &mut LiveSaga,
@@ -138,7 +139,8 @@ impl ShardLoop {
         self.table.deferred_inputs.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
     }
 
-    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
+    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the
+    /// guard for it.
     fn late_permit(
         &mut self,
         saga: SagaId,
@@ -168,7 +170,8 @@ impl ShardLoop {
                 // A person can bring it back: nothing is undone for it.
                 CommandAnswer::Unknown { failure, retry: RetryAdvice::ThenPark, retry_after: None }
             }
-            // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent may wait here.
+            // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent
+            // may wait here.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::Repeated) => {
                 let not_before = self.context.clock.now().plus(not_before);
                 return waits(live, effect, participant, guard, origin, not_before);

@@ -63,7 +63,8 @@ async fn behind(context: &ShardContext, shard: ShardId, after: Uuid) -> Option<U
     let until = Uuid::from_u128(whole);
     error!(
         shard = shard.0, %after, %until,
-        "the read model of open sagas between these ids is damaged: each of them goes on only when something happens to it"
+        "the read model of open sagas between these ids is damaged: each of them goes on only when something happens \
+         to it"
     );
     metrics::counter!("saga_unlisted_ranges_total").increment(1);
     Some(until)

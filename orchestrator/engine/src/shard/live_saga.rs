@@ -189,7 +189,8 @@ impl LiveSaga {
         }
     }
 
-    /// Whose command succeeds although its attempts had been given up; whether a repeated answer says so does not tell how the participant is.
+    /// Whose command succeeds although its attempts had been given up; whether a repeated answer says so does not tell
+    /// how the participant is.
     pub(super) fn late_success(&self, input: &SagaInput) -> Option<String> {
         let SagaInput::Answered { command, attempt, answer: CommandAnswer::Succeeded { .. } } = input else {
             return None;
@@ -204,14 +205,15 @@ impl LiveSaga {
         it.request.as_ref().filter(|_| given_up).and_then(|request| request.participant().map(str::to_owned))
     }
 
-    /// Whether an attempt is over because nobody answered in time, and not because somebody ended it: only then does it say something of the
-    /// participant.
+    /// Whether an attempt is over because nobody answered in time, and not because somebody ended it: only then does it
+    /// say something of the participant.
     fn is_late(&self, command: CommandRef) -> bool {
         let failure = self.state.command(command).last_failure.as_ref();
         failure.is_some_and(|failure| failure.class == Some(ErrorClass::Timeout))
     }
 
-    /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor is sent again.
+    /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor
+    /// is sent again.
     pub(super) fn is_over(&self, sent: &SentEffect, now: Timestamp) -> bool {
         self.permit_expiry(sent).is_some_and(|end| end <= now)
     }
@@ -239,7 +241,8 @@ impl LiveSaga {
         }
     }
 
-    /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody answered in time.
+    /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody
+    /// answered in time.
     pub(super) fn retain_outstanding(&mut self, effects: &[SagaEffect]) {
         let outstanding: Vec<SentEffect> = effects.iter().filter_map(SentEffect::of).collect();
         self.send_times.retain(|(sent, _)| outstanding.contains(sent));
@@ -293,7 +296,8 @@ mod tests {
         })
     }
 
-    /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one command at a time.
+    /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one
+    /// command at a time.
     fn parked() -> (LiveSaga, GuardRegistry) {
         let said = stock(1);
         let (plan, state) = parked_saga(&said, 7);

@@ -54,7 +54,8 @@ impl ShardLoop {
         }
     }
 
-    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
+    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then
+    /// told what waits.
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
         error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
         metrics::counter!("saga_stopped_total").increment(1);
@@ -103,7 +104,8 @@ impl ShardLoop {
         }
     }
 
-    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
+    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given
+    /// up by now.
     pub(super) fn resume(&mut self, saga: SagaId, live: &mut LiveSaga) -> ResumeOutcome {
         if let Some(dues) = self.due_now(live) {
             return ResumeOutcome::TimerDue(dues);
@@ -170,6 +172,7 @@ impl ShardLoop {
 fn report_vanished(saga: SagaId, waiting: &VecDeque<ShardMessage>) {
     if waiting.iter().any(ShardMessage::is_own) {
         metrics::counter!("saga_lost_total").increment(1);
-        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. Look for it by hand, and see docs/operations.md, `A database that lost commits`");
+        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. \
+         Look for it by hand, and see docs/operations.md, `A database that lost commits`");
     }
 }

@@ -69,7 +69,8 @@ impl MissingSagas {
 
 fn tell(saga: SagaId, key: Option<&str>, number: u64) {
     if number <= TOLD {
-        error!(%saga, key, "the saga is lost: the event store does not have it any more. What its participants did for it is on their side only");
+        error!(%saga, key, "the saga is lost: the event store does not have it any more. What its participants did for \
+         it is on their side only");
     }
 }
 

@@ -13,9 +13,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take turns.
+/// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take
+/// turns.
 const RECLAIM: Duration = Duration::from_secs(1);
-/// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
+/// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is
+/// in the inbox.
 pub(crate) async fn run(
     context: Arc<ShardContext>,
     shard: ShardId,
@@ -26,7 +28,8 @@ pub(crate) async fn run(
     while let OwnershipEnd::Fenced = own(&context, shard, &mut messages, &stop, &mut remembered).await {
         warn!(
             shard = shard.0,
-            "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
+            "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it \
+             again if it is still assigned here"
         );
         metrics::counter!("saga_shard_fenced_total").increment(1);
         let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
@@ -121,7 +124,8 @@ async fn report_missing(owned: &mut ShardLoop, remembered: &mut RememberedSagas)
     missing.report(&owned.context, owned.shard).await;
 }
 
-/// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
+/// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to
+/// it.
 async fn claim(context: &ShardContext, shard: ShardId) -> (ShardEpoch, AnswerWatermark) {
     agree_on_the_time(context).await;
     let what = format!("claim shard {}", shard.0);

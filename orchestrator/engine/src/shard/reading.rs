@@ -31,8 +31,8 @@ pub(super) struct SagaLoadBatch {
     pub(super) left: Vec<SagaId>,
 }
 
-/// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read the others learn
-/// nothing.
+/// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read
+/// the others learn nothing.
 pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
     let (mut tries, mut delays) = (0, RetryDelays::new(RETRY_MIN, RETRY_MAX));
@@ -65,7 +65,8 @@ fn told(context: &ShardContext, sagas: usize, error: &saga_event_store::StoreErr
     }
 }
 
-/// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database; who rests has none.
+/// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database;
+/// who rests has none.
 async fn together(context: &ShardContext, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
     let _turn = context.store.reads.acquire().await;
     context.store.events().read_within(ids, PORTION_BYTES).await

@@ -1,7 +1,9 @@
-//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was not answered.
+//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was
+//! not answered.
 //!
-//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more than that time, what is
-//! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
+//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more
+//! than that time, what is due is read again when its turn comes. So a million open sagas do not need a million states,
+//! and the first of them goes on at once.
 
 use super::{
     ShardLoop,

@@ -1,4 +1,5 @@
-//! Replies in the classes of their participant. A reply names a command only, so this is the first place that knows whom it is from.
+//! Replies in the classes of their participant. A reply names a command only, so this is the first place that knows
+//! whom it is from.
 
 use saga_core::{
     command::{CommandAnswer, CommandRequest},
@@ -8,8 +9,8 @@ use saga_core::{
 };
 use saga_resilience::transport::ErrorClassifier;
 
-/// `input` with the class and the handling that the participant's file gives to what it answers. Answers over HTTP came by the client, which
-/// knows statuses too.
+/// `input` with the class and the handling that the participant's file gives to what it answers. Answers over HTTP came
+/// by the client, which knows statuses too.
 pub(super) fn classified(participants: &ParticipantCatalog, state: &SagaState, input: SagaInput) -> SagaInput {
     match input {
         SagaInput::Answered { command, attempt, answer } => {

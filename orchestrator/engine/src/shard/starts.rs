@@ -96,7 +96,8 @@ impl ShardLoop {
         }
     }
 
-    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga that has the key is told.
+    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga
+    /// that has the key is told.
     fn settle_duplicate(&mut self, message: ShardMessage, holder: &KeyHolder) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);

@@ -12,8 +12,9 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 const REFUSED_MIN: Duration = Duration::from_secs(2);
 const REFUSED_MAX: Duration = Duration::from_secs(60);
 
-/// Tries until the store answers; only a stop ends it, from outside. What the store refuses is tried on as well, because no other engine could
-/// do better, but less and less often: the log says so at each try, and the engine is not ready until the store answers.
+/// Tries until the store answers; only a stop ends it, from outside. What the store refuses is tried on as well,
+/// because no other engine could do better, but less and less often: the log says so at each try, and the engine is not
+/// ready until the store answers.
 pub(super) async fn until_answered<T, F: Future<Output = Result<T, StoreError>>>(
     context: &ShardContext,
     what: &str,

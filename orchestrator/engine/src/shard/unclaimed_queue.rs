@@ -9,15 +9,17 @@ use tokio_util::task::TaskTracker;
 /// Messages that are on their way to the inbox at once: a round trip for all of them.
 const TOGETHER: usize = 16;
 
-/// Between two looks at the queue. What comes meanwhile goes to the inbox without waiting in it, but for what is sent by calls.
+/// Between two looks at the queue. What comes meanwhile goes to the inbox without waiting in it, but for what is sent
+/// by calls.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// For the rest of the queue when the shard is about to take messages: a few round trips for each portion. A broker that is away does not keep
-/// sagas from going on that do not need it.
+/// For the rest of the queue when the shard is about to take messages: a few round trips for each portion. A broker
+/// that is away does not keep sagas from going on that do not need it.
 const REST: Duration = Duration::from_secs(2);
 
-/// Does `work`, during which the shard takes nothing. Where that lasts, and other shards are claimed, what waits goes to the inbox: there it is
-/// safe, and topics are finished up to what comes after it. When some of it went there so does the rest, so that nothing overtakes.
+/// Does `work`, during which the shard takes nothing. Where that lasts, and other shards are claimed, what waits goes
+/// to the inbox: there it is safe, and topics are finished up to what comes after it. When some of it went there so
+/// does the rest, so that nothing overtakes.
 pub(super) async fn run_while_forwarding<T>(
     (router, calls): (&ShardRouter, &TaskTracker),
     shard: ShardId,

@@ -1,4 +1,5 @@
-//! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
+//! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and
+//! then.
 
 use super::{ShardLoop, live_saga::LiveSaga};
 use crate::{
@@ -39,7 +40,8 @@ impl ShardLoop {
         if *tries > 1 {
             debug!(%saga, reason, "the saga is left out still");
         } else {
-            error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and then");
+            error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and \
+             then");
             metrics::counter!("saga_unreadable_total").increment(1);
             self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }

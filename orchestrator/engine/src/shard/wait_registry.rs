@@ -1,5 +1,5 @@
-//! What of a shard waits in the guards' lines, and what happens when it is called. Nothing of it needs its saga in memory: that is read again when
-//! it is called.
+//! What of a shard waits in the guards' lines, and what happens when it is called. Nothing of it needs its saga in
+//! memory: that is read again when it is called.
 
 mod backlog;
 mod outcomes;
@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 pub(super) use backlog::MOST;
 pub(super) use queue_entries::{GuardWait, WaitKind, WaitOrigin, WaitStatus};
 
-/// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a moment later.
+/// Calls that a shard has not looked at yet: what some participants call at once when they are back. More are called a
+/// moment later.
 const CALLS: usize = 1024;
 
 /// The places in lines that a shard's commands have. Dropped, all are left.
@@ -79,7 +80,8 @@ impl ShardLoop {
         called_up.into_iter().filter(|other| *other != saga).for_each(|other| self.load_backlogged(other, now));
     }
 
-    /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns allow.
+    /// Looked at, it joins the line. Those that are not in memory are read together, no more of them at once than turns
+    /// allow.
     fn load_backlogged(&mut self, saga: SagaId, now: Timestamp) {
         if self.table.sagas.contains_key(&saga) {
             self.table.deferred_inputs.push((saga, SagaInput::TimeReached));

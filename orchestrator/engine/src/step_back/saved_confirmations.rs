@@ -1,5 +1,6 @@
-//! What this engine knows the event store to have, kept in Kafka too: when all engines end while a database takes over that lagged, or an older
-//! state is restored while none runs, no engine remembers it. The next one that starts compares.
+//! What this engine knows the event store to have, kept in Kafka too: when all engines end while a database takes over
+//! that lagged, or an older state is restored while none runs, no engine remembers it. The next one that starts
+//! compares.
 //!
 //! A text is kept for the lowest shard that an engine owns: one request a second, and never more texts than shards.
 
@@ -25,7 +26,8 @@ const FIRST: Duration = Duration::from_millis(50);
 /// The store forgets marks of processes that are gone after seven days: what is older says nothing.
 const TOO_OLD: Duration = Duration::from_secs(6 * 24 * 60 * 60);
 
-/// Kafka is asked so often when an engine starts. Whoever may not read the group is told within some seconds, and starts all the same.
+/// Kafka is asked so often when an engine starts. Whoever may not read the group is told within some seconds, and
+/// starts all the same.
 const TRIES: u32 = 3;
 
 /// What earlier engines left.
@@ -42,7 +44,8 @@ impl SavedConfirmations {
             Err(error) => {
                 warn!(
                     %error,
-                    "Kafka does not say what earlier engines knew the event store to have: if it lost commits while no engine ran, nobody notices"
+                    "Kafka does not say what earlier engines knew the event store to have: if it lost commits while no \
+                     engine ran, nobody notices"
                 );
                 SavedConfirmations::default()
             }
@@ -54,7 +57,8 @@ impl SavedConfirmations {
         SavedConfirmations { known: known.filter(|(_, confirmed)| confirmed.last_ms() >= oldest_ms).collect() }
     }
 
-    /// Holds the store against it; what is missing is told by the store. The answer: the partitions whose text is not true any more.
+    /// Holds the store against it; what is missing is told by the store. The answer: the partitions whose text is not
+    /// true any more.
     ///
     /// # Errors
     /// The store does not answer.
@@ -171,7 +175,8 @@ impl ConfirmationSaverTask {
             (Err(error), SaveFailure::None) => {
                 warn!(
                     %error,
-                    "what the event store is known to have cannot be kept in Kafka; trying again. If it loses commits while no engine runs, nobody notices"
+                    "what the event store is known to have cannot be kept in Kafka; trying again. If it loses commits \
+                     while no engine runs, nobody notices"
                 );
                 self.trouble = SaveFailure::Told;
             }

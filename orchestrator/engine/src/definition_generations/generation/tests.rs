@@ -109,7 +109,8 @@ fn nothing_before_its_first_record_is_a_definition_s_own_when_it_comes_back() {
         saying("late", "1", Some(TriggerStartPosition::Latest)),
     ]);
     let (added, _) = before.next(&three, &broker(&[5, 7], [9, 9]), NOW, "x");
-    // One reading for all three, which begins with the oldest record and has got to the second; partition 1 is not read yet.
+    // One reading for all three, which begins with the oldest record and has got to the second; partition 1 is not read
+    // yet.
     let progress = BTreeMap::from([("orders".to_owned(), PartitionOffsets::from([(0, 2)]))]);
     let broker = |committed: &[i64]| OffsetSnapshot {
         catch_ups: BTreeMap::from([("x".to_owned(), progress.clone())]),

@@ -139,7 +139,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn parked_sagas_keep_no_place_longer_than_an_attempt_whoever_owns_them(life in prop::collection::vec(happens(), 0..20)) {
+    fn parked_sagas_keep_no_place_longer_than_an_attempt_whoever_owns_them(
+        life in prop::collection::vec(happens(), 0..20)
+    ) {
         let mut world = PermitModel::new();
         for what in life {
             world.happens(what);

@@ -1,5 +1,5 @@
-//! Those who find a line full. A place in a line takes some 400 bytes, and a million may wait: beyond [`MOST`] a saga is remembered by its id and
-//! age only. When the line is shorter again, the oldest of them are read and join it.
+//! Those who find a line full. A place in a line takes some 400 bytes, and a million may wait: beyond [`MOST`] a saga
+//! is remembered by its id and age only. When the line is shorter again, the oldest of them are read and join it.
 
 use saga_core::{
     command::{CommandDirection, GuardOwner},
@@ -11,7 +11,8 @@ use std::{
     sync::Arc,
 };
 
-/// Places of one shard before one guard: 50 MB of 64 shards, and more than its participant takes while the next ones are read. Few in tests, which go beyond.
+/// Places of one shard before one guard: 50 MB of 64 shards, and more than its participant takes while the next ones
+/// are read. Few in tests, which go beyond.
 pub(in crate::shard) const MOST: usize = if cfg!(test) { 64 } else { 2 * 1024 };
 /// A line that is as short takes more.
 const SHORT: usize = MOST / 4 * 3;
@@ -36,7 +37,8 @@ struct WaitBacklog {
 }
 
 impl BacklogTable {
-    /// Whether the saga finds a place: one that was called up does, another one not while some wait that were there before.
+    /// Whether the saga finds a place: one that was called up does, another one not while some wait that were there
+    /// before.
     pub(super) fn has_room(&self, queue: &WaitQueueKey, saga: SagaId) -> bool {
         self.0.get(queue).is_none_or(|it| it.loading.contains(&saga) || it.unqueued.is_empty() && it.taken() < MOST)
     }

@@ -50,7 +50,8 @@ impl WaitRegistry {
 }
 
 impl ShardLoop {
-    /// Leave to publish the outcome event; `None`: it waits in line for its topic, and that is on record or about to be.
+    /// Leave to publish the outcome event; `None`: it waits in line for its topic, and that is on record or about to
+    /// be.
     pub(in crate::shard) fn acquire_outcome_permit(
         &mut self,
         live: &mut LiveSaga,

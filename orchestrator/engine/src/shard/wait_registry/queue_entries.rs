@@ -1,4 +1,5 @@
-//! The places in the guards' lines that a shard's commands have. A million may wait there, so a place is small and nobody's state is needed for it.
+//! The places in the guards' lines that a shard's commands have. A million may wait there, so a place is small and
+//! nobody's state is needed for it.
 
 use super::backlog::{BacklogTable, WaitQueueKey};
 use saga_core::{
@@ -27,7 +28,8 @@ pub(super) struct SagaQueueEntries {
     backlogs: BacklogTable,
 }
 
-/// A command's place. Who was called keeps it until what it did about the call is decided, so that it is not called twice.
+/// A command's place. Who was called keeps it until what it did about the call is decided, so that it is not called
+/// twice.
 #[derive(Debug)]
 struct CommandQueueEntry {
     command: CommandRef,
@@ -66,8 +68,8 @@ pub(in crate::shard) struct GuardWait {
 /// How a command knows before when it is no use to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum WaitOrigin {
-    /// When it was refused. By now its guard knows better who may go on: its room alone decides, or the times that were drawn would, and not
-    /// who has waited longest.
+    /// When it was refused. By now its guard knows better who may go on: its room alone decides, or the times that were
+    /// drawn would, and not who has waited longest.
     Recorded,
     /// It asked and was refused although there was room: asking again at once would go round in a circle.
     RefusedNow,
@@ -109,8 +111,8 @@ impl SagaQueueEntries {
         self.keep(saga, |place| waits.iter().any(|wait| place.is_of(wait)));
     }
 
-    /// Whatever has no place joins a line; who has one keeps it, with its time, which may be later than the one on record. Where the line is
-    /// full, the saga is remembered, to be read when it is shorter: its wait is on record.
+    /// Whatever has no place joins a line; who has one keeps it, with its time, which may be later than the one on
+    /// record. Where the line is full, the saga is remembered, to be read when it is shorter: its wait is on record.
     pub(super) fn join(&mut self, guarded: &GuardRegistry, now: Timestamp, waits: &[GuardWait], waiter: &SagaWaiter) {
         let mut places = self.of_sagas.remove(&waiter.saga).map(Vec::from).unwrap_or_default();
         for wait in waits {

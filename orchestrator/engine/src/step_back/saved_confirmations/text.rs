@@ -15,7 +15,8 @@ pub(super) fn of(confirmed: &CommitConfirmation, installation: Uuid) -> String {
     text
 }
 
-/// `None`: somebody else wrote it, or about another installation. Words at the end that are not known here are passed over.
+/// `None`: somebody else wrote it, or about another installation. Words at the end that are not known here are passed
+/// over.
 pub(super) fn parse(text: &str, installation: Uuid) -> Option<CommitConfirmation> {
     let mut words = text.split(' ');
     if words.next()? != FORMAT || words.next()?.parse() != Ok(installation) {
