@@ -48,13 +48,13 @@ const AT_ONCE: usize = 64;
 pub struct BulkJobRequest {
     /// Identity of the job, and the beginning of the ids of its acts.
     pub id: Uuid,
-    /// What is done.
+    /// The act that each saga gets.
     pub action: OperatorAction,
-    /// Who.
+    /// The operator, as recorded with each act.
     pub who: String,
-    /// Why.
+    /// The operator's reason, as recorded with each act.
     pub reason: String,
-    /// To which sagas.
+    /// The sagas that are gone through.
     pub targets: BulkSelection,
     /// In words, for the record.
     pub targets_told: String,
@@ -88,13 +88,13 @@ pub enum BulkJobStatus {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkJobView {
-    /// Its identity.
+    /// Identity of the job: the same id again is the same job.
     pub id: Uuid,
-    /// What is done.
+    /// The act that each saga gets.
     pub action: OperatorAction,
-    /// Who.
+    /// The operator, as recorded with each act.
     pub who: String,
-    /// Why.
+    /// The operator's reason, as recorded with each act.
     pub reason: String,
     /// To which sagas, in words.
     pub targets: String,
@@ -332,7 +332,7 @@ async fn go_through(
         match item {
             Ok(item) => handle.progress.send_modify(|progress| progress.add(item)),
             Err(error) => {
-                warn!(job = %order.id, %error, "a job on sagas cannot go on");
+                warn!(job = %order.id, %error, "a job on sagas stops: its sagas cannot be read on");
                 return Err(error);
             }
         }

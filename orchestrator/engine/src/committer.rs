@@ -93,10 +93,12 @@ impl GroupCommitter {
         (GroupCommitter { queue }, task)
     }
 
-    /// As [`GroupCommitter::append`]; a commit comes with its receipt.
+    /// Appends one decision. Returns when its transaction's fate is known; a store that is unavailable, or that an operator
+    /// has to repair, is waited for, with the same bytes, as often as it takes. After a crash in between the row is in the
+    /// store or not, and the shard's next owner reads which. Dropping the future does not undo the append.
     ///
     /// # Errors
-    /// As [`GroupCommitter::append`].
+    /// When the store refuses the bytes permanently, or the committer has stopped.
     pub(super) async fn commit(&self, append: StreamAppend) -> Result<CommitOutcome, CommitError> {
         let receipt = CommitReceipt { stream: append.stream, version: append.version };
         Ok(match self.append(append).await? {
@@ -109,11 +111,6 @@ impl GroupCommitter {
         })
     }
 
-    /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has
-    /// to mend, is waited for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
-    ///
-    /// # Errors
-    /// When the store refuses the bytes for good, or the committer has stopped.
     async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(QueuedAppend { append, reply }).await.map_err(|_| CommitError::Stopped)?;
@@ -121,7 +118,7 @@ impl GroupCommitter {
     }
 }
 
-/// Where rows go, and who hears how that goes.
+/// The store that rows go to, and the health that is told how that goes.
 struct CommitTarget {
     store: Arc<dyn EventStore>,
     health: Arc<StoreHealth>,
@@ -155,6 +152,7 @@ fn collect(
     while appends.len() < BATCH_ROWS {
         let Ok(next) = requests.try_recv() else { break };
         bytes += next.append.bytes();
+        // It was taken out of the queue and cannot be put back: it begins the next batch.
         if bytes > BATCH_BYTES {
             *held_over = Some(next);
             break;
@@ -238,7 +236,7 @@ async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Res
                 way.health.missed("write rows, which are written again", &error);
             }
             Err(error) => {
-                error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the \
+                error!(%error, rows = appends.len(), "the event store takes no rows until an operator repairs this; the \
                  same rows wait for it");
             }
         }

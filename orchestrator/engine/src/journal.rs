@@ -40,7 +40,7 @@ pub enum JournalError {
     /// The rows do not fold.
     #[error("the journal of {saga} does not fold: {reason}")]
     Fold {
-        /// Whose.
+        /// The saga whose journal it is.
         saga: SagaId,
         /// Where it broke.
         reason: String,

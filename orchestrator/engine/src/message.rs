@@ -89,9 +89,9 @@ pub enum MessageContent {
     Reply(Box<CommandReply>),
     /// Something that happens to a saga.
     Input {
-        /// Which.
+        /// The saga that it happens to.
         saga: SagaId,
-        /// What.
+        /// The input for the saga's state machine.
         input: SagaInput,
     },
 }

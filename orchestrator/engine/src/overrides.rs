@@ -35,7 +35,7 @@ pub struct RecordedOverride {
     pub id: Uuid,
     /// When, RFC 3339, by the clock of the engine that took it.
     pub at: String,
-    /// What.
+    /// The act as the operator gave it.
     #[serde(flatten)]
     pub act: OverrideRequest,
 }
@@ -44,7 +44,7 @@ pub struct RecordedOverride {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActiveOverride {
-    /// What.
+    /// The mode and the limits that are in force together.
     #[serde(flatten)]
     pub given: OverrideState,
     /// The last act.

@@ -62,6 +62,7 @@ impl ShardOwnership {
     pub async fn release(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
+        // All are told to stop before one is waited for: they finish their appends side by side.
         for (shard, owner) in &owners {
             self.router.close(*shard);
             owner.stop.cancel();

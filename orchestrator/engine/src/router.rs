@@ -64,11 +64,11 @@ pub enum MessageSource {
 /// A shard that does not take its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaggingShard {
-    /// Which.
+    /// The shard, which is owned here.
     pub shard: ShardId,
-    /// Why.
+    /// The reason, as its queue shows it.
     pub why: LagReason,
-    /// Since when.
+    /// When that began, by this process's monotonic clock.
     pub since: Instant,
 }
 

@@ -105,7 +105,7 @@ impl StoreHealth {
         let news = self.state.lock().outage.failed(Instant::now());
         match news {
             Some(StoreOutageNotice::Began) => {
-                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said \
+                warn!(%error, what, "the event store does not answer; each task that needs it tries again, which is said \
                  again now and then");
             }
             Some(StoreOutageNotice::Lasts(StoreOutageSpan { lasted, tries })) => {

@@ -147,7 +147,7 @@ impl CatchUps {
         }
         // Refused when another engine reads already: then it has begun.
         if let Err(error) = publisher.positions.commit(group, begins).await {
-            warn!(%error, group, "where records are read again from is not committed; if nobody did, the topic is read \
+            warn!(%error, group, "where records are read again from is not committed; if no engine did, the topic is read \
              whole");
         }
         Ok(())

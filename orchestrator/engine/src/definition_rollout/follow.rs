@@ -205,7 +205,7 @@ impl GenerationMaintenance {
         }
         error!(
             topics = ?unread,
-            "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its \
+            "no engine reads these topics: the engines with the published definitions are gone. This engine publishes its \
              own definitions again"
         );
         (self.unread, self.patience) = (0, (self.patience * 2).min(NOBODY_MOST));

@@ -41,7 +41,7 @@ pub enum RowDecodeError {
 pub struct RowEncodeError {
     /// Which row it would have been.
     version: u32,
-    /// Why.
+    /// The decoder's message.
     reason: String,
 }
 

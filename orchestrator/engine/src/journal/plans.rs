@@ -46,7 +46,7 @@ pub enum PlanError {
         kind: &'static str,
         /// Its hash.
         hash: String,
-        /// Why.
+        /// The parser's message.
         reason: String,
     },
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaLine {
-    /// Its identity.
+    /// The saga's id.
     pub id: String,
     /// Name of its definition.
     pub saga: String,
@@ -35,7 +35,7 @@ pub struct SagaLine {
     pub status: String,
     /// The step it is at or waits for.
     pub step: Option<String>,
-    /// Why.
+    /// The reason why it is parked or waits, for people.
     pub reason: Option<String>,
     /// The code of what failed.
     #[serde(skip_serializing_if = "Option::is_none")]

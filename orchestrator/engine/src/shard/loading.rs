@@ -57,7 +57,7 @@ impl ShardLoop {
     /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then
     /// told what waits.
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
-        error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
+        error!(%saga, reason, "the saga's last decision cannot be trusted or written: it is parked, and the shard continues");
         metrics::counter!("saga_stopped_total").increment(1);
         self.table.to_park.insert(saga, reason);
         // A load for nobody is none.

@@ -61,6 +61,7 @@ impl ShardRecovery {
     }
 
     fn reach(&mut self, saga: SagaId) -> bool {
+        // Ids come in ascending order, so one id says of all before it that they were looked at.
         self.reached = self.reached.max(saga.uuid());
         self.sagas += 1;
         !self.touched.remove(&saga.uuid())
@@ -89,6 +90,7 @@ async fn read_open(context: Arc<ShardContext>, shard: ShardId, portions: mpsc::S
         after = Some(last);
         let mut left: Vec<SagaId> = page.into_iter().filter_map(SagaId::from_uuid).collect();
         while !left.is_empty() {
+            // Before the read, and kept until the portion was looked at: what is read is in memory from then on.
             let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&context.store.recovering)).await else { return };
             let read = reading::portion(&context, left).await;
             left = read.left;
@@ -113,6 +115,7 @@ impl ShardLoop {
         let Some(found) = found else { return self.recovery_ended() };
         let mut lent = LoadPermitShare::default();
         for (saga, loaded) in found.sagas {
+            // What a message has brought into memory meanwhile has perhaps gone on: the portion may be older than it.
             let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
             if is_new && !self.table.sagas.contains_key(&saga) {
                 self.look_at(saga, loaded, &mut lent);
