@@ -5,7 +5,7 @@ use crate::{
     startup::{EngineConsumers, EngineReadiness, HousekeepingTasks},
 };
 use anyhow::bail;
-use saga_engine::{SagaEngine, step_back::saved_confirmations::ConfirmationSaver, trigger_intake::IntakeExit};
+use saga_engine::{IntakeExit, SagaEngine, step_back::saved_confirmations::ConfirmationSaver};
 use saga_kafka::{KafkaProducer, topics};
 use std::{future::Future, time::Duration};
 use tokio::{

@@ -26,14 +26,13 @@ use anyhow::Context;
 use binding::InstallationBinding;
 use saga_base::clock::EngineClock;
 use saga_engine::{
-    EngineSettings, KafkaOutput, SagaEngine,
+    EngineSettings, IntakeExit, KafkaOutput, SagaEngine,
     answer_watch::{self, AnswerSources, AnswerWatchContext},
     catalog::DefinitionCatalog,
     definition_rollout::{self, DefinitionPublisher, PublisherContext},
     observer::ObserverHandle,
     skew::{self, ClockSkew},
     step_back::saved_confirmations::SavedConfirmations,
-    trigger_intake,
 };
 use saga_event_store::{EventStore, StoreAccess};
 use saga_kafka::{
@@ -318,9 +317,9 @@ pub struct EngineConsumers {
     /// Of the inbox.
     pub shards: Arc<KafkaConsumer>,
     /// Ends when the consumer of triggers has.
-    pub intake: tokio::task::JoinHandle<trigger_intake::IntakeExit>,
+    pub intake: tokio::task::JoinHandle<IntakeExit>,
     /// Ends when the consumer of the inbox has and all shards are released.
-    pub ownership: tokio::task::JoinHandle<trigger_intake::IntakeExit>,
+    pub ownership: tokio::task::JoinHandle<IntakeExit>,
 }
 
 impl EngineConsumers {

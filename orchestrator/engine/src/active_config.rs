@@ -16,7 +16,7 @@ pub struct ActiveConfig {
 
 /// What is live now.
 #[derive(Debug)]
-pub struct ActiveConfigCell(ArcSwap<ActiveConfig>);
+pub(crate) struct ActiveConfigCell(ArcSwap<ActiveConfig>);
 
 impl ActiveConfigCell {
     pub(crate) fn new(live: ActiveConfig) -> ActiveConfigCell {
@@ -29,7 +29,7 @@ impl ActiveConfigCell {
     }
 
     /// To keep.
-    pub fn keep(&self) -> Arc<ActiveConfig> {
+    pub(crate) fn keep(&self) -> Arc<ActiveConfig> {
         self.0.load_full()
     }
 

@@ -15,7 +15,7 @@ pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// What a shard is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerWatermarkUpdate {
+pub(crate) struct AnswerWatermarkUpdate {
     /// Every answer that was there then is in the shard's queue, before this.
     pub until: Timestamp,
     /// Since when answers could be read without a break.

@@ -26,7 +26,7 @@ const AT_WORK: Duration = Duration::from_secs(1);
 
 /// Leave to bring some sagas into memory. Free again when the last of them has dropped it.
 #[derive(Clone, Debug)]
-pub struct LoadPermit {
+pub(crate) struct LoadPermit {
     #[expect(dead_code, reason = "for its drop")]
     pending_commit: Arc<oneshot::Sender<()>>,
     at_work: WorkingPermit,

@@ -9,7 +9,7 @@ mod slot;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use inbox::InboxForwarder;
+pub(crate) use inbox::InboxForwarder;
 pub use slot::LagReason;
 
 use super::message::ShardMessage;
@@ -40,7 +40,7 @@ const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
 
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
-pub struct ShardRouter {
+pub(crate) struct ShardRouter {
     slots: Arc<ShardTable>,
     inbox: InboxForwarder,
 }
@@ -51,7 +51,7 @@ type ShardTable = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
 /// Who brings a message, and so what to do with it when its shard does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageSource {
+pub(crate) enum MessageSource {
     /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the
     /// inbox.
     Outside,
@@ -75,26 +75,26 @@ pub struct LaggingShard {
 impl ShardRouter {
     /// A router that owns no shard yet.
     #[must_use]
-    pub fn new(shards: u16, inbox: InboxForwarder) -> ShardRouter {
+    pub(crate) fn new(shards: u16, inbox: InboxForwarder) -> ShardRouter {
         ShardRouter { slots: Arc::new(RwLock::new(vec![None; usize::from(shards)])), inbox }
     }
 
     /// How many shards the installation has.
     #[must_use]
-    pub fn shards(&self) -> u16 {
+    pub(crate) fn shards(&self) -> u16 {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         u16::try_from(slots.len()).expect("made from a u16")
     }
 
     /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
     #[must_use]
-    pub fn has(&self, shard: ShardId) -> bool {
+    pub(crate) fn has(&self, shard: ShardId) -> bool {
         shard.0 < self.shards()
     }
 
     /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery
     /// report. Never loses the message. How long it may wait for the shard is `source`'s matter.
-    pub async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
+    pub(crate) async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
         let Some(slot) = self.owner(shard) else {
             self.forward(shard, message).await;
             return;
@@ -109,21 +109,15 @@ impl ShardRouter {
         }
     }
 
-    /// Whether the shard is owned here.
-    #[must_use]
-    pub fn owns(&self, shard: ShardId) -> bool {
-        self.owner(shard).is_some()
-    }
-
     /// How many shards are owned here.
     #[must_use]
-    pub fn owned(&self) -> usize {
+    pub(crate) fn owned(&self) -> usize {
         self.all().len()
     }
 
     /// Those of them that do not take their messages.
     #[must_use]
-    pub fn lagging(&self) -> Vec<LaggingShard> {
+    pub(crate) fn lagging(&self) -> Vec<LaggingShard> {
         let behind = |(shard, slot): (ShardId, Arc<ShardSlot>)| {
             let (why, since) = slot.trouble()?;
             Some(LaggingShard { shard, why, since })
@@ -132,7 +126,7 @@ impl ShardRouter {
     }
 
     /// The shards that are owned here.
-    pub fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+    pub(crate) fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         self.all().into_iter().map(|(shard, _)| shard)
     }
 

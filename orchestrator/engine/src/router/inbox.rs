@@ -14,7 +14,7 @@ use tracing::{debug, error};
 
 /// Where messages go whose shard does not take them here.
 #[derive(Clone, Debug)]
-pub enum InboxForwarder {
+pub(crate) enum InboxForwarder {
     /// To the shard's partition of this topic.
     Topic {
         /// Name of the inbox topic.

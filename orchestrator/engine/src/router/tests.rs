@@ -17,7 +17,7 @@ pub(crate) const INBOX: &str = "inbox";
 
 /// An inbox in memory, of which the offset is the place.
 #[derive(Debug, Default)]
-pub struct ForwardedActs(Mutex<Vec<(ShardId, String)>>);
+pub(crate) struct ForwardedActs(Mutex<Vec<(ShardId, String)>>);
 
 impl ForwardedActs {
     pub(crate) async fn keep(&self, shard: ShardId, inbound: &InboxEnvelope) -> i64 {
