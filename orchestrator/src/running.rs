@@ -2,7 +2,7 @@
 
 use crate::{api::ApiServer, readiness::EngineReadiness};
 use saga_engine::{
-    SagaEngine, definition_rollout::FollowerTasks, intake::IntakeExit, step_back::outside::ConfirmationSaver,
+    IntakeExit, SagaEngine, definition_rollout::FollowerTasks, step_back::saved_confirmations::ConfirmationSaver,
 };
 use saga_kafka::{KafkaConsumer, KafkaProducer, consumer::ConsumerStatus, topics};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::{readiness::EngineReadiness, running::RunningEngine};
 use anyhow::bail;
-use saga_engine::intake::IntakeExit;
+use saga_engine::IntakeExit;
 use saga_kafka::topics;
 use std::{future::Future, time::Duration};
 use tokio::{task::JoinError, time::Instant};

@@ -30,7 +30,7 @@ use saga_engine::{
     definition_rollout::{self, DefinitionPublisher, PublisherContext},
     observer::ObserverHandle,
     skew::{self, ClockSkew},
-    step_back::outside::SavedConfirmations,
+    step_back::saved_confirmations::SavedConfirmations,
 };
 use saga_event_store::{EventStore, StoreAccess};
 use saga_kafka::{

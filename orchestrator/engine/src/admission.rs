@@ -1,6 +1,8 @@
 //! What a decision asks while it is made: the guards, earlier answers, what a topic takes.
 
-use super::{KafkaOutput, answers::AnswerCache, definition_generations::GenerationTracker};
+use super::{
+    KafkaOutput, answer_cache::AnswerCache, definition_generations::GenerationTracker, permit_table::PermitDraft,
+};
 use saga_core::{
     answerable::AnswerWatermark,
     command::{CommandRef, CommandRequest, GuardKind, GuardOwner},
@@ -12,7 +14,6 @@ use saga_core::{
 };
 use saga_resilience::{
     gate::{self, AttemptKind, CallArrival},
-    permit::CallPermit,
     registry::{self, GuardRegistry},
 };
 use std::{sync::Arc, time::Duration};
@@ -57,7 +58,7 @@ impl DecisionSources {
 
     /// The last answer to `request`, if it is remembered.
     pub(crate) fn recall(&self, request: &CommandRequest) -> Option<PreviousAnswer> {
-        self.answers.recall(request)
+        self.answers.get(request)
     }
 
     /// Remembers the answers in a decision that is committed; `state` is what the decision led to.
@@ -65,30 +66,22 @@ impl DecisionSources {
         self.answers.committed(plan, state, decision);
     }
 
-    /// How many bytes the body of a command may have; `None`: no limit is known. Of a topic that takes very little half is left, for its
-    /// commands are small.
+    /// How many bytes the body of a command may have; `None`: no limit is known. Of a topic that takes very little half
+    /// is left, for its commands are small.
     fn room(&self, participant: &str) -> Option<usize> {
         let limit = self.kafka.as_ref()?.producer.limit(&self.guards.commands_of(participant)?)?;
         Some(limit.saturating_sub(BESIDE_BODY).max(limit / 2))
     }
 }
 
-/// Asks the guards while a decision is made, and keeps the permits for the calls that it starts.
+/// Asks the guards while a decision is made. The permits of the calls that it starts are in its saga's table.
 pub(super) struct AdmissionControl<'a> {
     sources: &'a DecisionSources,
     now: Timestamp,
     answerable: &'a AnswerWatermark,
     /// Who was called out of its line, or is told by a person to go on: nobody is before it.
-    woken: Option<QueueBypass>,
-    permits: Vec<AttemptPermit>,
-}
-
-/// A permit, and the attempt that it is for.
-#[derive(Debug)]
-pub(super) struct AttemptPermit {
-    pub(super) command: CommandRef,
-    pub(super) attempt: u32,
-    pub(super) permit: CallPermit,
+    queue_bypass: Option<QueueBypass>,
+    permits: PermitDraft<'a>,
 }
 
 /// Which commands have nobody before them in line.
@@ -103,13 +96,14 @@ impl<'a> AdmissionControl<'a> {
         sources: &'a DecisionSources,
         now: Timestamp,
         answerable: &'a AnswerWatermark,
+        permits: PermitDraft<'a>,
     ) -> AdmissionControl<'a> {
-        AdmissionControl { sources, now, answerable, woken: None, permits: Vec::new() }
+        AdmissionControl { sources, now, answerable, queue_bypass: None, permits }
     }
 
     /// The decision is about `input`.
     pub(super) fn about(self, input: &SagaInput) -> AdmissionControl<'a> {
-        let woken = match input {
+        let queue_bypass = match input {
             SagaInput::Released { command } => Some(QueueBypass::One(*command)),
             SagaInput::Operator(_) | SagaInput::Mended { .. } => Some(QueueBypass::All),
             SagaInput::Answered { .. }
@@ -117,14 +111,14 @@ impl<'a> AdmissionControl<'a> {
             | SagaInput::KeyTaken { .. }
             | SagaInput::TimeReached => None,
         };
-        AdmissionControl { woken, ..self }
+        AdmissionControl { queue_bypass, ..self }
     }
 
     /// Calls `decide` with a context whose admissions are kept here.
-    pub(super) fn during<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
-        let (sources, now, woken, permits) = (self.sources, self.now, self.woken, &mut self.permits);
+    pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
+        let (sources, now, queue_bypass, permits) = (self.sources, self.now, self.queue_bypass, &mut self.permits);
         let guarded = sources.guards();
-        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, woken)) {
+        let admit = |asking: &AdmissionRequest<'_>| match (asking.whose, who(asking, queue_bypass)) {
             (GuardOwner::Participant(participant), who) => guarded.admit(participant, who),
             (GuardOwner::Topic(topic), who) => guarded.admit_publication(topic, who.arrival),
         };
@@ -135,7 +129,7 @@ impl<'a> AdmissionControl<'a> {
         let mut ask = |asking: AdmissionRequest<'_>| match admit(&asking) {
             registry::GuardAdmission::Admitted(permit) => {
                 let admitted = if permit.is_probe() { AdmissionVerdict::Probe } else { AdmissionVerdict::Admitted };
-                permits.push(AttemptPermit { command: asking.command, attempt: asking.attempt, permit });
+                permits.hold(asking.command, asking.attempt, permit);
                 admitted
             }
             // An engine with newer files can call it: the saga waits until it is there, or the file is.
@@ -158,13 +152,14 @@ impl<'a> AdmissionControl<'a> {
         })
     }
 
-    pub(super) fn into_permits(self) -> Vec<AttemptPermit> {
-        self.permits
+    /// Keeps the permits of the decision that was made.
+    pub(super) fn keep_permits(self) {
+        self.permits.keep();
     }
 }
 
-fn who(asking: &AdmissionRequest<'_>, woken: Option<QueueBypass>) -> gate::PermitRequest {
-    let is_woken = match woken {
+fn who(asking: &AdmissionRequest<'_>, queue_bypass: Option<QueueBypass>) -> gate::PermitRequest {
+    let is_woken = match queue_bypass {
         Some(QueueBypass::One(command)) => command == asking.command,
         Some(QueueBypass::All) => true,
         None => false,

@@ -1,13 +1,14 @@
 //! The task that watches the answer path and tells the shards.
 //!
-//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever engine reads them, and
-//! then until what was handed on to a shard through the inbox has been; only then it tells the shard.
+//! It asks the broker where the replies end, waits until they have been read and finished up to there, by whichever
+//! engine reads them, and then until what was handed on to a shard through the inbox has been; only then it tells the
+//! shard.
 
 mod sample;
 
 use crate::{
     KafkaOutput,
-    answer_path::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
+    answer_progress::{AnswerProgress, AnswerWatermarkUpdate, DeadlinePause, LONGEST_STEP},
     message::ShardMessage,
     router::ShardRouter,
 };
@@ -37,7 +38,8 @@ const RECORD_EVERY: Duration = Duration::from_secs(2);
 const RECORD_EVERY_PER_SHARD: Duration = Duration::from_millis(4);
 /// A store that has not confirmed anything for longer takes no rows.
 const STORE_SILENT: Duration = Duration::from_secs(4);
-/// How long participants need at most to find a broker that is back: clients look for it in growing distances, librdkafka's up to 15 s.
+/// How long participants need at most to find a broker that is back: clients look for it in growing distances,
+/// librdkafka's up to 15 s.
 const SETTLED_AFTER_MAX: Duration = Duration::from_secs(15);
 /// What is said meanwhile: Kafka answers, and deadlines stand still all the same.
 const SETTLING: &str = "Kafka answers again; participants that find it again later than this engine are waited for";
@@ -102,7 +104,7 @@ pub async fn watch(context: AnswerWatchContext, sources: AnswerSources) {
         let progress = Arc::clone(&watcher.context.progress);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
-            () = progress.word_wanted(), if next > LOOK_AGAIN => watcher.is_wanted = true,
+            () = progress.watermark_requested(), if next > LOOK_AGAIN => watcher.is_wanted = true,
         }
     }
 }
@@ -195,8 +197,8 @@ impl AnswerWatcher {
         let ends = answered(self.sources.ends.ends(self.replies.clone()).await)?;
         self.asked = Some(asked);
         in_time(asked)?;
-        if self.settles(asked) {
-            self.stands_still(SETTLING);
+        if self.is_settling(asked) {
+            self.pause_deadlines(SETTLING);
             return Ok(());
         }
         self.unbroken_since.get_or_insert(at);
@@ -207,8 +209,9 @@ impl AnswerWatcher {
         Ok(())
     }
 
-    /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at most.
-    fn settles(&mut self, now: Instant) -> bool {
+    /// After an outage of Kafka participants find it again later than this engine did: as long again as it lasted, at
+    /// most.
+    fn is_settling(&mut self, now: Instant) -> bool {
         if self.trouble == Some(AnswerOutageCause::Kafka) && self.settles_at.is_none() {
             let lasted = self.read_until.map_or(Duration::ZERO, |(_, read)| now.duration_since(read));
             self.settles_at = Some(now + lasted.mul_f64(1.5).min(SETTLED_AFTER_MAX));
@@ -226,7 +229,7 @@ impl AnswerWatcher {
         let here = finished(&self.sources.triggers).await?;
         sample.finished(here.iter().map(|(partition, finished)| (partition, *finished)), asked);
         let is_here = |one: &TopicPartition| here.iter().any(|(partition, _)| partition == one);
-        let elsewhere: Vec<TopicPartition> = sample.left().filter(|one| !is_here(one)).cloned().collect();
+        let elsewhere: Vec<TopicPartition> = sample.unread().filter(|one| !is_here(one)).cloned().collect();
         let finished = answered(self.sources.ends.finished(elsewhere).await)?;
         sample.finished(finished.iter().map(|(partition, finished)| (partition, *finished)), asked);
         for partition in sample.stuck(Instant::now()) {
@@ -254,7 +257,7 @@ impl AnswerWatcher {
         let owned: Vec<ShardId> = self.context.router.owned_shards().collect();
         self.inbox.retain(|shard, _| owned.contains(shard));
         if owned.is_empty() {
-            self.goes_on();
+            self.resume_deadlines();
         }
         let new: Vec<ShardId> = owned.into_iter().filter(|shard| !self.inbox.contains_key(shard)).collect();
         let partitions = new.iter().map(|shard| self.partition(*shard)).collect();
@@ -282,17 +285,20 @@ impl AnswerWatcher {
             self.inbox.iter_mut().filter_map(|(shard, sample)| is_read(*shard, sample, &here)).collect();
         for shard in read {
             if let Some(sample) = self.inbox.remove(&shard) {
-                self.tell(shard, sample.at);
+                self.push_watermark(shard, sample.at);
             }
         }
         Ok(())
     }
 
-    /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not fit: the next round.
-    fn tell(&mut self, shard: ShardId, until: Timestamp) {
+    /// In the shard's queue, behind every answer that is in it. A queue that is full has answers before it that do not
+    /// fit: the next round.
+    fn push_watermark(&mut self, shard: ShardId, until: Timestamp) {
         let unbroken_since = self.unbroken_since.unwrap_or(until);
-        self.context.router.try_tell(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
-        self.goes_on();
+        self.context
+            .router
+            .try_send_here(shard, ShardMessage::read_until(AnswerWatermarkUpdate { until, unbroken_since }));
+        self.resume_deadlines();
     }
 
     async fn record(&mut self) -> AnswerWatchResult {
@@ -341,16 +347,16 @@ impl AnswerWatcher {
         if self.trouble != Some(AnswerOutageCause::Kafka) {
             self.trouble = Some(trouble);
         }
-        self.stands_still(reason);
+        self.pause_deadlines(reason);
     }
 
     fn tell_if_behind(&self) {
         let Some(sample) = self.reading.as_ref().filter(|sample| sample.taken.elapsed() > LONGEST_STEP) else { return };
-        let left: Vec<String> = sample.left().take(3).map(ToString::to_string).collect();
-        self.stands_still(&format!("replies are not read yet up to where they ended: {}", left.join(", ")));
+        let left: Vec<String> = sample.unread().take(3).map(ToString::to_string).collect();
+        self.pause_deadlines(&format!("replies are not read yet up to where they ended: {}", left.join(", ")));
     }
 
-    fn stands_still(&self, reason: &str) {
+    fn pause_deadlines(&self, reason: &str) {
         let since = self.read_until.map_or_else(|| self.context.clock.now(), |(read, _)| read);
         let news = DeadlinePause { since, reason: reason.into() };
         let was = self.path().replace_pause(Some(news));
@@ -360,7 +366,7 @@ impl AnswerWatcher {
         }
     }
 
-    fn goes_on(&mut self) {
+    fn resume_deadlines(&mut self) {
         self.trouble = None;
         let Some(was) = self.path().replace_pause(None) else { return };
         let lasted = self.context.clock.now().since(was.since);

@@ -1,13 +1,15 @@
 //! One act on many sagas: a job that goes through them at a pace, tells what came of each, and is on record.
 //!
-//! A job lives in one engine's memory and ends with it. What it has done is in the sagas' journals, each act under an id made of the job's and the
-//! saga's: the same job given again, to any engine, does nothing twice.
+//! A job lives in one engine's memory and ends with it. What it has done is in the sagas' journals, each act under an
+//! id made of the job's and the saga's: the same job given again, to any engine, does nothing twice.
 
 mod item;
 mod record;
 mod targets;
 
-use super::{journal::JournalAccess, mending::DefinitionLookup, operate::ActSender, prospect::ActPreviewer};
+use super::{
+    act_preview::ActPreviewer, act_sender::ActSender, definition_lookup::DefinitionLookup, journal::JournalAccess,
+};
 use futures_util::StreamExt;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
 use saga_core::{
@@ -26,8 +28,8 @@ pub use item::{BulkItem, BulkItemResult};
 pub use record::{BulkJobRecord, on_record};
 pub use targets::{BulkSelection, MOST_NAMES};
 
-/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment ago: some hundred in a few
-/// seconds are through soon, and who sees that it goes wrong has time to stop it.
+/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment
+/// ago: some hundred in a few seconds are through soon, and who sees that it goes wrong has time to stop it.
 pub const PACE: NonZeroU32 = NonZeroU32::new(20).expect("it is not 0");
 /// The fastest: a shard takes acts beside its work.
 pub const MOST_PACE: NonZeroU32 = NonZeroU32::new(500).expect("it is not 0");
@@ -37,7 +39,8 @@ pub const MOST_RUNNING: usize = 4;
 const REMEMBERED: usize = 16;
 /// Items of a job that are kept to be asked for: the latest. Whoever follows a job asks every second or so.
 const ITEMS_KEPT: usize = 10_000;
-/// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at a usual pace.
+/// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at
+/// a usual pace.
 const AT_ONCE: usize = 64;
 
 /// What is asked for.
@@ -45,13 +48,13 @@ const AT_ONCE: usize = 64;
 pub struct BulkJobRequest {
     /// Identity of the job, and the beginning of the ids of its acts.
     pub id: Uuid,
-    /// What is done.
+    /// The act that each saga gets.
     pub action: OperatorAction,
-    /// Who.
+    /// The operator, as recorded with each act.
     pub who: String,
-    /// Why.
+    /// The operator's reason, as recorded with each act.
     pub reason: String,
-    /// To which sagas.
+    /// The sagas that are gone through.
     pub targets: BulkSelection,
     /// In words, for the record.
     pub targets_told: String,
@@ -85,13 +88,13 @@ pub enum BulkJobStatus {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkJobView {
-    /// Its identity.
+    /// Identity of the job: the same id again is the same job.
     pub id: Uuid,
-    /// What is done.
+    /// The act that each saga gets.
     pub action: OperatorAction,
-    /// Who.
+    /// The operator, as recorded with each act.
     pub who: String,
-    /// Why.
+    /// The operator's reason, as recorded with each act.
     pub reason: String,
     /// To which sagas, in words.
     pub targets: String,
@@ -137,8 +140,8 @@ impl BulkJobCounts {
     fn add(&mut self, came: BulkItemResult) {
         let counter = match came {
             BulkItemResult::Applied => &mut self.applied,
-            BulkItemResult::Before => &mut self.before,
-            BulkItemResult::Elsewhere => &mut self.elsewhere,
+            BulkItemResult::AlreadyApplied => &mut self.before,
+            BulkItemResult::OffTarget => &mut self.elsewhere,
             BulkItemResult::Accepted => &mut self.accepted,
             BulkItemResult::Refused => &mut self.refused,
             BulkItemResult::Failed => &mut self.failed,
@@ -205,8 +208,8 @@ pub(crate) struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 pub struct TooManyJobs;
 
 impl BulkJobRegistry {
-    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and does
-    /// nothing twice.
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is
+    /// gone through again, and does nothing twice.
     ///
     /// # Errors
     /// When as many run as may.
@@ -300,7 +303,8 @@ async fn run(context: Arc<BulkJobContext>, order: BulkJobRequest, handle: BulkJo
     let at = context.clock.now();
     handle.progress.send_modify(|progress| progress.job.end(at, status, failure));
     let job = handle.told();
-    info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on sagas ended");
+    info!(job = %job.id, action = job.action.as_str(), who = job.who, looked_at = job.looked_at, ?status, "a job on \
+     sagas ended");
     if let Err(error) = record::keep(&context.journal, context.clock.now(), &job).await {
         warn!(job = %job.id, %error, "the end of a job is not on record; its acts are in the sagas' journals");
     }
@@ -328,7 +332,7 @@ async fn go_through(
         match item {
             Ok(item) => handle.progress.send_modify(|progress| progress.add(item)),
             Err(error) => {
-                warn!(job = %order.id, %error, "a job on sagas cannot go on");
+                warn!(job = %order.id, %error, "a job on sagas stops: its sagas cannot be read on");
                 return Err(error);
             }
         }

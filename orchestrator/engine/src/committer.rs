@@ -1,7 +1,10 @@
 //! Group commit without a timer: whatever is queued goes into one transaction, and each append is answered alone.
 
-use super::store_health::{StoreHealth, StoreWriter};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use super::{
+    retry::RetryDelays,
+    store_health::{StoreHealth, StoreWriter},
+};
+use saga_core::id::SagaId;
 use saga_event_store::{AppendOutcome, EventStore, StoreError, StreamAppend};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -9,6 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tracing::error;
+use uuid::Uuid;
 
 /// Appends that may wait for the next transaction; beyond it the shards wait, and with them the intake.
 const QUEUE_ROWS: usize = 1024;
@@ -25,6 +29,38 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct GroupCommitter {
     queue: mpsc::Sender<QueuedAppend>,
+}
+
+/// The store has acknowledged one append. Made by the committer only.
+#[derive(Debug)]
+pub(crate) struct CommitReceipt {
+    stream: Uuid,
+    version: u32,
+}
+
+impl CommitReceipt {
+    /// Whether it is the receipt of this version of the saga.
+    pub(crate) fn is_of(&self, saga: SagaId, version: u32) -> bool {
+        (self.stream, self.version) == (saga.uuid(), version)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(stream: Uuid, version: u32) -> CommitReceipt {
+        CommitReceipt { stream, version }
+    }
+}
+
+/// The store's answer to one append.
+#[derive(Debug)]
+pub(crate) enum CommitOutcome {
+    /// It is in the store, and will be after any crash.
+    Committed(CommitReceipt),
+    /// Its business key is taken by this stream.
+    DuplicateKey { stream: Uuid, payload_hash: [u8; 32] },
+    /// Another decision has its version.
+    Conflict,
+    /// The shard has another owner.
+    Fenced,
 }
 
 /// The append was not committed.
@@ -57,19 +93,32 @@ impl GroupCommitter {
         (GroupCommitter { queue }, task)
     }
 
-    /// Appends one decision. Returns when its transaction's fate is known; a store that is away, or that somebody has to mend, is waited
-    /// for, with the same bytes, as often as it takes. Dropping the future does not undo the append.
+    /// Appends one decision. Returns when its transaction's fate is known; a store that is unavailable, or that an operator
+    /// has to repair, is waited for, with the same bytes, as often as it takes. After a crash in between the row is in the
+    /// store or not, and the shard's next owner reads which. Dropping the future does not undo the append.
     ///
     /// # Errors
-    /// When the store refuses the bytes for good, or the committer has stopped.
-    pub(super) async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
+    /// When the store refuses the bytes permanently, or the committer has stopped.
+    pub(super) async fn commit(&self, append: StreamAppend) -> Result<CommitOutcome, CommitError> {
+        let receipt = CommitReceipt { stream: append.stream, version: append.version };
+        Ok(match self.append(append).await? {
+            AppendOutcome::Committed => CommitOutcome::Committed(receipt),
+            AppendOutcome::DuplicateKey { stream, payload_hash } => {
+                CommitOutcome::DuplicateKey { stream, payload_hash }
+            }
+            AppendOutcome::Conflict => CommitOutcome::Conflict,
+            AppendOutcome::Fenced => CommitOutcome::Fenced,
+        })
+    }
+
+    async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(QueuedAppend { append, reply }).await.map_err(|_| CommitError::Stopped)?;
         answer.await.unwrap_or(Err(CommitError::Stopped))
     }
 }
 
-/// Where rows go, and who hears how that goes.
+/// The store that rows go to, and the health that is told how that goes.
 struct CommitTarget {
     store: Arc<dyn EventStore>,
     health: Arc<StoreHealth>,
@@ -103,6 +152,7 @@ fn collect(
     while appends.len() < BATCH_ROWS {
         let Ok(next) = requests.try_recv() else { break };
         bytes += next.append.bytes();
+        // It was taken out of the queue and cannot be put back: it begins the next batch.
         if bytes > BATCH_BYTES {
             *held_over = Some(next);
             break;
@@ -138,10 +188,12 @@ async fn one_by_one(way: &CommitTarget, appends: Vec<StreamAppend>, replies: App
 async fn alone(way: &CommitTarget, append: &StreamAppend) -> Result<AppendOutcome, CommitError> {
     match append_until_known(way, std::slice::from_ref(append)).await {
         Ok(answers) => answers.into_iter().next().ok_or(CommitError::Stopped),
-        // An earlier try may have been committed without an answer, and the database taken against such rows only since.
+        // An earlier try may have been committed without an answer, and the database taken against such rows only
+        // since.
         Err(_) if is_there(way.store.as_ref(), append).await => Ok(AppendOutcome::Committed),
         Err(refusal) => {
-            error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an append for good");
+            error!(error = %refusal, stream = %append.stream, version = append.version, "the event store refuses an \
+             append for good");
             Err(CommitError::Impossible(refusal.to_string()))
         }
     }
@@ -158,14 +210,16 @@ async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
             // What cannot be read is no use to its saga either.
             Err(error) if error.is_damage() => return false,
             Err(error) => {
-                error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed before; trying again");
-                rest(&mut delays).await;
+                error!(%error, stream = %append.stream, "cannot read whether an append that is refused was committed \
+                 before; trying again");
+                delays.wait().await;
             }
         }
     }
 }
 
-/// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append id make that safe.
+/// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append
+/// id make that safe.
 ///
 /// # Errors
 /// Only when an append of these is itself at fault.
@@ -182,10 +236,11 @@ async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Res
                 way.health.missed("write rows, which are written again", &error);
             }
             Err(error) => {
-                error!(%error, rows = appends.len(), "the event store takes no rows until somebody mends this; the same rows wait for it");
+                error!(%error, rows = appends.len(), "the event store takes no rows until an operator repairs this; the \
+                 same rows wait for it");
             }
         }
-        rest(&mut delays).await;
+        delays.wait().await;
     }
 }
 
@@ -213,17 +268,8 @@ fn is_their_fault(error: &StoreError) -> bool {
     }
 }
 
-fn delays() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(RETRY_MIN)
-        .with_max_delay(RETRY_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-async fn rest(delays: &mut ExponentialBackoff) {
-    tokio::time::sleep(delays.next().unwrap_or(RETRY_MAX)).await;
+fn delays() -> RetryDelays {
+    RetryDelays::new(RETRY_MIN, RETRY_MAX)
 }
 
 #[cfg(test)]

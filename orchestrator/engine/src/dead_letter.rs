@@ -1,9 +1,11 @@
-//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the partition is held.
+//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the
+//! partition is held.
 
 use super::{
     KafkaOutput,
     message::{MessageOutcome, MessageReceipt},
     partition_holds::PartitionHolds,
+    retry::RetryDelays,
     sending,
 };
 use saga_base::clock::EngineClock;
@@ -17,7 +19,8 @@ use std::{sync::Arc, time::Duration};
 use tracing::{error, info, warn};
 
 /// Between two tries to write what the DLQ refuses in its smallest form.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_MIN: Duration = Duration::from_secs(5);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Why a record is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,10 +75,11 @@ impl DeadLetterWriter {
         DeadLetterWriter { kafka, topics, clock, holds }
     }
 
-    /// Writes `record` to the DLQ, in a task of its own, and retries until the DLQ takes it; then settles `receipt`. After a crash in between
-    /// the record is read again.
+    /// Writes `record` to the DLQ, in a task of its own, and retries until the DLQ takes it; then settles `receipt`.
+    /// After a crash in between the record is read again.
     ///
-    /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters would never end.
+    /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters
+    /// would never end.
     pub(crate) fn send(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, letter: DeadLetter) {
         if dead_letter::is_letter(&record) {
             report_second_death(&record, &letter);
@@ -97,6 +101,7 @@ impl DeadLetterWriter {
         let in_form =
             |form| dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, self.clock.now());
         let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         loop {
             if self.topics.try_acquire(&kafka.dlq).is_err() {
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
@@ -113,7 +118,7 @@ impl DeadLetterWriter {
             } else {
                 // Nothing smaller can be written: an operator has to configure the topic.
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
-                tokio::time::sleep(RETRY).await;
+                delays.wait().await;
             }
         }
     }
@@ -121,7 +126,10 @@ impl DeadLetterWriter {
 
 fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
     warn!(
-        record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+        record = %record.coordinates(),
+        code = %letter.poison.code,
+        message = letter.poison.message,
+        definition = letter.definition,
         "a dead letter that was given back cannot be processed again; there is no letter of a letter"
     );
     metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
@@ -129,7 +137,10 @@ fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
 
 fn report_death(record: &KafkaRecord, letter: &DeadLetter) {
     warn!(
-        record = %record.coordinates(), code = %letter.poison.code, message = letter.poison.message, definition = letter.definition,
+        record = %record.coordinates(),
+        code = %letter.poison.code,
+        message = letter.poison.message,
+        definition = letter.definition,
         "a record that cannot be processed goes to the DLQ"
     );
     metrics::counter!("saga_dlq_total", "code" => letter.poison.code.as_str()).increment(1);

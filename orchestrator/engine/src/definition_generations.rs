@@ -1,7 +1,8 @@
-//! What this engine knows of the definitions that start sagas: the set that was published last, for all engines of the installation.
+//! What this engine knows of the definitions that start sagas: the set that was published last, for all engines of the
+//! installation.
 //!
-//! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack, so that no record is
-//! finished without having been judged for them.
+//! While a new version is rolled out, engines with older files stop reading the topics of definitions that they lack,
+//! so that no record is finished without having been judged for them.
 
 pub(crate) mod generation;
 
@@ -14,8 +15,8 @@ use saga_wire::KafkaRecord;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
-/// How long an engine judges and finishes records after it last heard that the published set is the one it knows. Whoever reads records
-/// again for an added definition counts on it.
+/// How long an engine judges and finishes records after it last heard that the published set is the one it knows.
+/// Whoever reads records again for an added definition counts on it.
 pub(crate) const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
@@ -40,7 +41,7 @@ struct KnownGeneration {
     /// `None`: this engine is alone and nothing is published.
     generation: Option<Arc<DefinitionGeneration>>,
     /// Topics that are left to engines which know more, and why.
-    left: BTreeMap<String, String>,
+    yielded_topics: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,16 +65,16 @@ impl Default for GenerationTracker {
 impl GenerationTracker {
     /// Whether records of `topic` may be judged here.
     pub(crate) fn reads(&self, topic: &str) -> bool {
-        !self.seen.load().left.contains_key(topic)
+        !self.seen.load().yielded_topics.contains_key(topic)
     }
 
     /// Topics that are left to engines which know more, and why.
-    pub(crate) fn left(&self) -> BTreeMap<String, String> {
-        self.seen.load().left.clone()
+    pub(crate) fn yielded_topics(&self) -> BTreeMap<String, String> {
+        self.seen.load().yielded_topics.clone()
     }
 
-    /// Whether `record` is one of those for which `definition` was published. A record that is younger than the definition is, whatever its
-    /// offset: its topic may have been made anew.
+    /// Whether `record` is one of those for which `definition` was published. A record that is younger than the
+    /// definition is, whatever its offset: its topic may have been made anew.
     pub(crate) fn is_for(&self, definition: &str, record: &KafkaRecord) -> bool {
         let seen = self.seen.load();
         let starts = seen.generation.as_ref().and_then(|generation| generation.starts(definition));
@@ -94,7 +95,7 @@ impl GenerationTracker {
     }
 
     /// Returns when this engine has heard of late what is published: records may be judged.
-    pub(crate) async fn heard(&self) {
+    pub(crate) async fn wait_fresh(&self) {
         if is_fresh(*self.heard.borrow()) {
             return;
         }
@@ -106,7 +107,7 @@ impl GenerationTracker {
         }
     }
 
-    pub(crate) fn hear(&self, asked: Instant) {
+    pub(crate) fn mark_fresh(&self, asked: Instant) {
         self.heard.send_replace(GenerationFreshness::At(asked));
         let undecided = std::mem::take(&mut *self.undecided.lock());
         for (topic, settle) in undecided {
@@ -114,8 +115,12 @@ impl GenerationTracker {
         }
     }
 
-    pub(crate) fn see(&self, generation: Arc<DefinitionGeneration>, left: BTreeMap<String, String>) {
-        self.seen.store(Arc::new(KnownGeneration { generation: Some(generation), left }));
+    pub(crate) fn set_generation(
+        &self,
+        generation: Arc<DefinitionGeneration>,
+        yielded_topics: BTreeMap<String, String>,
+    ) {
+        self.seen.store(Arc::new(KnownGeneration { generation: Some(generation), yielded_topics }));
     }
 
     pub(crate) fn generation(&self) -> Option<Arc<DefinitionGeneration>> {
@@ -148,17 +153,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_engine_that_has_not_heard_for_long_judges_nothing_until_it_has() {
         let published = Arc::new(GenerationTracker::default());
-        published.heard().await;
-        published.hear(Instant::now());
-        published.heard().await;
+        published.wait_fresh().await;
+        published.mark_fresh(Instant::now());
+        published.wait_fresh().await;
         tokio::time::advance(HEARD_FOR).await;
         let waiting = tokio::spawn({
             let published = Arc::clone(&published);
-            async move { published.heard().await }
+            async move { published.wait_fresh().await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        published.hear(Instant::now());
+        published.mark_fresh(Instant::now());
         waiting.await.expect("it goes on");
     }
 
@@ -166,15 +171,15 @@ mod tests {
     async fn a_record_that_is_done_while_nothing_is_heard_is_finished_if_its_topic_is_still_read() {
         for still_read in [true, false] {
             let published = GenerationTracker::default();
-            published.hear(Instant::now());
+            published.mark_fresh(Instant::now());
             tokio::time::advance(HEARD_FOR).await;
             let (settled, fate) = std::sync::mpsc::sync_channel(1);
             let settle = move |may_finish| settled.send(may_finish).expect("somebody listens");
             published.decide(&"orders".into(), Box::new(settle));
             assert!(fate.try_recv().is_err());
             let left = if still_read { BTreeMap::new() } else { BTreeMap::from([("orders".into(), "why".into())]) };
-            published.see(Arc::default(), left);
-            published.hear(Instant::now());
+            published.set_generation(Arc::default(), left);
+            published.mark_fresh(Instant::now());
             assert_eq!(fate.try_recv(), Ok(still_read));
         }
     }

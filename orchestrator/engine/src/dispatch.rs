@@ -3,10 +3,13 @@
 use super::{
     KafkaOutput,
     admission::TRANSPORT_RETRY,
+    committed_state::CommittedState,
     delivery,
-    departure::SendTimeGuard,
     message::{MessageContent, MessageReceipt, ShardMessage},
+    permit_table::CallLeave,
+    retry::RetryDelays,
     router::{MessageSource, ShardRouter},
+    send_time::SendTimeGuard,
     sending,
 };
 use saga_core::{
@@ -14,7 +17,7 @@ use saga_core::{
     id::{CommandId, SagaId},
     input::{OutcomeDelivery, PublicationRef, SagaInput},
     react::{CallEffect, PublishEffect},
-    state::{SagaPlan, SagaState},
+    state::SagaPlan,
 };
 use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use saga_resilience::{
@@ -38,7 +41,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 /// Before a record that the broker did not acknowledge in time is handed to it again.
-const SEND_AGAIN: Duration = Duration::from_secs(1);
+const SEND_AGAIN_MIN: Duration = Duration::from_secs(1);
+const SEND_AGAIN_MAX: Duration = Duration::from_secs(5);
 /// Between two lines about that.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -51,7 +55,7 @@ pub(crate) trait EffectSender: fmt::Debug + Send + Sync {
     fn publish(&self, event: OutboundEvent);
 }
 
-/// A call that may leave.
+/// A call that may leave: its cause is committed.
 #[derive(Debug)]
 pub(crate) struct OutboundCall {
     effect: CallEffect,
@@ -62,16 +66,7 @@ pub(crate) struct OutboundCall {
     send_time: Option<SendTimeGuard>,
 }
 
-/// What the guards gave a call.
-#[derive(Debug)]
-pub(crate) enum CallLeave {
-    /// The permit itself: the call settles it at its end.
-    Permit(CallPermit),
-    /// The saga keeps the permit until the reply: the call takes its place in the bulkhead only.
-    Delegate(PendingCall, BulkheadSlotCell),
-}
-
-/// An event that may be published.
+/// An event that may be published: its cause is committed.
 #[derive(Debug)]
 pub(crate) struct OutboundEvent {
     effect: PublishEffect,
@@ -91,14 +86,14 @@ struct EffectOrigin {
 }
 
 impl EffectOrigin {
-    fn of(plan: &SagaPlan, state: &SagaState) -> EffectOrigin {
+    fn of(plan: &SagaPlan, state: &CommittedState<'_>) -> EffectOrigin {
         EffectOrigin { saga: state.id, name: plan.definition.name.clone(), traceparent: state.traceparent.clone() }
     }
 }
 
 impl OutboundCall {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &SagaState),
+        (plan, state): (&SagaPlan, &CommittedState<'_>),
         effect: CallEffect,
         leave: CallLeave,
         dispatch: DispatchKind,
@@ -116,7 +111,7 @@ impl OutboundCall {
 
 impl OutboundEvent {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &SagaState),
+        (plan, state): (&SagaPlan, &CommittedState<'_>),
         effect: PublishEffect,
         permit: Option<CallPermit>,
         send_time: Option<SendTimeGuard>,
@@ -163,7 +158,8 @@ impl OutboundCalls {
         OutboundCalls { guards, kafka, router, under_way: TaskTracker::new() }
     }
 
-    /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same ids.
+    /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same
+    /// ids.
     pub(crate) async fn finish(&self, most: Duration) {
         self.under_way.close();
         if tokio::time::timeout(most, self.under_way.wait()).await.is_err() {
@@ -185,7 +181,8 @@ impl OutboundCalls {
         });
     }
 
-    /// Sends the command's record. A reply is awaited by the attempt's deadline; only a record that certainly or possibly did not arrive says so.
+    /// Sends the command's record. A reply is awaited by the attempt's deadline; only a record that certainly or
+    /// possibly did not arrive says so.
     fn send_command(
         &self,
         effect: &CallEffect,
@@ -246,19 +243,20 @@ impl OutboundCalls {
         }
     }
 
-    /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not reach it waits. What it
-    /// does not acknowledge in time is handed to it again, under the same ids: that our broker is unavailable is nothing that the participant
-    /// did, and the attempt's time does not run before it has left.
+    /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not
+    /// reach it waits. What it does not acknowledge in time is handed to it again, under the same ids: that our broker
+    /// is unavailable is nothing that the participant did, and the attempt's time does not run before it has left.
     async fn deliver(&self, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
         let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
             return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
         };
+        let mut delays = RetryDelays::new(SEND_AGAIN_MIN, SEND_AGAIN_MAX);
         loop {
             match sending::once(&kafka.producer, self.guards.topics(), record).await {
                 ProduceOutcome::Delivered { .. } => return Ok(()),
                 ProduceOutcome::Undelivered(undelivered) if is_unknown(undelivered.kind) => {
                     warn_resend(&record.topic, &undelivered);
-                    tokio::time::sleep(SEND_AGAIN).await;
+                    delays.wait().await;
                 }
                 ProduceOutcome::Undelivered(undelivered) => return Err(delivery::command_answer(&undelivered)),
             }
@@ -321,6 +319,7 @@ fn warn_resend(topic: &str, undelivered: &DeliveryFailure) {
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
         *told = Some(Instant::now());
-        warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is counted");
+        warn!(topic, %undelivered, "the broker has not acknowledged a record: it is sent again, and no attempt is \
+         counted");
     }
 }

@@ -1,4 +1,5 @@
-//! When which saga has to be looked at again: one entry per saga, so that a million waiting sagas cost two small entries each.
+//! When which saga has to be looked at again: one entry per saga, so that a million waiting sagas cost two small
+//! entries each.
 
 use saga_core::{id::SagaId, state::SagaTimers, time::Timestamp};
 use std::{
@@ -75,7 +76,8 @@ impl TimerQueue {
         }
     }
 
-    /// Stale entries come up at their own time only, which can be far off: once they are the most, the heap is made anew.
+    /// Stale entries come up at their own time only, which can be far off: once they are the most, the heap is made
+    /// anew.
     fn keep_small(&mut self) {
         if self.queue.len() > 2 * self.current.len() + MOST_STALE {
             self.queue = self.current.iter().map(|(saga, due)| Reverse((*due, *saga))).collect();

@@ -2,37 +2,37 @@
 
 use super::{
     KafkaOutput,
+    act_preview::ActPreviewer,
+    act_sender::ActSender,
+    active_config::{ActiveConfig, ActiveConfigCell},
     admission::DecisionSources,
-    answer_path::AnswerProgress,
+    answer_progress::AnswerProgress,
     answer_watch::AnswerWatchContext,
     catalog::DefinitionCatalog,
     committer::GroupCommitter,
-    crowd::TriggerBackpressure,
-    current::{ActiveConfig, ActiveConfigCell},
     dead_letter::DeadLetterWriter,
     definition_generations::GenerationTracker,
+    definition_lookup::DefinitionLookup,
     definition_rollout::{FollowerContext, PublisherContext},
     dispatch::OutboundCalls,
     inbox_intake::InboxIntake,
-    intake::TriggerIntake,
     journal::{JournalAccess, PlanCache},
     key_sweep::KeySweeper,
-    mending::DefinitionLookup,
     message::{MessageContent, MessageReceipt, ShardMessage},
     observer::ObserverHandle,
-    operate::ActSender,
     operator::OperatorHandle,
     overrides::OverrideLog,
     ownership::ShardOwnership,
     partition_holds::PartitionHolds,
-    prospect::ActPreviewer,
     query::{EngineHealth, QueryHandle},
     reload::{ReloadHandle, WatchedFile},
     router::{InboxForwarder, MessageSource, ShardRouter},
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
-    step_back::{StepBackFollower, StepBackRecovery, outside::ConfirmationSaver},
+    step_back::{StepBackFollower, StepBackRecovery, saved_confirmations::ConfirmationSaver},
     store_health::{self, StoreHealth},
+    trigger_backpressure::TriggerBackpressure,
+    trigger_intake::TriggerIntake,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{definition::ParticipantCatalog, id::ShardId, input::SagaStart, state::SagaPlan};
@@ -130,7 +130,8 @@ impl SagaEngine {
         Ok(EnginePreparation { plans, overrides })
     }
 
-    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was called.
+    /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was
+    /// called.
     #[must_use]
     pub fn start(settings: EngineSettings, prepared: EnginePreparation) -> SagaEngine {
         let observer = settings.observer.clone();
@@ -157,8 +158,8 @@ impl SagaEngine {
         SagaEngine { shared, shard: Arc::new(shard), intake, operator, calls, short_tasks, tasks }
     }
 
-    /// Waits for the calls under way, at most `most`, then for the committers. All shards must have been released. The next owner of a shard
-    /// sends again whatever call is still open then, under the same id.
+    /// Waits for the calls under way, at most `most`, then for the committers. All shards must have been released. The
+    /// next owner of a shard sends again whatever call is still open then, under the same id.
     pub async fn finish(self, most: Duration) {
         self.short_tasks.close();
         // Side by side: together they take no longer than the caller waits.
@@ -257,7 +258,8 @@ impl SagaEngine {
         )
     }
 
-    /// Begins to keep in Kafka what the store is known to have; `untrue`: partitions whose text is to be replaced first.
+    /// Begins to keep in Kafka what the store is known to have; `untrue`: partitions whose text is to be replaced
+    /// first.
     #[must_use]
     pub fn save_confirmations(&self, kept: OffsetMetadataStore, untrue: Vec<i32>) -> ConfirmationSaver {
         ConfirmationSaver::start(Arc::clone(self.shared.journal.store()), self.shared.router.clone(), kept, untrue)
@@ -299,7 +301,8 @@ impl SagaEngine {
         self.shared.guards.apply(participant, given);
     }
 
-    /// Brings a start that is in no topic to its shard, and waits for room in its queue. It is lost with the process unless it is committed.
+    /// Brings a start that is in no topic to its shard, and waits for room in its queue. It is lost with the process
+    /// unless it is committed.
     pub async fn start_saga(&self, plan: &Arc<SagaPlan>, start: SagaStart) {
         let shard = ShardId::of(&plan.definition.name, &start.key, self.shards());
         let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
@@ -312,7 +315,7 @@ impl EngineShared {
     fn new(settings: EngineSettings, prepared: EnginePreparation) -> EngineShared {
         let EnginePreparation { plans, overrides } = prepared;
         let (holds, topics) = (PartitionHolds::default(), Arc::clone(settings.guarded.topics()));
-        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Nowhere, |kafka| InboxForwarder::Topic {
+        let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Disabled, |kafka| InboxForwarder::Topic {
             topic: Arc::clone(&kafka.inbox),
             producer: kafka.producer.clone(),
             topics: Arc::clone(&topics),
@@ -343,7 +346,8 @@ impl EngineShared {
         (0..COMMITTERS).map(start).unzip()
     }
 
-    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who waits for a guard.
+    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who
+    /// waits for a guard.
     fn start_followers(&self) -> [JoinHandle<()>; 4] {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);

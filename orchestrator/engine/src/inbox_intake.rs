@@ -1,14 +1,16 @@
-//! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there itself.
+//! Records of the inbox: what another engine read or learnt for a shard of this one, or what this engine put there
+//! itself.
 
 use super::{
-    current::ActiveConfigCell,
+    active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
-    intake::TriggerIntake,
     journal::JournalAccess,
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     partition_holds::ConsumerHolds,
+    retry::RetryDelays,
     router::{MessageSource, ShardRouter},
     store_health::StoreHealth,
+    trigger_intake::TriggerIntake,
 };
 use saga_core::{
     id::SagaId,
@@ -26,7 +28,8 @@ use saga_wire::{
 use std::{sync::Arc, time::Duration};
 
 /// Between two tries to read a definition while the store is unavailable.
-const ASK_STORE_AGAIN: Duration = Duration::from_millis(500);
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Takes records of the inbox. A cheap handle.
 #[derive(Clone, Debug)]
@@ -65,7 +68,8 @@ impl InboxIntake {
         self.intake.consumer_holds()
     }
 
-    /// Brings what the record says to its shard. Returns when the shard's queue has it, or its dead letter is on the way.
+    /// Brings what the record says to its shard. Returns when the shard's queue has it, or its dead letter is on the
+    /// way.
     pub(crate) async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
         let receipt = MessageReceipt::Offset(ack);
         match inbox::receive(&record) {
@@ -122,7 +126,8 @@ impl InboxIntake {
         Ok(SagaInput::Mended { act, plan })
     }
 
-    /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has only in the store.
+    /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has
+    /// only in the store.
     async fn take_trigger(&self, original: Arc<KafkaRecord>, pinned: PinnedDefinition<'_>, receipt: MessageReceipt) {
         let definition = pinned.name;
         let plan = match self.plan_of(pinned).await {
@@ -143,8 +148,8 @@ impl InboxIntake {
         }
     }
 
-    /// The plan of exactly this text: another text of the same name may want other records. The engine that forwarded the trigger had stored
-    /// the text before; a store that is unavailable is waited for.
+    /// The plan of exactly this text: another text of the same name may want other records. The engine that forwarded
+    /// the trigger had stored the text before; a store that is unavailable is waited for.
     async fn plan_of(&self, pinned: PinnedDefinition<'_>) -> Result<Arc<SagaPlan>, String> {
         let PinnedDefinition { name, hash, policies } = pinned;
         let live = self.config.keep();
@@ -154,6 +159,7 @@ impl InboxIntake {
         if let Some(plan) = live.catalog.named(name).filter(is_it) {
             return Ok(Arc::clone(plan));
         }
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         loop {
             let plan = match policies {
                 Some(policies) => self.journal.exact_plan(hash, policies).await,
@@ -163,7 +169,7 @@ impl InboxIntake {
                 Ok(plan) => return Ok(plan),
                 Err(error) if error.is_transient() => {
                     self.store_health.missed("read the definition of a forwarded trigger", &error);
-                    tokio::time::sleep(ASK_STORE_AGAIN).await;
+                    delays.wait().await;
                 }
                 Err(error) => return Err(format!("definition `{name}`: {error}")),
             }

@@ -40,7 +40,7 @@ pub enum JournalError {
     /// The rows do not fold.
     #[error("the journal of {saga} does not fold: {reason}")]
     Fold {
-        /// Whose.
+        /// The saga whose journal it is.
         saga: SagaId,
         /// Where it broke.
         reason: String,
@@ -136,7 +136,8 @@ impl JournalAccess {
     }
 }
 
-/// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than one of large ones.
+/// Payload of the journals of several sagas that are in memory at once: more than a page of small sagas, far less than
+/// one of large ones.
 pub const PORTION_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Rows by saga, in their order; rows of one saga stand together.

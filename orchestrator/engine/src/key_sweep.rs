@@ -1,6 +1,6 @@
 //! Business keys are kept for a time only: those of sagas that ended longer ago than `keepKeys` are forgotten.
 
-use super::{current::ActiveConfigCell, journal::JournalAccess};
+use super::{active_config::ActiveConfigCell, journal::JournalAccess};
 use saga_base::clock::EngineClock;
 use saga_event_store::{KeySweep, StoreError};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ impl KeySweeper {
         KeySweeper { journal, config, clock }
     }
 
-    /// Goes once through the keys of all definitions that have `keepKeys`. Keys that the store does not forget now stay until the next time;
-    /// the log says so.
+    /// Goes once through the keys of all definitions that have `keepKeys`. Keys that the store does not forget now stay
+    /// until the next time; the log says so.
     pub async fn sweep(&self) {
         for plan in self.config.keep().catalog.plans() {
             let Some(keep) = plan.definition.trigger.keep_keys else { continue };

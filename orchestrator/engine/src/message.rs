@@ -1,7 +1,6 @@
 //! What reaches a shard, and who has to be told when it is dealt with.
 
-use super::{answer_path::AnswerWatermarkUpdate, row::payload_hash, turns::LoadPermit};
-use saga_base::hex::hex;
+use super::{answer_progress::AnswerWatermarkUpdate, load_permits::LoadPermit, row::payload_hash};
 use saga_core::{
     command::CommandRef,
     event::TriggerRecord,
@@ -15,9 +14,10 @@ use saga_wire::{KafkaRecord, reply::CommandReply};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it causes nothing.
+/// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it
+/// causes nothing.
 #[derive(Debug)]
-pub struct ShardMessage {
+pub(crate) struct ShardMessage {
     /// What it says.
     pub body: MessageContent,
     /// The bytes it came as, so that another owner can be handed the same.
@@ -29,19 +29,19 @@ pub struct ShardMessage {
 impl ShardMessage {
     /// A word about the answers that lie before it in the shard's queue.
     #[must_use]
-    pub fn read_until(read: AnswerWatermarkUpdate) -> ShardMessage {
+    pub(crate) fn read_until(read: AnswerWatermarkUpdate) -> ShardMessage {
         ShardMessage { body: MessageContent::ReadUntil(read), record: None, receipt: MessageReceipt::None }
     }
 
     /// An input that nobody waits for.
     #[must_use]
-    pub fn of(saga: SagaId, input: SagaInput) -> ShardMessage {
+    pub(crate) fn of(saga: SagaId, input: SagaInput) -> ShardMessage {
         ShardMessage { body: MessageContent::Input { saga, input }, record: None, receipt: MessageReceipt::None }
     }
 
     /// The saga's time has come, and it has its turn.
     #[must_use]
-    pub fn time_reached(saga: SagaId, turn: LoadPermit) -> ShardMessage {
+    pub(crate) fn time_reached(saga: SagaId, turn: LoadPermit) -> ShardMessage {
         ShardMessage {
             body: MessageContent::Input { saga, input: SagaInput::TimeReached },
             record: None,
@@ -49,10 +49,10 @@ impl ShardMessage {
         }
     }
 
-    /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What came from elsewhere may
-    /// name a saga that there never was.
+    /// Whether an engine made it for a saga that it had read: a timer, an answer to its call, a turn in a line. What
+    /// came from elsewhere may name a saga that there never was.
     #[must_use]
-    pub fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         match &self.body {
             MessageContent::Start { .. }
             | MessageContent::Input {
@@ -75,7 +75,7 @@ impl ShardMessage {
 
 /// What a message says.
 #[derive(Debug)]
-pub enum MessageContent {
+pub(crate) enum MessageContent {
     /// A trigger that its definition wants.
     Start {
         /// The definition and policies that the saga will be pinned to.
@@ -89,9 +89,9 @@ pub enum MessageContent {
     Reply(Box<CommandReply>),
     /// Something that happens to a saga.
     Input {
-        /// Which.
+        /// The saga that it happens to.
         saga: SagaId,
-        /// What.
+        /// The input for the saga's state machine.
         input: SagaInput,
     },
 }
@@ -99,7 +99,7 @@ pub enum MessageContent {
 impl MessageContent {
     /// The saga it is about; `None` for one that does not exist yet, and for what is about all.
     #[must_use]
-    pub fn saga(&self) -> Option<SagaId> {
+    pub(crate) fn saga(&self) -> Option<SagaId> {
         match self {
             MessageContent::Start { .. } | MessageContent::ReadUntil(_) => None,
             MessageContent::Reply(reply) => Some(reply.command.saga),
@@ -107,10 +107,10 @@ impl MessageContent {
         }
     }
 
-    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that comes to a saga has a
-    /// key that is taken.
+    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that
+    /// comes to a saga has a key that is taken.
     #[must_use]
-    pub fn input(&self, plan: &SagaPlan) -> Option<SagaInput> {
+    pub(crate) fn input(&self, plan: &SagaPlan) -> Option<SagaInput> {
         match self {
             MessageContent::ReadUntil(_) => None,
             MessageContent::Start { start, .. } => Some(key_taken(&start.trigger)),
@@ -126,7 +126,7 @@ impl MessageContent {
 
 /// The payload is told by the beginning of its hash: enough to tell a handful of records apart.
 fn key_taken(trigger: &TriggerRecord) -> SagaInput {
-    let payload = hex(&payload_hash(&trigger.event)[..6]);
+    let payload = payload_hash(&trigger.event)[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     SagaInput::KeyTaken { record: coordinates(trigger), payload: format!("sha256 {payload}…") }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn coordinates(trigger: &TriggerRecord) -> String {
 
 /// Who waits for a message to be dealt with.
 #[derive(Debug)]
-pub enum MessageReceipt {
+pub(crate) enum MessageReceipt {
     /// Nobody: a call's outcome or a timer, which the journal brings back after a crash.
     None,
     /// The offset of a Kafka record.
@@ -152,7 +152,7 @@ pub enum MessageReceipt {
 
 impl MessageReceipt {
     /// Tells whoever waits. An offset is finished whatever the disposition says: each of them is final.
-    pub fn settle(self, disposition: MessageOutcome) {
+    pub(crate) fn settle(self, disposition: MessageOutcome) {
         match self {
             MessageReceipt::None => {}
             MessageReceipt::Woken(woken) => drop(woken),
@@ -166,7 +166,7 @@ impl MessageReceipt {
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MessageOutcome {
+pub(crate) enum MessageOutcome {
     /// It caused this saga to start.
     Started(SagaId),
     /// Its business key is taken by this saga.

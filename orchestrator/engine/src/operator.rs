@@ -1,14 +1,15 @@
-//! What operators can do with an engine: acts on sagas and on guards, alone or many at once, and another participants.yaml.
+//! What operators can do with an engine: acts on sagas and on guards, alone or many at once, and another
+//! participants.yaml.
 
 use super::{
+    act_preview::{ActPreviewOutcome, ActPreviewer},
+    act_result,
+    act_sender::{ActSender, OperatorActOutcome},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
+    definition_lookup::{DefinitionLookup, DefinitionLookupError},
     journal::{JournalAccess, JournalError, reading::SagaLine},
-    mending::{DefinitionLookup, DefinitionLookupError},
-    operate::{ActSender, OperatorActOutcome},
     overrides::{OverrideError, OverrideLog},
-    prospect::{ActPreviewOutcome, ActPreviewer},
     reload::ReloadHandle,
-    sequel,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, state::SagaPlan};
@@ -54,14 +55,16 @@ impl OperatorHandle {
         }
     }
 
-    /// Brings `act` to the saga's owner and waits for what becomes of it, at most [`PATIENCE`](super::operate::PATIENCE); with `plan` the saga
-    /// goes on by that definition. An act that was accepted is not lost, unless its owner crashes before the commit: a repeat under the same id
-    /// is applied then, and changes nothing otherwise.
+    /// Brings `act` to the saga's owner and waits for what becomes of it, at most
+    /// [`PATIENCE`](super::operate::PATIENCE); with `plan` the saga goes on by that definition. An act that was
+    /// accepted is not lost, unless its owner crashes before the commit: a repeat under the same id is applied then,
+    /// and changes nothing otherwise.
     pub async fn act_on_saga(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
         self.acts.send(saga, act, plan).await
     }
 
-    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such saga.
+    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such
+    /// saga.
     ///
     /// # Errors
     /// When the saga cannot be read.
@@ -74,12 +77,14 @@ impl OperatorHandle {
         self.previewer.preview(saga, act, plan).await
     }
 
-    /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store does not say.
+    /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store
+    /// does not say.
     pub async fn result(&self, saga: SagaId, wait: Duration) -> Option<SagaLine> {
-        sequel::of(&self.journal, saga, wait).await
+        act_result::of(&self.journal, saga, wait).await
     }
 
-    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored when this returns.
+    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored
+    /// when this returns.
     ///
     /// # Errors
     /// No definition or several are meant, or the store does not have its text.
@@ -87,8 +92,8 @@ impl OperatorHandle {
         self.definitions.plan_of(name, wanted).await
     }
 
-    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is gone through again, and
-    /// does nothing twice.
+    /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is
+    /// gone through again, and does nothing twice.
     ///
     /// # Errors
     /// When as many run as may.
@@ -114,11 +119,12 @@ impl OperatorHandle {
         self.jobs.cancel(id)
     }
 
-    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether it is in effect here
-    /// already.
+    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether
+    /// it is in effect here already.
     ///
     /// # Errors
-    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
+    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same
+    /// act.
     pub async fn act_on_guards(&self, id: Uuid, act: &OverrideRequest) -> Result<(i64, bool), OverrideError> {
         self.overrides.act(id, act, self.clock.now()).await
     }

@@ -1,6 +1,9 @@
 //! The record of acts in the event store, and what this engine has read of it.
 
-use crate::notes::bookmark::{NoteCursor, NotePage};
+use crate::{
+    act_report,
+    notes::bookmark::{NoteCursor, NotePage},
+};
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoredNote};
@@ -12,13 +15,14 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 /// The log's topic in the event store.
 const TOPIC: &str = "guards";
 
-/// Between two looks at the record: an act reaches every engine within it, and a look that finds nothing costs one short read of an index.
+/// Between two looks at the record: an act reaches every engine within it, and a look that finds nothing costs one
+/// short read of an index.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// One act on record.
@@ -31,7 +35,7 @@ pub struct RecordedOverride {
     pub id: Uuid,
     /// When, RFC 3339, by the clock of the engine that took it.
     pub at: String,
-    /// What.
+    /// The act as the operator gave it.
     #[serde(flatten)]
     pub act: OverrideRequest,
 }
@@ -40,7 +44,7 @@ pub struct RecordedOverride {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActiveOverride {
-    /// What.
+    /// The mode and the limits that are in force together.
     #[serde(flatten)]
     pub given: OverrideState,
     /// The last act.
@@ -83,8 +87,9 @@ impl OverrideLog {
         OverrideLog { store, guarded, turn: tokio::sync::Mutex::default(), in_force: UnpoisonedMutex::default() }
     }
 
-    /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on record before. Where
-    /// the last act that was read is not on record any more, because the store lost it, all is read anew.
+    /// Reads what is new on record and puts it into effect. When it returns, this engine follows every act that was on
+    /// record before. Where the last act that was read is not on record any more, because the store lost it, all is
+    /// read anew.
     ///
     /// # Errors
     /// When the store does not answer; what was read by then is in effect.
@@ -107,7 +112,8 @@ impl OverrideLog {
     /// What the store lost was an act like the others: only what is on record holds.
     async fn read_anew(&self, turn: &mut NoteCursor) -> Result<(), saga_event_store::StoreError> {
         warn!(
-            "acts on guards are not on record any more: the event store lost them. Those that are hold; do again what is missing"
+            "acts on guards are not on record any more: the event store lost them. Those that are hold; do again what \
+             is missing"
         );
         let (mut mark, mut in_force, mut is_all) = (NoteCursor::default(), BTreeMap::new(), false);
         while !is_all {
@@ -140,11 +146,12 @@ impl OverrideLog {
         }
     }
 
-    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether it is in effect here
-    /// already.
+    /// Puts `act` on record, then into effect here; other engines follow within seconds. Returns its place, and whether
+    /// it is in effect here already.
     ///
     /// # Errors
-    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same act.
+    /// [`OverrideError`]; then it is not on record, unless the store's answer was lost: the same id again is the same
+    /// act.
     pub async fn act(&self, id: Uuid, act: &OverrideRequest, at: Timestamp) -> Result<(i64, bool), OverrideError> {
         self.check(act)?;
         let body = serde_json::to_string(act).map_err(|error| OverrideError::Malformed(error.to_string()))?;
@@ -166,7 +173,8 @@ impl OverrideLog {
         Err(OverrideError::NoParticipant { name: act.participant.clone(), hint })
     }
 
-    /// The last `limit` acts, newest first, of one participant or of all; those of participants that are gone are among them.
+    /// The last `limit` acts, newest first, of one participant or of all; those of participants that are gone are among
+    /// them.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -208,8 +216,8 @@ impl OverrideLog {
         let participant = recorded.act.participant.clone();
         let given = fold(&mut self.all(), recorded.clone());
         self.guarded.apply(&participant, &given);
+        act_report::guards(&recorded.act);
         let RecordedOverride { number, act: OverrideRequest { action, who, reason, .. }, .. } = recorded;
-        info!(participant, action = action.as_str(), who, reason, "an act on guards is in effect");
         self.guarded.changes().publish(Some(&participant), GuardEventKind::ActApplied { number, action, who, reason });
     }
 
@@ -235,7 +243,8 @@ fn read(note: &StoredNote) -> Option<RecordedOverride> {
             Some(RecordedOverride { number: note.number.0, id: note.id, at: rfc3339(Timestamp(note.at_ms)), act })
         }
         Err(error) => {
-            warn!(number = note.number.0, %error, "an act on guards cannot be read and is left out: a newer build wrote it");
+            warn!(number = note.number.0, %error, "an act on guards cannot be read and is left out: a newer build \
+             wrote it");
             None
         }
     }

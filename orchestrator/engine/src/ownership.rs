@@ -2,9 +2,9 @@
 
 use super::{
     inbox_intake::InboxIntake,
-    intake::{self, IntakeExit},
     router::ShardRouter,
     shard::{self, ShardContext},
+    trigger_intake::{self, IntakeExit},
 };
 use saga_core::id::ShardId;
 use saga_kafka::{ConsumerEvent, DeliveredRecord, KafkaConsumer, consumer::BackpressureLimits};
@@ -14,8 +14,8 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in which it is read again,
-/// and a batch that comes before the pause.
+/// Records of the inbox that wait for one shard: its partition's share of what may be unfinished, twice for the time in
+/// which it is read again, and a batch that comes before the pause.
 const FEED: usize = 2 * BackpressureLimits::INBOX_PARTITION + 256;
 
 /// The shard tasks of this engine.
@@ -42,7 +42,8 @@ impl ShardOwnership {
         ShardOwnership { shard, inbox, router, shards: HashMap::new() }
     }
 
-    /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is open.
+    /// Starts a shard's task: its queue is open at once, its work begins when it has claimed the shard and read what is
+    /// open.
     pub fn acquire(&mut self, shard: ShardId) {
         if self.shards.contains_key(&shard) {
             return;
@@ -56,11 +57,12 @@ impl ShardOwnership {
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
 
-    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns. What was read of the
-    /// inbox and is not finished is read by the next owner.
+    /// Stops shards' tasks and waits for them: their appends are answered and their queues handed over when it returns.
+    /// What was read of the inbox and is not finished is read by the next owner.
     pub async fn release(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
+        // All are told to stop before one is waited for: they finish their appends side by side.
         for (shard, owner) in &owners {
             self.router.close(*shard);
             owner.stop.cancel();
@@ -111,7 +113,7 @@ impl ShardOwnership {
     }
 
     async fn take(&mut self, event: ConsumerEvent) {
-        intake::report("shards", &event);
+        trigger_intake::report("shards", &event);
         match event {
             ConsumerEvent::Assigned(partitions) => shards(&partitions).for_each(|shard| self.acquire(shard)),
             ConsumerEvent::Revoked(partitions) => self.release(shards(&partitions)).await,

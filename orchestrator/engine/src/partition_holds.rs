@@ -5,8 +5,9 @@ use saga_wire::TopicPartition;
 use std::collections::{HashMap, HashSet};
 use tokio::sync::watch;
 
-/// Partitions that have to be held back, each with its number of reasons: dead records that cannot be written yet, and topics for which
-/// too many sagas wait. This is a state and not a series of orders: a consumer that looks late misses nothing.
+/// Partitions that have to be held back, each with its number of reasons: dead records that cannot be written yet, and
+/// topics for which too many sagas wait. This is a state and not a series of orders: a consumer that looks late misses
+/// nothing.
 type HoldCounts = HashMap<TopicPartition, usize>;
 
 /// Counts the reasons to hold partitions back. A cheap handle.

@@ -1,9 +1,9 @@
 //! What can be asked of an engine. Nothing is changed by it.
 
 use super::{
-    answer_path::{AnswerProgress, DeadlinePause},
+    active_config::{ActiveConfig, ActiveConfigCell},
+    answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
-    current::{ActiveConfig, ActiveConfigCell},
     definition_generations::GenerationTracker,
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
@@ -89,13 +89,13 @@ impl EngineHealth {
     /// Shards that are owned here and do not take their messages.
     #[must_use]
     pub fn lagging_shards(&self) -> Vec<LaggingShard> {
-        self.router.behind()
+        self.router.lagging()
     }
 
     /// Why deadlines stand still in this engine; `None`: they do not.
     #[must_use]
     pub fn deadline_pause(&self) -> Option<DeadlinePause> {
-        self.answers.stands_still()
+        self.answers.deadline_pause()
     }
 }
 
@@ -132,7 +132,7 @@ impl QueryHandle {
     /// Topics that are left to engines which know more, and why.
     #[must_use]
     pub fn yielded_topics(&self) -> BTreeMap<String, String> {
-        self.generations.left()
+        self.generations.yielded_topics()
     }
 
     /// Every plan that was used.

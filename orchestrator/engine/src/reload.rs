@@ -1,11 +1,12 @@
 //! Another participants.yaml while the engine runs: taken whole or not at all.
 //!
-//! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so sagas that run keep
-//! theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they began.
+//! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so
+//! sagas that run keep theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they
+//! began.
 
 use super::{
+    active_config::{ActiveConfig, ActiveConfigCell},
     catalog::DefinitionCatalog,
-    current::{ActiveConfig, ActiveConfigCell},
     journal::JournalAccess,
     overrides::OverrideLog,
 };
@@ -124,8 +125,8 @@ impl ReloadHandle {
         self.watched.as_ref().map(|watched| watched.path.as_path())
     }
 
-    /// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves nothing half done: what is
-    /// stored by then is used by nobody.
+    /// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves
+    /// nothing half done: what is stored by then is used by nobody.
     ///
     /// # Errors
     /// When it is refused; the log says so too.

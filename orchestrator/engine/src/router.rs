@@ -1,14 +1,15 @@
 //! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
 //!
-//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the inbox too, and comes back
-//! when the shard takes it. Where most shards are as slow it is the store that is slow, and whoever brings messages waits.
+//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the
+//! inbox too, and comes back when the shard takes it. Where most shards are as slow it is the store that is slow, and
+//! whoever brings messages waits.
 
 mod inbox;
 mod slot;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use inbox::InboxForwarder;
+pub(crate) use inbox::InboxForwarder;
 pub use slot::LagReason;
 
 use super::message::ShardMessage;
@@ -39,18 +40,20 @@ const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
 
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
-pub struct ShardRouter {
+pub(crate) struct ShardRouter {
     slots: Arc<ShardTable>,
     inbox: InboxForwarder,
 }
 
-/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an await.
+/// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an
+/// await.
 type ShardTable = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
 /// Who brings a message, and so what to do with it when its shard does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageSource {
-    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the inbox.
+pub(crate) enum MessageSource {
+    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the
+    /// inbox.
     Outside,
     /// The inbox. Whoever feeds that shard waits.
     Inbox,
@@ -61,37 +64,37 @@ pub enum MessageSource {
 /// A shard that does not take its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaggingShard {
-    /// Which.
+    /// The shard, which is owned here.
     pub shard: ShardId,
-    /// Why.
+    /// The reason, as its queue shows it.
     pub why: LagReason,
-    /// Since when.
+    /// When that began, by this process's monotonic clock.
     pub since: Instant,
 }
 
 impl ShardRouter {
     /// A router that owns no shard yet.
     #[must_use]
-    pub fn new(shards: u16, inbox: InboxForwarder) -> ShardRouter {
+    pub(crate) fn new(shards: u16, inbox: InboxForwarder) -> ShardRouter {
         ShardRouter { slots: Arc::new(RwLock::new(vec![None; usize::from(shards)])), inbox }
     }
 
     /// How many shards the installation has.
     #[must_use]
-    pub fn shards(&self) -> u16 {
+    pub(crate) fn shards(&self) -> u16 {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         u16::try_from(slots.len()).expect("made from a u16")
     }
 
     /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
     #[must_use]
-    pub fn has(&self, shard: ShardId) -> bool {
+    pub(crate) fn has(&self, shard: ShardId) -> bool {
         shard.0 < self.shards()
     }
 
-    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery report. Never loses the
-    /// message. How long it may wait for the shard is `source`'s matter.
-    pub async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
+    /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery
+    /// report. Never loses the message. How long it may wait for the shard is `source`'s matter.
+    pub(crate) async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {
         let Some(slot) = self.owner(shard) else {
             self.forward(shard, message).await;
             return;
@@ -100,27 +103,21 @@ impl ShardRouter {
             MessageSource::Outside if self.inbox.carries(&message) => self.bring(shard, &slot, message).await,
             MessageSource::Outside | MessageSource::Call => self.wait(shard, &slot, message).await,
             MessageSource::Inbox => {
-                slot.serves().await;
+                slot.wait_serving().await;
                 self.wait(shard, &slot, message).await;
             }
         }
     }
 
-    /// Whether the shard is owned here.
-    #[must_use]
-    pub fn owns(&self, shard: ShardId) -> bool {
-        self.owner(shard).is_some()
-    }
-
     /// How many shards are owned here.
     #[must_use]
-    pub fn owned(&self) -> usize {
+    pub(crate) fn owned(&self) -> usize {
         self.all().len()
     }
 
     /// Those of them that do not take their messages.
     #[must_use]
-    pub fn behind(&self) -> Vec<LaggingShard> {
+    pub(crate) fn lagging(&self) -> Vec<LaggingShard> {
         let behind = |(shard, slot): (ShardId, Arc<ShardSlot>)| {
             let (why, since) = slot.trouble()?;
             Some(LaggingShard { shard, why, since })
@@ -129,12 +126,13 @@ impl ShardRouter {
     }
 
     /// The shards that are owned here.
-    pub fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+    pub(crate) fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         self.all().into_iter().map(|(shard, _)| shard)
     }
 
-    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is dropped.
-    pub(super) fn try_tell(&self, shard: ShardId, message: ShardMessage) {
+    /// Puts `message` behind all that is in the shard's queue here; where the queue is full, or elsewhere, it is
+    /// dropped.
+    pub(super) fn try_send_here(&self, shard: ShardId, message: ShardMessage) {
         if let Some(slot) = self.owner(shard) {
             // A shard that has more to do than its queue holds is told the next time.
             let _ = slot.queue().try_send(message);
@@ -170,11 +168,11 @@ impl ShardRouter {
         );
     }
 
-    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited for too long, and other
-    /// shards are claimed. Never for a shard that is not owned here.
-    pub(super) async fn waits_too_long(&self, shard: ShardId) {
+    /// Returns when what waits in the queue of a shard that is not claimed is to be handed to the inbox: it has waited
+    /// for too long, and other shards are claimed. Never for a shard that is not owned here.
+    pub(super) async fn wait_stale(&self, shard: ShardId) {
         loop {
-            let is_late = self.owner(shard).is_some_and(|slot| slot.does_not_take().is_some());
+            let is_late = self.owner(shard).is_some_and(|slot| slot.lag().is_some());
             if is_late && self.is_trouble_of_few() {
                 return;
             }
@@ -183,7 +181,8 @@ impl ShardRouter {
         }
     }
 
-    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned here.
+    /// Hands the message to the inbox. What follows it goes the same way until it has come back, if the shard is owned
+    /// here.
     pub(super) async fn forward(&self, shard: ShardId, message: ShardMessage) {
         match self.owner(shard) {
             Some(slot) => self.hand(shard, &slot, message).await,
@@ -192,7 +191,12 @@ impl ShardRouter {
     }
 
     /// Hands messages to the inbox, in this order, and gives the turn back.
-    pub(super) async fn hand_all(self, shard: ShardId, messages: Vec<ShardMessage>, turn: HandoffTurn) -> HandoffTurn {
+    pub(super) async fn forward_all(
+        self,
+        shard: ShardId,
+        messages: Vec<ShardMessage>,
+        turn: HandoffTurn,
+    ) -> HandoffTurn {
         match self.owner(shard) {
             Some(slot) => drop(join_all(messages.into_iter().map(|one| self.hand_in_turn(shard, &slot, one))).await),
             None => drop(join_all(messages.into_iter().map(|one| self.inbox.take(shard, one))).await),
@@ -207,8 +211,8 @@ impl ShardRouter {
     }
 
     /// Whether messages that came before are on their way to the shard through the inbox.
-    pub(super) fn goes_by_inbox(&self, shard: ShardId) -> bool {
-        self.owner(shard).is_some_and(|slot| slot.goes_by_inbox())
+    pub(super) fn is_forwarding(&self, shard: ShardId) -> bool {
+        self.owner(shard).is_some_and(|slot| slot.is_forwarding())
     }
 
     async fn bring(&self, shard: ShardId, slot: &ShardSlot, mut message: ShardMessage) {
@@ -227,8 +231,8 @@ impl ShardRouter {
     async fn is_to_be_handed(&self, slot: &ShardSlot) -> bool {
         match slot.way() {
             MessageRoute::Queue => false,
-            MessageRoute::Behind => !slot.are_back().await,
-            MessageRoute::Late => self.is_trouble_of_few(),
+            MessageRoute::AfterForwarded => !slot.wait_returned().await,
+            MessageRoute::Inbox => self.is_trouble_of_few(),
         }
     }
 
@@ -248,7 +252,7 @@ impl ShardRouter {
     async fn hand_in_turn(&self, shard: ShardId, slot: &ShardSlot, message: ShardMessage) {
         let handing = slot.begin_handing();
         if slot.is_to_be_told() {
-            let why = slot.does_not_take().map(|(why, _)| why.as_str());
+            let why = slot.lag().map(|(why, _)| why.as_str());
             warn!(
                 shard = shard.0,
                 why, "the shard does not take its messages: they go to the inbox until it does; other shards go on"
@@ -260,8 +264,8 @@ impl ShardRouter {
         }
     }
 
-    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is read would only be copied
-    /// from one topic to another.
+    /// Whether no more than half of the shards here are behind: then it is theirs. Else it is the store's, and what is
+    /// read would only be copied from one topic to another.
     fn is_trouble_of_few(&self) -> bool {
         let all = self.all();
         let behind = all.iter().filter(|(_, slot)| slot.is_behind()).count();

@@ -92,7 +92,8 @@ pub(super) fn shown_text(text: &str, most_bytes: usize) -> String {
     text[..text.floor_char_boundary(most_bytes)].replace('\0', "\u{fffd}")
 }
 
-/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers were written.
+/// Of the decoded payload with its keys sorted: the same event produced twice is the same, however it and its numbers
+/// were written.
 pub(super) fn payload_hash(event: &serde_json::Value) -> [u8; 32] {
     Sha256::digest(saga_core::json::canonical(event)).into()
 }

@@ -1,6 +1,7 @@
 //! Journals of many open sagas, as an engine that is gone left them: what benchmarks and tests of recovery begin with.
 //!
-//! The state machine makes the decisions and the codec the rows, so that a seeded journal is one that an engine could have written.
+//! The state machine makes the decisions and the codec the rows, so that a seeded journal is one that an engine could
+//! have written.
 
 use crate::{
     journal::{PlanCache, codec::RowEncodeError},
@@ -63,8 +64,8 @@ pub enum SeedError {
     Writer(#[from] tokio::task::JoinError),
 }
 
-/// Writes `sagas` journals of `plan`, whose sagas are in `state`, with events that `trigger` makes of their keys. Claims all shards of the
-/// store: no engine may work on it.
+/// Writes `sagas` journals of `plan`, whose sagas are in `state`, with events that `trigger` makes of their keys.
+/// Claims all shards of the store: no engine may work on it.
 ///
 /// # Errors
 /// [`SeedError`].

@@ -41,8 +41,8 @@ pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record
     outcome
 }
 
-/// Sends a record as often as it takes; while its topic refuses, one record at a time is tried, whoever has it. Returns its offset when the
-/// broker has it.
+/// Sends a record as often as it takes; while its topic refuses, one record at a time is tried, whoever has it. Returns
+/// its offset when the broker has it.
 ///
 /// # Errors
 /// The broker will never take it as it is.

@@ -1,74 +1,53 @@
-//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is fenced or told to stop.
+//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is
+//! fenced or told to stop.
 //!
-//! Nothing is awaited between a decision and the queueing of its append, and effects leave after [`owned::ShardLoop::committed`] only.
+//! Nothing is awaited between a decision and the queueing of its append. Effects leave from a `CommittedState` only: a
+//! state that was read from the journal or whose append the store has acknowledged.
+//!
+//! [`owner`] claims the shard and runs a [`ShardLoop`] for as long as it is not fenced. `table` holds the shard's sagas
+//! and does no I/O; the other modules are what the loop does, each for one kind of event.
 
 mod abandoning;
-mod attending;
-mod classified;
+mod answer_watermark;
+mod command_metrics;
 mod context;
 mod effects;
 mod incidents;
 mod listing;
-mod live;
+mod live_saga;
 mod loading;
-mod measured;
-mod owned;
+mod lost_sagas;
+mod owner;
 mod reading;
 mod recovery;
-mod remembered;
+mod reply_classes;
+mod shard_loop;
 mod starts;
+mod store_retry;
+mod table;
 #[cfg(test)]
 mod tests;
+mod unclaimed_queue;
 mod unreadable;
-mod waiting;
-mod waits;
+mod wait_registry;
 
-use super::{message::ShardMessage, skew, step_back};
-use backon::{BackoffBuilder, ExponentialBuilder};
 pub(crate) use context::{ShardContext, ShardOutputs, ShardStore};
-use futures_util::FutureExt as _;
-use owned::ShardLoop;
-use remembered::RememberedSagas;
-use saga_core::{answerable::AnswerWatermark, id::ShardId};
+pub(crate) use owner::run;
+
+use super::{
+    committer::{CommitError, CommitOutcome},
+    load_permits::LoadPermitQueue,
+};
+use futures_util::{future::BoxFuture, stream::FuturesUnordered};
+use reading::SagaLoadBatch;
+use recovery::ShardRecovery;
+use saga_core::{
+    answerable::AnswerWatermark,
+    id::{SagaId, ShardId},
+};
 use saga_event_store::ShardEpoch;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
-
-/// Fenced but still assigned: claim again after this, plus as much again at random, so that two owners do not take turns.
-const RECLAIM: Duration = Duration::from_secs(1);
-/// Between two tries to claim or read while the store is away.
-const STORE_RETRY_MAX: Duration = Duration::from_secs(2);
-
-/// Owns `shard` until `stop`. When it returns no append of this task is under way, and what was queued for the shard is in the inbox.
-pub(super) async fn run(
-    context: Arc<ShardContext>,
-    shard: ShardId,
-    mut messages: mpsc::Receiver<ShardMessage>,
-    stop: CancellationToken,
-) {
-    let mut remembered = RememberedSagas::default();
-    while let OwnershipEnd::Fenced = own(&context, shard, &mut messages, &stop, &mut remembered).await {
-        warn!(
-            shard = shard.0,
-            "the shard is lost here (claimed elsewhere, broken off, or the event store lost commits); claiming it again if it is still assigned here"
-        );
-        metrics::counter!("saga_shard_fenced_total").increment(1);
-        let rest = RECLAIM + RECLAIM.mul_f64(fastrand::f64());
-        let rest = waiting::meanwhile(
-            (&context.outputs.router, &context.outputs.tasks),
-            shard,
-            &mut messages,
-            tokio::time::sleep(rest),
-        );
-        if stop.run_until_cancelled(rest).await.is_none() {
-            break;
-        }
-    }
-    hand_over(&context, shard, messages).await;
-    info!(shard = shard.0, "shard released");
-}
+use std::sync::Arc;
+use table::ShardTable;
 
 /// Why ownership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,117 +56,34 @@ enum OwnershipEnd {
     Fenced,
 }
 
-async fn own(
-    context: &Arc<ShardContext>,
+/// A shard under one epoch: its sagas, and what of them is under way.
+struct ShardLoop {
+    context: Arc<ShardContext>,
     shard: ShardId,
-    messages: &mut mpsc::Receiver<ShardMessage>,
-    stop: &CancellationToken,
-    remembered: &mut RememberedSagas,
-) -> OwnershipEnd {
-    match AssertUnwindSafe(own_unguarded(context, shard, messages, stop, remembered)).catch_unwind().await {
-        Ok(ended) => ended,
-        Err(panic) => {
-            let reason = saga_base::panics::message(panic.as_ref());
-            error!(
-                shard = shard.0,
-                reason, "the shard's task panicked: it is claimed anew and its sagas are read again"
-            );
-            metrics::counter!("saga_panics_total").increment(1);
-            OwnershipEnd::Fenced
+    epoch: ShardEpoch,
+    table: ShardTable,
+    appends: FuturesUnordered<BoxFuture<'static, (SagaId, Result<CommitOutcome, CommitError>)>>,
+    loads: FuturesUnordered<BoxFuture<'static, SagaLoadBatch>>,
+    /// `None`: everything that was open at the claim has been looked at.
+    recovery: Option<ShardRecovery>,
+    /// Permits to bring sagas into memory.
+    load_permits: LoadPermitQueue,
+    /// Another owner has the shard: nothing more is taken.
+    fenced: bool,
+}
+
+impl ShardLoop {
+    fn new(context: Arc<ShardContext>, shard: ShardId, epoch: ShardEpoch, answerable: AnswerWatermark) -> ShardLoop {
+        ShardLoop {
+            recovery: Some(ShardRecovery::begin(&context, shard)),
+            load_permits: LoadPermitQueue::of(&context.load_permits),
+            context,
+            shard,
+            epoch,
+            table: ShardTable::new(answerable),
+            appends: FuturesUnordered::new(),
+            loads: FuturesUnordered::new(),
+            fenced: false,
         }
-    }
-}
-
-async fn own_unguarded(
-    context: &Arc<ShardContext>,
-    shard: ShardId,
-    messages: &mut mpsc::Receiver<ShardMessage>,
-    stop: &CancellationToken,
-    remembered: &mut RememberedSagas,
-) -> OwnershipEnd {
-    let told = context.store.events().steps_back();
-    let taking_over = take_over(context, shard, &told, remembered);
-    let taking_over =
-        waiting::meanwhile((&context.outputs.router, &context.outputs.tasks), shard, messages, taking_over);
-    let Some((mut owned, steps)) = stop.run_until_cancelled(taking_over).await else { return OwnershipEnd::Stopped };
-    let serving = context.outputs.router.serving(shard);
-    let ended = owned.serve(messages, stop, step_back::beyond(told.clone(), steps)).await;
-    drop(serving);
-    if step_back::number(&told) > steps {
-        remembered.keep(&owned);
-    }
-    for message in owned.take_unfinished() {
-        context.outputs.router.forward(shard, message).await;
-    }
-    ended
-}
-
-/// The shard, and how often the store had lost something by then.
-async fn take_over(
-    context: &Arc<ShardContext>,
-    shard: ShardId,
-    told: &step_back::StepBackReceiver,
-    remembered: &mut RememberedSagas,
-) -> (ShardLoop, u64) {
-    context.store.step_back.prepared(told).await;
-    let steps = step_back::number(told);
-    let (epoch, answerable) = claim(context, shard).await;
-    let mut owned = ShardLoop::new(Arc::clone(context), shard, epoch, answerable);
-    report_missing(&mut owned, remembered).await;
-    if step_back::number(told) == steps {
-        context.store.step_back.settled(shard, context.outputs.router.owned_shards());
-    }
-    (owned, steps)
-}
-
-/// After the store lost something everything open is read before work goes on, to know what is missing.
-async fn report_missing(owned: &mut ShardLoop, remembered: &mut RememberedSagas) {
-    if remembered.is_empty() {
-        return;
-    }
-    owned.recover_all().await;
-    let missing = remembered.missing(owned);
-    missing.report(&owned.context, owned.shard).await;
-}
-
-/// The epoch, and what is known of the shard's answers: read after the claim, for until then the last owner may add to it.
-async fn claim(context: &ShardContext, shard: ShardId) -> (ShardEpoch, AnswerWatermark) {
-    agree_on_the_time(context).await;
-    let what = format!("claim shard {}", shard.0);
-    let epoch = until_answered(context, &what, || context.store.events().claim(shard.0, &context.store.instance)).await;
-    let read = || context.store.events().attendance(shard.0);
-    let attendance = until_answered(context, "read until when a shard was attended to", read).await;
-    (epoch, attending::taken_over(context, &attendance))
-}
-
-/// Waits until this engine's clock and the store's agree: what the owners of a shard write would contradict each other.
-async fn agree_on_the_time(context: &ShardContext) {
-    let compare = || context.store.skew.compare(context.store.events(), context.clock);
-    while until_answered(context, "compare clocks", compare).await.is_err() {
-        tokio::time::sleep(skew::LOOK_AGAIN).await;
-    }
-}
-
-/// Tries until the store answers; only a stop ends it, from outside.
-async fn until_answered<T, F: Future<Output = Result<T, saga_event_store::StoreError>>>(
-    context: &ShardContext,
-    what: &str,
-    mut attempt: impl FnMut() -> F,
-) -> T {
-    let mut delays =
-        ExponentialBuilder::default().with_max_delay(STORE_RETRY_MAX).with_jitter().without_max_times().build();
-    loop {
-        match attempt().await {
-            Ok(answer) => return answer,
-            Err(error) => context.store.health.missed(what, &error),
-        }
-        tokio::time::sleep(delays.next().unwrap_or(STORE_RETRY_MAX)).await;
-    }
-}
-
-async fn hand_over(context: &ShardContext, shard: ShardId, mut messages: mpsc::Receiver<ShardMessage>) {
-    messages.close();
-    while let Some(message) = messages.recv().await {
-        context.outputs.router.forward(shard, message).await;
     }
 }

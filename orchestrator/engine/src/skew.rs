@@ -1,5 +1,5 @@
-//! How far this engine's clock is from the database's, which is the only one that all engines share: owners of a shard read times that the
-//! owner before them wrote.
+//! How far this engine's clock is from the database's, which is the only one that all engines share: owners of a shard
+//! read times that the owner before them wrote.
 
 use saga_base::clock::EngineClock;
 use saga_base::sync::UnpoisonedMutex;
@@ -30,7 +30,8 @@ struct ClockSkewState {
 /// The clocks differ by more than they may.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the clock of this machine is {} ms {} that of the event store, and may be {} s: no shard is claimed until they agree. Set both by NTP, or raise clock.maxSkewSeconds",
+    "the clock of this machine is {} ms {} that of the event store, and may be {} s: no shard is claimed until they \
+     agree. Set both by NTP, or raise clock.maxSkewSeconds",
     ahead_ms.unsigned_abs(), if *ahead_ms > 0 { "ahead of" } else { "behind" }, most.as_secs()
 )]
 pub struct ClockSkewError {
@@ -85,7 +86,8 @@ impl ClockSkew {
     }
 }
 
-/// How far a clock that said `before` and `after` around the question is ahead of one that said `theirs` in between, at least.
+/// How far a clock that said `before` and `after` around the question is ahead of one that said `theirs` in between, at
+/// least.
 fn ahead_ms(before: i64, theirs: i64, after: i64) -> i64 {
     if theirs < before {
         before.saturating_sub(theirs)

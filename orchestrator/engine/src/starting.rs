@@ -1,5 +1,5 @@
-//! Business keys of starts: those under way, for which a second start waits until the first one's fate is known, and those that were found
-//! taken a moment ago, which are answered without asking the store again.
+//! Business keys of starts: those under way, for which a second start waits until the first one's fate is known, and
+//! those that were found taken a moment ago, which are answered without asking the store again.
 
 use super::message::ShardMessage;
 use std::{
@@ -12,12 +12,12 @@ use uuid::Uuid;
 /// Definition name and business key.
 pub(super) type StartKey = (String, String);
 
-/// How long it is known who has a key. Bounded, because the store forgets keys in the end (`keepKeys`): no start is refused longer than this
-/// for a key that it has forgotten.
+/// How long it is known who has a key. Bounded, because the store forgets keys in the end (`keepKeys`): no start is
+/// refused longer than this for a key that it has forgotten.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// Keys of one shard that are known to be taken, twice: a key that comes again stays, whatever else comes in between. With keys of usual
-/// length some 100 KB.
+/// Keys of one shard that are known to be taken, twice: a key that comes again stays, whatever else comes in between.
+/// With keys of usual length some 100 KB.
 const KNOWN: usize = 256;
 
 /// Who has a key.
@@ -49,7 +49,8 @@ pub(super) struct PendingStarts {
 }
 
 impl PendingStarts {
-    /// Hands `message` back if it may start now, or if its key is taken; keeps it if a start of the same key is under way.
+    /// Hands `message` back if it may start now, or if its key is taken; keeps it if a start of the same key is under
+    /// way.
     pub(super) fn begin(&mut self, key: StartKey, message: ShardMessage, now: Instant) -> StartAdmission {
         if let Some(waiting) = self.under_way.get_mut(&key) {
             waiting.push_back(message);
@@ -82,7 +83,8 @@ impl PendingStarts {
     }
 }
 
-/// The last keys that were found taken: when the young ones are [`KNOWN`] they become the old ones, and the old ones are forgotten.
+/// The last keys that were found taken: when the young ones are [`KNOWN`] they become the old ones, and the old ones
+/// are forgotten.
 #[derive(Default)]
 struct RecentKeys {
     young: HashMap<StartKey, (KeyHolder, Instant)>,

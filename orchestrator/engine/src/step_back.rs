@@ -1,9 +1,9 @@
-//! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and the shards are claimed
-//! and read anew.
+//! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and
+//! the shards are claimed and read anew.
 
-pub mod outside;
+pub mod saved_confirmations;
 
-use super::{journal::JournalAccess, store_health::StoreHealth};
+use super::{journal::JournalAccess, retry::RetryDelays, store_health::StoreHealth};
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::{id::ShardId, time::Timestamp, time::rfc3339};
 use saga_event_store::StepBack;
@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 /// Between two tries to store again what has to be there before sagas are read.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// The store's last step back, as it is told.
 pub(super) type StepBackReceiver = watch::Receiver<Option<Arc<StepBack>>>;
@@ -127,9 +128,10 @@ impl StepBackFollower {
     async fn prepare(&self, step: &Arc<StepBack>) {
         report(step);
         self.recovery.begin(step);
+        let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         while let Err(error) = self.store_again().await {
             self.health.missed("store again what sagas are read with", &error);
-            tokio::time::sleep(AGAIN).await;
+            delays.wait().await;
         }
         self.recovery.prepared.send_replace(step.number);
     }
@@ -150,9 +152,9 @@ fn report(step: &StepBack) {
         missing_appends = step.missing_appends,
         missing_claims = ?step.missing_claims,
         timelines = ?step.timelines,
-        "the event store lost what it had confirmed: a standby that lagged took over, or an older state was restored. Work stops, and goes on when the \
-         shards are claimed and read again. Sagas that were started in this time may be gone, others do again what they did; what to do is in \
-         docs/operations.md, `A database that lost commits`"
+        "the event store lost what it had confirmed: a standby that lagged took over, or an older state was restored. \
+         Work stops, and goes on when the shards are claimed and read again. Sagas that were started in this time may \
+         be gone, others do again what they did; what to do is in docs/operations.md, `A database that lost commits`"
     );
 }
 

@@ -13,12 +13,14 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-/// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to write.
+/// Between two heartbeats: a store that stops taking writes is noticed within it although no saga has anything to
+/// write.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// A write may wait so long before the engine counts as not ready: a failover or a slow disk is seen, a busy moment is not.
+/// A write may wait so long before the engine counts as not ready: a failover or a slow disk is seen, a busy moment is
+/// not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who writes.
@@ -41,6 +43,9 @@ struct StoreHealthState {
     /// When a write was confirmed last.
     confirmed: Option<Instant>,
     waiting: BTreeMap<StoreWriter, PendingWrite>,
+    /// What the store refuses to do for reasons that no time heals, by number, each with the reason.
+    refused: BTreeMap<u64, String>,
+    refusals: u64,
     outage: StoreOutage,
 }
 
@@ -58,10 +63,11 @@ impl StoreHealth {
         let state = self.state.lock();
         let longest = state.waiting.values().min_by_key(|waiting| waiting.since);
         let longest = longest.filter(|it| now.saturating_duration_since(it.since) >= PATIENCE);
-        match (longest, state.confirmed) {
-            (Some(waiting), _) => Some(waiting.told(now)),
-            (None, None) => Some("the event store has not confirmed a write yet".into()),
-            (None, Some(_)) => None,
+        match (longest, state.refused.values().next(), state.confirmed) {
+            (Some(waiting), _, _) => Some(waiting.told(now)),
+            (None, Some(refused), _) => Some(refused.clone()),
+            (None, None, None) => Some("the event store has not confirmed a write yet".into()),
+            (None, None, Some(_)) => None,
         }
     }
 
@@ -93,12 +99,14 @@ impl StoreHealth {
         }
     }
 
-    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of each try.
+    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of
+    /// each try.
     pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
         let news = self.state.lock().outage.failed(Instant::now());
         match news {
             Some(StoreOutageNotice::Began) => {
-                warn!(%error, what, "the event store does not answer; whoever needs it tries again, which is said again now and then");
+                warn!(%error, what, "the event store does not answer; each task that needs it tries again, which is said \
+                 again now and then");
             }
             Some(StoreOutageNotice::Lasts(StoreOutageSpan { lasted, tries })) => {
                 warn!(%error, what, seconds = lasted.as_secs(), tries, "the event store still does not answer");
@@ -107,9 +115,44 @@ impl StoreHealth {
         }
     }
 
+    /// The store refuses to do `what`, and no time heals that: it is a reason not to be ready until the returned value
+    /// is dropped. `before` is the refusal of the try before.
+    pub(crate) fn refused(
+        self: &Arc<StoreHealth>,
+        what: &str,
+        error: &StoreError,
+        before: Option<StoreRefusal>,
+    ) -> StoreRefusal {
+        error!(%error, what, "the event store refuses, and an operator has to repair that; it is tried again, less and \
+         less often");
+        let refusal = before.unwrap_or_else(|| StoreRefusal { health: Arc::clone(self), number: self.next_refusal() });
+        let reason = format!("the event store refuses to {what}: {error}");
+        self.state.lock().refused.insert(refusal.number, reason);
+        refusal
+    }
+
+    fn next_refusal(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.refusals += 1;
+        state.refusals
+    }
+
     /// It is settled without a write: what was to be written is at fault itself.
     pub(crate) fn given_up(&self, writer: StoreWriter) {
         self.state.lock().waiting.remove(&writer);
+    }
+}
+
+/// Something that the store refuses to do. Dropped, that is no reason any more not to be ready.
+#[derive(Debug)]
+pub(crate) struct StoreRefusal {
+    health: Arc<StoreHealth>,
+    number: u64,
+}
+
+impl Drop for StoreRefusal {
+    fn drop(&mut self) {
+        self.health.state.lock().refused.remove(&self.number);
     }
 }
 
@@ -180,5 +223,22 @@ mod tests {
         assert!(said.contains("demoted"), "{said}");
         health.confirmed(StoreWriter::Committer(1));
         assert_eq!(health.trouble(now + PATIENCE), None);
+    }
+
+    #[test]
+    fn what_the_store_refuses_is_a_reason_until_it_is_given_up_or_answered() {
+        let health = Arc::<StoreHealth>::default();
+        health.begins(StoreWriter::Heartbeat);
+        health.confirmed(StoreWriter::Heartbeat);
+        let error = StoreError::Refused("out of range".into());
+        let one = health.refused("claim shard 1", &error, None);
+        let two = health.refused("claim shard 2", &error, None);
+        let one = health.refused("claim shard 1", &error, Some(one));
+        let said = health.trouble(Instant::now()).expect("it is refused");
+        assert!(said.contains("claim shard 1") && said.contains("out of range"), "{said}");
+        drop(one);
+        assert!(health.trouble(Instant::now()).is_some_and(|said| said.contains("claim shard 2")));
+        drop(two);
+        assert_eq!(health.trouble(Instant::now()), None);
     }
 }

@@ -5,10 +5,9 @@ use anyhow::Context;
 use saga_base::clock::EngineClock;
 use saga_core::{definition::SourceFile, id::ShardId, state::SagaPlan};
 use saga_engine::{
-    EngineSettings, SagaEngine,
+    EngineSettings, SagaEngine, ShardOwnership,
     catalog::DefinitionCatalog,
     observer::{CommitObserver, ObserverHandle},
-    ownership::ShardOwnership,
 };
 use saga_event_store::EventStore;
 use saga_resilience::registry::GuardRegistry;

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A partition that is not finished up to its end and has not moved for this long may end with what is no record: the marker of a
-/// transaction. Longer than the time after which another engine's reading shows at the broker.
+/// A partition that is not finished up to its end and has not moved for this long may end with what is no record: the
+/// marker of a transaction. Longer than the time after which another engine's reading shows at the broker.
 const STUCK: Duration = Duration::from_millis(1_500);
 
 /// Where partitions ended.
@@ -18,7 +18,7 @@ pub(super) struct EndOffsetSample {
     pub(super) at: Timestamp,
     /// When that was on the clock that never jumps.
     pub(super) taken: Instant,
-    left: HashMap<TopicPartition, UnreadPartition>,
+    unread: HashMap<TopicPartition, UnreadPartition>,
 }
 
 /// A partition that is not known to be read up to its end.
@@ -35,34 +35,35 @@ impl EndOffsetSample {
         let left = |end| UnreadPartition { end, finished: None, moved: now, is_marked: false };
         let left =
             ends.into_iter().filter(|(_, end)| *end > 0).map(|(partition, end)| (partition, left(end))).collect();
-        EndOffsetSample { at, taken: now, left }
+        EndOffsetSample { at, taken: now, unread: left }
     }
 
     /// Partitions that are finished up to where they ended are left out from now on.
     pub(super) fn finished<'a>(&mut self, all: impl IntoIterator<Item = (&'a TopicPartition, i64)>, now: Instant) {
         for (partition, finished) in all {
-            let Some(left) = self.left.get_mut(partition) else { continue };
+            let Some(left) = self.unread.get_mut(partition) else { continue };
             if left.finished != Some(finished) {
                 (left.finished, left.moved) = (Some(finished), now);
             }
             if finished >= left.end {
-                self.left.remove(partition);
+                self.unread.remove(partition);
             }
         }
     }
 
     pub(super) fn is_read(&self) -> bool {
-        self.left.is_empty()
+        self.unread.is_empty()
     }
 
     /// Those of which nobody said yet how far they are finished, or not far enough.
-    pub(super) fn left(&self) -> impl Iterator<Item = &TopicPartition> {
-        self.left.keys()
+    pub(super) fn unread(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.unread.keys()
     }
 
     /// Those that have not moved for long and are to be marked, each once.
     pub(super) fn stuck(&mut self, now: Instant) -> Vec<TopicPartition> {
-        let stuck = self.left.iter_mut().filter(|(_, left)| !left.is_marked && now.duration_since(left.moved) >= STUCK);
+        let stuck =
+            self.unread.iter_mut().filter(|(_, left)| !left.is_marked && now.duration_since(left.moved) >= STUCK);
         stuck
             .map(|(partition, left)| {
                 left.is_marked = true;
@@ -89,7 +90,7 @@ mod tests {
         let now = Instant::now();
         let mut sample = sample(now);
         sample.finished([(&replies(0), 4), (&replies(2), 3)], now);
-        assert_eq!(sample.left().collect::<Vec<_>>(), [&replies(0)]);
+        assert_eq!(sample.unread().collect::<Vec<_>>(), [&replies(0)]);
         sample.finished([(&replies(0), 9), (&replies(7), 0)], now);
         assert!(sample.is_read());
     }

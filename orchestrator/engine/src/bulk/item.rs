@@ -2,10 +2,10 @@
 
 use super::{BulkJobContext, BulkJobRequest, targets::BulkTarget};
 use crate::{
+    act_preview::ActPreviewOutcome,
+    act_result,
+    act_sender::OperatorActOutcome,
     journal::{self, reading::SagaLine},
-    operate::OperatorActOutcome,
-    prospect::ActPreviewOutcome,
-    sequel,
 };
 use saga_core::{describe::ActPreview, id::SagaId, input::OperatorAct, state::SagaPlan};
 use serde::Serialize;
@@ -18,9 +18,11 @@ pub enum BulkItemResult {
     /// It is in the journal, and led where it was meant to; of a dry run: it would.
     Applied,
     /// It was in the journal before: nothing was done again.
-    Before,
+    #[serde(rename = "before")]
+    AlreadyApplied,
     /// It is in the journal, and the saga is not where it was meant to be: parked again, mostly.
-    Elsewhere,
+    #[serde(rename = "elsewhere")]
+    OffTarget,
     /// On the way to the saga's owner.
     Accepted,
     /// The saga does not allow it.
@@ -103,11 +105,11 @@ async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, pla
             let came = if leads_to.status.is_wanted_by(act.action) {
                 BulkItemResult::Applied
             } else {
-                BulkItemResult::Elsewhere
+                BulkItemResult::OffTarget
             };
             BulkItem { leads_to: Some(leads_to), ..BulkItem::new(saga, came) }
         }
-        Ok(Some(ActPreviewOutcome::Nothing)) => BulkItem::new(saga, BulkItemResult::Before),
+        Ok(Some(ActPreviewOutcome::Nothing)) => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
         Ok(Some(ActPreviewOutcome::Refused { reason })) => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
         Ok(None) => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),
         Err(error) => BulkItem::new(saga, BulkItemResult::Failed).saying(journal::shown::unreadable(&error)),
@@ -123,12 +125,12 @@ async fn performed(
 ) -> BulkItem {
     match context.acts.send(saga, act, plan).await {
         OperatorActOutcome::Applied { .. } => {
-            let now = sequel::of(&context.journal, saga, order.wait).await;
+            let now = act_result::of(&context.journal, saga, order.wait).await;
             let is_wanted = now.as_ref().and_then(|now| now.is_wanted_by(order.action));
-            let came = if is_wanted == Some(false) { BulkItemResult::Elsewhere } else { BulkItemResult::Applied };
+            let came = if is_wanted == Some(false) { BulkItemResult::OffTarget } else { BulkItemResult::Applied };
             BulkItem { now: now.map(Box::new), ..BulkItem::new(saga, came) }
         }
-        OperatorActOutcome::Repeated { .. } => BulkItem::new(saga, BulkItemResult::Before),
+        OperatorActOutcome::Repeated { .. } => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
         OperatorActOutcome::Refused { reason } => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
         OperatorActOutcome::Accepted { .. } => BulkItem::new(saga, BulkItemResult::Accepted),
         OperatorActOutcome::UnknownSaga => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),

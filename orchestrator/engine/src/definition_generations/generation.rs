@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group that nobody is in.
+/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group that
+/// nobody is in.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// A published set. Stored for ever: fields are added with defaults, never renamed.
@@ -115,16 +116,16 @@ pub(crate) enum DefinitionStart {
     /// Its topic was never read: where its file says.
     FirstContact,
     /// Where the group stood.
-    WithTheGroup,
+    GroupOffset,
     /// Where its file says.
-    AsItSays,
+    Configured,
     /// Where it was when it was removed.
-    GoesOn,
+    Resumed,
 }
 
 impl DefinitionGeneration {
     /// Whether it is what `own` has files for.
-    pub(crate) fn is_of(&self, own: &LocalCatalog) -> bool {
+    pub(crate) fn matches(&self, own: &LocalCatalog) -> bool {
         let same = |name: &String, defined: &PublishedDefinition| {
             own.definitions.get(name).is_some_and(|own| own.hash == defined.hash && own.topic == defined.topic)
         };
@@ -134,8 +135,9 @@ impl DefinitionGeneration {
             && self.capabilities == own.capabilities
     }
 
-    /// The topics that an engine with these files must not read, because it would finish records without judging them as published.
-    pub(crate) fn not_for(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
+    /// The topics that an engine with these files must not read, because it would finish records without judging them
+    /// as published.
+    pub(crate) fn forbidden_topics(&self, own: &LocalCatalog) -> BTreeMap<String, Vec<DefinitionMismatch>> {
         let mut topics: BTreeMap<String, Vec<DefinitionMismatch>> = BTreeMap::new();
         for (name, defined) in &self.definitions {
             let lacks = match own.definitions.get(name) {
@@ -153,7 +155,8 @@ impl DefinitionGeneration {
         self.definitions.get(definition).map(|defined| (&defined.starts, defined.since_ms))
     }
 
-    /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have been judged.
+    /// The first set ever. Of a topic that is read already, everything up to where the group stands is taken to have
+    /// been judged.
     pub(crate) fn first(own: &LocalCatalog, broker: &OffsetSnapshot, now: Timestamp) -> DefinitionGeneration {
         let (mut first, _) = DefinitionGeneration::default().next(own, broker, now, "");
         first.catch_ups.clear();
@@ -165,7 +168,8 @@ impl DefinitionGeneration {
         first
     }
 
-    /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions that are added.
+    /// The set after this one: what `own` has files for. `catch_up` names the reading of what was missed by definitions
+    /// that are added.
     pub(crate) fn next(
         &self,
         own: &LocalCatalog,
@@ -220,10 +224,10 @@ impl DefinitionGeneration {
             }
         };
         let (starts, how) = match (before, standing.is_known(), file.from) {
-            (Some(before), _, _) => (before.next.clone(), DefinitionStart::GoesOn),
+            (Some(before), _, _) => (before.next.clone(), DefinitionStart::Resumed),
             (None, false, _) => (by_file, DefinitionStart::FirstContact),
-            (None, true, Some(_)) => (by_file, DefinitionStart::AsItSays),
-            (None, true, None) => (standing.committed, DefinitionStart::WithTheGroup),
+            (None, true, Some(_)) => (by_file, DefinitionStart::Configured),
+            (None, true, None) => (standing.committed, DefinitionStart::GroupOffset),
         };
         (PublishedDefinition { topic: file.topic.clone(), hash: file.hash.clone(), since_ms: now.0, starts }, how)
     }
@@ -246,8 +250,8 @@ impl DefinitionGeneration {
         removed
     }
 
-    /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies before its first record is
-    /// not its own. A catch-up reads for several definitions, from the first record of any.
+    /// Up to where all records were judged for a definition: what it still catches up with was not, and what lies
+    /// before its first record is not its own. A catch-up reads for several definitions, from the first record of any.
     fn judged_to(&self, name: &str, defined: &PublishedDefinition, broker: &OffsetSnapshot) -> PartitionOffsets {
         let mut next = broker.standing.get(&defined.topic).map(|it| it.committed.clone()).unwrap_or_default();
         for (catch_up, _) in self.catch_ups.iter().filter(|(_, of)| of.contains(name)) {

@@ -1,10 +1,10 @@
-//! Records that were finished before all engines knew of an added definition are read again, for that definition alone, in a consumer group
-//! of their own: engines share the work, and a restart goes on where it was.
+//! Records that were finished before all engines knew of an added definition are read again, for that definition alone,
+//! in a consumer group of their own: engines share the work, and a restart goes on where it was.
 
 use super::publisher::{DefinitionPublisher, PublisherError};
 use crate::{
     definition_generations::{HEARD_FOR, generation::DefinitionGeneration},
-    intake::{self, EvaluationScope, IntakeExit, TriggerIntake},
+    trigger_intake::{self, EvaluationScope, IntakeExit, TriggerIntake},
 };
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, KafkaSettings,
@@ -54,7 +54,7 @@ impl CatchUps {
     }
 
     /// Starts those that are due, and ends those that are over.
-    pub(super) async fn tend(
+    pub(super) async fn reconcile(
         &mut self,
         publisher: &DefinitionPublisher,
         generation: &DefinitionGeneration,
@@ -111,7 +111,8 @@ impl CatchUps {
                 return Ok(());
             }
         };
-        info!(catch_up = name, definitions = ?of, ?topics, "records that were finished without these definitions are read again for them");
+        info!(catch_up = name, definitions = ?of, ?topics, "records that were finished without these definitions are \
+         read again for them");
         let consumer = Arc::new(consumer);
         tokio::spawn(read(self.intake.clone(), Arc::clone(&consumer), events, Arc::new(of.clone())));
         self.running.insert(name.to_owned(), RunningCatchUp { consumer, topics, since: Instant::now(), ends: None });
@@ -146,7 +147,8 @@ impl CatchUps {
         }
         // Refused when another engine reads already: then it has begun.
         if let Err(error) = publisher.positions.commit(group, begins).await {
-            warn!(%error, group, "where records are read again from is not committed; if nobody did, the topic is read whole");
+            warn!(%error, group, "where records are read again from is not committed; if no engine did, the topic is read \
+             whole");
         }
         Ok(())
     }
@@ -168,7 +170,8 @@ impl CatchUps {
         Ok(())
     }
 
-    /// After so long no engine finishes records without knowing what was published: it has heard of it, or waits, or lost its partitions.
+    /// After so long no engine finishes records without knowing what was published: it has heard of it, or waits, or
+    /// lost its partitions.
     fn grace(&self) -> Duration {
         let said = self.kafka.properties.get(SESSION_TIMEOUT).and_then(|text| text.parse().ok());
         HEARD_FOR + said.map_or(SESSION, Duration::from_millis) + ON_THE_WAY
@@ -206,7 +209,7 @@ async fn read(
                         intake.take_trigger(Arc::new(record), ack, EvaluationScope::Again(&of)).await;
                     }
                 }
-                Some(other) => intake::report("catch-up", &other),
+                Some(other) => trigger_intake::report("catch-up", &other),
             },
             () = holds.changed() => holds.apply(&consumer),
         }

@@ -1,4 +1,5 @@
-//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when nobody reads them.
+//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when
+//! nobody reads them.
 
 use super::{
     catch_up::CatchUps,
@@ -9,8 +10,8 @@ use crate::{
         GenerationTracker,
         generation::{DefinitionGeneration, DefinitionMismatch},
     },
-    intake::TriggerIntake,
     store_health::StoreHealth,
+    trigger_intake::TriggerIntake,
 };
 use saga_kafka::{
     KafkaConsumer, KafkaSettings,
@@ -24,14 +25,16 @@ use std::{
 use tokio::{task::JoinHandle, time::Instant};
 use tracing::{error, info, warn};
 
-/// Between two looks: an engine that knows less notices it within it. A look that finds nothing costs one short read of an index.
+/// Between two looks: an engine that knows less notices it within it. A look that finds nothing costs one short read of
+/// an index.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Between two looks at who reads what was left, and at what is caught up with.
 const TEND: Duration = Duration::from_secs(2);
 
-/// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes a few seconds. Twice as
-/// many after each time, so that two engines that crash in turn do not pass a topic to and fro all the time.
+/// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes
+/// a few seconds. Twice as many after each time, so that two engines that crash in turn do not pass a topic to and fro
+/// all the time.
 const NOBODY: u32 = 5;
 const NOBODY_MOST: u32 = 160;
 
@@ -78,7 +81,7 @@ pub fn follow(
         publisher: publisher.clone(),
         consumer,
         topics: plan.topics.clone(),
-        is_away: false,
+        is_unavailable: false,
     };
     let tending = GenerationMaintenance {
         generations: Arc::clone(&context.generations),
@@ -96,20 +99,20 @@ struct GenerationFollower {
     publisher: DefinitionPublisher,
     consumer: Arc<KafkaConsumer>,
     topics: Vec<TopicStart>,
-    is_away: bool,
+    is_unavailable: bool,
 }
 
 impl GenerationFollower {
     async fn run(mut self) {
         loop {
             let asked = Instant::now();
-            match self.publisher.news().await {
+            match self.publisher.poll_change().await {
                 Ok(news) => {
                     if let Some(generation) = news {
-                        self.obey(generation);
+                        self.apply(generation);
                     }
-                    self.is_away = false;
-                    self.generations.hear(asked);
+                    self.is_unavailable = false;
+                    self.generations.mark_fresh(asked);
                 }
                 Err(error) => self.not_heard(&error),
             }
@@ -118,15 +121,15 @@ impl GenerationFollower {
     }
 
     fn not_heard(&mut self, error: &PublisherError) {
-        if !std::mem::replace(&mut self.is_away, true) {
+        if !std::mem::replace(&mut self.is_unavailable, true) {
             warn!(%error, "it cannot be read which definitions are published; records of triggers wait until it can");
         }
     }
 
-    fn obey(&self, generation: DefinitionGeneration) {
+    fn apply(&self, generation: DefinitionGeneration) {
         let (number, by) = (self.publisher.number(), self.publisher.by());
-        let before = self.generations.left();
-        let lacking = generation.not_for(&self.publisher.own);
+        let before = self.generations.yielded_topics();
+        let lacking = generation.forbidden_topics(&self.publisher.own);
         let left: BTreeMap<String, String> =
             lacking.iter().map(|(topic, lacks)| (topic.clone(), reason(lacks))).collect();
         for (topic, reason) in left.iter().filter(|(topic, _)| !before.contains_key(*topic)) {
@@ -142,7 +145,7 @@ impl GenerationFollower {
             info!(topic, generation = number, published_by = by, "this engine reads the topic again");
         }
         // Before the topics change, so that nothing that is on its way is judged.
-        self.generations.see(Arc::new(generation), left.clone());
+        self.generations.set_generation(Arc::new(generation), left.clone());
         metrics::gauge!("saga_topics_left").set(f64::from(u32::try_from(left.len()).unwrap_or(u32::MAX)));
         if !left.keys().eq(before.keys()) {
             let kept = self.topics.iter().filter(|start| !left.contains_key(&*start.topic)).cloned();
@@ -175,21 +178,21 @@ impl GenerationMaintenance {
     async fn run(mut self) {
         loop {
             tokio::time::sleep(TEND).await;
-            if let Err(error) = self.tend().await {
+            if let Err(error) = self.reconcile().await {
                 self.store_health.missed("tend what is published", &error);
             }
         }
     }
 
-    async fn tend(&mut self) -> Result<(), PublisherError> {
+    async fn reconcile(&mut self) -> Result<(), PublisherError> {
         if let Some(generation) = self.generations.generation() {
-            self.catch_ups.tend(&self.publisher, &generation).await?;
+            self.catch_ups.reconcile(&self.publisher, &generation).await?;
         }
-        self.take_what_nobody_reads().await
+        self.reclaim_unread_topics().await
     }
 
-    async fn take_what_nobody_reads(&mut self) -> Result<(), PublisherError> {
-        let left = self.generations.left();
+    async fn reclaim_unread_topics(&mut self) -> Result<(), PublisherError> {
+        let left = self.generations.yielded_topics();
         if left.is_empty() {
             self.unread = 0;
             return Ok(());
@@ -204,7 +207,8 @@ impl GenerationMaintenance {
         }
         error!(
             topics = ?unread,
-            "nobody reads these topics: the engines with the published definitions are gone. This engine publishes its own definitions again"
+            "no engine reads these topics: the engines with the published definitions are gone. This engine publishes its \
+             own definitions again"
         );
         (self.unread, self.patience) = (0, (self.patience * 2).min(NOBODY_MOST));
         self.publisher.publish().await.map(drop)

@@ -1,7 +1,7 @@
 //! Publishing what this engine has files for.
 
 use crate::{
-    current::{ActiveConfig, ActiveConfigCell},
+    active_config::{ActiveConfig, ActiveConfigCell},
     definition_generations::{
         GenerationTracker,
         generation::{
@@ -34,7 +34,8 @@ const SET: &str = "generation";
 /// The kind of document that says that a catch-up is over.
 const CAUGHT_UP: &str = "caught-up";
 
-/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one. It is short.
+/// Of so many looks one reads the log from its start: a database that was restored, or lost commits, has another one.
+/// It is short.
 const FROM_THE_START: u32 = 30;
 
 /// Engines that start at the same moment publish one after the other; more than these do not.
@@ -116,7 +117,8 @@ impl DefinitionPublisher {
     /// Publishes what this engine has files for, unless that is what was published last.
     ///
     /// # Errors
-    /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published something else.
+    /// When the store or the broker does not answer ([`PublisherError::is_transient`]), or a newer build published
+    /// something else.
     pub async fn start(
         context: &PublisherContext,
         kafka: &KafkaSettings,
@@ -132,8 +134,8 @@ impl DefinitionPublisher {
             looks: 0,
         };
         let generation = publisher.publish().await?;
-        context.generations.see(Arc::new(generation), BTreeMap::new());
-        context.generations.hear(tokio::time::Instant::now());
+        context.generations.set_generation(Arc::new(generation), BTreeMap::new());
+        context.generations.mark_fresh(tokio::time::Instant::now());
         Ok(publisher)
     }
 
@@ -145,7 +147,7 @@ impl DefinitionPublisher {
             if !std::mem::replace(&mut is_told, true) {
                 self.tell_what_is_live(before.as_ref());
             }
-            if let Some(before) = before.as_ref().filter(|before| before.is_of(&self.own)) {
+            if let Some(before) = before.as_ref().filter(|before| before.matches(&self.own)) {
                 return Ok(before.clone());
             }
             let (next, added) = self.next(before.as_ref()).await?;
@@ -170,7 +172,7 @@ impl DefinitionPublisher {
     }
 
     /// Reads on; what is published now, if that is something else than at the last look.
-    pub(super) async fn news(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
+    pub(super) async fn poll_change(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
         let before = self.log.current().cloned();
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FROM_THE_START) {
@@ -290,12 +292,12 @@ impl DefinitionPublisher {
         for AddedDefinition { definition, how, behind, ahead } in added {
             let begins = match how {
                 DefinitionStart::FirstContact => "its topic was never read: it begins where `trigger.from` says",
-                DefinitionStart::WithTheGroup => {
+                DefinitionStart::GroupOffset => {
                     "its topic is read already: it begins where that has got to, and older records are not for it; \
                      say `from: earliest` to have them"
                 }
-                DefinitionStart::AsItSays => "its topic is read already: it begins where its `trigger.from` says",
-                DefinitionStart::GoesOn => "it was removed less than seven days ago: it goes on where it was",
+                DefinitionStart::Configured => "its topic is read already: it begins where its `trigger.from` says",
+                DefinitionStart::Resumed => "it was removed less than seven days ago: it goes on where it was",
             };
             info!(definition, records_to_read_again = behind, records_ahead = ahead, "a definition is new: {begins}");
         }

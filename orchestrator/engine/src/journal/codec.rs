@@ -1,9 +1,11 @@
-//! Saga events ↔ stored bytes. The payload of a row is `{"v":1,"events":[…]}`; version and time are columns of their own.
+//! Saga events ↔ stored bytes. The payload of a row is `{"v":1,"events":[…]}`; version and time are columns of their
+//! own.
 
 use saga_core::{event::SagaDecision, event::SagaEvent, id::SagaId, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Of the stored shape. A reader refuses a number that it does not know, so that an older build never misreads a newer row.
+/// Of the stored shape. A reader refuses a number that it does not know, so that an older build never misreads a newer
+/// row.
 const FORMAT: u8 = 1;
 
 /// A stored row cannot be read as a decision.
@@ -39,7 +41,7 @@ pub enum RowDecodeError {
 pub struct RowEncodeError {
     /// Which row it would have been.
     version: u32,
-    /// Why.
+    /// The decoder's message.
     reason: String,
 }
 
@@ -59,8 +61,8 @@ struct DecodedRow {
     events: Vec<SagaEvent>,
 }
 
-/// The payload of the row that records `decision`, proved to be readable: what no build can read could neither be undone nor ended.
-/// One pass over the bytes proves it; a build for tests reads the row, too.
+/// The payload of the row that records `decision`, proved to be readable: what no build can read could neither be
+/// undone nor ended. One pass over the bytes proves it; a build for tests reads the row, too.
 ///
 /// # Errors
 /// When it would not be read back.
@@ -75,10 +77,12 @@ pub fn encode(decision: &SagaDecision) -> Result<Vec<u8>, RowEncodeError> {
     Ok(payload)
 }
 
-/// Rows of more bytes have an outline. What is smaller is read whole by whoever looks at a list: it costs less than a second copy.
+/// Rows of more bytes have an outline. What is smaller is read whole by whoever looks at a list: it costs less than a
+/// second copy.
 const OUTLINED_BYTES: usize = 4 * 1024;
 
-/// The payload that stands for that of a large row where nobody needs what it carries; `None` where it would save little.
+/// The payload that stands for that of a large row where nobody needs what it carries; `None` where it would save
+/// little.
 #[must_use]
 pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
     if payload.len() <= OUTLINED_BYTES {

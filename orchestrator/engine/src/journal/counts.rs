@@ -128,8 +128,8 @@ impl From<StreamGroup> for SagaGroup {
 #[error("sagas that have ended are without number: say since when they started")]
 pub struct UnboundedCountError;
 
-/// The sagas that are wanted, the most first. Unless asked otherwise those that go on: of those that have ended only those that started within a
-/// time are looked at.
+/// The sagas that are wanted, the most first. Unless asked otherwise those that go on: of those that have ended only
+/// those that started within a time are looked at.
 ///
 /// # Errors
 /// When the store does not answer.

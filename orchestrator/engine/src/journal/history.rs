@@ -186,7 +186,8 @@ fn command(plan: &SagaPlan, step: StepIndex, direction: CommandDirection) -> Str
 pub enum SendStatus {
     /// As far as the journal tells.
     Yes,
-    /// A guard held it back at the last moment, which the journal says after it. Of what a guard holds back: an attempt of it was decided on.
+    /// A guard held it back at the last moment, which the journal says after it. Of what a guard holds back: an attempt
+    /// of it was decided on.
     No,
 }
 
@@ -201,7 +202,8 @@ impl SendStatus {
     }
 }
 
-/// Of each event whether the attempt that it is about left: a start that the next event of its command takes back did not.
+/// Of each event whether the attempt that it is about left: a start that the next event of its command takes back did
+/// not.
 fn left(events: &[&SagaEvent]) -> Vec<SendStatus> {
     let mut left = vec![SendStatus::Yes; events.len()];
     let mut started: BTreeMap<CommandRef, usize> = BTreeMap::new();

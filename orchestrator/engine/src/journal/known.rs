@@ -8,7 +8,8 @@ use saga_core::definition::{OutcomeEvent, ParticipantSelector, SagaDefinition, S
 use saga_event_store::{EventStore, StoreError, StreamDimension, StreamFilter};
 use std::collections::BTreeSet;
 
-/// The newest sagas that are looked at for names, and groups of those that go on: what is not among them has not been used lately.
+/// The newest sagas that are looked at for names, and groups of those that go on: what is not among them has not been
+/// used lately.
 const LOOKED_AT: u32 = 1000;
 /// Definitions that are read for their names.
 const MOST_DEFINITIONS: usize = 100;

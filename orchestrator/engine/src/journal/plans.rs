@@ -17,8 +17,8 @@ use std::{
 const DEFINITION: &str = "definition";
 const POLICIES: &str = "policies";
 
-/// Plans that were read or started with, by the hashes of definition and policies. They are few (one per deployed version), so none is
-/// forgotten.
+/// Plans that were read or started with, by the hashes of definition and policies. They are few (one per deployed
+/// version), so none is forgotten.
 #[derive(Debug, Default)]
 pub struct PlanCache(RwLock<HashMap<(String, String), Arc<SagaPlan>>>);
 
@@ -46,7 +46,7 @@ pub enum PlanError {
         kind: &'static str,
         /// Its hash.
         hash: String,
-        /// Why.
+        /// The parser's message.
         reason: String,
     },
 }
@@ -110,7 +110,8 @@ impl PlanCache {
         plans.get(&(definition.to_owned(), policies.to_owned())).cloned()
     }
 
-    /// The plan with these hashes, as the store has it: for new sagas of a definition that another engine has files for.
+    /// The plan with these hashes, as the store has it: for new sagas of a definition that another engine has files
+    /// for.
     ///
     /// # Errors
     /// When the store is away ([`PlanError::is_transient`]), has no such texts, or this build cannot read them.
@@ -128,7 +129,8 @@ impl PlanCache {
         Ok(plan)
     }
 
-    /// A plan for new sagas of the definition with this hash, as the store has it, with the policies that these participants give it.
+    /// A plan for new sagas of the definition with this hash, as the store has it, with the policies that these
+    /// participants give it.
     ///
     /// # Errors
     /// When the store is away ([`PlanError::is_transient`]), has no such text, or this build cannot read it.

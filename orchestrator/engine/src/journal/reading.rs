@@ -23,7 +23,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaLine {
-    /// Its identity.
+    /// The saga's id.
     pub id: String,
     /// Name of its definition.
     pub saga: String,
@@ -33,7 +33,7 @@ pub struct SagaLine {
     pub status: String,
     /// The step it is at or waits for.
     pub step: Option<String>,
-    /// Why.
+    /// The reason why it is parked or waits, for people.
     pub reason: Option<String>,
     /// The code of what failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,8 @@ pub struct SagaLine {
 const MOST_NAMED: usize = 3;
 
 impl SagaLine {
-    /// Whether it is where `action` was to lead, or on its way there; `None`: its status is not one that this engine knows.
+    /// Whether it is where `action` was to lead, or on its way there; `None`: its status is not one that this engine
+    /// knows.
     #[must_use]
     pub fn is_wanted_by(&self, action: OperatorAction) -> Option<bool> {
         self.status.parse::<SagaStatus>().ok().map(|status| status.is_wanted_by(action))
@@ -183,7 +184,8 @@ impl fmt::Display for GuardFilter {
 
 /// Not a guard or a participant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or `guard:participant`, with one of the guards {guards}", guards = guard_words())]
+#[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or \
+ `guard:participant`, with one of the guards {guards}", guards = guard_words())]
 pub struct GuardFilterError(String);
 
 /// `payments`, `breaker:`, or `breaker:payments`.
@@ -225,7 +227,8 @@ pub enum SagaLookup {
     One {
         /// The only one, or the newest of its key.
         id: SagaId,
-        /// Those that had the key before it, newest first: a key is free again some time after its saga ended (`trigger.keepKeys`).
+        /// Those that had the key before it, newest first: a key is free again some time after its saga ended
+        /// (`trigger.keepKeys`).
         earlier: Vec<SagaId>,
     },
     /// None.
@@ -266,7 +269,8 @@ pub(super) fn filter(wanted: &SagaQuery) -> StreamFilter {
 }
 
 impl SagaQuery {
-    /// Whether it says which sagas: an act on many asks for that. A blank says nothing, nor does the length or the start of a page.
+    /// Whether it says which sagas: an act on many asks for that. A blank says nothing, nor does the length or the
+    /// start of a page.
     #[must_use]
     pub fn chooses(&self) -> bool {
         let SagaQuery { statuses, saga, key, waiting_on, incidents, incident, step, code, definition, .. } = self;
@@ -289,8 +293,8 @@ impl SagaQuery {
     }
 }
 
-/// Brings the step and reason of the lines up to date by folding the outlines of their journals: the read model changes with the status only.
-/// Payloads are not loaded. Returns the steps of the sagas that were looked at, without results.
+/// Brings the step and reason of the lines up to date by folding the outlines of their journals: the read model changes
+/// with the status only. Payloads are not loaded. Returns the steps of the sagas that were looked at, without results.
 ///
 /// # Errors
 /// When the store does not answer. A saga that cannot be read is shown as parked for that reason.
@@ -352,8 +356,8 @@ async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<StreamBa
     Ok(portion)
 }
 
-/// The read model changes with every change of status; where it says parked and the journal does not, the owner marked a saga that it cannot
-/// read, though its outline can be read.
+/// The read model changes with every change of status; where it says parked and the journal does not, the owner marked
+/// a saga that it cannot read, though its outline can be read.
 fn is_left_out(line: &SagaLine, recorded: &RecordedSaga) -> bool {
     line.status == SagaStatus::Parked.as_str() && recorded.state.status() != SagaStatus::Parked
 }
@@ -386,8 +390,8 @@ fn show_unread(line: &mut SagaLine, error: &JournalError) {
     line.waits_on = Vec::new();
 }
 
-/// The saga that `name` means: the one with this id, else the newest with this business key, of the definition `saga` if given. A key may read
-/// as an id: one in sixteen of all keys of 32 hexadecimal digits does.
+/// The saga that `name` means: the one with this id, else the newest with this business key, of the definition `saga`
+/// if given. A key may read as an id: one in sixteen of all keys of 32 hexadecimal digits does.
 ///
 /// # Errors
 /// When the store does not answer.

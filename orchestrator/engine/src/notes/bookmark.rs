@@ -1,4 +1,5 @@
-//! How far a log of notes was read, by the last note itself and not by its number alone: a store that lost commits gives the number again.
+//! How far a log of notes was read, by the last note itself and not by its number alone: a store that lost commits
+//! gives the number again.
 
 use saga_event_store::{EventStore, MAX_NOTES, NoteNumber, StoreError, StoredNote};
 use uuid::Uuid;
@@ -19,7 +20,8 @@ pub enum NotePage {
         /// Whether there is nothing more for now.
         is_last: bool,
     },
-    /// The note that was read last is not there any more: the store lost it. What was read is to be forgotten, and all read anew.
+    /// The note that was read last is not there any more: the store lost it. What was read is to be forgotten, and all
+    /// read anew.
     Lost,
 }
 

@@ -1,5 +1,6 @@
-//! Logs in the event store whose entries supersede one another: each names the one that it follows, and of several that follow the same one
-//! the first counts. So two engines that write at the same moment agree on one order, and one of them learns that it has to look again.
+//! Logs in the event store whose entries supersede one another: each names the one that it follows, and of several that
+//! follow the same one the first counts. So two engines that write at the same moment agree on one order, and one of
+//! them learns that it has to look again.
 
 use crate::notes::bookmark::{NoteCursor, NotePage};
 use saga_core::time::Timestamp;
@@ -63,8 +64,8 @@ impl<T: Serialize + DeserializeOwned> OptimisticLog<T> {
         }
     }
 
-    /// Writes `what` after the current entry and reads on. Afterwards [`OptimisticLog::current`] says which entry counts: another one, if
-    /// somebody else wrote first.
+    /// Writes `what` after the current entry and reads on. Afterwards [`OptimisticLog::current`] says which entry
+    /// counts: another one, if somebody else wrote first.
     ///
     /// # Errors
     /// As [`OptimisticLog::read`]; then it is not known whether it was written.

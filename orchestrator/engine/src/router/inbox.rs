@@ -1,4 +1,5 @@
-//! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take its messages now.
+//! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take
+//! its messages now.
 
 use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
@@ -13,7 +14,7 @@ use tracing::{debug, error};
 
 /// Where messages go whose shard does not take them here.
 #[derive(Clone, Debug)]
-pub enum InboxForwarder {
+pub(crate) enum InboxForwarder {
     /// To the shard's partition of this topic.
     Topic {
         /// Name of the inbox topic.
@@ -23,8 +24,9 @@ pub enum InboxForwarder {
         /// Whether it takes records.
         topics: Arc<TopicTracker>,
     },
-    /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever brings a message waits.
-    Nowhere,
+    /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever
+    /// brings a message waits.
+    Disabled,
     /// Into memory.
     #[cfg(test)]
     Kept(Arc<super::tests::ForwardedActs>),
@@ -34,17 +36,18 @@ impl InboxForwarder {
     /// Whether `message` can go this way and come back.
     pub(super) fn carries(&self, message: &ShardMessage) -> bool {
         match self {
-            InboxForwarder::Nowhere => false,
+            InboxForwarder::Disabled => false,
             InboxForwarder::Topic { .. } => inbound(message).is_some(),
             #[cfg(test)]
             InboxForwarder::Kept(_) => inbound(message).is_some(),
         }
     }
 
-    /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned. Timers and deliveries are
-    /// not handed on: the next owner derives both from the journal. What came from the inbox is there still and is read again.
+    /// Takes the message and settles it: with the bytes it came as it is in the inbox, at the offset that is returned.
+    /// Timers and deliveries are not handed on: the next owner derives both from the journal. What came from the inbox
+    /// is there still and is read again.
     pub(super) async fn take(&self, shard: ShardId, message: ShardMessage) -> Option<i64> {
-        if let InboxForwarder::Nowhere = self {
+        if let InboxForwarder::Disabled = self {
             // Without Kafka nobody else can take it, and this is how such an engine stops.
             debug!(
                 shard = shard.0,
@@ -77,7 +80,7 @@ impl InboxForwarder {
         let MessageReceipt::Offset(ack) = &message.receipt else { return false };
         match self {
             InboxForwarder::Topic { topic, .. } => ack.is_of(topic),
-            InboxForwarder::Nowhere => false,
+            InboxForwarder::Disabled => false,
             #[cfg(test)]
             InboxForwarder::Kept(_) => ack.is_of(super::tests::INBOX),
         }
@@ -90,15 +93,15 @@ impl InboxForwarder {
                 let written = sending::until_taken(producer, topics, &outgoing).await;
                 written.map_err(|undelivered: DeliveryFailure| undelivered.to_string())
             }
-            InboxForwarder::Nowhere => Err("there is no inbox".into()),
+            InboxForwarder::Disabled => Err("there is no inbox".into()),
             #[cfg(test)]
             InboxForwarder::Kept(kept) => Ok(kept.keep(shard, inbound).await),
         }
     }
 }
 
-/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps where its shard is owned;
-/// the outcome of a call is had again by asking again, which the next owner does.
+/// The inbox will never take it. Of a record the offset is not finished, so that it is read again, by then perhaps
+/// where its shard is owned; the outcome of a call is had again by asking again, which the next owner does.
 fn never_taken(shard: ShardId, message: ShardMessage, reason: &str) {
     error!(
         shard = shard.0,

@@ -9,17 +9,19 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// A shard that has taken nothing, or too little, for so long does not take its messages. Longer than a claim and a slow commit take; all
-/// intake waits for it once.
+/// A shard that has taken nothing, or too little, for so long does not take its messages. Longer than a claim and a
+/// slow commit take; all intake waits for it once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A shard with fewer messages waiting is not behind: a busy moment brings as many.
 const BEHIND: usize = SHARD_QUEUE / 4;
 
-/// A queue that was full counts as full until it has room for so many, so that one which is filled as fast as it is emptied stays full.
+/// A queue that was full counts as full until it has room for so many, so that one which is filled as fast as it is
+/// emptied stays full.
 const ROOM: usize = SHARD_QUEUE / 2;
 
-/// How long the last messages may take to come back from the inbox while the next one waits: a few round trips to the broker.
+/// How long the last messages may take to come back from the inbox while the next one waits: a few round trips to the
+/// broker.
 const COMES_BACK: Duration = Duration::from_millis(200);
 
 /// How many of them those may be. With more of them the next one goes to the inbox as well.
@@ -74,9 +76,9 @@ pub(super) enum MessageRoute {
     /// Into the queue: behind what waits there.
     Queue,
     /// To the inbox: behind what is on its way there and back, unless that is back any moment.
-    Behind,
+    AfterForwarded,
     /// To the inbox, if it is this shard alone that does not take what comes.
-    Late,
+    Inbox,
 }
 
 /// Why a shard does not take its messages.
@@ -135,7 +137,7 @@ impl ShardSlot {
     }
 
     /// Returns when the shard's task takes messages.
-    pub(super) async fn serves(&self) {
+    pub(super) async fn wait_serving(&self) {
         // The sender is here as long as this runs.
         let _ = self.serves.subscribe().wait_for(|serves| *serves).await;
     }
@@ -165,7 +167,7 @@ impl ShardSlot {
     }
 
     /// Why the shard does not take what comes, if that lasts longer than it should, and since when.
-    pub(super) fn does_not_take(&self) -> Option<(LagReason, Instant)> {
+    pub(super) fn lag(&self) -> Option<(LagReason, Instant)> {
         let (mut state, now) = (self.state.lock(), Instant::now());
         if self.queue.capacity() >= ROOM {
             state.full_since = None;
@@ -175,17 +177,17 @@ impl ShardSlot {
         away.or_else(|| state.full_since.filter(is_long).map(|since| (LagReason::Full, since)))
     }
 
-    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not claimed is handed to the inbox
-    /// by the shard's task.
+    /// Where a message goes that comes now, so that it overtakes none. What waits in the queue of a shard that is not
+    /// claimed is handed to the inbox by the shard's task.
     pub(super) fn way(&self) -> MessageRoute {
-        let late = self.does_not_take();
-        let goes_by_inbox = self.goes_by_inbox();
+        let late = self.lag();
+        let is_forwarding = self.is_forwarding();
         let is_away = self.state.lock().away_since.is_some();
         let something_waits = self.queue.capacity() < SHARD_QUEUE;
         match late {
             _ if is_away && something_waits => MessageRoute::Queue,
-            _ if goes_by_inbox => MessageRoute::Behind,
-            Some(_) => MessageRoute::Late,
+            _ if is_forwarding => MessageRoute::AfterForwarded,
+            Some(_) => MessageRoute::Inbox,
             None => MessageRoute::Queue,
         }
     }
@@ -193,24 +195,24 @@ impl ShardSlot {
     /// Why the shard is not as it should be, and since when.
     pub(super) fn trouble(&self) -> Option<(LagReason, Instant)> {
         let returning = || self.state.lock().by_inbox_since.map(|since| (LagReason::Returning, since));
-        self.does_not_take().or_else(returning)
+        self.lag().or_else(returning)
     }
 
     /// Whether messages that came before are on their way through the inbox.
-    pub(super) fn goes_by_inbox(&self) -> bool {
+    pub(super) fn is_forwarding(&self) -> bool {
         self.state.lock().some_are_on_their_way(*self.returned.borrow())
     }
 
-    /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends although messages never
-    /// cease.
-    pub(super) async fn are_back(&self) -> bool {
+    /// Whether all of them have come back, if that is to be expected any moment. So the way through the inbox ends
+    /// although messages never cease.
+    pub(super) async fn wait_returned(&self) -> bool {
         let Some(last) = self.last_if_nearly_back() else { return false };
         let mut returned = self.returned.subscribe();
         let came_back = timeout(COMES_BACK, returned.wait_for(|returned| *returned >= last)).await.is_ok();
         if !came_back {
             self.state.lock().waits_again_at = Instant::now() + WAIT_AGAIN;
         }
-        came_back && !self.goes_by_inbox()
+        came_back && !self.is_forwarding()
     }
 
     fn last_if_nearly_back(&self) -> Option<i64> {
@@ -238,8 +240,8 @@ impl ShardSlot {
         is_to_be_told
     }
 
-    /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went that way, if none does any
-    /// more.
+    /// The record of the inbox at `offset`, and all before it, have been brought to the shard. Since when messages went
+    /// that way, if none does any more.
     pub(super) fn returned(&self, offset: i64) -> Option<Instant> {
         self.returned.send_if_modified(|returned| std::mem::replace(returned, offset.max(*returned)) < offset);
         let mut state = self.state.lock();

@@ -17,7 +17,7 @@ pub(crate) const INBOX: &str = "inbox";
 
 /// An inbox in memory, of which the offset is the place.
 #[derive(Debug, Default)]
-pub struct ForwardedActs(Mutex<Vec<(ShardId, String)>>);
+pub(crate) struct ForwardedActs(Mutex<Vec<(ShardId, String)>>);
 
 impl ForwardedActs {
     pub(crate) async fn keep(&self, shard: ShardId, inbound: &InboxEnvelope) -> i64 {
@@ -110,20 +110,20 @@ async fn what_follows_goes_by_the_inbox_until_all_has_come_back() {
     let mut engine = RouterFixture::new();
     engine.bring(SLOW, 0..FULL + 3).await;
     assert_eq!(
-        engine.router.behind().iter().map(|behind| (behind.shard, behind.why)).collect::<Vec<_>>(),
+        engine.router.lagging().iter().map(|behind| (behind.shard, behind.why)).collect::<Vec<_>>(),
         [(SLOW, LagReason::Full)]
     );
     engine.taken(SLOW);
     engine.bring(SLOW, FULL + 3..FULL + 4).await;
     assert_eq!(engine.kept.ids(), (FULL..FULL + 4).collect::<Vec<_>>());
-    assert_eq!(engine.router.behind()[0].why, LagReason::Returning);
+    assert_eq!(engine.router.lagging()[0].why, LagReason::Returning);
     engine.router.returned(SLOW, 2);
     engine.bring(SLOW, FULL + 4..FULL + 5).await;
     assert_eq!(engine.taken(SLOW), Vec::<usize>::new(), "one is still on its way");
     engine.router.returned(SLOW, 4);
     engine.bring(SLOW, FULL + 5..FULL + 6).await;
     assert_eq!(engine.taken(SLOW), [FULL + 5]);
-    assert_eq!(engine.router.behind(), []);
+    assert_eq!(engine.router.lagging(), []);
 }
 
 /// The inbox brings back each message some time after it was handed, and the next one is there sooner than that.
@@ -169,15 +169,15 @@ async fn what_waits_for_a_shard_that_is_not_claimed_may_go_when_others_are() {
     engine.serving[0] = None;
     engine.bring(SLOW, 0..1).await;
     let began = Instant::now();
-    engine.router.waits_too_long(SLOW).await;
+    engine.router.wait_stale(SLOW).await;
     assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
     engine.taken(SLOW);
     engine.bring(SLOW, 1..2).await;
     assert_eq!(engine.kept.ids(), [1], "what comes later than that goes at once");
-    assert_eq!(engine.router.behind()[0].why, LagReason::NotClaimed);
+    assert_eq!(engine.router.lagging()[0].why, LagReason::NotClaimed);
 
     engine.serving.clear();
-    assert!(timeout(PATIENCE * 60, engine.router.waits_too_long(OTHER)).await.is_err(), "the store is away");
+    assert!(timeout(PATIENCE * 60, engine.router.wait_stale(OTHER)).await.is_err(), "the store is away");
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +213,7 @@ async fn what_only_this_engine_knows_waits_for_room() {
 
 #[tokio::test(start_paused = true)]
 async fn without_an_inbox_whoever_brings_messages_waits() {
-    let router = ShardRouter::new(2, InboxForwarder::Nowhere);
+    let router = ShardRouter::new(2, InboxForwarder::Disabled);
     let mut queue = router.open(SLOW);
     let _serving = router.serving(SLOW);
     for number in 0..FULL {

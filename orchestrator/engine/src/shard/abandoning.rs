@@ -1,8 +1,9 @@
-//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it finds it read again, in vain.
+//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it
+//! finds it read again, in vain.
 
-use super::{context::ShardContext, incidents, owned::ShardLoop};
+use super::{ShardLoop, context::ShardContext, incidents};
 use crate::{
-    committer::{CommitError, GroupCommitter},
+    committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
     message::{MessageContent, MessageOutcome, ShardMessage},
 };
@@ -15,7 +16,7 @@ use saga_core::{
     state::SagaStatus,
     time::Timestamp,
 };
-use saga_event_store::{AppendOutcome, ShardEpoch, StreamAppend, StreamSummary, SummaryUpdate};
+use saga_event_store::{ShardEpoch, StreamAppend, StreamSummary, SummaryUpdate};
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
 use tracing::warn;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 impl ShardLoop {
     /// A message for a saga that was read just now, and cannot be.
-    pub(super) fn in_vain(&self, saga: SagaId, message: ShardMessage, error: &journal::JournalError) {
+    pub(super) fn reject_unreadable(&self, saga: SagaId, message: ShardMessage, error: &journal::JournalError) {
         let reason = shown::unreadable(error);
         match message.body {
             MessageContent::Input {
@@ -50,7 +51,7 @@ impl ShardLoop {
                 message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload: true });
             }
             MessageContent::Input { .. } | MessageContent::Reply(_) | MessageContent::ReadUntil(_) => {
-                self.set_aside(message, PoisonCode::SagaUnreadable, &reason);
+                self.dead_letter(message, PoisonCode::SagaUnreadable, &reason);
             }
         }
     }
@@ -84,7 +85,7 @@ impl SagaAbandonment {
             Ok(append) => append,
             Err(unwritable) => return MessageOutcome::Refused(unwritable.to_string()),
         };
-        self.told(committer.append(append).await)
+        self.told(committer.commit(append).await)
     }
 
     fn at_its_end(&self, summary: &StreamSummary) -> MessageOutcome {
@@ -125,17 +126,18 @@ impl SagaAbandonment {
         })
     }
 
-    fn told(&self, appended: Result<AppendOutcome, CommitError>) -> MessageOutcome {
+    fn told(&self, appended: Result<CommitOutcome, CommitError>) -> MessageOutcome {
         match appended {
-            Ok(AppendOutcome::Committed) => {
+            Ok(CommitOutcome::Committed(_)) => {
                 incidents::count(IncidentKind::Unreadable);
-                warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is not known");
+                warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone \
+                 is not known");
                 MessageOutcome::Applied
             }
-            Ok(AppendOutcome::Conflict | AppendOutcome::DuplicateKey { .. }) => {
+            Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {
                 MessageOutcome::Refused("something else was recorded at the same moment; look at it again".into())
             }
-            Ok(AppendOutcome::Fenced) | Err(CommitError::Stopped) => {
+            Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
                 MessageOutcome::Refused("its shard has another owner by now; try again".into())
             }
             Err(CommitError::Impossible(reason)) => MessageOutcome::Refused(reason),

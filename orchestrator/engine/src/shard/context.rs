@@ -1,9 +1,10 @@
 //! What the tasks of all shards share, and nothing that a shard does not need.
 
 use crate::{
-    admission::DecisionSources, answer_path::AnswerProgress, committer::GroupCommitter, current::ActiveConfigCell,
-    dead_letter::DeadLetterWriter, dispatch::EffectSender, journal::JournalAccess, observer::ObserverHandle,
-    router::ShardRouter, skew::ClockSkew, step_back::StepBackRecovery, store_health::StoreHealth, turns::LoadSemaphore,
+    active_config::ActiveConfigCell, admission::DecisionSources, answer_progress::AnswerProgress,
+    committer::GroupCommitter, dead_letter::DeadLetterWriter, dispatch::EffectSender, journal::JournalAccess,
+    load_permits::LoadSemaphore, observer::ObserverHandle, router::ShardRouter, skew::ClockSkew,
+    step_back::StepBackRecovery, store_health::StoreHealth,
 };
 use saga_base::clock::EngineClock;
 use saga_core::id::ShardId;

@@ -1,21 +1,20 @@
 //! Effects, after the commit of their cause.
 
 use super::{
-    live::{LiveSaga, SentEffect},
-    owned::ShardLoop,
-    waits::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
+    ShardLoop,
+    live_saga::{LiveSaga, SentEffect},
+    wait_registry::{GuardWait, WaitKind, WaitOrigin, WaitStatus},
 };
 use crate::{
-    admission::AttemptPermit,
-    departure::{self, SendTimeGuard},
-    dispatch::{CallLeave, OutboundCall, OutboundEvent},
+    dispatch::{OutboundCall, OutboundEvent},
+    send_time::{self, SendTimeGuard},
 };
 use saga_base::panics::caught;
 use saga_core::{
     command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner, RetryAdvice},
     id::SagaId,
     input::{PublicationRef, SagaInput},
-    react::{CallEffect, PublishEffect, SagaEffect, WaitEffect, react},
+    react::{CallEffect, PublishEffect, SagaEffect, WaitEffect},
     state::{CommandPhase, SendTime},
     time::Timestamp,
 };
@@ -31,19 +30,21 @@ use std::time::Duration;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl ShardLoop {
-    /// Lets everything leave that is outstanding and has not left in this life. What was outstanding when the saga was read may have left in
-    /// another one: it is repeated.
-    pub(super) fn perform(&mut self, saga: SagaId, live: &mut LiveSaga) {
-        let effects = match caught(|| react(&live.plan, &live.state)) {
+    /// Sends everything that is outstanding and that this owner has not sent. What was outstanding when the saga was
+    /// read may have been sent by an earlier owner: it is sent again. While an append is under way nothing is sent: the
+    /// append's acknowledgement is followed by this.
+    pub(super) fn dispatch_outstanding(&mut self, saga: SagaId, live: &mut LiveSaga) {
+        let Some(committed) = live.state.committed() else { return };
+        let effects = match caught(|| committed.outstanding(&live.plan)) {
             Ok(effects) => effects,
             Err(panic) => {
-                live.broken = Some(panic);
+                live.panic_message = Some(panic);
                 return;
             }
         };
         let now = self.context.clock.now();
-        live.forget_all_but(&effects);
-        self.waits.keep_outcome(saga, &effects);
+        live.retain_outstanding(&effects);
+        self.table.waits.keep_outcome(saga, &effects);
         let mut waits = Vec::new();
         for effect in effects {
             let Some(sent) = SentEffect::of(&effect) else {
@@ -52,18 +53,18 @@ impl ShardLoop {
             };
             if !live.sent.contains(&sent) && !live.is_over(&sent, now) {
                 live.sent.push(sent.clone());
-                if let Some(wait) = self.let_leave(saga, live, effect, &sent) {
+                if let Some(wait) = self.dispatch_effect(saga, live, effect, &sent) {
                     live.sent.retain(|other| *other != sent);
                     waits.push(wait);
                 }
             }
         }
-        self.wait_in_lines(saga, &waits);
+        self.sync_wait_queues(saga, &waits);
     }
 
-    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that surely left in another life
-    /// keeps its time.
-    fn leaves(
+    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that
+    /// surely left in another life keeps its time.
+    fn start_send_timer(
         &self,
         live: &mut LiveSaga,
         effect: &SagaEffect,
@@ -76,16 +77,16 @@ impl ShardLoop {
             return None;
         }
         if matches!(effect, SagaEffect::Call(call) if matches!(*call.request, CommandRequest::Http { .. })) {
-            live.state.departs(command, attempt, SendTime::At(self.context.clock.now()));
+            live.state.note_send_time(command, attempt, SendTime::At(self.context.clock.now()));
             return None;
         }
-        let (leaving, leaves_at) = departure::leaving(self.context.clock);
-        live.departures.push((sent.clone(), leaves_at));
+        let (leaving, send_time) = send_time::send_time_pair(self.context.clock);
+        live.send_times.push((sent.clone(), send_time));
         Some(leaving)
     }
 
     /// `None` unless it has to wait in line first.
-    fn let_leave(
+    fn dispatch_effect(
         &mut self,
         saga: SagaId,
         live: &mut LiveSaga,
@@ -96,31 +97,23 @@ impl ShardLoop {
         match effect {
             SagaEffect::Wait(_) => {}
             SagaEffect::Publish(ref publish) => {
-                let leaving = self.leaves(live, &effect, sent, dispatch);
-                self.let_be_published(live, publish, leaving);
+                let leaving = self.start_send_timer(live, &effect, sent, dispatch);
+                self.dispatch_publication(live, publish, leaving);
             }
             SagaEffect::Call(ref call) => {
                 let (command, attempt) = (call.command, call.attempt);
-                let permit = match live.take_permit(command, Some(attempt)) {
-                    Some(permit) => permit,
-                    None => match self.late_permit(saga, live, call, dispatch) {
-                        LateAdmission::Admitted(permit) => permit,
-                        LateAdmission::Answered => return None,
-                        LateAdmission::Waits(wait) => return Some(*wait),
-                    },
-                };
-                let leaving = self.leaves(live, &effect, sent, dispatch);
-                let SagaEffect::Call(call) = effect else { return None };
-                let leave = match *call.request {
-                    CommandRequest::Kafka { .. } => {
-                        let mut permit = permit;
-                        let (pending, slot) = permit.delegate();
-                        live.permits.push(AttemptPermit { command, attempt, permit });
-                        CallLeave::Delegate(pending, slot)
+                if !live.permits.has(command, attempt) {
+                    match self.late_permit(saga, live, call, dispatch) {
+                        LateAdmission::Admitted(permit) => live.permits.hold(command, attempt, permit),
+                        LateAdmission::Rejected => return None,
+                        LateAdmission::Queued(wait) => return Some(*wait),
                     }
-                    CommandRequest::Http { .. } | CommandRequest::Publish { .. } => CallLeave::Permit(permit),
-                };
-                let call = OutboundCall::new((&live.plan, &live.state), call, leave, dispatch, leaving);
+                }
+                let leaving = self.start_send_timer(live, &effect, sent, dispatch);
+                let SagaEffect::Call(call) = effect else { return None };
+                let leave = live.permits.send(command, attempt, &call.request)?;
+                let state = live.state.committed()?;
+                let call = OutboundCall::new((&live.plan, &state), call, leave, dispatch, leaving);
                 self.context.outputs.effects.call(call);
             }
         }
@@ -128,24 +121,26 @@ impl ShardLoop {
     }
 
     /// A step's publication of another life may have left, so it is published again whoever waits.
-    fn let_be_published(&mut self, live: &mut LiveSaga, effect: &PublishEffect, leaving: Option<SendTimeGuard>) {
+    fn dispatch_publication(&mut self, live: &mut LiveSaga, effect: &PublishEffect, leaving: Option<SendTimeGuard>) {
         let permit = match effect.publication {
-            PublicationRef::Step(command) => live.take_permit(command, Some(effect.attempt)),
-            PublicationRef::Outcome => match self.leave_for_outcome(live, effect) {
+            PublicationRef::Step(command) => live.permits.publish(command, effect.attempt),
+            PublicationRef::Outcome => match self.acquire_outcome_permit(live, effect) {
                 Some(permit) => Some(permit),
-                None => return live.outcome_has_not_left(),
+                None => return live.mark_outcome_unsent(),
             },
         };
-        let event = OutboundEvent::new((&live.plan, &live.state), effect.clone(), permit, leaving);
+        let Some(state) = live.state.committed() else { return };
+        let event = OutboundEvent::new((&live.plan, &state), effect.clone(), permit, leaving);
         self.context.outputs.effects.publish(event);
     }
 
     /// Becomes an input in the next turn: no decision is made while effects leave.
-    fn answer_next(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: CommandAnswer) {
-        self.held_back.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
+    fn queue_answer(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: CommandAnswer) {
+        self.table.deferred_inputs.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
     }
 
-    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the guard for it.
+    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the
+    /// guard for it.
     fn late_permit(
         &mut self,
         saga: SagaId,
@@ -153,15 +148,15 @@ impl ShardLoop {
         effect: &CallEffect,
         dispatch: DispatchKind,
     ) -> LateAdmission {
-        let Some(participant) = effect.request.participant() else { return LateAdmission::Answered };
-        let told = match self.waits.sending(saga, effect.command) {
-            Some(WaitStatus::InLine(guard)) => {
-                return waits(live, effect, participant, guard, WaitOrigin::OnRecord, live.state.last_at);
+        let Some(participant) = effect.request.participant() else { return LateAdmission::Rejected };
+        let origin = match self.table.waits.sending(saga, effect.command) {
+            Some(WaitStatus::Queued(guard)) => {
+                return waits(live, effect, participant, guard, WaitOrigin::Recorded, live.state.last_at);
             }
-            Some(WaitStatus::Called) => WaitOrigin::JustNow,
-            None => WaitOrigin::OnRecord,
+            Some(WaitStatus::Notified) => WaitOrigin::RefusedNow,
+            None => WaitOrigin::Recorded,
         };
-        self.waits.asks(saga, effect.command);
+        self.table.waits.mark_retrying(saga, effect.command);
         let lane = gate::lane(effect.command.direction);
         let asking = PermitRequest { lane, attempt: AttemptKind::Repeat, arrival: CallArrival::Notified };
         let answer = match (self.context.sources.guards().admit(participant, asking), dispatch) {
@@ -175,18 +170,19 @@ impl ShardLoop {
                 // A person can bring it back: nothing is undone for it.
                 CommandAnswer::Unknown { failure, retry: RetryAdvice::ThenPark, retry_after: None }
             }
-            // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent may wait here.
+            // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent
+            // may wait here.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::Repeated) => {
                 let not_before = self.context.clock.now().plus(not_before);
-                return waits(live, effect, participant, guard, told, not_before);
+                return waits(live, effect, participant, guard, origin, not_before);
             }
             // It is asked after. To hold that back is no row.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::First) => {
                 CommandAnswer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
             }
         };
-        self.answer_next(saga, effect.command, effect.attempt, answer);
-        LateAdmission::Answered
+        self.queue_answer(saga, effect.command, effect.attempt, answer);
+        LateAdmission::Rejected
     }
 }
 
@@ -194,9 +190,9 @@ impl ShardLoop {
 enum LateAdmission {
     Admitted(CallPermit),
     /// It does not leave now, and that becomes an input.
-    Answered,
+    Rejected,
     /// It leaves when the guard calls it. Boxed: it is rare.
-    Waits(Box<GuardWait>),
+    Queued(Box<GuardWait>),
 }
 
 fn waits(
@@ -204,7 +200,7 @@ fn waits(
     call: &CallEffect,
     participant: &str,
     guard: GuardKind,
-    told: WaitOrigin,
+    origin: WaitOrigin,
     not_before: Timestamp,
 ) -> LateAdmission {
     let effect = WaitEffect {
@@ -217,5 +213,5 @@ fn waits(
         since: live.state.started_at,
         has_probed: live.state.command(call.command).has_probed(),
     };
-    LateAdmission::Waits(Box::new(GuardWait { effect, what: WaitKind::Sending, told }))
+    LateAdmission::Queued(Box::new(GuardWait { effect, what: WaitKind::Sending, origin }))
 }

@@ -16,7 +16,8 @@ pub(super) fn tell(saga: SagaId, plan: &SagaPlan, decision: &SagaDecision) {
             let kind = IncidentKind::of(*direction, failure);
             let step = step.map(|step| plan.definition.step(step).name.as_str());
             let what = words::incident(step, *direction, failure);
-            warn!(%saga, definition = plan.definition.name, step, kind = kind.as_str(), what, "incident: a person should look at the saga");
+            warn!(%saga, definition = plan.definition.name, step, kind = kind.as_str(), what, "incident: a person \
+             should look at the saga");
             count(kind);
         }
     }

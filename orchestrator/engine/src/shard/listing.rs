@@ -1,7 +1,7 @@
 //! Lists what is open. A part of the list that the store cannot read is passed by.
 
 use super::context::ShardContext;
-use super::until_answered;
+use super::store_retry::until_answered;
 use saga_core::id::ShardId;
 use saga_event_store::StoreError;
 use tracing::error;
@@ -63,7 +63,8 @@ async fn behind(context: &ShardContext, shard: ShardId, after: Uuid) -> Option<U
     let until = Uuid::from_u128(whole);
     error!(
         shard = shard.0, %after, %until,
-        "the read model of open sagas between these ids is damaged: each of them goes on only when something happens to it"
+        "the read model of open sagas between these ids is damaged: each of them goes on only when something happens \
+         to it"
     );
     metrics::counter!("saga_unlisted_ranges_total").increment(1);
     Some(until)

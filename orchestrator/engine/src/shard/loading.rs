@@ -1,8 +1,8 @@
 //! Sagas that are not in memory, and sagas that cannot be worked on.
 
 use super::{
-    live::{LiveSaga, SagaSlot},
-    owned::ShardLoop,
+    ShardLoop,
+    live_saga::{LiveSaga, SagaSlot},
     reading::{self, SagaLoadBatch, SagaLoadResult},
 };
 use crate::{
@@ -18,9 +18,9 @@ use tracing::error;
 /// Whether a saga that was read has gone on.
 pub(super) enum ResumeOutcome {
     /// What is outstanding has left, or waits.
-    Up,
+    Resumed,
     /// Something is due since then, which comes before anything leaves.
-    Due(SagaTimers),
+    TimerDue(SagaTimers),
 }
 
 impl ShardLoop {
@@ -28,14 +28,14 @@ impl ShardLoop {
         if waiting.is_empty() {
             return;
         }
-        self.is_loading(saga, waiting);
+        self.mark_loading(saga, waiting);
         self.load_all(vec![saga]);
     }
 
     /// The saga is about to be loaded.
-    pub(super) fn is_loading(&mut self, saga: SagaId, waiting: VecDeque<ShardMessage>) {
-        self.sagas.insert(saga, SagaSlot::Loading { waiting });
-        self.recovery.iter_mut().for_each(|recovery| recovery.touch(saga));
+    pub(super) fn mark_loading(&mut self, saga: SagaId, waiting: VecDeque<ShardMessage>) {
+        self.table.sagas.insert(saga, SagaSlot::Loading { waiting });
+        self.recovery.iter_mut().for_each(|recovery| recovery.mark_loaded(saga));
     }
 
     /// Reads sagas for which something waits.
@@ -54,67 +54,76 @@ impl ShardLoop {
         }
     }
 
-    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then told what waits.
+    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then
+    /// told what waits.
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
-        error!(%saga, reason, "the saga cannot go on like this; it is parked, the shard goes on");
+        error!(%saga, reason, "the saga's last decision cannot be trusted or written: it is parked, and the shard continues");
         metrics::counter!("saga_stopped_total").increment(1);
-        self.to_park.insert(saga, reason);
+        self.table.to_park.insert(saga, reason);
         // A load for nobody is none.
         waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached));
         self.load(saga, waiting);
     }
 
     fn park(&mut self, saga: SagaId, live: &mut LiveSaga, reason: String) {
-        let mut admissions = AdmissionControl::new(&self.context.sources, self.context.clock.now(), &self.answerable);
-        let parked = admissions.during(|context| decide::park(&live.plan, &mut live.state, reason, context));
+        let mut admissions = AdmissionControl::new(
+            &self.context.sources,
+            self.context.clock.now(),
+            &self.table.answerable,
+            live.permits.draft(),
+        );
+        let parked = admissions
+            .with_context(|context| live.state.decide(|state| decide::park(&live.plan, state, reason, context)));
+        drop(admissions);
         if let Some(decision) = parked {
             self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
         }
     }
 
     fn loaded(&mut self, saga: SagaId, loaded: SagaLoadResult) {
-        let Some(SagaSlot::Loading { waiting }) = self.sagas.remove(&saga) else { return };
+        let Some(SagaSlot::Loading { waiting }) = self.table.sagas.remove(&saga) else { return };
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
+                let mut live = Box::new(LiveSaga::restored(recorded, &self.table.answerable));
                 live.waiting = waiting;
-                self.is_readable(saga, &mut live);
-                match self.to_park.remove(&saga) {
+                self.clear_quarantine(saga, &mut live);
+                match self.table.to_park.remove(&saga) {
                     Some(reason) => self.park(saga, &mut live, reason),
-                    None => self.take_up_now(saga, &mut live),
+                    None => self.resume_now(saga, &mut live),
                 }
-                self.go_on(saga, live);
+                self.process_pending(saga, live);
             }
             Ok(None) => {
                 report_vanished(saga, &waiting);
                 waiting.into_iter().for_each(|message| self.unknown_saga(message));
             }
             Err(error) => {
-                self.leave_out(saga, &error);
-                waiting.into_iter().for_each(|message| self.in_vain(saga, message, &error));
+                self.quarantine(saga, &error);
+                waiting.into_iter().for_each(|message| self.reject_unreadable(saga, message, &error));
             }
         }
     }
 
-    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given up by now.
-    pub(super) fn take_up(&mut self, saga: SagaId, live: &mut LiveSaga) -> ResumeOutcome {
+    /// A saga that was read goes on: what is due is looked at before anything leaves again, for it may have been given
+    /// up by now.
+    pub(super) fn resume(&mut self, saga: SagaId, live: &mut LiveSaga) -> ResumeOutcome {
         if let Some(dues) = self.due_now(live) {
-            return ResumeOutcome::Due(dues);
+            return ResumeOutcome::TimerDue(dues);
         }
-        self.perform(saga, live);
+        self.dispatch_outstanding(saga, live);
         self.set_due(saga, live);
-        ResumeOutcome::Up
+        ResumeOutcome::Resumed
     }
 
     /// What came for it was there before its time is looked at.
-    fn take_up_now(&mut self, saga: SagaId, live: &mut LiveSaga) {
+    fn resume_now(&mut self, saga: SagaId, live: &mut LiveSaga) {
         let is_timer = |message: &ShardMessage| {
             matches!(message.body, MessageContent::Input { input: SagaInput::TimeReached, .. })
         };
-        match self.take_up(saga, live) {
-            ResumeOutcome::Up => {}
-            ResumeOutcome::Due(_) if live.waiting.iter().any(is_timer) => {}
-            ResumeOutcome::Due(_) => live.waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached)),
+        match self.resume(saga, live) {
+            ResumeOutcome::Resumed => {}
+            ResumeOutcome::TimerDue(_) if live.waiting.iter().any(is_timer) => {}
+            ResumeOutcome::TimerDue(_) => live.waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached)),
         }
     }
 
@@ -124,16 +133,16 @@ impl ShardLoop {
             return message.receipt.settle(MessageOutcome::UnknownSaga);
         }
         let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
-        self.turn_away(message, letter, MessageOutcome::UnknownSaga);
+        self.reject(message, letter, MessageOutcome::UnknownSaga);
     }
 
-    pub(super) fn set_aside(&self, message: ShardMessage, code: PoisonCode, reason: &str) {
+    pub(super) fn dead_letter(&self, message: ShardMessage, code: PoisonCode, reason: &str) {
         error!(shard = self.shard.0, %code, reason, "a message is set aside");
-        self.turn_away(message, DeadLetter::new(code, reason), MessageOutcome::Refused(reason.to_owned()));
+        self.reject(message, DeadLetter::new(code, reason), MessageOutcome::Refused(reason.to_owned()));
     }
 
     /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
-    fn turn_away(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
+    fn reject(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
         match (message.record, message.receipt) {
             (Some(record), receipt) => self.context.outputs.letters.send(record, receipt, letter),
             (None, receipt) => receipt.settle(told),
@@ -142,9 +151,9 @@ impl ShardLoop {
 
     /// Everything that is held and not settled. Timers are left out: the next owner has its own.
     pub(super) fn take_unfinished(&mut self) -> Vec<ShardMessage> {
-        let repeated = std::mem::take(&mut self.repeated).into_iter().map(|(_, message)| message);
-        let starting: Vec<ShardMessage> = self.starting.take_all().chain(repeated).collect();
-        let slots = std::mem::take(&mut self.sagas).into_values();
+        let repeated = std::mem::take(&mut self.table.duplicate_starts).into_iter().map(|(_, message)| message);
+        let starting: Vec<ShardMessage> = self.table.starting.take_all().chain(repeated).collect();
+        let slots = std::mem::take(&mut self.table.sagas).into_values();
         let waiting = slots.flat_map(|slot| match slot {
             SagaSlot::Loading { waiting } => waiting,
             SagaSlot::Ready(live) => live.waiting,
@@ -163,6 +172,7 @@ impl ShardLoop {
 fn report_vanished(saga: SagaId, waiting: &VecDeque<ShardMessage>) {
     if waiting.iter().any(ShardMessage::is_own) {
         metrics::counter!("saga_lost_total").increment(1);
-        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. Look for it by hand, and see docs/operations.md, `A database that lost commits`");
+        error!(%saga, "the saga is lost: something is due of it here, and the event store does not have it any more. \
+         Look for it by hand, and see docs/operations.md, `A database that lost commits`");
     }
 }

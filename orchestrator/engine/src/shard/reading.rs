@@ -1,7 +1,10 @@
 //! Reads journals. A saga that cannot be read must not keep others from being read.
 
 use super::context::ShardContext;
-use crate::journal::{self, RecordedSaga};
+use crate::{
+    journal::{self, RecordedSaga},
+    retry::RetryDelays,
+};
 use saga_core::id::SagaId;
 use saga_event_store::{StreamBatch, StreamRow};
 use std::{collections::HashMap, time::Duration};
@@ -9,7 +12,8 @@ use tracing::warn;
 use uuid::Uuid;
 
 /// Between two tries to read one saga while the store is away.
-const READ_AGAIN: Duration = Duration::from_millis(500);
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Payload of the journals that are read at once: many small sagas, or one large one.
 const PORTION_BYTES: u64 = 4 * 1024 * 1024;
 /// Tries to read several sagas at once before each is read alone: what keeps failing may be one of them.
@@ -27,11 +31,11 @@ pub(super) struct SagaLoadBatch {
     pub(super) left: Vec<SagaId>,
 }
 
-/// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read the others learn
-/// nothing.
+/// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read
+/// the others learn nothing.
 pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
-    let mut tries = 0;
+    let (mut tries, mut delays) = (0, RetryDelays::new(RETRY_MIN, RETRY_MAX));
     loop {
         match together(context, &ids).await {
             Ok(portion) => {
@@ -47,7 +51,7 @@ pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaL
                 {
                     return SagaLoadBatch { sagas, left: Vec::new() };
                 }
-                tokio::time::sleep(READ_AGAIN).await;
+                delays.wait().await;
             }
         }
     }
@@ -61,7 +65,8 @@ fn told(context: &ShardContext, sagas: usize, error: &saga_event_store::StoreErr
     }
 }
 
-/// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database; who rests has none.
+/// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database;
+/// who rests has none.
 async fn together(context: &ShardContext, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
     let _turn = context.store.reads.acquire().await;
     context.store.events().read_within(ids, PORTION_BYTES).await
@@ -102,9 +107,13 @@ async fn fold(
     saga: SagaId,
     rows: Vec<StreamRow>,
 ) -> Result<RecordedSaga, journal::JournalError> {
+    let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
     loop {
         match context.store.journal.fold(saga, rows.clone()).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(READ_AGAIN).await,
+            Err(error) if error.is_transient() => {
+                context.store.health.missed("read what a saga runs by", &error);
+                delays.wait().await;
+            }
             answer => return answer,
         }
     }

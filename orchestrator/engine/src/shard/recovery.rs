@@ -1,17 +1,19 @@
-//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was not answered.
+//! What a new owner does first, beside taking messages: read the journals of what is open, and let leave again what was
+//! not answered.
 //!
-//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more than that time, what is
-//! due is read again when its turn comes. So a million open sagas do not need a million states, and the first of them goes on at once.
+//! A portion at a time is read and looked at, of all shards together a few: what only waits for a time leaves no more
+//! than that time, what is due is read again when its turn comes. So a million open sagas do not need a million states,
+//! and the first of them goes on at once.
 
 use super::{
+    ShardLoop,
     context::ShardContext,
     listing,
-    live::LiveSaga,
+    live_saga::LiveSaga,
     loading::ResumeOutcome,
-    owned::ShardLoop,
     reading::{self, SagaLoadResult},
 };
-use crate::{message::ShardMessage, turns::LoadPermitShare};
+use crate::{load_permits::LoadPermitShare, message::ShardMessage};
 use saga_core::id::{SagaId, ShardId};
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::{
@@ -52,13 +54,14 @@ impl ShardRecovery {
     }
 
     /// Something else has brought the saga into memory.
-    pub(super) fn touch(&mut self, saga: SagaId) {
+    pub(super) fn mark_loaded(&mut self, saga: SagaId) {
         if saga.uuid() > self.reached {
             self.touched.insert(saga.uuid());
         }
     }
 
     fn reach(&mut self, saga: SagaId) -> bool {
+        // Ids come in ascending order, so one id says of all before it that they were looked at.
         self.reached = self.reached.max(saga.uuid());
         self.sagas += 1;
         !self.touched.remove(&saga.uuid())
@@ -87,6 +90,7 @@ async fn read_open(context: Arc<ShardContext>, shard: ShardId, portions: mpsc::S
         after = Some(last);
         let mut left: Vec<SagaId> = page.into_iter().filter_map(SagaId::from_uuid).collect();
         while !left.is_empty() {
+            // Before the read, and kept until the portion was looked at: what is read is in memory from then on.
             let Ok(turn) = Semaphore::acquire_owned(Arc::clone(&context.store.recovering)).await else { return };
             let read = reading::portion(&context, left).await;
             left = read.left;
@@ -102,17 +106,18 @@ impl ShardLoop {
     pub(super) async fn recover_all(&mut self) {
         while self.recovery.is_some() {
             let found = next(&mut self.recovery).await;
-            self.recovered(found);
+            self.on_recovery_batch(found);
         }
     }
 
     /// Looks at a portion of what was open when the shard was claimed.
-    pub(super) fn recovered(&mut self, found: Option<RecoveryBatch>) {
+    pub(super) fn on_recovery_batch(&mut self, found: Option<RecoveryBatch>) {
         let Some(found) = found else { return self.recovery_ended() };
         let mut lent = LoadPermitShare::default();
         for (saga, loaded) in found.sagas {
+            // What a message has brought into memory meanwhile has perhaps gone on: the portion may be older than it.
             let is_new = self.recovery.as_mut().is_none_or(|recovery| recovery.reach(saga));
-            if is_new && !self.sagas.contains_key(&saga) {
+            if is_new && !self.table.sagas.contains_key(&saga) {
                 self.look_at(saga, loaded, &mut lent);
             }
         }
@@ -129,21 +134,21 @@ impl ShardLoop {
     fn look_at(&mut self, saga: SagaId, loaded: SagaLoadResult, lent: &mut LoadPermitShare) {
         match loaded {
             Ok(Some(recorded)) => {
-                let mut live = Box::new(LiveSaga::taken_over(recorded.plan, recorded.state, &self.answerable));
-                match self.take_up(saga, &mut live) {
-                    ResumeOutcome::Up => self.go_on(saga, live),
-                    ResumeOutcome::Due(dues) => match lent.share(&mut self.turns) {
+                let mut live = Box::new(LiveSaga::restored(recorded, &self.table.answerable));
+                match self.resume(saga, &mut live) {
+                    ResumeOutcome::Resumed => self.process_pending(saga, live),
+                    ResumeOutcome::TimerDue(dues) => match lent.next_clone(&mut self.load_permits) {
                         Some(turn) => {
                             live.waiting.push_back(ShardMessage::time_reached(saga, turn));
-                            self.go_on(saga, live);
+                            self.process_pending(saga, live);
                         }
                         // It is read again when its turn comes: all of them may be due.
-                        None => self.due.set(saga, dues),
+                        None => self.table.due.set(saga, dues),
                     },
                 }
             }
             Ok(None) => {}
-            Err(error) => self.leave_out(saga, &error),
+            Err(error) => self.quarantine(saga, &error),
         }
     }
 }

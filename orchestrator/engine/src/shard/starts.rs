@@ -1,13 +1,14 @@
 //! Starts of sagas, and what becomes of a second one with the same key.
 
 use super::{
+    ShardLoop,
     context::ShardContext,
-    live::{InFlightAppend, LiveSaga, SagaSlot},
-    owned::ShardLoop,
+    live_saga::{InFlightAppend, LiveSaga, SagaSlot},
 };
 use crate::{
     admission::AdmissionControl,
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
+    permit_table::PermitTable,
     row::payload_hash,
     starting::{KeyHolder, StartAdmission},
 };
@@ -28,7 +29,7 @@ impl ShardLoop {
     pub(super) fn take_start(&mut self, message: ShardMessage) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
-        match self.starting.begin(key, message, Instant::now()) {
+        match self.table.starting.begin(key, message, Instant::now()) {
             StartAdmission::First(message) => self.start(message),
             StartAdmission::Waits => {}
             StartAdmission::Taken(message, holder) => self.settle_duplicate(message, &holder),
@@ -41,24 +42,29 @@ impl ShardLoop {
         let start = start.as_ref().clone();
         let now = self.context.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
-        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.answerable);
-        let started = caught(|| admissions.during(|context| decide::start(&plan, id, start, context)));
+        let mut permits = PermitTable::default();
+        let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.table.answerable, permits.draft());
+        let started = caught(|| admissions.with_context(|context| decide::start(&plan, id, start, context)));
         let (decision, state) = match started {
             Ok(started) => started,
-            Err(panic) => return self.start_impossible(message, &panic),
+            Err(panic) => {
+                drop(admissions);
+                return self.start_impossible(message, &panic);
+            }
         };
+        admissions.keep_permits();
         let mut live = Box::new(LiveSaga::new(plan, state));
-        live.permits = admissions.into_permits();
+        live.permits = permits;
         self.append(id, &mut live, message, decision);
-        self.sagas.insert(id, SagaSlot::Ready(live));
+        self.table.sagas.insert(id, SagaSlot::Ready(live));
     }
 
     /// Nothing is recorded of it; whoever waits for the key may try.
     fn start_impossible(&mut self, message: ShardMessage, reason: &str) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
-        self.set_aside(message, PoisonCode::IllegalInput, reason);
-        for message in self.starting.end(&key) {
+        self.dead_letter(message, PoisonCode::IllegalInput, reason);
+        for message in self.table.starting.end(&key) {
             self.take_start(message);
         }
     }
@@ -85,12 +91,13 @@ impl ShardLoop {
 
     fn key_taken(&mut self, live: &LiveSaga, holder: &KeyHolder) {
         let key = (live.plan.definition.name.clone(), live.state.key.clone());
-        for message in self.starting.taken(key, holder.clone(), Instant::now()) {
+        for message in self.table.starting.taken(key, holder.clone(), Instant::now()) {
             self.settle_duplicate(message, holder);
         }
     }
 
-    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga that has the key is told.
+    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga
+    /// that has the key is told.
     fn settle_duplicate(&mut self, message: ShardMessage, holder: &KeyHolder) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
@@ -102,27 +109,27 @@ impl ShardLoop {
             let why = "the key is taken by a stream that is not a saga";
             return message.receipt.settle(MessageOutcome::Ignored(why.into()));
         };
-        if other_payload && saga.shard() == self.shard && !self.told_enough.contains(&saga) {
-            self.repeated.push((saga, message));
+        if other_payload && saga.shard() == self.shard && !self.table.duplicate_reports_full.contains(&saga) {
+            self.table.duplicate_starts.push((saga, message));
         } else {
             message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload });
         }
     }
 
     /// The saga has as many of them on record as are kept: it need not be read for more.
-    pub(super) fn is_told_enough(&mut self, saga: SagaId) {
-        if self.told_enough.len() >= TOLD_ENOUGH {
-            self.told_enough.clear();
+    pub(super) fn mark_reports_full(&mut self, saga: SagaId) {
+        if self.table.duplicate_reports_full.len() >= TOLD_ENOUGH {
+            self.table.duplicate_reports_full.clear();
         }
-        self.told_enough.insert(saga);
+        self.table.duplicate_reports_full.insert(saga);
     }
 
     /// The start came to nothing: those that waited for it are tried in turn.
-    pub(super) fn start_ended(&mut self, live: &LiveSaga) {
+    pub(super) fn release_start_key(&mut self, live: &LiveSaga) {
         if live.state.version != 1 {
             return;
         }
-        for message in self.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
+        for message in self.table.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
             self.take_start(message);
         }
     }

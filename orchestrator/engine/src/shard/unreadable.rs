@@ -1,6 +1,7 @@
-//! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and then.
+//! Sagas whose journal cannot be read, or not be written on: they park alone, are shown so, and are tried again now and
+//! then.
 
-use super::{live::LiveSaga, owned::ShardLoop};
+use super::{ShardLoop, live_saga::LiveSaga};
 use crate::{
     journal::{self, shown},
     row::{shown_text, word},
@@ -27,29 +28,30 @@ pub(super) type UnreadableSagas = HashMap<SagaId, u32>;
 
 impl ShardLoop {
     /// One saga that cannot be read must not stop the shard: it stays as it is, and is tried again.
-    pub(super) fn leave_out(&mut self, saga: SagaId, error: &journal::JournalError) {
-        self.leave_out_for(saga, shown::unreadable(error));
+    pub(super) fn quarantine(&mut self, saga: SagaId, error: &journal::JournalError) {
+        self.quarantine_for(saga, shown::unreadable(error));
     }
 
     /// The same of one that cannot be written on.
-    pub(super) fn leave_out_for(&mut self, saga: SagaId, reason: String) {
-        let tries = self.unreadable.entry(saga).or_default();
+    pub(super) fn quarantine_for(&mut self, saga: SagaId, reason: String) {
+        let tries = self.table.unreadable.entry(saga).or_default();
         *tries = tries.saturating_add(1);
         let rest = FIRST_REST.saturating_mul(2_u32.saturating_pow(*tries - 1)).min(LONGEST_REST);
         if *tries > 1 {
             debug!(%saga, reason, "the saga is left out still");
         } else {
-            error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and then");
+            error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and \
+             then");
             metrics::counter!("saga_unreadable_total").increment(1);
             self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
         let now = self.context.clock.now();
-        self.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
+        self.table.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
     }
 
     /// A saga that was left out can be read again: what it is is shown again.
-    pub(super) fn is_readable(&mut self, saga: SagaId, live: &mut LiveSaga) {
-        if self.unreadable.remove(&saga).is_none() {
+    pub(super) fn clear_quarantine(&mut self, saga: SagaId, live: &mut LiveSaga) {
+        if self.table.unreadable.remove(&saga).is_none() {
             return;
         }
         info!(%saga, "the saga can be read again and goes on");

@@ -1,11 +1,12 @@
-//! When the log tells of an outage of the event store: once when it begins, now and then while it lasts, once when it is over. Pure: the clock is
-//! an argument.
+//! When the log tells of an outage of the event store: once when it begins, now and then while it lasts, once when it
+//! is over. Pure: the clock is an argument.
 
 use std::time::{Duration, Instant};
 
 /// Between two lines about an outage that lasts.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
-/// An outage is over when a write is confirmed and nothing has failed for this long: of what fails beside writes, each is tried again sooner.
+/// An outage is over when a write is confirmed and nothing has failed for this long: of what fails beside writes, each
+/// is tried again sooner.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// Whether the store is away, as far as those who ask it know.

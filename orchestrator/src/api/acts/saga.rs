@@ -26,10 +26,10 @@ use saga_core::{
     time::rfc3339,
 };
 use saga_engine::{
+    act_preview::ActPreviewOutcome,
+    act_result,
+    act_sender::{self, OperatorActOutcome},
     journal::reading::SagaLine,
-    operate::{self, OperatorActOutcome},
-    prospect::ActPreviewOutcome,
-    sequel,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -119,7 +119,7 @@ pub(in crate::api) async fn act(
 }
 
 pub(in crate::api) fn waits(wait_ms: u64) -> Result<Duration, ApiError> {
-    let (wait, most) = (Duration::from_millis(wait_ms), sequel::MOST_WAIT);
+    let (wait, most) = (Duration::from_millis(wait_ms), act_result::MOST_WAIT);
     if wait <= most {
         return Ok(wait);
     }
@@ -169,7 +169,7 @@ async fn performed(
         }
         OperatorActOutcome::Accepted { about } => SagaActResponse::new(ActStatus::Accepted, saga, &id, about),
         OperatorActOutcome::Refused { reason } => return Err(refused(backend, saga, reason).await),
-        OperatorActOutcome::TooMany => return Err(ApiError::TooManyActs(operate::MOST_ACTS)),
+        OperatorActOutcome::TooMany => return Err(ApiError::TooManyActs(act_sender::MOST_ACTS)),
         OperatorActOutcome::UnknownSaga => return Err(ApiError::NoSaga(saga.to_string())),
     };
     statement.log(action.as_str(), saga, &id, told.status);

@@ -1,6 +1,6 @@
 //! Shards that do not take their messages, as JSON and as metrics.
 
-use saga_engine::router::{LagReason, LaggingShard};
+use saga_engine::{LagReason, LaggingShard};
 use serde_json::{Value, json};
 
 /// For `/health/ready`.

@@ -51,10 +51,10 @@ fn a_definition_that_is_added_begins_where_the_group_stands_unless_it_says_where
     let (unsaid, told) = next(None);
     assert_eq!(starts(&unsaid, "b"), [(0, 6), (1, 7)]);
     assert_eq!(unsaid.catch_ups["x"], BTreeSet::from(["b".to_owned()]));
-    assert_eq!((told[0].how, told[0].behind, told[0].ahead), (DefinitionStart::WithTheGroup, 0, 5));
+    assert_eq!((told[0].how, told[0].behind, told[0].ahead), (DefinitionStart::GroupOffset, 0, 5));
     let (earliest, told) = next(Some(TriggerStartPosition::Earliest));
     assert_eq!(starts(&earliest, "b"), []);
-    assert_eq!((told[0].how, told[0].behind), (DefinitionStart::AsItSays, 13));
+    assert_eq!((told[0].how, told[0].behind), (DefinitionStart::Configured, 13));
     let (latest, told) = next(Some(TriggerStartPosition::Latest));
     assert_eq!(starts(&latest, "b"), [(0, 9), (1, 9)]);
     assert_eq!((told[0].behind, told[0].ahead), (0, 0));
@@ -70,10 +70,10 @@ fn a_definition_that_is_removed_for_less_than_a_week_goes_on_where_it_was() {
     assert!(without.catch_ups.is_empty());
     let again = |at: Timestamp| without.next(&both, &broker(&[20, 20], [30, 30]), at, "y");
     let (soon, told) = again(NOW.plus(KEPT));
-    assert_eq!((starts(&soon, "b"), told[0].how, told[0].behind), (vec![(0, 6), (1, 8)], DefinitionStart::GoesOn, 26));
+    assert_eq!((starts(&soon, "b"), told[0].how, told[0].behind), (vec![(0, 6), (1, 8)], DefinitionStart::Resumed, 26));
     assert!(soon.catch_ups["y"].contains("b") && soon.removed.is_empty());
     let (late, told) = again(NOW.plus(KEPT + Duration::from_millis(1)));
-    assert_eq!((starts(&late, "b"), told[0].how), (vec![(0, 20), (1, 20)], DefinitionStart::WithTheGroup));
+    assert_eq!((starts(&late, "b"), told[0].how), (vec![(0, 20), (1, 20)], DefinitionStart::GroupOffset));
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn what_was_being_caught_up_with_is_not_taken_for_judged_when_it_is_removed() {
 #[test]
 fn an_engine_leaves_the_topics_of_definitions_that_it_lacks() {
     let generation = DefinitionGeneration::first(&files([own("a", "2"), own("b", "1")]), &broker(&[], [0, 0]), NOW);
-    let lacking = |knowledge: &LocalCatalog| generation.not_for(knowledge).remove("orders").unwrap_or_default();
+    let lacking =
+        |knowledge: &LocalCatalog| generation.forbidden_topics(knowledge).remove("orders").unwrap_or_default();
     assert_eq!(
         lacking(&files([own("a", "1")])),
         [DefinitionMismatch::Text("a".into()), DefinitionMismatch::File("b".into())]
@@ -108,7 +109,8 @@ fn nothing_before_its_first_record_is_a_definition_s_own_when_it_comes_back() {
         saying("late", "1", Some(TriggerStartPosition::Latest)),
     ]);
     let (added, _) = before.next(&three, &broker(&[5, 7], [9, 9]), NOW, "x");
-    // One reading for all three, which begins with the oldest record and has got to the second; partition 1 is not read yet.
+    // One reading for all three, which begins with the oldest record and has got to the second; partition 1 is not read
+    // yet.
     let progress = BTreeMap::from([("orders".to_owned(), PartitionOffsets::from([(0, 2)]))]);
     let broker = |committed: &[i64]| OffsetSnapshot {
         catch_ups: BTreeMap::from([("x".to_owned(), progress.clone())]),
@@ -131,5 +133,5 @@ fn another_text_keeps_the_place_and_a_set_is_known_again() {
     let changed = files([saying("a", "2", Some(TriggerStartPosition::Latest))]);
     let (next, told) = before.next(&changed, &broker(&[20, 20], [30, 30]), NOW, "x");
     assert_eq!((starts(&next, "a"), told), (vec![(0, 9), (1, 8)], vec![]));
-    assert!(next.is_of(&changed) && !before.is_of(&changed) && next.catch_ups.is_empty());
+    assert!(next.matches(&changed) && !before.matches(&changed) && next.catch_ups.is_empty());
 }

@@ -1,7 +1,7 @@
 //! From a message to the command that follows: what is recorded first, and what leaves.
 
 use super::{
-    super::{OwnershipEnd, owned::ShardLoop},
+    super::{OwnershipEnd, ShardLoop},
     fixture::{EffectChannel, ShardFixture},
 };
 use crate::{

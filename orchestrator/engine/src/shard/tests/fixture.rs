@@ -1,12 +1,12 @@
 //! A shard made of a store, a plan, a clock and channels.
 
-use super::super::{ShardContext, ShardOutputs, ShardStore, owned::ShardLoop};
+use super::super::{ShardContext, ShardLoop, ShardOutputs, ShardStore};
 use crate::{
+    active_config::{ActiveConfig, ActiveConfigCell},
     admission::DecisionSources,
-    answer_path::AnswerProgress,
+    answer_progress::AnswerProgress,
     catalog::DefinitionCatalog,
     committer::GroupCommitter,
-    current::{ActiveConfig, ActiveConfigCell},
     dead_letter::DeadLetterWriter,
     dispatch::{EffectSender, OutboundCall, OutboundEvent},
     journal::{JournalAccess, PlanCache},
@@ -52,7 +52,7 @@ impl ShardFixture {
         let journal = JournalAccess::new(Arc::clone(&store), PlanCache::default());
         journal.publish(Arc::clone(&plan)).await.expect("the store takes the plan");
         let guards = Arc::new(GuardRegistry::from_participants(&participants).expect("guards"));
-        let router = ShardRouter::new(1, InboxForwarder::Nowhere);
+        let router = ShardRouter::new(1, InboxForwarder::Disabled);
         let effects = effects(&guards, &router);
         let health = Arc::<StoreHealth>::default();
         let (committer, _task) = GroupCommitter::start(Arc::clone(&store), Arc::clone(&health), 0);

@@ -1,15 +1,15 @@
 //! What a new owner holds in memory, of very many sagas that were open before.
 
 use super::{
-    super::{OwnershipEnd, owned::ShardLoop, waits::MOST},
+    super::{OwnershipEnd, ShardLoop, wait_registry::MOST},
     fixture::ShardFixture,
 };
 use crate::{
     dispatch::{EffectSender, OutboundCalls},
+    load_permits::{TOGETHER, TURNS},
     observer::{CommitObserver, ObserverHandle},
     router::ShardRouter,
     seeding::{self, SeedState},
-    turns::{TOGETHER, TURNS},
 };
 use axum::{Json, Router, routing::post};
 use saga_base::clock::EngineClock;
@@ -143,8 +143,8 @@ async fn what_waits_for_a_breaker_is_in_its_line_as_far_as_that_goes_and_not_in_
     ] {
         let mut claimed = ClaimedShard::with(sagas, seeded, BreakerMode::ForcedOpen).await;
         claimed.owned.recover_all().await;
-        assert_eq!((claimed.in_line(), claimed.owned.sagas.len()), (most, 0), "{sagas} {seeded:?}");
-        assert!(claimed.owned.held_back.is_empty(), "nothing is to be decided");
+        assert_eq!((claimed.in_line(), claimed.owned.table.sagas.len()), (most, 0), "{sagas} {seeded:?}");
+        assert!(claimed.owned.table.deferred_inputs.is_empty(), "nothing is to be decided");
         claimed.close_the_breaker();
         claimed.serve_to_the_end().await;
         assert_eq!(claimed.in_line(), 0);
@@ -159,8 +159,8 @@ async fn of_what_is_due_no_more_are_in_memory_than_have_turns() {
     let mut claimed =
         ClaimedShard::with(u32::try_from(sagas).expect("some"), SeedState::DueTime, BreakerMode::Automatic).await;
     claimed.owned.recover_all().await;
-    let in_memory = claimed.owned.sagas.len();
+    let in_memory = claimed.owned.table.sagas.len();
     assert!((1..=most).contains(&in_memory), "{in_memory} of {sagas} are in memory");
-    assert_eq!(claimed.owned.due.sagas().count(), sagas - in_memory);
+    assert_eq!(claimed.owned.table.due.sagas().count(), sagas - in_memory);
     claimed.serve_to_the_end().await;
 }

@@ -1,0 +1,144 @@
+//! What an act would lead to: decided as its owner decides it, by the same state and the same rules. Nothing is
+//! changed, nothing leaves.
+
+use super::admission::DecisionSources;
+use crate::journal::{self, JournalAccess, RecordedSaga};
+use saga_base::clock::EngineClock;
+use saga_base::panics::caught;
+use saga_core::{
+    answerable::ALWAYS,
+    command::{CommandRef, GuardKind, GuardOwner},
+    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    describe::ActPreview,
+    event::{SagaDecision, SagaEvent},
+    id::SagaId,
+    input::{ActTarget, OperatorAct, SagaInput},
+    state::SagaPlan,
+    time::Timestamp,
+};
+use saga_guards::breaker::BreakerState;
+use std::sync::Arc;
+
+/// What an act would lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActPreviewOutcome {
+    /// It would be applied.
+    Applied {
+        /// The step that it would be about, if it is about one.
+        about: Option<ActTarget>,
+        /// Where the saga would be then.
+        leads_to: Box<ActPreview>,
+    },
+    /// It is on record, or changes nothing.
+    Nothing,
+    /// The saga's state does not allow it.
+    Refused {
+        /// Why, and what is allowed.
+        reason: String,
+    },
+}
+
+/// Previews acts. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct ActPreviewer {
+    journal: JournalAccess,
+    sources: DecisionSources,
+    clock: EngineClock,
+}
+
+impl ActPreviewer {
+    pub(crate) fn new(journal: JournalAccess, sources: DecisionSources, clock: EngineClock) -> ActPreviewer {
+        ActPreviewer { journal, sources, clock }
+    }
+
+    /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such
+    /// saga.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub(crate) async fn preview(
+        &self,
+        saga: SagaId,
+        act: &OperatorAct,
+        plan: Option<&Arc<SagaPlan>>,
+    ) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
+        let Some(recorded) = self.journal.read(saga).await? else { return Ok(None) };
+        let input = input_of(act, plan);
+        // Where the decision panics its owner parks the saga, for a person to see.
+        let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
+        let decided = self.decide(recorded, &input);
+        Ok(Some(decided.map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))
+    }
+
+    /// What the owner would decide, and the saga after it. `None`: the decision panics, or its input is illegal.
+    pub(crate) fn decide(
+        &self,
+        mut recorded: RecordedSaga,
+        input: &SagaInput,
+    ) -> Option<(DecisionOutcome, RecordedSaga)> {
+        let now = self.clock.now();
+        let mut context = DecisionContext {
+            now,
+            answerable: &ALWAYS,
+            random: 0,
+            admission: &mut |asking: AdmissionRequest<'_>| self.would_admit(asking.whose, now),
+            room: &|_| None,
+            choose: &mut |choosing| self.sources.choose(choosing),
+            recall: &mut |request| self.sources.recall(request),
+        };
+        let outcome = caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()?;
+        Some((outcome, recorded))
+    }
+
+    /// What the guards say without giving a permit away: an act goes before all that waits in a queue, so only what
+    /// stops every call stops it.
+    fn would_admit(&self, whose: GuardOwner<&str>, now: Timestamp) -> AdmissionVerdict {
+        let GuardOwner::Participant(participant) = whose else { return AdmissionVerdict::Admitted };
+        let refused = |guard| AdmissionVerdict::Refused { guard, not_before: now };
+        match self.sources.guards().snapshot_of(participant) {
+            None if self.sources.is_elsewhere(participant) => refused(GuardKind::Transport),
+            None => AdmissionVerdict::Gone,
+            Some(seen) => match seen.breaker {
+                BreakerState::Open | BreakerState::ForcedOpen => refused(GuardKind::Breaker),
+                BreakerState::Closed
+                | BreakerState::HalfOpen
+                | BreakerState::ForcedClosed
+                | BreakerState::MetricsOnly => AdmissionVerdict::Admitted,
+            },
+        }
+    }
+}
+
+/// A retry by `plan`, if there is one; else the act alone.
+pub(crate) fn input_of(act: &OperatorAct, plan: Option<&Arc<SagaPlan>>) -> SagaInput {
+    match plan {
+        None => SagaInput::Operator(act.clone()),
+        Some(plan) => SagaInput::Mended { act: act.clone(), plan: Arc::clone(plan) },
+    }
+}
+
+/// The command as an act names it.
+pub(crate) fn named(plan: &SagaPlan, command: CommandRef) -> ActTarget {
+    ActTarget { step: plan.definition.step(command.step).name.clone(), direction: Some(command.direction) }
+}
+
+/// The command that an act in `decision` was about.
+pub(crate) fn acted_on(decision: &SagaDecision) -> Option<CommandRef> {
+    decision
+        .events
+        .iter()
+        .find_map(|event| if let SagaEvent::OperatorActed { command, .. } = event { *command } else { None })
+}
+
+fn told(mended: Option<&Arc<SagaPlan>>, outcome: &DecisionOutcome, after: &RecordedSaga) -> ActPreviewOutcome {
+    match outcome {
+        DecisionOutcome::Decided(decision) => {
+            let plan = mended.unwrap_or(&after.plan);
+            let about = acted_on(decision).map(|command| named(plan, command));
+            let leads_to = Box::new(ActPreview::of(plan, &after.state, decision));
+            ActPreviewOutcome::Applied { about, leads_to }
+        }
+        DecisionOutcome::Noted | DecisionOutcome::Ignored(_) => ActPreviewOutcome::Nothing,
+        DecisionOutcome::Refused(refused) => ActPreviewOutcome::Refused { reason: refused.to_string() },
+    }
+}

@@ -1,0 +1,78 @@
+//! Which definition an operator means, for a saga that is to go on by another one than it began with.
+
+use super::{
+    active_config::ActiveConfigCell,
+    journal::{JournalAccess, PlanError},
+};
+use saga_core::state::SagaPlan;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// What an operator writes for the definition that new sagas begin with.
+const CURRENT: &str = "current";
+
+/// Fewest digits of a hash that name a definition.
+const SHORTEST_HASH: usize = 6;
+
+/// No definition is meant, or several are.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionLookupError {
+    /// New sagas of this name begin with none here.
+    #[error("no definition of the saga `{0}` is live on this engine; name one by its hash")]
+    NotLive(String),
+    /// No hash begins so.
+    #[error(
+        "no definition has a hash that begins with `{0}`: write current, or {SHORTEST_HASH} to 64 digits of its hash"
+    )]
+    NoHash(String),
+    /// Several do.
+    #[error("several definitions have hashes that begin with `{0}`: {list}", list = .1.join(", "))]
+    Several(String, Vec<String>),
+    /// Its text cannot be had.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Finds definitions that operators name. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct DefinitionLookup {
+    journal: JournalAccess,
+    config: Arc<ActiveConfigCell>,
+}
+
+impl DefinitionLookup {
+    pub(crate) fn new(journal: JournalAccess, config: Arc<ActiveConfigCell>) -> DefinitionLookup {
+        DefinitionLookup { journal, config }
+    }
+
+    /// The plan that `wanted` means for a saga of this name: `current`, or a hash or the beginning of one. It is stored
+    /// when this returns, with the policies that the participants give it now.
+    ///
+    /// # Errors
+    /// No definition or several are meant, or the store does not have its text.
+    pub(crate) async fn plan_of(&self, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
+        let live = self.config.keep();
+        let hash = if wanted == CURRENT {
+            let plan = live.catalog.named(name).ok_or_else(|| DefinitionLookupError::NotLive(name.to_owned()))?;
+            plan.definition.hash.clone()
+        } else {
+            self.hash_of(name, wanted)?
+        };
+        Ok(self.journal.stored_plan(&hash, &live.participants).await?)
+    }
+
+    /// One that this engine does not know is asked of the store, which knows them whole.
+    fn hash_of(&self, name: &str, wanted: &str) -> Result<String, DefinitionLookupError> {
+        let is_hash =
+            (SHORTEST_HASH..=64).contains(&wanted.len()) && wanted.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let known = self.journal.plans().all().into_iter().filter(|plan| plan.definition.name == name);
+        let hashes: BTreeSet<String> =
+            known.map(|plan| plan.definition.hash.clone()).filter(|it| it.starts_with(wanted)).collect();
+        match hashes.len() {
+            _ if !is_hash => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
+            0 if wanted.len() == 64 => Ok(wanted.to_owned()),
+            0 => Err(DefinitionLookupError::NoHash(wanted.to_owned())),
+            1 => Ok(hashes.into_iter().next().unwrap_or_default()),
+            _ => Err(DefinitionLookupError::Several(wanted.to_owned(), hashes.into_iter().collect())),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Records of trigger and reply topics: each is decided here, once per definition, and brought to the shards it
+//! concerns.
+
+use super::{
+    active_config::ActiveConfigCell,
+    dead_letter::{DeadLetter, DeadLetterWriter},
+    definition_generations::GenerationTracker,
+    message::{MessageContent, MessageReceipt, ShardMessage},
+    partition_holds::{ConsumerHolds, PartitionHolds},
+    router::{MessageSource, ShardRouter},
+    trigger_backpressure::TriggerBackpressure,
+};
+use saga_core::{id::ShardId, input::SagaStart, state::SagaPlan};
+use saga_kafka::{
+    ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
+    consumer::{AckCondition, RecordLoss},
+    end_offsets,
+};
+use saga_wire::{
+    KafkaRecord,
+    reply::{self, CommandReply, ParsedReply},
+    trigger::{self, TriggerEvaluation, TriggerOutcome},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+/// How intake ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntakeExit {
+    /// It was told to stop.
+    Stopped,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// For which definitions a record is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EvaluationScope<'a> {
+    /// For all of its topic.
+    ForAll,
+    /// For these: it was judged for the others before.
+    Again(&'a BTreeSet<String>),
+}
+
+impl EvaluationScope<'_> {
+    fn is_for(self, definition: &str) -> bool {
+        match self {
+            EvaluationScope::ForAll => true,
+            EvaluationScope::Again(definitions) => definitions.contains(definition),
+        }
+    }
+}
+
+/// Takes records of trigger and reply topics. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct TriggerIntake {
+    router: ShardRouter,
+    config: Arc<ActiveConfigCell>,
+    generations: Arc<GenerationTracker>,
+    letters: DeadLetterWriter,
+    backpressure: Arc<TriggerBackpressure>,
+    holds: PartitionHolds,
+    /// Name of the topic of replies; `None` without Kafka.
+    replies: Option<Arc<str>>,
+}
+
+impl TriggerIntake {
+    pub(crate) fn new(
+        router: ShardRouter,
+        config: Arc<ActiveConfigCell>,
+        generations: Arc<GenerationTracker>,
+        letters: DeadLetterWriter,
+        (backpressure, holds): (Arc<TriggerBackpressure>, PartitionHolds),
+        replies: Option<Arc<str>>,
+    ) -> TriggerIntake {
+        TriggerIntake { router, config, generations, letters, backpressure, holds, replies }
+    }
+
+    /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
+    pub async fn run(self, consumer: Arc<KafkaConsumer>, mut events: mpsc::Receiver<ConsumerEvent>) -> IntakeExit {
+        let mut holds = self.consumer_holds();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    None => return IntakeExit::Stopped,
+                    Some(ConsumerEvent::Failed(reason)) => return IntakeExit::Failed(reason),
+                    Some(event) => self.take(event).await,
+                },
+                () = holds.changed() => holds.apply(&consumer),
+            }
+        }
+    }
+
+    /// For another consumer, which holds the same partitions back.
+    pub(crate) fn consumer_holds(&self) -> ConsumerHolds {
+        ConsumerHolds::new(&self.holds)
+    }
+
+    async fn take(&self, event: ConsumerEvent) {
+        match event {
+            ConsumerEvent::Records(records) => {
+                for DeliveredRecord { record, ack } in records {
+                    self.take_record(Arc::new(record), ack).await;
+                }
+            }
+            other @ (ConsumerEvent::Assigned(_)
+            | ConsumerEvent::Revoked(_)
+            | ConsumerEvent::FirstContact { .. }
+            | ConsumerEvent::OffsetsLost { .. }
+            | ConsumerEvent::Trouble(_)
+            | ConsumerEvent::Recovered
+            | ConsumerEvent::Failed(_)) => report("triggers", &other),
+        }
+    }
+
+    async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
+        let is_reply = self.replies.as_ref() == Some(&record.topic);
+        if is_reply && end_offsets::is_marker(&record) {
+            return ack.finish();
+        }
+        if is_reply {
+            return self.take_reply(record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
+        }
+        self.generations.wait_fresh().await;
+        if self.generations.reads(&record.topic) {
+            metrics::counter!("saga_records_total", "topic" => record.topic.to_string()).increment(1);
+            ack.only_if(Arc::clone(&self.generations) as Arc<dyn AckCondition>);
+            self.take_trigger(record, ack, EvaluationScope::ForAll).await;
+        } else {
+            // An engine that knows more reads it: here it must not count as finished.
+            drop(ack);
+        }
+    }
+
+    /// A record of a trigger topic: every definition of the topic has its own disposition of it.
+    pub(crate) async fn take_trigger(&self, record: Arc<KafkaRecord>, ack: RecordAck, judged: EvaluationScope<'_>) {
+        let live = self.config.keep();
+        let plans = live.catalog.of_topic(&record.topic);
+        for TriggerEvaluation { definition, disposition } in
+            trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
+        {
+            let plan = definition.and_then(|index| plans.get(index));
+            if self.is_wanted(plan, &record, judged) {
+                self.take_evaluation(disposition, plan, &record, &ack).await;
+            }
+        }
+        ack.finish();
+    }
+
+    /// What is no definition's matter was reported when the record was judged for all.
+    fn is_wanted(&self, plan: Option<&Arc<SagaPlan>>, record: &KafkaRecord, judged: EvaluationScope<'_>) -> bool {
+        let name = plan.map(|plan| plan.definition.name.as_str());
+        name.map_or(matches!(judged, EvaluationScope::ForAll), |name| {
+            judged.is_for(name) && self.generations.is_for(name, record)
+        })
+    }
+
+    async fn take_evaluation(
+        &self,
+        disposition: TriggerOutcome,
+        plan: Option<&Arc<SagaPlan>>,
+        record: &Arc<KafkaRecord>,
+        ack: &RecordAck,
+    ) {
+        match (disposition, plan) {
+            (TriggerOutcome::Start(start), Some(plan)) => {
+                self.backpressure.hold_back(plan, record);
+                let receipt = MessageReceipt::Offset(ack.clone());
+                self.begin(plan, *start, record, (receipt, MessageSource::Outside)).await;
+            }
+            (TriggerOutcome::Poison(poison), plan) => {
+                let definition = plan.map(|plan| plan.definition.name.clone());
+                let letter = DeadLetter { poison, definition };
+                self.letters.send(Arc::clone(record), MessageReceipt::Offset(ack.clone()), letter);
+            }
+            (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
+                debug!(record = %record.coordinates(), "the trigger does not want the record");
+            }
+        }
+    }
+
+    /// Brings a start to the shard of its key.
+    pub(crate) async fn begin(
+        &self,
+        plan: &Arc<SagaPlan>,
+        start: SagaStart,
+        record: &Arc<KafkaRecord>,
+        (receipt, source): (MessageReceipt, MessageSource),
+    ) {
+        let shard = ShardId::of(&plan.definition.name, &start.key, self.router.shards());
+        let body = MessageContent::Start { plan: Arc::clone(plan), start: Box::new(start) };
+        let message = ShardMessage { body, record: Some(Arc::clone(record)), receipt };
+        self.router.route(shard, message, source).await;
+    }
+
+    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which
+    /// command it answers leaves that attempt unknown, beside going to the DLQ.
+    pub(crate) async fn take_reply(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, source: MessageSource) {
+        metrics::counter!("saga_replies_total").increment(1);
+        match reply::parse(&record) {
+            ParsedReply::Reply(reply) if !self.router.has(reply.command.saga.shard()) => {
+                self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
+            }
+            ParsedReply::Reply(reply) => self.route_reply(reply, Some(record), receipt, source).await,
+            ParsedReply::Poison { poison, unknown } => {
+                if let Some(reply) = unknown.filter(|reply| self.router.has(reply.command.saga.shard())) {
+                    self.route_reply(reply, None, MessageReceipt::None, source).await;
+                }
+                self.letters.send(record, receipt, poison.into());
+            }
+        }
+    }
+
+    async fn route_reply(
+        &self,
+        reply: CommandReply,
+        record: Option<Arc<KafkaRecord>>,
+        receipt: MessageReceipt,
+        source: MessageSource,
+    ) {
+        let shard = reply.command.saga.shard();
+        let body = MessageContent::Reply(Box::new(reply));
+        self.router.route(shard, ShardMessage { body, record, receipt }, source).await;
+    }
+}
+
+/// What a consumer says of itself, for people.
+pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
+    match event {
+        ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),
+        ConsumerEvent::Revoked(partitions) => info!(consumer, count = partitions.len(), "partitions revoked"),
+        ConsumerEvent::FirstContact { topic, records } => {
+            info!(consumer, %topic, records, "the consumer group is new on the topic: so many records are there to be \
+             read");
+        }
+        ConsumerEvent::OffsetsLost { partition, expected, resumed, loss } => {
+            match loss {
+                RecordLoss::Expired { records } => error!(
+                    consumer, %partition, expected, resumed, records, "records that were not read yet are gone from \
+                     the topic"
+                ),
+                RecordLoss::Replaced { records } => {
+                    error!(
+                        consumer, %partition, expected, resumed, lost_at_least = records,
+                        "the topic is another one: it was deleted and made anew, or an election lost its newest records; \
+                         what is in it now is read whole, and keys keep sagas from starting twice"
+                    );
+                    metrics::counter!("saga_logs_replaced_total", "topic" => partition.topic.to_string()).increment(1);
+                }
+            }
+            metrics::counter!("saga_offsets_lost_total").increment(loss.records());
+        }
+        ConsumerEvent::Trouble(reason) => {
+            warn!(consumer, reason, "Kafka cannot be reached or refuses; intake waits and tries again");
+        }
+        ConsumerEvent::Recovered => info!(consumer, "Kafka answers again"),
+        ConsumerEvent::Failed(reason) => error!(consumer, reason, "intake cannot go on"),
+        ConsumerEvent::Records(_) => {}
+    }
+}
