@@ -97,7 +97,7 @@ async fn a_do_that_does_not_succeed_proves_nothing() -> Result<()> {
     let folder = folder(payments().await?)?;
     let refused = verify(folder.path(), &["--with", r#"{"amountCents": 4900}"#, "--yes"]).await?;
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
-    assert!(text(&refused.stderr).contains("--with has to say something that succeeds"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("--with has to be an input with which the do succeeds"), "{}", text(&refused.stderr));
     Ok(())
 }
 
