@@ -184,7 +184,7 @@ async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
     assert!(text(&output.stderr).contains("no engine answers at http://127.0.0.1:1"), "{}", text(&output.stderr));
     let unread = Command::new(binary()?).current_dir(folder.path()).arg("list").env_remove("SAGA_CONFIG").output();
     let said = text(&unread.await?.stderr);
-    assert!(said.contains("this is the default one, postgres at localhost:5432"), "{said}");
+    assert!(said.contains("this is the default, postgres at localhost:5432"), "{said}");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub(super) enum DefinitionsCommand {
     List(ServerOutputArgs),
 }
 
-/// Digits of a hash that tell definitions apart for people.
+/// Digits of a hash that are shown: enough to tell definitions apart.
 const SHORT_HASH: usize = 12;
 
 pub(super) async fn run(command: DefinitionsCommand) -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(super) struct StoreArgs {
     #[command(flatten)]
     pub(super) file: ConfigFileArgs,
-    /// Address of the event store, instead of the configuration's
+    /// Address of the event store [default: the key store of the configuration]
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
 }
@@ -25,7 +25,7 @@ impl StoreArgs {
         let config = config::load(&sources)?;
         if !config::names(&sources, "store") {
             let place = saga_event_store::place(&config.store);
-            output::note(&format!("no configuration names a store: this is the default one, {place}"));
+            output::note(&format!("the configuration names no event store; this is the default, {place}"));
         }
         saga_event_store::open(&config.store, StoreAccess::Read)
             .await

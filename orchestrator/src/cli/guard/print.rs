@@ -1,4 +1,4 @@
-//! Guards, acts and changes for people.
+//! Guards, acts and guard events as text.
 
 mod one;
 
@@ -33,7 +33,8 @@ pub(super) fn guards(guards: &[Value]) -> String {
     output::table(columns, guards.iter().map(row))
 }
 
-/// `open (failureRate: 10 of 12 failed, 2 probes failed since), next probe in 38 s`, or `closed, paused for 30 s more (Retry-After)`
+/// `open (failureRate: 10 of 12 failed, 2 probes failed since), next probe in 38 s`, or `closed, paused for 30 s more
+/// (Retry-After)`
 fn breaker(guard: &Value) -> String {
     let opened = guard.get("opened");
     let cause = opened.map(|opened| {
@@ -51,7 +52,7 @@ fn failed(failed: &Value) -> String {
     parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// `critical path: web → payments → database (45s)` below the list; nothing where nobody needs anybody.
+/// `critical path: web → payments → database (45s)` below the list; nothing if no participant depends on another.
 pub(super) fn critical_path(path: &Value) -> String {
     let Some(names) = path["names"].as_array() else { return String::new() };
     let names: Vec<String> = names.iter().map(text).collect();
@@ -59,7 +60,7 @@ pub(super) fn critical_path(path: &Value) -> String {
     format!("\n\ncritical path: {} ({total:?})", names.join(" → "))
 }
 
-/// `healthy worsening`: what the checks say, and where they lead if they lead anywhere.
+/// `healthy worsening`: the state of the health checks, and their trend unless it is steady.
 fn health(health: &Value) -> String {
     match health["trend"].as_str() {
         Some("steady") | None => word(health, "state"),
@@ -87,13 +88,13 @@ pub(super) fn change(change: &Value) -> String {
     format!("{} {whom} {}{}", word(change, "at"), word(change, "change"), more.collect::<String>())
 }
 
-/// What people decided about a participant that is in force.
+/// The override of a participant that is in effect.
 fn in_force(guard: &Value) -> String {
     let Some(decided) = guard.get("override") else { return String::new() };
     let mode = decided["mode"].as_str().filter(|mode| *mode != "automatic").unwrap_or_default();
     let parts = [mode.to_owned(), given(decided)];
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    format!("{} (last by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
+    format!("{} (last act by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
 }
 
 fn given(given: &Value) -> String {
@@ -135,8 +136,14 @@ mod tests {
             "inFlight": 0, "limit": 64, "inLine": 7, "health": {"state": "healthy", "trend": "worsening"},
             "override": decided});
         let shown = guards(&[line]);
-        let columns =
-            ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
+        let columns = [
+            "failed",
+            "3/1",
+            "0/64",
+            "7",
+            "healthy worsening",
+            "forcedOpen share=0.25 (last act by anna: they migrate)",
+        ];
         assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
     }
 
