@@ -1,4 +1,5 @@
-//! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
+//! The HTTP API for operators: health, sagas, acts, metrics, and the web UI. It reads the store; acts go to the owners
+//! of shards as inputs.
 
 mod acts;
 mod causes;
@@ -38,29 +39,29 @@ use tokio::sync::{Semaphore, watch};
 /// The largest body of a request to the API: an act is a few lines.
 const BODY_BYTES: usize = 64 * 1024;
 
-/// What the API works on.
+/// What the routes of the API share.
 #[derive(Clone, Debug)]
 pub struct ApiState {
     pub(crate) parts: Arc<Parts>,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
     pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
-    /// What is not as it has to be with our own topics.
+    /// Problems of the topics that the engine keeps for itself.
     pub(crate) odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
-    /// Places of those who follow the changes of guards.
+    /// Permits for clients that follow the guard events.
     pub(crate) readers: Arc<Semaphore>,
-    /// Places of those who look at journals.
+    /// Permits for requests that read journals.
     pub(crate) looking: looking::JournalReadPermits,
-    /// How sagas stand.
+    /// Numbers of sagas by status.
     pub(crate) census: census::CountCache<census::SagaCounts>,
-    /// What holds sagas up.
+    /// Groups of sagas that do not go on, by cause.
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
-    /// Acts on many sagas.
+    /// Jobs of this engine: acts on many sagas.
     pub(crate) jobs: Arc<BulkJobRegistry>,
 }
 
 impl ApiState {
-    /// Of an engine and its two consumers.
+    /// For an engine and its two consumers.
     #[must_use]
     pub fn new(
         parts: Arc<Parts>,
@@ -88,11 +89,11 @@ impl ApiState {
     }
 }
 
-/// Listens on `address` until [`ApiServer::stop`] and answers at first only that the engine starts, and how that goes; everything else from
-/// [`ApiServer::work_on`] on.
+/// Listens on `address` until [`ApiServer::stop`]. Until [`ApiServer::work_on`] every answer says that the engine
+/// starts, and what it waits for.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the address cannot be listened on.
 pub async fn start(address: SocketAddr, readiness: watch::Receiver<EngineReadiness>) -> anyhow::Result<ApiServer> {
     server::start(address, starting::routes(readiness)).await
 }
@@ -130,7 +131,8 @@ fn routes(backend: ApiState) -> Router {
         .fallback(errors::no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(backend);
-    // Within a router of its own: which methods a path has is added to an answer after a router's layers have seen it.
+    // In a router of its own: axum adds the header `allow` to an answer after the layers of the same router have seen
+    // it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::from_fn(uniform::in_one_form))
@@ -138,8 +140,8 @@ fn routes(backend: ApiState) -> Router {
         .layer(middleware::map_response(with_security_headers))
 }
 
-/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours. One function, where
-/// tower-http would be a layer for each header.
+/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours.
+/// One function, where tower-http would be a layer for each header.
 async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -1,4 +1,4 @@
-//! Which definitions start sagas on this engine.
+//! `GET /api/definitions`: the definitions that start sagas on this engine.
 
 use super::ApiState;
 use axum::{Json, extract::State};
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 #[serde(rename_all = "camelCase")]
 struct DefinitionLine {
     name: String,
-    /// Of its text: a saga stays with the one that it began with.
+    /// Hash of the text; a saga keeps the definition with which it began.
     definition: String,
-    /// Of the policies that participants.yaml and it give together.
+    /// Hash of the policies that follow from the definition and participants.yaml.
     policies: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -23,7 +23,7 @@ struct DefinitionLine {
     event_type: Option<String>,
     steps: Vec<String>,
     participants: Vec<String>,
-    /// Why this engine does not read its topic: engines with newer files do.
+    /// Why this engine does not read the topic of the trigger: engines with newer files read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_to_others: Option<String>,
 }

@@ -14,10 +14,10 @@ use saga_resilience::snapshot::{ParticipantSnapshot, millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Acts that are shown with one participant.
+/// Acts that are shown with one participant: the latest.
 const LAST_ACTS: usize = 10;
 
-/// A participant's guards, and what people decided about them.
+/// The guards of a participant, and the override in effect.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GuardLine {
@@ -27,7 +27,7 @@ struct GuardLine {
     in_force: Option<ActiveOverride>,
 }
 
-/// The chain of participants that need each other whose attempts take longest.
+/// The chain of participants that depend on each other whose attempts take longest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CriticalPathLine {
@@ -56,14 +56,14 @@ pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
 
 pub(super) async fn show(State(backend): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let Some(guard) = backend.parts.guarded.snapshot_of(&name) else {
-        return Err(nobody(&backend, name));
+        return Err(no_participant(&backend, name));
     };
     let acts = backend.parts.acts.list(Some(&name), LAST_ACTS).await?;
     Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
 }
 
-/// There is no participant of that name.
-pub(super) fn nobody(backend: &ApiState, name: String) -> ApiError {
+/// The error for a name that no participant has.
+pub(super) fn no_participant(backend: &ApiState, name: String) -> ApiError {
     let names = backend.parts.guarded.names();
     let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
     ApiError::NoParticipant { name, hint }
@@ -84,11 +84,11 @@ pub(super) async fn acts(
     let limit = request::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedOverride> = backend.parts.acts.list(asked.participant.as_deref(), limit).await?;
-    // What was done to one that is there no more stays on record under its name.
+    // The acts on a participant that was removed stay on record under its name.
     if let (Some(name), true) = (asked.participant, acts.is_empty())
         && backend.parts.guarded.snapshot_of(&name).is_none()
     {
-        return Err(nobody(&backend, name));
+        return Err(no_participant(&backend, name));
     }
     Ok(Json(json!({"acts": acts})))
 }

@@ -1,15 +1,16 @@
-//! Who looks at journals, and how many do at once: to look must not slow down what is looked at.
+//! How many requests read journals at once: reading must not slow down the sagas.
 
 use super::errors::ApiError;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Readers of journals at once. Each has a session of the store, of which the shards need most, and a portion of journals in memory.
+/// Requests that read journals at once. Each uses a session of the store, of which the shards need most, and has
+/// journals in memory.
 const AT_ONCE: usize = 3;
-/// For a place: a page takes some milliseconds, and who has waited longer than this is told rather than kept.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Maximum wait for a permit: a page takes some milliseconds, so a longer wait is answered with an error.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// The places of those who look.
+/// Permits for requests that read journals.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalReadPermits(Arc<Semaphore>);
 
@@ -18,10 +19,10 @@ impl JournalReadPermits {
         JournalReadPermits(Arc::new(Semaphore::new(AT_ONCE)))
     }
 
-    /// A place, held until it is dropped.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+    /// A permit; dropping it returns it.
+    pub(super) async fn acquire(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match tokio::time::timeout(MAX_WAIT, Arc::clone(&self.0).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ApiError::Busy(AT_ONCE)),
         }
     }
@@ -32,14 +33,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_finds_no_place_is_told_so_and_the_next_finds_one() {
+    async fn a_request_without_a_permit_is_refused_and_the_next_gets_one() {
         let looking = JournalReadPermits::new();
-        let mut places = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..AT_ONCE {
-            places.push(looking.place().await.expect("there is a place"));
+            permits.push(looking.acquire().await.expect("a permit is left"));
         }
-        assert!(matches!(looking.place().await, Err(ApiError::Busy(AT_ONCE))));
-        drop(places.pop());
-        drop(looking.place().await.expect("a place is free"));
+        assert!(matches!(looking.acquire().await, Err(ApiError::Busy(AT_ONCE))));
+        drop(permits.pop());
+        drop(looking.acquire().await.expect("a permit is left"));
     }
 }

@@ -70,7 +70,7 @@ async fn recorded(
     let act = OverrideRequest { participant: participant.clone(), action, who, reason };
     let (parts, at) = (Arc::clone(&backend.parts), backend.parts.clock.now());
     let recorded = to_its_end(async move { parts.acts.act(id, &act, at).await }).await;
-    let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
+    let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the act could not be recorded: {error}")))?;
     let (number, is_applied) = recorded.map_err(refused)?;
     let status = if is_applied { ActStatus::Applied } else { ActStatus::Accepted };
     let in_force = backend.parts.acts.in_force(&participant);

@@ -9,7 +9,7 @@ pub(super) fn shown(behind: &[LaggingShard]) -> Vec<Value> {
     behind.iter().map(shown).collect()
 }
 
-/// For `/metrics`: as it is at the moment of the scrape.
+/// For `/metrics`: the state at the time of the scrape.
 pub(super) fn measure(router: &ShardRouter) {
     let behind = router.behind();
     for why in [LagReason::NotClaimed, LagReason::Full, LagReason::Returning] {
