@@ -1,5 +1,5 @@
-//! `saga bench`: four-step sagas against a no-op HTTP participant in a process of its own, with the store that is configured; `saga bench herd`: very many
-//! of them that were open before the engine started.
+//! `saga bench`: four-step sagas against a no-op HTTP participant in a process of its own, with the store that is
+//! configured; `saga bench herd`: very many of them that were open before the engine started.
 //!
 //! Triggers enter in process. Everything else is as in `saga serve`: guards, group commit, fencing, read model.
 

@@ -1,4 +1,5 @@
-//! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are told at once.
+//! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are
+//! told at once.
 
 #[cfg(test)]
 mod file_tests;
@@ -138,7 +139,8 @@ impl ConfigSources<'_> {
 /// Reads and checks the configuration.
 ///
 /// # Errors
-/// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was expected.
+/// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was
+/// expected.
 pub fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
@@ -152,7 +154,8 @@ pub fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
     ConfigLayers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
 }
 
-/// What is wrong in the configuration's file, for who proves files without running them: its environment is not looked at.
+/// What is wrong in the configuration's file, for who proves files without running them: its environment is not looked
+/// at.
 #[must_use]
 pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
     let Some(path) = layers::file_of(sources) else { return Vec::new() };
@@ -310,7 +313,8 @@ impl<'a> ConfigValidator<'a> {
         })
     }
 
-    /// Under a name of an installation's other groups, it would take their partitions and offsets from that installation.
+    /// Under a name of an installation's other groups, it would take their partitions and offsets from that
+    /// installation.
     fn group(&mut self, key: &str, default: &str) -> String {
         let expected = "a name that is not empty, does not end in `.shards` or `.store` and has no `.catch-up.` in it: engines of the group \
                         without it use such groups";

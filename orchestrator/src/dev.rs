@@ -1,8 +1,9 @@
 //! `saga dev`: an engine on a broker, a store and participants of its own, in one process with nothing installed.
 //!
-//! The broker forgets everything when the process ends; the store and the participants' memory stay in the folder. A later run takes the
-//! open sagas from the journal: whatever had no answer leaves again under the same command id, to new topics, and a participant that
-//! did it before answers as before. An order that left and had not begun is lost with the broker, so the end waits for it to begin.
+//! The broker forgets everything when the process ends; the store and the participants' memory stay in the folder. A
+//! later run takes the open sagas from the journal: whatever had no answer leaves again under the same command id, to
+//! new topics, and a participant that did it before answers as before. An order that left and had not begun is lost
+//! with the broker, so the end waits for it to begin.
 
 mod banner;
 mod definitions;
@@ -54,8 +55,8 @@ pub struct DevOptions {
     pub kafka_port: Option<u16>,
 }
 
-/// Runs until `stop`, or with `exit` until every saga, of earlier runs too, has ended or is parked. False if one is neither although
-/// the run was to end by itself.
+/// Runs until `stop`, or with `exit` until every saga, of earlier runs too, has ended or is parked. False if one is
+/// neither although the run was to end by itself.
 ///
 /// # Errors
 /// When something that it needs cannot be had.

@@ -1,7 +1,7 @@
 //! The saga orchestrator: consumes domain events, runs sagas, records every fact, undoes what cannot finish.
 //!
-//! Read in this order: `config`, `startup`, `running` and `shutdown`, `api`, `cli`. `verify` checks participants against the
-//! contract, `dev` and `bench` run an engine in this process.
+//! Read in this order: `config`, `startup`, `running` and `shutdown`, `api`, `cli`. `verify` checks participants
+//! against the contract, `dev` and `bench` run an engine in this process.
 
 pub mod api;
 pub mod bench;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-/// Whether this engine takes work, for load balancers and people. The startup and the shutdown change it; the API reads it.
+/// Whether this engine takes work, for load balancers and people. The startup and the shutdown change it; the API reads
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineReadiness {
     /// The engine takes work.

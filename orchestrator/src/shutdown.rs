@@ -1,4 +1,5 @@
-//! The end, in order: not ready, intake stops, commits finish, offsets are committed, the group is left. Correctness never depends on it.
+//! The end, in order: not ready, intake stops, commits finish, offsets are committed, the group is left. Correctness
+//! never depends on it.
 
 use crate::{readiness::EngineReadiness, running::RunningEngine};
 use anyhow::bail;

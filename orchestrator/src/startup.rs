@@ -1,5 +1,5 @@
-//! `saga serve`: everything is checked and made ready in one order, and the first thing that is wrong stops the start with an error that
-//! says what to do.
+//! `saga serve`: everything is checked and made ready in one order, and the first thing that is wrong stops the start
+//! with an error that says what to do.
 
 mod binding;
 mod contacts;
@@ -75,8 +75,8 @@ pub async fn run(
     shutdown::when(running, stop).await
 }
 
-/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log says so. The API listens
-/// before anything is waited for: until the engine works, it answers that it starts.
+/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log
+/// says so. The API listens before anything is waited for: until the engine works, it answers that it starts.
 ///
 /// # Errors
 /// As [`run`].
@@ -246,7 +246,8 @@ fn engine_settings(
     })
 }
 
-/// Before anything is decided: what the store lacks of what earlier engines knew is told. The mock broker remembers nothing.
+/// Before anything is decided: what the store lacks of what earlier engines knew is told. The mock broker remembers
+/// nothing.
 async fn compare_with_memory(
     config: &EngineConfig,
     kafka: &saga_kafka::KafkaSettings,
@@ -265,8 +266,8 @@ async fn compare_with_memory(
     Ok(Some((kept, untrue)))
 }
 
-/// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock broker belongs to this
-/// engine alone.
+/// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock
+/// broker belongs to this engine alone.
 async fn publish(
     kafka: &saga_kafka::KafkaSettings,
     parts: &Arc<Parts>,

@@ -19,8 +19,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording metrics. A second call
-/// changes nothing.
+/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording
+/// metrics. A second call changes nothing.
 pub fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()

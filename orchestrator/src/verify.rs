@@ -1,7 +1,7 @@
 //! `saga verify-participant`: holds a participant to the contract, by asking of it what an engine may ask on a bad day.
 //!
-//! What is sent is what the engine sends: requests of [`saga_resilience::transport::http`], records of [`saga_wire::cloudevents`]. Every check has
-//! a saga id of its own, which no engine knows.
+//! What is sent is what the engine sends: requests of [`saga_resilience::transport::http`], records of
+//! [`saga_wire::cloudevents`]. Every check has a saga id of its own, which no engine knows.
 
 mod checks;
 mod kafka;
@@ -112,11 +112,13 @@ pub struct ContractFinding {
 #[error("the participant cannot be asked: {0}")]
 pub struct VerificationError(pub String);
 
-/// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout each time. Commands from a
-/// topic are answered to `reply_topic`, or else to one that is made for this and removed afterwards.
+/// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout
+/// each time. Commands from a topic are answered to `reply_topic`, or else to one that is made for this and removed
+/// afterwards.
 ///
 /// # Errors
-/// The participant cannot be asked at all: it is away ([`VerificationError`]), its settings are wrong, or the broker does not let us.
+/// The participant cannot be asked at all: it is away ([`VerificationError`]), its settings are wrong, or the broker
+/// does not let us.
 pub async fn run(
     name: &str,
     participant: &ParticipantConfig,

@@ -1,4 +1,5 @@
-//! Text of strangers as a terminal or a page may get it: what would steer the terminal, or hide or reorder other text, is written out.
+//! Text of strangers as a terminal or a page may get it: what would steer the terminal, or hide or reorder other text,
+//! is written out.
 
 use askama::filters::{Escaper, Html as Markup};
 use std::{
@@ -29,7 +30,8 @@ pub fn in_lines(text: &str) -> Cow<'_, str> {
     shown(text, |sign| sign != '\n' && is_hidden(sign))
 }
 
-/// JSON with the same value, in which no such sign is raw. Outside of JSON's strings there is none, and in them an escape means the sign.
+/// JSON with the same value, in which no such sign is raw. Outside of JSON's strings there is none, and in them an
+/// escape means the sign.
 #[must_use]
 pub fn in_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
@@ -42,8 +44,8 @@ pub fn in_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control signs steer a terminal (C0 and C1); marks of direction reorder what stands beside them (Unicode TR 36, section 2.10); separators
-/// break lines; signs without width make two texts look alike.
+/// Control signs steer a terminal (C0 and C1); marks of direction reorder what stands beside them (Unicode TR 36,
+/// section 2.10); separators break lines; signs without width make two texts look alike.
 const HIDDEN: [RangeInclusive<char>; 10] = [
     '\u{0}'..='\u{1f}',
     '\u{7f}'..='\u{9f}',

@@ -1,7 +1,7 @@
 //! `saga bench herd`: very many sagas were open before the engine started, and all of them want something at once.
 //!
-//! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all shards, as after a
-//! kill -9 of the one before.
+//! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all
+//! shards, as after a kill -9 of the one before.
 
 mod watch;
 

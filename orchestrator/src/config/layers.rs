@@ -134,7 +134,8 @@ impl ConfigLayers {
         self.errors.push(format!("{file}: `{path}` is {}: expected one value, as text or number", kind(value)));
     }
 
-    /// YAML reads `0123` as 123, `0x1F` as 31, and rounds what has many digits: a password of digits would be another one.
+    /// YAML reads `0123` as 123, `0x1F` as 31, and rounds what has many digits: a password of digits would be another
+    /// one.
     fn is_as_written(&self, number: &Number) -> bool {
         let number = number.to_string();
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);

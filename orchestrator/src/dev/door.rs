@@ -1,5 +1,5 @@
-//! The address of the broker that stays: the mock listens on a new port at every start, so connections to a port that is kept are handed on.
-//! Clients ask there for the brokers and go on to the mock itself.
+//! The address of the broker that stays: the mock listens on a new port at every start, so connections to a port that
+//! is kept are handed on. Clients ask there for the brokers and go on to the mock itself.
 
 use anyhow::Context;
 use std::{
@@ -14,7 +14,8 @@ use tokio::{
 };
 use tracing::debug;
 
-/// Connections at once: a client keeps one for its first question, and a machine on which somebody tries sagas runs few clients.
+/// Connections at once: a client keeps one for its first question, and a machine on which somebody tries sagas runs few
+/// clients.
 const CONNECTIONS: usize = 256;
 
 /// Which port is wanted.

@@ -1,4 +1,5 @@
-//! What customers order: the same mix in every run, so that everybody sees successes, refusals and silences within the first dozen.
+//! What customers order: the same mix in every run, so that everybody sees successes, refusals and silences within the
+//! first dozen.
 
 use serde_json::{Value, json};
 
@@ -29,7 +30,8 @@ enum SampleOrderKind {
     NoPoints,
 }
 
-/// Twenty orders, then again from the first. The silent ones come early in it: whoever waits for the end waits for them.
+/// Twenty orders, then again from the first. The silent ones come early in it: whoever waits for the end waits for
+/// them.
 const MIX: [SampleOrderKind; 20] = [
     SampleOrderKind::Plain,
     SampleOrderKind::CardDeclined,

@@ -29,7 +29,8 @@ pub(super) struct SampleParticipants {
     memory: Arc<SampleAnswerStore>,
 }
 
-/// What both transports share: whatever was answered for good, in a file, so that a later run knows what an earlier one did.
+/// What both transports share: whatever was answered for good, in a file, so that a later run knows what an earlier one
+/// did.
 #[derive(Debug)]
 struct SampleAnswerStore {
     pool: SqlitePool,
@@ -68,8 +69,8 @@ impl SampleParticipants {
 }
 
 impl SampleAnswerStore {
-    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it may lose the last
-    /// answers, which a demonstration can bear.
+    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it
+    /// may lose the last answers, which a demonstration can bear.
     async fn open(path: &Path, late: Duration) -> anyhow::Result<SampleAnswerStore> {
         let options = SqliteConnectOptions::new()
             .filename(path)

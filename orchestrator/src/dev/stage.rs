@@ -74,7 +74,8 @@ impl DevEnvironment {
         }
         create_topics(&broker, &config, &loaded)?;
         participants.consume(&kafka, &command_topics(&loaded))?;
-        // Not before the topics are there: a client that asked for one would make it, with another number of partitions.
+        // Not before the topics are there: a client that asked for one would make it, with another number of
+        // partitions.
         let door = PortForwarder::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
         Ok(DevEnvironment {
             folder,

@@ -149,7 +149,8 @@ impl NarrationMark {
     }
 }
 
-/// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.
+/// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the
+/// run.
 fn write(mut out: impl Write, orders: &mpsc::Receiver<TerminalMessage>, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
         match order {

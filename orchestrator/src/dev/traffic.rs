@@ -73,7 +73,8 @@ pub(super) struct OrderPublisher {
 }
 
 impl OrderPublisher {
-    /// Places what is demanded. A batch ends when every saga is accounted for, or nothing ended for [`STUCK`]; a trickle never ends.
+    /// Places what is demanded. A batch ends when every saga is accounted for, or nothing ended for [`STUCK`]; a
+    /// trickle never ends.
     ///
     /// # Errors
     /// When the broker does not take an order.

@@ -1,5 +1,5 @@
-//! Files that nobody reads although they look as if they were meant to be read: a definition that is missing in silence would be noticed last by
-//! whoever waits for it.
+//! Files that nobody reads although they look as if they were meant to be read: a definition that is missing in silence
+//! would be noticed last by whoever waits for it.
 
 use super::paths;
 use saga_core::definition::{
@@ -57,7 +57,8 @@ pub(crate) fn misnamed_schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding
     Ok(paths(folder, "")?.into_iter().filter_map(told).collect())
 }
 
-/// A warning for each schema of events that start nothing: of all, or of those only whose type differs from a trigger's by its case.
+/// A warning for each schema of events that start nothing: of all, or of those only whose type differs from a trigger's
+/// by its case.
 pub(crate) fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
     let told = |source: &SourceFile| {
         let schema = SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok()?;

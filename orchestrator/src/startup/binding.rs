@@ -1,7 +1,8 @@
-//! Which consumer group and topics the store's installation works with: fixed at its first start, until somebody changes it on purpose.
+//! Which consumer group and topics the store's installation works with: fixed at its first start, until somebody
+//! changes it on purpose.
 //!
-//! Under another group or inbox a second engine would take the shards of the first from it; under other replies it would wait for answers
-//! that go elsewhere.
+//! Under another group or inbox a second engine would take the shards of the first from it; under other replies it
+//! would wait for answers that go elsewhere.
 
 use crate::config::EngineConfig;
 use anyhow::bail;
@@ -32,7 +33,8 @@ impl InstallationBinding {
         }
     }
 
-    /// Fails if the store is bound to something else. A store that is not bound yet is left so: what it is bound to must be free first.
+    /// Fails if the store is bound to something else. A store that is not bound yet is left so: what it is bound to
+    /// must be free first.
     pub(super) async fn require(&self, store: &dyn EventStore) -> anyhow::Result<()> {
         let mut log = OptimisticLog::of(LOG);
         log.read(store).await?;

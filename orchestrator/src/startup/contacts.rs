@@ -1,5 +1,6 @@
-//! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire when no engine ran for
-//! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
+//! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire
+//! when no engine ran for long. Without this record `from: latest` would begin once more, later, and pass over what was
+//! placed meanwhile.
 
 use super::patience;
 use crate::readiness::EngineReadiness;
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 /// Kind of these documents in the store; the topic's name is the key.
 const KIND: &str = "first-contact";
 
-/// Gives `starts` what is on record of their first contacts; what is not yet is looked up now and recorded. Of several engines that start at
-/// once one decides for all.
+/// Gives `starts` what is on record of their first contacts; what is not yet is looked up now and recorded. Of several
+/// engines that start at once one decides for all.
 pub(super) async fn remember(
     store: &dyn EventStore,
     kafka: &saga_kafka::KafkaSettings,

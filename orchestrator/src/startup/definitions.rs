@@ -80,7 +80,8 @@ impl DefinitionFiles {
     /// Reads a folder of definitions and one of schemas.
     ///
     /// # Errors
-    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no text is a finding.
+    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no
+    /// text is a finding.
     pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
         let mut files = DefinitionFiles::beside(sagas, schemas)?;
         files.add_definitions(&paths(sagas, ".saga.yaml")?)?;

@@ -1,5 +1,5 @@
-//! What has to be looked at now and then: records of our own topics that everybody has read, keys that are kept for a time only, what topics
-//! take.
+//! What has to be looked at now and then: records of our own topics that everybody has read, keys that are kept for a
+//! time only, what topics take.
 
 use super::reloading;
 use crate::{config::EngineConfig, running::HousekeepingTasks};

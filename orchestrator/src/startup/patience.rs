@@ -11,7 +11,8 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait: a server that comes back is noticed within it.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Tries until it works, however long that takes, and says at each try what it waits for and why; `readiness` says it all the while.
+/// Tries until it works, however long that takes, and says at each try what it waits for and why; `readiness` says it
+/// all the while.
 ///
 /// # Errors
 /// When `attempt` fails in a way that waiting does not mend.

@@ -1,4 +1,5 @@
-//! Every step of a definition that calls a participant, in their order: each is sent what the event and the answers before it make of it.
+//! Every step of a definition that calls a participant, in their order: each is sent what the event and the answers
+//! before it make of it.
 
 use super::{
     RehearsedStep, RestartMethod, VerificationReport, VerificationScript, VerificationSubject, run, script::told,

@@ -14,7 +14,8 @@ use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Attempts of one command, as an engine retries: enough for a participant that answers a repeated command with "still at it".
+/// Attempts of one command, as an engine retries: enough for a participant that answers a repeated command with "still
+/// at it".
 const ATTEMPTS: u32 = 6;
 /// Before the next attempt, unless the participant asks for more: short, because only we are waiting.
 const REST: Duration = Duration::from_millis(300);
@@ -95,7 +96,8 @@ impl<'a> ParticipantTrial<'a> {
         self.unreachable.clone().map(VerificationError)
     }
 
-    /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over HTTP.
+    /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over
+    /// HTTP.
     pub(super) fn lapses(&self) -> Option<&[String]> {
         match &self.wire {
             TrialTransport::Http(_) => None,
@@ -231,7 +233,8 @@ fn succeeded(answer: &CommandAnswer) -> Option<&Value> {
     }
 }
 
-/// Why an attempt did not reach the participant. Over HTTP that is a failure in general; here it says nothing of the participant's manners.
+/// Why an attempt did not reach the participant. Over HTTP that is a failure in general; here it says nothing of the
+/// participant's manners.
 fn unsent(answer: &CommandAnswer) -> Option<String> {
     match answer {
         CommandAnswer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),

@@ -1,5 +1,5 @@
-//! What the sample participants do with a command: decided by what the command says alone, so that everybody can order a success, a
-//! refusal or a silence.
+//! What the sample participants do with a command: decided by what the command says alone, so that everybody can order
+//! a success, a refusal or a silence.
 //!
 //! | what is asked for | what happens |
 //! |---|---|
