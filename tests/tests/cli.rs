@@ -139,7 +139,7 @@ async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()
     let (_, found) = page("/?key=1&saga=&status=&waitingOn=".into()).await?;
     assert!(found.contains(">1</a>") && !found.contains(">2</a>"), "{found}");
     let (_, none) = page("/?key=3".into()).await?;
-    assert!(none.contains("No saga is as you asked."), "{none}");
+    assert!(none.contains("No saga fits the filter."), "{none}");
     let (_, guards) = page("/guards".into()).await?;
     assert!(
         guards.contains("<section aria-label=\"payments\">") && guards.contains("/api/guards/payments/reset"),
