@@ -1,4 +1,4 @@
-//! Nobody's trigger, commands or events: the topics that the installation keeps for itself.
+//! Internal topics are never a trigger, a topic of commands or a topic of published events.
 
 use super::LoadedDefinitions;
 use crate::config::InternalTopics;
