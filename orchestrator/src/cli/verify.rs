@@ -185,7 +185,10 @@ fn announcement(typed: &TypedCommands) -> String {
         None => text.push_str("  (no undo: --undo names it)\n"),
     }
     let name = typed.target.participant();
-    text.push_str(&format!("\nNo engine knows the sagas of these commands; not every command is undone. Nothing was sent to {name}.\nhint: --yes sends the commands"));
+    text.push_str(&format!(
+        "\nNo engine knows the sagas of these commands; not every command is undone. Nothing was sent to {name}.\n\
+         hint: --yes sends the commands"
+    ));
     text
 }
 
@@ -237,10 +240,13 @@ fn hint(lacks: MissingPrecondition, sent: &str) -> String {
         MissingPrecondition::Do => format!("{sent} has to be an input with which the do succeeds"),
         MissingPrecondition::Undo => "the checks after an undo need an undo that succeeds".to_owned(),
         MissingPrecondition::Restart => {
-            "--restart has to be a command that restarts the participant and exits with 0; with --restart-by-hand you restart it and press Enter"
+            "--restart has to be a command that restarts the participant and exits with 0; \
+             with --restart-by-hand you restart it and press Enter"
                 .to_owned()
         }
-        MissingPrecondition::Return => "the participant has to answer again within a minute after its restart".to_owned(),
+        MissingPrecondition::Return => {
+            "the participant has to answer again within a minute after its restart".to_owned()
+        }
     }
 }
 

@@ -66,7 +66,8 @@ fn announcement(rehearsed: &RehearsedDefinition) -> String {
     let steps: String = rehearsed.announced().into_iter().map(line).collect();
     format!(
         "This sends each of these commands and their undos about twenty times, with all their effects:\n\n{steps}\n\
-         What has no value yet may have one after the answers before it. The sagas that ask for it exist nowhere; not all of it is undone. \
+         An input without a value yet may have one after the earlier answers. No engine knows the sagas of these \
+         commands; not every command is undone. \
          Nothing was sent.\nhint: --yes sends the commands"
     )
 }
