@@ -58,7 +58,7 @@ impl InstallationBinding {
             return Ok(());
         }
         bail!(
-            "{}; or set store to another one. How to change them on purpose: docs/operations.md, \"Another group or other topics\"",
+            "{}; or set store to another one. How to change them: docs/operations.md, \"Another group or other topics\"",
             differences.join("; ")
         )
     }

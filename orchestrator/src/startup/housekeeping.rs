@@ -46,7 +46,7 @@ async fn forget_keys(parts: Arc<Parts>) {
             let Some(keep) = plan.definition.trigger.keep_keys else { continue };
             let ended_before_ms = parts.clock.now().minus(keep).0;
             if let Err(error) = sweep(&parts, &plan.definition.name, ended_before_ms).await {
-                warn!(saga = plan.definition.name, %error, "old business keys could not be removed; the engine tries again later");
+                warn!(saga = plan.definition.name, %error, "old business keys could not be removed; next try later");
             }
         }
     }
@@ -87,7 +87,7 @@ async fn trim(kafka: &KafkaSettings, group: &str, topic: &Arc<str>, installation
     match topics::trim(kafka, group, topic, installation).await {
         Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "removed records that all consumers have read"),
         Err(error) => {
-            warn!(%topic, %error, "records that all consumers have read could not be removed; the engine tries again later");
+            warn!(%topic, %error, "records that all consumers have read could not be removed; next try later");
         }
     }
 }
