@@ -9,10 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text, for people.
     #[default]
     Text,
     /// One JSON object per line.
@@ -31,7 +31,7 @@ pub fn start(filter: &str, format: LogFormat) {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
-    // Somebody else's subscriber is as good as ours.
+    // A subscriber that a test has installed before stays.
     drop(started);
     record_metrics();
 }
@@ -44,7 +44,7 @@ fn record_metrics() {
     }
 }
 
-/// What was recorded, once recording started.
+/// The recorded metrics; `None` before [`start`].
 #[must_use]
 pub fn metrics() -> Option<PrometheusHandle> {
     METRICS.get().cloned()

@@ -209,10 +209,10 @@ fn says(act: OperatorAction) -> &'static str {
             "The step counts as done, and the saga goes on. If the step may have happened, a compensation undoes it."
         }
         OperatorAction::Cancel => {
-            "The engine undoes every step that was or may have been done, the last one first. Not possible after the pivot."
+            "The engine undoes every step that was or may have been done, the last one first. Not after the pivot."
         }
         OperatorAction::Abandon => {
-            "The saga ends as it is. What was done stays done, and the journal records it. No outcome event is published."
+            "The saga ends as it is. What was done stays done and is recorded. No outcome event is published."
         }
     }
 }

@@ -18,13 +18,13 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// How long calls that are out may take when the engine stops.
+/// Maximum time for calls in flight when the engine stops.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Name of the participant.
 pub(crate) const PARTICIPANT: &str = "noop";
 
-/// The definition, and the participant at `url`, which takes `places` calls at once.
+/// The definition, and the participant at `url` with this number of permits.
 pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<LoadedDefinitions> {
     let participants =
         format!("participants:\n  {PARTICIPANT}:\n    http: {{url: \"{url}\"}}\n    bulkhead: {places}\n");
@@ -44,7 +44,7 @@ pub(crate) struct BenchEngine {
 }
 
 impl BenchEngine {
-    /// Owns all shards when it returns, or is about to.
+    /// Starts an engine that claims all shards.
     pub(super) async fn start(
         store: &Arc<dyn EventStore>,
         loaded: LoadedDefinitions,
@@ -55,7 +55,7 @@ impl BenchEngine {
         Ok(stand)
     }
 
-    /// Owns no shard yet.
+    /// Starts an engine without any shard.
     pub(crate) async fn prepare(
         store: &Arc<dyn EventStore>,
         loaded: LoadedDefinitions,

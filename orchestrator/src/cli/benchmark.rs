@@ -32,7 +32,8 @@ struct RoundsArgs {
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     sagas: u32,
     /// Numbers of sagas in flight; one round for each number
-    #[arg(long, value_delimiter = ',', default_value = "64,256", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_delimiter = ',', default_value = "64,256",
+        value_parser = clap::value_parser!(u32).range(1..=4096))]
     in_flight: Vec<u32>,
     #[command(flatten)]
     store: StoreArgs,

@@ -183,7 +183,8 @@ fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         && source_files::misnamed(folder)?.is_empty()
     {
         bail!(
-            "there is neither a *.saga.yaml nor a participants.yaml in {}\nhint: name the folder of your definitions, or the files",
+            "there is neither a *.saga.yaml nor a participants.yaml in {}\n\
+             hint: name the folder of your definitions, or the files",
             folder.display()
         );
     }

@@ -89,7 +89,8 @@ fn checked(server: &str) -> anyhow::Result<String> {
     };
     if !url.is_some_and(is_base) {
         bail!(
-            "`{}` is not the address of an engine's API\nhint: write it as http://host:port, in --server or SAGA_SERVER",
+            "`{}` is not the address of an engine's API\n\
+             hint: write it as http://host:port, in --server or SAGA_SERVER",
             address_shown(server)
         );
     }
