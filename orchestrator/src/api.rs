@@ -10,7 +10,7 @@ mod guard_events;
 mod guards;
 mod health;
 mod jobs;
-mod looking;
+mod journal_permits;
 mod pages;
 mod participants;
 mod request;
@@ -51,7 +51,7 @@ pub struct ApiState {
     /// Permits for clients that follow the guard events.
     pub(crate) readers: Arc<Semaphore>,
     /// Permits for requests that read journals.
-    pub(crate) looking: looking::JournalReadPermits,
+    pub(crate) journal_permits: journal_permits::JournalReadPermits,
     /// Numbers of sagas by status.
     pub(crate) census: census::CountCache<census::SagaCounts>,
     /// Groups of sagas that do not go on, by cause.
@@ -70,7 +70,7 @@ impl ApiState {
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        let looking = looking::JournalReadPermits::new();
+        let journal_permits = journal_permits::JournalReadPermits::new();
         let census = census::CountCache::of(Arc::clone(&parts.store));
         let causes = census::CountCache::of(Arc::clone(&parts.store));
         let metrics = crate::telemetry::metrics();
@@ -81,7 +81,7 @@ impl ApiState {
             odd_topics,
             metrics,
             readers,
-            looking,
+            journal_permits,
             census,
             causes,
             jobs: Arc::default(),

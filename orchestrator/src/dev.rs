@@ -7,12 +7,12 @@
 
 mod banner;
 mod definitions;
-mod door;
+mod environment;
 mod files;
 mod narrator;
 mod orders;
 mod participants;
-mod stage;
+mod port_forwarder;
 
 mod tally;
 mod terminal;
@@ -24,8 +24,8 @@ mod watcher;
 pub use terminal::{ColourMode, TerminalWriter};
 
 use crate::{running::RunningEngine, shutdown};
+use environment::DevEnvironment;
 use saga_kafka::KafkaProducer;
-use stage::DevEnvironment;
 use std::{
     future::Future,
     net::SocketAddr,

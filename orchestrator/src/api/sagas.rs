@@ -95,7 +95,7 @@ pub(super) async fn lines_and_steps(
     looked: RefreshScope,
 ) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
     let wanted = wanted(asked, backend.parts.clock.now())?;
-    let _permit = backend.looking.acquire().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let mut lines = reading::list(backend.parts.store.as_ref(), &wanted).await?;
     let steps = reading::refresh(backend.parts.store.as_ref(), &backend.parts.plans, &mut lines, looked).await?;
     Ok((lines, steps))
@@ -137,7 +137,7 @@ pub(super) async fn counts(
     let by = asked.counted_by().map_err(bad)?;
     let wanted = counts::countable(wanted(&asked, backend.parts.clock.now())?)
         .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
-    let _permit = backend.looking.acquire().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let groups = counts::count(backend.parts.store.as_ref(), &wanted, &by).await?;
     if groups.is_empty() {
         named_right(&backend, &wanted).await?;
@@ -185,7 +185,7 @@ pub(super) async fn shown(
     backend: &ApiState,
     whose: SagaReference<'_>,
 ) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
-    let _permit = backend.looking.acquire().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let (id, earlier) = found(backend, whose).await?;
     let shown = shown::show(backend.parts.store.as_ref(), &backend.parts.plans, id).await?;
     Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))

@@ -2,7 +2,7 @@
 //! sagas.
 
 mod job;
-pub(super) mod told;
+pub(super) mod results;
 
 use super::{
     OutputFormat,
@@ -212,7 +212,7 @@ impl SagaActRequest {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
-        output::line(&told::one(self.action, &answer))?;
+        output::line(&results::one(self.action, &answer))?;
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }
@@ -378,9 +378,9 @@ mod tests {
     #[test]
     fn a_repeat_is_told_as_one() {
         let answer = json!({"status": "applied", "saga": "s", "id": "7", "step": "charge", "direction": "undo"});
-        assert_eq!(told::one(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
+        assert_eq!(results::one(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
         let repeat = json!({"status": "applied", "saga": "s", "id": "7", "appliedAt": "2026-11-29T08:00:00.000Z"});
-        let told = told::one(OperatorAction::Retry, &repeat);
+        let told = results::one(OperatorAction::Retry, &repeat);
         assert_eq!(told, "retry s: applied before, at 2026-11-29T08:00:00.000Z; nothing was done again (act 7)");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     OutputFormat,
-    act::told,
+    act::results,
     output,
     server::{ServerArgs, ServerOutputArgs, encoded},
 };
@@ -66,11 +66,11 @@ async fn show(args: &JobArgs) -> anyhow::Result<ExitCode> {
         let action = action(&answer["job"])?;
         let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         for item in items {
-            output::next(item, args.output, |item| told::item(action, item))?;
+            output::next(item, args.output, |item| results::item(action, item))?;
         }
         after = answer["next"].as_u64().unwrap_or_default();
         if items.is_empty() || answer["job"]["status"] != "running" {
-            output::note(&told::summary(action, &answer["job"]));
+            output::note(&results::summary(action, &answer["job"]));
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -81,7 +81,7 @@ async fn stop(args: &JobArgs) -> anyhow::Result<ExitCode> {
     server.delete(&path(args)).await?;
     let answer = server.get(&path(args)).await?;
     let action = action(&answer["job"])?;
-    output::one(&answer["job"], args.output, |job| told::summary(action, job))?;
+    output::one(&answer["job"], args.output, |job| results::summary(action, job))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,7 +105,7 @@ fn word(job: &Value, key: &str) -> String {
 
 fn table(jobs: &[Value]) -> String {
     let row = |job: &Value| {
-        let counts = told::counts(job);
+        let counts = results::counts(job);
         let what = [word(job, "action"), word(job, "targets")].join(" ");
         [word(job, "startedAt"), id(job), word(job, "status"), what, counts, word(job, "who"), word(job, "reason")]
     };

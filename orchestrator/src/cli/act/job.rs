@@ -1,6 +1,6 @@
 //! One act on many sagas: the command starts a job on an engine and follows the job to its end.
 
-use super::{SagaActRequest, StepSelector, told};
+use super::{SagaActRequest, StepSelector, results};
 use crate::cli::{output, server::ApiClient};
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ impl SagaActRequest {
         let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
         let ended =
             followed.with_context(|| format!("job {job} cannot be followed; finished acts keep their effect"))?;
-        output::note(&told::summary(self.action, &ended));
-        Ok(if told::is_full_success(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        output::note(&results::summary(self.action, &ended));
+        Ok(if results::is_full_success(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
     /// The body of the request that starts the job.
@@ -52,7 +52,7 @@ impl SagaActRequest {
         loop {
             let answer = server.get(&format!("{path}?after={after}")).await?;
             for item in answer["items"].as_array().into_iter().flatten() {
-                output::next(item, self.args.output, |item| told::item(self.action, item))?;
+                output::next(item, self.args.output, |item| results::item(self.action, item))?;
             }
             after = answer["next"].as_u64().unwrap_or_default();
             if answer["job"]["status"] != "running" {
