@@ -217,20 +217,6 @@ fn says(act: OperatorAction) -> &'static str {
     }
 }
 
-/// What templates call.
-trait TemplateHelpers {
-    fn mark(&self, phase: &StepPhase) -> (&'static str, &'static str) {
-        sign_of(phase)
-    }
-
-    fn word(&self, phase: &StepPhase) -> String {
-        word_of(phase)
-    }
-}
-
-impl TemplateHelpers for ListPage {}
-impl TemplateHelpers for SagaPage {}
-
 impl ListPage {
     fn statuses(&self) -> [SagaStatus; 7] {
         SagaStatus::ALL

@@ -1,6 +1,6 @@
 //! The page of guards: a card for each participant, with the acts that are possible.
 
-use super::{super::ApiState, TemplateHelpers, page};
+use super::{super::ApiState, page};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::time::{Timestamp, rfc3339};
@@ -22,8 +22,6 @@ struct GuardCard {
     in_force: Option<RecordedOverride>,
     guard: ParticipantSnapshot,
 }
-
-impl TemplateHelpers for GuardsPage {}
 
 impl GuardsPage {
     fn time(&self, at: &Timestamp) -> String {
