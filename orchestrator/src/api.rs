@@ -21,6 +21,8 @@ mod starting;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
+pub(crate) use definitions::DefinitionLine;
+pub(crate) use guards::CriticalPathLine;
 pub use server::ApiServer;
 
 use crate::readiness::EngineReadiness;

@@ -28,11 +28,12 @@ struct GuardLine {
 }
 
 /// The chain of participants that depend on each other whose attempts take longest.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CriticalPathLine {
-    names: Vec<String>,
-    total_ms: u64,
+pub(crate) struct CriticalPathLine {
+    pub(crate) names: Vec<String>,
+    /// Milliseconds of all attempts one after the other.
+    pub(crate) total_ms: u64,
 }
 
 impl From<CriticalPath> for CriticalPathLine {

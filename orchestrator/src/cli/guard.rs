@@ -7,8 +7,10 @@ use super::{
     OutputFormat,
     operator::{self, OperatorArgs},
     output,
-    server::{ServerArgs, ServerOutputArgs, encoded},
+    server::{NEWER_ENGINE, ServerArgs, ServerOutputArgs, encoded},
 };
+use crate::api::CriticalPathLine;
+use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 use saga_resilience::overrides::ManualRate;
 use serde_json::{Value, json};
@@ -135,7 +137,9 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
 
 async fn list(args: ServerOutputArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/guards").await?;
-    let path = print::critical_path(&answer["criticalPath"]);
+    let path =
+        serde_json::from_value::<Option<CriticalPathLine>>(answer["criticalPath"].clone()).context(NEWER_ENGINE)?;
+    let path = path.as_ref().map(print::critical_path).unwrap_or_default();
     output::many(&items(&answer, "guards"), args.output, |guards| format!("{}{path}", print::guards(guards)))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use super::{
     OutputFormat,
     act::results,
     output,
-    server::{ServerArgs, ServerOutputArgs, encoded},
+    server::{NEWER_ENGINE, ServerArgs, ServerOutputArgs, encoded},
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -91,8 +91,7 @@ fn path(args: &JobArgs) -> String {
 
 /// The act of a job.
 fn action(job: &Value) -> anyhow::Result<OperatorAction> {
-    serde_json::from_value(job["action"].clone())
-        .context("the engine is newer than this command: use the `saga` of its version")
+    serde_json::from_value(job["action"].clone()).context(NEWER_ENGINE)
 }
 
 fn id(job: &Value) -> String {

@@ -17,6 +17,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// Maximum wait for a connection, which an engine that runs takes at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The error for an answer that this version cannot read.
+pub(super) const NEWER_ENGINE: &str = "the engine is newer than this command: use the `saga` of its version";
+
 /// Options that name an engine.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {

@@ -5,9 +5,9 @@ mod one;
 pub(super) use one::guard;
 
 use super::output;
-use crate::visible;
+use crate::{api::CriticalPathLine, visible};
 use serde_json::Value;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub(super) fn guards(guards: &[Value]) -> String {
     let row = |guard: &Value| {
@@ -52,12 +52,10 @@ fn failed(failed: &Value) -> String {
     parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// `critical path: web → payments → database (45s)` below the list; nothing if no participant depends on another.
-pub(super) fn critical_path(path: &Value) -> String {
-    let Some(names) = path["names"].as_array() else { return String::new() };
-    let names: Vec<String> = names.iter().map(text).collect();
-    let total = path["totalMs"].as_u64().map(Duration::from_millis).unwrap_or_default();
-    format!("\n\ncritical path: {} ({total:?})", names.join(" → "))
+/// `critical path: web → payments → database (45s)`, below the list.
+pub(super) fn critical_path(path: &CriticalPathLine) -> String {
+    let names: Vec<Cow<'_, str>> = path.names.iter().map(|name| visible::in_line(name)).collect();
+    format!("\n\ncritical path: {} ({:?})", names.join(" → "), Duration::from_millis(path.total_ms))
 }
 
 /// `healthy worsening`: the state of the health checks, and their trend unless it is steady.
@@ -174,8 +172,7 @@ mod tests {
 
     #[test]
     fn the_critical_path_stands_below_the_list() {
-        let path = json!({"names": ["web", "payments"], "totalMs": 45_000});
+        let path = serde_json::from_value(json!({"names": ["web", "payments"], "totalMs": 45_000})).expect("a path");
         assert_eq!(critical_path(&path), "\n\ncritical path: web → payments (45s)");
-        assert_eq!(critical_path(&Value::Null), "");
     }
 }
