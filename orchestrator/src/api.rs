@@ -23,7 +23,7 @@ mod uniform;
 pub(crate) use acts::ActStatus;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
-pub use server::ApiServer;
+pub(crate) use server::ApiServer;
 
 use crate::readiness::EngineReadiness;
 use axum::{
@@ -43,7 +43,7 @@ const BODY_BYTES: usize = 64 * 1024;
 
 /// What the routes of the API share.
 #[derive(Clone, Debug)]
-pub struct ApiState {
+pub(crate) struct ApiState {
     pub(crate) parts: Arc<Parts>,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
     pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
@@ -65,7 +65,7 @@ pub struct ApiState {
 impl ApiState {
     /// For an engine and its two consumers.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         parts: Arc<Parts>,
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
@@ -96,7 +96,10 @@ impl ApiState {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn start(address: SocketAddr, readiness: watch::Receiver<EngineReadiness>) -> anyhow::Result<ApiServer> {
+pub(crate) async fn start(
+    address: SocketAddr,
+    readiness: watch::Receiver<EngineReadiness>,
+) -> anyhow::Result<ApiServer> {
     server::start(address, starting::routes(readiness)).await
 }
 

@@ -4,8 +4,8 @@
 //! Triggers come from this process and not from Kafka. Everything else is as in `saga serve`: guards, group commit,
 //! fencing, read model.
 
-pub mod herd;
-pub mod participant;
+pub(crate) mod herd;
+pub(crate) mod participant;
 
 mod cpu;
 mod driver;
@@ -29,7 +29,7 @@ const PLACES: NonZeroU32 = NonZeroU32::new(4096).expect("it is not 0");
 /// The measurements of one round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BenchRound {
+pub(crate) struct BenchRound {
     /// Sagas in flight.
     pub in_flight: u32,
     /// Sagas started.
@@ -59,7 +59,7 @@ pub struct BenchRound {
 impl BenchRound {
     /// Whether every saga completed with each of its four steps called once.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let each_once = participant::STEPS.iter().all(|step| self.calls.get(*step) == Some(&u64::from(self.sagas)));
         let nothing_else = self.calls.values().sum::<u64>() == 4 * u64::from(self.sagas);
         self.completed == self.sagas && each_once && nothing_else
@@ -70,7 +70,7 @@ impl BenchRound {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
+pub(crate) async fn run(store: &str, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
     let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {

@@ -19,11 +19,11 @@ use std::{
 };
 
 /// The file that is read if no file is named.
-pub const DEFAULT_FILE: &str = "config.yaml";
+pub(crate) const DEFAULT_FILE: &str = "config.yaml";
 
 /// The configuration of an engine. Its `Debug` hides what may be secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EngineConfig {
+pub(crate) struct EngineConfig {
     /// How to reach Kafka.
     pub kafka: KafkaConfig,
     /// Address of the event store, with credentials.
@@ -59,7 +59,7 @@ impl std::fmt::Debug for EngineConfig {
 
 /// How to reach Kafka.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KafkaConfig {
+pub(crate) struct KafkaConfig {
     /// `host:port`, separated by commas.
     pub bootstrap_servers: String,
     /// Consumer group of triggers and replies; the groups of the shards and of the store are named after it.
@@ -84,7 +84,7 @@ impl std::fmt::Debug for KafkaConfig {
 
 /// Names of the internal topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InternalTopics {
+pub(crate) struct InternalTopics {
     /// Messages to the owners of shards: one partition per shard.
     pub inbox: String,
     /// Replies of participants.
@@ -113,13 +113,13 @@ impl Default for InternalTopics {
 /// The configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct EngineConfigError(pub Vec<String>);
+pub(crate) struct EngineConfigError(pub Vec<String>);
 
 /// Keys that flags set, with the values as typed.
-pub type ConfigFlags = Vec<(&'static str, String)>;
+pub(crate) type ConfigFlags = Vec<(&'static str, String)>;
 
 /// The sources of a configuration.
-pub struct ConfigSources<'a> {
+pub(crate) struct ConfigSources<'a> {
     /// The file; `None`: [`DEFAULT_FILE`] if it is there.
     pub file: Option<&'a Path>,
     /// The environment variables; they override the file.
@@ -131,7 +131,7 @@ pub struct ConfigSources<'a> {
 impl ConfigSources<'_> {
     /// The sources of this process: its environment, the file that `file` or `SAGA_CONFIG` names, and `flags`.
     #[must_use]
-    pub fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
+    pub(crate) fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
         ConfigSources { file, env: std::env::vars().collect(), flags }
     }
 }
@@ -140,7 +140,7 @@ impl ConfigSources<'_> {
 ///
 /// # Errors
 /// Every unknown key, missing key and wrong value: where it was set, the value, and what was expected.
-pub fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+pub(crate) fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     let config = check.config();
@@ -149,13 +149,13 @@ pub fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigErr
 
 /// Whether a file, the environment or a flag sets `key`; otherwise it has its default.
 #[must_use]
-pub fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
+pub(crate) fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
     ConfigLayers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
 }
 
 /// Problems of the configuration file alone, for a check of files on a machine with another environment.
 #[must_use]
-pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
+pub(crate) fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
     let Some(path) = layers::file_of(sources) else { return Vec::new() };
     let file = path.display().to_string();
     let is_named = sources.file.is_some() || sources.env.contains_key("SAGA_CONFIG");
@@ -179,7 +179,7 @@ pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
 
 /// A problem of the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFileProblem {
+pub(crate) struct ConfigFileProblem {
     /// Name of the file.
     pub file: String,
     /// What is wrong, and what was expected, for people.
@@ -192,7 +192,7 @@ pub struct ConfigFileProblem {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+pub(crate) fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     let config = check.config();
@@ -212,7 +212,7 @@ fn misnamed(folder: &Path) -> String {
 
 /// The folders of files for a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefinitionFolders {
+pub(crate) struct DefinitionFolders {
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
     /// Folder of schemas.
@@ -223,7 +223,7 @@ pub struct DefinitionFolders {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineConfigError> {
+pub(crate) fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     Ok(DefinitionFolders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
@@ -233,7 +233,7 @@ pub fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineC
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, EngineConfigError> {
+pub(crate) fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     Ok(ConfigValidator::new(&layers).topics())
 }

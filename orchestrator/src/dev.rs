@@ -21,7 +21,7 @@ mod tests;
 mod traffic;
 mod watcher;
 
-pub use terminal::{ColourMode, TerminalWriter};
+pub(crate) use terminal::TerminalWriter;
 
 use crate::{running::RunningEngine, shutdown};
 use environment::DevEnvironment;
@@ -40,7 +40,7 @@ use watcher::{DevObserver, TallySender};
 
 /// The arguments of `saga dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DevOptions {
+pub(crate) struct DevOptions {
     /// Folder for the files of the run.
     pub data: PathBuf,
     /// Address of the API and the web UI.
@@ -60,7 +60,7 @@ pub struct DevOptions {
 ///
 /// # Errors
 /// When a port, a file or a thread that the run needs is not available.
-pub async fn run(
+pub(crate) async fn run(
     options: DevOptions,
     terminal: TerminalWriter,
     stop: impl Future<Output = ()>,

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 /// An engine at work: what the startup made, and what the shutdown ends in order.
 #[derive(Debug)]
-pub struct RunningEngine {
+pub(crate) struct RunningEngine {
     /// Shards, router and committers.
     pub engine: SagaEngine,
     /// Keeps in Kafka what the event store has confirmed; `None` with the mock broker, which keeps nothing.
@@ -29,7 +29,7 @@ pub struct RunningEngine {
 
 /// The two consumers and the tasks that take what they deliver.
 #[derive(Debug)]
-pub struct EngineConsumers {
+pub(crate) struct EngineConsumers {
     /// Of trigger and reply topics.
     pub triggers: Arc<KafkaConsumer>,
     /// Of the inbox.
@@ -49,7 +49,7 @@ impl EngineConsumers {
 
 /// Tasks that run beside the engine until this value is dropped.
 #[derive(Debug)]
-pub struct HousekeepingTasks {
+pub(crate) struct HousekeepingTasks {
     /// Each runs until it is aborted.
     tasks: Vec<JoinHandle<()>>,
     /// Follow what other engines publish; dropping them ends them.

@@ -33,7 +33,7 @@ enum ShutdownCause {
 ///
 /// # Errors
 /// When intake could not go on.
-pub async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub(crate) async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(stop);
     let cause = tokio::select! {
         () = &mut stop => ShutdownCause::Asked,
@@ -57,7 +57,7 @@ pub async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) ->
 }
 
 /// Ends the engine within [`TOTAL`], even if a server does not answer.
-pub async fn end(running: RunningEngine, consumers_run: bool) {
+pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
     let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
     topics.abort();
     drop(housekeeping);
@@ -94,7 +94,7 @@ pub async fn end(running: RunningEngine, consumers_run: bool) {
     clippy::disallowed_methods,
     reason = "an operator who sends the signal twice does not want to wait for commits"
 )]
-pub async fn signal() {
+pub(crate) async fn signal() {
     wait_for_signal().await;
     tokio::spawn(async {
         wait_for_signal().await;

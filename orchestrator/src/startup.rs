@@ -9,7 +9,7 @@ mod reloading;
 mod retry;
 mod topic_watch;
 
-pub use definitions::{DefinitionFiles, LoadedDefinitions, load_files};
+pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files};
 
 use crate::{
     api,
@@ -46,7 +46,7 @@ use tracing::{info, warn};
 
 /// What differs between `saga serve` and `saga dev`.
 #[derive(Clone, Debug)]
-pub struct StartupOptions {
+pub(crate) struct StartupOptions {
     /// The kind of broker, which decides about groups and memory.
     pub broker: saga_kafka::BrokerKind,
     /// Sees every committed decision.
@@ -57,7 +57,7 @@ pub struct StartupOptions {
 ///
 /// # Errors
 /// When something that the engine needs is missing or wrong, or intake cannot go on.
-pub async fn run(
+pub(crate) async fn run(
     config: EngineConfig,
     files: DefinitionFiles,
     options: StartupOptions,
@@ -80,7 +80,7 @@ pub async fn run(
 ///
 /// # Errors
 /// As [`run`].
-pub async fn start(
+pub(crate) async fn start(
     config: EngineConfig,
     files: DefinitionFiles,
     options: StartupOptions,
@@ -165,7 +165,7 @@ async fn ready_topics(
 ///
 /// # Errors
 /// When a property is one that correctness depends on, or that librdkafka does not know.
-pub fn kafka_settings(
+pub(crate) fn kafka_settings(
     config: &EngineConfig,
     broker: saga_kafka::BrokerKind,
 ) -> anyhow::Result<saga_kafka::KafkaSettings> {

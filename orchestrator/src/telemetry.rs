@@ -11,7 +11,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// Text, for people.
     #[default]
     Text,
@@ -21,7 +21,7 @@ pub enum LogFormat {
 
 /// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording
 /// metrics. A second call changes nothing.
-pub fn start(filter: &str, format: LogFormat) {
+pub(crate) fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -46,6 +46,6 @@ fn record_metrics() {
 
 /// The recorded metrics; `None` before [`start`].
 #[must_use]
-pub fn metrics() -> Option<PrometheusHandle> {
+pub(crate) fn metrics() -> Option<PrometheusHandle> {
     METRICS.get().cloned()
 }

@@ -12,11 +12,11 @@ mod steps;
 mod subject;
 mod trial;
 
-pub use checks::ContractCheck;
-pub use restart::RestartMethod;
-pub use script::{RehearsedStep, TypedCommands, VerificationScript};
-pub use steps::{NoStartError, RehearsedDefinition, StepReport, StepSkipReason, VerificationOptions, all_steps};
-pub use subject::{TypedTarget, TypedTargetError};
+pub(crate) use checks::ContractCheck;
+pub(crate) use restart::RestartMethod;
+pub(crate) use script::{RehearsedStep, TypedCommands, VerificationScript};
+pub(crate) use steps::{RehearsedDefinition, StepReport, VerificationOptions, all_steps};
+pub(crate) use subject::TypedTarget;
 
 use anyhow::Context;
 use kafka::ReplyTopic;
@@ -33,7 +33,7 @@ use trial::{ParticipantTrial, TrialTransport};
 
 /// Settings of a verification.
 #[derive(Clone, Debug)]
-pub struct VerificationSubject {
+pub(crate) struct VerificationSubject {
     /// The commands to send.
     pub script: VerificationScript,
     /// Timeout of an attempt.
@@ -44,7 +44,7 @@ pub struct VerificationSubject {
 
 /// The findings about a participant.
 #[derive(Clone, Debug)]
-pub struct VerificationReport {
+pub(crate) struct VerificationReport {
     /// One finding for each check.
     pub findings: Vec<ContractFinding>,
     /// The result of the first do that succeeded.
@@ -54,7 +54,7 @@ pub struct VerificationReport {
 /// Whether the participant keeps one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ContractVerdict {
+pub(crate) enum ContractVerdict {
     /// It kept the rule in all attempts.
     Holds,
     /// It broke the rule at least once.
@@ -67,7 +67,7 @@ pub enum ContractVerdict {
 
 /// A precondition of a check that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingPrecondition {
+pub(crate) enum MissingPrecondition {
     /// A do that succeeds.
     Do,
     /// An undo that succeeds.
@@ -80,7 +80,7 @@ pub enum MissingPrecondition {
 
 /// One attempt and its answer, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AttemptTranscript {
+pub(crate) struct AttemptTranscript {
     /// The request.
     pub sent: String,
     /// The answer.
@@ -90,7 +90,7 @@ pub struct AttemptTranscript {
 /// The finding of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ContractFinding {
+pub(crate) struct ContractFinding {
     /// The check.
     pub check: ContractCheck,
     /// Whether the participant keeps the rule.
@@ -111,7 +111,7 @@ pub struct ContractFinding {
 /// The participant cannot be reached: nothing was verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the participant cannot be asked: {0}")]
-pub struct VerificationError(pub String);
+pub(crate) struct VerificationError(pub String);
 
 /// Runs all checks of `subject` on `participant`; each attempt without an answer takes the attempt timeout. Kafka
 /// participants reply to `reply_topic`, or to a new topic that is removed afterwards.
@@ -119,7 +119,7 @@ pub struct VerificationError(pub String);
 /// # Errors
 /// The participant cannot be reached ([`VerificationError`]), its settings are wrong, or the broker does not permit the
 /// topic.
-pub async fn run(
+pub(crate) async fn run(
     name: &str,
     participant: &ParticipantConfig,
     subject: &VerificationSubject,

@@ -10,7 +10,7 @@ use std::{
 
 /// How the templates of the pages escape: as [`in_line`] does, and then for HTML.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HtmlEscaper;
+pub(crate) struct HtmlEscaper;
 
 impl Escaper for HtmlEscaper {
     fn write_escaped_str<W: Write>(&self, dest: W, text: &str) -> fmt::Result {
@@ -20,19 +20,19 @@ impl Escaper for HtmlEscaper {
 
 /// `text` in one line: line breaks are written out too, so that no text can look like a line of ours.
 #[must_use]
-pub fn in_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden)
 }
 
 /// `text` with its line breaks; all other hidden characters are written out.
 #[must_use]
-pub fn in_lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn in_lines(text: &str) -> Cow<'_, str> {
     shown(text, |sign| sign != '\n' && is_hidden(sign))
 }
 
 /// JSON with the same value and no raw hidden character: they only occur in strings, where an escape means the same.
 #[must_use]
-pub fn in_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn in_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
     }
@@ -64,7 +64,7 @@ fn is_hidden(sign: char) -> bool {
 
 /// The same characters as a class of a regular expression of JavaScript, for the scripts of the pages.
 #[must_use]
-pub fn class_for_scripts() -> String {
+pub(crate) fn class_for_scripts() -> String {
     let range = |range: &RangeInclusive<char>| {
         format!("\\u{{{:x}}}-\\u{{{:x}}}", u32::from(*range.start()), u32::from(*range.end()))
     };

@@ -33,7 +33,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// A listening API. Dropping it ends the listening.
 #[derive(Debug)]
-pub struct ApiServer {
+pub(crate) struct ApiServer {
     /// The address on which it listens, with the real port.
     pub address: SocketAddr,
     routes: watch::Sender<Router>,
@@ -49,12 +49,12 @@ impl Drop for ApiServer {
 
 impl ApiServer {
     /// Serves all routes from now on, also on open connections.
-    pub fn work_on(&self, backend: super::ApiState) {
+    pub(crate) fn work_on(&self, backend: super::ApiState) {
         drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
     }
 
     /// Accepts no more connections, and waits at most `max_wait` for the requests in progress.
-    pub async fn stop(self, max_wait: Duration) {
+    pub(crate) async fn stop(self, max_wait: Duration) {
         self.stop.cancel();
         self.connections.close();
         if tokio::time::timeout(max_wait, self.connections.wait()).await.is_err() {

@@ -23,13 +23,13 @@ use tracing::info;
 use watch::{HerdObserver, HerdThroughput};
 
 /// Name of the definition of these sagas.
-pub const NAME: &str = "bench-herd";
+pub(crate) const NAME: &str = "bench-herd";
 const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
 
 /// What all sagas wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
-pub enum HerdWaitKind {
+pub(crate) enum HerdWaitKind {
     /// A time that is over
     Time,
     /// The open breaker of a participant; the benchmark closes it when all sagas are taken over
@@ -50,7 +50,7 @@ impl From<HerdWaitKind> for SeedState {
 
 /// The arguments of the benchmark.
 #[derive(Clone, Copy, Debug)]
-pub struct HerdOptions {
+pub(crate) struct HerdOptions {
     /// What all sagas wait for.
     pub waiting_for: HerdWaitKind,
     /// Number of open sagas.
@@ -64,7 +64,7 @@ pub struct HerdOptions {
 /// The measurements.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HerdReport {
+pub(crate) struct HerdReport {
     /// What the sagas waited for.
     pub waiting_for: HerdWaitKind,
     /// Sagas that were open when the engine started.
@@ -95,7 +95,7 @@ pub struct HerdReport {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or the run makes no progress.
-pub async fn run(store: &str, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
+pub(crate) async fn run(store: &str, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
     let store = open(store, shards).await?;
     let mut participant = BenchParticipant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;

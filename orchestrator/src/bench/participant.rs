@@ -32,7 +32,7 @@ struct StepCallCounters {
 ///
 /// # Errors
 /// When no port is free.
-pub async fn run(started: impl FnOnce(std::net::SocketAddr)) -> std::io::Result<()> {
+pub(crate) async fn run(started: impl FnOnce(std::net::SocketAddr)) -> std::io::Result<()> {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     started(listener.local_addr()?);
     let routes = Router::new()

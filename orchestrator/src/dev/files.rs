@@ -159,6 +159,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
 mod tests {
     use super::*;
     use crate::startup::load_files;
+    use saga_core::definition::participants::MissingVariablePolicy;
     use std::collections::BTreeSet;
 
     fn read_again(path: &Path) -> ParticipantCatalog {
@@ -186,7 +187,8 @@ mod tests {
     fn the_files_hold_and_the_participants_are_those_that_ship() {
         let files = files(&DefinitionSource::Shipped, SocketAddr::from(([127, 0, 0, 1], 9001))).expect("files");
         let loaded = load_files(&files, &|_| None).expect("the embedded files hold");
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let checked = files.check(&InternalTopics::default(), MissingVariablePolicy::Refused);
+        assert!(checked.findings.is_empty(), "{:?}", checked.findings);
         let shipped = embedded(SHIPPED_PARTICIPANTS).expect("it ships");
         assert_eq!(loaded.played, shipped.names().collect::<Vec<_>>());
     }

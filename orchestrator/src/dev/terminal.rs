@@ -20,7 +20,7 @@ const STEP_WIDTH: usize = 8;
 
 /// Whether to write colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColourMode {
+pub(crate) enum ColourMode {
     /// The output is a terminal.
     Colour,
     /// The output is a file or a pipe, or `NO_COLOR` is set.
@@ -54,7 +54,7 @@ pub(super) struct NarrationLine {
 
 /// A handle of the thread. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct TerminalWriter {
+pub(crate) struct TerminalWriter {
     lines: mpsc::SyncSender<TerminalMessage>,
     palette: ColourMode,
     lost: Arc<AtomicU64>,
@@ -71,7 +71,7 @@ impl TerminalWriter {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn stdout() -> io::Result<TerminalWriter> {
+    pub(crate) fn stdout() -> io::Result<TerminalWriter> {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let palette = if io::stdout().is_terminal() && !no_colour { ColourMode::Colour } else { ColourMode::Plain };
         TerminalWriter::to(io::stdout(), palette)
@@ -81,7 +81,7 @@ impl TerminalWriter {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn to(out: impl Write + Send + 'static, palette: ColourMode) -> io::Result<TerminalWriter> {
+    pub(crate) fn to(out: impl Write + Send + 'static, palette: ColourMode) -> io::Result<TerminalWriter> {
         let (lines, orders) = mpsc::sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);

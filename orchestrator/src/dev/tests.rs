@@ -1,6 +1,9 @@
 //! Whole runs, in this process: broker, store, participants, engine.
 
-use super::{terminal::WrittenLines, *};
+use super::{
+    terminal::{ColourMode, WrittenLines},
+    *,
+};
 use saga_engine::journal::reading::{self, SagaLine, SagaQuery};
 use saga_event_store::StoreAccess;
 use std::{collections::BTreeMap, path::Path};

@@ -26,7 +26,7 @@ use std::{
 
 /// The texts of the files that an engine needs.
 #[derive(Clone, Debug, Default)]
-pub struct DefinitionFiles {
+pub(crate) struct DefinitionFiles {
     /// `*.saga.yaml`: name and text.
     pub sagas: Vec<SourceFile>,
     /// `participants.yaml`, if there is one.
@@ -43,13 +43,11 @@ pub struct DefinitionFiles {
 
 /// The content of the files, proved.
 #[derive(Clone, Debug)]
-pub struct LoadedDefinitions {
+pub(crate) struct LoadedDefinitions {
     /// Every definition with the policies of a saga that starts now.
     pub plans: Vec<Arc<SagaPlan>>,
     /// The participants, with stand-ins already applied.
     pub participants: ParticipantCatalog,
-    /// Findings that do not prevent the start.
-    pub warnings: Vec<CheckFinding>,
     /// The file from which changed participants are read again; `None`: they are never read again.
     pub participants_file: Option<WatchedFile>,
     /// Names of participants that are replaced by stand-ins.
@@ -58,7 +56,7 @@ pub struct LoadedDefinitions {
 
 /// The result of `saga check`.
 #[derive(Clone, Debug)]
-pub struct DefinitionCheckReport {
+pub(crate) struct DefinitionCheckReport {
     /// Errors and warnings.
     pub findings: Vec<CheckFinding>,
     /// The message that definitions call participants and that there is no participants.yaml to check them.
@@ -74,7 +72,7 @@ pub struct DefinitionCheckReport {
 /// Files were read and cannot be used; the text is for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct DefinitionFilesError(pub String);
+pub(crate) struct DefinitionFilesError(pub String);
 
 impl DefinitionFiles {
     /// Reads a folder of definitions and one of schemas.
@@ -82,7 +80,7 @@ impl DefinitionFiles {
     /// # Errors
     /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no
     /// text is a finding.
-    pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+    pub(crate) fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
         let mut files = DefinitionFiles::beside(sagas, schemas)?;
         files.add_definitions(&paths(sagas, ".saga.yaml")?)?;
         Ok(files)
@@ -92,7 +90,7 @@ impl DefinitionFiles {
     ///
     /// # Errors
     /// As [`DefinitionFiles::of_folders`].
-    pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+    pub(crate) fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
         let mut files = DefinitionFiles { unreadable: misnamed(sagas)?, ..DefinitionFiles::default() };
         let participants = sagas.join("participants.yaml");
         if participants.exists() {
@@ -114,7 +112,7 @@ impl DefinitionFiles {
     ///
     /// # Errors
     /// When a file cannot be read. One that is no text is a finding.
-    pub fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
+    pub(crate) fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
         for path in paths {
             // A file that the user names is read, whatever its name is.
             let name = path.display().to_string();
@@ -149,7 +147,7 @@ fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 impl DefinitionFiles {
     /// Checks the files for an installation whose internal topics are `topics`.
     #[must_use]
-    pub fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
+    pub(crate) fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
         let mut library = self.read(&lookup, missing);
         library.refuse_topics(&self.sagas, self.participants.as_ref(), &topics.reserved());
         let unchecked = self.without_participants(&library);
@@ -195,7 +193,7 @@ fn unproved(library: &DefinitionLibrary) -> Option<String> {
 ///
 /// # Errors
 /// [`DefinitionFilesError`] with every finding, rendered.
-pub fn load_files(
+pub(crate) fn load_files(
     files: &DefinitionFiles,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<LoadedDefinitions, DefinitionFilesError> {
@@ -214,7 +212,7 @@ pub fn load_files(
     let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
     let watched = |path: &PathBuf| WatchedFile { path: path.clone(), stand_ins: files.stand_ins.clone() };
     let participants_file = files.participants_file.as_ref().map(watched);
-    Ok(LoadedDefinitions { plans, participants, warnings: library.findings, participants_file, played })
+    Ok(LoadedDefinitions { plans, participants, participants_file, played })
 }
 
 /// A number by which start positions are ordered, the earliest first.
@@ -234,14 +232,14 @@ fn plan(definition: &Arc<SagaDefinition>, participants: &ParticipantCatalog) -> 
 impl LoadedDefinitions {
     /// Topics that triggers read, each once.
     #[must_use]
-    pub fn trigger_topics(&self) -> Vec<String> {
+    pub(crate) fn trigger_topics(&self) -> Vec<String> {
         let topics: BTreeSet<&String> = self.plans.iter().map(|plan| &plan.definition.trigger.topic).collect();
         topics.into_iter().cloned().collect()
     }
 
     /// The same with the position at which the first reading begins: the earliest of all definitions with this topic.
     #[must_use]
-    pub fn trigger_starts(&self) -> Vec<TopicStart> {
+    pub(crate) fn trigger_starts(&self) -> Vec<TopicStart> {
         let start = |topic: String| {
             let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
             let from = of_topic.map(|plan| plan.definition.trigger.from.unwrap_or_default()).min_by_key(order);
@@ -253,7 +251,7 @@ impl LoadedDefinitions {
 
     /// Topics for commands and published events, each once.
     #[must_use]
-    pub fn written_topics(&self) -> Vec<String> {
+    pub(crate) fn written_topics(&self) -> Vec<String> {
         let commands = self.participants.iter().filter_map(|(_, participant)| match &participant.transport {
             TransportConfig::Kafka { commands } => Some(commands.clone()),
             TransportConfig::Http { .. } => None,

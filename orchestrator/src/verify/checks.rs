@@ -16,7 +16,7 @@ const OVER_KAFKA: &str = "docs/participants.md#over-kafka";
 /// A check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ContractCheck {
+pub(crate) enum ContractCheck {
     /// A do is answered in time, in a form that can be read.
     Answers,
     /// A do that is repeated gets the same answer.
@@ -41,7 +41,7 @@ pub enum ContractCheck {
 
 impl ContractCheck {
     /// All checks, in the order in which they run.
-    pub const ALL: [ContractCheck; 10] = [
+    pub(crate) const ALL: [ContractCheck; 10] = [
         ContractCheck::Answers,
         ContractCheck::DoTwice,
         ContractCheck::DoAtOnce,
@@ -56,7 +56,7 @@ impl ContractCheck {
 
     /// The name in the table.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ContractCheck::Answers => "answers in time",
             ContractCheck::DoTwice => "do twice",

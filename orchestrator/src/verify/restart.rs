@@ -8,7 +8,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// How to restart the participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RestartMethod {
+pub(crate) enum RestartMethod {
     /// By a shell command.
     Command(String),
     /// By the user of this command.

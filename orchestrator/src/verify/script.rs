@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// Commands as they were typed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TypedCommands {
+pub(crate) struct TypedCommands {
     /// The `do`.
     pub target: TypedTarget,
     /// Its `undo`; `None`: the rules for undos are not tested.
@@ -24,7 +24,7 @@ pub struct TypedCommands {
 
 /// A step of a definition.
 #[derive(Clone, Debug)]
-pub struct RehearsedStep {
+pub(crate) struct RehearsedStep {
     /// The saga that it is a step of.
     pub rehearsal: SagaRehearsal,
     /// Position of the step in the definition.
@@ -39,7 +39,7 @@ pub struct RehearsedStep {
 
 /// The commands.
 #[derive(Clone, Debug)]
-pub enum VerificationScript {
+pub(crate) enum VerificationScript {
     /// As it was typed.
     Typed(TypedCommands),
     /// As a step sends it.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Why a step is not tested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StepSkipReason {
+pub(crate) enum StepSkipReason {
     /// The step calls no participant.
     #[error("it calls no participant")]
     NoCall,
@@ -42,7 +42,7 @@ pub enum StepSkipReason {
 
 /// A step, and the findings about its participant.
 #[derive(Clone, Debug)]
-pub struct StepReport {
+pub(crate) struct StepReport {
     /// Name of the step.
     pub step: String,
     /// The command as it is typed; empty if the step is not tested.
@@ -53,7 +53,7 @@ pub struct StepReport {
 
 /// A definition, and the event that would start a saga of it.
 #[derive(Clone, Debug)]
-pub struct RehearsedDefinition {
+pub(crate) struct RehearsedDefinition {
     plan: Arc<SagaPlan>,
     participants: Arc<ParticipantCatalog>,
     rehearsal: SagaRehearsal,
@@ -61,7 +61,7 @@ pub struct RehearsedDefinition {
 
 /// Why the event starts no saga of the definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoStartError {
+pub(crate) enum NoStartError {
     /// The `when` of the trigger is false.
     #[error("the trigger's `when` is false for this event")]
     Unwanted,
@@ -75,7 +75,7 @@ impl RehearsedDefinition {
     ///
     /// # Errors
     /// When the record starts no saga.
-    pub fn new(
+    pub(crate) fn new(
         plan: Arc<SagaPlan>,
         participants: Arc<ParticipantCatalog>,
         event: &Value,
@@ -92,7 +92,7 @@ impl RehearsedDefinition {
 
     /// The request of each step, as far as it is known before the first answer.
     #[must_use]
-    pub fn announced(&self) -> Vec<(String, Result<CommandRequest, StepSkipReason>)> {
+    pub(crate) fn announced(&self) -> Vec<(String, Result<CommandRequest, StepSkipReason>)> {
         let name = |step: StepIndex| self.plan.definition.step(step).name.clone();
         self.plan.definition.indices().map(|step| (name(step), self.request(step))).collect()
     }
@@ -162,7 +162,7 @@ impl RehearsedDefinition {
 
 /// Settings for all steps.
 #[derive(Clone, Copy, Debug)]
-pub struct VerificationOptions<'a> {
+pub(crate) struct VerificationOptions<'a> {
     /// Topic for replies that no engine reads; `None`: a new one for each step.
     pub reply_topic: Option<&'a str>,
     /// How participants are restarted.
@@ -173,7 +173,7 @@ pub struct VerificationOptions<'a> {
 ///
 /// # Errors
 /// As [`run`]; the reports until then stay valid.
-pub async fn all_steps(
+pub(crate) async fn all_steps(
     mut rehearsed: RehearsedDefinition,
     broker: &KafkaSettings,
     how: &VerificationOptions<'_>,

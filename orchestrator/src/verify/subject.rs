@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 
 /// A command as in a definition, without `${ }`: a typed command has the real path and no template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TypedTarget {
+pub(crate) enum TypedTarget {
     /// `participant.Command`
     Kafka {
         /// Name in participants.yaml.
@@ -30,7 +30,7 @@ pub enum TypedTarget {
 
 /// Why a text is not a command that can be verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TypedTargetError {
+pub(crate) enum TypedTargetError {
     /// The text has another form.
     #[error(
         "`{0}` is not a command: write participant.Command, or `METHOD participant/path` with GET, POST, PUT, PATCH, DELETE"
@@ -99,7 +99,7 @@ impl fmt::Display for TypedTarget {
 impl TypedTarget {
     /// Name of its participant.
     #[must_use]
-    pub fn participant(&self) -> &str {
+    pub(crate) fn participant(&self) -> &str {
         match self {
             TypedTarget::Kafka { participant, .. } | TypedTarget::Http { participant, .. } => participant,
         }
@@ -109,7 +109,7 @@ impl TypedTarget {
     ///
     /// # Errors
     /// It has the other transport.
-    pub fn fits(&self, participant: &ParticipantConfig) -> Result<(), TypedTargetError> {
+    pub(crate) fn fits(&self, participant: &ParticipantConfig) -> Result<(), TypedTargetError> {
         let transport = match (self, &participant.transport) {
             (TypedTarget::Kafka { .. }, TransportConfig::Kafka { .. })
             | (TypedTarget::Http { .. }, TransportConfig::Http { .. }) => {
