@@ -1,4 +1,4 @@
-//! An engine at work, in the parts that are ended one after the other.
+//! An engine at work, in the parts that the shutdown ends one after the other.
 
 use crate::{api::ApiServer, readiness::EngineReadiness};
 use saga_engine::{SagaEngine, intake::IntakeExit, published::FollowerTasks, step_back::outside::ConfirmationSaver};
@@ -30,13 +30,13 @@ pub(crate) struct RunningEngine {
 /// The two consumers and the tasks that take what they deliver.
 #[derive(Debug)]
 pub(crate) struct EngineConsumers {
-    /// Of trigger and reply topics.
+    /// The consumer of the trigger topics and the replies.
     pub triggers: Arc<KafkaConsumer>,
-    /// Of the inbox.
+    /// The consumer of the inbox: its partitions are the shards.
     pub shards: Arc<KafkaConsumer>,
-    /// Ends when the consumer of triggers has.
+    /// The task of intake; it ends after the consumer of triggers.
     pub intake: JoinHandle<IntakeExit>,
-    /// Ends when the consumer of the inbox has and all shards are released.
+    /// The task that claims and releases shards; it ends after the consumer of the inbox, when all shards are released.
     pub ownership: JoinHandle<IntakeExit>,
 }
 

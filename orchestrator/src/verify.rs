@@ -72,7 +72,7 @@ pub(crate) enum MissingPrecondition {
     Do,
     /// An undo that succeeds.
     Undo,
-    /// A restart.
+    /// A restart of the participant that succeeds.
     Restart,
     /// The participant, after its restart.
     Return,

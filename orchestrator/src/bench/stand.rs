@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// Maximum time for calls in flight when the engine stops.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of the participant.
 pub(crate) const PARTICIPANT: &str = "noop";
@@ -36,7 +36,7 @@ pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) 
     Ok(load_files(&files, &|_| None)?)
 }
 
-/// A running engine.
+/// A running engine that writes to the store of the benchmark.
 pub(crate) struct BenchEngine {
     pub(crate) engine: SagaEngine,
     pub(super) plan: Arc<SagaPlan>,
@@ -88,7 +88,7 @@ impl BenchEngine {
 
     pub(super) async fn stop(mut self) {
         self.ownership.release_all().await;
-        self.engine.finish(PATIENCE).await;
+        self.engine.finish(STOP_TIMEOUT).await;
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use saga_event_store::{EventStore, StoreAccess};
 use std::sync::Arc;
 
-/// Which event store.
+/// Options that name an event store.
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
     #[command(flatten)]

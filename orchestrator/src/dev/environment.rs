@@ -118,7 +118,7 @@ impl DevEnvironment {
         lines.into_iter().map(|line| (line.saga, line.key)).collect()
     }
 
-    /// For people.
+    /// Addresses and files for the banner.
     pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> BannerInfo<'_> {
         BannerInfo {
             folder: &self.folder,

@@ -62,7 +62,7 @@ impl StartableOrders {
     }
 }
 
-/// Places orders.
+/// Produces orders to the broker and counts them.
 #[derive(Debug)]
 pub(super) struct OrderPublisher {
     pub(super) producer: KafkaProducer,

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 /// Sends the tally to the tasks that wait for its change.
 pub(super) type TallySender = Arc<watch::Sender<SagaTally>>;
 
-/// See [`CommitObserver`].
+/// Shows and counts every commit, as a [`CommitObserver`].
 #[derive(Debug)]
 pub(super) struct DevObserver {
     pub(super) board: TallySender,

@@ -13,7 +13,7 @@ const AT_ONCE: u32 = 4;
 const RULES: &str = "docs/participants.md#the-rules";
 const OVER_KAFKA: &str = "docs/participants.md#over-kafka";
 
-/// A check.
+/// A check of one rule of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ContractCheck {

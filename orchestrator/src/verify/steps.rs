@@ -37,7 +37,7 @@ pub(crate) enum StepSkipReason {
     NoValue(String),
     /// participants.yaml does not have its participant.
     #[error("participants.yaml has no `{0}`")]
-    Nobody(String),
+    NoParticipant(String),
 }
 
 /// A step, and the findings about its participant.
@@ -106,7 +106,7 @@ impl RehearsedDefinition {
         if !self.rehearsal.is_asked(step).map_err(no_value)? {
             return Err(StepSkipReason::NotWanted);
         }
-        self.rehearsal.does(nobody(), step).map_err(no_value)
+        self.rehearsal.does(placeholder_id(), step).map_err(no_value)
     }
 
     /// Why the undo of the step is not tested; `None`: it is.
@@ -116,7 +116,7 @@ impl RehearsedDefinition {
             StepCompensation::Irreversible => return Some("the step has no undo".into()),
             StepCompensation::Undo(_) => {}
         }
-        let undo = self.rehearsal.undoes(nobody(), step, &Value::Null).ok()?;
+        let undo = self.rehearsal.undoes(placeholder_id(), step, &Value::Null).ok()?;
         let is_another = undo.participant() != done.participant();
         is_another.then(|| format!("another participant, {}, undoes it", undo.participant().unwrap_or_default()))
     }
@@ -149,7 +149,7 @@ impl RehearsedDefinition {
         };
         let (sends, whom) = (told(&request), request.participant().unwrap_or_default());
         let Some(participant) = self.participants.get(whom) else {
-            return Ok(StepReport { step: name, sends, found: Err(StepSkipReason::Nobody(whom.to_owned())) });
+            return Ok(StepReport { step: name, sends, found: Err(StepSkipReason::NoParticipant(whom.to_owned())) });
         };
         let subject = self.subject(step, &request, how.restart);
         let verified = run(whom, participant, &subject, broker, how.reply_topic).await?;
@@ -187,7 +187,7 @@ pub(crate) async fn all_steps(
 }
 
 /// The id of a saga that only shows the requests.
-fn nobody() -> SagaId {
+fn placeholder_id() -> SagaId {
     SagaId::new(Timestamp(0), ShardId(0), 0)
 }
 

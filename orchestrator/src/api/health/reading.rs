@@ -36,7 +36,7 @@ fn held_back(one: &PartitionStatus) -> u64 {
     if one.held_since.is_some() { one.held_back } else { 0 }
 }
 
-/// For `/health/ready`.
+/// A consumer in the answer of `/health/ready`.
 pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
     let ago = |at: Option<Instant>| at.map(|at| millis(now.saturating_duration_since(at)));
     let topic = |(name, topic): (&str, TopicReadView)| {

@@ -3,7 +3,7 @@
 use saga_engine::router::{LagReason, LaggingShard, ShardRouter};
 use serde_json::{Value, json};
 
-/// For `/health/ready`.
+/// The shards in the answer of `/health/ready`.
 pub(super) fn shown(behind: &[LaggingShard]) -> Vec<Value> {
     let shown = |one: &LaggingShard| json!({"shard": one.shard.0, "why": one.why.as_str(), "forSeconds": one.since.elapsed().as_secs()});
     behind.iter().map(shown).collect()

@@ -25,7 +25,7 @@ const SPAN: Duration = Duration::from_secs(5);
 /// Without a commit or a takeover for this time, the run is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
-/// Counts commits.
+/// Counts rows, ends and takeovers from the commits.
 #[derive(Debug)]
 pub(super) struct HerdObserver {
     started: Instant,
@@ -119,7 +119,7 @@ impl HerdObserver {
         )
         .await?;
         let CountingStart { begun, first_row } = *self.since();
-        let first_row = first_row.context("somebody ended, so a row was written")?;
+        let first_row = first_row.context("a saga ended, so a row was written")?;
         let (ended, rows) = (self.ended.load(Ordering::SeqCst), self.rows.load(Ordering::SeqCst));
         let per_second = f64::from(ended) / first_row.elapsed().as_secs_f64();
         Ok(HerdThroughput {

@@ -153,7 +153,7 @@ fn declined(code: &str, message: &str) -> ParticipantAnswer {
 }
 
 fn unknown(target: &str) -> ParticipantAnswer {
-    declined("unknown_command", &format!("nobody here knows {target}"))
+    declined("unknown_command", &format!("no sample participant has the command {target}"))
 }
 
 /// Something with a number of its own: of the saga, so that it is the same for every attempt.
@@ -187,7 +187,7 @@ fn cents(command: &SagaCommand) -> i64 {
 }
 
 fn nights(command: &SagaCommand) -> i64 {
-    /// A longer stay costs no more, whatever somebody writes.
+    /// A longer stay costs no more, so that no number overflows.
     const MOST: i64 = 365;
     command.body.get("nights").and_then(Value::as_i64).unwrap_or(1).clamp(1, MOST)
 }
