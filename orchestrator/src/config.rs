@@ -3,13 +3,16 @@
 
 #[cfg(test)]
 mod file_tests;
+mod internal_topics;
 mod layers;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use internal_topics::InternalTopics;
+
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
-use saga_core::definition::{ReservedTopic, without_credentials};
+use saga_core::definition::without_credentials;
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
     collections::BTreeMap,
@@ -79,34 +82,6 @@ impl std::fmt::Debug for KafkaConfig {
             .field("instance_id", &self.instance_id)
             .field("properties", &self.properties.keys())
             .finish()
-    }
-}
-
-/// Names of the internal topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InternalTopics {
-    /// Messages to the owners of shards: one partition per shard.
-    pub inbox: String,
-    /// Replies of participants.
-    pub replies: String,
-    /// Dead letters: poison messages.
-    pub dlq: String,
-}
-
-impl InternalTopics {
-    /// Each with the key that names it, for refusals.
-    pub(crate) fn reserved(&self) -> [ReservedTopic<'_>; 3] {
-        [
-            ReservedTopic { key: "topics.inbox", topic: &self.inbox },
-            ReservedTopic { key: "topics.replies", topic: &self.replies },
-            ReservedTopic { key: "topics.dlq", topic: &self.dlq },
-        ]
-    }
-}
-
-impl Default for InternalTopics {
-    fn default() -> InternalTopics {
-        InternalTopics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
     }
 }
 

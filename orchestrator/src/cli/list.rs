@@ -2,7 +2,7 @@
 
 mod table;
 
-use super::{OutputFormat, output, selection::SelectionArgs, store::StoreArgs};
+use super::{OutputFormat, output, selection::SelectionArgs, store::StoreReadArgs};
 use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
@@ -20,7 +20,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreReadArgs,
     #[command(flatten)]
     selection: SelectionArgs,
     /// Only sagas of the definition whose hash begins like this

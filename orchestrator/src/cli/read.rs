@@ -1,6 +1,6 @@
 //! `show`, `history`: read the store; `show` also asks an engine for the state of guards.
 
-use super::{OutputFormat, list, output, server::ServerArgs, store::StoreArgs};
+use super::{OutputFormat, list, output, server::ServerArgs, store::StoreReadArgs};
 use crate::visible;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -29,7 +29,7 @@ pub(super) struct SagaReadArgs {
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreReadArgs,
     /// Address of the API of an engine, for the state of the guards that hold the saga back [default: api.listen of the
     /// configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Options that name an event store.
 #[derive(Debug, Args)]
-pub(super) struct StoreArgs {
+pub(super) struct StoreReadArgs {
     #[command(flatten)]
     pub(super) file: ConfigFileArgs,
     /// Address of the event store [default: the key store of the configuration]
@@ -17,7 +17,7 @@ pub(super) struct StoreArgs {
     store: Option<String>,
 }
 
-impl StoreArgs {
+impl StoreReadArgs {
     /// Opens the store for reading, and notes on stderr when no configuration names one.
     pub(super) async fn open(&self) -> anyhow::Result<Arc<dyn EventStore>> {
         let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
