@@ -1,4 +1,5 @@
-//! The HTTP side for operators: health, sagas, acts, metrics, and the web UI. Reads the store; acts go to the shards' owners as inputs.
+//! The HTTP API for operators: health, sagas, acts, metrics, and the web UI. It reads the store; acts go to the owners
+//! of shards as inputs.
 
 mod acts;
 mod causes;
@@ -9,7 +10,7 @@ mod guard_events;
 mod guards;
 mod health;
 mod jobs;
-mod looking;
+mod journal_permits;
 mod pages;
 mod participants;
 mod request;
@@ -20,7 +21,9 @@ mod starting;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
-pub use server::ApiServer;
+pub(crate) use definitions::DefinitionLine;
+pub(crate) use guards::CriticalPathLine;
+pub(crate) use server::ApiServer;
 
 use crate::readiness::EngineReadiness;
 use axum::{
@@ -38,50 +41,64 @@ use tokio::sync::{Semaphore, watch};
 /// The largest body of a request to the API: an act is a few lines.
 const BODY_BYTES: usize = 64 * 1024;
 
-/// What the API works on.
+/// What the routes of the API share.
 #[derive(Clone, Debug)]
-pub struct ApiState {
+pub(crate) struct ApiState {
     pub(crate) query: QueryHandle,
     pub(crate) operator: OperatorHandle,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
     pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
-    /// What is not as it has to be with our own topics.
+    /// Problems of the topics that the engine keeps for itself.
     pub(crate) odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
-    /// Places of those who follow the changes of guards.
+    /// Permits for clients that follow the guard events.
     pub(crate) readers: Arc<Semaphore>,
-    /// Places of those who look at journals.
-    pub(crate) looking: looking::JournalReadPermits,
-    /// How sagas stand.
+    /// Permits for requests that read journals.
+    pub(crate) journal_permits: journal_permits::JournalReadPermits,
+    /// Numbers of sagas by status.
     pub(crate) census: census::CountCache<census::SagaCounts>,
-    /// What holds sagas up.
+    /// Groups of sagas that do not go on, by cause.
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
 }
 
 impl ApiState {
-    /// Of an engine and its two consumers.
+    /// For an engine and its two consumers.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         (query, operator): (QueryHandle, OperatorHandle),
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
-        let looking = looking::JournalReadPermits::new();
+        let journal_permits = journal_permits::JournalReadPermits::new();
         let census = census::CountCache::of(query.clone());
         let causes = census::CountCache::of(query.clone());
         let metrics = crate::telemetry::metrics();
-        ApiState { query, operator, readiness, consumers, odd_topics, metrics, readers, looking, census, causes }
+        ApiState {
+            query,
+            operator,
+            readiness,
+            consumers,
+            odd_topics,
+            metrics,
+            readers,
+            journal_permits,
+            census,
+            causes,
+        }
     }
 }
 
-/// Listens on `address` until [`ApiServer::stop`] and answers at first only that the engine starts, and how that goes; everything else from
-/// [`ApiServer::work_on`] on.
+/// Listens on `address` until [`ApiServer::stop`]. Until [`ApiServer::work_on`] every answer says that the engine
+/// starts, and what it waits for.
 ///
 /// # Errors
-/// When the address cannot be had.
-pub async fn start(address: SocketAddr, readiness: watch::Receiver<EngineReadiness>) -> anyhow::Result<ApiServer> {
+/// When the address cannot be listened on.
+pub(crate) async fn start(
+    address: SocketAddr,
+    readiness: watch::Receiver<EngineReadiness>,
+) -> anyhow::Result<ApiServer> {
     server::start(address, starting::routes(readiness)).await
 }
 
@@ -118,7 +135,8 @@ fn routes(backend: ApiState) -> Router {
         .fallback(errors::no_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(backend);
-    // Within a router of its own: which methods a path has is added to an answer after a router's layers have seen it.
+    // In a router of its own: axum adds the header `allow` to an answer after the layers of the same router have seen
+    // it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::from_fn(uniform::in_one_form))
@@ -126,11 +144,11 @@ fn routes(backend: ApiState) -> Router {
         .layer(middleware::map_response(with_security_headers))
 }
 
-/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours. One function, where
-/// tower-http would be a layer for each header.
+/// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours.
+/// One function, where tower-http would be a layer for each header.
 async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                          base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                          img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,10 +1,11 @@
-//! `saga bench`: four-step sagas against a no-op HTTP participant in a process of its own, with the store that is configured; `saga bench herd`: very many
-//! of them that were open before the engine started.
+//! `saga bench`: four-step sagas with a no-op HTTP participant in a separate process, on the configured store. `saga
+//! bench herd`: very many sagas that were open before the engine started.
 //!
-//! Triggers enter in process. Everything else is as in `saga serve`: guards, group commit, fencing, read model.
+//! Triggers come from this process and not from Kafka. Everything else is as in `saga serve`: guards, group commit,
+//! fencing, read model.
 
-pub mod herd;
-pub mod participant;
+pub(crate) mod herd;
+pub(crate) mod participant;
 
 mod cpu;
 mod driver;
@@ -22,34 +23,34 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 /// The saga that is measured: four steps, each with an undo, no outcome event.
 const DEFINITION: &str = include_str!("bench/bench.saga.yaml");
 
-/// Calls at once: as many as a round may have in flight.
+/// Permits of the participant: the maximum of sagas in flight in a round.
 const PLACES: NonZeroU32 = NonZeroU32::new(4096).expect("it is not 0");
 
-/// What one round measured.
+/// The measurements of one round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BenchRound {
-    /// How many ran at once.
+pub(crate) struct BenchRound {
+    /// Sagas in flight.
     pub in_flight: u32,
-    /// How many were started.
+    /// Sagas started.
     pub sagas: u32,
-    /// How many completed.
+    /// Sagas completed.
     pub completed: u32,
-    /// Over the whole round.
+    /// Mean over the whole round.
     pub sagas_per_second: f64,
-    /// From the start being handed to the engine to the end being committed.
+    /// Median time from the start message to the commit of the end, in milliseconds.
     pub p50_ms: f64,
-    /// The same.
+    /// The 99th percentile of the same.
     pub p99_ms: f64,
-    /// Transactions of the database; of all its clients.
+    /// Transactions of the database per saga, of all its clients.
     pub commits_per_saga: f64,
-    /// Rows of the journal.
+    /// Rows of the journal per saga.
     pub rows_per_saga: f64,
-    /// Write-ahead log of the database; of all its clients.
+    /// Bytes of write-ahead log of the database per saga, of all its clients.
     pub wal_bytes_per_saga: f64,
-    /// User and system time of this process.
+    /// User and system time of this process per 1,000 sagas.
     pub engine_cpu_seconds_per_1000: f64,
-    /// The same of the participant.
+    /// The same for the process of the participant.
     pub participant_cpu_seconds_per_1000: f64,
     /// Calls that the participant counted, by step.
     pub calls: BTreeMap<String, u64>,
@@ -58,7 +59,7 @@ pub struct BenchRound {
 impl BenchRound {
     /// Whether every saga completed with each of its four steps called once.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let each_once = participant::STEPS.iter().all(|step| self.calls.get(*step) == Some(&u64::from(self.sagas)));
         let nothing_else = self.calls.values().sum::<u64>() == 4 * u64::from(self.sagas);
         self.completed == self.sagas && each_once && nothing_else
@@ -69,7 +70,12 @@ impl BenchRound {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub async fn run(store: &StoreConfig, shards: u16, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
+pub(crate) async fn run(
+    store: &StoreConfig,
+    shards: u16,
+    sagas: u32,
+    in_flight: &[u32],
+) -> anyhow::Result<Vec<BenchRound>> {
     let store = open(store, shards).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
@@ -89,7 +95,7 @@ async fn refuse_a_store_in_use(store: &dyn EventStore) -> anyhow::Result<()> {
     let is_other = |saga: &String| saga != "bench" && saga != herd::NAME;
     let others: Vec<String> = store.counts().await?.into_iter().map(|(saga, ..)| saga).filter(is_other).collect();
     if let Some(saga) = others.first() {
-        bail!("the store holds sagas of `{saga}`: a benchmark needs a database of its own, name one with --store");
+        bail!("the store has sagas of `{saga}`: a benchmark needs its own database; name one with --store");
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The command line: data goes to stdout, all else to stderr; 0 is yes, 1 is no or failed, 2 is a usage error.
+//! The command line: data goes to stdout, everything else to stderr. Exit code 0: yes or done; 1: no or failed; 2: a
+//! usage error.
 
 mod act;
 mod benchmark;
@@ -22,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use saga_core::event::OperatorAction;
 use std::{path::PathBuf, process::ExitCode};
 
-/// Runs business transactions that Kafka events start: steps, retries, and an undo for each.
+/// Run sagas: business transactions of several steps, with retries and undos, started by Kafka events.
 #[derive(Debug, Parser)]
 #[command(name = "saga", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct CliArgs {
@@ -34,65 +35,65 @@ pub struct CliArgs {
 
 #[derive(Debug, Args)]
 struct GlobalArgs {
-    /// Which log lines go to stderr: error, warn, info, debug, or by module
+    /// Log lines to write to stderr: error, warn, info, debug, or a filter by module
     #[arg(long, global = true, env = "SAGA_LOG", value_name = "FILTER")]
     log: Option<String>,
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, global = true, value_enum, default_value_t)]
     log_format: LogFormat,
 }
 
-/// Where data is printed as what.
+/// Format of printed data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// For people
+    /// A table, for people
     #[default]
     Table,
-    /// One object; of a list one object per line
+    /// One JSON object; for a list, one object per line
     Json,
-    /// The same as YAML documents
+    /// One YAML document for each object
     Yaml,
 }
 
-/// How findings are printed.
+/// Format of printed findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum CheckOutputFormat {
-    /// For people
+    /// Text, for people
     #[default]
     Text,
-    /// One object per finding and line
+    /// One JSON object per finding, one per line
     Json,
 }
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Try it: an engine, a broker, sample participants and orders, all in this process
+    /// Try it out: run an engine, a Kafka broker, sample participants and sample orders in this process
     Dev(run::DevArgs),
     /// Run an engine
     Serve(run::ServeArgs),
-    /// Check definitions for errors, before anything runs
+    /// Check definitions for errors before they run
     Check(check::CheckArgs),
     /// Print the JSON Schema of a file format, for editors
     Schema {
-        /// Which format
+        /// The file format
         #[arg(value_enum)]
         format: check::SchemaFormat,
     },
-    /// List sagas, newest first, or count them by what they have in common
+    /// List sagas, newest first, or count them in groups
     List(list::ListArgs),
     /// Show one saga with its steps
     Show(read::SagaReadArgs),
-    /// Show everything that happened to one saga
+    /// Show all events of one saga
     History(read::SagaReadArgs),
-    /// Try again what failed or waits, now; of one saga or of many
+    /// Try again now what failed or waits, in one saga or in many
     Retry(act::RetryArgs),
-    /// Mark the step that a parked saga waits for as done, and go on
+    /// Mark the failed step of parked sagas as done, so that they go on
     Skip(act::StepActArgs),
-    /// Undo sagas that have not passed their pivot
+    /// Undo the steps of sagas that have not passed their pivot
     Cancel(act::WholeActArgs),
-    /// End sagas as they are; what is left undone is recorded
+    /// End sagas as they are; the journal records which steps are left undone
     Abandon(act::WholeActArgs),
-    /// Show acts on many sagas: what they came to, and who gave them
+    /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Show which definitions start sagas
@@ -101,24 +102,24 @@ enum CliCommand {
     /// Show and change the guards of participants: breakers and limits
     #[command(subcommand)]
     Guard(guard::GuardCommand),
-    /// Test whether a participant follows the rules: repeats, undo before do, late do
+    /// Test whether a participant keeps the contract: repeated commands, undo before do, late do
     VerifyParticipant(verify::VerifyArgs),
-    /// Measure this machine: sagas per second against a no-op participant
+    /// Measure this machine: sagas per second with a participant that does nothing
     Bench(benchmark::BenchArgs),
-    /// Be the participant of a benchmark; started by `bench`
+    /// Run the participant of a benchmark; `saga bench` starts it
     #[command(hide = true)]
     BenchParticipant,
 }
 
-/// The configuration file of commands that have one.
+/// The configuration file, for commands that read it.
 #[derive(Clone, Debug, Default, Args)]
 struct ConfigFileArgs {
-    /// Configuration file; else SAGA_CONFIG, else ./config.yaml if it is there
+    /// Configuration file [default: the variable SAGA_CONFIG, else ./config.yaml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// Runs one command to its end.
+/// Runs one command to its end and returns the exit code of the process.
 #[must_use]
 pub fn run(cli: CliArgs) -> ExitCode {
     let quiet = !matches!(cli.command, CliCommand::Serve(_));
@@ -129,7 +130,7 @@ pub fn run(cli: CliArgs) -> ExitCode {
         Err(error) => return output::failed(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let done = runtime.block_on(dispatch(cli.command));
-    // Whatever a consumer thread or a blocking call still does must not keep the process from ending.
+    // A consumer thread or a blocking call that still runs must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done.unwrap_or_else(|error| output::failed(&error))
 }

@@ -1,14 +1,18 @@
-//! Configuration: flag over environment over file; everything is checked before anything starts, and all errors are told at once.
+//! Configuration: flags override the environment, which overrides the file. Everything is checked before the start, and
+//! all errors are reported at once.
 
 #[cfg(test)]
 mod file_tests;
+mod internal_topics;
 mod layers;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use internal_topics::InternalTopics;
+
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
-use saga_core::definition::{ReservedTopic, without_credentials};
+use saga_core::definition::without_credentials;
 use saga_event_store::StoreConfig;
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
@@ -18,27 +22,27 @@ use std::{
     time::Duration,
 };
 
-/// The file that is read when nobody names one.
-pub const DEFAULT_FILE: &str = "config.yaml";
+/// The file that is read if no file is named.
+pub(crate) const DEFAULT_FILE: &str = "config.yaml";
 
-/// What the engine is told. Its `Debug` hides what may be secret.
+/// The configuration of an engine. Its `Debug` hides what may be secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EngineConfig {
+pub(crate) struct EngineConfig {
     /// How to reach Kafka.
     pub kafka: KafkaConfig,
     /// Where the event store is.
     pub store: StoreConfig,
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
-    /// Folder of `*.avsc`.
+    /// Folder of `*.avsc` and `*.schema.json`.
     pub schemas: PathBuf,
     /// Names of the internal topics.
     pub topics: InternalTopics,
-    /// How many shards; fixed when the store is created.
+    /// Number of shards; fixed when the store is created.
     pub shards: u16,
-    /// Where the API and the web UI listen.
+    /// Address of the API and the web UI.
     pub listen: SocketAddr,
-    /// How far this machine's clock may be from that of the event store before no shard is claimed.
+    /// Maximum difference to the clock of the event store; beyond it the engine claims no shard.
     pub max_clock_skew: Duration,
 }
 
@@ -59,14 +63,14 @@ impl std::fmt::Debug for EngineConfig {
 
 /// How to reach Kafka.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KafkaConfig {
+pub(crate) struct KafkaConfig {
     /// `host:port`, separated by commas.
     pub bootstrap_servers: String,
-    /// Consumer group.
+    /// Consumer group of triggers and replies; the groups of the shards and of the store are named after it.
     pub group: String,
-    /// For static membership.
+    /// `group.instance.id` of Kafka, for static membership.
     pub instance_id: Option<String>,
-    /// Handed to librdkafka as they are.
+    /// Properties for librdkafka, unchanged; the startup refuses those that correctness depends on.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -82,56 +86,28 @@ impl std::fmt::Debug for KafkaConfig {
     }
 }
 
-/// Names of the internal topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InternalTopics {
-    /// One partition per shard.
-    pub inbox: String,
-    /// Where participants reply to.
-    pub replies: String,
-    /// Where poison messages go.
-    pub dlq: String,
-}
-
-impl InternalTopics {
-    /// Each with the key that names it, for refusals.
-    pub(crate) fn reserved(&self) -> [ReservedTopic<'_>; 3] {
-        [
-            ReservedTopic { key: "topics.inbox", topic: &self.inbox },
-            ReservedTopic { key: "topics.replies", topic: &self.replies },
-            ReservedTopic { key: "topics.dlq", topic: &self.dlq },
-        ]
-    }
-}
-
-impl Default for InternalTopics {
-    fn default() -> InternalTopics {
-        InternalTopics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
-    }
-}
-
 /// The configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct EngineConfigError(pub Vec<String>);
+pub(crate) struct EngineConfigError(pub Vec<String>);
 
-/// What flags override: key and value, as typed.
-pub type ConfigFlags = Vec<(&'static str, String)>;
+/// Keys that flags set, with the values as typed.
+pub(crate) type ConfigFlags = Vec<(&'static str, String)>;
 
-/// Where a configuration comes from.
-pub struct ConfigSources<'a> {
+/// The sources of a configuration.
+pub(crate) struct ConfigSources<'a> {
     /// The file; `None`: [`DEFAULT_FILE`] if it is there.
     pub file: Option<&'a Path>,
-    /// The environment.
+    /// The environment variables; they override the file.
     pub env: BTreeMap<String, String>,
-    /// Flags.
+    /// The flags; they override everything else.
     pub flags: ConfigFlags,
 }
 
 impl ConfigSources<'_> {
-    /// Of this process: its environment, the file that `file` or `SAGA_CONFIG` names, and `flags`.
+    /// The sources of this process: its environment, the file that `file` or `SAGA_CONFIG` names, and `flags`.
     #[must_use]
-    pub fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
+    pub(crate) fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
         ConfigSources { file, env: std::env::vars().collect(), flags }
     }
 }
@@ -139,23 +115,23 @@ impl ConfigSources<'_> {
 /// Reads and checks the configuration.
 ///
 /// # Errors
-/// Every key that is unknown, missing or has a value that it cannot have: where it was set, what was found, what was expected.
-pub fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+/// Every unknown key, missing key and wrong value: where it was set, the value, and what was expected.
+pub(crate) fn load(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     let config = check.config();
     check.end(config)
 }
 
-/// Whether a file, the environment or a flag says what `key` is; otherwise its default holds.
+/// Whether a file, the environment or a flag sets `key`; otherwise it has its default.
 #[must_use]
-pub fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
+pub(crate) fn names(sources: &ConfigSources<'_>, key: &str) -> bool {
     ConfigLayers::read(sources).is_ok_and(|layers| layers.get(key).is_some())
 }
 
-/// What is wrong in the configuration's file, for who proves files without running them: its environment is not looked at.
+/// Problems of the configuration file alone, for a check of files on a machine with another environment.
 #[must_use]
-pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
+pub(crate) fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
     let Some(path) = layers::file_of(sources) else { return Vec::new() };
     let file = path.display().to_string();
     let is_named = sources.file.is_some() || sources.env.contains_key("SAGA_CONFIG");
@@ -177,22 +153,22 @@ pub fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
     of_file.filter_map(|told| told.strip_prefix(&format!("{file}: "))).map(|told| wrong(told.to_owned())).collect()
 }
 
-/// Something wrong in the configuration's file.
+/// A problem of the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFileProblem {
-    /// Its name.
+pub(crate) struct ConfigFileProblem {
+    /// Name of the file.
     pub file: String,
-    /// What is wrong, and what was expected.
+    /// What is wrong, and what was expected, for people.
     pub message: String,
-    /// Whether somebody named the file; otherwise it was found.
+    /// Whether the user named the file; false: the default file was found.
     pub is_named: bool,
 }
 
-/// The same for who needs definitions: that there are none is one error among the others.
+/// As [`load`], for commands that need definitions: a folder without definitions is one more error.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
+pub(crate) fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     let config = check.config();
@@ -200,7 +176,7 @@ pub fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig, Engine
     check.end(config)
 }
 
-/// Which files of the folder would be definitions under another name.
+/// Files of the folder that would be definitions with another name, as text.
 fn misnamed(folder: &Path) -> String {
     let names: Vec<String> = crate::source_files::misnamed(folder)
         .unwrap_or_default()
@@ -210,35 +186,35 @@ fn misnamed(folder: &Path) -> String {
     names.concat()
 }
 
-/// Where files are that are proved without being run.
+/// The folders of files for a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefinitionFolders {
-    /// Of `*.saga.yaml` and `participants.yaml`.
+pub(crate) struct DefinitionFolders {
+    /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
-    /// Of schemas.
+    /// Folder of schemas.
     pub schemas: PathBuf,
 }
 
-/// Reads no more of the configuration than where the files are: whoever proves them need not be able to run them.
+/// Reads only the folders from the configuration: a check needs no complete configuration.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineConfigError> {
+pub(crate) fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     let mut check = ConfigValidator::new(&layers);
     Ok(DefinitionFolders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
 }
 
-/// Reads no more of the configuration than the names of the internal topics.
+/// Reads only the names of the internal topics from the configuration.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, EngineConfigError> {
+pub(crate) fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, EngineConfigError> {
     let layers = ConfigLayers::read(sources)?;
     Ok(ConfigValidator::new(&layers).topics())
 }
 
-/// Whether a folder holds definitions; otherwise why not, and for what was looked.
+/// The reason why a folder has no definitions; `None` if it has some.
 pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -249,7 +225,7 @@ pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     (!found).then(|| format!("there is no *.saga.yaml in {}{}", folder.display(), misnamed(folder)))
 }
 
-/// The credentials of the store's address, and properties of Kafka that hold secrets.
+/// Credentials in the address of the store, and properties of Kafka with secrets.
 fn secrets_of(config: &EngineConfig) -> Vec<String> {
     let properties = config.kafka.properties.iter().filter(|(key, _)| saga_kafka::settings::is_secret(key));
     secrets::of_url(&config.store.address()).into_iter().chain(properties.map(|(_, value)| value.clone())).collect()
@@ -266,7 +242,7 @@ impl<'a> ConfigValidator<'a> {
         ConfigValidator { layers, errors: layers.errors.clone() }
     }
 
-    /// Whoever has a configuration may be told something in which its secrets are.
+    /// Remembers the secrets of the configuration first, because later texts may contain them.
     fn end(self, config: EngineConfig) -> Result<EngineConfig, EngineConfigError> {
         secrets::remember(secrets_of(&config));
         if self.errors.is_empty() { Ok(config) } else { Err(EngineConfigError(self.errors)) }
@@ -301,7 +277,7 @@ impl<'a> ConfigValidator<'a> {
     fn definitions(&mut self, folder: &Path) {
         if let Some(why) = without_definitions(folder) {
             let source = self.layers.get("sagas").map_or("default", |setting| &setting.source);
-            self.errors.push(format!("{source}: `sagas`: {why}: point it at the folder of your definitions"));
+            self.errors.push(format!("{source}: `sagas`: {why}: set it to the folder of your definitions"));
         }
     }
 
@@ -311,10 +287,11 @@ impl<'a> ConfigValidator<'a> {
         })
     }
 
-    /// Under a name of an installation's other groups, it would take their partitions and offsets from that installation.
+    /// With the name of another group of an installation, the engine would take partitions and offsets from that
+    /// installation.
     fn group(&mut self, key: &str, default: &str) -> String {
-        let expected = "a name that is not empty, does not end in `.shards` or `.store` and has no `.catch-up.` in it: engines of the group \
-                        without it use such groups";
+        let expected = "a name that is not empty, does not end in `.shards` or `.store` and has no `.catch-up.` in it: \
+                        engines of the group without it use such groups";
         self.checked(key, default, expected, |text| {
             (!text.trim().is_empty() && !saga_kafka::settings::is_of_another(text)).then(|| text.to_owned())
         })
@@ -347,7 +324,7 @@ impl<'a> ConfigValidator<'a> {
         }
     }
 
-    /// As Kafka names topics, with room for the name of its mark.
+    /// A topic name that Kafka accepts, with room for the suffix of the mark topic.
     fn topic(&mut self, key: &str, default: &str) -> String {
         let legal = |text: &str| {
             let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
@@ -388,15 +365,15 @@ impl<'a> ConfigValidator<'a> {
         let named = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
         for (position, (key, name)) in named.iter().enumerate() {
             let Some((other, _)) = named[..position].iter().find(|(_, other)| other == name) else { continue };
-            // Of two defaults none is wrong, so one of the two was set.
+            // Two defaults never collide, so at least one of the two was set.
             let (set, other) = if self.layers.get(key).is_some() { (key, other) } else { (other, key) };
             let source = self.layers.get(set).map_or("default", |setting| &setting.source);
-            self.errors.push(format!("{source}: `{set}` is `{name}`: expected another topic than that of `{other}`"));
+            self.errors.push(format!("{source}: `{set}` is `{name}`: expected another topic than `{other}` has"));
         }
     }
 }
 
-/// A value as it may be shown.
+/// A value without its secrets.
 fn shown(key: &str, value: &str) -> String {
     match key {
         "store" | "kafka.bootstrapServers" | "api.listen" => secrets::address_shown(value),

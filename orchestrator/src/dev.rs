@@ -1,17 +1,18 @@
 //! `saga dev`: an engine on a broker, a store and participants of its own, in one process with nothing installed.
 //!
-//! The broker forgets everything when the process ends; the store and the participants' memory stay in the folder. A later run takes the
-//! open sagas from the journal: whatever had no answer leaves again under the same command id, to new topics, and a participant that
-//! did it before answers as before. An order that left and had not begun is lost with the broker, so the end waits for it to begin.
+//! The broker keeps nothing when the process ends; the event store and the memory of the participants stay in the
+//! folder. A later run reads the open sagas from the journal and sends every unanswered command again under the same
+//! command id, to new topics; a participant that did the command before repeats its answer. An order whose saga has not
+//! begun is lost with the broker, so the end of a run waits for it.
 
 mod banner;
 mod definitions;
-mod door;
+mod environment;
 mod files;
 mod narrator;
 mod orders;
 mod participants;
-mod stage;
+mod port_forwarder;
 
 mod tally;
 mod terminal;
@@ -20,11 +21,11 @@ mod tests;
 mod traffic;
 mod watcher;
 
-pub use terminal::{ColourMode, TerminalWriter};
+pub(crate) use terminal::TerminalWriter;
 
 use crate::{running::RunningEngine, shutdown};
+use environment::DevEnvironment;
 use saga_kafka::KafkaProducer;
-use stage::DevEnvironment;
 use std::{
     future::Future,
     net::SocketAddr,
@@ -37,29 +38,29 @@ use tokio::sync::watch;
 use traffic::{OrderPublisher, TrafficMode};
 use watcher::{DevObserver, TallySender};
 
-/// What `saga dev` is told.
+/// The arguments of `saga dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DevOptions {
-    /// Where the run keeps its files.
+pub(crate) struct DevOptions {
+    /// Folder for the files of the run.
     pub data: PathBuf,
-    /// Where the API and the web UI listen.
+    /// Address of the API and the web UI.
     pub listen: SocketAddr,
-    /// Place this many orders and no more; `None`: a trickle without end.
+    /// Number of orders to place; `None`: one now and then, without end.
     pub orders: Option<u32>,
-    /// End when all orders are accounted for.
+    /// Whether to end when the sagas of all orders have ended or are parked.
     pub exit: bool,
-    /// Folder of definitions; `None`: `./sagas` if it holds any, else those that ship.
+    /// Folder of definitions; `None`: `./sagas` if it has any, else the built-in ones.
     pub sagas: Option<PathBuf>,
-    /// Where clients find Kafka; `None`: at the port of an earlier run, else at any.
+    /// Port at which clients find Kafka; `None`: the port of the last run if it is free, else any.
     pub kafka_port: Option<u16>,
 }
 
-/// Runs until `stop`, or with `exit` until every saga, of earlier runs too, has ended or is parked. False if one is neither although
-/// the run was to end by itself.
+/// Runs until `stop`, or with `exit` until every saga, also of earlier runs, has ended or is parked. False: `exit` was
+/// set, and a saga has neither ended nor is parked.
 ///
 /// # Errors
-/// When something that it needs cannot be had.
-pub async fn run(
+/// When a port, a file or a thread that the run needs is not available.
+pub(crate) async fn run(
     options: DevOptions,
     terminal: TerminalWriter,
     stop: impl Future<Output = ()>,
@@ -101,7 +102,7 @@ fn watcher(options: &DevOptions, terminal: &TerminalWriter, board: &TallySender)
     DevObserver { board: Arc::clone(board), terminal: terminal.clone(), begun: Instant::now(), advice }
 }
 
-/// Places orders until it is over, then ends the engine and says how its sagas ended.
+/// Places orders until the run is over, then ends the engine and prints how the sagas ended.
 async fn serve(
     running: RunningEngine,
     traffic: &OrderPublisher,
@@ -114,7 +115,7 @@ async fn serve(
     let over = async {
         tokio::select! {
             ended = place(traffic, options, terminal) => placed = ended,
-            () = stop => terminal.say("\nEnding: no more orders; what is under way is written down."),
+            () = stop => terminal.say("\nEnding: no more orders; the journal keeps the sagas in progress."),
         }
         traffic.until_begun().await;
     };
@@ -129,7 +130,7 @@ async fn serve(
     Ok(true)
 }
 
-/// Ends only where the run is to end by itself.
+/// Returns only if the run ends by itself.
 async fn place(traffic: &OrderPublisher, options: &DevOptions, terminal: &TerminalWriter) -> anyhow::Result<()> {
     let first_order = Instant::now();
     let Some(orders) = options.orders else { return traffic.place(TrafficMode::Trickle).await };
@@ -137,7 +138,7 @@ async fn place(traffic: &OrderPublisher, options: &DevOptions, terminal: &Termin
     if !options.exit {
         let summary = traffic.board.borrow().summary();
         terminal.say(&banner::summary(&summary, first_order));
-        terminal.say("All orders are accounted for. The pages stay; Ctrl-C ends.");
+        terminal.say("All orders have ended or are parked. The pages stay open; Ctrl-C ends the run.");
         std::future::pending::<()>().await;
     }
     Ok(())

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-/// Whether this engine takes work, for load balancers and people. The startup and the shutdown change it; the API reads it.
+/// Whether this engine takes work, for load balancers and people. The startup and the shutdown change it; the API reads
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineReadiness {
+pub(crate) enum EngineReadiness {
     /// The engine takes work.
     Ready,
     /// The startup is under way.

@@ -1,4 +1,4 @@
-//! An engine at work, in the parts that are ended one after the other.
+//! An engine at work, in the parts that the shutdown ends one after the other.
 
 use crate::{api::ApiServer, readiness::EngineReadiness};
 use saga_engine::{
@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 /// An engine at work: what the startup made, and what the shutdown ends in order.
 #[derive(Debug)]
-pub struct RunningEngine {
+pub(crate) struct RunningEngine {
     /// Shards, router and committers.
     pub engine: SagaEngine,
     /// Keeps in Kafka what the event store has confirmed; `None` with the mock broker, which keeps nothing.
@@ -31,14 +31,14 @@ pub struct RunningEngine {
 
 /// The two consumers and the tasks that take what they deliver.
 #[derive(Debug)]
-pub struct EngineConsumers {
-    /// Of trigger and reply topics.
+pub(crate) struct EngineConsumers {
+    /// The consumer of the trigger topics and the replies.
     pub triggers: Arc<KafkaConsumer>,
-    /// Of the inbox.
+    /// The consumer of the inbox: its partitions are the shards.
     pub shards: Arc<KafkaConsumer>,
-    /// Ends when the consumer of triggers has.
+    /// The task of intake; it ends after the consumer of triggers.
     pub intake: JoinHandle<IntakeExit>,
-    /// Ends when the consumer of the inbox has and all shards are released.
+    /// The task that claims and releases shards; it ends after the consumer of the inbox, when all shards are released.
     pub ownership: JoinHandle<IntakeExit>,
 }
 
@@ -51,7 +51,7 @@ impl EngineConsumers {
 
 /// Tasks that run beside the engine until this value is dropped.
 #[derive(Debug)]
-pub struct HousekeepingTasks {
+pub(crate) struct HousekeepingTasks {
     /// Each runs until it is aborted.
     tasks: Vec<JoinHandle<()>>,
     /// Follow what other engines publish; dropping them ends them.

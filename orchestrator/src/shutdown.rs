@@ -1,4 +1,5 @@
-//! The end, in order: not ready, intake stops, commits finish, offsets are committed, the group is left. Correctness never depends on it.
+//! The shutdown in order: not ready, intake stops, commits finish, offsets are committed, the consumers leave the
+//! group. Correctness does not depend on it.
 
 use crate::{readiness::EngineReadiness, running::RunningEngine};
 use anyhow::bail;
@@ -8,17 +9,17 @@ use std::{future::Future, time::Duration};
 use tokio::{task::JoinError, time::Instant};
 use tracing::{error, info, warn};
 
-/// For everything but the API: a supervisor that waits for 30 s, as many do, finds the process gone.
+/// Maximum time for everything but the API: many supervisors kill a process after 30 s.
 const TOTAL: Duration = Duration::from_secs(25);
-/// For intake: what was delivered is worked on, offsets are committed, the group is left.
+/// Maximum time for intake: finish delivered records, commit offsets, leave the group.
 const CONSUMERS: Duration = Duration::from_secs(12);
-/// For calls that are out; whatever is open after that is sent again by the next owner.
+/// Maximum time for calls in flight; the next owner of the shard sends the commands of unfinished calls again.
 const CALLS: Duration = Duration::from_secs(5);
-/// For records that are on their way to the broker.
+/// Maximum time for records in flight to the broker.
 const FLUSH: Duration = Duration::from_secs(5);
-/// For the last word on what the event store is known to have.
+/// Maximum time to save what the event store has confirmed.
 const MEMORY: Duration = Duration::from_secs(2);
-/// For requests to the API.
+/// Maximum time for requests to the API.
 const API: Duration = Duration::from_secs(2);
 
 /// Why an engine ends.
@@ -32,7 +33,7 @@ enum ShutdownCause {
 ///
 /// # Errors
 /// When intake could not go on.
-pub async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub(crate) async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::pin!(stop);
     let cause = tokio::select! {
         () = &mut stop => ShutdownCause::Asked,
@@ -41,35 +42,37 @@ pub async fn when(mut running: RunningEngine, stop: impl Future<Output = ()>) ->
         wrong = &mut running.topics => ShutdownCause::Topics(wrong),
     };
     if let ShutdownCause::Topics(Ok(wrong)) = &cause {
-        error!(error = %wrong, "work stops");
+        error!(error = %wrong, "the engine stops");
     }
     let consumers_run = !matches!(cause, ShutdownCause::Intake(_));
     end(running, consumers_run).await;
     match cause {
         ShutdownCause::Asked | ShutdownCause::Intake(Ok(IntakeExit::Stopped)) => Ok(()),
         ShutdownCause::Intake(Ok(IntakeExit::Failed(reason))) => bail!("intake cannot go on: {reason}"),
-        ShutdownCause::Topics(Ok(wrong)) => bail!("work stopped: {wrong}"),
-        ShutdownCause::Intake(Err(error)) | ShutdownCause::Topics(Err(error)) => bail!("a task broke off: {error}"),
+        ShutdownCause::Topics(Ok(wrong)) => bail!("the engine stopped: {wrong}"),
+        ShutdownCause::Intake(Err(error)) | ShutdownCause::Topics(Err(error)) => {
+            bail!("a task of the engine failed: {error}")
+        }
     }
 }
 
-/// Ends the engine, within [`TOTAL`] whatever does not answer.
-pub async fn end(running: RunningEngine, consumers_run: bool) {
+/// Ends the engine within [`TOTAL`], even if a server does not answer.
+pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
     let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
     topics.abort();
     drop(housekeeping);
     engine.stop_health_checks();
-    info!("stopping: intake stops, commits finish, offsets are committed, the group is left");
+    info!("stopping: intake stops, commits finish, offsets are committed, the consumers leave the group");
     let deadline = Instant::now() + TOTAL;
-    let at_most = |patience: Duration| patience.min(deadline.saturating_duration_since(Instant::now()));
+    let at_most = |limit: Duration| limit.min(deadline.saturating_duration_since(Instant::now()));
     readiness.send_replace(EngineReadiness::Stopping);
     let triggers = consumers.triggers.stop(at_most(CONSUMERS)).await;
-    // The shards go last: what intake had delivered is worked on by them.
+    // The shards stop last: they finish the records that intake delivered.
     let shards = consumers.shards.stop(at_most(CONSUMERS)).await;
     if consumers_run {
         for (name, task) in [("intake", consumers.intake), ("ownership", consumers.ownership)] {
             if tokio::time::timeout(at_most(CONSUMERS), task).await.is_err() {
-                warn!(name, "did not end in time; what it held is delivered again");
+                warn!(name, "did not end in time; Kafka delivers its records again");
             }
         }
     }
@@ -78,19 +81,24 @@ pub async fn end(running: RunningEngine, consumers_run: bool) {
         memory.finish(at_most(MEMORY)).await;
     }
     if !producer.flush(at_most(FLUSH)).await {
-        warn!("records were still on their way to the broker; what they said is sent again at the next start");
+        warn!(
+            "some records were not confirmed by the broker in time; the engine sends them again after the next start"
+        );
     }
     api.stop(API).await;
     info!(?triggers, ?shards, "stopped");
 }
 
 /// Resolves at SIGTERM or SIGINT. A second one ends the process at once.
-#[allow(clippy::disallowed_methods, reason = "who asks twice does not want to wait for what is still to be committed")]
-pub async fn signal() {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an operator who sends the signal twice does not want to wait for commits"
+)]
+pub(crate) async fn signal() {
     wait_for_signal().await;
     tokio::spawn(async {
         wait_for_signal().await;
-        warn!("told to stop twice: ending at once");
+        warn!("second stop signal: the process ends at once");
         std::process::exit(1);
     });
 }

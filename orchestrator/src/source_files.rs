@@ -1,4 +1,5 @@
-//! Files of definitions, participants and schemas as texts: which there are in a folder, and which look as if they were meant to be read.
+//! Files of definitions, participants and schemas as texts: which there are in a folder, and which look as if they were
+//! meant to be read.
 
 mod unread;
 mod variables;

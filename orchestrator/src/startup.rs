@@ -1,16 +1,15 @@
-//! `saga serve`: everything is checked and made ready in one order, and the first thing that is wrong stops the start with an error that
-//! says what to do.
+//! `saga serve`: checks and prepares everything in a fixed order. The first error stops the start and says what to do.
 
 mod binding;
 mod contacts;
 mod definitions;
 mod housekeeping;
 mod internal;
-mod patience;
 mod reloading;
+mod retry;
 mod topic_watch;
 
-pub use definitions::{DefinitionFiles, LoadedDefinitions, load_files};
+pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files};
 
 use crate::{
     api,
@@ -45,10 +44,10 @@ use tracing::{info, warn};
 
 /// What differs between `saga serve` and `saga dev`.
 #[derive(Clone, Debug)]
-pub struct StartupOptions {
-    /// Which kind of broker answers.
+pub(crate) struct StartupOptions {
+    /// The kind of broker, which decides about groups and memory.
     pub broker: saga_kafka::BrokerKind,
-    /// Who watches decisions.
+    /// Sees every committed decision.
     pub observer: ObserverHandle,
 }
 
@@ -56,7 +55,7 @@ pub struct StartupOptions {
 ///
 /// # Errors
 /// When something that the engine needs is missing or wrong, or intake cannot go on.
-pub async fn run(
+pub(crate) async fn run(
     config: EngineConfig,
     files: DefinitionFiles,
     options: StartupOptions,
@@ -66,19 +65,20 @@ pub async fn run(
     let running = tokio::select! {
         running = start(config, files, options) => running?,
         () = &mut stop => {
-            info!("stopped before the start was over");
+            info!("stopped during the start");
             return Ok(());
         }
     };
     shutdown::when(running, stop).await
 }
 
-/// Starts an engine; it works when this returns. A store or a broker that does not answer is waited for, and the log says so. The API listens
-/// before anything is waited for: until the engine works, it answers that it starts.
+/// Starts an engine; the engine works when this returns. If the store or the broker does not answer, the start waits
+/// for it and logs each attempt. The API listens from the beginning: during the start it answers that the engine
+/// starts.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn start(
+pub(crate) async fn start(
     config: EngineConfig,
     files: DefinitionFiles,
     options: StartupOptions,
@@ -90,17 +90,18 @@ pub async fn start(
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let store = open_store(&config, &readiness).await?;
-    agree_on_the_time(&config, store.as_ref(), &readiness).await;
+    wait_for_clock(&config, store.as_ref(), &readiness).await;
     let (binding, installation) = (InstallationBinding::of(&config), store.identity().installation.to_string());
-    while_the_store_is_away(&config, &readiness, || binding.require(store.as_ref())).await?;
+    retry_while_store_is_unavailable(&config, &readiness, || binding.require(store.as_ref())).await?;
     let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
-    while_the_store_is_away(&config, &readiness, || binding.adopt(store.as_ref(), EngineClock::Wall.now())).await?;
+    retry_while_store_is_unavailable(&config, &readiness, || binding.adopt(store.as_ref(), EngineClock::Wall.now()))
+        .await?;
     report(&ready);
     kafka.broker = ready.broker;
     let producer = KafkaProducer::start(&kafka).context("cannot start the producer of Kafka")?;
     producer.set_topic_limits(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
-    let triggers = while_the_store_is_away(&config, &readiness, starts).await?;
+    let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
     let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
@@ -132,20 +133,22 @@ async fn open_store(
 ) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = StoreAccess::Write { shards: config.shards };
     let open = || async { Ok(config.store.open(access).await?) };
-    while_the_store_is_away(config, readiness, open).await.context("the event store cannot be used (key `store`)")
+    retry_while_store_is_unavailable(config, readiness, open)
+        .await
+        .context("the event store cannot be used (key `store`)")
 }
 
-/// Asks the store until it answers, at whichever step of the start it goes away.
-async fn while_the_store_is_away<T, F: Future<Output = anyhow::Result<T>>>(
+/// Runs `attempt` until the store answers, in whichever step of the start it becomes unavailable.
+async fn retry_while_store_is_unavailable<T, F: Future<Output = anyhow::Result<T>>>(
     config: &EngineConfig,
     readiness: &watch::Sender<EngineReadiness>,
     attempt: impl FnMut() -> F,
 ) -> anyhow::Result<T> {
     let what = format!("the event store (key `store`: {})", config.store.place());
-    patience::until_it_answers(readiness, &what, attempt, is_store_away).await
+    retry::until_it_answers(readiness, &what, attempt, is_store_unavailable).await
 }
 
-fn is_store_away(error: &anyhow::Error) -> bool {
+fn is_store_unavailable(error: &anyhow::Error) -> bool {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<saga_event_store::StoreError>());
     cause.is_some_and(saga_event_store::StoreError::is_worth_waiting_at_start)
 }
@@ -158,7 +161,7 @@ async fn ready_topics(
 ) -> anyhow::Result<topics::TopicSetup> {
     let ensure = || topics::ensure(kafka, needs, installation);
     let what = format!("Kafka (key `kafka.bootstrapServers`: {})", kafka.bootstrap_servers);
-    patience::until_it_answers(readiness, &what, ensure, topics::TopicError::is_transient)
+    retry::until_it_answers(readiness, &what, ensure, topics::TopicError::is_transient)
         .await
         .context("the topics are not ready")
 }
@@ -167,7 +170,7 @@ async fn ready_topics(
 ///
 /// # Errors
 /// When a property is one that correctness depends on, or that librdkafka does not know.
-pub fn kafka_settings(
+pub(crate) fn kafka_settings(
     config: &EngineConfig,
     broker: saga_kafka::BrokerKind,
 ) -> anyhow::Result<saga_kafka::KafkaSettings> {
@@ -201,10 +204,11 @@ fn report(ready: &topics::TopicSetup) {
     }
 }
 
-/// Until the engine works nothing has been decided by its clock: one that was wrong and is set right begins anew.
-async fn agree_on_the_time(config: &EngineConfig, store: &dyn EventStore, readiness: &watch::Sender<EngineReadiness>) {
+/// Before the engine works, nothing is decided by its clock: after a correction of the clock the comparison starts
+/// again.
+async fn wait_for_clock(config: &EngineConfig, store: &dyn EventStore, readiness: &watch::Sender<EngineReadiness>) {
     let skew = ClockSkew::new(config.max_clock_skew);
-    // A store that does not answer is asked again by whoever claims a shard.
+    // If the store does not answer, the clocks are compared again before a shard is claimed.
     while let Ok(Err(too_far)) = skew.compare(store, EngineClock::Wall).await {
         readiness.send_replace(EngineReadiness::Starting { waiting_for: Some(Arc::from(too_far.to_string())) });
         tokio::time::sleep(skew::LOOK_AGAIN).await;
@@ -219,7 +223,7 @@ async fn start_engine(
     readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<SagaEngine> {
     let prepare = || async { Ok(SagaEngine::prepare(&settings).await?) };
-    let prepared = while_the_store_is_away(config, readiness, prepare).await;
+    let prepared = retry_while_store_is_unavailable(config, readiness, prepare).await;
     Ok(SagaEngine::start(settings, prepared.context("the definitions cannot be stored")?))
 }
 
@@ -251,7 +255,8 @@ fn engine_settings(
     })
 }
 
-/// Before anything is decided: what the store lacks of what earlier engines knew is told. The mock broker remembers nothing.
+/// Before the first decision: finds confirmed writes of earlier engines that the store does not have. The mock broker
+/// keeps no such memory.
 async fn compare_with_memory(
     config: &EngineConfig,
     kafka: &saga_kafka::KafkaSettings,
@@ -266,12 +271,12 @@ async fn compare_with_memory(
         OffsetMetadataStore::connect(kafka, &kafka.store_group(), &inbox).context("cannot create a client of Kafka")?;
     let left = SavedConfirmations::read(&kept, store.identity().installation, EngineClock::Wall).await;
     let compare = || async { Ok(left.compare(store).await?) };
-    let untrue = while_the_store_is_away(config, readiness, compare).await?;
+    let untrue = retry_while_store_is_unavailable(config, readiness, compare).await?;
     Ok(Some((kept, untrue)))
 }
 
-/// As late as possible: from then on engines with older files read nothing of what this one knows better. The mock broker belongs to this
-/// engine alone.
+/// As late as possible: from then on engines with older definitions do not read the topics whose definitions this
+/// engine has newer. Only this engine uses the mock broker.
 async fn publish(
     kafka: &saga_kafka::KafkaSettings,
     context: &PublisherContext,
@@ -283,7 +288,7 @@ async fn publish(
     let publish = || DefinitionPublisher::start(context, kafka);
     let what = "what is published (event store and Kafka)";
     let published =
-        patience::until_it_answers(readiness, what, publish, definition_rollout::PublisherError::is_transient).await;
+        retry::until_it_answers(readiness, what, publish, definition_rollout::PublisherError::is_transient).await;
     published.map(Some).context("the definitions cannot be published")
 }
 
@@ -326,7 +331,7 @@ fn start_consumers(
     Ok((consumers, of_triggers))
 }
 
-/// Deadlines wait for what this task says of the answers.
+/// Starts the task that finds out which answers may still be unread: deadlines wait for it.
 fn watch_answers(
     kafka: &saga_kafka::KafkaSettings,
     context: AnswerWatchContext,
@@ -339,7 +344,7 @@ fn watch_answers(
     Ok(tokio::spawn(answer_watch::watch(context, sources)))
 }
 
-/// The mock broker belongs to this engine alone, and would make the first member of a group wait.
+/// Only this engine uses the mock broker, which lets the first member of a group wait.
 fn trigger_mode(broker: saga_kafka::BrokerKind) -> AssignmentMode {
     match broker {
         saga_kafka::BrokerKind::Real => AssignmentMode::Group,
@@ -355,9 +360,9 @@ mod tests {
     #[test]
     fn a_store_that_goes_away_late_in_a_start_is_known_as_that() {
         let told = |error| anyhow::Error::new(error).context("the definitions cannot be stored");
-        assert!(is_store_away(&told(StoreError::Unavailable("no answer within 15s".into()))));
-        assert!(is_store_away(&told(StoreError::ReadOnly("a standby".into()))));
-        assert!(!is_store_away(&told(StoreError::Unusable("no such role".into()))));
-        assert!(!is_store_away(&anyhow::anyhow!("the store belongs to another inbox")));
+        assert!(is_store_unavailable(&told(StoreError::Unavailable("no answer within 15s".into()))));
+        assert!(is_store_unavailable(&told(StoreError::ReadOnly("a standby".into()))));
+        assert!(!is_store_unavailable(&told(StoreError::Unusable("no such role".into()))));
+        assert!(!is_store_unavailable(&anyhow::anyhow!("the store belongs to another inbox")));
     }
 }

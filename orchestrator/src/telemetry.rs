@@ -9,19 +9,19 @@ use tracing_subscriber::EnvFilter;
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
+pub(crate) enum LogFormat {
+    /// Text, for people.
     #[default]
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording metrics. A second call
-/// changes nothing.
-pub fn start(filter: &str, format: LogFormat) {
+/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording
+/// metrics. A second call changes nothing.
+pub(crate) fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -31,7 +31,7 @@ pub fn start(filter: &str, format: LogFormat) {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
-    // Somebody else's subscriber is as good as ours.
+    // A subscriber that a test has installed before stays.
     drop(started);
     record_metrics();
 }
@@ -44,8 +44,8 @@ fn record_metrics() {
     }
 }
 
-/// What was recorded, once recording started.
+/// The recorded metrics; `None` before [`start`].
 #[must_use]
-pub fn metrics() -> Option<PrometheusHandle> {
+pub(crate) fn metrics() -> Option<PrometheusHandle> {
     METRICS.get().cloned()
 }

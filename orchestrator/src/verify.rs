@@ -1,7 +1,8 @@
-//! `saga verify-participant`: holds a participant to the contract, by asking of it what an engine may ask on a bad day.
+//! `saga verify-participant`: tests a participant against the contract, with commands that an engine may send after
+//! failures.
 //!
-//! What is sent is what the engine sends: requests of [`saga_resilience::transport::http`], records of [`saga_wire::cloudevents`]. Every check has
-//! a saga id of its own, which no engine knows.
+//! What is sent is what the engine sends: requests of [`saga_resilience::transport::http`], records of
+//! [`saga_wire::cloudevents`]. Every check has a saga id of its own, which no engine knows.
 
 mod checks;
 mod kafka;
@@ -11,11 +12,11 @@ mod steps;
 mod subject;
 mod trial;
 
-pub use checks::ContractCheck;
-pub use restart::RestartMethod;
-pub use script::{RehearsedStep, TypedCommands, VerificationScript};
-pub use steps::{NoStartError, RehearsedDefinition, StepReport, StepSkipReason, VerificationOptions, all_steps};
-pub use subject::{TypedTarget, TypedTargetError};
+pub(crate) use checks::ContractCheck;
+pub(crate) use restart::RestartMethod;
+pub(crate) use script::{RehearsedStep, TypedCommands, VerificationScript};
+pub(crate) use steps::{RehearsedDefinition, StepReport, VerificationOptions, all_steps};
+pub(crate) use subject::TypedTarget;
 
 use anyhow::Context;
 use kafka::ReplyTopic;
@@ -30,94 +31,95 @@ use serde_json::Value;
 use std::time::Duration;
 use trial::{ParticipantTrial, TrialTransport};
 
-/// What is verified.
+/// Settings of a verification.
 #[derive(Clone, Debug)]
-pub struct VerificationSubject {
-    /// What is asked.
+pub(crate) struct VerificationSubject {
+    /// The commands to send.
     pub script: VerificationScript,
-    /// How long an attempt may take.
+    /// Timeout of an attempt.
     pub timeout: Duration,
-    /// How the participant is restarted; `None`: what it remembers then is not tested.
+    /// How to restart the participant; `None`: the check after a restart is left out.
     pub restart: Option<RestartMethod>,
 }
 
-/// What was found out about a participant.
+/// The findings about a participant.
 #[derive(Clone, Debug)]
-pub struct VerificationReport {
-    /// One for each check.
+pub(crate) struct VerificationReport {
+    /// One finding for each check.
     pub findings: Vec<ContractFinding>,
-    /// What the first do answered that succeeded.
+    /// The result of the first do that succeeded.
     pub result: Option<Value>,
 }
 
 /// Whether the participant keeps one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ContractVerdict {
-    /// It did whenever it was asked.
+pub(crate) enum ContractVerdict {
+    /// It kept the rule in all attempts.
     Holds,
-    /// It did not.
+    /// It broke the rule at least once.
     Broken,
-    /// Nobody can tell, because what it needs did not come about.
+    /// Not known, because a precondition is missing.
     NotTested,
-    /// Not asked for, or there is no such thing here.
+    /// The caller did not ask for the check, or the transport does not have it.
     NotAsked,
 }
 
-/// What a check needs and did not come about.
+/// A precondition of a check that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingPrecondition {
+pub(crate) enum MissingPrecondition {
     /// A do that succeeds.
     Do,
     /// An undo that succeeds.
     Undo,
-    /// A restart.
+    /// A restart of the participant that succeeds.
     Restart,
     /// The participant, after its restart.
     Return,
 }
 
-/// One attempt and what came of it, in words.
+/// One attempt and its answer, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AttemptTranscript {
-    /// What was sent.
+pub(crate) struct AttemptTranscript {
+    /// The request.
     pub sent: String,
-    /// What came back.
+    /// The answer.
     pub came: String,
 }
 
-/// What one check found.
+/// The finding of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ContractFinding {
-    /// Which check.
+pub(crate) struct ContractFinding {
+    /// The check.
     pub check: ContractCheck,
-    /// Whether the rule is kept.
+    /// Whether the participant keeps the rule.
     pub verdict: ContractVerdict,
-    /// Of what was not tested.
+    /// The missing precondition of a rule that was not tested.
     #[serde(skip)]
     pub lacks: Option<MissingPrecondition>,
-    /// Why it is broken, or was not tested; empty if it holds.
+    /// Why the rule is broken or was not tested; empty if it holds.
     pub why: String,
-    /// Everything that was asked, in order.
+    /// All attempts of the check, in order.
     pub exchanges: Vec<AttemptTranscript>,
-    /// What the contract says.
+    /// The rule in the words of the contract.
     pub contract: &'static str,
-    /// Where to read it.
+    /// Where the rule is documented.
     pub read: &'static str,
 }
 
-/// The participant cannot be asked: nothing of it is verified.
+/// The participant cannot be reached: nothing was verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the participant cannot be asked: {0}")]
-pub struct VerificationError(pub String);
+pub(crate) struct VerificationError(pub String);
 
-/// Asks `participant` everything there is to ask about `subject`; a participant that hangs takes the attempt timeout each time. Commands from a
-/// topic are answered to `reply_topic`, or else to one that is made for this and removed afterwards.
+/// Runs all checks of `subject` on `participant`; each attempt without an answer takes the attempt timeout. Kafka
+/// participants reply to `reply_topic`, or to a new topic that is removed afterwards.
 ///
 /// # Errors
-/// The participant cannot be asked at all: it is away ([`VerificationError`]), its settings are wrong, or the broker does not let us.
-pub async fn run(
+/// The participant cannot be reached ([`VerificationError`]), its settings are wrong, or the broker does not permit the
+/// topic.
+pub(crate) async fn run(
     name: &str,
     participant: &ParticipantConfig,
     subject: &VerificationSubject,

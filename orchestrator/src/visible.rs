@@ -1,4 +1,5 @@
-//! Text of strangers as a terminal or a page may get it: what would steer the terminal, or hide or reorder other text, is written out.
+//! Text of strangers made safe for a terminal or a page: characters that control the terminal, or hide or reorder other
+//! text, are written out.
 
 use askama::filters::{Escaper, Html as Markup};
 use std::{
@@ -9,7 +10,7 @@ use std::{
 
 /// How the templates of the pages escape: as [`in_line`] does, and then for HTML.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HtmlEscaper;
+pub(crate) struct HtmlEscaper;
 
 impl Escaper for HtmlEscaper {
     fn write_escaped_str<W: Write>(&self, dest: W, text: &str) -> fmt::Result {
@@ -19,19 +20,19 @@ impl Escaper for HtmlEscaper {
 
 /// `text` in one line: line breaks are written out too, so that no text can look like a line of ours.
 #[must_use]
-pub fn in_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden)
 }
 
-/// `text` with its line breaks; everything else that is not to be seen is written out.
+/// `text` with its line breaks; all other hidden characters are written out.
 #[must_use]
-pub fn in_lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn in_lines(text: &str) -> Cow<'_, str> {
     shown(text, |sign| sign != '\n' && is_hidden(sign))
 }
 
-/// JSON with the same value, in which no such sign is raw. Outside of JSON's strings there is none, and in them an escape means the sign.
+/// JSON with the same value and no raw hidden character: they only occur in strings, where an escape means the same.
 #[must_use]
-pub fn in_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn in_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
     }
@@ -42,8 +43,8 @@ pub fn in_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control signs steer a terminal (C0 and C1); marks of direction reorder what stands beside them (Unicode TR 36, section 2.10); separators
-/// break lines; signs without width make two texts look alike.
+/// Control characters steer a terminal (C0 and C1); direction marks reorder the text beside them (Unicode TR 36,
+/// section 2.10); separators break lines; characters without width make two texts look alike.
 const HIDDEN: [RangeInclusive<char>; 10] = [
     '\u{0}'..='\u{1f}',
     '\u{7f}'..='\u{9f}',
@@ -61,9 +62,9 @@ fn is_hidden(sign: char) -> bool {
     HIDDEN.iter().any(|range| range.contains(&sign))
 }
 
-/// The same signs as a class of a regular expression of JavaScript, for the scripts of the pages.
+/// The same characters as a class of a regular expression of JavaScript, for the scripts of the pages.
 #[must_use]
-pub fn class_for_scripts() -> String {
+pub(crate) fn class_for_scripts() -> String {
     let range = |range: &RangeInclusive<char>| {
         format!("\\u{{{:x}}}-\\u{{{:x}}}", u32::from(*range.start()), u32::from(*range.end()))
     };

@@ -1,5 +1,5 @@
-// Acts of operators: a button names the request, the dialog asks who acts and why, and shows what came of it. The API takes JSON only, so that no
-// page elsewhere can act for whoever has this one open.
+// Acts of operators: a button names the request, the dialog asks for name and reason, and shows the result. The API takes
+// JSON only, so that a page of another site cannot act through a browser that has this page open.
 import { DRY_PACE, followJob, stopJob } from "./job.js";
 import { visible } from "./visible.js";
 
@@ -9,13 +9,13 @@ const output = dialog.querySelector("output");
 const submit = dialog.querySelector("button[type=submit]");
 const stop = dialog.querySelector("button[value=stop]");
 
-// The job that finds out what an act on many would lead to, while it runs.
+// The running job of the dry run of an act on many sagas.
 let dryJob;
 
-// How long an act on a saga waits for what comes of it.
+// How long an act on a saga waits for its result.
 const WAIT_MS = 3000;
 
-// Random, also where the page came without TLS and `crypto.randomUUID` is not there.
+// Random, also if the page was loaded without TLS, where `crypto.randomUUID` does not exist.
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;
@@ -40,16 +40,16 @@ function came({ status, now, job }) {
 }
 
 function prospect({ status, starts = [], undoes = [], leaves = [] }) {
-  const steps = [["starts", starts], ["undoes", undoes], ["leaves as they are", leaves]];
+  const steps = [["starts", starts], ["undoes", undoes], ["does not undo", leaves]];
   const parts = steps.filter(([, names]) => names.length > 0).map(([what, names]) => `${what} ${names.join(", ")}`);
-  return `It would lead to ${[status, ...parts].join("; ")}.`;
+  return `The act would lead to: ${[status, ...parts].join("; ")}.`;
 }
 
 function isJob() {
   return form.dataset.url === "/api/jobs";
 }
 
-// What the act would lead to, by the engine itself; one that it would refuse cannot be sent.
+// Asks the engine what the act would lead to. An act that the engine would refuse cannot be sent.
 async function foresee() {
   const { id } = form.dataset;
   const isWanted = () => dialog.open && form.dataset.id === id;
@@ -69,7 +69,7 @@ async function foreseeJob(id, isWanted) {
   if (dryJob === id) dryJob = undefined;
 }
 
-// Follows the job that does it, and lets it be stopped. It goes on when the dialog is closed.
+// Follows the job and offers to stop it. The job goes on when the dialog is closed.
 async function follow(job) {
   const { id } = form.dataset;
   const isWanted = () => dialog.open && form.dataset.id === id;
@@ -81,7 +81,7 @@ async function follow(job) {
 
 function open(button) {
   form.dataset.url = button.dataset.act;
-  // One id for one intention: sent again after an answer that got lost, it is not done twice.
+  // One id for one intention: sent again after a lost answer, the act is not done twice.
   form.dataset.id = newId();
   form.dataset.body = button.dataset.body || "{}";
   form.dataset.waits = "dry" in button.dataset ? JSON.stringify({ waitMs: WAIT_MS }) : "{}";
@@ -122,7 +122,7 @@ form.addEventListener("submit", async (event) => {
     submit.disabled = ok;
     if (ok && told.job) await follow(told.job);
   } catch {
-    output.textContent = "The engine did not answer. It may have acted: send it again, it is done once.";
+    output.textContent = "The engine did not answer. It may have done the act. Send it again: the act is done only once.";
     submit.disabled = false;
   }
 });

@@ -1,12 +1,12 @@
-// One act on many sagas is a job of the engine. It is followed to its end, and what has come of it is told as it goes on.
+// One act on many sagas is a job of the engine. The page follows the job to its end and shows its results.
 const LOOK_MS = 500;
-// A dry run calls nobody: it looks at as many sagas a second as a job may.
+// A dry run calls no participant: it uses the maximum pace of a job.
 export const DRY_PACE = 500;
-// Reasons of refusals that are told: the same one mostly holds for all.
+// Different reasons of refusals that are shown: most refusals of a job have the same reason.
 const MOST_REASONS = 3;
 const CAME = [
   ["applied", "applied"],
-  ["elsewhere", "parked again or ended otherwise"],
+  ["elsewhere", "applied and parked again, or ended in another status"],
   ["before", "applied before"],
   ["accepted", "accepted, not yet applied"],
   ["refused", "refused"],
@@ -16,9 +16,9 @@ const CAME = [
 function jobTold(job, reasons) {
   const would = job.dryRun ? "would be " : "";
   const parts = CAME.filter(([key]) => job.counts[key] > 0).map(([key, words]) => `${job.counts[key]} ${would}${words}`);
-  const state = { running: "going on", done: job.dryRun ? "nothing was done yet" : "done", cancelled: "stopped" }[job.status] || job.failure;
+  const state = { running: "running", done: job.dryRun ? "nothing was changed" : "done", cancelled: "stopped" }[job.status] || job.failure;
   const why = reasons.size > 0 ? `. ${[...reasons].join(". ")}` : "";
-  return `${job.lookedAt} looked at${parts.length > 0 ? `: ${parts.join(", ")}` : ""}; ${state}${why}`;
+  return `${job.lookedAt} sagas${parts.length > 0 ? `: ${parts.join(", ")}` : ""}; ${state}${why}`;
 }
 
 async function lookAtJob(id, after) {
@@ -28,7 +28,7 @@ async function lookAtJob(id, after) {
   return told;
 }
 
-// Tells how the job stands until it ends or nobody is interested any more.
+// Shows the state of the job until it ends or `isWanted` returns false.
 export async function followJob(id, tell, isWanted) {
   const reasons = new Set();
   let after = 0;

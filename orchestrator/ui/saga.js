@@ -1,5 +1,5 @@
-// Fetches the page again two seconds after the last answer and swaps its content, so that a reader sees sagas move without losing the scroll
-// position. One request at a time: an engine that is slow is not asked more often for it. When it says later, later it is.
+// Fetches the page again two seconds after the last answer and replaces its content, so that a reader sees changes without losing
+// the scroll position. One request at a time, so a slow engine gets fewer requests; `retry-after` of the answer is honoured.
 const REFRESH_MS = 2000;
 const MOST_MS = 60000;
 // Longer than the server takes for any request.
@@ -7,7 +7,7 @@ const GIVE_UP_MS = 40000;
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const ago = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 
-// How long ago, for people; exactly, by their own clock, in the title.
+// Shows how long ago; the title has the exact local time.
 function tellTimes() {
   for (const time of document.querySelectorAll("main time[datetime]")) {
     const at = new Date(time.dateTime);
@@ -29,12 +29,12 @@ async function refresh() {
   return REFRESH_MS;
 }
 
-async function follow(rest) {
-  let next = Math.min(2 * rest, MOST_MS);
+async function follow(delay) {
+  let next = Math.min(2 * delay, MOST_MS);
   try {
     next = Math.max(await refresh(), REFRESH_MS);
   } catch {
-    // The engine is away or slow: it is asked less and less often until it answers.
+    // The engine is unavailable or slow: the delay doubles until it answers.
   }
   setTimeout(follow, next, next);
 }

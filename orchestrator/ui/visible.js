@@ -1,4 +1,5 @@
-// Texts of strangers that scripts show: signs that hide, reorder or steer are written out, as the templates do. The engine fills in which.
+// Text of strangers that scripts show: characters that hide, reorder or control text are written out, as the templates do.
+// The engine fills in the class of characters.
 const HIDDEN = /HIDDEN_SIGNS/gu;
 const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 

@@ -139,7 +139,7 @@ async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()
     let (_, found) = page("/?key=1&saga=&status=&waitingOn=".into()).await?;
     assert!(found.contains(">1</a>") && !found.contains(">2</a>"), "{found}");
     let (_, none) = page("/?key=3".into()).await?;
-    assert!(none.contains("No saga is as you asked."), "{none}");
+    assert!(none.contains("No saga fits the filter."), "{none}");
     let (_, guards) = page("/guards".into()).await?;
     assert!(
         guards.contains("<section aria-label=\"payments\">") && guards.contains("/api/guards/payments/reset"),
@@ -184,7 +184,7 @@ async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
     assert!(text(&output.stderr).contains("no engine answers at http://127.0.0.1:1"), "{}", text(&output.stderr));
     let unread = Command::new(binary()?).current_dir(folder.path()).arg("list").env_remove("SAGA_CONFIG").output();
     let said = text(&unread.await?.stderr);
-    assert!(said.contains("this is the default one, postgres at localhost:5432"), "{said}");
+    assert!(said.contains("this is the default, postgres at localhost:5432"), "{said}");
     Ok(())
 }
 

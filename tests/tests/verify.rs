@@ -97,7 +97,11 @@ async fn a_do_that_does_not_succeed_proves_nothing() -> Result<()> {
     let folder = folder(payments().await?)?;
     let refused = verify(folder.path(), &["--with", r#"{"amountCents": 4900}"#, "--yes"]).await?;
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
-    assert!(text(&refused.stderr).contains("--with has to say something that succeeds"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("--with has to be an input with which the do succeeds"),
+        "{}",
+        text(&refused.stderr)
+    );
     Ok(())
 }
 
@@ -160,7 +164,7 @@ async fn all_steps_of_a_definition_are_verified_with_what_they_send() -> Result<
         "charge: POST payments/charges  {\"amountCents\":49}",
         "rest: it calls no participant",
         "gift: its `if` is false for this event",
-        "receipt: what it sends has no value",
+        "receipt: its input has no value",
     ] {
         assert!(text(&announced.stderr).contains(line), "{line}: {}", text(&announced.stderr));
     }

@@ -1,4 +1,5 @@
-//! Acts of operators, on one saga, on many and on guards: who acts and why is checked, recorded, logged and answered in one way.
+//! Acts of operators, on one saga, on many and on guards: who acts and why is checked, recorded, logged and answered in
+//! one way.
 
 mod guard;
 mod saga;

@@ -1,4 +1,4 @@
-//! What holds sagas up: groups of them with one cause.
+//! Why sagas do not go on: groups of sagas with one cause.
 
 use super::census::StoreCount;
 use saga_core::state::SagaStatus;
@@ -11,7 +11,7 @@ use saga_engine::{
 };
 use saga_event_store::StoreError;
 
-/// Open sagas that are not simply on their way, by what they have in common; the most first.
+/// Open sagas that are parked, wait or compensate, in groups by what they have in common; the largest group first.
 #[derive(Debug)]
 pub(crate) struct DelayCauses(pub(super) Vec<SagaGroup>);
 

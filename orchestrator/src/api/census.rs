@@ -1,5 +1,5 @@
-//! How the sagas of the whole installation stand, counted now and then: for figures and pages, which are asked for more often than is worth a
-//! count each.
+//! Numbers of sagas of the whole installation, counted at intervals: metrics and pages ask for them more often than a
+//! count is worth.
 
 use saga_engine::QueryHandle;
 use saga_event_store::{StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
@@ -10,37 +10,39 @@ use tokio::{
 };
 use tracing::debug;
 
-/// A count serves all who ask within this time.
+/// A count answers all requests within this time.
 const SERVES: Duration = Duration::from_secs(5);
-/// A count that took long serves for this many times as long: however many sagas go on, counting them takes no more of the database.
+/// A count is valid for this many times its duration: with any number of sagas, counting takes at most 2 % of a
+/// database session.
 const SHARE: u32 = 50;
-/// Whoever asks waits no longer than this and is told what was counted before.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Maximum wait for a new count; after it the request gets the last one.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// What was counted.
+/// The result of a count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SagaCounts {
     /// Open sagas by definition and status.
     pub(super) standing: Vec<StreamStatusCount>,
-    /// Sagas that people should look at.
+    /// Sagas that operators should look at.
     pub(super) flagged: Vec<StreamFlagCount>,
     /// Sagas that guards hold back.
     pub(super) held: Vec<(WaitTarget, i64)>,
-    /// Definitions that have had open sagas while this engine runs: a figure that was told once goes down to 0.
+    /// Definitions that have had open sagas since the start of this engine: their metrics go down to 0 and do not
+    /// vanish.
     pub(super) sagas: BTreeSet<String>,
 }
 
-/// What is counted of the whole installation.
+/// Something that is counted over the whole installation.
 pub(crate) trait StoreCount: fmt::Debug + Sized + Send + Sync + 'static {
-    /// Counts; `before` is what was counted the last time.
+    /// Counts; `before` is the last result.
     fn count(query: &QueryHandle, before: Option<&Self>) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
-/// Counts when it is asked.
+/// Counts when it is asked and the last count is too old.
 #[derive(Debug)]
 pub(crate) struct CountCache<F> {
     query: QueryHandle,
-    /// Until when what was counted serves; held by whoever counts.
+    /// When the last count becomes too old. The lock is held during a count, so that only one runs.
     serves_until: Arc<Mutex<Option<Instant>>>,
     last: watch::Sender<Option<Arc<F>>>,
 }
@@ -57,13 +59,13 @@ impl<F: StoreCount> CountCache<F> {
         CountCache { query, serves_until: Arc::default(), last: watch::Sender::new(None) }
     }
 
-    /// What was counted last, counted anew where that is due; `None`: the store has not answered yet.
+    /// The last count, after a new one if it is due; `None`: the store has not answered yet.
     pub(super) async fn now(&self) -> Option<Arc<F>> {
         let census = self.clone();
-        // A task of its own: a count that takes longer than whoever asks has patience serves the next.
+        // A task of its own: a count that takes longer than the request waits is there for the next request.
         let counting = tokio::spawn(async move { census.count_if_due().await });
-        if tokio::time::timeout(PATIENCE, counting).await.is_err() {
-            debug!("counting sagas takes its time");
+        if tokio::time::timeout(MAX_WAIT, counting).await.is_err() {
+            debug!("the count of sagas takes longer than a request waits");
         }
         self.last.borrow().clone()
     }

@@ -1,29 +1,29 @@
-//! Which definitions start sagas on this engine.
+//! `GET /api/definitions`: the definitions that start sagas on this engine.
 
 use super::ApiState;
 use axum::{Json, extract::State};
 use saga_core::state::SagaPlan;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A definition that starts sagas.
-#[derive(Debug, Serialize)]
+/// A definition that starts sagas, as the API answers it and the command line reads it.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct DefinitionLine {
-    name: String,
-    /// Of its text: a saga stays with the one that it began with.
-    definition: String,
-    /// Of the policies that participants.yaml and it give together.
+pub(crate) struct DefinitionLine {
+    pub(crate) name: String,
+    /// Hash of the text; a saga keeps the definition with which it began.
+    pub(crate) definition: String,
+    /// Hash of the policies that follow from the definition and participants.yaml.
     policies: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    topic: String,
+    pub(crate) topic: String,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    event_type: Option<String>,
-    steps: Vec<String>,
-    participants: Vec<String>,
-    /// Why this engine does not read its topic: engines with newer files do.
+    pub(crate) event_type: Option<String>,
+    pub(crate) steps: Vec<String>,
+    pub(crate) participants: Vec<String>,
+    /// Why this engine does not read the topic of the trigger: engines with newer files read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_to_others: Option<String>,
 }

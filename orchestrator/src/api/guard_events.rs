@@ -1,4 +1,4 @@
-//! `GET /api/guards/events`: changes of guards as server-sent events, as they happen.
+//! `GET /api/guards/events`: guard events as server-sent events.
 
 use super::{ApiState, errors::ApiError, guards, request};
 use crate::readiness::EngineReadiness;
@@ -20,10 +20,11 @@ use tokio::sync::{
     watch,
 };
 
-/// Readers at once: a few terminals and dashboards. Each holds one of the API's connections for as long as it reads.
+/// Readers at once: a few terminals and dashboards. Each keeps one connection of the API for as long as it reads.
 pub(super) const READERS: usize = 16;
 
-/// Between two comments while nothing changes: proxies cut connections that are silent for half a minute and more.
+/// Time between two comments while nothing changes: proxies close connections that are silent for half a minute or
+/// longer.
 const COMMENT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +46,7 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let participant = request::checked(query)?.participant;
     if let Some(name) = participant.as_ref().filter(|name| backend.query.guard_of(name).is_none()) {
-        return Err(guards::nobody(&backend, name.clone()));
+        return Err(guards::no_participant(&backend, name.clone()));
     }
     let place = Arc::clone(&backend.readers).try_acquire_owned().map_err(|_| ApiError::TooManyReaders(READERS))?;
     let changes = backend.query.guard_events();

@@ -14,10 +14,10 @@ use saga_resilience::{json_format::millis, snapshot::ParticipantSnapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Acts that are shown with one participant.
+/// Acts that are shown with one participant: the latest.
 const LAST_ACTS: usize = 10;
 
-/// A participant's guards, and what people decided about them.
+/// The guards of a participant, and the override in effect.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GuardLine {
@@ -27,12 +27,13 @@ struct GuardLine {
     in_force: Option<ActiveOverride>,
 }
 
-/// The chain of participants that need each other whose attempts take longest.
-#[derive(Serialize)]
+/// The chain of participants that depend on each other whose attempts take longest.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct CriticalPathLine {
-    names: Vec<String>,
-    total_ms: u64,
+pub(crate) struct CriticalPathLine {
+    pub(crate) names: Vec<String>,
+    /// Milliseconds of all attempts one after the other.
+    pub(crate) total_ms: u64,
 }
 
 impl From<CriticalPath> for CriticalPathLine {
@@ -56,14 +57,14 @@ pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
 
 pub(super) async fn show(State(backend): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let Some(guard) = backend.query.guard_of(&name) else {
-        return Err(nobody(&backend, name));
+        return Err(no_participant(&backend, name));
     };
     let acts = backend.query.overrides(Some(&name), LAST_ACTS).await?;
     Ok(Json(json!({"guard": GuardLine::of(&backend, guard), "acts": acts})))
 }
 
-/// There is no participant of that name.
-pub(super) fn nobody(backend: &ApiState, name: String) -> ApiError {
+/// The error for a name that no participant has.
+pub(super) fn no_participant(backend: &ApiState, name: String) -> ApiError {
     let names = backend.query.participants();
     let hint = saga_core::definition::did_you_mean(&name, names.iter().map(String::as_str));
     ApiError::NoParticipant { name, hint }
@@ -84,11 +85,11 @@ pub(super) async fn acts(
     let limit = request::limit(asked.limit)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let acts: Vec<RecordedOverride> = backend.query.overrides(asked.participant.as_deref(), limit).await?;
-    // What was done to one that is there no more stays on record under its name.
+    // The acts on a participant that was removed stay on record under its name.
     if let (Some(name), true) = (asked.participant, acts.is_empty())
         && backend.query.guard_of(&name).is_none()
     {
-        return Err(nobody(&backend, name));
+        return Err(no_participant(&backend, name));
     }
     Ok(Json(json!({"acts": acts})))
 }

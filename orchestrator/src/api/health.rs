@@ -44,15 +44,15 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
         if !left.is_empty() {
             body["leftToOthers"] = json!(left);
         }
-        return Json(with_what_waits(&backend, body)).into_response();
+        return Json(with_backlog(&backend, body)).into_response();
     }
     let body = json!({"status": "not ready", "reasons": reasons, "shards": owned, "store": store, "kafka": kafka});
-    (StatusCode::SERVICE_UNAVAILABLE, Json(with_what_waits(&backend, body))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(with_backlog(&backend, body))).into_response()
 }
 
-/// Deadlines that stand still are no reason to take an engine from its work, nor is a shard that does not take its messages: they wait, and
-/// lose nothing.
-fn with_what_waits(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
+/// Adds deadlines that stand still and shards that are behind. Neither makes the engine not ready: they wait and lose
+/// nothing.
+fn with_backlog(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
         body["shardsBehind"] = shards::shown(&behind).into();
@@ -66,7 +66,7 @@ fn with_what_waits(backend: &ApiState, mut body: serde_json::Value) -> serde_jso
     body
 }
 
-/// Of an engine that does not work yet.
+/// The answer of `/health/ready` during the start.
 pub(super) fn starting(waiting_for: Option<&str>) -> Response {
     let mut body = json!({"status": "starting", "reasons": [starting_text(waiting_for)]});
     if let Some(what) = waiting_for {
@@ -91,8 +91,8 @@ fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
     scrape::shown(rendered, &|participant| known.contains(participant))
 }
 
-/// Whose series there are: of those that are configured, or hold sagas back all the same. A database that is away leaves the numbers of sagas as
-/// they were.
+/// Participants with time series: the configured ones, and removed ones that still hold sagas back. If the event store
+/// is unavailable, the numbers of sagas stay as they were.
 async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
     let participants = backend.query.guards();
     metrics::set_gauges(&participants);

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 /// The largest body: as many ids as may be named, and keys of usual length.
 pub(super) const BODY_BYTES: usize = 256 * 1024;
-/// Bytes of the record that say which sagas were meant.
+/// Bytes of the text that says in the record which sagas a job is for.
 const TOLD_BYTES: usize = 2_000;
 
 #[derive(Deserialize)]
@@ -35,10 +35,10 @@ struct BulkJobBody {
     action: String,
     who: String,
     reason: String,
-    /// Ids or keys.
+    /// Ids or business keys.
     #[serde(default)]
     sagas: Vec<String>,
-    /// Which definition, where several have sagas with a key.
+    /// Name of the definition, if sagas of several definitions have a key.
     saga: Option<String>,
     filter: Option<SagaListQuery>,
     step: Option<String>,
@@ -51,12 +51,12 @@ struct BulkJobBody {
     wait_ms: u64,
 }
 
-/// What is parked again at once is known by then, and no more acts are under way than may be.
+/// Long enough to see a saga that is parked again at once, and short enough to keep few acts in flight.
 fn some_wait() -> u64 {
     1_000
 }
 
-/// What of a job's items is asked for.
+/// The items of a job to return: those after this position.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BulkJobItemsQuery {
@@ -143,7 +143,7 @@ async fn targets(
 ) -> Result<(BulkSelection, String), ApiError> {
     match (names.is_empty(), filter) {
         (false, None) if names.len() > bulk::MOST_NAMES => Err(ApiError::BadValue(format!(
-            "`sagas` names {}: at most {} can be named, more can be chosen by a `filter`",
+            "`sagas` names {}: at most {} can be named, use a `filter` for more",
             names.len(),
             bulk::MOST_NAMES
         ))),

@@ -37,26 +37,26 @@ use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// Sagas on a page of the list.
+/// Sagas per page of the list.
 const LINES: u32 = 50;
 
 struct ListedSaga {
     line: SagaLine,
-    /// None of a saga that cannot be read.
+    /// Empty for a saga that cannot be read.
     steps: Vec<(String, StepPhase)>,
 }
 
 #[derive(Template)]
 #[template(path = "list.html")]
 struct ListPage {
-    /// What goes on, by status; empty where the store does not say.
+    /// Open sagas by status; empty if the store does not answer.
     counts: Vec<(SagaStatus, i64)>,
-    /// Names of definitions that sagas were started by.
+    /// Names of definitions for the filter.
     names: Vec<String>,
     participants: Vec<String>,
     asked: SagaListQuery,
     sagas: Vec<ListedSaga>,
-    /// Why there is none: a name in what was asked that nothing has.
+    /// Why the list is empty: a name in the query that nothing has.
     slip: Option<String>,
     /// The query of the next page, if there is one.
     next: Option<String>,
@@ -98,7 +98,7 @@ pub(super) async fn list(
     Ok(page(&ListPage { counts, names, participants, asked, sagas: listed, slip, next }))
 }
 
-/// Definitions to choose from: those that this engine knows, those of open sagas, and the one that was asked for.
+/// Definitions for the filter: those that this engine knows, those of open sagas, and the one of the query.
 fn names(backend: &ApiState, counted: Option<&SagaCounts>, asked: &str) -> Vec<String> {
     let known = backend.query.known_plans();
     let known = known.iter().map(|plan| plan.definition.name.to_string());
@@ -107,7 +107,7 @@ fn names(backend: &ApiState, counted: Option<&SagaCounts>, asked: &str) -> Vec<S
     known.chain(open).chain(asked).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Participants to choose from, and what was asked for where that is a guard.
+/// Participants for the filter, and the guard of the query.
 fn waited_for(backend: &ApiState, asked: &str) -> Vec<String> {
     let mut names = backend.query.participants();
     if !asked.is_empty() && !names.iter().any(|name| name == asked) {
@@ -116,7 +116,7 @@ fn waited_for(backend: &ApiState, asked: &str) -> Vec<String> {
     names
 }
 
-/// What people may have to do something about comes first, also where there is none of it.
+/// Statuses that may need an operator come first, also with the number 0.
 fn by_status(standing: &[StreamStatusCount]) -> Vec<(SagaStatus, i64)> {
     let of = |status: SagaStatus| standing.iter().filter(move |one| one.status == status.as_str());
     SagaStatus::OPEN.map(|status| (status, of(status).map(|one| one.streams).sum())).into()
@@ -164,7 +164,7 @@ fn page(template: &impl Template) -> Response {
     }
 }
 
-/// A browser that asks for a page gets one, also where the answer is an error.
+/// A browser that asks for a page gets a page, also for an error.
 pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
@@ -178,7 +178,7 @@ pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
     }
 }
 
-/// The class and the sign of a step's mark; meaning is never in colour alone.
+/// The class and the sign of the mark of a step; the sign says the same as the colour.
 fn sign_of(phase: &StepPhase) -> (&'static str, &'static str) {
     match phase {
         StepPhase::Pending => ("pending", "·"),
@@ -195,35 +195,21 @@ fn sign_of(phase: &StepPhase) -> (&'static str, &'static str) {
     }
 }
 
-/// What an act leads to.
+/// What an act does, for the dialog.
 fn says(act: OperatorAction) -> &'static str {
     match act {
-        OperatorAction::Retry => "What failed is tried again, now.",
+        OperatorAction::Retry => "The engine tries again now what failed.",
         OperatorAction::Skip => {
-            "The step counts as done, and the saga goes on. If it may have happened, it is undone if the saga is."
+            "The step counts as done, and the saga goes on. If the step may have happened, a compensation undoes it."
         }
         OperatorAction::Cancel => {
-            "Every step that was or may have been done is undone, the last first. Not after the pivot."
+            "The engine undoes every step that was or may have been done, the last one first. Not after the pivot."
         }
         OperatorAction::Abandon => {
-            "The saga ends as it is. What is applied stays and is on record; no outcome event is published."
+            "The saga ends as it is. What was done stays done and is recorded. No outcome event is published."
         }
     }
 }
-
-/// What templates call.
-trait TemplateHelpers {
-    fn mark(&self, phase: &StepPhase) -> (&'static str, &'static str) {
-        sign_of(phase)
-    }
-
-    fn word(&self, phase: &StepPhase) -> &'static str {
-        phase.as_str()
-    }
-}
-
-impl TemplateHelpers for ListPage {}
-impl TemplateHelpers for SagaPage {}
 
 impl ListPage {
     fn statuses(&self) -> [SagaStatus; 7] {
@@ -232,7 +218,7 @@ impl ListPage {
 }
 
 impl SagaPage {
-    /// Acts that name no step.
+    /// Acts on the whole saga.
     fn acts(&self) -> [OperatorAction; 3] {
         [OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]
     }
@@ -241,7 +227,7 @@ impl SagaPage {
         says(*act)
     }
 
-    /// What an act for the step of `need` says beside who and why.
+    /// The fields of an act on the step of `need`, without who and reason.
     fn body_of(&self, need: &OperatorNeedView) -> String {
         json!({"step": need.step, "direction": need.direction}).to_string()
     }

@@ -1,4 +1,4 @@
-//! `POST /api/participants/reload`: participants.yaml is read again, now.
+//! `POST /api/participants/reload`: the engine reads participants.yaml again now.
 
 use super::{
     ApiState,
@@ -14,16 +14,16 @@ pub(super) async fn reload(State(backend): State<ApiState>, headers: HeaderMap) 
     request::require_json(RequestBodyKind::Reload, &headers)?;
     let handle = backend.operator.reload().clone();
     let Some(path) = handle.path() else {
-        return Err(ApiError::NotReloaded("this engine has no participants.yaml of its own".into()));
+        return Err(ApiError::NotReloaded("this engine reads no participants.yaml file".into()));
     };
     let file = read_source(path).map_err(|error| {
         let why = format!("{error:#}");
         handle.report_unreadable(&why);
         ApiError::NotReloaded(why)
     })?;
-    // A task of its own: a client that goes away leaves nothing half done.
+    // A task of its own: a client that closes its connection leaves nothing half done.
     let reloading = tokio::spawn(async move { handle.reload(&file, &lookup).await });
-    let reloaded = reloading.await.map_err(|error| ApiError::StoreAway(format!("the reload broke off: {error}")))?;
+    let reloaded = reloading.await.map_err(|error| ApiError::StoreAway(format!("the reload did not end: {error}")))?;
     match reloaded {
         Ok(ReloadOutcome::Changed { participants }) => {
             Ok(Json(json!({"status": "reloaded", "participants": participants})))

@@ -1,4 +1,4 @@
-//! Bodies and queries as they are read: what is wrong with one is said of its place, and in the words of JSON.
+//! Reads bodies and queries; an error names the field and uses the words of JSON.
 
 use super::errors::{ApiError, RequestBodyKind};
 use axum::{
@@ -14,7 +14,7 @@ const USUAL_LINES: u32 = 100;
 /// The most lines of one answer.
 const MOST_LINES: u32 = 1000;
 
-/// What a body says; it has to be a JSON object.
+/// Reads a body, which has to be a JSON object.
 pub(super) fn read<T: DeserializeOwned>(
     form: RequestBodyKind,
     headers: &HeaderMap,
@@ -30,12 +30,12 @@ pub(super) fn read<T: DeserializeOwned>(
     if !value.is_object() {
         return Err(bad(format!("the body is {}: expected a JSON object", kind(&value))));
     }
-    // From the text: of a number that does not fit the value does not tell what would.
+    // From the text: an error about a number that does not fit says only then which numbers fit.
     let mut text = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut text).map_err(|error| bad(told(&error, &value)))
 }
 
-/// What a query says, or an error in the API's own form.
+/// The query, or an error in the form of the API.
 pub(super) fn checked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
     query.map(|Query(asked)| asked).map_err(|rejection| {
         let text = rejection.body_text();
@@ -55,8 +55,8 @@ pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
-/// A page elsewhere can make a browser send a form or plain text here, under its user's name; JSON it would have to ask leave for first, which
-/// nobody gives.
+/// A page of another site can make a browser send a form or plain text to this API. For JSON the browser asks the API
+/// first, which refuses.
 pub(super) fn require_json(form: RequestBodyKind, headers: &HeaderMap) -> Result<(), ApiError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -104,7 +104,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Words of the reading libraries, and ours.
+/// Texts of the libraries that read, and ours.
 const WORDS: [(&str, &str); 12] = [
     ("invalid digit found in string", "expected a whole number"),
     ("cannot parse integer from empty string", "expected a whole number"),

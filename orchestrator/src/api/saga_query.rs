@@ -1,4 +1,4 @@
-//! What a query about sagas asks for.
+//! The query about sagas: filters, grouping and page.
 
 use super::{errors::ApiError, request::limit};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,20 +24,20 @@ pub(super) struct SagaListQuery {
     definition: Option<String>,
     older_than: Option<String>,
     started_within: Option<String>,
-    /// Of counts.
+    /// For counts: the properties of the groups.
     by: Option<String>,
     before: Option<String>,
     limit: Option<u32>,
 }
 
 impl SagaListQuery {
-    /// The same for a page of at most `size` lines and one more, by which it is seen that there are more.
+    /// The same for a page of at most `size` lines, and one more line that shows whether another page follows.
     pub(super) fn page(mut self, size: u32) -> Result<SagaListQuery, ApiError> {
         self.limit = Some(limit(Some(self.limit.unwrap_or(size)))?.min(size) + 1);
         Ok(self)
     }
 
-    /// The same without what says nothing: a form sends its empty fields, too.
+    /// The same without empty values: a form sends its empty fields, too.
     pub(super) fn without_blanks(self) -> SagaListQuery {
         let said = |text: Option<String>| text.filter(|text| !is_blank(text));
         SagaListQuery {
@@ -58,7 +58,7 @@ impl SagaListQuery {
         }
     }
 
-    /// For the sagas of a group.
+    /// The query for the sagas of a group.
     pub(super) fn of(group: &SagaGroup) -> SagaListQuery {
         SagaListQuery {
             status: group.status.clone(),
@@ -71,7 +71,7 @@ impl SagaListQuery {
         }
     }
 
-    /// What sagas are counted by.
+    /// The properties of the groups.
     pub(super) fn counted_by(&self) -> Result<Vec<CountDimension>, String> {
         self.by.as_deref().unwrap_or("status,step,code").split(',').map(str::parse).collect()
     }
@@ -104,28 +104,28 @@ impl SagaListQuery {
         self.incidents.unwrap_or_default()
     }
 
-    /// Whether it leaves no saga out, but for the length of a page.
+    /// Whether the query chooses all sagas.
     pub(super) fn is_everything(&self) -> bool {
         self.fields().iter().all(|(_, value)| value.is_none_or(|text| text.is_empty() || text == "false"))
     }
 
-    /// How many lines of it are shown.
+    /// Number of lines that are shown.
     pub(super) fn shown(&self) -> usize {
         self.limit.map_or(0, |limit| usize::try_from(limit - 1).unwrap_or(usize::MAX))
     }
 
-    /// The first of its parameters that is there and blank.
+    /// The first parameter with an empty value.
     pub(super) fn blank(&self) -> Option<&'static str> {
         self.fields().into_iter().find(|(_, value)| value.is_some_and(is_blank)).map(|(name, _)| name)
     }
 
-    /// The first of its parameters that is of lists and of counts only.
+    /// The first parameter that is only for lists and counts.
     pub(super) fn of_lists(&self) -> Option<&'static str> {
         let of_lists = [("limit", self.limit.is_some()), ("by", self.by.is_some())];
         of_lists.into_iter().find(|(_, is_there)| *is_there).map(|(name, _)| name)
     }
 
-    /// What it chooses by, in words.
+    /// The filter as text for the record of a job.
     pub(super) fn told(&self) -> String {
         let pairs = self.fields().into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
         pairs.collect::<Vec<_>>().join(" ")
@@ -147,18 +147,18 @@ impl SagaListQuery {
         ]
     }
 
-    /// The same as a `filter` of the API.
+    /// The same as the `filter` of a job.
     pub(super) fn filter(&self) -> Map<String, Value> {
         let pairs = self.fields().into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
         pairs.collect()
     }
 
-    /// As the query of a page.
+    /// The same as the query of a URL.
     pub(super) fn query(&self) -> String {
         query(self.fields())
     }
 
-    /// The query of the page after `last`.
+    /// The query of the page after the saga `last`.
     pub(super) fn next(&self, last: &str) -> String {
         let limit = self.shown().to_string();
         let more = [("limit", Some(limit.as_str())), ("before", Some(last))];
@@ -176,7 +176,7 @@ fn query<'a>(pairs: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// What a filter asks of the store at this time.
+/// The query for the store; spans of time end at `now`.
 pub(super) fn wanted(asked: &SagaListQuery, now: Timestamp) -> Result<SagaQuery, ApiError> {
     let statuses = asked.status.iter().flat_map(|list| list.split(',')).map(str::parse::<SagaStatus>);
     let statuses: Result<Vec<SagaStatus>, _> = statuses.collect();
@@ -211,7 +211,7 @@ fn incident(word: &str) -> Result<IncidentKind, ApiError> {
     let known = || IncidentKind::ALL.map(IncidentKind::as_str).join(", ");
     let guess = definition::or_did_you_mean(word, IncidentKind::ALL.map(IncidentKind::as_str));
     let unknown =
-        || ApiError::BadParameter(format!("`{word}` is no kind of incident: expected one of {}{guess}", known()));
+        || ApiError::BadParameter(format!("`{word}` is not a kind of incident: expected one of {}{guess}", known()));
     IncidentKind::parse(word).ok_or_else(unknown)
 }
 

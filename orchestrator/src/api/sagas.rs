@@ -1,4 +1,4 @@
-//! Lists, single sagas and their histories, as JSON with the same keys as the command line's.
+//! Lists, single sagas and their histories as JSON, with the same keys as on the command line.
 
 use super::{
     ApiState,
@@ -25,18 +25,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// Which definition is meant, where several have sagas with one key, and how much is shown.
+/// The definition, if sagas of several definitions have the key, and how much of payloads is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SagaLookupQuery {
     saga: Option<String>,
-    /// The business key that is meant, in place of the path's last part: `.` and `..` cannot stand in a path.
+    /// The business key, instead of the last part of the path: `.` and `..` cannot be in a path.
     key: Option<String>,
     /// `full`, or `short`, which is the default.
     payloads: Option<String>,
 }
 
-/// Which saga is meant.
+/// Names one saga.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SagaReference<'a> {
     name: &'a str,
@@ -51,7 +51,7 @@ enum SagaReferenceKind {
 }
 
 impl SagaLookupQuery {
-    /// With what the path says.
+    /// Together with the last part of the path.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> SagaReference<'a> {
         let saga = self.saga.as_deref();
         match self.key.as_deref() {
@@ -88,20 +88,20 @@ async fn lines(backend: &ApiState, asked: &SagaListQuery) -> Result<Vec<SagaLine
     Ok(lines_and_steps(backend, asked, RefreshScope::Open).await?.0)
 }
 
-/// A page of the list, and the steps of the sagas that were looked at.
+/// A page of the list, and the steps of the sagas whose journals were read.
 pub(super) async fn lines_and_steps(
     backend: &ApiState,
     asked: &SagaListQuery,
     looked: RefreshScope,
 ) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
     let wanted = wanted(asked, backend.query.now())?;
-    let _place = backend.looking.place().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let mut lines = backend.query.list(&wanted).await?;
     let steps = backend.query.refresh(&mut lines, looked).await?;
     Ok((lines, steps))
 }
 
-/// A slip is an error, in place of nothing being done.
+/// A mistyped name is an error, instead of an act on no saga.
 pub(super) async fn named_right_if_none(backend: &ApiState, wanted: &SagaQuery) -> Result<(), ApiError> {
     let one = SagaQuery { limit: 1, ..wanted.clone() };
     if backend.query.list(&one).await?.is_empty() {
@@ -110,7 +110,7 @@ pub(super) async fn named_right_if_none(backend: &ApiState, wanted: &SagaQuery) 
     Ok(())
 }
 
-/// A slip is an error, in place of an empty answer.
+/// A mistyped name is an error, instead of an empty answer.
 pub(super) async fn named_right(backend: &ApiState, wanted: &SagaQuery) -> Result<(), ApiError> {
     match misnamed(backend, wanted).await? {
         Some(slip) => Err(ApiError::Misnamed(slip)),
@@ -118,7 +118,7 @@ pub(super) async fn named_right(backend: &ApiState, wanted: &SagaQuery) -> Resul
     }
 }
 
-/// A name in what was asked that nothing has, with a guess at what was meant.
+/// The message about a name in the query that nothing has, with a guess at the right name.
 pub(super) async fn slip(backend: &ApiState, asked: &SagaListQuery) -> Result<Option<String>, ApiError> {
     misnamed(backend, &wanted(asked, backend.query.now())?).await
 }
@@ -136,7 +136,7 @@ pub(super) async fn counts(
     let by = asked.counted_by().map_err(bad)?;
     let wanted = counts::countable(wanted(&asked, backend.query.now())?)
         .map_err(|unbounded| bad(format!("{unbounded}: startedWithin=1d")))?;
-    let _place = backend.looking.place().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let groups = backend.query.count(&wanted, &by).await?;
     if groups.is_empty() {
         named_right(&backend, &wanted).await?;
@@ -144,7 +144,7 @@ pub(super) async fn counts(
     Ok(Json(json!({"counts": groups})))
 }
 
-/// A saga, and how the guards stand that hold it back, as this engine sees them.
+/// A saga, and the state of the guards that hold it back on this engine.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SagaResponse {
@@ -152,7 +152,7 @@ pub(super) struct SagaResponse {
     saga: SagaView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     held_by: Vec<BlockingGuardView>,
-    /// Sagas that had the key before.
+    /// Ids of older sagas with the same key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<String>,
 }
@@ -179,12 +179,12 @@ pub(super) async fn history(
     Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
 }
 
-/// The saga as it can be shown, also where its journal cannot be read; and those that had its key before.
+/// The saga as it can be shown, even if its journal cannot be read, and older sagas with the same key.
 pub(super) async fn shown(
     backend: &ApiState,
     whose: SagaReference<'_>,
 ) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
-    let _place = backend.looking.place().await?;
+    let _permit = backend.journal_permits.acquire().await?;
     let (id, earlier) = found(backend, whose).await?;
     let shown = backend.query.show(id).await?;
     Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))

@@ -1,4 +1,5 @@
-//! The accept loop: connections, time for headers and requests are bounded, which `axum::serve` does not do; and what answers can be changed.
+//! The accept loop. It bounds connections and the time for headers and requests, which `axum::serve` does not, and its
+//! routes can be replaced.
 
 use anyhow::Context;
 use axum::{
@@ -23,17 +24,17 @@ use tracing::{debug, warn};
 
 /// Connections at once: operators and a scraper, not the public.
 const CONNECTIONS: usize = 256;
-/// For a request's headers: a client that dribbles them is cut off.
+/// Maximum time for the headers of a request, against clients that send them slowly.
 const HEADERS: Duration = Duration::from_secs(10);
-/// For a whole request; longer than an operator's act waits.
+/// Maximum time for a whole request; longer than an act of an operator waits.
 const REQUEST: Duration = Duration::from_secs(30);
-/// After an accept that failed for want of file descriptors.
+/// Delay after an accept that failed, for example because no file descriptor is free.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A listening API. Dropped, it listens no more.
+/// A listening API. Dropping it ends the listening.
 #[derive(Debug)]
-pub struct ApiServer {
-    /// Where it listens.
+pub(crate) struct ApiServer {
+    /// The address on which it listens, with the real port.
     pub address: SocketAddr,
     routes: watch::Sender<Router>,
     stop: CancellationToken,
@@ -47,17 +48,17 @@ impl Drop for ApiServer {
 }
 
 impl ApiServer {
-    /// Answers everything from now on, on connections that are open too.
-    pub fn work_on(&self, backend: super::ApiState) {
+    /// Serves all routes from now on, also on open connections.
+    pub(crate) fn work_on(&self, backend: super::ApiState) {
         drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
     }
 
-    /// Takes no more connections and waits for the requests under way, at most `patience`.
-    pub async fn stop(self, patience: Duration) {
+    /// Accepts no more connections, and waits at most `max_wait` for the requests in progress.
+    pub(crate) async fn stop(self, max_wait: Duration) {
         self.stop.cancel();
         self.connections.close();
-        if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
-            debug!("requests to the API were cut off");
+        if tokio::time::timeout(max_wait, self.connections.wait()).await.is_err() {
+            debug!("the API stopped before all requests were answered");
         }
     }
 }
@@ -73,7 +74,7 @@ pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result
     Ok(server)
 }
 
-/// What holds for every request, whatever answers it.
+/// The limits of every request, for all routes.
 fn bounded(address: SocketAddr, routes: Router) -> Router {
     routes
         .layer(axum::middleware::from_fn(within_time))
@@ -124,7 +125,7 @@ async fn serve(stream: TcpStream, routes: watch::Receiver<Router>, stop: Cancell
         }
     };
     if let Err(error) = ended {
-        debug!(%error, "a connection to the API broke off");
+        debug!(%error, "a connection to the API failed");
     }
 }
 
@@ -135,7 +136,8 @@ async fn within_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// On a loopback address the Host header must name one: a page elsewhere whose name was rebound to us gets nothing.
+/// On a loopback address the header Host must name a loopback address: this refuses DNS rebinding by pages of other
+/// sites.
 async fn only_for(address: SocketAddr, request: Request, next: Next) -> Response {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
     if address.ip().is_loopback() && !is_local(host) {
@@ -152,7 +154,7 @@ fn is_local(host: &str) -> bool {
     name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Keeps the body's type in one place.
+/// An answer with this content type.
 pub(super) fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
     ([(axum::http::header::CONTENT_TYPE, content_type)], text.into()).into_response()
 }

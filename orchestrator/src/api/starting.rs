@@ -1,4 +1,4 @@
-//! The API before the engine works: it lives, it is not ready, and it says what the start waits for.
+//! The API during the start: the process is live and not ready, and the answers say what the start waits for.
 
 use super::{errors::ApiError, health};
 use crate::readiness::EngineReadiness;

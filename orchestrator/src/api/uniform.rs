@@ -1,4 +1,5 @@
-//! Answers of the router itself, in the form of all others: a wrong method, a path that is no text, a body that is too large.
+//! Answers of the router itself, in the form of all others: a wrong method, a path that is no text, a body that is too
+//! large.
 
 use super::{
     BODY_BYTES,

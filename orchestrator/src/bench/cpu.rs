@@ -18,7 +18,8 @@ impl CpuTime {
 
     pub(super) fn of(process: u32) -> anyhow::Result<CpuTime> {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("CPU time is read from /proc")?;
-        // The name in parentheses may hold spaces; the fields after it are numbers, user and system time the 12th and 13th.
+        // The name in parentheses may hold spaces; the fields after it are numbers, user and system time the 12th and
+        // 13th.
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
         let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
         Ok(CpuTime { seconds: ticks / TICKS_PER_SECOND })

@@ -20,10 +20,10 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// A round in which nothing ends for this long is stuck.
+/// A round in which no saga ends for this time is stuck.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Starts sagas and watches them end.
+/// Starts sagas and waits for their ends.
 pub(super) struct LoadDriver {
     places: Semaphore,
     in_flight: u32,
@@ -35,7 +35,7 @@ pub(super) struct LoadDriver {
     started: Mutex<BTreeMap<String, Instant>>,
 }
 
-/// What a round did.
+/// Counts and times of a round.
 pub(super) struct LoadResult {
     pub(super) completed: u32,
     pub(super) rows: u64,
@@ -100,7 +100,7 @@ impl LoadDriver {
             Ok(Ok(place)) => place.forget(),
             Ok(Err(_)) | Err(_) => {
                 let ended = self.ended.load(Ordering::SeqCst);
-                bail!("nothing ended for {} s; {ended} sagas had", STUCK.as_secs());
+                bail!("no saga ended for {} s; {ended} sagas had ended before", STUCK.as_secs());
             }
         }
         Ok(())
@@ -113,6 +113,9 @@ impl LoadDriver {
     }
 }
 
+/// A payload of the usual size of an order.
+const NOTE: &str = "a payload of about two hundred bytes, as an order has it: a name, a street, a city";
+
 /// The event of an order.
 pub(super) fn trigger(key: &str) -> TriggerRecord {
     TriggerRecord {
@@ -122,7 +125,7 @@ pub(super) fn trigger(key: &str) -> TriggerRecord {
         key: None,
         timestamp: Timestamp(0),
         headers: BTreeMap::new(),
-        event: json!({"id": key, "amountCents": 4711, "note": "a payload of about two hundred bytes, as an order has it: a name, a street, a city"}),
+        event: json!({"id": key, "amountCents": 4711, "note": NOTE}),
     }
 }
 

@@ -1,7 +1,7 @@
-//! `saga bench herd`: very many sagas were open before the engine started, and all of them want something at once.
+//! `saga bench herd` (thundering herd): very many sagas are open before the engine starts, and all become due at once.
 //!
-//! Their journals are made by the state machine and the codec, and written into the store. Then an engine takes all shards, as after a
-//! kill -9 of the one before.
+//! The state machine and the codec make their journals, which are written into the store. Then an engine takes over all
+//! shards, as after a kill -9 of another engine.
 
 mod watch;
 
@@ -22,19 +22,19 @@ use std::{num::NonZeroU32, sync::Arc, time::Instant};
 use tracing::info;
 use watch::{HerdObserver, HerdThroughput};
 
-/// Name of the herd's definition.
-pub const NAME: &str = "bench-herd";
+/// Name of the definition of these sagas.
+pub(crate) const NAME: &str = "bench-herd";
 const DEFINITION: &str = include_str!("herd/herd.saga.yaml");
 
-/// What all sagas of a herd wait for.
+/// What all sagas wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
-pub enum HerdWaitKind {
-    /// A time, which has come
+pub(crate) enum HerdWaitKind {
+    /// A time that is over
     Time,
-    /// The breaker of a participant, which somebody has opened; it is closed when all have been taken over
+    /// The open breaker of a participant; the benchmark closes it when all sagas are taken over
     Breaker,
-    /// The answer to a command that was sent; the breaker is open as above when the command is to be sent again
+    /// The answer to a sent command; the breaker is open as above when the command has to be sent again
     Answer,
 }
 
@@ -48,54 +48,54 @@ impl From<HerdWaitKind> for SeedState {
     }
 }
 
-/// A herd.
+/// The arguments of the benchmark.
 #[derive(Clone, Copy, Debug)]
-pub struct HerdOptions {
-    /// What it waits for.
+pub(crate) struct HerdOptions {
+    /// What all sagas wait for.
     pub waiting_for: HerdWaitKind,
-    /// How many sagas.
+    /// Number of open sagas.
     pub sagas: u32,
-    /// How many of them have to end.
+    /// Number of sagas that have to end.
     pub until: u32,
-    /// Calls that the participant takes at once.
+    /// Permits of the participant.
     pub places: NonZeroU32,
 }
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HerdReport {
+pub(crate) struct HerdReport {
     /// What the sagas waited for.
     pub waiting_for: HerdWaitKind,
-    /// How many were open when the engine started.
+    /// Sagas that were open when the engine started.
     pub sagas: u32,
-    /// How long their journals took to make; those that were there before were not made.
+    /// Seconds to make the missing journals.
     pub made_seconds: f64,
     /// Resident memory of the process before the engine started, in MiB.
     pub memory_before_mb: f64,
-    /// From the start of the engine until it had looked at all of them; `None`: that many had not to be waited for.
+    /// Seconds from the start of the engine until it had read all sagas; `None`: the run ended before.
     pub taken_over_seconds: Option<f64>,
-    /// The most memory until then, of a herd behind a breaker.
+    /// Peak memory until then, for sagas behind a breaker, in MiB.
     pub waiting_peak_mb: Option<f64>,
-    /// From the start of the engine, or the closing of the breaker, to the first commit.
+    /// Seconds from the start of the engine, or from the closing of the breaker, to the first commit.
     pub first_row_seconds: f64,
-    /// The most memory of the whole run.
+    /// Peak memory of the whole run, in MiB.
     pub peak_mb: f64,
-    /// How many ended.
+    /// Sagas that ended.
     pub ended: u32,
-    /// From the first commit to the last end.
+    /// Sagas per second from the first commit to the last end.
     pub sagas_per_second: f64,
-    /// The slowest of the spans of five seconds in between.
+    /// Sagas per second in the slowest five seconds in between.
     pub slowest_per_second: f64,
-    /// Rows that were written for each that ended, and for those that are on their way.
+    /// Written rows per ended saga; rows of unfinished sagas are included.
     pub rows_per_saga: f64,
 }
 
-/// Makes a herd, or fills up the one that is there, and lets an engine take it over.
+/// Makes the missing sagas, and lets an engine take over all of them.
 ///
 /// # Errors
-/// When the store or the participant cannot be used, or nothing goes on.
-pub async fn run(store: &StoreConfig, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
+/// When the store or the participant cannot be used, or the run makes no progress.
+pub(crate) async fn run(store: &StoreConfig, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
     let store = open(store, shards).await?;
     let mut participant = BenchParticipant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;
@@ -126,15 +126,15 @@ async fn measure(store: &Arc<dyn EventStore>, url: &str, asked: HerdOptions) -> 
     Ok(figures(asked, made_seconds, before, waiting_peak_mb, peak, &pace?, &watch))
 }
 
-/// Makes as many sagas as are missing.
+/// Makes the missing sagas.
 async fn fill(store: &Arc<dyn EventStore>, loaded: &LoadedDefinitions, asked: HerdOptions) -> anyhow::Result<()> {
     let there = open_sagas(store.as_ref()).await?;
-    ensure!(there <= asked.sagas, "the store holds {there} open sagas of the benchmark already");
+    ensure!(there <= asked.sagas, "the store already has {there} open sagas of the benchmark");
     let missing = asked.sagas - there;
     if missing == 0 {
         return Ok(());
     }
-    info!(there, missing, "journals are made");
+    info!(there, missing, "making journals");
     let plan = loaded.plans.first().context("the benchmark has a definition")?;
     Ok(seeding::seed(store, plan, asked.waiting_for.into(), missing, trigger).await?)
 }
@@ -143,10 +143,10 @@ async fn open_sagas(store: &dyn EventStore) -> anyhow::Result<u32> {
     let is_open = |status: &str| status.parse::<SagaStatus>().is_ok_and(|status| !status.is_terminal());
     let counts = store.counts().await?.into_iter();
     let open = counts.filter(|(saga, status, _)| saga == NAME && is_open(status)).map(|(.., count)| count);
-    u32::try_from(open.sum::<i64>()).context("how many sagas are open")
+    u32::try_from(open.sum::<i64>()).context("the number of open sagas")
 }
 
-/// Takes all over behind an open breaker, and closes it then. Answers the most memory until then, in MiB.
+/// Takes over all sagas behind an open breaker, then closes the breaker. Returns the peak memory until then, in MiB.
 async fn let_wait(stand: &mut BenchEngine, watch: &HerdObserver) -> anyhow::Result<f64> {
     steer(stand, BreakerMode::ForcedOpen);
     stand.own_all();

@@ -2,12 +2,12 @@
 
 use anyhow::Context;
 
-/// What /proc says of this process, in MiB.
+/// The memory of this process according to /proc, in MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct ProcessMemory {
-    /// Resident now.
+    /// Resident memory now.
     pub(super) now: f64,
-    /// The most that was resident since [`forget_the_peak`].
+    /// Peak of the resident memory since [`forget_the_peak`].
     pub(super) peak: f64,
 }
 
@@ -18,7 +18,7 @@ impl ProcessMemory {
     }
 }
 
-/// The peak is counted from now on.
+/// Resets the peak.
 pub(super) fn forget_the_peak() -> anyhow::Result<()> {
     /// Resets the peak of the resident set: see proc(5).
     const RESET_PEAK: &str = "5";

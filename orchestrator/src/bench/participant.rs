@@ -1,4 +1,4 @@
-//! The built-in no-op participant of the benchmark, a process of its own so that its CPU can be told apart.
+//! The built-in no-op participant of the benchmark: a separate process, so that its CPU time is counted separately.
 //!
 //! `POST /<anything>` answers `{"ok":true}`; `GET /calls` answers how many calls there were, by path.
 
@@ -31,8 +31,8 @@ struct StepCallCounters {
 /// Serves on a free port of the loopback interface until the process is killed; calls `started` with its address first.
 ///
 /// # Errors
-/// When no port can be had.
-pub async fn run(started: impl FnOnce(std::net::SocketAddr)) -> std::io::Result<()> {
+/// When no port is free.
+pub(crate) async fn run(started: impl FnOnce(std::net::SocketAddr)) -> std::io::Result<()> {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     started(listener.local_addr()?);
     let routes = Router::new()

@@ -17,13 +17,13 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// How long calls that are out may take when the engine stops.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum time for calls in flight when the engine stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of the participant.
 pub(crate) const PARTICIPANT: &str = "noop";
 
-/// The definition, and the participant at `url`, which takes `places` calls at once.
+/// The definition, and the participant at `url` with this number of permits.
 pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) -> anyhow::Result<LoadedDefinitions> {
     let participants =
         format!("participants:\n  {PARTICIPANT}:\n    http: {{url: \"{url}\"}}\n    bulkhead: {places}\n");
@@ -35,7 +35,7 @@ pub(crate) fn load(name: &str, definition: &str, url: &str, places: NonZeroU32) 
     Ok(load_files(&files, &|_| None)?)
 }
 
-/// A running engine.
+/// A running engine that writes to the store of the benchmark.
 pub(crate) struct BenchEngine {
     pub(crate) engine: SagaEngine,
     pub(super) plan: Arc<SagaPlan>,
@@ -43,7 +43,7 @@ pub(crate) struct BenchEngine {
 }
 
 impl BenchEngine {
-    /// Owns all shards when it returns, or is about to.
+    /// Starts an engine that claims all shards.
     pub(super) async fn start(
         store: &Arc<dyn EventStore>,
         loaded: LoadedDefinitions,
@@ -54,7 +54,7 @@ impl BenchEngine {
         Ok(stand)
     }
 
-    /// Owns no shard yet.
+    /// Starts an engine without any shard.
     pub(crate) async fn prepare(
         store: &Arc<dyn EventStore>,
         loaded: LoadedDefinitions,
@@ -87,7 +87,7 @@ impl BenchEngine {
 
     pub(super) async fn stop(mut self) {
         self.ownership.release_all().await;
-        self.engine.finish(PATIENCE).await;
+        self.engine.finish(STOP_TIMEOUT).await;
     }
 }
 

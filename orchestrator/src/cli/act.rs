@@ -1,7 +1,8 @@
-//! `retry`, `skip`, `cancel`, `abandon`: ask the API, which brings the act to the saga's owner; of several sagas, by a job.
+//! `retry`, `skip`, `cancel`, `abandon`: the API brings the act to the owner of the saga; a job brings it to several
+//! sagas.
 
 mod job;
-pub(super) mod told;
+pub(super) mod results;
 
 use super::{
     OutputFormat,
@@ -19,82 +20,85 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;
 
-/// How long one act is waited for.
+/// How long the command waits for the result of one act.
 const USUAL_WAIT_SECONDS: u64 = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct SagaActArgs {
-    /// Ids of sagas, or their business keys; none: those that --status and its like choose
+    /// Ids or business keys of sagas; without any, options like --status choose the sagas
     #[arg(value_name = "ID|KEY")]
     names: Vec<String>,
     #[command(flatten)]
     operator: OperatorArgs,
-    #[command(flatten, next_help_heading = "Which sagas, where no names are given")]
+    #[command(flatten, next_help_heading = "Choose sagas (without ids and keys)")]
     selection: SelectionArgs,
-    /// Identity of the act, or of the job of many: repeated under the same one, nothing is done twice. Random and printed by default
+    /// Id of the act or of the job: sent again with the same id, nothing is done twice [default: a random id, which is
+    /// printed]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Only say what it would lead to
+    /// Change nothing; only show what the act would lead to
     #[arg(long)]
     dry_run: bool,
-    /// How long to wait for what comes of it, in seconds, at most 10: until the saga waits, is parked or has ended. 3 by default, of many 1
+    /// How long to wait until the saga waits, is parked or has ended: 0 to 10 seconds [default: 3; for many sagas 1
+    /// each]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=10))]
     wait: Option<u64>,
-    /// Of many: how many sagas a second, 1 to 500. 20 by default, so that participants that failed are not overrun, and you can stop it
+    /// For many sagas: sagas per second, 1 to 500 [default: 20, which does not overload participants that failed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pace: Option<u32>,
-    /// How to print what came of many
+    /// Format of the results for many sagas
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// An act that may be about one step.
+/// Arguments of an act that may be about one step.
 #[derive(Debug, Args)]
 pub(super) struct StepActArgs {
     #[command(flatten)]
     act: SagaActArgs,
-    /// Which of the step's commands --step means: it is refused if the saga waits for the other one
+    /// The command of the step that --step means; the engine refuses the act if the saga waits for the other command
     #[arg(long, value_enum, requires = "step")]
     direction: Option<DirectionArg>,
-    /// Only sagas that go by the definition whose hash begins so
+    /// Only sagas of the definition whose hash begins like this
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
-/// An act on whole sagas.
+/// Arguments of an act on whole sagas.
 #[derive(Debug, Args)]
 pub(super) struct WholeActArgs {
     #[command(flatten)]
     act: SagaActArgs,
-    /// Only sagas that go by the definition whose hash begins so
+    /// Only sagas of the definition whose hash begins like this
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
-/// A retry, by what the saga runs by or by another text of its definition.
+/// Arguments of a retry: with the definition that the saga has, or with another version of it.
 #[derive(Debug, Args)]
 pub(super) struct RetryArgs {
     #[command(flatten)]
     act: SagaActArgs,
-    /// Which of the step's commands --step means: it is refused if the saga waits for the other one
+    /// The command of the step that --step means; the engine refuses the act if the saga waits for the other command
     #[arg(long, value_enum, requires = "step")]
     direction: Option<DirectionArg>,
-    /// Go on by another text of the definition, if it fits where the saga stands: `current`, or a hash or its beginning
+    /// Go on with another version of the definition, if it fits the journal of the saga: `current`, or the beginning of
+    /// a hash
     #[arg(long, value_name = "current|HASH")]
     definition: Option<String>,
-    /// Only sagas that go by the definition whose hash begins so
+    /// Only sagas of the definition whose hash begins like this
     #[arg(long = "from-definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
 }
 
-/// Which of a step's commands.
+/// One of the two commands of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DirectionArg {
-    /// What performs it
+    /// The command that does the step
     Do,
-    /// What undoes it
+    /// The command that undoes the step
     Undo,
 }
 
@@ -107,7 +111,7 @@ impl DirectionArg {
     }
 }
 
-/// On which step, if on one.
+/// The step that an act is about, if it is about one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct StepSelector {
     step: Option<String>,
@@ -119,50 +123,50 @@ impl StepSelector {
         StepSelector { step: args.selection.step.clone(), direction: direction.map(|way| way.as_str().to_owned()) }
     }
 
-    /// As the engine tells it.
+    /// From the answer of an engine.
     fn told(answer: &Value) -> StepSelector {
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         StepSelector { step: text("step"), direction: text("direction") }
     }
 }
 
-/// On whole sagas: a step only chooses which.
+/// Performs an act on whole sagas: `--step` only chooses sagas.
 pub(super) async fn act(args: WholeActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let WholeActArgs { act, goes_by } = args;
     SagaActRequest { goes_by, ..SagaActRequest::new(act, action, StepSelector::default()) }.perform().await
 }
 
-/// On one step, or on whatever waits.
+/// Performs an act on one step, or on everything that waits.
 pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let StepActArgs { act, direction, goes_by } = args;
     let on = StepSelector::of(&act, direction);
     SagaActRequest { goes_by, ..SagaActRequest::new(act, action, on) }.perform().await
 }
 
-/// On one step, or on whatever waits, and by another text of the definition if one is named.
+/// Retries one step, or everything that waits, with another version of the definition if one is named.
 pub(super) async fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
     let RetryArgs { act, direction, definition, goes_by } = args;
     let mut on = StepSelector::of(&act, direction);
-    // By another text all that waits is tried again: a step only chooses which sagas.
+    // With another version everything that waits is tried again, so a step can only choose sagas.
     if definition.is_some() && act.names.is_empty() {
         on = StepSelector::default();
     }
     SagaActRequest { definition, goes_by, ..SagaActRequest::new(act, OperatorAction::Retry, on) }.perform().await
 }
 
-/// What is asked of an engine.
+/// An act as the command asks an engine for it.
 struct SagaActRequest {
     args: SagaActArgs,
     id: String,
     action: OperatorAction,
     on: StepSelector,
-    /// Of a retry.
+    /// The version of the definition that a retry goes on with.
     definition: Option<String>,
-    /// Which definition the sagas go by.
+    /// The beginning of the hash of the definition that the chosen sagas have.
     goes_by: Option<String>,
 }
 
-/// On which sagas.
+/// How the arguments name sagas.
 enum ActScope<'a> {
     One(&'a str),
     Several,
@@ -184,16 +188,19 @@ impl SagaActRequest {
 
     fn whose(&self) -> anyhow::Result<ActScope<'_>> {
         let wanted = SagaQuery { definition: self.goes_by.clone(), ..self.args.selection.wanted() };
-        // Of a saga that is named these two say which is meant, and for which step.
+        // With a named saga these two say whose key it is, and which step the act is about.
         let chooses_others = SagaQuery { saga: None, step: None, ..wanted.clone() }.chooses();
         match (self.args.names.as_slice(), chooses_others) {
             ([], _) if !wanted.chooses() => bail!(
-                "which sagas? name some by id or key, or say what they have in common: --status parked --code http.422"
+                "no sagas are named: give ids or keys, or choose sagas by options: --status parked --code http.422"
             ),
             ([], _) => Ok(ActScope::Chosen),
-            (_, true) => bail!("name sagas, or choose them by what they have in common, not both"),
+            (_, true) => bail!("name sagas, or choose them by options, not both"),
             (_, false) if self.on.step.is_none() && wanted.step.is_some() && self.definition.is_none() => {
-                bail!("{} is of the whole saga: --step chooses sagas where none are named", self.action.as_str())
+                bail!(
+                    "{} acts on the whole saga: --step is only for choosing sagas, without ids and keys",
+                    self.action.as_str()
+                )
             }
             ([name], false) => Ok(ActScope::One(name)),
             (_, false) => Ok(ActScope::Several),
@@ -205,19 +212,19 @@ impl SagaActRequest {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
-        output::line(&told::one(self.action, &answer))?;
+        output::line(&results::one(self.action, &answer))?;
         if answer["asWanted"] == json!(false) {
             return Ok(ExitCode::from(1));
         }
         if operator::is_only_accepted(&answer) {
             let command = self.again(&StepSelector::told(&answer));
-            output::note(&format!("hint: ask again what became of it; this does nothing twice:\n  {command}"));
+            output::note(&format!("hint: this command asks for the result, and does nothing twice:\n  {command}"));
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn path(&self, name: &str) -> String {
-        // Every client takes these two for steps through the path, however they are encoded.
+        // Every HTTP client resolves these two as parts of the path, however they are encoded.
         let (segment, key) = if matches!(name, "." | "..") { ("-", Some(name)) } else { (name, None) };
         let asked = [("saga", self.args.selection.saga.as_deref()), ("key", key)];
         let pairs = asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
@@ -230,7 +237,7 @@ impl SagaActRequest {
         self.body_waiting(USUAL_WAIT_SECONDS)
     }
 
-    /// What is said of one and of many alike; `usual_wait` holds, in seconds, where no wait is asked for.
+    /// The fields that an act on one saga and a job share; `usual_wait` is in seconds and used without `--wait`.
     fn body_waiting(&self, usual_wait: u64) -> Value {
         let mut body = self.args.operator.body();
         body["id"] = json!(self.id);
@@ -245,7 +252,7 @@ impl SagaActRequest {
         body
     }
 
-    /// Where the engine was asked and its answer did not arrive, the act may have been taken.
+    /// If the request was sent and no answer arrived, the engine may have taken the act.
     fn unheard(&self, error: anyhow::Error) -> anyhow::Error {
         let lost =
             error.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect() && !error.is_builder());
@@ -253,7 +260,9 @@ impl SagaActRequest {
             return error;
         }
         let command = self.again(&self.on);
-        error.context(format!("the act may have been taken\nhint: ask again; this does nothing twice:\n  {command}"))
+        error.context(format!(
+            "the engine may have taken the act\nhint: send it again; this command does nothing twice:\n  {command}"
+        ))
     }
 
     /// The command that repeats the act.
@@ -369,9 +378,9 @@ mod tests {
     #[test]
     fn a_repeat_is_told_as_one() {
         let answer = json!({"status": "applied", "saga": "s", "id": "7", "step": "charge", "direction": "undo"});
-        assert_eq!(told::one(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
+        assert_eq!(results::one(OperatorAction::Skip, &answer), "skip s: applied (the undo of step charge, act 7)");
         let repeat = json!({"status": "applied", "saga": "s", "id": "7", "appliedAt": "2026-11-29T08:00:00.000Z"});
-        let told = told::one(OperatorAction::Retry, &repeat);
+        let told = results::one(OperatorAction::Retry, &repeat);
         assert_eq!(told, "retry s: applied before, at 2026-11-29T08:00:00.000Z; nothing was done again (act 7)");
     }
 }

@@ -21,31 +21,33 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchSubcommand {
-    /// Measure how an engine takes over sagas that were open before it started, and all want something at once
+    /// Measure how an engine takes over many sagas that were open before its start and all become due at once
+    /// (thundering herd)
     Herd(herd::HerdArgs),
 }
 
 #[derive(Debug, Args)]
 struct RoundsArgs {
-    /// How many sagas a round runs
+    /// Number of sagas per round
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     sagas: u32,
-    /// How many run at once; one round for each
-    #[arg(long, value_delimiter = ',', default_value = "64,256", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    /// Numbers of sagas in flight; one round for each number
+    #[arg(long, value_delimiter = ',', default_value = "64,256",
+        value_parser = clap::value_parser!(u32).range(1..=4096))]
     in_flight: Vec<u32>,
     #[command(flatten)]
     store: StoreArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
 
-/// Where a benchmark writes.
+/// The event store of a benchmark.
 #[derive(Debug, Args)]
 struct StoreArgs {
     #[command(flatten)]
     file: ConfigFileArgs,
-    /// Address of an event store that no engine uses
+    /// Address of an event store that no engine uses [default: the key store of the configuration]
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
 }
@@ -105,7 +107,7 @@ fn table(rounds: &[BenchRound]) -> String {
     )
 }
 
-/// No saga is without a commit: a zero is what a database says that does not count.
+/// Every saga has a commit: a database that reports zero does not count commits.
 fn counted(figure: f64, digits: usize) -> String {
     if figure > 0.0 { format!("{figure:.digits$}") } else { "–".to_owned() }
 }

@@ -19,18 +19,19 @@ use std::{
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Files and folders, `sagas` of the configuration if none is named; `participants.yaml` is looked for beside each definition
+    /// Files and folders to check, each with the participants.yaml beside it [default: the key sagas of the
+    /// configuration]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Folder of schemas of the trigger events; else `schemas` of the configuration
+    /// Folder of the schemas of trigger events [default: the key schemas of the configuration]
     #[arg(long, value_name = "DIR")]
     schemas: Option<PathBuf>,
     #[command(flatten)]
     file: ConfigFileArgs,
-    /// Warn of variables of participants.yaml that are not set, in place of an error: for who does not have the secrets
+    /// If a variable of participants.yaml is not set, warn instead of failing: for machines without the secrets
     #[arg(long)]
     allow_missing_env: bool,
-    /// How to print
+    /// Format of the findings
     #[arg(short, long, value_enum, default_value_t)]
     output: CheckOutputFormat,
 }
@@ -92,7 +93,8 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl CheckArgs {
-    /// What is checked, and where its schemas are. The configuration is read for what is not said.
+    /// The files to check, and the folder of their schemas. The configuration is read only for what the arguments do
+    /// not name.
     fn places(&self) -> anyhow::Result<(Vec<PathBuf>, PathBuf)> {
         if let (false, Some(schemas)) = (self.paths.is_empty(), &self.schemas) {
             return Ok((self.paths.clone(), schemas.clone()));
@@ -102,18 +104,18 @@ impl CheckArgs {
         Ok((paths, self.schemas.clone().unwrap_or(folders.schemas)))
     }
 
-    /// What is wrong in the configuration: an error where somebody names it.
+    /// Problems of the configuration file: errors if the user named the file, else warnings.
     fn of_config(&self) -> Vec<CheckFinding> {
         let wrong = config::wrong_in_file(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()));
         let finding = |wrong: ConfigFileProblem| {
             let severity = if wrong.is_named { FindingSeverity::Error } else { FindingSeverity::Warning };
-            let help = "docs/configuration.md has all keys and what they take";
+            let help = "docs/configuration.md lists all keys and their values";
             CheckFinding::of_file(Code::BadConfig, severity, wrong.file, wrong.message, help)
         };
         wrong.into_iter().map(finding).collect()
     }
 
-    /// Whether a file that is not read with one folder is read with another one that was named.
+    /// Whether a file that is not read with one folder is read with another folder of the arguments.
     fn names_folder_of(&self, finding: &CheckFinding) -> bool {
         let folder = Path::new(&finding.file).parent();
         let is_named = self.paths.iter().any(|path| Some(path.as_path()) == folder || path == Path::new(&finding.file));
@@ -124,13 +126,13 @@ impl CheckArgs {
         if self.allow_missing_env { MissingVariablePolicy::Allowed } else { MissingVariablePolicy::Refused }
     }
 
-    /// The engine's own, as the configuration names them, where there is one that can be read; a check needs none.
+    /// The topics that the engine keeps for itself, from the configuration if one can be read; a check needs none.
     fn topics(&self) -> InternalTopics {
         config::topics(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
     }
 }
 
-/// What was found with several folders is said once.
+/// A finding that several folders have is printed once.
 fn dedup(findings: &mut Vec<CheckFinding>) {
     let mut seen: Vec<CheckFinding> = Vec::new();
     findings.retain(|finding| {
@@ -142,7 +144,7 @@ fn dedup(findings: &mut Vec<CheckFinding>) {
     });
 }
 
-/// How a check went.
+/// Counts of a check.
 #[derive(Clone, Copy, Debug, Default)]
 struct CheckCounts {
     definitions: usize,
@@ -159,7 +161,7 @@ impl CheckCounts {
     }
 }
 
-/// The definitions of each folder: they are proved together, with what lies beside them.
+/// The definitions of each folder: they are checked together, with the files beside them.
 fn by_folder(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<PathBuf, BTreeSet<PathBuf>>> {
     let mut folders: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for path in paths {
@@ -173,7 +175,7 @@ fn by_folder(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<PathBuf, BTreeSet<Pat
     Ok(folders)
 }
 
-/// A folder that holds nothing to check is a slip, not a success.
+/// A folder without anything to check is an error of the user, not a success.
 fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let definitions = source_files::paths(folder, ".saga.yaml")?;
     if definitions.is_empty()
@@ -181,7 +183,8 @@ fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         && source_files::misnamed(folder)?.is_empty()
     {
         bail!(
-            "there is neither a *.saga.yaml nor a participants.yaml in {}\nhint: name the folder of your definitions, or the files",
+            "there is neither a *.saga.yaml nor a participants.yaml in {}\n\
+             hint: name the folder of your definitions, or the files",
             folder.display()
         );
     }

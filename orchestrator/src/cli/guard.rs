@@ -1,4 +1,4 @@
-//! `guard …`: how participants' guards stand, and acts on them, by an engine's API.
+//! `guard …`: the state of the guards of participants, and acts on them, through the API of an engine.
 
 mod print;
 mod watch;
@@ -7,35 +7,37 @@ use super::{
     OutputFormat,
     operator::{self, OperatorArgs},
     output,
-    server::{ServerArgs, ServerOutputArgs, encoded},
+    server::{NEWER_ENGINE, ServerArgs, ServerOutputArgs, encoded},
 };
+use crate::api::CriticalPathLine;
+use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 use saga_resilience::overrides::ManualRate;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, process::ExitCode};
 
-/// What to do with guards.
+/// Subcommands of `saga guard`.
 #[derive(Debug, Subcommand)]
 pub(super) enum GuardCommand {
     /// Show the guards of all participants
     List(ServerOutputArgs),
-    /// Show the guards of one participant, and what was done to them
+    /// Show the guards of one participant, and the acts on them
     Show(GuardShowArgs),
-    /// Let no call through until somebody says otherwise
+    /// Force the breaker open: no call is sent until an operator changes it
     Open(GuardActArgs),
-    /// Let every call through until somebody says otherwise, and count nothing
+    /// Force the breaker closed: every call is sent and none is counted, until an operator changes it
     Close(GuardActArgs),
-    /// Take back all that was done, and begin with a closed breaker and an empty window
+    /// Remove all overrides, and start with a closed breaker and an empty window
     Reset(GuardActArgs),
-    /// Let every call through and count, so that the metrics show what the breaker would do
+    /// Send every call and count it, so that the metrics show what the breaker would do
     MetricsOnly(GuardActArgs),
-    /// Set limits other than those of participants.yaml; what is not given stays
+    /// Override limits of participants.yaml; a limit that is not given stays
     Set(GuardSetArgs),
-    /// Show what was done to guards, by whom and why, newest first
+    /// Show the acts on guards, with operator and reason, newest first
     Acts(GuardActsArgs),
-    /// Follow what happens to guards, one line a change
+    /// Follow the guard events, one line per event
     Watch(GuardWatchArgs),
-    /// Read participants.yaml again, now; a change is noticed within some seconds anyway
+    /// Read participants.yaml again now; an engine notices a change within seconds without this
     Reload(GuardReloadArgs),
 }
 
@@ -47,18 +49,18 @@ pub(super) struct GuardReloadArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct GuardShowArgs {
-    /// Its name in participants.yaml
+    /// Name of the participant in participants.yaml
     participant: String,
     #[command(flatten)]
     server: ServerArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct GuardActArgs {
-    /// Its name in participants.yaml
+    /// Name of the participant in participants.yaml
     participant: String,
     #[command(flatten)]
     operator: OperatorArgs,
@@ -71,50 +73,49 @@ pub(super) struct GuardActArgs {
 pub(super) struct GuardSetArgs {
     #[command(flatten)]
     act: GuardActArgs,
-    /// Use only this share of its capacity: above 0, at most 1
+    /// Use only this share of the permits and of the rate: above 0, at most 1
     #[arg(long, value_parser = share)]
     share: Option<f64>,
-    /// Calls that may be under way at once
-    #[arg(long, value_name = "CALLS", value_parser = places)]
+    /// Permits: calls that may be in flight at once
+    #[arg(long, value_name = "CALLS", value_parser = permits)]
     bulkhead: Option<NonZeroU32>,
-    /// Calls in a second, a minute or an hour: 50/s, 600/m, 1000/h
+    /// Calls per second, minute or hour: 50/s, 600/m, 1000/h
     #[arg(long)]
     rate: Option<ManualRate>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let share: Option<f64> = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-    share
-        .ok_or_else(|| "write a number above 0 and at most 1, like 0.25; `saga guard open` lets no call through".into())
+    share.ok_or_else(|| "write a number above 0 and at most 1, like 0.25; `saga guard open` stops all calls".into())
 }
 
-fn places(text: &str) -> Result<NonZeroU32, String> {
-    text.parse().map_err(|_| "write a number of calls, 1 or more; `saga guard open` lets no call through".into())
+fn permits(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "write a number of calls, 1 or more; `saga guard open` stops all calls".into())
 }
 
 #[derive(Debug, Args)]
 pub(super) struct GuardActsArgs {
-    /// Only those of this participant
+    /// Only this participant
     #[arg(long)]
     participant: Option<String>,
-    /// At most this many
+    /// Maximum number of acts
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
     #[command(flatten)]
     server: ServerArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct GuardWatchArgs {
-    /// Only those of this participant
+    /// Only this participant
     #[arg(long)]
     participant: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
@@ -136,7 +137,9 @@ pub(super) async fn run(command: GuardCommand) -> anyhow::Result<ExitCode> {
 
 async fn list(args: ServerOutputArgs) -> anyhow::Result<ExitCode> {
     let answer = args.server.open()?.get("/api/guards").await?;
-    let path = print::critical_path(&answer["criticalPath"]);
+    let path =
+        serde_json::from_value::<Option<CriticalPathLine>>(answer["criticalPath"].clone()).context(NEWER_ENGINE)?;
+    let path = path.as_ref().map(print::critical_path).unwrap_or_default();
     output::many(&items(&answer, "guards"), args.output, |guards| format!("{}{path}", print::guards(guards)))?;
     Ok(ExitCode::SUCCESS)
 }

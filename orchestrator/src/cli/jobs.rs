@@ -1,10 +1,10 @@
-//! `jobs …`: acts on many sagas, as the engines have them on record.
+//! `jobs …`: acts on many sagas, as engines have recorded them.
 
 use super::{
     OutputFormat,
-    act::told,
+    act::results,
     output,
-    server::{ServerArgs, ServerOutputArgs, encoded},
+    server::{NEWER_ENGINE, ServerArgs, ServerOutputArgs, encoded},
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -12,24 +12,24 @@ use saga_core::event::OperatorAction;
 use serde_json::Value;
 use std::{collections::HashSet, process::ExitCode};
 
-/// What to do with jobs.
+/// Subcommands of `saga jobs`.
 #[derive(Debug, Subcommand)]
 pub(super) enum JobsCommand {
-    /// List the jobs on record of all engines, newest first
+    /// List the recorded jobs of all engines, newest first
     List(ServerOutputArgs),
-    /// Show what came of each saga of a job, from the engine that it runs or ran on
+    /// Show the result of a job for each saga, from the engine that runs or ran the job
     Show(JobArgs),
-    /// Stop a job; what it has done stays done
+    /// Stop a job; acts that are done stay done
     Stop(JobArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct JobArgs {
-    /// Its id, as the command that began it printed it
+    /// Id of the job; the command that started the job printed it
     job: String,
     #[command(flatten)]
     server: ServerArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
@@ -48,7 +48,7 @@ async fn list(args: &ServerOutputArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each job once: as the engine that was asked has it in memory, else as it is on record last.
+/// Each job once: from the memory of the engine that answers, else from the last record.
 fn latest(answer: &Value) -> Vec<Value> {
     let here = answer["jobs"].as_array().into_iter().flatten();
     let record = answer["record"].as_array().into_iter().flatten().map(|line| &line["job"]);
@@ -66,11 +66,11 @@ async fn show(args: &JobArgs) -> anyhow::Result<ExitCode> {
         let action = action(&answer["job"])?;
         let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         for item in items {
-            output::next(item, args.output, |item| told::item(action, item))?;
+            output::next(item, args.output, |item| results::item(action, item))?;
         }
         after = answer["next"].as_u64().unwrap_or_default();
         if items.is_empty() || answer["job"]["status"] != "running" {
-            output::note(&told::summary(action, &answer["job"]));
+            output::note(&results::summary(action, &answer["job"]));
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -81,7 +81,7 @@ async fn stop(args: &JobArgs) -> anyhow::Result<ExitCode> {
     server.delete(&path(args)).await?;
     let answer = server.get(&path(args)).await?;
     let action = action(&answer["job"])?;
-    output::one(&answer["job"], args.output, |job| told::summary(action, job))?;
+    output::one(&answer["job"], args.output, |job| results::summary(action, job))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,9 +89,9 @@ fn path(args: &JobArgs) -> String {
     format!("/api/jobs/{}", encoded(&args.job))
 }
 
-/// What it does.
+/// The act of a job.
 fn action(job: &Value) -> anyhow::Result<OperatorAction> {
-    serde_json::from_value(job["action"].clone()).context("the engine is newer than this command: use its own `saga`")
+    serde_json::from_value(job["action"].clone()).context(NEWER_ENGINE)
 }
 
 fn id(job: &Value) -> String {
@@ -104,11 +104,11 @@ fn word(job: &Value, key: &str) -> String {
 
 fn table(jobs: &[Value]) -> String {
     let row = |job: &Value| {
-        let counts = told::counts(job);
+        let counts = results::counts(job);
         let what = [word(job, "action"), word(job, "targets")].join(" ");
         [word(job, "startedAt"), id(job), word(job, "status"), what, counts, word(job, "who"), word(job, "reason")]
     };
-    output::table(["started", "job", "status", "what", "came of it", "who", "why"], jobs.iter().map(row))
+    output::table(["started", "job", "status", "act", "result", "who", "why"], jobs.iter().map(row))
 }
 
 #[cfg(test)]

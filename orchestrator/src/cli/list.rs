@@ -1,8 +1,8 @@
-//! `list`: sagas page by page, or counted; reads the store, and talks to nobody else.
+//! `list`: sagas page by page, or counted; the command reads the store and talks to no engine.
 
 mod table;
 
-use super::{OutputFormat, output, selection::SelectionArgs, store::StoreArgs};
+use super::{OutputFormat, output, selection::SelectionArgs, store::StoreReadArgs};
 use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
@@ -14,37 +14,37 @@ use saga_engine::journal::{
 use saga_event_store::EventStore;
 use std::process::ExitCode;
 
-/// Lines that are read and printed at a time: outlines of their journals are in memory.
+/// Lines that are read and printed at a time: the outlines of their journals are in memory.
 const PAGE: u32 = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreReadArgs,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Only sagas that go by the definition whose hash begins so
+    /// Only sagas of the definition whose hash begins like this
     #[arg(long, value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     definition: Option<String>,
-    /// Only this business key
+    /// Only sagas with this business key
     #[arg(long)]
     key: Option<String>,
-    /// Only sagas older than the one with this id: the last of a list before
+    /// Only sagas older than the saga with this id: the last saga of the list before
     #[arg(long, value_name = "ID")]
     before: Option<SagaId>,
-    /// At most this many
+    /// Maximum number of sagas
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// All of them, page by page
+    /// All sagas, page by page
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// Count them instead; those that go on, unless --status or --started-within says otherwise
+    /// Count sagas in groups; only open sagas, unless --status or --started-within is given
     #[arg(long, conflicts_with_all = ["all", "limit", "before"])]
     count: bool,
-    /// What they are counted by, separated by commas: saga, status, step, code, waitingOn, definition
+    /// Properties of the groups, separated by commas: saga, status, step, code, waitingOn, definition
     #[arg(long, value_name = "WORDS", value_delimiter = ',', requires = "count", default_value = "status,step,code")]
     by: Vec<CountDimension>,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
@@ -61,7 +61,7 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     if args.count { count(store.as_ref(), &args).await } else { lines(store.as_ref(), &args).await }
 }
 
-/// Lines of several definitions with one key.
+/// Sagas of several definitions with one key, as a table.
 pub(super) fn several(lines: &[SagaLine]) -> String {
     table::lines(lines, table::TableHeader::Shown)
 }
@@ -87,14 +87,16 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
         let Some(last) = page.last().filter(|_| count == wanted.limit) else { return Ok(ExitCode::SUCCESS) };
         if left == 0 {
             let last = &last.id;
-            output::note(&format!("hint: there may be more: --before {last} goes on, --all shows all, --count counts"));
+            output::note(&format!(
+                "hint: there may be more sagas: --before {last} goes on, --all shows all, --count counts them"
+            ));
             return Ok(ExitCode::SUCCESS);
         }
         wanted.before = last.id.parse().ok();
     }
 }
 
-/// A slip is an error, in place of an empty list.
+/// A mistyped name is an error instead of an empty list.
 async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
     match journal::misnamed(store, plans, wanted, &[]).await? {
         Some(misnamed) => bail!("{misnamed}"),

@@ -1,17 +1,18 @@
-//! What every command that acts has, on sagas and on guards: who acts, why, and the line that says what became of the act.
+//! What all commands that act on sagas or guards share: the operator, the reason, and the line with the result of the
+//! act.
 
 use crate::{api::ActStatus, visible};
 use clap::Args;
 use serde_json::{Value, json};
 
-/// Who acts and why.
+/// The operator and the reason.
 #[derive(Debug, Args)]
 pub(super) struct OperatorArgs {
     /// Why you act; recorded with the act
     #[arg(long)]
     pub(super) reason: String,
     /// Your name; recorded with the act. Your login name by default
-    #[arg(long, default_value_t = super::who::types(), hide_default_value = true)]
+    #[arg(long, default_value_t = super::who::name(), hide_default_value = true)]
     pub(super) who: String,
 }
 
@@ -22,7 +23,7 @@ impl OperatorArgs {
     }
 }
 
-/// `retry 4711: applied`: the one line of an act, whatever strangers wrote into it.
+/// `retry 4711: applied`: one line for one act, whatever text of strangers is in it.
 pub(super) fn line(action: &str, on: &str, outcome: &str) -> String {
     visible::in_line(&format!("{action} {on}: {outcome}")).into_owned()
 }

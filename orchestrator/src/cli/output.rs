@@ -1,4 +1,5 @@
-//! The one place that prints data. What strangers wrote (events, participants, other people) steers no terminal: it is written out here.
+//! The one place that prints data. Control characters in text of strangers (events, participants) are written out, so
+//! that none steers the terminal.
 
 use super::OutputFormat;
 use crate::visible;
@@ -14,7 +15,7 @@ pub(super) fn line(text: &str) -> anyhow::Result<()> {
     line_is_taken(text).map(drop)
 }
 
-/// Prints lines of data; false: whoever read us has seen enough.
+/// Prints lines of data; false: the reader of stdout has closed it.
 fn line_is_taken(text: &str) -> anyhow::Result<bool> {
     match writeln!(io::stdout().lock(), "{}", visible::in_lines(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -25,7 +26,7 @@ fn line_is_taken(text: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Prints the next value of a list without an end; false: whoever read us has seen enough.
+/// Prints the next value of a stream; false: the reader of stdout has closed it.
 pub(super) fn next<T: Serialize>(
     value: &T,
     output: OutputFormat,
@@ -38,7 +39,7 @@ pub(super) fn next<T: Serialize>(
     }
 }
 
-/// Prints one value, as its JSON or YAML, or as `table` says.
+/// Prints one value as JSON, as YAML, or by `table`.
 pub(super) fn one<T: Serialize>(
     value: &T,
     output: OutputFormat,
@@ -71,8 +72,8 @@ fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
 
 /// JSON is YAML: keys in order and quoted text, laid out for reading.
 ///
-/// serde-saphyr's serialiser cannot write it: serde_json keeps numbers as text, which another serialiser sees as a map with a private key. And
-/// every sign that [`visible`] hides has to be escaped here.
+/// serde-saphyr's serialiser cannot write it: serde_json keeps numbers as text, which another serialiser sees as a map
+/// with a private key. And every sign that [`visible`] hides has to be escaped here.
 fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
     let mut out = String::new();
     write_yaml(&serde_json::to_value(value)?, 0, &mut out);
@@ -105,7 +106,7 @@ fn scalar(value: &serde_json::Value) -> String {
     visible::in_json(&value.to_string()).into_owned()
 }
 
-/// A key that YAML could take for something else is quoted, as JSON quotes it.
+/// A key that YAML could read as another type is quoted, as JSON quotes it.
 fn yaml_key(name: &str) -> String {
     let is_word = name.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_')
         && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign))
@@ -124,12 +125,12 @@ fn write_child(value: &serde_json::Value, depth: usize, out: &mut String) {
     }
 }
 
-/// Columns without lines, as wide as the terminal.
+/// A table without rules, as wide as the terminal.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     table_within(width(), header, rows)
 }
 
-/// The same within so many columns; `None`: each row is one line, however long.
+/// The same within `width` columns; `None`: each row is one line of any length.
 pub(super) fn table_within<const N: usize>(
     width: Option<usize>,
     header: [&str; N],
@@ -146,10 +147,10 @@ pub(super) fn table_within<const N: usize>(
     }
 }
 
-/// Fewer columns than this show no table that can be read.
+/// Least width of a table that can be read.
 const LEAST_WIDTH: usize = 40;
 
-/// Where there is no room for all, columns in which nothing stands make room, and then cells go on in the next line.
+/// If the width is too small, empty columns are left out first, and then cells go on in the next line.
 fn laid_out<const N: usize>(header: &[&str; N], rows: &[[String; N]], width: Option<usize>) -> String {
     let says = |column: &usize| rows.is_empty() || rows.iter().any(|row| !row[*column].is_empty());
     let columns: Vec<usize> = (0..N).filter(|column| width.is_none() || says(column)).collect();
@@ -166,25 +167,25 @@ fn laid_out<const N: usize>(header: &[&str; N], rows: &[[String; N]], width: Opt
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Columns of the terminal that is written to; `None`: no terminal is.
+/// Width of the terminal; `None`: stdout is not a terminal.
 pub(super) fn width() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
-/// Lines of a table that was laid out elsewhere.
+/// Lines of a table that its caller has laid out.
 pub(super) fn joined(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Tells people on stderr what failed and why.
+/// Writes an error and its causes to stderr; the exit code of a failure.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     note(&secrets::covered(&format!("error: {error:#}")));
     ExitCode::from(1)
 }
 
-/// Tells people something on stderr.
+/// Writes a note to stderr.
 pub(super) fn note(text: &str) {
-    // Nobody is there to be told that nobody can be told.
+    // A closed stderr leaves no place where this error could be reported.
     drop(writeln!(io::stderr().lock(), "{}", visible::in_lines(text)));
 }
 

@@ -1,6 +1,6 @@
-//! `show`, `history`: read the store, and talk to nobody else.
+//! `show`, `history`: read the store; `show` also asks an engine for the state of guards.
 
-use super::{OutputFormat, list, output, server::ServerArgs, store::StoreArgs};
+use super::{OutputFormat, list, output, server::ServerArgs, store::StoreReadArgs};
 use crate::visible;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -23,21 +23,22 @@ use std::{process::ExitCode, time::Duration};
 
 #[derive(Debug, Args)]
 pub(super) struct SagaReadArgs {
-    /// The saga's id, or its business key
+    /// Id or business key of the saga
     #[arg(value_name = "ID|KEY")]
     name: String,
-    /// Which definition, where several have sagas with this key
+    /// Name of the definition, if sagas of several definitions have the key
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
     #[command(flatten)]
-    store: StoreArgs,
-    /// Address of an engine's API, which is asked how the guards stand that hold the saga back; instead of the configuration's api.listen
+    store: StoreReadArgs,
+    /// Address of the API of an engine, for the state of the guards that hold the saga back [default: api.listen of the
+    /// configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
-    /// Show payloads whole: the trigger, what was sent, what was answered; otherwise long ones are shortened
+    /// Show whole payloads (trigger, requests, answers); without it long payloads are shortened
     #[arg(long)]
     full: bool,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
@@ -56,7 +57,7 @@ fn gist(payload: &Value, full: bool) -> String {
     shortened(payload, (!full).then_some(GIST_CHARS))
 }
 
-/// What stands behind a payload that is cut.
+/// The text behind a payload that is cut.
 const CUT: &str = "… (--full shows all)";
 
 fn shortened(payload: &Value, most: Option<usize>) -> String {
@@ -69,7 +70,7 @@ fn shortened(payload: &Value, most: Option<usize>) -> String {
 
 /// A payload behind `title`, in a line that fits the terminal.
 fn titled(title: &str, payload: &Value, full: bool) -> String {
-    /// Fewer characters say nothing.
+    /// Least number of characters of a payload.
     const LEAST: usize = 20;
     let room =
         |width: usize| width.saturating_sub(title.chars().count() + 1 + CUT.chars().count()).clamp(LEAST, GIST_CHARS);
@@ -77,7 +78,7 @@ fn titled(title: &str, payload: &Value, full: bool) -> String {
     format!("{title} {}", shortened(payload, most))
 }
 
-/// An engine that is there answers at once.
+/// Maximum wait for an engine, which answers at once if it runs.
 const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
@@ -87,7 +88,7 @@ pub(super) async fn show(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A saga, and how the guards stand that hold it back, as an engine sees them.
+/// A saga, and the state of the guards that hold it back on one engine.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SagaShowOutput {
@@ -97,7 +98,8 @@ struct SagaShowOutput {
     held_by: Vec<Value>,
 }
 
-/// The store tells that a guard holds the saga back; why, only an engine knows. Without one the rest is shown all the same.
+/// The store knows that a guard holds the saga back; only an engine knows why. Without an engine the command shows the
+/// rest.
 async fn held_by(args: &SagaReadArgs, saga: &SagaView) -> Vec<Value> {
     let asked = async {
         let server = ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
@@ -106,7 +108,7 @@ async fn held_by(args: &SagaReadArgs, saga: &SagaView) -> Vec<Value> {
     match tokio::time::timeout(ASKS_AN_ENGINE, asked).await {
         Ok(Ok(answer)) => answer["heldBy"].as_array().cloned().unwrap_or_default(),
         Ok(Err(_)) | Err(_) => {
-            output::note("no engine answers that could say how the guards stand; --server names one");
+            output::note("no engine answers, so the state of the guards is not known; --server names an engine");
             Vec::new()
         }
     }
@@ -148,7 +150,7 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     )
 }
 
-/// What came in and what was sent.
+/// The payloads of the trigger and of the requests.
 fn payloads(saga: &SagaView, full: bool) -> String {
     let mut lines = Vec::new();
     if let Some(trigger) = &saga.trigger {
@@ -168,13 +170,13 @@ fn payloads(saga: &SagaView, full: bool) -> String {
 fn waits_on(held: &str) -> String {
     match held.split_once(':') {
         Some((_, whose)) if !held.starts_with(GuardKind::Transport.as_str()) => {
-            format!("waits on {held}; `saga guard show {whose}` says how it stands and who has said what\n")
+            format!("waits on {held}; `saga guard show {whose}` shows its state and the acts on it\n")
         }
         Some(_) | None => format!("waits on {held}\n"),
     }
 }
 
-/// All that it waits for a person for, and what can be done about each.
+/// The steps that an operator has to decide about, with the possible acts.
 fn needs_person(saga: &SagaView) -> String {
     let row = |need: &OperatorNeedView| {
         let acts: Vec<&str> = need.acts.iter().map(|act| act.as_str()).collect();
@@ -184,7 +186,7 @@ fn needs_person(saga: &SagaView) -> String {
         return String::new();
     }
     let table =
-        output::table(["needs a person", "state", "why", "what can be done"], saga.needs_person.iter().map(row));
+        output::table(["needs an operator", "state", "why", "possible acts"], saga.needs_person.iter().map(row));
     format!("\n{table}")
 }
 
@@ -232,7 +234,7 @@ fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
             if !earlier.is_empty() {
                 let ids: Vec<String> = earlier.iter().map(ToString::to_string).collect();
                 output::note(&format!(
-                    "this is the newest saga with the key `{name}`; before it had it: {}",
+                    "this is the newest saga with the key `{name}`; older sagas with this key: {}",
                     ids.join(", ")
                 ));
             }
@@ -240,7 +242,7 @@ fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
         }
         SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows the sagas"),
         SagaLookup::Several(lines) => {
-            bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` decides", list::several(&lines))
+            bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` chooses one", list::several(&lines))
         }
     }
 }

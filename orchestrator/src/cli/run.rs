@@ -22,38 +22,40 @@ pub(super) struct ServeArgs {
     /// Folder of definitions and participants.yaml
     #[arg(long, value_name = "DIR")]
     sagas: Option<String>,
-    /// Address of the broker
+    /// Address of the Kafka broker
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap_servers: Option<String>,
     /// Address that the API listens on
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Of `saga dev`
+    /// Belongs to `saga dev`; here only for its error message
     #[arg(long = "port", value_name = "PORT", hide = true, value_parser = no_port)]
     _port: Option<Infallible>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DevArgs {
-    /// Where the run keeps its files
+    /// Folder for the files of the run
     #[arg(long, default_value = "./.saga-dev", value_name = "DIR")]
     data: PathBuf,
-    /// Folder of your definitions and participants.yaml [default: ./sagas if it holds any, else those that ship]
+    /// Folder of your definitions and participants.yaml [default: ./sagas if it has definitions, else the built-in
+    /// ones]
     #[arg(long, value_name = "FOLDER")]
     sagas: Option<PathBuf>,
     /// Port of the web UI and the API
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Of `saga serve`
+    /// Belongs to `saga serve`; here only for its error message
     #[arg(long = "listen", value_name = "ADDRESS", hide = true, value_parser = no_address)]
     _listen: Option<Infallible>,
-    /// Port at which clients find Kafka [default: that of the last run in this folder if it is free, else any]
+    /// Port at which clients find Kafka [default: the port of the last run in this folder if it is free, else any free
+    /// port]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     kafka_port: Option<u16>,
-    /// Place this many orders and no more
+    /// Number of sample orders to place [default: one now and then, without end]
     #[arg(long, value_name = "N")]
     orders: Option<u32>,
-    /// End when all orders are accounted for
+    /// End when the sagas of all orders have ended or are parked
     #[arg(long, requires = "orders")]
     exit: bool,
 }

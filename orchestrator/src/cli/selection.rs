@@ -1,4 +1,4 @@
-//! Which sagas a command is about, where it names them by what they have in common.
+//! Options that choose sagas by what they have in common.
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_base::clock::EngineClock;
@@ -12,22 +12,22 @@ use saga_engine::journal::reading::{GuardFilter, SagaQuery};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// By what sagas are chosen.
+/// Options that choose sagas; a saga is chosen if it fits all of them.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct SelectionArgs {
-    /// Only these statuses, separated by commas
+    /// Only sagas with one of these statuses, separated by commas
     #[arg(long, value_delimiter = ',', value_parser = status)]
     pub(super) status: Vec<SagaStatus>,
     /// Only sagas of this definition
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) saga: Option<String>,
-    /// Only sagas that wait at this step, are parked for it, or went back for it
+    /// Only sagas that wait at this step, are parked because of it, or were compensated because of it
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) step: Option<String>,
-    /// Only sagas with this code of what failed: `http.422`
+    /// Only sagas with this failure code: `http.422`
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(super) code: Option<String>,
-    /// Only sagas that have been as they are for longer than this: 15m, 2h, 7d
+    /// Only sagas whose status, step and reason have not changed for longer than this: 15m, 2h, 7d
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(super) older_than: Option<DurationArg>,
     /// Only sagas that started within this time: 15m, 2h, 7d
@@ -36,7 +36,7 @@ pub(super) struct SelectionArgs {
     /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
     #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
     pub(super) waiting_on: Option<GuardFilter>,
-    /// Only sagas with incidents: what a person should look at
+    /// Only sagas with incidents, which an operator should look at
     #[arg(long)]
     pub(super) incidents: bool,
     /// Only sagas with an incident of this kind
@@ -45,7 +45,7 @@ pub(super) struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// The options that say it, with their values; one without a value has an empty one.
+    /// The options as they were given, with their values; a flag has an empty value.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         let statuses: Vec<&str> = self.status.iter().map(|status| status.as_str()).collect();
         let span = |span: &Option<DurationArg>| span.as_ref().map(|span| span.text.clone());
@@ -63,7 +63,7 @@ impl SelectionArgs {
         options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    /// The same as the API takes it, of sagas that go by the definition `goes_by`.
+    /// The filter for the API; `goes_by` is the beginning of the hash of a definition.
     pub(super) fn filter(&self, goes_by: Option<&str>) -> Value {
         let mut filter = Map::new();
         for (option, value) in self.options() {
@@ -76,7 +76,7 @@ impl SelectionArgs {
         Value::Object(filter)
     }
 
-    /// What it asks of the store.
+    /// The query for the store.
     pub(super) fn wanted(&self) -> SagaQuery {
         SagaQuery {
             statuses: self.status.clone(),
@@ -93,7 +93,7 @@ impl SelectionArgs {
     }
 }
 
-/// A span of time, as it was written.
+/// A span of time, with its text as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DurationArg {
     text: String,

@@ -1,4 +1,4 @@
-//! An engine's API, for commands that act and for those that ask how an engine stands.
+//! The API of an engine, for commands that act or ask for the state of an engine.
 
 use super::{ConfigFileArgs, OutputFormat};
 use crate::config::{self, ConfigSources};
@@ -12,39 +12,42 @@ use std::{
     time::Duration,
 };
 
-/// Longer than the API waits for the disposition of an act and for what comes of it.
-const PATIENCE: Duration = Duration::from_secs(25);
-/// For a connection: an engine that is there takes it at once.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Maximum wait for an answer: longer than the API waits for the result of an act.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
+/// Maximum wait for a connection, which an engine that runs takes at once.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which engine.
+/// The error for an answer that this version cannot read.
+pub(super) const NEWER_ENGINE: &str = "the engine is newer than this command: use the `saga` of its version";
+
+/// Options that name an engine.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
-    /// Address of an engine's API, instead of the configuration's api.listen
+    /// Address of the API of an engine [default: api.listen of the configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
     file: ConfigFileArgs,
 }
 
-/// Which engine, and how its answer is printed.
+/// Options that name an engine, and the format of the output.
 #[derive(Debug, Args)]
 pub(super) struct ServerOutputArgs {
     #[command(flatten)]
     pub(super) server: ServerArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: OutputFormat,
 }
 
-/// An engine's API.
+/// A client of the API of one engine.
 pub(super) struct ApiClient {
     address: String,
     client: reqwest::Client,
 }
 
 impl ServerArgs {
-    /// That of a command that has these arguments beside others.
+    /// For a command that has these options beside others.
     pub(super) fn of(server: Option<String>, file: ConfigFileArgs) -> ServerArgs {
         ServerArgs { server, file }
     }
@@ -52,11 +55,11 @@ impl ServerArgs {
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<ApiClient> {
         saga_resilience::transport::install_tls();
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build()?;
+        let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build()?;
         Ok(ApiClient { address: self.address()?, client })
     }
 
-    /// The option that names the same engine from everywhere, and its value. Credentials are left to whoever types it again.
+    /// The option that names the same engine from everywhere, and its value. Credentials are not in it.
     pub(super) fn again(&self) -> (&'static str, String) {
         match (&self.server, &self.file.config) {
             (Some(server), _) => ("--server", address_shown(server)),
@@ -73,7 +76,7 @@ impl ServerArgs {
             return checked(server);
         }
         let mut address = config::load(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
-        // Who listens everywhere is also here.
+        // An engine that listens on all addresses also listens on this one.
         if address.ip().is_unspecified() {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
@@ -81,7 +84,7 @@ impl ServerArgs {
     }
 }
 
-/// What is no address is told as that, and not as an engine that does not answer.
+/// The error for a text that is no address says so, instead of saying that no engine answers.
 fn checked(server: &str) -> anyhow::Result<String> {
     let url = reqwest::Url::parse(server).ok();
     let is_base = |url: reqwest::Url| {
@@ -89,7 +92,8 @@ fn checked(server: &str) -> anyhow::Result<String> {
     };
     if !url.is_some_and(is_base) {
         bail!(
-            "`{}` is not the address of an engine's API\nhint: write it as http://host:port, in --server or SAGA_SERVER",
+            "`{}` is not the address of an engine's API\n\
+             hint: write it as http://host:port, in --server or SAGA_SERVER",
             address_shown(server)
         );
     }
@@ -97,38 +101,38 @@ fn checked(server: &str) -> anyhow::Result<String> {
 }
 
 impl ApiClient {
-    /// What the engine answers at `path`, which begins with a slash.
+    /// The JSON that the engine answers at `path`, which begins with a slash.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let response = self.send(self.client.get(self.url(path)).timeout(PATIENCE)).await?;
+        let response = self.send(self.client.get(self.url(path)).timeout(ANSWER_TIMEOUT)).await?;
         Ok(serde_json::from_slice(&response.bytes().await?)?)
     }
 
-    /// The same, for what goes on and on: without a time limit.
+    /// The same for a stream: without a time limit for the whole answer.
     pub(super) async fn follow(&self, path: &str) -> anyhow::Result<Response> {
         self.send(self.client.get(self.url(path))).await
     }
 
-    /// What the engine answers to `body`.
+    /// The JSON that the engine answers to `body`.
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.client.post(self.url(path)).timeout(PATIENCE);
+        let request = self.client.post(self.url(path)).timeout(ANSWER_TIMEOUT);
         let request = request.header("content-type", "application/json").body(serde_json::to_vec(body)?);
         let response = self.send(request).await?;
         Ok(serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null))
     }
 
-    /// Asks the engine to end what is at `path`.
+    /// Asks the engine to end the job at `path`.
     pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.send(self.client.delete(self.url(path)).timeout(PATIENCE)).await.map(drop)
+        self.send(self.client.delete(self.url(path)).timeout(ANSWER_TIMEOUT)).await.map(drop)
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
-    /// An answer that is not a success is an error, in the engine's words.
+    /// An answer that is not a success is an error with the message and the hint of the engine.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let response = request.send().await.with_context(|| {
-            format!("no engine answers at {}\nhint: --server names one", address_shown(&self.address))
+            format!("no engine answers at {}\nhint: --server names an engine", address_shown(&self.address))
         })?;
         if response.status().is_success() {
             return Ok(response);
@@ -138,7 +142,10 @@ impl ApiClient {
         match (answer.pointer("/error/message"), answer.pointer("/error/hint")) {
             (Some(Value::String(message)), Some(Value::String(hint))) => bail!("{message}\nhint: {hint}"),
             _ => {
-                bail!("{} answers {status}, as no engine does\nhint: --server names one", address_shown(&self.address))
+                bail!(
+                    "{} answers {status}, but not as an engine does\nhint: --server names an engine",
+                    address_shown(&self.address)
+                )
             }
         }
     }

@@ -7,17 +7,17 @@ use clap::Args;
 use saga_event_store::{EventStore, StoreAccess};
 use std::sync::Arc;
 
-/// Which event store.
+/// Options that name an event store.
 #[derive(Debug, Args)]
-pub(super) struct StoreArgs {
+pub(super) struct StoreReadArgs {
     #[command(flatten)]
     pub(super) file: ConfigFileArgs,
-    /// Address of the event store, instead of the configuration's
+    /// Address of the event store [default: the key store of the configuration]
     #[arg(long, value_name = "ADDRESS")]
     store: Option<String>,
 }
 
-impl StoreArgs {
+impl StoreReadArgs {
     /// Opens the store for reading, and notes on stderr when no configuration names one.
     pub(super) async fn open(&self) -> anyhow::Result<Arc<dyn EventStore>> {
         let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
@@ -25,7 +25,7 @@ impl StoreArgs {
         let config = config::load(&sources)?;
         if !config::names(&sources, "store") {
             let place = config.store.place();
-            output::note(&format!("no configuration names a store: this is the default one, {place}"));
+            output::note(&format!("the configuration names no event store; this is the default, {place}"));
         }
         config.store.open(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
     }

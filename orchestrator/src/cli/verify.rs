@@ -1,4 +1,4 @@
-//! `verify-participant`.
+//! `verify-participant`: the arguments, and the findings as text.
 
 mod steps;
 
@@ -25,42 +25,43 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").args(["target", "saga"]).required(true)))]
 pub(super) struct VerifyArgs {
-    /// The do, as a definition writes it: inventory.ReserveStock, or 'POST payments/charges'
+    /// The do command as in a definition: inventory.ReserveStock, or 'POST payments/charges'
     #[arg(value_name = "COMMAND")]
     target: Option<TypedTarget>,
-    /// Its undo; without it nothing of what an undo has to keep is tested
+    /// The undo command; without it the rules for undos are not tested
     #[arg(long, value_name = "COMMAND", requires = "target")]
     undo: Option<TypedTarget>,
-    /// What the do is sent, as JSON: something that succeeds
+    /// Input of the do as JSON; the do has to succeed with it
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = map, conflicts_with = "saga")]
     with: Value,
-    /// What the undo is sent, as JSON; else what the short form of a definition sends: {"input": …, "result": …} of the do
+    /// Input of the undo as JSON [default: {"input": …, "result": …} of the do, like the short form in a definition]
     #[arg(long, value_name = "JSON", value_parser = map, requires = "target")]
     undo_with: Option<Value>,
-    /// All steps of this definition in place of one command: each is sent what the event and the answers before it make of it
+    /// Test all steps of this definition instead of one command; their inputs follow from the event and from earlier
+    /// answers
     #[arg(long, value_name = "NAME", requires = "event")]
     saga: Option<String>,
-    /// The event that would start the saga, as JSON
+    /// The trigger event of the saga as JSON
     #[arg(long, value_name = "JSON", value_parser = event, requires = "saga")]
     event: Option<Value>,
-    /// Command of the shell that restarts the participant: what it remembers is tested, too
+    /// Shell command that restarts the participant; tests also what it remembers after a restart
     #[arg(long, value_name = "COMMAND", value_parser = command, conflicts_with = "restart_by_hand")]
     restart: Option<String>,
-    /// Ask you to restart the participant, and wait until you press Enter
+    /// Wait until you have restarted the participant and pressed Enter; tests the same
     #[arg(long)]
     restart_by_hand: bool,
-    /// Participants file; else participants.yaml in the folder that the configuration's `sagas` names
+    /// Participants file [default: participants.yaml in the folder of the key sagas of the configuration]
     #[arg(long, value_name = "FILE")]
     participants: Option<PathBuf>,
-    /// Topic for replies that no engine reads; else one is made and removed again
+    /// Topic for replies that no engine reads [default: a new topic, which is removed afterwards]
     #[arg(long, value_name = "TOPIC")]
     reply_topic: Option<String>,
-    /// Do it: real commands are performed, under ids of sagas that no engine knows
+    /// Confirm that real commands are sent, under saga ids that no engine knows
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
     file: ConfigFileArgs,
-    /// How to print
+    /// Format of the findings
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }
@@ -79,10 +80,7 @@ fn map(text: &str) -> Result<Value, String> {
 }
 
 fn event(text: &str) -> Result<Value, String> {
-    object(
-        text,
-        r#"write a JSON object: an event is the value of the record that would start the saga, {"orderId": "o-1"}"#,
-    )
+    object(text, r#"write a JSON object: an event is the value of the record that starts the saga, {"orderId": "o-1"}"#)
 }
 
 fn object(text: &str, expected: &str) -> Result<Value, String> {
@@ -90,15 +88,15 @@ fn object(text: &str, expected: &str) -> Result<Value, String> {
     if value.is_object() { Ok(value) } else { Err(expected.to_owned()) }
 }
 
-/// A shell takes an empty command for one that succeeds.
+/// A shell treats an empty command as one that succeeds.
 fn command(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Err("it is empty, and restarts nothing: write a command of the shell, 'docker restart payments'".into());
+        return Err("an empty command restarts nothing: write a shell command like 'docker restart payments'".into());
     }
     Ok(text.to_owned())
 }
 
-/// What cannot be verified as it was typed is a usage error.
+/// Arguments that cannot be verified are a usage error.
 pub(super) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(&ConfigSources::of_process(args.file.config.as_deref(), Vec::new()))?;
     match &args.saga {
@@ -134,7 +132,7 @@ fn usage_error(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What could not be tested is not proved: another command line can help there, which makes it a usage error.
+/// A rule that could not be tested is not proved. Other arguments can help, so this is a usage error.
 fn exit_code(findings: &[ContractFinding]) -> ExitCode {
     match (count(findings, ContractVerdict::Broken), count(findings, ContractVerdict::NotTested)) {
         (0, 0) => ExitCode::SUCCESS,
@@ -145,11 +143,11 @@ fn exit_code(findings: &[ContractFinding]) -> ExitCode {
 
 fn prepared(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<(ParticipantConfig, TypedCommands)> {
     let participants = participants(args, config)?;
-    let target = args.target.clone().context("which command? name one, or a definition with --saga")?;
+    let target = args.target.clone().context("no command is named: name one, or a definition with --saga")?;
     let name = target.participant();
     let participant = participants.get(name).with_context(|| {
         let names = participants.names().collect::<Vec<_>>().join(", ");
-        format!("there is no participant `{name}`; there are: {names}")
+        format!("there is no participant `{name}`; known participants: {names}")
     })?;
     target.fits(participant)?;
     if let Some(undo) = &args.undo {
@@ -165,33 +163,36 @@ fn prepared(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<(Partici
 fn undo_with(typed: &TypedCommands) -> String {
     match &typed.undo_with {
         Some(body) => body.to_string(),
-        None => format!("{{\"input\": {}, \"result\": what the do answered, or null}}", typed.with),
+        None => format!("{{\"input\": {}, \"result\": the answer of the do, or null}}", typed.with),
     }
 }
 
 fn participants(args: &VerifyArgs, config: &EngineConfig) -> anyhow::Result<ParticipantCatalog> {
     let path = args.participants.clone().unwrap_or_else(|| config.sagas.join("participants.yaml"));
     let source = source_files::read_source(&path)
-        .context("who is reached how is said in participants.yaml: --participants names it")?;
+        .context("participants.yaml says how participants are reached: name the file with --participants")?;
     let read = participants::parse(&source.name, &source.text, &source_files::lookup);
     read.map_err(|findings| anyhow!("{}", render(&findings, RenderStyle::Plain)))
 }
 
 fn announcement(typed: &TypedCommands) -> String {
     let mut text = format!(
-        "This would perform, some twenty times, with what effects it has:\n\n  {}  {}\n",
+        "This sends the following commands about twenty times, with all their effects:\n\n  {}  {}\n",
         typed.target, typed.with
     );
     match &typed.undo {
         Some(undo) => text.push_str(&format!("  {undo}  {}\n", undo_with(typed))),
-        None => text.push_str("  (and no undo: --undo names it)\n"),
+        None => text.push_str("  (no undo: --undo names it)\n"),
     }
     let name = typed.target.participant();
-    text.push_str(&format!("\nThe sagas that ask for it exist nowhere; not all of it is undone. Nothing was sent to {name}.\nhint: --yes does it"));
+    text.push_str(&format!(
+        "\nNo engine knows the sagas of these commands; not every command is undone. Nothing was sent to {name}.\n\
+         hint: --yes sends the commands"
+    ));
     text
 }
 
-/// A line for each check, and what was asked and said for each that is broken.
+/// One line per check, and the requests and answers of each broken one.
 fn shown(findings: &[ContractFinding]) -> String {
     let row = |finding: &ContractFinding| {
         [finding.check.name().to_owned(), word(finding.verdict).to_owned(), finding.why.clone()]
@@ -199,13 +200,13 @@ fn shown(findings: &[ContractFinding]) -> String {
     let mut text = output::table(["check", "result", "why"], findings.iter().map(row));
     for finding in findings.iter().filter(|finding| finding.verdict == ContractVerdict::Broken) {
         text.push_str(&format!(
-            "\n\n{}\n  the contract  {}\n  to read       {}",
+            "\n\n{}\n  the rule      {}\n  read          {}",
             finding.check.name(),
             finding.contract,
             finding.read
         ));
         for exchange in &finding.exchanges {
-            text.push_str(&format!("\n  sent          {}\n  came back     {}", exchange.sent, exchange.came));
+            text.push_str(&format!("\n  sent          {}\n  answer        {}", exchange.sent, exchange.came));
         }
     }
     text
@@ -220,7 +221,7 @@ fn word(verdict: ContractVerdict) -> &'static str {
     }
 }
 
-/// `sent` is the option that says what the do is sent.
+/// `sent` is the option with the input of the do.
 fn summary(findings: &[ContractFinding], sent: &str) -> String {
     let of = |verdict| count(findings, verdict);
     let (holds, broken, untested) =
@@ -236,13 +237,16 @@ fn summary(findings: &[ContractFinding], sent: &str) -> String {
 
 fn hint(lacks: MissingPrecondition, sent: &str) -> String {
     match lacks {
-        MissingPrecondition::Do => format!("{sent} has to say something that succeeds"),
-        MissingPrecondition::Undo => "what follows an undo is tested once the undo succeeds".to_owned(),
+        MissingPrecondition::Do => format!("{sent} has to be an input with which the do succeeds"),
+        MissingPrecondition::Undo => "the checks after an undo need an undo that succeeds".to_owned(),
         MissingPrecondition::Restart => {
-            "--restart has to be a command that restarts the participant and ends with 0; with --restart-by-hand you restart it and press Enter"
+            "--restart has to be a command that restarts the participant and exits with 0; \
+             with --restart-by-hand you restart it and press Enter"
                 .to_owned()
         }
-        MissingPrecondition::Return => "the participant has to answer again within a minute after its restart".to_owned(),
+        MissingPrecondition::Return => {
+            "the participant has to answer again within a minute after its restart".to_owned()
+        }
     }
 }
 
@@ -271,7 +275,7 @@ mod tests {
     #[test]
     fn what_could_not_be_tested_has_the_hint_that_helps_there() {
         let told = |lacks| summary(&[untested(ContractCheck::AfterRestart, lacks)], "--with");
-        assert!(told(MissingPrecondition::Do).contains("--with has to say something that succeeds"));
+        assert!(told(MissingPrecondition::Do).contains("--with has to be an input with which the do succeeds"));
         for lacks in [MissingPrecondition::Undo, MissingPrecondition::Restart, MissingPrecondition::Return] {
             assert!(!told(lacks).contains("--with ") && told(lacks).contains("hint: "), "{}", told(lacks));
         }

@@ -1,9 +1,10 @@
-//! Who types a command that acts: the name that goes on record where `--who` names nobody.
+//! The name of the operator that is recorded with an act when `--who` is not given.
 
 use std::{env, fs, os::unix::fs::MetadataExt};
 
-/// `USER`, else `LOGNAME`, else the login name of the process's user, else `unknown@HOST`: in containers often none of the others is there.
-pub(super) fn types() -> String {
+/// `USER`, else `LOGNAME`, else the login name of the process's user, else `unknown@HOST`: in a container often none of
+/// the others exists.
+pub(super) fn name() -> String {
     let from_environment =
         ["USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok().filter(|text| is_name(text)));
     from_environment.or_else(login_name).unwrap_or_else(|| format!("unknown@{}", host()))
@@ -13,7 +14,7 @@ fn is_name(text: &str) -> bool {
     !text.trim().is_empty()
 }
 
-/// By the system's list of users; one that a directory service knows is not in it.
+/// From the list of users of this machine; users of a directory service are not in it.
 fn login_name() -> Option<String> {
     let user = fs::metadata("/proc/self").ok()?.uid();
     named(&fs::read_to_string("/etc/passwd").ok()?, user)
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_always_types() {
-        assert!(!types().is_empty() && !host().is_empty());
+    fn there_is_always_a_name() {
+        assert!(!name().is_empty() && !host().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong in a file, for who does not run it.
+//! Problems of a file, for a check without a run.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! File, environment and flags, laid over each other key by key; each value remembers where it was set.
+//! File, environment and flags, merged key by key; each value remembers where it was set.
 
 mod service_link;
 
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key there is, but `kafka.properties.*`.
+/// Every key except `kafka.properties.*`.
 const KEYS: [&str; 12] = [
     "kafka.bootstrapServers",
     "kafka.group",
@@ -26,11 +26,11 @@ const KEYS: [&str; 12] = [
     "clock.maxSkewSeconds",
 ];
 
-/// Variables that begin like ours and are read elsewhere.
+/// Variables with our prefix that other code reads.
 const OTHER_VARIABLES: [&str; 3] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER"];
 const TEST_PREFIX: &str = "SAGA_TEST_";
 const PROPERTIES: &str = "kafka.properties";
-/// Where flags are set.
+/// The source of flags, for messages.
 const COMMAND_LINE: &str = "command line";
 
 /// One value and where it was set.
@@ -45,14 +45,14 @@ pub(super) struct ConfigValue {
 pub(super) struct ConfigLayers {
     settings: BTreeMap<String, ConfigValue>,
     pub(super) properties: BTreeMap<String, String>,
-    /// The file that was read; properties come from nowhere else.
+    /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
-    /// Its text: a number that is not in it as it was read was written in another way.
+    /// Text of the file, to find numbers that YAML reads differently from what is written.
     text: String,
-    /// The file's folder.
+    /// Folder of the file: relative paths in it start there.
     base: PathBuf,
     pub(super) errors: Vec<String>,
-    /// Those of them that are of variables that are not set: of the machine, not of the file.
+    /// Errors about variables that are not set: a problem of the machine and not of the file.
     pub(super) unset: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl ConfigLayers {
         Ok(layers)
     }
 
-    /// What a relative path is relative to: where it is typed, else the folder of the file.
+    /// The base of a relative path: the current folder for a flag, else the folder of the file.
     pub(super) fn base_of(&self, key: &str) -> &Path {
         let is_typed = self.get(key).is_some_and(|setting| setting.source == COMMAND_LINE);
         if is_typed { Path::new("") } else { &self.base }
@@ -88,7 +88,7 @@ impl ConfigLayers {
         let text = std::fs::read_to_string(file)
             .map_err(|error| EngineConfigError(vec![format!("{name}: cannot be read: {error}")]))?;
         let tree: Value = serde_saphyr::from_str(&text)
-            .map_err(|error| EngineConfigError(vec![format!("{name}: not readable as YAML: {}", told(&error))]))?;
+            .map_err(|error| EngineConfigError(vec![format!("{name}: cannot be read as YAML: {}", told(&error))]))?;
         self.file.clone_from(&name);
         self.text = text;
         self.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -134,7 +134,8 @@ impl ConfigLayers {
         self.errors.push(format!("{file}: `{path}` is {}: expected one value, as text or number", kind(value)));
     }
 
-    /// YAML reads `0123` as 123, `0x1F` as 31, and rounds what has many digits: a password of digits would be another one.
+    /// YAML reads `0123` as 123 and `0x1F` as 31, and rounds numbers with many digits: a password of digits would
+    /// change.
     fn is_as_written(&self, number: &Number) -> bool {
         let number = number.to_string();
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
@@ -144,9 +145,10 @@ impl ConfigLayers {
         })
     }
 
-    /// Which number is not said: it may be a password.
+    /// The message does not show the number: it may be a password.
     fn not_as_written(&mut self, file: &str, path: &str) {
-        self.errors.push(format!("{file}: `{path}` would be read as another number than is written; quote it"));
+        self.errors
+            .push(format!("{file}: YAML would read `{path}` as another number than is written: put it in quotes"));
     }
 
     fn property(&mut self, file: &str, name: &str, value: &Value, env: &BTreeMap<String, String>) {
@@ -192,13 +194,13 @@ impl ConfigLayers {
     }
 }
 
-/// Without the lines of the file: a password may stand in them.
+/// The message without lines of the file: a password may be in them.
 fn told(error: &serde_saphyr::Error) -> String {
     let message = error.without_snippet().to_string();
     without_credentials(&message).into_owned()
 }
 
-/// What a value is, and not what it says: it may be secret.
+/// The kind of a value, without the value: it may be secret.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",

@@ -33,7 +33,7 @@ fn every_error_is_told_at_once_with_place_value_and_expectation() {
             "c.yaml: `store` is `mysql://…@h/d`: expected `postgres://user:password@host:port/database` or `sqlite:./file.db`",
             "c.yaml: `shards` is `5000`: expected a number from 1 to 4096",
             "c.yaml: `api.listen` is `nowhere`: expected an address and a port, `127.0.0.1:8080` or `[::]:8080`",
-            "c.yaml: `topics.dlq` is `saga.inbox`: expected another topic than that of `topics.inbox`",
+            "c.yaml: `topics.dlq` is `saga.inbox`: expected another topic than `topics.inbox` has",
         ]
     );
 }
@@ -67,7 +67,9 @@ fn a_number_that_yaml_reads_as_another_one_has_to_be_quoted() {
         let file = |password: &str| format!("kafka:\n  properties:\n    sasl.password: {password}\n");
         match check(&file(password), &[], vec![]) {
             Ok(config) => assert_eq!(config.kafka.properties["sasl.password"], password),
-            Err(errors) => assert!(errors[0].contains("quote it") || errors[0].contains("not readable"), "{errors:?}"),
+            Err(errors) => {
+                assert!(errors[0].contains("in quotes") || errors[0].contains("cannot be read"), "{errors:?}");
+            }
         }
         let config = check(&file(&format!("\"{password}\"")), &[], vec![]).expect("quoted");
         assert_eq!(config.kafka.properties["sasl.password"], password);

@@ -1,47 +1,50 @@
-//! What is said before the first saga and after the last.
+//! The texts before the first saga and after the last one.
 
 use super::{definitions::DefinitionSource, files::DevFolder, tally::TallySummary};
 use crate::{shell::quoted, startup::LoadedDefinitions};
 use saga_core::definition::participants::TransportConfig;
 use std::{net::SocketAddr, time::Instant};
 
-/// Names that are listed; the others are counted.
+/// Names that are listed; more are only counted.
 const LISTED: usize = 5;
 
-/// Where everything is.
+/// Addresses and files of the run.
 pub(super) struct BannerInfo<'a> {
     pub(super) folder: &'a DevFolder,
     pub(super) page: SocketAddr,
     pub(super) definitions: &'a DefinitionSource,
     pub(super) loaded: &'a LoadedDefinitions,
     pub(super) kafka: SocketAddr,
-    /// The port of an earlier run that was taken.
+    /// The port of an earlier run, which another process uses now.
     pub(super) instead_of: Option<u16>,
     pub(super) http: SocketAddr,
-    /// Whether the shop's orders start sagas.
+    /// Whether orders of the shop start sagas.
     pub(super) takes_orders: bool,
     pub(super) left_open: usize,
 }
 
-/// Said when everything works.
+/// The text when everything works.
 pub(super) fn welcome(places: &BannerInfo<'_>) -> String {
     let BannerInfo { folder, page, kafka, .. } = places;
     format!(
         "\
-An engine, a broker, participants and customers, all in this process. Ctrl-C ends it; the next run goes on where it was.
+This process runs an engine, a Kafka broker, participants and customers.
+Ctrl-C ends it; the next run goes on with its sagas.
 
   sagas         http://localhost:{port}
   definitions   {definitions}
   Kafka         {kafka}  events on {triggers}{moved}
 {participants}  journal       saga list --config {config}
-  beside it     saga serve --config {beside} --sagas FOLDER
+  an engine     saga serve --config {beside} --sagas FOLDER
 
 {try_it}
 {earlier}",
         port = page.port(),
         definitions = definitions(places),
         triggers = places.loaded.trigger_topics().join(", "),
-        moved = places.instead_of.map_or_else(String::new, |port| format!("  (port {port} of the last run is taken)")),
+        moved = places
+            .instead_of
+            .map_or_else(String::new, |port| format!("  (another process uses port {port} of the last run)")),
         participants = participants(places),
         config = quoted(&folder.config().to_string_lossy()),
         beside = quoted(&folder.beside().to_string_lossy()),
@@ -54,7 +57,7 @@ fn definitions(places: &BannerInfo<'_>) -> String {
     let names: Vec<&str> = places.loaded.plans.iter().map(|plan| plan.definition.name.as_ref()).collect();
     let names = names.join(", ");
     match places.definitions {
-        DefinitionSource::Shipped => format!("built in: {names}  (your own: --sagas FOLDER, or in ./sagas)"),
+        DefinitionSource::Shipped => format!("built in: {names}  (for your own: --sagas FOLDER, or ./sagas)"),
         DefinitionSource::Folder(folder) => format!("{}: {names}", folder.display()),
     }
 }
@@ -79,7 +82,7 @@ fn participants(places: &BannerInfo<'_>) -> String {
         lines.push(format!("{} at http://{}", http.join(", "), places.http));
     }
     if !own.is_empty() {
-        lines.push(format!("{}: yours, where participants.yaml says", own.join(", ")));
+        lines.push(format!("{}: your own, at the addresses in participants.yaml", own.join(", ")));
     }
     let titled =
         |(number, line): (usize, &String)| format!("  {:<14}{line}\n", if number == 0 { "participants" } else { "" });
@@ -89,12 +92,13 @@ fn participants(places: &BannerInfo<'_>) -> String {
 fn order_something(kafka: SocketAddr) -> String {
     format!(
         "\
-Order something yourself, with kcat for example:
+Place an order yourself, for example with kcat:
 
   echo '{EXAMPLE}' \\
     | kcat -P -b {kafka} -t shop.orders -H ce_type=OrderPlaced
 
-Ask for a unicorn or a piano, as customer mallory, or for 100000 cents or more, and watch it being undone; ship to Atlantis, and it is parked for you."
+An order with a unicorn or a piano, by the customer mallory, or for 100000 cents or more is compensated.
+An order to Atlantis is parked: an operator has to decide."
     )
 }
 
@@ -105,14 +109,14 @@ fn publish_something(places: &BannerInfo<'_>) -> String {
             trigger.event_type.as_ref().map_or_else(String::new, |name| format!(" -H ce_type={}", quoted(name)));
         format!("\n  echo '{{…}}' | kcat -P -b {} -t {}{header}", places.kafka, trigger.topic)
     });
-    format!("Publish an event that starts a saga, with kcat for example:\n{}", kcat.collect::<String>())
+    format!("Publish an event that starts a saga, for example with kcat:\n{}", kcat.collect::<String>())
 }
 
 fn earlier(left_open: usize) -> String {
     match left_open {
         0 => String::new(),
-        1 => "\nOne saga of an earlier run is open: it goes on.".to_owned(),
-        some => format!("\n{some} sagas of earlier runs are open: they go on."),
+        1 => "\nOne saga of an earlier run is open and goes on.".to_owned(),
+        some => format!("\n{some} sagas of earlier runs are open and go on."),
     }
 }
 
@@ -122,7 +126,7 @@ pub(super) const EXAMPLE: &str = concat!(
     r#""address": {"city": "Turin"}, "items": [{"sku": "teapot", "quantity": 1}]}"#
 );
 
-/// Said at the end of a batch: how its sagas ended.
+/// The text at the end of a batch: how its sagas ended.
 pub(super) fn summary(summary: &TallySummary, first_order: Instant) -> String {
     let took = summary.last_settled.map_or(0.0, |last| last.duration_since(first_order).as_secs_f64());
     let rate = if took > 0.0 { f64::from(summary.settled()) / took } else { 0.0 };
@@ -132,18 +136,18 @@ pub(super) fn summary(summary: &TallySummary, first_order: Instant) -> String {
     let mut text = format!(
         "\n{} sagas in {took:.1} s: {rate:.1} sagas/s{median}\n\n  \
          completed    {completed:>6}   every step is done\n  \
-         compensated  {compensated:>6}   whatever was done is undone\n  \
-         parked       {parked:>6}   somebody has to decide\n",
+         compensated  {compensated:>6}   every step that was done is undone\n  \
+         parked       {parked:>6}   an operator has to decide\n",
         summary.settled(),
     );
     if *abandoned > 0 {
-        text.push_str(&format!("  abandoned    {abandoned:>6}   somebody ended them as they were\n"));
+        text.push_str(&format!("  abandoned    {abandoned:>6}   an operator ended them as they were\n"));
     }
     text.push_str(&unaccounted(summary));
     text
 }
 
-/// Said when somebody ended the run.
+/// The text when the user has ended the run.
 pub(super) fn farewell(summary: &TallySummary) -> String {
     let TallySummary { completed, compensated, parked, unaccounted, .. } = summary;
     let open = match unaccounted.len() {

@@ -1,4 +1,4 @@
-//! Which definitions a run has: those of a folder, or those that ship.
+//! The definitions of a run: those of a folder, or the built-in ones.
 
 use crate::{config::without_definitions, source_files::paths};
 use anyhow::{Context, bail};
@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Is run without being asked for, where it is there.
+/// The folder that is used without `--sagas` if it exists.
 const USUAL_FOLDER: &str = "./sagas";
 
-/// Where the definitions come from.
+/// Where the definitions of a run come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DefinitionSource {
     /// Built into the binary.
@@ -23,17 +23,17 @@ pub(super) enum DefinitionSource {
 impl fmt::Display for DefinitionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DefinitionSource::Shipped => f.write_str("the set that ships"),
+            DefinitionSource::Shipped => f.write_str("the built-in set"),
             DefinitionSource::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
 }
 
 impl DefinitionSource {
-    /// The folder that was asked for, else [`USUAL_FOLDER`] if it holds definitions, else those that ship.
+    /// The named folder, else [`USUAL_FOLDER`] if it has definitions, else the built-in ones.
     ///
     /// # Errors
-    /// The folder that was asked for is not there, or holds no definitions.
+    /// The named folder does not exist, or has no definitions.
     pub(super) fn choose(asked: Option<&Path>) -> anyhow::Result<DefinitionSource> {
         let usual = Path::new(USUAL_FOLDER);
         match asked {
@@ -48,10 +48,10 @@ impl DefinitionSource {
         }
     }
 
-    /// Where the schemas of a folder's events are; `None`: built in.
+    /// The folder of the event schemas of a folder of definitions; `None`: they are built in.
     ///
     /// # Errors
-    /// The folder cannot be looked at.
+    /// The folder cannot be read.
     pub(super) fn schemas(&self) -> anyhow::Result<Option<PathBuf>> {
         let DefinitionSource::Folder(folder) = self else { return Ok(None) };
         let whole = folder.canonicalize().with_context(|| format!("the folder {} cannot be read", folder.display()))?;
@@ -59,7 +59,7 @@ impl DefinitionSource {
     }
 }
 
-/// A folder with definitions beside it whose name is nearly the one that was typed.
+/// A hint with a folder of definitions whose name is similar to the typed one.
 fn guess(folder: &Path) -> String {
     let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { return String::new() };
     let beside = match folder.parent() {

@@ -1,4 +1,4 @@
-//! What `saga dev` runs by: definitions, participants, and configurations for this run and for an engine beside it.
+//! The files of `saga dev`: definitions, participants, and configurations for this run and for a separate engine.
 
 use super::definitions::DefinitionSource;
 use crate::{
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Few, so that a start is quick; a store keeps the number that it was made with.
+/// Few, so that a start is quick; a store keeps the number with which it was created.
 pub(super) const SHARDS: u16 = 8;
 
 const SAGAS: [(&str, &str); 4] = [
@@ -30,15 +30,15 @@ const SAGAS: [(&str, &str); 4] = [
 ];
 const PARTICIPANTS: &str = include_str!("participants.yaml");
 const SHIPPED_PARTICIPANTS: &str = include_str!("../../../sagas/participants.yaml");
-/// Stands in [`PARTICIPANTS`] for the address that the run has.
+/// Placeholder in [`PARTICIPANTS`] for the address of the run.
 const ADDRESS: &str = "PARTICIPANTS";
 
-/// The folder of a run and of those before it.
+/// The folder of a run, also of earlier runs.
 #[derive(Clone, Debug)]
 pub(super) struct DevFolder(PathBuf);
 
 impl DevFolder {
-    /// Makes the folder if it is not there, hidden from version control.
+    /// Creates the folder if it does not exist, hidden from version control.
     pub(super) fn make(path: &Path) -> io::Result<DevFolder> {
         std::fs::create_dir_all(path)?;
         std::fs::write(path.join(".gitignore"), "*\n")?;
@@ -53,17 +53,17 @@ impl DevFolder {
         self.0.join("participants.db")
     }
 
-    /// The configuration with which `saga list` and its like find this run.
+    /// The configuration with which `saga list` and other commands find this run.
     pub(super) fn config(&self) -> PathBuf {
         self.0.join("config.yaml")
     }
 
-    /// The configuration of an engine beside this run, on its Kafka.
+    /// The configuration of a separate engine on the Kafka of this run.
     pub(super) fn beside(&self) -> PathBuf {
         self.0.join("serve.yaml")
     }
 
-    /// The port at which an earlier run's Kafka was found.
+    /// The port of Kafka in an earlier run.
     pub(super) fn kafka_port(&self) -> Option<u16> {
         let file = self.config();
         let sources = config::ConfigSources {
@@ -76,7 +76,7 @@ impl DevFolder {
         servers.rsplit_once(':')?.1.parse().ok()
     }
 
-    /// Writes both configurations; `kafka` is where clients find the broker.
+    /// Writes both configurations; `kafka` is the address of the broker for clients.
     pub(super) fn write_configs(&self, config: &EngineConfig, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
         let text = format!(
             "# Written by `saga dev` at each start, for `saga list`, `show` and `history`.\n\
@@ -87,13 +87,13 @@ impl DevFolder {
         self.write_beside(kafka, listen)
     }
 
-    /// Topics, group and store of its own: two engines that know nothing of each other must share none.
+    /// Its own topics, group and store: two separate installations must not share any of them.
     fn write_beside(&self, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
         let here = std::env::current_dir()?;
         let [sagas, schemas] = ["sagas", "schemas"].map(|folder| serde_json::json!(here.join(folder)));
         let (shards, port) = (mock::PARTITIONS, listen.port().checked_add(1).unwrap_or(0));
         let text = format!(
-            "# Written by `saga dev` at each start, for an engine of your own beside it: saga serve --config THIS_FILE --sagas FOLDER\n\
+            "# Written by `saga dev` at each start, for a separate engine of your own: saga serve --config THIS_FILE --sagas FOLDER\n\
              kafka: {{bootstrapServers: \"{kafka}\", group: saga-beside}}\nstore: sqlite:./beside.db\nshards: {shards}\n\
              topics: {{inbox: beside.inbox, replies: beside.replies, dlq: beside.dlq}}\n\
              sagas: {sagas}\nschemas: {schemas}\napi: {{listen: \"127.0.0.1:{port}\"}}\n"
@@ -102,7 +102,7 @@ impl DevFolder {
     }
 }
 
-/// What the run runs by: `definitions`, and the sample participants, which listen at `address`.
+/// The files of the run: `definitions`, and the sample participants, which listen at `address`.
 ///
 /// # Errors
 /// When files of a folder cannot be read.
@@ -132,7 +132,7 @@ fn shipped() -> DefinitionFiles {
     }
 }
 
-/// Everything as it is by default but for where this run keeps its things.
+/// The default configuration with the folder of this run.
 pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: SocketAddr) -> EngineConfig {
     EngineConfig {
         kafka: KafkaConfig {
@@ -156,6 +156,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
 mod tests {
     use super::*;
     use crate::startup::load_files;
+    use saga_core::definition::participants::MissingVariablePolicy;
     use std::collections::BTreeSet;
 
     fn read_again(path: &Path) -> ParticipantCatalog {
@@ -183,7 +184,8 @@ mod tests {
     fn the_files_hold_and_the_participants_are_those_that_ship() {
         let files = files(&DefinitionSource::Shipped, SocketAddr::from(([127, 0, 0, 1], 9001))).expect("files");
         let loaded = load_files(&files, &|_| None).expect("the embedded files hold");
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let checked = files.check(&InternalTopics::default(), MissingVariablePolicy::Refused);
+        assert!(checked.findings.is_empty(), "{:?}", checked.findings);
         let shipped = embedded(SHIPPED_PARTICIPANTS).expect("it ships");
         assert_eq!(loaded.played, shipped.names().collect::<Vec<_>>());
     }

@@ -12,7 +12,7 @@ use saga_core::{
 use serde_json::Value;
 use std::{fmt::Display, time::Duration};
 
-/// Of a payload or a result this much is shown.
+/// Characters of a payload or a result that are shown.
 const GIST_CHARS: usize = 60;
 
 /// The decision, one line per fact that such a reader needs.
@@ -108,7 +108,7 @@ impl SagaNarrator<'_> {
         NarrationLine { step, mark, text: format!("{undo}{text}") }
     }
 
-    /// Of a step that was undone: the mark says it.
+    /// The line of an undone step, whose mark already says it.
     fn undone(&self, step: StepIndex, text: &str) -> NarrationLine {
         self.step(step, CommandDirection::Do, NarrationMark::Undone, text)
     }

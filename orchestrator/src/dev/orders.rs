@@ -1,4 +1,4 @@
-//! What customers order: the same mix in every run, so that everybody sees successes, refusals and silences within the first dozen.
+//! The sample orders: the same mix in every run, with successes, refusals and missing answers within the first dozen.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,8 @@ enum SampleOrderKind {
     NoPoints,
 }
 
-/// Twenty orders, then again from the first. The silent ones come early in it: whoever waits for the end waits for them.
+/// Twenty orders, then again from the first. Orders without an answer come early, because the end of a run waits for
+/// them.
 const MIX: [SampleOrderKind; 20] = [
     SampleOrderKind::Plain,
     SampleOrderKind::CardDeclined,
@@ -102,7 +103,7 @@ fn wanted(kind: SampleOrderKind, number: u32) -> (&'static str, i64) {
     }
 }
 
-/// Customers of the other businesses, in turn: somebody travels, somebody moves money, somebody subscribes.
+/// Orders of the other businesses in turn: a trip, a transfer of money, a subscription.
 pub(super) fn elsewhere(run: &str, number: u32) -> SampleOrder {
     let turn = number.saturating_sub(1) / 3;
     match number % 3 {

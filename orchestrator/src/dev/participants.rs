@@ -17,24 +17,24 @@ use sqlx::{
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tracing::warn;
 
-/// How late a late answer is, in a run: longer than the attempt timeout of every sample participant.
+/// Delay of a late answer in a run: longer than the attempt timeout of every sample participant.
 const LATE: Duration = Duration::from_secs(3);
 
-/// All of them, at work until they are dropped.
+/// All sample participants; dropping the value ends them.
 #[derive(Debug)]
 pub(super) struct SampleParticipants {
     http: http::SampleHttpServer,
-    /// Absent until the broker has their topics.
+    /// `None` until the broker has their topics.
     kafka: Option<kafka::SampleKafkaListener>,
     memory: Arc<SampleAnswerStore>,
 }
 
-/// What both transports share: whatever was answered for good, in a file, so that a later run knows what an earlier one did.
+/// What both transports share: the final answers, in a file, so that a later run repeats the answers of an earlier one.
 #[derive(Debug)]
 struct SampleAnswerStore {
     pool: SqlitePool,
     barrier: CommandBarrier<Sqlite>,
-    /// How late a late answer is.
+    /// Delay of a late answer.
     late: Duration,
 }
 
@@ -42,7 +42,7 @@ impl SampleParticipants {
     /// Opens their memory at `path` and listens for HTTP on a free port of this machine.
     ///
     /// # Errors
-    /// When the file or a port cannot be had.
+    /// When the file cannot be opened or no port is free.
     pub(super) async fn start(path: &Path) -> anyhow::Result<SampleParticipants> {
         let memory = SampleAnswerStore::open(path, LATE).await;
         let memory = memory.with_context(|| format!("the participants' memory {} cannot be used", path.display()))?;
@@ -68,8 +68,8 @@ impl SampleParticipants {
 }
 
 impl SampleAnswerStore {
-    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it may lose the last
-    /// answers, which a demonstration can bear.
+    /// Opens the file at `path`, or makes it. What was answered survives the death of the process; of a power cut it
+    /// may lose the last answers, which a demonstration can bear.
     async fn open(path: &Path, late: Duration) -> anyhow::Result<SampleAnswerStore> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -82,7 +82,7 @@ impl SampleAnswerStore {
         Ok(SampleAnswerStore { pool, barrier, late })
     }
 
-    /// Performs a command and says what to answer, when the time has come. `None`: nothing is ever answered.
+    /// Performs a command and returns the answer when it is time to send it. `None`: the command gets no answer.
     async fn hear(&self, command: SagaCommand) -> Option<ParticipantAnswer> {
         let delivery = conduct::delivery(&command);
         if delivery == AnswerTiming::Deaf {

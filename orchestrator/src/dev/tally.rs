@@ -1,4 +1,4 @@
-//! Where the sagas of a run stand: what is open, and how the others ended.
+//! Counts the sagas of a run: the open ones, and how the others ended.
 
 use saga_core::state::SagaStatus;
 use std::{
@@ -6,18 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A saga by what everybody knows of it before it has an id: name of the definition, and business key.
+/// A saga before it has an id: name of the definition, and business key.
 pub(super) type DevSagaKey = (String, String);
 
-/// Durations that are kept for the median: more would not move it.
+/// Durations that are kept for the median: more would not change it.
 const KEPT: usize = 100_000;
 
-/// Counts every saga once, by its last status. Holds names of open and parked sagas only.
+/// Counts every saga once, by its last status. Keeps names of open and parked sagas only.
 #[derive(Debug, Default)]
 pub(super) struct SagaTally {
-    /// Ordered, and no saga was seen yet.
+    /// Orders without a saga yet, with the time of the order.
     ordered: HashMap<DevSagaKey, Instant>,
-    /// Begun, and neither ended nor parked. `None`: in an earlier run.
+    /// Sagas that have neither ended nor are parked, with the time of the order; `None`: it was in an earlier run.
     open: HashMap<DevSagaKey, Option<Instant>>,
     parked: HashSet<DevSagaKey>,
     completed: u32,
@@ -48,7 +48,7 @@ impl SagaTally {
         SagaTally { open: open.into_iter().map(|name| (name, None)).collect(), ..SagaTally::default() }
     }
 
-    /// An order leaves for the broker.
+    /// Counts an order that is about to be produced.
     pub(super) fn ordered(&mut self, name: DevSagaKey, now: Instant) {
         self.ordered.insert(name, now);
     }

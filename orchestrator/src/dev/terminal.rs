@@ -1,4 +1,4 @@
-//! The terminal: a thread of its own writes, so that nobody waits for a terminal that is slow or stopped.
+//! The terminal: a separate thread writes, so that the engine does not wait for a slow or stopped terminal.
 
 use crate::visible;
 use std::{
@@ -11,23 +11,23 @@ use std::{
     thread,
 };
 
-/// Lines that may wait: some seconds of a busy run. What comes on top is counted and left out.
+/// Lines in the queue: some seconds of a busy run. Further lines are left out and counted.
 const WAITING: usize = 8192;
 /// A business key is padded to this: the sample orders' longest.
 const KEY_WIDTH: usize = 24;
 /// A step's name is padded to this: the shipped sagas' longest.
 const STEP_WIDTH: usize = 8;
 
-/// Whether colour helps whoever reads.
+/// Whether to write colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColourMode {
-    /// A person at a terminal.
+pub(crate) enum ColourMode {
+    /// The output is a terminal.
     Colour,
-    /// A file, a pipe, or somebody who wants none (`NO_COLOR`).
+    /// The output is a file or a pipe, or `NO_COLOR` is set.
     Plain,
 }
 
-/// What a line is about: a sign, and a colour where there is colour. The line's words say the same.
+/// The kind of a line: a sign and a colour. The text of the line says the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NarrationMark {
     Begin,
@@ -54,7 +54,7 @@ pub(super) struct NarrationLine {
 
 /// A handle of the thread. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct TerminalWriter {
+pub(crate) struct TerminalWriter {
     lines: mpsc::SyncSender<TerminalMessage>,
     palette: ColourMode,
     lost: Arc<AtomicU64>,
@@ -70,8 +70,8 @@ impl TerminalWriter {
     /// Writes to stdout.
     ///
     /// # Errors
-    /// No thread can be had.
-    pub fn stdout() -> io::Result<TerminalWriter> {
+    /// When no thread can be started.
+    pub(crate) fn stdout() -> io::Result<TerminalWriter> {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let palette = if io::stdout().is_terminal() && !no_colour { ColourMode::Colour } else { ColourMode::Plain };
         TerminalWriter::to(io::stdout(), palette)
@@ -80,8 +80,8 @@ impl TerminalWriter {
     /// Writes to `out`.
     ///
     /// # Errors
-    /// No thread can be had.
-    pub fn to(out: impl Write + Send + 'static, palette: ColourMode) -> io::Result<TerminalWriter> {
+    /// When no thread can be started.
+    pub(crate) fn to(out: impl Write + Send + 'static, palette: ColourMode) -> io::Result<TerminalWriter> {
         let (lines, orders) = mpsc::sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
@@ -104,7 +104,7 @@ impl TerminalWriter {
         let (done, written) = mpsc::sync_channel(1);
         let lines = self.lines.clone();
         let waited = tokio::task::spawn_blocking(move || {
-            // A thread that is gone has nothing left to write.
+            // A thread that has ended has nothing left to write.
             if lines.send(TerminalMessage::End(done)).is_ok() {
                 let _ = written.recv();
             }
@@ -120,7 +120,7 @@ impl TerminalWriter {
 
     fn line(&self, seconds: f64, key: &str, NarrationLine { step, mark, text }: &NarrationLine) -> String {
         let (sign, colour) = mark.look();
-        // Both hold what strangers wrote, who must not steer the terminal.
+        // Both hold text of strangers, which must not control the terminal.
         let (key, text) = (visible::in_line(key), visible::in_line(text));
         let head = format!("{seconds:>7.1} s  {key:<KEY_WIDTH$}  {step:<STEP_WIDTH$}  ");
         match self.palette {
@@ -149,7 +149,7 @@ impl NarrationMark {
     }
 }
 
-/// Until it is told to end, or nobody can tell it anything any more. A reader who went away is no reason to stop the run.
+/// Writes until the end message, or until all handles are dropped. A closed output does not stop the run.
 fn write(mut out: impl Write, orders: &mpsc::Receiver<TerminalMessage>, lost: &AtomicU64) {
     while let Ok(order) = orders.recv() {
         match order {

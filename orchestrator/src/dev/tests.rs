@@ -1,6 +1,9 @@
 //! Whole runs, in this process: broker, store, participants, engine.
 
-use super::{terminal::WrittenLines, *};
+use super::{
+    terminal::{ColourMode, WrittenLines},
+    *,
+};
 use saga_engine::journal::reading::{self, SagaLine, SagaQuery};
 use saga_event_store::StoreAccess;
 use std::{collections::BTreeMap, path::Path};
@@ -121,7 +124,7 @@ async fn the_other_businesses_come_to_what_their_definitions_say() {
     let (written, on) = terminal();
     let ordering = written.clone();
     let stop = async move {
-        ordering.until(|text| text.contains("All orders are accounted for")).await;
+        ordering.until(|text| text.contains("All orders have ended or are parked")).await;
         place_elsewhere(&ordering.text()).await;
         let ends = |text: &str| text.matches('■').count() + text.matches("! parked").count();
         ordering.until(|text| ends(text) == ELSEWHERE.len()).await;

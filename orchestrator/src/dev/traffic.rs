@@ -1,4 +1,4 @@
-//! Customers: orders leave for the broker, as any service would publish them.
+//! The customers: they produce orders to the broker, as any service would.
 
 use super::{
     orders::{self, SampleOrder},
@@ -17,23 +17,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two orders of the trickle: so long that a saga can be followed by eye.
+/// Time between two orders without end: long enough to follow a saga by eye.
 const PACE: Duration = Duration::from_secs(3);
-/// Every so many orders of the trickle one is of another business than the shop.
+/// One of this many orders without end is for another business than the shop.
 const ELSEWHERE_EVERY: u32 = 4;
-/// Orders of a batch that may be open at once; those to silent participants take their places for seconds.
+/// Orders of a batch that may be open at once; orders without an answer stay open for seconds.
 const OPEN: usize = 64;
 /// A run in which nothing ends for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
-/// At the end, orders that left already get so long to begin: the broker forgets them with the process.
+/// Maximum wait at the end for the sagas of produced orders to begin: the broker loses the orders with the process.
 const BEGIN: Duration = Duration::from_secs(2);
 
-/// What is ordered in this run.
+/// The orders of this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TrafficMode {
     /// One order after another, without end.
     Trickle,
-    /// So many orders of the shop.
+    /// This many orders of the shop.
     Batch(u32),
 }
 
@@ -62,18 +62,19 @@ impl StartableOrders {
     }
 }
 
-/// Places orders.
+/// Produces orders to the broker and counts them.
 #[derive(Debug)]
 pub(super) struct OrderPublisher {
     pub(super) producer: KafkaProducer,
-    /// Tells this run's orders from those of earlier ones.
+    /// Part of every key: tells the orders of this run from those of earlier runs.
     pub(super) run: String,
     pub(super) board: TallySender,
     pub(super) starts: StartableOrders,
 }
 
 impl OrderPublisher {
-    /// Places what is demanded. A batch ends when every saga is accounted for, or nothing ended for [`STUCK`]; a trickle never ends.
+    /// Places the orders. A batch ends when every saga has ended or is parked, or when no saga ended for [`STUCK`];
+    /// orders without end never return.
     ///
     /// # Errors
     /// When the broker does not take an order.
@@ -130,10 +131,10 @@ impl OrderPublisher {
         }
     }
 
-    /// Waits until every order that left has become a saga, at most [`BEGIN`].
+    /// Waits until every produced order has started its saga, at most [`BEGIN`].
     pub(super) async fn until_begun(&self) {
         let mut tally = self.board.subscribe();
-        // An order that has not begun by then is not in the journal either: nobody will miss it there.
+        // An order whose saga has not begun by then is not in the journal either, so no saga is incomplete.
         drop(tokio::time::timeout(BEGIN, tally.wait_for(|tally| tally.not_begun() == 0)).await);
     }
 

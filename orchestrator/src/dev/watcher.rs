@@ -1,4 +1,4 @@
-//! Watches the engine's commits: counts the sagas, and tells them on the terminal.
+//! Watches the commits of the engine: counts the sagas, and shows them on the terminal.
 
 use super::{
     narrator,
@@ -15,16 +15,16 @@ use saga_engine::observer::CommitObserver;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::watch;
 
-/// The tally, and whoever waits for it to change.
+/// Sends the tally to the tasks that wait for its change.
 pub(super) type TallySender = Arc<watch::Sender<SagaTally>>;
 
-/// See [`CommitObserver`].
+/// Shows and counts every commit, as a [`CommitObserver`].
 #[derive(Debug)]
 pub(super) struct DevObserver {
     pub(super) board: TallySender,
     pub(super) terminal: TerminalWriter,
     pub(super) begun: Instant,
-    /// What to type when a saga is parked, up to its key; `None`: nobody could, because the run ends by itself.
+    /// The start of the command for a parked saga; `None`: the run ends by itself, so no operator could type it.
     pub(super) advice: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Files that nobody reads although they look as if they were meant to be read: a definition that is missing in silence would be noticed last by
-//! whoever waits for it.
+//! Finds files that look like definitions, participants or schemas but have names under which they are not read:
+//! without a finding, a missing definition would go unnoticed.
 
 use super::paths;
 use saga_core::definition::{
@@ -11,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Levels of subfolders in which definitions are looked for.
+/// Levels of subfolders that are searched for definitions.
 const LEVELS: usize = 3;
-/// Folders of programs, which hold very many files and no definitions.
+/// Folders of tools, which have very many files and no definitions.
 const OF_PROGRAMS: [&str; 3] = ["node_modules", "target", "vendor"];
-/// Largest file that is looked at.
+/// Largest file that is read, in bytes.
 const LARGEST: u64 = 256 * 1024;
 
 /// A finding for each file of a folder that looks like a definition or like participants.yaml and has another name.
@@ -41,8 +41,8 @@ pub(crate) fn definitions_elsewhere(folder: &Path) -> anyhow::Result<Vec<CheckFi
         }
     }
     for path in in_subfolders(folder, LEVELS) {
-        let help = format!("move it to {}, or name its folder as the folder of definitions", folder.display());
-        found.push(warning(&path, "this file is not read: definitions in subfolders are not", help));
+        let help = format!("move it to {}, or set its folder as the folder of definitions", folder.display());
+        found.push(warning(&path, "this file is not read: subfolders are not searched for definitions", help));
     }
     Ok(found)
 }
@@ -57,7 +57,8 @@ pub(crate) fn misnamed_schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding
     Ok(paths(folder, "")?.into_iter().filter_map(told).collect())
 }
 
-/// A warning for each schema of events that start nothing: of all, or of those only whose type differs from a trigger's by its case.
+/// A warning for each schema whose type no trigger has. `all` false: only if the type differs from the type of a
+/// trigger by its case.
 pub(crate) fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
     let told = |source: &SourceFile| {
         let schema = SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok()?;
@@ -88,7 +89,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The name that a file would be read under, if it is none.
+/// The name under which a file would be read, if it has another name.
 fn instead_of(path: &Path, name: &str) -> Option<String> {
     let small = name.to_lowercase();
     let stem = small.strip_suffix(".yaml").or_else(|| small.strip_suffix(".yml"))?;
@@ -106,7 +107,7 @@ fn instead_of(path: &Path, name: &str) -> Option<String> {
     }
 }
 
-/// The definitions below a folder, without what is hidden: Kubernetes keeps former versions of mounted files there.
+/// The definitions below a folder, without hidden folders: Kubernetes keeps former versions of mounted files there.
 fn in_subfolders(folder: &Path, levels: usize) -> Vec<PathBuf> {
     let Some(levels) = levels.checked_sub(1) else { return Vec::new() };
     let is_searched = |path: &PathBuf| {
@@ -163,7 +164,7 @@ mod tests {
         folder
     }
 
-    /// Each file with what it should be called or where it should be.
+    /// Each file with its right name or folder.
     fn told(findings: &[CheckFinding]) -> Vec<(String, String)> {
         assert!(findings.iter().all(|finding| !finding.is_error()));
         let told =

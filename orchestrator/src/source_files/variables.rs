@@ -1,10 +1,10 @@
-//! What stands for `${ env.NAME }` and `${ file.PATH }` in participants.yaml.
+//! The values of `${ env.NAME }` and `${ file.PATH }` in participants.yaml.
 
-/// The largest file that stands for a variable: secrets are short, and a path by mistake must not fill the memory.
+/// The largest file for a variable: secrets are short, and a wrong path must not fill the memory.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// The value of the environment variable `name`, or, of `file.PATH`, what is in that file, without the line break at its end; `None`: there is
-/// none, or it cannot be read.
+/// The value of the environment variable `name`; for `file.PATH` the content of that file without the line break at its
+/// end. `None`: there is none, or it cannot be read.
 #[must_use]
 pub(crate) fn lookup(name: &str) -> Option<String> {
     match name.strip_prefix("file.") {

@@ -1,7 +1,8 @@
-//! Which consumer group and topics the store's installation works with: fixed at its first start, until somebody changes it on purpose.
+//! The consumer group and the topics of the installation: recorded in the store at the first start, and changed only by
+//! an operator.
 //!
-//! Under another group or inbox a second engine would take the shards of the first from it; under other replies it would wait for answers
-//! that go elsewhere.
+//! With another group or inbox, a second engine would take the shards from the first one. With another replies topic,
+//! it would wait for answers that go to the first topic.
 
 use crate::config::EngineConfig;
 use anyhow::bail;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The log in the event store.
 const LOG: &str = "installation";
 
-/// What belongs to one installation alone.
+/// Group and topics that belong to one installation only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InstallationBinding {
     group: String,
@@ -32,7 +33,8 @@ impl InstallationBinding {
         }
     }
 
-    /// Fails if the store is bound to something else. A store that is not bound yet is left so: what it is bound to must be free first.
+    /// Fails if the store is bound to another group or other topics. Does not bind the store: the topics must be
+    /// checked first.
     pub(super) async fn require(&self, store: &dyn EventStore) -> anyhow::Result<()> {
         let mut log = OptimisticLog::of(LOG);
         log.read(store).await?;
@@ -56,7 +58,7 @@ impl InstallationBinding {
             return Ok(());
         }
         bail!(
-            "{}; or set store to another one. How to change them on purpose: docs/operations.md, \"Another group or other topics\"",
+            "{}; or set store to another one. How to change them: docs/operations.md, \"Another group or other topics\"",
             differences.join("; ")
         )
     }

@@ -1,7 +1,8 @@
-//! Where reading of a trigger topic began, for good: the group's committed offsets end with their topic, and expire when no engine ran for
-//! long. Without this record `from: latest` would begin once more, later, and pass over what was placed meanwhile.
+//! Records permanently where reading of a trigger topic began. Committed offsets are deleted with their topic, and
+//! expire if no engine runs for long. Without this record `from: latest` would begin again at a later offset and skip
+//! the records in between.
 
-use super::patience;
+use super::retry;
 use crate::readiness::EngineReadiness;
 use anyhow::Context;
 use saga_core::definition::TriggerStartPosition;
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 /// Kind of these documents in the store; the topic's name is the key.
 const KIND: &str = "first-contact";
 
-/// Gives `starts` what is on record of their first contacts; what is not yet is looked up now and recorded. Of several engines that start at
-/// once one decides for all.
+/// Adds the recorded first offsets to `starts`; offsets that are not recorded yet are asked from Kafka and recorded. If
+/// several engines start at once, the first record holds for all.
 pub(super) async fn remember(
     store: &dyn EventStore,
     kafka: &saga_kafka::KafkaSettings,
@@ -26,7 +27,7 @@ pub(super) async fn remember(
 ) -> anyhow::Result<Vec<TopicStart>> {
     for start in &mut starts {
         start.initial_offsets = match start.from {
-            // Begins at the oldest record anyway.
+            // Always begins at the oldest record.
             TriggerStartPosition::Earliest => None,
             TriggerStartPosition::Latest | TriggerStartPosition::Time(_) => {
                 Some(Arc::new(contact(store, kafka, start, readiness).await?))
@@ -46,7 +47,7 @@ async fn contact(
     if store.get_document(KIND, topic).await?.is_none() {
         let what = format!("the offsets of topic {topic}");
         let look = || consumer::initial_offsets(kafka, &kafka.group, start);
-        let found = patience::until_it_answers(readiness, &what, look, |_| true).await?;
+        let found = retry::until_it_answers(readiness, &what, look, |_| true).await?;
         store.put_document(KIND, topic, &serde_json::to_string(&found)?).await?;
     }
     let on_record = store.get_document(KIND, topic).await?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Files of a folder → definitions and participants, or every finding in them.
+//! From files of a folder to definitions and participants, or to all findings in the files.
 
 use crate::{
     config::InternalTopics,
@@ -24,74 +24,73 @@ use std::{
     sync::Arc,
 };
 
-/// The files that an engine runs by, as texts.
+/// The texts of the files that an engine needs.
 #[derive(Clone, Debug, Default)]
-pub struct DefinitionFiles {
+pub(crate) struct DefinitionFiles {
     /// `*.saga.yaml`: name and text.
     pub sagas: Vec<SourceFile>,
     /// `participants.yaml`, if there is one.
     pub participants: Option<SourceFile>,
     /// `*.avsc` and `*.schema.json`: name and text.
     pub schemas: Vec<SourceFile>,
-    /// Where `participants.yaml` is read again when it changes; `None`: nowhere.
+    /// The path from which a changed `participants.yaml` is read again; `None`: it is never read again.
     pub participants_file: Option<PathBuf>,
-    /// A finding for each of them that is no text, or whose name hides what it is.
+    /// Findings about files that are no text, or that have a name under which they are not read.
     pub unreadable: Vec<CheckFinding>,
-    /// Who stands in for participants of the files.
+    /// Sample participants that replace participants of the files.
     pub stand_ins: Option<StubParticipants>,
 }
 
-/// What the files say.
+/// The content of the files, proved.
 #[derive(Clone, Debug)]
-pub struct LoadedDefinitions {
-    /// Every definition with the policies that a saga started now is pinned to.
+pub(crate) struct LoadedDefinitions {
+    /// Every definition with the policies of a saga that starts now.
     pub plans: Vec<Arc<SagaPlan>>,
-    /// Who performs the calls.
+    /// The participants, with stand-ins already applied.
     pub participants: ParticipantCatalog,
-    /// What is worth a look and hinders nothing.
-    pub warnings: Vec<CheckFinding>,
-    /// Where the participants are read again when they change; `None`: nowhere.
+    /// The file from which changed participants are read again; `None`: they are never read again.
     pub participants_file: Option<WatchedFile>,
-    /// Those of them for whom others stand in.
+    /// Names of participants that are replaced by stand-ins.
     pub played: Vec<String>,
 }
 
-/// What `saga check` has to say about files.
+/// The result of `saga check`.
 #[derive(Clone, Debug)]
-pub struct DefinitionCheckReport {
-    /// What is wrong, and what is worth a look.
+pub(crate) struct DefinitionCheckReport {
+    /// Errors and warnings.
     pub findings: Vec<CheckFinding>,
-    /// When definitions call participants and no file says who they are: that nobody was checked.
+    /// The message that definitions call participants and that there is no participants.yaml to check them.
     pub unchecked: Option<String>,
-    /// Which definitions read events of which no schema says what is in them.
+    /// The message about definitions that read events without a schema.
     pub unproved: Option<String>,
-    /// The types of events that the definitions are triggered by.
+    /// The event types of all triggers.
     pub event_types: BTreeSet<String>,
-    /// Which chain of participants that need each other takes longest, if any needs another.
+    /// The chain of participants that depend on each other that takes longest, if there is one.
     pub critical_path: Option<CriticalPath>,
 }
 
 /// Files were read and cannot be used; the text is for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct DefinitionFilesError(pub String);
+pub(crate) struct DefinitionFilesError(pub String);
 
 impl DefinitionFiles {
     /// Reads a folder of definitions and one of schemas.
     ///
     /// # Errors
-    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no text is a finding.
-    pub fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+    /// When a folder or a file cannot be read. A folder of schemas that does not exist holds none. A file that is no
+    /// text is a finding.
+    pub(crate) fn of_folders(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
         let mut files = DefinitionFiles::beside(sagas, schemas)?;
         files.add_definitions(&paths(sagas, ".saga.yaml")?)?;
         Ok(files)
     }
 
-    /// What belongs to the definitions of a folder, without them.
+    /// The participants and the schemas for the definitions of a folder, without the definitions.
     ///
     /// # Errors
     /// As [`DefinitionFiles::of_folders`].
-    pub fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
+    pub(crate) fn beside(sagas: &Path, schemas: &Path) -> anyhow::Result<DefinitionFiles> {
         let mut files = DefinitionFiles { unreadable: misnamed(sagas)?, ..DefinitionFiles::default() };
         let participants = sagas.join("participants.yaml");
         if participants.exists() {
@@ -113,9 +112,9 @@ impl DefinitionFiles {
     ///
     /// # Errors
     /// When a file cannot be read. One that is no text is a finding.
-    pub fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
+    pub(crate) fn add_definitions<'p>(&mut self, paths: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
         for path in paths {
-            // Whoever names a file wants it read, whatever its name.
+            // A file that the user names is read, whatever its name is.
             let name = path.display().to_string();
             self.unreadable.retain(|finding| finding.file != name);
             let definition = self.text(path)?;
@@ -135,7 +134,7 @@ impl DefinitionFiles {
     }
 }
 
-/// Avro schemas and JSON Schemas. Those of the file formats, which ship in the same folder, are of no event.
+/// Avro schemas and JSON Schemas of events, without the schemas of the file formats, which are in the same folder.
 fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let is_format = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name == "saga.schema.json" || name == "participants.schema.json")
@@ -146,9 +145,9 @@ fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 impl DefinitionFiles {
-    /// Everything that is to be said about the files, in an installation that keeps `topics` for itself.
+    /// Checks the files for an installation whose internal topics are `topics`.
     #[must_use]
-    pub fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
+    pub(crate) fn check(&self, topics: &InternalTopics, missing: MissingVariablePolicy) -> DefinitionCheckReport {
         let mut library = self.read(&lookup, missing);
         library.refuse_topics(&self.sagas, self.participants.as_ref(), &topics.reserved());
         let unchecked = self.without_participants(&library);
@@ -165,7 +164,10 @@ impl DefinitionFiles {
         let names = called.into_iter().collect::<Vec<_>>().join(", ");
         let is_read = !self.unreadable.iter().any(CheckFinding::is_error);
         (self.participants.is_none() && is_read && !names.is_empty()).then(|| {
-            format!("there is no participants.yaml beside the definitions, which call {names}: it has to say how each is reached")
+            format!(
+                "there is no participants.yaml beside the definitions, which call {names}: add one that says how to \
+                 reach each"
+            )
         })
     }
 
@@ -177,7 +179,7 @@ impl DefinitionFiles {
     }
 }
 
-/// Which definitions read events of which no schema says what is in them.
+/// The message about definitions that read events without a schema.
 fn unproved(library: &DefinitionLibrary) -> Option<String> {
     let told = |unproved: &SchemalessDefinition| match &unproved.event_type {
         Some(event_type) => format!("there is no schema of {event_type} ({})", unproved.file),
@@ -187,11 +189,11 @@ fn unproved(library: &DefinitionLibrary) -> Option<String> {
     (!told.is_empty()).then(|| format!("fields of `event` are not proved: {}", told.join("; ")))
 }
 
-/// Proves all files together.
+/// Proves that all files fit together.
 ///
 /// # Errors
 /// [`DefinitionFilesError`] with every finding, rendered.
-pub fn load_files(
+pub(crate) fn load_files(
     files: &DefinitionFiles,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<LoadedDefinitions, DefinitionFilesError> {
@@ -210,10 +212,10 @@ pub fn load_files(
     let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
     let watched = |path: &PathBuf| WatchedFile { path: path.clone(), stand_ins: files.stand_ins.clone() };
     let participants_file = files.participants_file.as_ref().map(watched);
-    Ok(LoadedDefinitions { plans, participants, warnings: library.findings, participants_file, played })
+    Ok(LoadedDefinitions { plans, participants, participants_file, played })
 }
 
-/// Which of two beginnings comes first.
+/// A number by which start positions are ordered, the earliest first.
 fn order(from: &TriggerStartPosition) -> i64 {
     match from {
         TriggerStartPosition::Earliest => i64::MIN,
@@ -230,14 +232,14 @@ fn plan(definition: &Arc<SagaDefinition>, participants: &ParticipantCatalog) -> 
 impl LoadedDefinitions {
     /// Topics that triggers read, each once.
     #[must_use]
-    pub fn trigger_topics(&self) -> Vec<String> {
+    pub(crate) fn trigger_topics(&self) -> Vec<String> {
         let topics: BTreeSet<&String> = self.plans.iter().map(|plan| &plan.definition.trigger.topic).collect();
         topics.into_iter().cloned().collect()
     }
 
-    /// The same with where a first contact begins: where the first of the topic's definitions does.
+    /// The same with the position at which the first reading begins: the earliest of all definitions with this topic.
     #[must_use]
-    pub fn trigger_starts(&self) -> Vec<TopicStart> {
+    pub(crate) fn trigger_starts(&self) -> Vec<TopicStart> {
         let start = |topic: String| {
             let of_topic = self.plans.iter().filter(|plan| plan.definition.trigger.topic == topic);
             let from = of_topic.map(|plan| plan.definition.trigger.from.unwrap_or_default()).min_by_key(order);
@@ -247,9 +249,9 @@ impl LoadedDefinitions {
         self.trigger_topics().into_iter().map(start).collect()
     }
 
-    /// Topics that commands and events are written to, each once.
+    /// Topics for commands and published events, each once.
     #[must_use]
-    pub fn written_topics(&self) -> Vec<String> {
+    pub(crate) fn written_topics(&self) -> Vec<String> {
         let commands = self.participants.iter().filter_map(|(_, participant)| match &participant.transport {
             TransportConfig::Kafka { commands } => Some(commands.clone()),
             TransportConfig::Http { .. } => None,

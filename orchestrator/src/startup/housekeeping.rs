@@ -1,5 +1,5 @@
-//! What has to be looked at now and then: records of our own topics that everybody has read, keys that are kept for a time only, what topics
-//! take.
+//! Regular tasks: they remove records of the own topics that all consumers have read, and old business keys, and read
+//! the limits of topics.
 
 use super::reloading;
 use crate::{config::EngineConfig, running::HousekeepingTasks};
@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-/// How often: the topics hold what this engine brings in that time, and a look costs a few requests.
+/// Mean time between two runs: the topics hold the records of that time, and a run costs a few requests.
 const EVERY: Duration = Duration::from_secs(300);
 
-/// Starts to tidy; the first time after [`EVERY`], spread, so that instances which start together do not come together.
+/// Starts the tasks. The first run is after about [`EVERY`], at random, so that engines that start together do not run
+/// them at once.
 pub(super) fn start(
     config: &EngineConfig,
     kafka: &KafkaSettings,
@@ -22,7 +23,7 @@ pub(super) fn start(
 ) -> HousekeepingTasks {
     let mut tasks = vec![tokio::spawn(forget_keys(engine.key_sweeper()))];
     tasks.extend(reloading::start(engine.reload()));
-    // The mock broker forgets everything anyway, and has no limits.
+    // The mock broker keeps nothing after this process, and has no limits.
     if kafka.broker == BrokerKind::Real {
         tasks.push(tokio::spawn(topics::refresh_limits(kafka.clone(), producer.clone())));
         tasks.push(trim_topics(config, kafka, engine.installation().to_string()));
@@ -30,13 +31,13 @@ pub(super) fn start(
     HousekeepingTasks::new(tasks, followed)
 }
 
-async fn rest() {
+async fn until_next_run() {
     tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
 }
 
 async fn forget_keys(sweeper: KeySweeper) {
     loop {
-        rest().await;
+        until_next_run().await;
         sweeper.sweep().await;
     }
 }
@@ -47,7 +48,7 @@ fn trim_topics(config: &EngineConfig, kafka: &KafkaSettings, installation: Strin
     let kafka = kafka.clone();
     tokio::spawn(async move {
         loop {
-            rest().await;
+            until_next_run().await;
             for (group, topic) in &own {
                 trim(&kafka, group, topic, &installation).await;
             }
@@ -57,9 +58,9 @@ fn trim_topics(config: &EngineConfig, kafka: &KafkaSettings, installation: Strin
 
 async fn trim(kafka: &KafkaSettings, group: &str, topic: &Arc<str>, installation: &str) {
     match topics::trim(kafka, group, topic, installation).await {
-        Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "records that everybody has read are removed"),
+        Ok(trimmed) => debug!(%topic, partitions = trimmed.len(), "removed records that all consumers have read"),
         Err(error) => {
-            warn!(%topic, %error, "records that everybody has read are not removed; they stay until the next try");
+            warn!(%topic, %error, "records that all consumers have read could not be removed; next try later");
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Nobody's trigger, commands or events: the topics that the installation keeps for itself.
+//! Internal topics are never a trigger, a topic of commands or a topic of published events.
 
 use super::LoadedDefinitions;
 use crate::config::InternalTopics;
 use anyhow::bail;
 use saga_core::definition::{ReservedTopic, participants::TransportConfig};
 
-/// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands from one.
+/// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands
+/// from one.
 pub(super) fn require_unused(topics: &InternalTopics, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     for (who, topic) in uses(loaded) {
         if let Some(reason) = ReservedTopic::reason(&topics.reserved(), &topic) {

@@ -1,4 +1,4 @@
-//! Looks at participants.yaml, and at the files that its secrets are in, and puts what changed into effect.
+//! Watches participants.yaml and the files with its secrets, and puts changes into effect.
 
 use crate::source_files::{lookup, read_source};
 use saga_core::definition::SourceFile;
@@ -6,13 +6,13 @@ use saga_engine::reload::ReloadHandle;
 use std::{path::PathBuf, time::Duration};
 use tokio::task::JoinHandle;
 
-/// Between two looks: a change holds within twice of it, and a look reads one small file.
+/// Time between two reads: a change is in effect within twice this time, and a read is one small file.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What stands for a file whose change cannot be seen in the text.
+/// Names a file whose change does not show in the text of participants.yaml.
 const IN_A_FILE: &str = "file.";
 
-/// The task that looks, for engines that have a file.
+/// Starts the task, if the engine has a file.
 pub(super) fn start(handle: ReloadHandle) -> Option<JoinHandle<()>> {
     let path = handle.path()?.to_owned();
     Some(tokio::spawn(look(handle, path)))
@@ -34,10 +34,10 @@ async fn look(handle: ReloadHandle, path: PathBuf) {
             }
         };
         let is_new = in_effect.as_ref() != Some(&file);
-        // Half a file is what an editor that writes in pieces leaves for a moment: twice the same is a file.
+        // An editor that writes in pieces leaves half a file for a moment: the same text twice is a whole file.
         let is_whole = seen.as_ref() == Some(&file);
         if (is_new && is_whole) || (!is_new && file.text.contains(IN_A_FILE)) {
-            // Refused or not, it is not read again until it changes.
+            // Also a refused file is not loaded again until it changes.
             let _ = handle.reload(&file, &lookup).await;
             in_effect = Some(file.clone());
         }

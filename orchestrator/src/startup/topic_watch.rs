@@ -1,4 +1,4 @@
-//! Our own topics are looked at while the engine runs.
+//! Checks the topics of the engine while it runs.
 
 use saga_kafka::{
     BrokerKind, KafkaSettings,
@@ -8,19 +8,19 @@ use std::{future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
 use tracing::{debug, error, info};
 
-/// How often: a deleted inbox stops the engine after the second look.
+/// Time between two checks: a deleted inbox stops the engine after the second check.
 const EVERY: Duration = Duration::from_secs(3);
 
-/// What is looked at, and what was found.
+/// The running check, and its findings.
 #[derive(Debug)]
 pub(super) struct TopicWatch {
-    /// Ends when the inbox is gone or somebody else's: then nothing may be worked on any more.
+    /// Ends, with the reason, when the engine must stop: the inbox is gone or belongs to another installation.
     pub(super) ends: JoinHandle<topics::TopicError>,
-    /// What is not as it has to be.
+    /// Findings that last; empty: all topics are as the engine needs them.
     pub(super) odd: watch::Receiver<Vec<TopicAnomaly>>,
 }
 
-/// Looks until something must stop.
+/// Checks until a finding must stop the engine.
 pub(super) fn start(kafka: &KafkaSettings, needs: RequiredTopics) -> Result<TopicWatch, topics::TopicError> {
     let (found, odd) = watch::channel(Vec::new());
     let ends = match kafka.broker {
@@ -35,15 +35,15 @@ async fn watch(maintainer: TopicMaintainer, found: watch::Sender<Vec<TopicAnomal
     loop {
         tokio::time::sleep(EVERY).await;
         match maintainer.check().await {
-            Ok(anomalies) => tell(&found, anomalies),
+            Ok(anomalies) => report(&found, anomalies),
             Err(error) if error.stops_work() => return error,
-            Err(error) => debug!(%error, "our own topics cannot be looked at"),
+            Err(error) => debug!(%error, "the topics of the engine cannot be checked"),
         }
     }
 }
 
-/// Each once, as long as it lasts.
-fn tell(found: &watch::Sender<Vec<TopicAnomaly>>, odd: Vec<TopicAnomaly>) {
+/// Logs each finding once, as long as it lasts.
+fn report(found: &watch::Sender<Vec<TopicAnomaly>>, odd: Vec<TopicAnomaly>) {
     let before = found.borrow().clone();
     for one in odd.iter().filter(|one| !before.contains(one)) {
         error!("{one}");
@@ -51,10 +51,10 @@ fn tell(found: &watch::Sender<Vec<TopicAnomaly>>, odd: Vec<TopicAnomaly>) {
             metrics::counter!("saga_topics_made_anew_total", "topic" => topic.to_string()).increment(1);
         }
     }
-    // What was made anew is told and done with.
+    // A topic that was created again is a single event and no lasting state.
     let lasting: Vec<TopicAnomaly> = odd.into_iter().filter(|one| !matches!(one, TopicAnomaly::Recreated(_))).collect();
     if lasting.is_empty() && !before.is_empty() {
-        info!("our own topics are as they have to be again");
+        info!("the topics of the engine are correct again");
     }
     found.send_replace(lasting);
 }

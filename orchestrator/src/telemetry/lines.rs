@@ -1,5 +1,5 @@
-//! The writer of log lines: what strangers wrote can neither steer the terminal of whoever reads the log nor look like a line of its own, and
-//! secrets of the configuration are in none.
+//! The writer of log lines. Text of strangers can neither control the terminal of a reader nor look like a line of its
+//! own, and no line shows a secret of the configuration.
 
 use super::LogFormat;
 use crate::visible;

@@ -13,10 +13,10 @@ const AT_ONCE: u32 = 4;
 const RULES: &str = "docs/participants.md#the-rules";
 const OVER_KAFKA: &str = "docs/participants.md#over-kafka";
 
-/// What is checked.
+/// A check of one rule of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ContractCheck {
+pub(crate) enum ContractCheck {
     /// A do is answered in time, in a form that can be read.
     Answers,
     /// A do that is repeated gets the same answer.
@@ -29,7 +29,7 @@ pub enum ContractCheck {
     UndoTwice,
     /// An undo whose do never came succeeds.
     UndoBeforeDo,
-    /// A do whose undo was here before does nothing.
+    /// A do whose undo came before does nothing.
     LateDo,
     /// A do that is repeated after its undo does nothing.
     DoAfterUndo,
@@ -40,8 +40,8 @@ pub enum ContractCheck {
 }
 
 impl ContractCheck {
-    /// All, in the order in which they are made.
-    pub const ALL: [ContractCheck; 10] = [
+    /// All checks, in the order in which they run.
+    pub(crate) const ALL: [ContractCheck; 10] = [
         ContractCheck::Answers,
         ContractCheck::DoTwice,
         ContractCheck::DoAtOnce,
@@ -54,9 +54,9 @@ impl ContractCheck {
         ContractCheck::Headers,
     ];
 
-    /// As it is listed.
+    /// The name in the table.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ContractCheck::Answers => "answers in time",
             ContractCheck::DoTwice => "do twice",
@@ -122,7 +122,7 @@ impl ContractCheck {
     }
 }
 
-/// How a check came out; the reason where it did not hold.
+/// The outcome of a check, with the reason if the rule does not hold.
 enum ContractOutcome {
     Holds,
     Broken(String),
@@ -130,7 +130,7 @@ enum ContractOutcome {
     NotAsked(String),
 }
 
-/// All checks, unless the participant cannot be asked.
+/// Runs all checks, unless the participant cannot be reached.
 pub(super) async fn all(trial: &mut ParticipantTrial<'_>) -> Result<Vec<ContractFinding>, VerificationError> {
     let mut findings = Vec::with_capacity(ContractCheck::ALL.len());
     for check in ContractCheck::ALL {
@@ -188,7 +188,8 @@ async fn do_twice(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) -> Cont
             format!("the first answer is not final: {}", said(&first)),
         );
     }
-    // The same attempt, as a broker delivers it twice, and a later one, as an engine asks that had no answer.
+    // The same attempt, like a record that a broker delivers twice, and a later attempt, like an engine that got no
+    // answer.
     for attempt in 1..=2 {
         let again = trial.settle(asked, CommandDirection::Do, attempt).await;
         if let Some(why) = differs(&first, &again) {
@@ -216,7 +217,7 @@ async fn do_at_once(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) -> Co
     }
 }
 
-/// `times` undos of what was done.
+/// A do, and then its undo `times` times.
 async fn undo(trial: &mut ParticipantTrial<'_>, asked: TrialCommand, times: u32) -> ContractOutcome {
     let done = trial.settle(asked, CommandDirection::Do, 1).await;
     if !matches!(done, CommandAnswer::Succeeded { .. }) {
@@ -272,7 +273,7 @@ async fn do_after_undo(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) ->
     let again = trial.settle(asked, CommandDirection::Do, 2).await;
     match &again {
         CommandAnswer::Succeeded { .. } if again != done => {
-            ContractOutcome::Broken(format!("it was done anew: first {}, then {}", said(&done), said(&again)))
+            ContractOutcome::Broken(format!("it was done again: first {}, then {}", said(&done), said(&again)))
         }
         CommandAnswer::Unknown { .. } | CommandAnswer::Ongoing { .. } => ContractOutcome::Broken(said(&again)),
         CommandAnswer::Succeeded { .. } | CommandAnswer::Failed { .. } | CommandAnswer::NotSent { .. } => {
@@ -295,17 +296,17 @@ async fn after_restart(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) ->
             format!("the answer before it is not final: {}", said(&first)),
         );
     }
-    // An undo that is refused is what another check is about.
+    // Another check is about an undo that is refused.
     let is_undone =
         has_undo && matches!(trial.settle(undone, CommandDirection::Undo, 1).await, CommandAnswer::Succeeded { .. });
     if let Err(why) = restart.perform().await {
         return ContractOutcome::NotTested(MissingPrecondition::Restart, why);
     }
     let Some(again) = trial.settle_after_restart(asked, CommandDirection::Do).await else {
-        return ContractOutcome::NotTested(MissingPrecondition::Return, "it did not come back".into());
+        return ContractOutcome::NotTested(MissingPrecondition::Return, "the participant did not answer again".into());
     };
     if let Some(why) = differs(&first, &again) {
-        return ContractOutcome::Broken(format!("the same do before and after: {why}"));
+        return ContractOutcome::Broken(format!("the same do before and after the restart: {why}"));
     }
     if !is_undone {
         return ContractOutcome::Holds;
@@ -321,10 +322,10 @@ async fn after_restart(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) ->
     }
 }
 
-/// Looks at the replies to everything that was asked before.
+/// Checks the replies to all commands of the earlier checks.
 fn headers(trial: &ParticipantTrial<'_>) -> ContractOutcome {
     match trial.lapses() {
-        None => ContractOutcome::NotAsked("there are none over HTTP".into()),
+        None => ContractOutcome::NotAsked("HTTP has no reply headers".into()),
         Some([]) => ContractOutcome::Holds,
         Some(lapses) => ContractOutcome::Broken(lapses.join("; ")),
     }
@@ -338,7 +339,7 @@ fn is_final(answer: &CommandAnswer) -> bool {
     matches!(answer, CommandAnswer::Succeeded { .. } | CommandAnswer::Failed { retry: RetryAdvice::No, .. })
 }
 
-/// Messages are for people and may differ; results and codes may not.
+/// Messages are for people and may differ; results and codes must be the same.
 fn differs(one: &CommandAnswer, other: &CommandAnswer) -> Option<String> {
     let same = match (one, other) {
         (CommandAnswer::Failed { failure: one, .. }, CommandAnswer::Failed { failure: other, .. }) => {

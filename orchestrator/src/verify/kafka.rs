@@ -1,4 +1,4 @@
-//! Commands to a topic, replies from another one.
+//! Sends commands to a topic and reads replies from another topic.
 
 use anyhow::{Context, bail};
 use rdkafka::{
@@ -32,14 +32,14 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 use tracing::debug;
 
-/// Making or removing a topic.
+/// Maximum time to create or remove a topic.
 const ADMIN: Duration = Duration::from_secs(10);
-/// How many attempt timeouts a participant that says `ongoing` may take in all.
+/// Attempt timeouts that a participant may use in all when it answers `ongoing`.
 const ONGOING: u32 = 3;
 /// Headers that every reply has to copy.
 const COPIED: [&str; 2] = [names::IDEMPOTENCY_KEY, names::CE_CORRELATION_ID];
 
-/// Where replies go.
+/// The topic of replies.
 #[derive(Debug)]
 pub(super) struct ReplyTopic {
     name: Arc<str>,
@@ -53,7 +53,7 @@ enum ReplyTopicOrigin {
 }
 
 impl ReplyTopic {
-    /// The given topic, or a new one: an engine that reads its own replies is not bothered.
+    /// The given topic, or a new one, so that no engine reads these replies.
     pub(super) async fn find(settings: &KafkaSettings, given: Option<&str>) -> anyhow::Result<ReplyTopic> {
         if let Some(name) = given {
             return Ok(ReplyTopic { name: name.into(), origin: ReplyTopicOrigin::Given });
@@ -64,16 +64,18 @@ impl ReplyTopic {
         let options = AdminOptions::new().operation_timeout(Some(ADMIN)).request_timeout(Some(ADMIN));
         let made = admin.create_topics([&topic], &options).await;
         let made =
-            made.with_context(|| format!("the broker {} makes no topic for replies", settings.bootstrap_servers))?;
+            made.with_context(|| format!("the broker {} creates no topic for replies", settings.bootstrap_servers))?;
         if let Some(Err((_, code))) =
             made.into_iter().next().filter(|made| !matches!(made, Err((_, RDKafkaErrorCode::TopicAlreadyExists))))
         {
-            bail!("no topic for replies can be made ({code}): name one with --reply-topic that no engine reads");
+            bail!(
+                "the broker does not create a topic for replies ({code}): name one with --reply-topic that no engine reads"
+            );
         }
         Ok(ReplyTopic { name: name.into(), origin: ReplyTopicOrigin::Made })
     }
 
-    /// What lies in a topic that was not made for this answers nobody here.
+    /// Reading of a given topic starts at its end: older records answer no command of this run.
     fn beginning(&self) -> TriggerStartPosition {
         match self.origin {
             ReplyTopicOrigin::Given => TriggerStartPosition::Latest,
@@ -81,7 +83,7 @@ impl ReplyTopic {
         }
     }
 
-    /// Takes a topic away that was made for this.
+    /// Removes the topic if this run created it.
     pub(super) async fn remove(self, settings: &KafkaSettings) {
         if self.origin == ReplyTopicOrigin::Given {
             return;
@@ -92,7 +94,7 @@ impl ReplyTopic {
     }
 }
 
-/// The way to one participant and back.
+/// The transport to one participant and back.
 pub(super) struct KafkaTrialTransport {
     commands: Arc<str>,
     replies: Arc<str>,
@@ -100,9 +102,9 @@ pub(super) struct KafkaTrialTransport {
     /// Dropping it ends the client.
     _consumer: KafkaConsumer,
     events: mpsc::Receiver<ConsumerEvent>,
-    /// Read and not yet looked at: one batch at most.
+    /// Read and not yet processed: at most one batch.
     waiting: VecDeque<KafkaRecord>,
-    /// Never finished, so that nothing is committed and no group remains; as many as the limits of intake allow.
+    /// Never finished, so that no offset is committed and no group remains; bounded by the limits of intake.
     held: Vec<RecordAck>,
     lapses: Vec<String>,
 }
@@ -124,7 +126,7 @@ impl KafkaTrialTransport {
         };
         let (consumer, events) = KafkaConsumer::start(settings, plan)?;
         let producer = KafkaProducer::start(settings)?;
-        // A topic that is read from its end has an end only now.
+        // Only after the assignment does reading from the end have a position.
         let mut status = consumer.status();
         let assigned = tokio::time::timeout(ADMIN, status.wait_for(|status| status.assigned > 0)).await;
         assigned.with_context(|| format!("topic {} cannot be read", topic.name))?.context("intake ended")?;
@@ -133,12 +135,12 @@ impl KafkaTrialTransport {
         Ok(KafkaTrialTransport { commands, replies, producer, _consumer: consumer, events, waiting, held, lapses })
     }
 
-    /// Each different one once.
+    /// Shortcomings of replies, each different one once.
     pub(super) fn lapses(&self) -> &[String] {
         &self.lapses
     }
 
-    /// The answers to `calls`, which leave at the same time.
+    /// Sends `calls` at the same time and returns their answers.
     pub(super) async fn ask(&mut self, calls: &[ParticipantCall]) -> Vec<CommandAnswer> {
         let mut answers: Vec<Option<CommandAnswer>> = Vec::with_capacity(calls.len());
         for call in calls {
@@ -156,7 +158,7 @@ impl KafkaTrialTransport {
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| silence(timeout, &self.replies))).collect()
     }
 
-    /// An answer only if the command did not leave.
+    /// The answer if the broker did not take the command; else `None`.
     async fn send(&self, call: &ParticipantCall) -> Option<CommandAnswer> {
         let CommandRequest::Kafka { command, body, .. } = call.request.as_ref() else { return None };
         let record = cloudevents::CommandRecord {
@@ -176,12 +178,12 @@ impl KafkaTrialTransport {
         }
     }
 
-    /// The topic that takes the commands.
+    /// The topic of commands.
     pub(super) fn commands(&self) -> &str {
         &self.commands
     }
 
-    /// The next record on the topic of replies; `None`: there will be none.
+    /// The next record of the topic of replies; `None`: no more records will come.
     async fn record(&mut self) -> Option<KafkaRecord> {
         loop {
             if let Some(record) = self.waiting.pop_front() {
@@ -203,7 +205,7 @@ impl KafkaTrialTransport {
         }
     }
 
-    /// Reads a reply. True: somebody works on what is asked.
+    /// Reads a reply. True: it says `ongoing`.
     fn take(&mut self, record: &KafkaRecord, calls: &[ParticipantCall], answers: &mut [Option<CommandAnswer>]) -> bool {
         let missing: BTreeSet<&str> = COPIED.into_iter().filter(|name| record.header_text(name).is_none()).collect();
         for name in missing {
@@ -242,6 +244,6 @@ fn unanswered(reply: &CommandReply, calls: &[ParticipantCall], answers: &[Option
 }
 
 fn silence(timeout: Duration, replies: &str) -> CommandAnswer {
-    let message = format!("no reply within {timeout:?} on {replies}, which is what reply_topic said");
+    let message = format!("no reply within {timeout:?} on {replies}, the topic in the header reply_topic");
     CommandAnswer::unknown(CommandFailure::new("timeout", message).of_origin(FailureOrigin::Transport))
 }

@@ -1,22 +1,22 @@
-//! Restarting the participant, to see what it remembers.
+//! Restarts the participant, to test what it remembers.
 
 use std::{io::Write, process::Stdio, time::Duration};
 use tokio::process::Command;
 
-/// For a command to end, or a person to press Enter.
+/// Maximum wait for the command, or for the user to press Enter.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How the participant is restarted.
+/// How to restart the participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RestartMethod {
-    /// By a command of the shell.
+pub(crate) enum RestartMethod {
+    /// By a shell command.
     Command(String),
-    /// By whoever runs this.
+    /// By the user of this command.
     ByHand,
 }
 
 impl RestartMethod {
-    /// Restarts it, and returns when that is done; the participant may need some time still until it answers.
+    /// Restarts the participant. Afterwards the participant may still need some time until it answers.
     pub(super) async fn perform(&self) -> Result<(), String> {
         let performed = match self {
             RestartMethod::Command(line) => tokio::time::timeout(LONGEST, by_command(line)).await,
@@ -26,7 +26,7 @@ impl RestartMethod {
     }
 }
 
-/// What the command prints on stdout is dropped: only what was found goes there.
+/// The stdout of the command is dropped: our stdout has only findings.
 async fn by_command(line: &str) -> Result<(), String> {
     let mut command = Command::new("sh");
     command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
@@ -35,11 +35,11 @@ async fn by_command(line: &str) -> Result<(), String> {
 }
 
 async fn by_hand() -> Result<(), String> {
-    // Whom it reaches nowhere is told by the end of the time.
+    // If stderr is closed, the time limit ends the wait.
     drop(writeln!(std::io::stderr(), "Restart the participant now, then press Enter."));
     let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await;
     match read {
-        Ok(Ok(0)) => Err("nobody pressed Enter: --restart COMMAND does it without a person".to_owned()),
+        Ok(Ok(0)) => Err("stdin is closed, so Enter cannot be pressed: use --restart COMMAND instead".to_owned()),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(format!("stdin: {error}")),
         Err(error) => Err(error.to_string()),

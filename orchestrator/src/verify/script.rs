@@ -1,4 +1,4 @@
-//! What a participant is asked: what somebody typed, or what a step of a definition sends.
+//! The commands of a verification: typed ones, or those of a step of a definition.
 
 use super::subject::TypedTarget;
 use saga_core::{
@@ -11,35 +11,35 @@ use serde_json::{Value, json};
 
 /// Commands as they were typed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TypedCommands {
+pub(crate) struct TypedCommands {
     /// The `do`.
     pub target: TypedTarget,
-    /// Its `undo`; `None`: what an undo has to keep is not tested.
+    /// Its `undo`; `None`: the rules for undos are not tested.
     pub undo: Option<TypedTarget>,
-    /// What the `do` is sent.
+    /// Input of the `do`.
     pub with: Value,
-    /// What the `undo` is sent; `None`: what the short form of a definition sends, `{input, result}` of the do.
+    /// Input of the `undo`; `None`: `{input, result}` of the do, like the short form in a definition.
     pub undo_with: Option<Value>,
 }
 
 /// A step of a definition.
 #[derive(Clone, Debug)]
-pub struct RehearsedStep {
+pub(crate) struct RehearsedStep {
     /// The saga that it is a step of.
     pub rehearsal: SagaRehearsal,
-    /// Which.
+    /// Position of the step in the definition.
     pub step: StepIndex,
     /// Name of the definition.
     pub saga: String,
     /// Name of the step.
     pub name: String,
-    /// Why nothing is asked of its undo.
+    /// Why the undo is not tested; `None`: it is.
     pub without_undo: Option<String>,
 }
 
-/// What is asked.
+/// The commands.
 #[derive(Clone, Debug)]
-pub enum VerificationScript {
+pub(crate) enum VerificationScript {
     /// As it was typed.
     Typed(TypedCommands),
     /// As a step sends it.
@@ -63,7 +63,7 @@ impl VerificationScript {
         }
     }
 
-    /// Why nothing is asked of an undo.
+    /// Why the undo is not tested; `None`: it is.
     pub(super) fn without_undo(&self) -> Option<&str> {
         match self {
             VerificationScript::Typed(typed) if typed.undo.is_none() => Some("no --undo was given"),
@@ -72,7 +72,7 @@ impl VerificationScript {
         }
     }
 
-    /// What a command of `saga` sends; `result` is what its do answered, null if that is not known.
+    /// The request of a command of `saga`; `result` is the result of its do, null if it is not known.
     pub(super) fn request(
         &self,
         saga: SagaId,
@@ -101,7 +101,7 @@ impl TypedCommands {
     }
 }
 
-/// What is asked for, as it is typed.
+/// The command as it is typed.
 pub(super) fn told(request: &CommandRequest) -> String {
     match request {
         CommandRequest::Kafka { participant, command, .. } => format!("{participant}.{command}"),

@@ -1,4 +1,5 @@
-//! Every step of a definition that calls a participant, in their order: each is sent what the event and the answers before it make of it.
+//! Tests every step of a definition that calls a participant, in order; the inputs follow from the event and from
+//! earlier answers.
 
 use super::{
     RehearsedStep, RestartMethod, VerificationReport, VerificationScript, VerificationSubject, run, script::told,
@@ -22,59 +23,59 @@ use saga_wire::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Why nobody is asked for a step.
+/// Why a step is not tested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StepSkipReason {
-    /// It calls no participant.
+pub(crate) enum StepSkipReason {
+    /// The step calls no participant.
     #[error("it calls no participant")]
     NoCall,
-    /// Its `if` is false.
+    /// The `if` of the step is false.
     #[error("its `if` is false for this event")]
     NotWanted,
-    /// What it sends, or its `if`, has no value.
-    #[error("what it sends has no value: {0}")]
+    /// An expression of its input or of its `if` has no value.
+    #[error("its input has no value: {0}")]
     NoValue(String),
-    /// Its participant is not in the file.
+    /// participants.yaml does not have its participant.
     #[error("participants.yaml has no `{0}`")]
-    Nobody(String),
+    NoParticipant(String),
 }
 
-/// A step, and what was found out about whoever performs it.
+/// A step, and the findings about its participant.
 #[derive(Clone, Debug)]
-pub struct StepReport {
-    /// Its name.
+pub(crate) struct StepReport {
+    /// Name of the step.
     pub step: String,
-    /// What it sends, as it is typed; empty where it is not asked.
+    /// The command as it is typed; empty if the step is not tested.
     pub sends: String,
-    /// What was found.
+    /// The findings, or why the step is not tested.
     pub found: Result<VerificationReport, StepSkipReason>,
 }
 
 /// A definition, and the event that would start a saga of it.
 #[derive(Clone, Debug)]
-pub struct RehearsedDefinition {
+pub(crate) struct RehearsedDefinition {
     plan: Arc<SagaPlan>,
     participants: Arc<ParticipantCatalog>,
     rehearsal: SagaRehearsal,
 }
 
-/// The event starts no saga of the definition.
+/// Why the event starts no saga of the definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoStartError {
-    /// `when` is false.
+pub(crate) enum NoStartError {
+    /// The `when` of the trigger is false.
     #[error("the trigger's `when` is false for this event")]
     Unwanted,
-    /// It would be a dead letter.
+    /// The event would become a dead letter.
     #[error("the event would be a dead letter: {0}")]
     Poison(String),
 }
 
 impl RehearsedDefinition {
-    /// The saga that a record with this payload would start now.
+    /// The saga that a record with this payload starts.
     ///
     /// # Errors
-    /// When it would start none.
-    pub fn new(
+    /// When the record starts no saga.
+    pub(crate) fn new(
         plan: Arc<SagaPlan>,
         participants: Arc<ParticipantCatalog>,
         event: &Value,
@@ -89,9 +90,9 @@ impl RehearsedDefinition {
         Ok(RehearsedDefinition { plan, participants, rehearsal })
     }
 
-    /// What each step would send, as far as that is known before anybody has answered.
+    /// The request of each step, as far as it is known before the first answer.
     #[must_use]
-    pub fn announced(&self) -> Vec<(String, Result<CommandRequest, StepSkipReason>)> {
+    pub(crate) fn announced(&self) -> Vec<(String, Result<CommandRequest, StepSkipReason>)> {
         let name = |step: StepIndex| self.plan.definition.step(step).name.clone();
         self.plan.definition.indices().map(|step| (name(step), self.request(step))).collect()
     }
@@ -105,19 +106,19 @@ impl RehearsedDefinition {
         if !self.rehearsal.is_asked(step).map_err(no_value)? {
             return Err(StepSkipReason::NotWanted);
         }
-        self.rehearsal.does(nobody(), step).map_err(no_value)
+        self.rehearsal.does(placeholder_id(), step).map_err(no_value)
     }
 
-    /// Why nothing is asked of the step's undo.
+    /// Why the undo of the step is not tested; `None`: it is.
     fn without_undo(&self, step: StepIndex, done: &CommandRequest) -> Option<String> {
         match self.plan.definition.step(step).effects {
             StepCompensation::ReadOnly => return Some("the step is readOnly".into()),
             StepCompensation::Irreversible => return Some("the step has no undo".into()),
             StepCompensation::Undo(_) => {}
         }
-        let undo = self.rehearsal.undoes(nobody(), step, &Value::Null).ok()?;
+        let undo = self.rehearsal.undoes(placeholder_id(), step, &Value::Null).ok()?;
         let is_another = undo.participant() != done.participant();
-        is_another.then(|| format!("{} undoes it, another participant", undo.participant().unwrap_or_default()))
+        is_another.then(|| format!("another participant, {}, undoes it", undo.participant().unwrap_or_default()))
     }
 
     fn subject(&self, step: StepIndex, done: &CommandRequest, restart: Option<&RestartMethod>) -> VerificationSubject {
@@ -148,7 +149,7 @@ impl RehearsedDefinition {
         };
         let (sends, whom) = (told(&request), request.participant().unwrap_or_default());
         let Some(participant) = self.participants.get(whom) else {
-            return Ok(StepReport { step: name, sends, found: Err(StepSkipReason::Nobody(whom.to_owned())) });
+            return Ok(StepReport { step: name, sends, found: Err(StepSkipReason::NoParticipant(whom.to_owned())) });
         };
         let subject = self.subject(step, &request, how.restart);
         let verified = run(whom, participant, &subject, broker, how.reply_topic).await?;
@@ -159,20 +160,20 @@ impl RehearsedDefinition {
     }
 }
 
-/// How participants are asked.
+/// Settings for all steps.
 #[derive(Clone, Copy, Debug)]
-pub struct VerificationOptions<'a> {
-    /// Topic for replies that no engine reads; `None`: one is made for each step.
+pub(crate) struct VerificationOptions<'a> {
+    /// Topic for replies that no engine reads; `None`: a new one for each step.
     pub reply_topic: Option<&'a str>,
     /// How participants are restarted.
     pub restart: Option<&'a RestartMethod>,
 }
 
-/// Asks the participants of all steps, and tells of each step as it is done with.
+/// Tests the participants of all steps, and reports each step when its checks have ended.
 ///
 /// # Errors
-/// As [`run`]; what was told until then holds.
-pub async fn all_steps(
+/// As [`run`]; the reports until then stay valid.
+pub(crate) async fn all_steps(
     mut rehearsed: RehearsedDefinition,
     broker: &KafkaSettings,
     how: &VerificationOptions<'_>,
@@ -185,8 +186,8 @@ pub async fn all_steps(
     Ok(())
 }
 
-/// Of a saga that only shows what would be sent.
-fn nobody() -> SagaId {
+/// The id of a saga that only shows the requests.
+fn placeholder_id() -> SagaId {
     SagaId::new(Timestamp(0), ShardId(0), 0)
 }
 

@@ -7,9 +7,9 @@ use saga_core::{
 use serde_json::Value;
 use std::{fmt, str::FromStr};
 
-/// A command as a definition names it, without `${ }`: the real one has a path, not a template of it.
+/// A command as in a definition, without `${ }`: a typed command has the real path and no template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TypedTarget {
+pub(crate) enum TypedTarget {
     /// `participant.Command`
     Kafka {
         /// Name in participants.yaml.
@@ -28,25 +28,25 @@ pub enum TypedTarget {
     },
 }
 
-/// A text names no command that can be verified.
+/// Why a text is not a command that can be verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TypedTargetError {
-    /// It has no such form.
+pub(crate) enum TypedTargetError {
+    /// The text has another form.
     #[error(
-        "`{0}` names no command: write participant.Command, or `METHOD participant/path` with GET, POST, PUT, PATCH or DELETE"
+        "`{0}` is not a command: write participant.Command, or `METHOD participant/path` with GET, POST, PUT, PATCH, DELETE"
     )]
     Form(String),
-    /// It has an expression in it.
+    /// The text has an expression in it.
     #[error("`{0}` has a `${{ }}`: write the path as it is sent, with values that exist")]
     Template(String),
-    /// It is said in the other transport's form.
+    /// The text has the form of the other transport.
     #[error("`{target}` does not fit: {participant} is reached over {transport}")]
     Transport {
-        /// As typed.
+        /// The text as typed.
         target: String,
-        /// Its name.
+        /// Name of the participant.
         participant: String,
-        /// How it is reached.
+        /// Its transport.
         transport: &'static str,
     },
 }
@@ -88,19 +88,19 @@ impl fmt::Display for TypedTarget {
 }
 
 impl TypedTarget {
-    /// Who performs it.
+    /// Name of its participant.
     #[must_use]
-    pub fn participant(&self) -> &str {
+    pub(crate) fn participant(&self) -> &str {
         match self {
             TypedTarget::Kafka { participant, .. } | TypedTarget::Http { participant, .. } => participant,
         }
     }
 
-    /// Whether `participant` can be asked in this form.
+    /// Checks that `participant` has the transport of this form.
     ///
     /// # Errors
-    /// It is reached the other way.
-    pub fn fits(&self, participant: &ParticipantConfig) -> Result<(), TypedTargetError> {
+    /// It has the other transport.
+    pub(crate) fn fits(&self, participant: &ParticipantConfig) -> Result<(), TypedTargetError> {
         let transport = match (self, &participant.transport) {
             (TypedTarget::Kafka { .. }, TransportConfig::Kafka { .. })
             | (TypedTarget::Http { .. }, TransportConfig::Http { .. }) => {

@@ -1,4 +1,4 @@
-//! One attempt after another, of sagas that do not exist, with a note of each.
+//! Sends attempts of commands of sagas that do not exist, and keeps a transcript.
 
 use super::{AttemptTranscript, VerificationError, VerificationSubject, kafka, script::told};
 use saga_base::clock::EngineClock;
@@ -11,18 +11,18 @@ use serde_json::Value;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Attempts of one command, as an engine retries: enough for a participant that answers a repeated command with "still at it".
+/// Attempts of one command: enough for a participant that answers repeated commands with `ongoing` or a conflict.
 const ATTEMPTS: u32 = 6;
-/// Before the next attempt, unless the participant asks for more: short, because only we are waiting.
-const REST: Duration = Duration::from_millis(300);
-/// However long a participant asks to be left alone, a trial does not wait longer.
-const LONGEST_REST: Duration = Duration::from_secs(5);
-/// How many attempt timeouts a participant that says `ongoing` may take in all.
+/// Retry delay, unless the participant asks for a longer one: short, because only this command waits.
+const RETRY_DELAY: Duration = Duration::from_millis(300);
+/// The longest retry delay, whatever the participant asks for.
+const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// Attempt timeouts that a participant may use in all when it answers `ongoing`.
 const ONGOING: u32 = 3;
-/// For a participant to answer again after a restart: a JVM on a loaded machine takes a good part of it.
-const COMES_BACK: Duration = Duration::from_secs(60);
+/// Maximum wait for the first answer after a restart: a JVM on a loaded machine needs much of it.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How attempts leave.
+/// The transport of attempts.
 pub(super) enum TrialTransport {
     Http(HttpParticipantClient),
     Kafka(kafka::KafkaTrialTransport),
@@ -46,9 +46,9 @@ pub(super) struct ParticipantTrial<'a> {
     wire: TrialTransport,
     exchanges: Vec<AttemptTranscript>,
     unreachable: Option<String>,
-    /// What dos answered, for their undos.
+    /// Results of dos, for their undos.
     results: HashMap<SagaId, Value>,
-    /// What the first do answered that succeeded.
+    /// The result of the first do that succeeded.
     result: Option<Value>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct TrialCommand {
 }
 
 impl TrialCommand {
-    /// Of a saga that nobody knows.
+    /// A command of a new saga, which no engine knows.
     pub(super) fn anew() -> TrialCommand {
         TrialCommand { saga: SagaId::new(EngineClock::Wall.now(), ShardId(0), fastrand::u64(..)) }
     }
@@ -77,22 +77,22 @@ impl<'a> ParticipantTrial<'a> {
         }
     }
 
-    /// What was asked since the last time.
+    /// The attempts since the last call.
     pub(super) fn take_exchanges(&mut self) -> Vec<AttemptTranscript> {
         std::mem::take(&mut self.exchanges)
     }
 
-    /// What the first do answered that succeeded.
+    /// The result of the first do that succeeded.
     pub(super) fn result(self) -> Option<Value> {
         self.result
     }
 
-    /// Why something that was asked did not reach the participant.
+    /// Why an attempt did not reach the participant, if one did not.
     pub(super) fn unreachable(&self) -> Option<VerificationError> {
         self.unreachable.clone().map(VerificationError)
     }
 
-    /// Shortcomings of replies that an engine bears with, as they were seen so far. `None`: there are no replies over HTTP.
+    /// Shortcomings of replies so far that an engine tolerates. `None`: HTTP has no replies.
     pub(super) fn lapses(&self) -> Option<&[String]> {
         match &self.wire {
             TrialTransport::Http(_) => None,
@@ -100,7 +100,7 @@ impl<'a> ParticipantTrial<'a> {
         }
     }
 
-    /// The answer to attempt `first`, or to a later one while it is a failure that may be retried.
+    /// Sends attempt `first` and repeats it while the answer is a retryable failure; returns the last answer.
     pub(super) async fn settle(
         &mut self,
         asked: TrialCommand,
@@ -117,25 +117,25 @@ impl<'a> ParticipantTrial<'a> {
             if attempt - first + 1 >= ATTEMPTS {
                 return answer;
             }
-            tokio::time::sleep(retry_after.unwrap_or(REST).clamp(REST, LONGEST_REST)).await;
+            tokio::time::sleep(retry_after.unwrap_or(RETRY_DELAY).clamp(RETRY_DELAY, LONGEST_RETRY_DELAY)).await;
             attempt += 1;
         }
     }
 
-    /// The same of a participant that has just been restarted; `None`: it does not come back.
+    /// The same after a restart; `None`: the participant does not answer again in time.
     pub(super) async fn settle_after_restart(
         &mut self,
         asked: TrialCommand,
         direction: CommandDirection,
     ) -> Option<CommandAnswer> {
-        let end = Instant::now() + COMES_BACK;
+        let end = Instant::now() + RESTART_TIMEOUT;
         let mut attempt = 2;
         loop {
             let answer = self.settle(asked, direction, attempt).await;
             if unsent(&answer).is_none() && !matches!(answer, CommandAnswer::Unknown { .. }) {
                 return Some(answer);
             }
-            // That it is away for a while was asked for.
+            // The restart makes the participant unavailable for a while.
             self.unreachable = None;
             if Instant::now() >= end {
                 return None;
@@ -179,7 +179,7 @@ impl<'a> ParticipantTrial<'a> {
         answers
     }
 
-    /// What the definition cannot say is an answer, too: nobody else gives one.
+    /// A request without a value is the answer, too: no participant gives one.
     fn cannot_be_asked(
         &mut self,
         direction: CommandDirection,
@@ -188,8 +188,8 @@ impl<'a> ParticipantTrial<'a> {
     ) -> Vec<CommandAnswer> {
         let answer = CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after: None };
         let sent = match direction {
-            CommandDirection::Do => "nothing: what the do sends has no value".to_owned(),
-            CommandDirection::Undo => "nothing: what the undo sends has no value".to_owned(),
+            CommandDirection::Do => "nothing: the input of the do has no value".to_owned(),
+            CommandDirection::Undo => "nothing: the input of the undo has no value".to_owned(),
         };
         self.exchanges.push(AttemptTranscript { sent, came: said(&answer) });
         vec![answer; times]
@@ -228,10 +228,12 @@ fn succeeded(answer: &CommandAnswer) -> Option<&Value> {
     }
 }
 
-/// Why an attempt did not reach the participant. Over HTTP that is a failure in general; here it says nothing of the participant's manners.
+/// Why an attempt did not reach the participant: such a failure says nothing about the participant's rules.
 fn unsent(answer: &CommandAnswer) -> Option<String> {
     match answer {
-        CommandAnswer::NotSent { .. } => Some("its topic of commands does not exist, or may not be written".into()),
+        CommandAnswer::NotSent { .. } => {
+            Some("its topic of commands does not exist, or this client must not write to it".into())
+        }
         CommandAnswer::Failed { failure, .. } if failure.origin == FailureOrigin::Transport => {
             Some(failure.message.clone())
         }
@@ -242,23 +244,23 @@ fn unsent(answer: &CommandAnswer) -> Option<String> {
     }
 }
 
-/// One attempt to its end, asking where and as often as the participant says.
+/// One attempt to its end: after `ongoing` it asks at the place and time that the participant says.
 async fn over_http(participant: &HttpParticipantClient, call: &ParticipantCall) -> CommandAnswer {
     let give_up = Instant::now() + call.attempt_timeout * ONGOING;
     let mut call = call.clone();
     loop {
         let answer = participant.call(&call).await;
         let CommandAnswer::Ongoing { ask_after, location } = &answer else { return answer };
-        let rest = ask_after.unwrap_or(REST).min(LONGEST_REST);
-        if Instant::now() + rest > give_up {
+        let delay = ask_after.unwrap_or(RETRY_DELAY).min(LONGEST_RETRY_DELAY);
+        if Instant::now() + delay > give_up {
             return answer;
         }
-        tokio::time::sleep(rest).await;
+        tokio::time::sleep(delay).await;
         call = ParticipantCall { location: location.clone(), asked: call.asked + 1, ..call };
     }
 }
 
-/// An answer in words.
+/// An answer as text.
 pub(super) fn said(answer: &CommandAnswer) -> String {
     let because = |failure: &saga_core::command::CommandFailure| match failure.message.as_str() {
         "" => failure.code.clone(),
@@ -267,9 +269,9 @@ pub(super) fn said(answer: &CommandAnswer) -> String {
     match answer {
         CommandAnswer::Succeeded { result } => format!("succeeded {result}"),
         CommandAnswer::Failed { failure, retry: RetryAdvice::No, .. } => {
-            format!("failed for good ({})", because(failure))
+            format!("failed permanently ({})", because(failure))
         }
-        CommandAnswer::Failed { failure, .. } => format!("failed, may be retried ({})", because(failure)),
+        CommandAnswer::Failed { failure, .. } => format!("failed, can be retried ({})", because(failure)),
         CommandAnswer::Unknown { failure, .. } => format!("unknown ({})", because(failure)),
         CommandAnswer::Ongoing { .. } => "ongoing".into(),
         CommandAnswer::NotSent { guard, .. } => format!("not sent ({guard:?})"),

@@ -70,7 +70,7 @@ async fn recorded(
     let act = OverrideRequest { participant: participant.clone(), action, who, reason };
     let operator = backend.operator.clone();
     let recorded = to_its_end(async move { operator.act_on_guards(id, &act).await }).await;
-    let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the recording broke off: {error}")))?;
+    let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the act could not be recorded: {error}")))?;
     let (number, is_applied) = recorded.map_err(refused)?;
     let status = if is_applied { ActStatus::Applied } else { ActStatus::Accepted };
     let in_force = backend.query.override_in_force(&participant);

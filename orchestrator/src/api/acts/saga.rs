@@ -43,20 +43,20 @@ struct SagaActBody {
     reason: String,
     step: Option<String>,
     direction: Option<CommandDirection>,
-    /// Of a retry: `current`, or a hash of a definition or its beginning.
+    /// For a retry: `current`, or the beginning of the hash of a definition.
     definition: Option<String>,
-    /// Only tell what it would lead to.
+    /// Change nothing; only answer what the act would lead to.
     #[serde(default)]
     dry_run: bool,
-    /// How long to wait for what comes of it, until the saga waits, is parked or has ended.
+    /// How long to wait, in milliseconds, until the saga waits, is parked or has ended.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// More than any id that programs make, and short enough to be kept with the saga.
+/// Longer than the ids that programs make, and short enough to be kept with the saga.
 const MAX_ID_BYTES: usize = 128;
 
-/// What became of an act, or would.
+/// The result of an act or of its dry run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SagaActResponse {
@@ -67,16 +67,16 @@ struct SagaActResponse {
     step: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<CommandDirection>,
-    /// Of a repeat: when it was applied, RFC 3339, UTC.
+    /// For a repeated act: when it was applied, RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     applied_at: Option<String>,
-    /// Whether the saga is where whoever acts wants it, or on its way there.
+    /// Whether the saga has the status that the act aims at, or is on its way to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_wanted: Option<bool>,
-    /// Where the saga was when it was looked at after the act.
+    /// The saga after the act.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<Box<SagaLine>>,
-    /// Of a dry run: where the saga would be.
+    /// For a dry run: the saga as it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     leads_to: Option<Box<ActPreview>>,
 }
@@ -109,11 +109,11 @@ pub(in crate::api) async fn act(
     let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
     let wait = waits(asked.wait_ms)?;
     let saga = sagas::resolve(&backend, request::checked(named)?.of(&saga)).await?;
-    let plan = mended(&backend, saga, asked.definition.as_deref(), action).await?;
+    let plan = plan_of_retry(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
     let act = checked(asked, action)?;
     if is_dry {
-        return Ok(Json(foretold(&backend, saga, &act, plan.as_ref()).await?).into_response());
+        return Ok(Json(dry_run(&backend, saga, &act, plan.as_ref()).await?).into_response());
     }
     performed(&backend, saga, act, plan, wait).await
 }
@@ -126,7 +126,7 @@ pub(in crate::api) fn waits(wait_ms: u64) -> Result<Duration, ApiError> {
     Err(ApiError::BadValue(format!("`waitMs` is {wait_ms}: expected 0 to {}", most.as_millis())))
 }
 
-async fn foretold(
+async fn dry_run(
     backend: &ApiState,
     saga: SagaId,
     act: &OperatorAct,
@@ -176,7 +176,7 @@ async fn performed(
     Ok((told.status.code(), Json(told)).into_response())
 }
 
-/// With what came of it.
+/// Adds the state of the saga after the act.
 async fn after(
     backend: &ApiState,
     told: SagaActResponse,
@@ -188,7 +188,7 @@ async fn after(
     SagaActResponse { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
 }
 
-/// What a saga that has ended waits for is nothing.
+/// A saga that has ended waits for nothing, so the hint of its refusal is another one.
 async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
     match sagas::recorded(backend, saga).await {
         Ok(recorded) if recorded.state.status().is_terminal() => ApiError::RefusedAtEnd(reason),
@@ -213,13 +213,13 @@ fn checked(asked: SagaActBody, action: OperatorAction) -> Result<OperatorAct, Ap
     Ok(OperatorAct { id, who, reason, action, about })
 }
 
-/// Which command an act is about, if it is about one.
+/// The command that an act is about, if it is about one.
 pub(in crate::api) fn about(
     step: Option<String>,
     direction: Option<CommandDirection>,
 ) -> Result<Option<ActTarget>, ApiError> {
     match (step, direction) {
-        (None, Some(_)) => Err(ApiError::BadValue("`direction` goes with `step`".to_owned())),
+        (None, Some(_)) => Err(ApiError::BadValue("`direction` needs `step`".to_owned())),
         (step, direction) => Ok(step.map(|step| ActTarget { step, direction })),
     }
 }
@@ -228,13 +228,13 @@ pub(in crate::api) fn takes_definition(action: OperatorAction) -> Result<(), Api
     match action {
         OperatorAction::Retry => Ok(()),
         OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            Err(ApiError::BadValue("`definition` is of retry only".to_owned()))
+            Err(ApiError::BadValue("`definition` is only for retry".to_owned()))
         }
     }
 }
 
-/// What a retry is to go by, where it says so.
-async fn mended(
+/// The definition that a retry names to go on with, if it names one.
+async fn plan_of_retry(
     backend: &ApiState,
     saga: SagaId,
     text: Option<&str>,

@@ -1,4 +1,4 @@
-//! How reading from Kafka goes, as JSON and as metrics.
+//! The state of reading from Kafka, as JSON and as metrics.
 
 use saga_kafka::consumer::{ConsumerStatus, ForeignMember, PartitionStatus, PauseReason};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The partitions of a topic that are read here, which may be none.
+/// The partitions of a topic that this engine reads; possibly none.
 #[derive(Default)]
 struct TopicReadView {
     partitions: usize,
@@ -31,12 +31,12 @@ fn topics(status: &ConsumerStatus) -> BTreeMap<&str, TopicReadView> {
     topics
 }
 
-/// What is only under way is not held back.
+/// A record that is in progress is not held back.
 fn held_back(one: &PartitionStatus) -> u64 {
     if one.held_since.is_some() { one.held_back } else { 0 }
 }
 
-/// For `/health/ready`.
+/// A consumer in the answer of `/health/ready`.
 pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
     let ago = |at: Option<Instant>| at.map(|at| millis(now.saturating_duration_since(at)));
     let topic = |(name, topic): (&str, TopicReadView)| {
@@ -60,7 +60,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// For `/metrics`: as it is at the moment of the scrape.
+/// For `/metrics`: the state at the time of the scrape.
 pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
     let consumer = status.name;
     if let Some(at) = status.last_read.or(status.started) {

@@ -3,13 +3,13 @@
 use saga_engine::{LagReason, LaggingShard};
 use serde_json::{Value, json};
 
-/// For `/health/ready`.
+/// The shards in the answer of `/health/ready`.
 pub(super) fn shown(behind: &[LaggingShard]) -> Vec<Value> {
     let shown = |one: &LaggingShard| json!({"shard": one.shard.0, "why": one.why.as_str(), "forSeconds": one.since.elapsed().as_secs()});
     behind.iter().map(shown).collect()
 }
 
-/// For `/metrics`: as it is at the moment of the scrape.
+/// For `/metrics`: the state at the time of the scrape.
 pub(super) fn measure(behind: &[LaggingShard]) {
     for why in [LagReason::NotClaimed, LagReason::Full, LagReason::Returning] {
         let shards = u16::try_from(behind.iter().filter(|one| one.why == why).count()).unwrap_or(u16::MAX);

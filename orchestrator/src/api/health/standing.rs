@@ -1,11 +1,11 @@
-//! For `/metrics`: how the sagas of the whole installation stand, and what an engine has of shards and connections.
+//! For `/metrics`: sagas of the whole installation by status, and the shards and store connections of this engine.
 
 use crate::api::census::SagaCounts;
 use metrics::gauge;
 use saga_core::{incident::IncidentKind, state::SagaStatus, time::Timestamp};
 use saga_event_store::{SessionUsage, StreamStatusCount};
 
-/// Every engine counts the sagas of all.
+/// Every engine counts the sagas of all engines.
 pub(super) fn measure(counted: &SagaCounts, now: Timestamp) {
     for saga in &counted.sagas {
         for status in SagaStatus::OPEN {

@@ -1,4 +1,4 @@
-//! Which sagas a job's filter chooses.
+//! The sagas that the filter of a job chooses.
 
 use super::super::{
     errors::ApiError,
@@ -7,7 +7,7 @@ use super::super::{
 use saga_core::{event::OperatorAction, state::SagaStatus, time::Timestamp};
 use saga_engine::journal::reading::SagaQuery;
 
-/// What `asked` chooses for `action`.
+/// The query of the sagas that `asked` chooses for `action`.
 pub(super) fn by(asked: SagaListQuery, action: OperatorAction, now: Timestamp) -> Result<SagaQuery, ApiError> {
     let (blank, of_lists) = (asked.blank(), asked.of_lists());
     let wanted = saga_query::wanted(&asked.without_blanks(), now)?;
@@ -15,24 +15,25 @@ pub(super) fn by(asked: SagaListQuery, action: OperatorAction, now: Timestamp) -
         return Err(nothing());
     }
     if let Some(name) = blank {
-        return Err(ApiError::BadValue(format!("`{name}` of the filter is empty: give it a value, or leave it out")));
+        return Err(ApiError::BadValue(format!("`{name}` of the filter is empty: give it a value or remove it")));
     }
     if let Some(name) = of_lists {
-        let all = "a job comes to all sagas that its filter chooses";
+        let all = "a job acts on all sagas that its filter chooses";
         return Err(ApiError::BadValue(format!("`{name}` is no part of a job's filter: {all}")));
     }
     meant(wanted, action)
 }
 
-/// A job that says nothing would come to every saga there is.
+/// A job without ids and without a filter would act on every saga.
 pub(super) fn nothing() -> ApiError {
     let example = r#"{"status": "parked", "code": "http.422"}"#;
     ApiError::BadValue(format!(
-        "which sagas? name some in `sagas`, by id or key, or say in `filter` what they have in common: {example}"
+        "the job names no sagas: give ids or keys in `sagas`, or choose sagas by a `filter`: {example}"
     ))
 }
 
-/// Nothing is done to what has ended; what is retried or skipped is parked, unless it is said what it waits on or in which status it is.
+/// Sagas that have ended are never chosen. Retry and skip choose parked sagas, unless the filter names a status or a
+/// guard.
 fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiError> {
     if let [status, ..] = wanted.statuses.as_slice()
         && wanted.statuses.iter().all(|status| status.is_terminal())
@@ -52,9 +53,7 @@ fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiErro
 
 fn ended(status: SagaStatus) -> ApiError {
     let open = SagaStatus::OPEN.map(|status| status.as_str()).join(", ");
-    ApiError::BadValue(format!(
-        "a saga that is {status} has ended, and sagas that have ended take no act: choose among {open}"
-    ))
+    ApiError::BadValue(format!("sagas that are {status} have ended and take no act: choose among {open}"))
 }
 
 #[cfg(test)]
@@ -85,7 +84,7 @@ mod tests {
         ] {
             for action in [OperatorAction::Retry, OperatorAction::Abandon] {
                 let said = chosen(&nothing, action).expect_err("nothing is chosen");
-                assert!(said.contains("which sagas?"), "{nothing}: {said}");
+                assert!(said.contains("names no sagas"), "{nothing}: {said}");
             }
         }
     }

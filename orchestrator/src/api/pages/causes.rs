@@ -1,4 +1,4 @@
-//! The page of causes: what holds sagas up, and acts on all that have one cause.
+//! The page of causes: why sagas do not go on, and acts on all sagas with one cause.
 
 use super::{
     super::{ApiState, saga_query::SagaListQuery},
@@ -11,22 +11,22 @@ use saga_engine::{QueryHandle, journal::counts::SagaGroup};
 use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
 
-/// Causes on the page: the ones with most sagas.
+/// Causes on the page: those with most sagas.
 const MOST_SHOWN: usize = 200;
 
 #[derive(Template)]
 #[template(path = "causes.html")]
 struct CausesPage {
     causes: Vec<DelayCauseCard>,
-    /// How many are not shown.
+    /// Number of causes that are not shown.
     more: usize,
-    /// The store has not said yet.
+    /// The store has not answered yet.
     is_counting: bool,
 }
 
 struct DelayCauseCard {
     group: SagaGroup,
-    /// How the guards stand that they wait for, as this engine sees them.
+    /// State of the guards that hold them back, on this engine.
     held_by: Vec<BlockingGuardView>,
     asked: SagaListQuery,
 }
@@ -41,14 +41,14 @@ impl DelayCauseCard {
         self.group.status.as_deref().unwrap_or_default()
     }
 
-    /// In a few words, for the title of an act.
+    /// The cause in a few words, for the title of an act.
     fn name(&self) -> String {
         let SagaGroup { saga, step, code, waiting_on, .. } = &self.group;
         let words = [saga, step, code].into_iter().flatten().chain(waiting_on);
         words.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
-    /// What can be done to all of them. Which of them takes it the dry run tells.
+    /// Acts for all sagas of the cause. The dry run shows which of them accept the act.
     fn acts(&self) -> Vec<OperatorAction> {
         use OperatorAction::{Abandon, Cancel, Retry, Skip};
         match self.status().parse() {
@@ -65,7 +65,7 @@ impl DelayCauseCard {
         says(*act)
     }
 
-    /// What a job says beside who and why.
+    /// The fields of a job, without who and reason.
     fn body_of(&self, act: &OperatorAction) -> String {
         let mut body = json!({"action": act.as_str(), "filter": self.asked.filter()});
         if *act == OperatorAction::Skip {

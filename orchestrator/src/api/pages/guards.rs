@@ -1,6 +1,6 @@
-//! The page of guards: a card for each participant, with the acts that fit it.
+//! The page of guards: a card for each participant, with the acts that are possible.
 
-use super::{super::ApiState, TemplateHelpers, page};
+use super::{super::ApiState, page};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use saga_core::time::{Timestamp, rfc3339};
@@ -11,19 +11,17 @@ use saga_resilience::{lifecycle::LifecyclePhase, snapshot::ParticipantSnapshot};
 #[template(path = "guards.html")]
 struct GuardsPage {
     cards: Vec<GuardCard>,
-    /// The chain of participants that need each other whose attempts take longest.
+    /// The chain of participants that depend on each other whose attempts take longest.
     path: Option<String>,
 }
 
 struct GuardCard {
-    /// Why calls are held back, in words.
+    /// Why calls are held back, as text.
     held: Option<String>,
-    /// The last act of those in force.
+    /// The last act of the override in effect.
     in_force: Option<RecordedOverride>,
     guard: ParticipantSnapshot,
 }
-
-impl TemplateHelpers for GuardsPage {}
 
 impl GuardsPage {
     fn time(&self, at: &Timestamp) -> String {

@@ -1,4 +1,4 @@
-//! Watches a herd being worked off.
+//! Watches how the engine works off the open sagas.
 
 use super::super::memory::ProcessMemory;
 use anyhow::{Context, bail};
@@ -18,25 +18,25 @@ use std::{
 };
 use tracing::info;
 
-/// Between two looks.
+/// Time between two looks at the counters.
 const LOOK: Duration = Duration::from_millis(500);
-/// The slowest span of this length is told.
+/// Length of the span for the slowest rate.
 const SPAN: Duration = Duration::from_secs(5);
-/// A herd of which nothing is recorded, or taken over, for this long is stuck.
+/// Without a commit or a takeover for this time, the run is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
-/// Counts what is committed.
+/// Counts rows, ends and takeovers from the commits.
 #[derive(Debug)]
 pub(super) struct HerdObserver {
     started: Instant,
-    /// Since when rows count.
+    /// Rows count from this time on.
     since: Mutex<CountingStart>,
     rows: AtomicU64,
     ended: AtomicU32,
     taken_over: AtomicU64,
-    /// Shards whose owner has not looked at everything.
+    /// Shards whose owner has not read all sagas.
     shards: AtomicU32,
-    /// When the last one had, in milliseconds from the start.
+    /// When the last owner had, in milliseconds from the start.
     all_taken_over_ms: AtomicU64,
 }
 
@@ -46,7 +46,7 @@ struct CountingStart {
     first_row: Option<Instant>,
 }
 
-/// How fast a herd was worked off.
+/// How fast the engine worked off the sagas.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HerdThroughput {
     pub(super) first_row_seconds: f64,
@@ -56,7 +56,7 @@ pub(super) struct HerdThroughput {
     pub(super) rows_per_saga: f64,
 }
 
-/// How many had ended when.
+/// Numbers of ended sagas with their times.
 #[derive(Clone, Copy, Debug)]
 struct ProgressSample {
     at: Instant,
@@ -77,7 +77,7 @@ impl HerdObserver {
         }
     }
 
-    /// What was committed until now does not count.
+    /// Commits until now do not count.
     pub(super) fn begin_anew(&self) {
         *self.since() = CountingStart { begun: Instant::now(), first_row: None };
         self.rows.store(0, Ordering::SeqCst);
@@ -88,7 +88,7 @@ impl HerdObserver {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until every shard's owner has looked at everything.
+    /// Waits until the owner of every shard has read all sagas.
     pub(super) async fn until_taken_over(&self) -> anyhow::Result<()> {
         self.watch(
             "taken over",
@@ -104,7 +104,7 @@ impl HerdObserver {
         is_done.then(|| self.all_taken_over_ms.load(Ordering::SeqCst) as f64 / 1000.0)
     }
 
-    /// Until so many have ended.
+    /// Waits until this many sagas have ended.
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
     pub(super) async fn until_ended(&self, wanted: u32) -> anyhow::Result<HerdThroughput> {
         let mut slowest = SlowestSpan::default();
@@ -119,7 +119,7 @@ impl HerdObserver {
         )
         .await?;
         let CountingStart { begun, first_row } = *self.since();
-        let first_row = first_row.context("somebody ended, so a row was written")?;
+        let first_row = first_row.context("a saga ended, so a row was written")?;
         let (ended, rows) = (self.ended.load(Ordering::SeqCst), self.rows.load(Ordering::SeqCst));
         let per_second = f64::from(ended) / first_row.elapsed().as_secs_f64();
         Ok(HerdThroughput {
@@ -131,7 +131,7 @@ impl HerdObserver {
         })
     }
 
-    /// Looks until it `is_done`, and gives up when `progress` stands still.
+    /// Looks at the counters until `is_done`, and gives up when `progress` does not change.
     async fn watch(
         &self,
         what: &str,
@@ -151,11 +151,7 @@ impl HerdObserver {
                 self.tell(what)?;
             }
             if moved.elapsed() > STUCK {
-                bail!(
-                    "nothing went on for {} s; {} sagas had ended",
-                    STUCK.as_secs(),
-                    self.ended.load(Ordering::SeqCst)
-                );
+                bail!("no progress for {} s; {} sagas had ended", STUCK.as_secs(), self.ended.load(Ordering::SeqCst));
             }
         }
         Ok(())
@@ -166,7 +162,7 @@ impl HerdObserver {
         let (rows, ended) = (self.rows.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst));
         let taken_over = self.taken_over.load(Ordering::SeqCst);
         let (seconds, mb, peak_mb) = (self.started.elapsed().as_secs(), memory.now.round(), memory.peak.round());
-        info!(seconds, rows, ended, taken_over, mb, peak_mb, "the herd is {what}");
+        info!(seconds, rows, ended, taken_over, mb, peak_mb, "sagas {what}");
         Ok(())
     }
 }
@@ -189,7 +185,7 @@ impl CommitObserver for HerdObserver {
     }
 }
 
-/// The slowest span since the first of them ended.
+/// The slowest span since the first end.
 #[derive(Debug, Default)]
 struct SlowestSpan {
     looks: VecDeque<ProgressSample>,

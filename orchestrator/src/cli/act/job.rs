@@ -1,32 +1,35 @@
-//! One act on many sagas: a job of an engine, followed to its end.
+//! One act on many sagas: the command starts a job on an engine and follows the job to its end.
 
-use super::{SagaActRequest, StepSelector, told};
+use super::{SagaActRequest, StepSelector, results};
 use crate::cli::{output, server::ApiClient};
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 
-/// Between two looks at a job.
+/// Time between two requests for the state of a job.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long each act is waited for, unless asked otherwise.
+/// How long the job waits for the result of each act, without `--wait`.
 const USUAL_WAIT_SECONDS: u64 = 1;
 
 impl SagaActRequest {
     pub(super) async fn perform_on_many(self) -> anyhow::Result<ExitCode> {
         let server = self.args.server.open()?;
         let begun = server.post("/api/jobs", &self.order()).await?;
-        let job = begun["job"]["id"].as_str().context("the engine names no job")?.to_owned();
+        let job = begun["job"]["id"].as_str().context("the engine answered without the id of a job")?.to_owned();
         if !self.args.dry_run {
             let again = self.again(&StepSelector::default());
-            output::note(&format!("job {job}; Ctrl-C stops it. To go on later, nothing is done twice by:\n  {again}"));
+            output::note(&format!(
+                "job {job}; Ctrl-C stops it. This command goes on later, and does nothing twice:\n  {again}"
+            ));
         }
         let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
-        let ended = followed.with_context(|| format!("job {job} cannot be followed; what was done stays done"))?;
-        output::note(&told::summary(self.action, &ended));
-        Ok(if told::is_all_well(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        let ended =
+            followed.with_context(|| format!("job {job} cannot be followed; finished acts keep their effect"))?;
+        output::note(&results::summary(self.action, &ended));
+        Ok(if results::is_full_success(&ended) { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
-    /// What the engine is asked for.
+    /// The body of the request that starts the job.
     pub(super) fn order(&self) -> Value {
         let mut order = self.body_waiting(USUAL_WAIT_SECONDS);
         order["action"] = json!(self.action.as_str());
@@ -42,14 +45,14 @@ impl SagaActRequest {
         order
     }
 
-    /// Prints what comes of each saga, and returns the job as it ended.
+    /// Prints the result of each saga, and returns the job as it ended.
     async fn followed(&self, server: &ApiClient, path: &str) -> anyhow::Result<Value> {
         let mut after = 0;
         let mut is_stopped = false;
         loop {
             let answer = server.get(&format!("{path}?after={after}")).await?;
             for item in answer["items"].as_array().into_iter().flatten() {
-                output::next(item, self.args.output, |item| told::item(self.action, item))?;
+                output::next(item, self.args.output, |item| results::item(self.action, item))?;
             }
             after = answer["next"].as_u64().unwrap_or_default();
             if answer["job"]["status"] != "running" {

@@ -7,21 +7,21 @@ use std::{num::NonZeroU32, process::ExitCode};
 
 #[derive(Debug, Args)]
 pub(super) struct HerdArgs {
-    /// How many sagas are open when the engine starts
+    /// Number of sagas that are open when the engine starts
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     sagas: u32,
-    /// How many of them have to end; all of them, unless given
+    /// Number of sagas that have to end [default: all]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     until: Option<u32>,
-    /// What all of them wait for
+    /// What all sagas wait for
     #[arg(long, value_enum, default_value_t = HerdWaitKind::Time)]
     waiting_for: HerdWaitKind,
-    /// Calls that the participant takes at once
+    /// Permits of the participant: calls in flight at once
     #[arg(long, default_value = "64")]
     bulkhead: NonZeroU32,
     #[command(flatten)]
     store: StoreArgs,
-    /// How to print
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
 }

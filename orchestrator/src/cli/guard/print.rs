@@ -1,13 +1,13 @@
-//! Guards, acts and changes for people.
+//! Guards, acts and guard events as text.
 
 mod one;
 
 pub(super) use one::guard;
 
 use super::output;
-use crate::visible;
+use crate::{api::CriticalPathLine, visible};
 use serde_json::Value;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub(super) fn guards(guards: &[Value]) -> String {
     let row = |guard: &Value| {
@@ -33,7 +33,8 @@ pub(super) fn guards(guards: &[Value]) -> String {
     output::table(columns, guards.iter().map(row))
 }
 
-/// `open (failureRate: 10 of 12 failed, 2 probes failed since), next probe in 38 s`, or `closed, paused for 30 s more (Retry-After)`
+/// `open (failureRate: 10 of 12 failed, 2 probes failed since), next probe in 38 s`, or `closed, paused for 30 s more
+/// (Retry-After)`
 fn breaker(guard: &Value) -> String {
     let opened = guard.get("opened");
     let cause = opened.map(|opened| {
@@ -51,15 +52,13 @@ fn failed(failed: &Value) -> String {
     parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// `critical path: web → payments → database (45s)` below the list; nothing where nobody needs anybody.
-pub(super) fn critical_path(path: &Value) -> String {
-    let Some(names) = path["names"].as_array() else { return String::new() };
-    let names: Vec<String> = names.iter().map(text).collect();
-    let total = path["totalMs"].as_u64().map(Duration::from_millis).unwrap_or_default();
-    format!("\n\ncritical path: {} ({total:?})", names.join(" → "))
+/// `critical path: web → payments → database (45s)`, below the list.
+pub(super) fn critical_path(path: &CriticalPathLine) -> String {
+    let names: Vec<Cow<'_, str>> = path.names.iter().map(|name| visible::in_line(name)).collect();
+    format!("\n\ncritical path: {} ({:?})", names.join(" → "), Duration::from_millis(path.total_ms))
 }
 
-/// `healthy worsening`: what the checks say, and where they lead if they lead anywhere.
+/// `healthy worsening`: the state of the health checks, and their trend unless it is steady.
 fn health(health: &Value) -> String {
     match health["trend"].as_str() {
         Some("steady") | None => word(health, "state"),
@@ -87,13 +86,13 @@ pub(super) fn change(change: &Value) -> String {
     format!("{} {whom} {}{}", word(change, "at"), word(change, "change"), more.collect::<String>())
 }
 
-/// What people decided about a participant that is in force.
+/// The override of a participant that is in effect.
 fn in_force(guard: &Value) -> String {
     let Some(decided) = guard.get("override") else { return String::new() };
     let mode = decided["mode"].as_str().filter(|mode| *mode != "automatic").unwrap_or_default();
     let parts = [mode.to_owned(), given(decided)];
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    format!("{} (last by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
+    format!("{} (last act by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
 }
 
 fn given(given: &Value) -> String {
@@ -135,8 +134,14 @@ mod tests {
             "inFlight": 0, "limit": 64, "inLine": 7, "health": {"state": "healthy", "trend": "worsening"},
             "override": decided});
         let shown = guards(&[line]);
-        let columns =
-            ["failed", "3/1", "0/64", "7", "healthy worsening", "forcedOpen share=0.25 (last by anna: they migrate)"];
+        let columns = [
+            "failed",
+            "3/1",
+            "0/64",
+            "7",
+            "healthy worsening",
+            "forcedOpen share=0.25 (last act by anna: they migrate)",
+        ];
         assert!(columns.iter().all(|column| shown.contains(column)), "{shown}");
     }
 
@@ -167,8 +172,7 @@ mod tests {
 
     #[test]
     fn the_critical_path_stands_below_the_list() {
-        let path = json!({"names": ["web", "payments"], "totalMs": 45_000});
+        let path = serde_json::from_value(json!({"names": ["web", "payments"], "totalMs": 45_000})).expect("a path");
         assert_eq!(critical_path(&path), "\n\ncritical path: web → payments (45s)");
-        assert_eq!(critical_path(&Value::Null), "");
     }
 }

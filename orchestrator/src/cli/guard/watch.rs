@@ -1,4 +1,4 @@
-//! `guard watch`: the event stream, one line a change.
+//! `guard watch`: the event stream, one line per guard event.
 
 use super::{GuardWatchArgs, encoded, output, print};
 use crate::cli::OutputFormat;
@@ -8,16 +8,16 @@ use serde_json::Value;
 use std::{iter, process::ExitCode};
 use tokio_util::codec::{Decoder, LinesCodec};
 
-/// The longest line of the stream: a change with a reason of the largest size, many times over.
+/// The longest line of the stream: many times the size of an event with the longest reason.
 const MAX_LINE: usize = 64 * 1024;
 
-/// What is said when the stream breaks off.
-const LOST: &str = "the engine is gone, and with it the stream; what it did after that is not shown";
+/// The text when the stream breaks off.
+const LOST: &str = "the connection to the engine is lost; guard events after that are not shown";
 
 pub(super) async fn watch(args: GuardWatchArgs) -> anyhow::Result<ExitCode> {
     let whose = args.participant.as_deref().map(|name| format!("?participant={}", encoded(name))).unwrap_or_default();
     let mut response = args.server.open()?.follow(&format!("/api/guards/events{whose}")).await?;
-    output::note("following; changes of this engine from now on");
+    output::note("following the guard events of this engine from now on");
     let mut lines = SseLineBuffer::new();
     while let Some(chunk) = response.chunk().await.context(LOST)? {
         for line in lines.take(&chunk)? {
@@ -30,20 +30,21 @@ pub(super) async fn watch(args: GuardWatchArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Only the data lines carry something: names of events, comments and empty lines do not. False: whoever read us has seen enough.
+/// Shows a data line; names of events, comments and empty lines have no data. False: the reader of stdout has closed
+/// it.
 fn show(line: &str, output: OutputFormat) -> anyhow::Result<bool> {
     let Some(data) = line.strip_prefix("data:") else { return Ok(true) };
     let data: Value = serde_json::from_str(data.trim())?;
     match data.get("missed") {
         Some(missed) => {
-            output::note(&format!("{missed} changes were missed: this reader is too slow"));
+            output::note(&format!("{missed} guard events are missing: this reader is too slow"));
             Ok(true)
         }
         None => output::next(&data, output, print::change),
     }
 }
 
-/// Bytes as they come, lines as they are complete.
+/// Turns chunks of bytes into whole lines.
 struct SseLineBuffer {
     codec: LinesCodec,
     read: BytesMut,

@@ -1,4 +1,4 @@
-//! Sagas and groups of them as lines for people, as wide as the terminal.
+//! Sagas and groups of sagas as tables, as wide as the terminal.
 
 use crate::{cli::output, visible};
 use saga_base::clock::EngineClock;
@@ -8,24 +8,25 @@ use saga_engine::journal::{
     reading::SagaLine,
 };
 
-/// Whether the names of the columns are printed: once, however many pages follow.
+/// Whether the names of the columns are printed: only above the first page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TableHeader {
     Shown,
     Left,
 }
 
-/// Fewest columns of a reason that says anything, and of one that is not left out.
+/// Least width for a useful reason, and least width of the column in any case.
 const LEAST_REASON: usize = 30;
 const SHORTEST_REASON: usize = 10;
-/// Columns that make room for the reason, one after the other: a key names a saga, and how long it has been so says more than its age.
+/// Columns that are left out to make room for the reason, in this order: the key names the saga, and `since` says more
+/// than `age`.
 const MAKE_ROOM: [&str; 4] = ["id", "age", "saga", "since"];
 /// Digits of a hash that tell definitions apart for people.
 const SHORT_HASH: usize = 12;
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 2;
 
-/// Sagas, one a line.
+/// Sagas, one per line.
 pub(super) fn lines(lines: &[SagaLine], header: TableHeader) -> String {
     let now = EngineClock::Wall.now();
     let rows = lines.iter().map(|line| row(line, now)).collect();
@@ -86,7 +87,7 @@ fn age(at: &str, now: Timestamp) -> String {
     }
 }
 
-/// Cut to `width` columns, if that is known: it is not where no terminal is written to.
+/// Cut to `width` columns; `None` if the output is not a terminal.
 fn fitted(mut header: Vec<&str>, mut rows: Vec<Vec<String>>, width: Option<usize>, shown: TableHeader) -> String {
     let Some(width) = width else { return laid_out(&header, &rows, shown) };
     let beside = |header: &[&str], rows: &[Vec<String>]| -> usize {

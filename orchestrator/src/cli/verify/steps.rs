@@ -14,7 +14,7 @@ use saga_kafka::BrokerKind;
 use serde_json::{Value, json};
 use std::{process::ExitCode, sync::Arc};
 
-/// Says what the dos are sent.
+/// The option with the input of the dos.
 const EVENT: &str = "--event";
 
 pub(super) async fn run(args: &VerifyArgs, config: &EngineConfig, saga: &str) -> anyhow::Result<ExitCode> {
@@ -49,7 +49,7 @@ fn rehearsed(args: &VerifyArgs, config: &EngineConfig, saga: &str) -> anyhow::Re
     let mut plans = loaded.plans.iter();
     let plan = plans.find(|plan| plan.definition.name == saga).cloned().with_context(|| {
         let names: Vec<&str> = loaded.plans.iter().map(|plan| plan.definition.name.as_str()).collect();
-        format!("{} has no definition `{saga}`; there are: {}", config.sagas.display(), names.join(", "))
+        format!("{} has no definition `{saga}`; known definitions: {}", config.sagas.display(), names.join(", "))
     })?;
     let event = args.event.clone().unwrap_or_default();
     Ok(RehearsedDefinition::new(plan, Arc::new(loaded.participants), &event)?)
@@ -65,9 +65,10 @@ fn announcement(rehearsed: &RehearsedDefinition) -> String {
     };
     let steps: String = rehearsed.announced().into_iter().map(line).collect();
     format!(
-        "This would perform each of these, and their undos, some twenty times, with what effects they have:\n\n{steps}\n\
-         What has no value yet may have one after the answers before it. The sagas that ask for it exist nowhere; not all of it is undone. \
-         Nothing was sent.\nhint: --yes does it"
+        "This sends each of these commands and their undos about twenty times, with all their effects:\n\n{steps}\n\
+         An input without a value yet may have one after the earlier answers. No engine knows the sagas of these \
+         commands; not every command is undone. \
+         Nothing was sent.\nhint: --yes sends the commands"
     )
 }
 
@@ -90,8 +91,8 @@ fn told(report: &StepReport) -> String {
     }
 }
 
-/// Of a step that keeps all rules a line is enough.
+/// One line for a step that keeps all rules.
 fn of(findings: &[ContractFinding]) -> String {
-    let is_well = count(findings, ContractVerdict::Broken) + count(findings, ContractVerdict::NotTested) == 0;
-    if is_well { format!("  {}", summary(findings, EVENT)) } else { shown(findings) }
+    let is_whole = count(findings, ContractVerdict::Broken) + count(findings, ContractVerdict::NotTested) == 0;
+    if is_whole { format!("  {}", summary(findings, EVENT)) } else { shown(findings) }
 }

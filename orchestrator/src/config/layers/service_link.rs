@@ -1,12 +1,13 @@
-//! Variables that Kubernetes sets in every container of a namespace for each of its services. A service called `saga`, or `saga-store`, makes
-//! some that begin like ours.
+//! Service links: variables that Kubernetes sets in every container for each service of the namespace. Those of a
+//! service `saga` or `saga-store` have our prefix.
 
 use std::net::IpAddr;
 
 /// Protocols of a service's ports.
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-/// Whether a variable has name and value of a service link. One that merely looks like one is not ignored: it may be a typing error.
+/// Whether a variable has the name and the value of a service link. A variable with only such a name is not ignored: it
+/// may be a typing error.
 pub(super) fn is_one(name: &str, value: &str) -> bool {
     if name.ends_with("_SERVICE_HOST") {
         return is_ip(value);

@@ -1,16 +1,16 @@
-//! What the sample participants do with a command: decided by what the command says alone, so that everybody can order a success, a
-//! refusal or a silence.
+//! What the sample participants do with a command. Only the content of the command decides it, so a customer can order
+//! a success, a refusal or a missing answer.
 //!
 //! | what is asked for | what happens |
 //! |---|---|
 //! | an item `unicorn` | inventory has none: refused |
-//! | an item `piano` | inventory takes no notice of the command |
+//! | an item `piano` | inventory ignores the command |
 //! | a customer `mallory` | a fraud score of 95, where the sagas allow less |
 //! | a customer `bob` | no member of the loyalty programme: refused |
 //! | a charge of 1,000.00 or more | over the card's limit: refused |
 //! | a charge of 99.99 | charged, and answered too late the first time |
 //! | a charge of 666.00 | charged, and never answered |
-//! | an address in Atlantis | no courier goes there, unless somebody insists |
+//! | an address in Atlantis | no courier goes there, until an operator retries |
 //! | a trip to PEK | a visa is required |
 //! | a car in VCE | none to be had: refused |
 //! | an account that ends with 666 | blocked: refused |
@@ -31,16 +31,16 @@ const LATE_CENTS: i64 = 9_999;
 /// A charge that is never answered.
 const WITHHELD_CENTS: i64 = 66_600;
 
-/// Whether and when an answer leaves.
+/// Whether and when the participant sends the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerTiming {
     /// At once.
     Prompt,
     /// The first one too late, a repeated one at once.
     LateAtFirst,
-    /// Never, although the command is performed.
+    /// Never; the participant performs the command.
     Withheld,
-    /// Never, and the command is not performed.
+    /// Never; the participant does not perform the command.
     Deaf,
 }
 
@@ -153,7 +153,7 @@ fn declined(code: &str, message: &str) -> ParticipantAnswer {
 }
 
 fn unknown(target: &str) -> ParticipantAnswer {
-    declined("unknown_command", &format!("nobody here knows {target}"))
+    declined("unknown_command", &format!("no sample participant has the command {target}"))
 }
 
 /// Something with a number of its own: of the saga, so that it is the same for every attempt.
@@ -187,7 +187,7 @@ fn cents(command: &SagaCommand) -> i64 {
 }
 
 fn nights(command: &SagaCommand) -> i64 {
-    /// A longer stay costs no more, whatever somebody writes.
+    /// A longer stay costs no more, so that no number overflows.
     const MOST: i64 = 365;
     command.body.get("nights").and_then(Value::as_i64).unwrap_or(1).clamp(1, MOST)
 }

@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// The largest request: far above what the shipped sagas send.
 const BODY_BYTES: usize = 1024 * 1024;
-/// How long a request that is never answered stays open: whoever asked has long given up.
+/// How long a request without an answer stays open: longer than any caller waits.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Serves until it is dropped.

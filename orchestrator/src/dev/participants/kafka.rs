@@ -29,7 +29,7 @@ pub(super) struct SampleKafkaListener {
 }
 
 impl SampleKafkaListener {
-    /// Reads all partitions by hand: on this broker nobody shares them, and a group would make the first member wait.
+    /// Reads all partitions without a group: no other member shares them, and a group would let the first member wait.
     pub(super) fn start(
         settings: &KafkaSettings,
         topics: &[String],

@@ -95,7 +95,8 @@ impl FaultyService {
         }
     }
 
-    /// Those that come at once all look before one of them writes. Whoever comes alone is let through when a second one comes or time is up.
+    /// Those that come at once all look before one of them writes. Whoever comes alone is let through when a second one
+    /// comes or time is up.
     async fn charge_late(&self, saga: &str) -> Response {
         let known = self.charges.lock().expect("no panic under it").get(saga).copied();
         if known.is_none() {

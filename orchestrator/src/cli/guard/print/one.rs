@@ -1,9 +1,9 @@
-//! One participant's guards, with all that is known.
+//! The guards of one participant in full.
 
 use super::{acts, in_force, output, text, word};
 use serde_json::Value;
 
-/// Health checks that are shown, the latest first; the API has more.
+/// Health checks that are shown, the latest first; the API returns more.
 const CHECKS: usize = 8;
 
 /// `saga guard show`.
@@ -28,24 +28,24 @@ fn facts(guard: &Value) -> Option<String> {
         ("slow call rate", "slowCallRate"),
         ("in flight", "inFlight"),
         ("limit", "limit"),
-        ("waiting for a place", "waiting"),
+        ("waiting for a permit", "waiting"),
         ("waiting for the rate", "pacing"),
         ("queued", "inLine"),
-        ("rate has room for", "rateRoom"),
+        ("calls left in the rate", "rateRoom"),
         ("retry budget", "retryBudget"),
         ("share of capacity", "share"),
     ];
     let plain = plain.into_iter().map(|(title, key)| [title.to_owned(), word(guard, key)]);
     let more = [
         ["opened".to_owned(), guard.get("opened").map(|it| opened(it, next(guard))).unwrap_or_default()],
-        ["asked for a pause".to_owned(), guard["pausedForMs"].as_u64().map(more_of).unwrap_or_default()],
+        ["pause (Retry-After)".to_owned(), guard["pausedForMs"].as_u64().map(more_of).unwrap_or_default()],
         ["depends on".to_owned(), words(&guard["dependsOn"])],
         ["health".to_owned(), guard.get("health").map(health).unwrap_or_default()],
         ["last checks".to_owned(), guard.get("health").map(checks).unwrap_or_default()],
         ["override".to_owned(), in_force(guard)],
     ];
     let rows = plain.chain(more).filter(|[_, value]| !value.is_empty());
-    Some(output::table(["what", "how"], rows))
+    Some(output::table(["property", "value"], rows))
 }
 
 /// `by failureRate: 10 of 12 failed, 2 probes failed since, for 13 s, next probe in 38 s`
@@ -56,7 +56,8 @@ fn opened(opened: &Value, next: Option<String>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// When it is called again, where that is known: after the pause that it asked for, and not before the breaker asks.
+/// When the engine sends the next call, if known: after the pause that the participant asked for, and not before the
+/// next probe.
 pub(super) fn next(guard: &Value) -> Option<String> {
     let asks_in = guard["opened"]["asksInMs"].as_u64();
     match (asks_in, guard["pausedForMs"].as_u64()) {
@@ -79,7 +80,7 @@ pub(super) fn cause(opened: &Value) -> String {
     format!("{by}: {counted}")
 }
 
-/// It opens once by what it counts, and then whenever a probe fails.
+/// The breaker opens once because of its counts, and again after every failed probe.
 pub(super) fn probes(in_a_row: &Value) -> Option<String> {
     match in_a_row.as_u64()?.saturating_sub(1) {
         0 => None,
@@ -92,12 +93,12 @@ fn more_of(ms: u64) -> String {
     format!("{} more", seconds(ms))
 }
 
-/// Whole seconds, rounded up: nobody acts by milliseconds.
+/// Whole seconds, rounded up: an operator does not act on milliseconds.
 pub(super) fn seconds(ms: u64) -> String {
     format!("{} s", ms.div_ceil(1_000))
 }
 
-/// One line a failure, under what they are.
+/// One line per failure, below a header.
 fn failures(failures: &[Value]) -> String {
     let row = |it: &Value| [word(it, "at"), word(it, "class"), word(it, "code"), word(it, "message"), word(it, "saga")];
     output::table(["last failures", "class", "code", "message", "saga"], failures.iter().map(row))
@@ -110,14 +111,14 @@ fn endpoints(guard: &Value) -> Option<String> {
         let health = it.get("health").map(health).unwrap_or_default();
         [word(it, "url"), word(it, "weight"), calls, word(it, "inFlight"), left_out, word(it, "ejections"), health]
     };
-    let columns = ["endpoint", "weight", "calls/failed", "in flight", "left out", "times left out", "health"];
+    let columns = ["endpoint", "weight", "calls/failed", "in flight", "ejected for", "ejections", "health"];
     list(guard, "endpoints").map(|all| output::table(columns, all.iter().map(row)))
 }
 
-/// `unhealthy, worsening, 40 % of the last ones passed, 12 ms, 3 s ago`
+/// `unhealthy, worsening, 40 % of the last checks passed, 12 ms, 3 s ago`
 fn health(health: &Value) -> String {
     let share =
-        health["recentPassedShare"].as_f64().map(|share| format!("{:.0} % of the last ones passed", share * 100.0));
+        health["recentPassedShare"].as_f64().map(|share| format!("{:.0} % of the last checks passed", share * 100.0));
     let latency = health["recentLatencyMs"].as_u64().map(|ms| format!("{ms} ms"));
     let age = health["checkedAgoMs"].as_u64().map(|ms| format!("{} s ago", ms / 1_000));
     let parts = [Some(word(health, "state")), Some(word(health, "trend")), share, latency, age];
@@ -161,7 +162,7 @@ mod tests {
             "12000 ms more",
             "9/5",
             "they migrate",
-            "unhealthy, worsening, 40 % of the last ones passed, 3 s ago",
+            "unhealthy, worsening, 40 % of the last checks passed, 3 s ago",
         ] {
             assert!(shown.contains(part), "{part} is missing:\n{shown}");
         }

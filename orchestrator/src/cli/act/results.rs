@@ -1,10 +1,10 @@
-//! Acts and what came of them, in words: a line each, whatever strangers wrote into it.
+//! Results of acts as text: one line each, whatever text of strangers is in it.
 
 use crate::cli::operator::line;
 use saga_core::event::OperatorAction;
 use serde_json::Value;
 
-/// What came of an act, or would: `retry …: applied, and parked again at once: …`
+/// The result of an act or of its dry run: `retry …: applied, and parked again at once: …`
 pub(super) fn one(action: OperatorAction, answer: &Value) -> String {
     let text = |key: &str| answer[key].as_str().unwrap_or_default();
     let on = on(answer);
@@ -31,7 +31,7 @@ fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
     })
 }
 
-/// Where a saga is, and why: `, at charge: http.422`
+/// The step of a saga, and the reason: `, at charge: http.422`
 fn place(line: &Value) -> String {
     let part = |before: &str, key: &str| line[key].as_str().map(|text| format!("{before}{text}")).unwrap_or_default();
     format!("{}{}", part(", at ", "step"), part(": ", "reason"))
@@ -52,7 +52,7 @@ fn leads_to(answer: &Value) -> String {
     format!("{status}{}{parts}", place(prospect))
 }
 
-/// The step that an act is about.
+/// The step that an act was about: `step charge, `
 fn on(answer: &Value) -> String {
     match (answer["step"].as_str(), answer["direction"].as_str()) {
         (Some(step), Some("undo")) => format!("the undo of step {step}, "),
@@ -61,7 +61,7 @@ fn on(answer: &Value) -> String {
     }
 }
 
-/// What came of one of many sagas.
+/// The result for one saga of a job.
 pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
     let name = item["now"]["key"].as_str().map(|key| format!(" ({key})")).unwrap_or_default();
     let id = item["id"].as_str().unwrap_or_default();
@@ -75,7 +75,7 @@ pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
     line(action.as_str(), &format!("{id}{name}"), &came)
 }
 
-/// What came of all of them.
+/// The result of a whole job.
 pub(in crate::cli) fn summary(action: OperatorAction, job: &Value) -> String {
     let told = match counts(job) {
         told if told.is_empty() => "no saga was found".to_owned(),
@@ -94,7 +94,7 @@ pub(in crate::cli) fn summary(action: OperatorAction, job: &Value) -> String {
 pub(in crate::cli) fn counts(job: &Value) -> String {
     let parts = [
         ("applied", "applied"),
-        ("elsewhere", "applied and parked again, or ended otherwise"),
+        ("elsewhere", "applied and parked again, or ended in another status"),
         ("before", "applied before"),
         ("accepted", "accepted, not yet applied"),
         ("refused", "refused"),
@@ -108,8 +108,8 @@ pub(in crate::cli) fn counts(job: &Value) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether every saga is where the act was meant to lead.
-pub(super) fn is_all_well(job: &Value) -> bool {
+/// Whether every saga has the status that the act aims at.
+pub(super) fn is_full_success(job: &Value) -> bool {
     let none = |key: &str| job["counts"][key].as_u64() == Some(0);
     job["status"] == "done" && ["elsewhere", "refused", "failed"].into_iter().all(none)
 }

@@ -1,4 +1,4 @@
-//! Waiting for what does not answer yet.
+//! Waits at the start for a server that does not answer yet.
 
 use crate::readiness::EngineReadiness;
 use backon::{ExponentialBuilder, Retryable};
@@ -6,15 +6,16 @@ use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tracing::warn;
 
-/// The first wait; each is twice the last.
+/// The first retry delay; each is twice the last.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest wait: a server that comes back is noticed within it.
+/// The longest retry delay: the engine notices within it that a server answers again.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Tries until it works, however long that takes, and says at each try what it waits for and why; `readiness` says it all the while.
+/// Tries without a limit until `attempt` succeeds. The log reports each failed attempt, and `readiness` says meanwhile
+/// what the start waits for.
 ///
 /// # Errors
-/// When `attempt` fails in a way that waiting does not mend.
+/// When `attempt` fails with an error that is not transient.
 pub(super) async fn until_it_answers<T, E: Display, F: Future<Output = Result<T, E>>>(
     readiness: &watch::Sender<EngineReadiness>,
     what: &str,

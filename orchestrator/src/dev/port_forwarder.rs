@@ -1,5 +1,5 @@
-//! The address of the broker that stays: the mock listens on a new port at every start, so connections to a port that is kept are handed on.
-//! Clients ask there for the brokers and go on to the mock itself.
+//! A fixed port for the broker: the mock broker listens on a new port at every start, so this module forwards
+//! connections from a fixed port. Clients ask there for the brokers and connect then to the mock itself.
 
 use anyhow::Context;
 use std::{
@@ -14,34 +14,34 @@ use tokio::{
 };
 use tracing::debug;
 
-/// Connections at once: a client keeps one for its first question, and a machine on which somebody tries sagas runs few clients.
+/// Connections at once: a client keeps one for its first request, and a developer machine runs few clients.
 const CONNECTIONS: usize = 256;
 
-/// Which port is wanted.
+/// The port to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PortChoice {
-    /// This one and no other: somebody asked for it.
+    /// This port only: the user named it.
     Exactly(u16),
-    /// That of an earlier run, if it is free.
+    /// The port of an earlier run if it is free, else any free port.
     Again(u16),
-    /// Any.
+    /// Any free port.
     Free,
 }
 
-/// Hands connections on until it is dropped.
+/// Forwards connections until it is dropped.
 #[derive(Debug)]
 pub(super) struct PortForwarder {
     address: SocketAddr,
-    /// The port of an earlier run that was taken.
+    /// The port of an earlier run, which another process uses now.
     pub(super) instead_of: Option<u16>,
     serving: JoinHandle<()>,
 }
 
 impl PortForwarder {
-    /// Opens it before `broker` (`host:port`).
+    /// Forwards connections to `broker` (`host:port`).
     ///
     /// # Errors
-    /// The port that was asked for, or any, cannot be had.
+    /// The named port is in use, or no port is free.
     pub(super) async fn open(wanted: PortChoice, broker: &str) -> anyhow::Result<PortForwarder> {
         let (listener, instead_of) = listen(wanted).await?;
         let address = listener.local_addr()?;
@@ -65,7 +65,8 @@ async fn listen(wanted: PortChoice) -> anyhow::Result<(TcpListener, Option<u16>)
     match wanted {
         PortChoice::Exactly(port) => {
             let listener = on(port).await;
-            let help = || format!("port {port} cannot be had for Kafka: choose another one with --kafka-port");
+            let help =
+                || format!("port {port} for Kafka is in use or not allowed: choose another one with --kafka-port");
             Ok((listener.with_context(help)?, None))
         }
         PortChoice::Again(port) => match on(port).await {
@@ -100,7 +101,7 @@ async fn serve(listener: TcpListener, broker: Arc<str>) {
     }
 }
 
-/// Ends when one of both sides does.
+/// Ends when one side ends.
 async fn hand_on(mut client: TcpStream, broker: &str) {
     let through = async {
         let mut server = TcpStream::connect(broker).await?;

@@ -1,13 +1,13 @@
-//! Everything that a run stands on: a folder, a broker, participants, and the engine between them.
+//! The environment of a run: its folder, broker, participants and engine.
 
 use super::{
     DevOptions,
     banner::BannerInfo,
     definitions::DefinitionSource,
-    door::{PortChoice, PortForwarder},
     files::{self, DevFolder, SHARDS},
     orders,
     participants::SampleParticipants,
+    port_forwarder::{PortChoice, PortForwarder},
     tally::DevSagaKey,
     traffic::StartableOrders,
     watcher::DevObserver,
@@ -28,16 +28,16 @@ use saga_event_store::{MAX_PAGE, StoreAccess};
 use saga_kafka::{self, BrokerKind, mock::MockBroker};
 use std::{mem::ManuallyDrop, net::SocketAddr, sync::Arc};
 
-/// Partitions of topics whose number nobody counts: as many as the broker gives to topics that clients make.
+/// Partitions of topics where the number does not matter: as many as the broker gives to topics that clients create.
 const PARTITIONS: i32 = 4;
 
-/// What must be there before the engine, and until after it.
+/// What exists before the engine starts and until after it ends.
 #[derive(Debug)]
 pub(super) struct DevEnvironment {
     pub(super) folder: DevFolder,
     pub(super) config: EngineConfig,
     pub(super) kafka: saga_kafka::KafkaSettings,
-    /// Where clients find the broker.
+    /// The fixed address of the broker for clients.
     pub(super) door: PortForwarder,
     /// Which orders start sagas.
     pub(super) starts: StartableOrders,
@@ -45,15 +45,15 @@ pub(super) struct DevEnvironment {
     files: DefinitionFiles,
     loaded: LoadedDefinitions,
     participants: SampleParticipants,
-    /// Lives as long as the process: clients that end a moment after it would complain that it is gone.
+    /// Lives as long as the process: clients that end a moment later would log that the broker is unavailable.
     _broker: ManuallyDrop<MockBroker>,
 }
 
 impl DevEnvironment {
-    /// Sets everything up but the engine.
+    /// Prepares everything but the engine.
     ///
     /// # Errors
-    /// The port is taken, the folder cannot be used, or this machine gives no ports or threads.
+    /// The port is in use, the folder cannot be used, or this machine gives no ports or threads.
     pub(super) async fn set(options: &DevOptions) -> anyhow::Result<DevEnvironment> {
         refuse_a_taken_port(options.listen).await?;
         let definitions = DefinitionSource::choose(options.sagas.as_deref())?;
@@ -69,12 +69,13 @@ impl DevEnvironment {
         let starts = StartableOrders::of(&loaded);
         if options.orders.is_some_and(|orders| orders > 0) && !starts.includes(&orders::shop("", 1)) {
             bail!(
-                "--orders places orders that start `order-fulfillment`, which {definitions} does not have: leave it out"
+                "--orders places orders for `order-fulfillment`, but {definitions} has no such definition: remove it"
             );
         }
         create_topics(&broker, &config, &loaded)?;
         participants.consume(&kafka, &command_topics(&loaded))?;
-        // Not before the topics are there: a client that asked for one would make it, with another number of partitions.
+        // Only after the topics exist: a client that asks for a missing topic creates it with another number of
+        // partitions.
         let door = PortForwarder::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
         Ok(DevEnvironment {
             folder,
@@ -90,7 +91,7 @@ impl DevEnvironment {
         })
     }
 
-    /// Starts the engine. When it returns, whatever is produced to a trigger's topic is read.
+    /// Starts the engine. When it returns, the engine reads every record of the trigger topics.
     ///
     /// # Errors
     /// As [`startup::start`].
@@ -109,7 +110,7 @@ impl DevEnvironment {
         if !self.folder.store().exists() {
             return Vec::new();
         }
-        // A store that cannot be read stops the start a moment later, with its reason.
+        // If the store cannot be read, the start fails a moment later with the reason.
         let Ok(store) = self.config.store.open(StoreAccess::Read).await else { return Vec::new() };
         let statuses = vec![SagaStatus::Running, SagaStatus::Waiting, SagaStatus::Compensating];
         let wanted = SagaQuery { statuses, limit: MAX_PAGE, ..SagaQuery::default() };
@@ -117,7 +118,7 @@ impl DevEnvironment {
         lines.into_iter().map(|line| (line.saga, line.key)).collect()
     }
 
-    /// For people.
+    /// Addresses and files for the banner.
     pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> BannerInfo<'_> {
         BannerInfo {
             folder: &self.folder,
@@ -140,20 +141,24 @@ impl DevEnvironment {
             )
         });
         if locked {
-            error.context("another run has this folder: end it, or choose another folder with --data")
+            error.context("another run uses this folder: end that run, or choose another folder with --data")
         } else {
             error
         }
     }
 }
 
-/// Before anything is made. The port may still be taken in between: then the API's own error says the same.
+/// Checks the port before anything is created. Another process may still take it later; then the error of the API says
+/// the same.
 async fn refuse_a_taken_port(listen: SocketAddr) -> anyhow::Result<()> {
     let bound = tokio::net::TcpListener::bind(listen).await;
-    bound.map(drop).with_context(|| format!("port {} cannot be had: choose another one with --port", listen.port()))
+    bound
+        .map(drop)
+        .with_context(|| format!("port {} is in use or not allowed: choose another one with --port", listen.port()))
 }
 
-/// All topics at once: the engine counts the inbox's partitions, and consumers look for new topics only now and then.
+/// Creates all topics at once: the engine counts the partitions of the inbox, and consumers look for new topics only at
+/// intervals.
 fn create_topics(broker: &MockBroker, config: &EngineConfig, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     broker.create_topic(&config.topics.inbox, i32::from(SHARDS))?;
     let mut topics = vec![config.topics.replies.clone(), config.topics.dlq.clone()];
@@ -167,7 +172,7 @@ fn create_topics(broker: &MockBroker, config: &EngineConfig, loaded: &LoadedDefi
     Ok(())
 }
 
-/// Of the participants that are played here.
+/// Topics of the sample participants that run here.
 fn command_topics(loaded: &LoadedDefinitions) -> Vec<String> {
     let is_played = |name: &str| loaded.played.iter().any(|played| played == name);
     let commands = loaded.participants.iter().filter_map(|(name, participant)| match &participant.transport {
