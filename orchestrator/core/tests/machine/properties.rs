@@ -43,6 +43,11 @@ fn a_step_that_was_declared_failed_is_tried_again_and_its_participant_is_gone() 
     live(&spec::a_look_that_fails_at_last(), &[62394, 17614, 11359, 25759, 50779, 59063]);
 }
 
+#[test]
+fn what_a_participant_said_last_is_lost_with_the_owner_that_noted_it() {
+    live(&spec::two_of_one_attempt(), &[57717, 5860, 26, 8570, 37138, 61728, 38600, 43010]);
+}
+
 fn sagas() -> u32 {
     std::env::var_os("PROPTEST_CASES").map_or(SAGAS, |_| ProptestConfig::default().cases)
 }

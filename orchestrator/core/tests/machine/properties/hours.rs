@@ -15,6 +15,8 @@ use std::{collections::BTreeMap, time::Duration};
 pub(super) struct Hours {
     /// By step and direction: from when the time of the attempt that is out runs.
     since: BTreeMap<(usize, CommandDirection), Timestamp>,
+    /// The same by what is on record, and whether the participant is on record to work on it: what another owner knows.
+    recorded: BTreeMap<(usize, CommandDirection), (Timestamp, bool)>,
     started_at: Option<Timestamp>,
     cut_off_since: Option<Timestamp>,
     cuts: Vec<(Timestamp, Timestamp)>,
@@ -25,7 +27,14 @@ pub(super) struct Hours {
 impl Hours {
     pub(super) fn new() -> Hours {
         let answerable = AnswerWatermark { until: Timestamp::MAX, outages: OutageLog::NONE };
-        Hours { since: BTreeMap::new(), started_at: None, cut_off_since: None, cuts: Vec::new(), answerable }
+        Hours {
+            since: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            started_at: None,
+            cut_off_since: None,
+            cuts: Vec::new(),
+            answerable,
+        }
     }
 
     pub(super) fn is_cut_off(&self) -> bool {
@@ -59,14 +68,25 @@ impl Hours {
         }
     }
 
+    /// What was only noted is lost with its owner. The next one asks after what is acknowledged, which has its whole time from then.
+    pub(super) fn changes_owner(&mut self, now: Timestamp) {
+        let from = |(since, acknowledged): &(Timestamp, bool)| if *acknowledged { now.max(*since) } else { *since };
+        self.since = self.recorded.iter().map(|(command, recorded)| (*command, from(recorded))).collect();
+    }
+
+    fn runs_from(&mut self, command: (usize, CommandDirection), since: Timestamp, acknowledged: bool) {
+        self.since.insert(command, since);
+        self.recorded.insert(command, (since, acknowledged));
+    }
+
     fn hears_event(&mut self, spec: &Spec, event: &SagaEvent, at: Timestamp) {
         match event {
             SagaEvent::SagaStarted { .. } => self.started_at = Some(at),
             SagaEvent::StepStarted { step, direction, .. } | SagaEvent::AttemptStarted { step, direction, .. } => {
-                self.since.insert((step.at(), *direction), at);
+                self.runs_from((step.at(), *direction), at, false);
             }
             SagaEvent::AttemptExtended { step, direction, ask_at, .. } => {
-                self.since.insert((step.at(), *direction), ask_at.unwrap_or(at));
+                self.runs_from((step.at(), *direction), ask_at.unwrap_or(at), true);
             }
             SagaEvent::AttemptFailed { step, direction, failure, .. } if failure.code == "timeout" => {
                 let since = self.since[&(step.at(), *direction)];

@@ -157,6 +157,15 @@ pub(crate) fn a_firm_pivot(kind: Kind, attempts: u32) -> Spec {
     Spec { steps: vec![pivot], timeout: false, outcome_event: false, blocks: false }
 }
 
+/// Two steps side by side that can be undone and have one attempt; the first one is optional.
+pub(crate) fn two_of_one_attempt() -> Spec {
+    let Spec { mut steps, .. } = a_firm_pivot(Kind::Kafka, 1);
+    let (side, effects, timed, checked) = (Side::Before, Effects::Undo, true, true);
+    let second = Step { side, effects, timed, checked, ..steps.remove(0) };
+    let first = Step { optional: true, ..second.clone() };
+    Spec { steps: vec![first, second], timeout: false, outcome_event: false, blocks: false }
+}
+
 /// A step that only looks, alone, whose last fallback declares that it failed.
 pub(crate) fn a_look_that_fails_at_last() -> Spec {
     let Spec { mut steps, .. } = a_firm_pivot(Kind::Kafka, 1);

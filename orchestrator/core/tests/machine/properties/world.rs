@@ -236,6 +236,7 @@ impl World {
     fn crashes(&mut self) {
         self.state = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
         self.state.taken_over(&self.hours.answerable);
+        self.hours.changes_owner(self.now);
         self.sent.clear();
         self.life += 1;
         self.sends();
