@@ -1,6 +1,6 @@
 //! Conditions for lists and counts.
 
-use crate::{WaitFilter, limits::has_nul, standing::is_flag};
+use crate::{WaitFilter, nul::has_nul, standing::is_flag};
 use uuid::Uuid;
 
 /// Conditions that listed and counted streams meet, all of them. The default has no condition.

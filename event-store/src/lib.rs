@@ -17,6 +17,7 @@ mod mark;
 mod matching;
 mod migrate;
 mod note;
+mod nul;
 mod open;
 mod portion;
 pub mod postgres;

@@ -1,6 +1,6 @@
 //! Limits of a store, and the checks that requests meet before the store sends them.
 
-use crate::{StoreError, StreamAppend, SummaryUpdate, standing::is_flag};
+use crate::{StoreError, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -80,7 +80,8 @@ pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Resul
 }
 
 /// # Errors
-/// [`StoreError::Limit`] when a claim names a shard that the store does not have, or an owner that a database cannot store.
+/// [`StoreError::Limit`] when a claim names a shard that the store does not have, or an owner that a database cannot
+/// store.
 pub(crate) fn check_claim(shard: u16, shards: u16, owner: &str) -> Result<(), StoreError> {
     if shard >= shards {
         return Err(StoreError::Limit(format!(
@@ -107,8 +108,4 @@ pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Limit(format!("a read asks for {} streams, the limit is {MAX_PAGE}", streams.len())))
-}
-
-pub(crate) fn has_nul(text: &str) -> bool {
-    text.contains('\0')
 }

@@ -54,7 +54,8 @@ fn lacks_table(error: &sqlx::Error) -> bool {
 /// The first migration that a database does not have; `None`: it has all of them.
 ///
 /// # Errors
-/// [`StoreError::Schema`] when the database has a migration that this build does not have, or has with another checksum.
+/// [`StoreError::Schema`] when the database has a migration that this build does not have, or has with another
+/// checksum.
 pub(crate) fn missing(known: &Migrator, applied: &[AppliedMigration]) -> Result<Option<i64>, StoreError> {
     for done in applied {
         let migration = known.iter().find(|migration| migration.version == done.version);

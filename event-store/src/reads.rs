@@ -4,7 +4,7 @@ use crate::{
     MAX_NOTES, MAX_PAGE, NoteNumber, ShardAttendance, StoreError, StoreIdentity, StoredNote, StreamFlagCount,
     StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
-    limits::has_nul,
+    nul::has_nul,
     rows, standing, waits,
 };
 use uuid::Uuid;

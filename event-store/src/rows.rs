@@ -15,8 +15,8 @@ pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
 }
 
 /// # Errors
-/// [`StoreError::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows can be
-/// read.
+/// [`StoreError::Damaged`] when the store cannot have written this value. The request is not at fault, and other rows
+/// can be read.
 pub(crate) fn version(stored: i64) -> Result<u32, StoreError> {
     u32::try_from(stored).map_err(|_| StoreError::Damaged(format!("a stored version is {stored}")))
 }

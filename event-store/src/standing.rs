@@ -1,6 +1,6 @@
 //! Counts of streams for metrics, with their age.
 
-use crate::limits::has_nul;
+use crate::nul::has_nul;
 use std::collections::BTreeMap;
 
 /// Stands before, between and after stored flags, so that a search finds whole flags only.

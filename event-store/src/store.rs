@@ -66,10 +66,10 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// - [`StoreError::Limit`]: one append breaks a limit. The store sent nothing; the others can be sent without it.
-    /// - [`StoreError::Refused`]: the database refuses the values of one append. The store wrote nothing; the others can be
-    ///   sent without it.
-    /// - [`StoreError::Damaged`]: the database has an unreadable value for the key of one append. Send each append alone,
-    ///   under the same append ids: only that append fails.
+    /// - [`StoreError::Refused`]: the database refuses the values of one append. The store wrote nothing; the others
+    ///   can be sent without it.
+    /// - [`StoreError::Damaged`]: the database has an unreadable value for the key of one append. Send each append
+    ///   alone, under the same append ids: only that append fails.
     /// - An error that [`StoreError::is_transient`]: the caller does not know what was committed. The same batch again
     ///   answers [`AppendOutcome::Committed`] for each append that was.
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError>;
@@ -110,8 +110,8 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError>;
 
     /// Counts the streams that meet `filter`, grouped by the dimensions `by`, largest group first; at most
-    /// [`StreamFilter::limit`] groups. The store reads every stream that meets the filter, and of the ended streams only
-    /// those that [`StreamFilter::from`] admits.
+    /// [`StreamFilter::limit`] groups. The store reads every stream that meets the filter, and of the ended streams
+    /// only those that [`StreamFilter::from`] admits.
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError>;
 
     /// The number of streams for each category and status.

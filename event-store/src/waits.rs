@@ -1,6 +1,6 @@
 //! What streams wait for.
 
-use crate::{StoreError, limits::has_nul};
+use crate::{StoreError, nul::has_nul};
 use std::fmt;
 
 /// Separates kind and name.

@@ -22,7 +22,7 @@ const PORTS_TRIED: usize = 1000;
 const KAFKA_SETTINGS: &str = include_str!("../servers/kafka.properties");
 
 /// A container and the address under which it answers.
-pub struct Running {
+pub struct RunningContainer {
     /// Gone when dropped.
     pub container: ContainerAsync<GenericImage>,
     /// What to connect to.
@@ -33,7 +33,7 @@ pub struct Running {
 ///
 /// # Errors
 /// When the engine does not answer, the image is missing, or the broker does not start.
-pub async fn kafka() -> Result<Running> {
+pub async fn kafka() -> Result<RunningContainer> {
     let port = free_port()?;
     let mut request = image(KAFKA_IMAGE)?
         .with_wait_for(WaitFor::message_on_either_std("Kafka Server started"))
@@ -44,14 +44,14 @@ pub async fn kafka() -> Result<Running> {
         request = request.with_env_var(name, value);
     }
     let container = request.start().await?;
-    Ok(Running { container, address: format!("127.0.0.1:{port}") })
+    Ok(RunningContainer { container, address: format!("127.0.0.1:{port}") })
 }
 
 /// Starts a database server and returns when it answers.
 ///
 /// # Errors
 /// When the engine does not answer, the image is missing, or the server does not start.
-pub async fn postgres() -> Result<Running> {
+pub async fn postgres() -> Result<RunningContainer> {
     let port = free_port()?;
     let request: ContainerRequest<GenericImage> = image(POSTGRES_IMAGE)?
         // Not "ready to accept connections": the official image says that also of the server that prepares the cluster,
@@ -62,7 +62,7 @@ pub async fn postgres() -> Result<Running> {
         .with_cmd(["postgres", "-c", "max_connections=300"])
         .with_startup_timeout(START);
     let container = request.start().await?;
-    Ok(Running { container, address: format!("postgres://postgres:saga@127.0.0.1:{port}/postgres") })
+    Ok(RunningContainer { container, address: format!("postgres://postgres:saga@127.0.0.1:{port}/postgres") })
 }
 
 /// The image's environment variables are the broker's settings in capitals with underscores for dots.
@@ -95,8 +95,8 @@ fn image(variable: &str) -> Result<GenericImage> {
     Ok(GenericImage::new(name, tag))
 }
 
-/// Below the range from which the system gives ports to outgoing connections and to whoever asks for any: a port that is free now is still
-/// free when the container takes it, and again when it starts the next time.
+/// Below the range from which the system gives ports to outgoing connections and to whoever asks for any: a port that
+/// is free now is still free when the container takes it, and again when it starts the next time.
 fn free_port() -> Result<u16> {
     let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
     let drawn = std::iter::repeat_with(|| 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 10_000).unwrap_or(0));

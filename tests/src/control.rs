@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 /// What can be done to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ServerAction {
     /// Starts it; nothing if it runs.
     Start,
     /// Ends it in good order.
@@ -21,35 +21,36 @@ pub enum Action {
     Unpause,
 }
 
-impl Action {
+impl ServerAction {
     fn word(self) -> &'static str {
         match self {
-            Action::Start => "start",
-            Action::Stop => "stop",
-            Action::Kill => "kill",
-            Action::Restart => "restart",
-            Action::Pause => "pause",
-            Action::Unpause => "unpause",
+            ServerAction::Start => "start",
+            ServerAction::Stop => "stop",
+            ServerAction::Kill => "kill",
+            ServerAction::Restart => "restart",
+            ServerAction::Pause => "pause",
+            ServerAction::Unpause => "unpause",
         }
     }
 }
 
-/// A program that takes one of the words `start`, `stop`, `kill`, `restart`, `pause`, `unpause` and returns when that is done.
+/// A program that takes one of the words `start`, `stop`, `kill`, `restart`, `pause`, `unpause` and returns when that
+/// is done.
 #[derive(Clone, Debug)]
-pub struct Control(PathBuf);
+pub struct ServerControl(PathBuf);
 
-impl Control {
+impl ServerControl {
     /// The program that the environment variable `name` names, if any does.
     #[must_use]
-    pub fn from_env(name: &str) -> Option<Control> {
-        std::env::var_os(name).map(|path| Control(PathBuf::from(path)))
+    pub fn from_env(name: &str) -> Option<ServerControl> {
+        std::env::var_os(name).map(|path| ServerControl(PathBuf::from(path)))
     }
 
     /// Performs `action` and waits for its end.
     ///
     /// # Errors
     /// When the program cannot be run or reports a failure; the message carries what it printed.
-    pub async fn perform(&self, action: Action) -> Result<()> {
+    pub async fn perform(&self, action: ServerAction) -> Result<()> {
         let word = action.word();
         let output = Command::new(&self.0).arg(word).output().await.with_context(|| format!("{}", self.0.display()))?;
         let said = String::from_utf8_lossy(&output.stderr);

@@ -3,8 +3,8 @@
 mod api;
 mod installation;
 
-pub use api::{Api, http_client};
-pub use installation::Installation;
+pub use api::{EngineApi, http_client};
+pub use installation::EngineInstallation;
 
 use crate::eventually::eventually;
 use anyhow::{Context, Result, ensure};
@@ -35,7 +35,7 @@ const SHOWN_LINES: usize = 60;
 /// One running engine. Killed when dropped; if the test failed, the end of its log is printed.
 pub struct Engine {
     child: Child,
-    api: Api,
+    api: EngineApi,
     log: PathBuf,
 }
 
@@ -44,20 +44,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the binary cannot be built or started.
-    pub fn spawn(installation: &Installation) -> Result<Engine> {
+    pub fn spawn(installation: &EngineInstallation) -> Result<Engine> {
         let port = free_port()?;
         let config = installation.write_config(port)?;
         let log = installation.folder().join(format!("engine-{port}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
         let child = serve(&config, installation.env(), file)?;
-        Ok(Engine { child, api: Api::new(&format!("http://127.0.0.1:{port}"))?, log })
+        Ok(Engine { child, api: EngineApi::new(&format!("http://127.0.0.1:{port}"))?, log })
     }
 
     /// Starts `saga serve` on `installation` and returns when it is ready.
     ///
     /// # Errors
     /// When it ends or is not ready in time; the message carries the end of its log.
-    pub async fn start(installation: &Installation) -> Result<Engine> {
+    pub async fn start(installation: &EngineInstallation) -> Result<Engine> {
         let mut engine = Engine::spawn(installation)?;
         engine.ready().await?;
         Ok(engine)
@@ -84,7 +84,7 @@ impl Engine {
 
     /// Its API.
     #[must_use]
-    pub fn api(&self) -> &Api {
+    pub fn api(&self) -> &EngineApi {
         &self.api
     }
 

@@ -1,7 +1,7 @@
 //! Topics, records in and records out.
 
 use crate::{
-    control::{Action, Control},
+    control::{ServerAction, ServerControl},
     eventually::eventually,
     unique,
 };
@@ -33,14 +33,14 @@ const LARGEST_RECORD: &str = "120000000";
 
 /// A broker.
 #[derive(Clone, Debug)]
-pub struct Kafka {
+pub struct TestKafka {
     bootstrap: String,
-    control: Option<Control>,
+    control: Option<ServerControl>,
 }
 
 /// A record to be produced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct TopicRecord {
     /// `None`: by the key's hash.
     pub partition: Option<i32>,
     /// The key.
@@ -51,31 +51,31 @@ pub struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-impl Record {
+impl TopicRecord {
     /// A JSON event of type `event_type` with `key`.
     #[must_use]
-    pub fn event(event_type: &str, key: &str, payload: &serde_json::Value) -> Record {
+    pub fn event(event_type: &str, key: &str, payload: &serde_json::Value) -> TopicRecord {
         let headers = vec![
             ("ce_type".to_owned(), Some(event_type.as_bytes().to_vec())),
             ("content-type".to_owned(), Some(b"application/json".to_vec())),
         ];
         let value = Some(payload.to_string().into_bytes());
-        Record { partition: None, key: Some(key.as_bytes().to_vec()), value, headers }
+        TopicRecord { partition: None, key: Some(key.as_bytes().to_vec()), value, headers }
     }
 }
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedRecord {
     /// Where it lay.
     pub partition: i32,
     /// Where in the partition.
     pub offset: i64,
     /// Key, value and headers.
-    pub record: Record,
+    pub record: TopicRecord,
 }
 
-impl Received {
+impl ReceivedRecord {
     /// The first header called `name`, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -91,11 +91,11 @@ impl Received {
     }
 }
 
-impl Kafka {
+impl TestKafka {
     /// The broker at `bootstrap`.
     #[must_use]
-    pub fn new(bootstrap: String, control: Option<Control>) -> Kafka {
-        Kafka { bootstrap, control }
+    pub fn new(bootstrap: String, control: Option<ServerControl>) -> TestKafka {
+        TestKafka { bootstrap, control }
     }
 
     /// Bootstrap servers.
@@ -196,20 +196,20 @@ impl Kafka {
     ///
     /// # Errors
     /// When librdkafka refuses its settings.
-    pub fn producer(&self) -> Result<Producer> {
+    pub fn producer(&self) -> Result<TestProducer> {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")
             .set("linger.ms", "1")
             .set("topic.metadata.refresh.interval.ms", "2000");
-        Ok(Producer { client: config.create()?, brokers: Arc::new(Mutex::new(self.brokers())) })
+        Ok(TestProducer { client: config.create()?, brokers: Arc::new(Mutex::new(self.brokers())) })
     }
 
     /// Produces one record and returns its partition and offset.
     ///
     /// # Errors
     /// When the broker does not acknowledge it.
-    pub async fn produce(&self, topic: &str, record: &Record) -> Result<(i32, i64)> {
+    pub async fn produce(&self, topic: &str, record: &TopicRecord) -> Result<(i32, i64)> {
         self.producer()?.send(topic, record).await
     }
 
@@ -221,8 +221,8 @@ impl Kafka {
         &self,
         topic: &str,
         within: Duration,
-        mut enough: impl FnMut(&[Received]) -> bool,
-    ) -> Result<Vec<Received>> {
+        mut enough: impl FnMut(&[ReceivedRecord]) -> bool,
+    ) -> Result<Vec<ReceivedRecord>> {
         let consumer = self.reader(topic)?;
         let end = Instant::now() + within;
         let mut records = Vec::new();
@@ -277,24 +277,24 @@ impl Kafka {
     ///
     /// # Errors
     /// When the broker is not ours to stop, or does not come back.
-    pub async fn perform(&self, action: Action) -> Result<()> {
+    pub async fn perform(&self, action: ServerAction) -> Result<()> {
         let control = self.control.as_ref().context("this Kafka cannot be stopped: no control program is set")?;
         control.perform(action).await?;
         match action {
-            Action::Start | Action::Restart | Action::Unpause => self.answers().await,
-            Action::Stop | Action::Kill | Action::Pause => Ok(()),
+            ServerAction::Start | ServerAction::Restart | ServerAction::Unpause => self.answers().await,
+            ServerAction::Stop | ServerAction::Kill | ServerAction::Pause => Ok(()),
         }
     }
 
     /// Stands still for `time`, with all its connections open, and answers when this returns.
     ///
     /// # Errors
-    /// As [`Kafka::perform`].
+    /// As [`TestKafka::perform`].
     pub async fn stand_still(&self, time: Duration) -> Result<()> {
-        self.perform(Action::Pause).await?;
+        self.perform(ServerAction::Pause).await?;
         // Nothing tells how far the broker's session has run while it stands still: the time itself is what is tested.
         tokio::time::sleep(time).await;
-        self.perform(Action::Unpause).await
+        self.perform(ServerAction::Unpause).await
     }
 
     async fn answers(&self) -> Result<()> {
@@ -327,17 +327,17 @@ impl Kafka {
 
 /// Sends records one by one or many at a time.
 #[derive(Clone)]
-pub struct Producer {
+pub struct TestProducer {
     client: FutureProducer,
     brokers: Arc<Mutex<BootstrapRefresher>>,
 }
 
-impl Producer {
+impl TestProducer {
     /// Produces one record and returns its partition and offset.
     ///
     /// # Errors
     /// When the broker does not acknowledge it.
-    pub async fn send(&self, topic: &str, record: &Record) -> Result<(i32, i64)> {
+    pub async fn send(&self, topic: &str, record: &TopicRecord) -> Result<(i32, i64)> {
         let mut headers = OwnedHeaders::new();
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: value.as_deref() });
@@ -359,18 +359,18 @@ impl Producer {
     }
 }
 
-pub(crate) fn received(message: &BorrowedMessage<'_>) -> Received {
+pub(crate) fn received(message: &BorrowedMessage<'_>) -> ReceivedRecord {
     let header = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
-    let record = Record {
+    let record = TopicRecord {
         partition: Some(message.partition()),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: message.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
     };
-    Received { partition: message.partition(), offset: message.offset(), record }
+    ReceivedRecord { partition: message.partition(), offset: message.offset(), record }
 }
 
-fn unmet(topic: &str, within: Duration, records: &[Received]) -> anyhow::Error {
+fn unmet(topic: &str, within: Duration, records: &[ReceivedRecord]) -> anyhow::Error {
     let values = records.iter().map(|received| received.json().to_string()).collect::<Vec<_>>().join("\n  ");
     anyhow!("{topic}: not enough within {within:?}; {} records were read:\n  {values}", records.len())
 }

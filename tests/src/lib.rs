@@ -1,5 +1,5 @@
-//! What the tests of the whole product stand on: servers, fake participants, the engine as a child process, and an oracle
-//! that judges what happened without any of the engine's code.
+//! What the tests of the whole product stand on: servers, fake participants, the engine as a child process, and an
+//! oracle that judges what happened without any of the engine's code.
 //!
 //! `tests/run` provides the servers; `tests/run with cargo test -p saga-tests` runs these tests alone.
 

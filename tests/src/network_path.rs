@@ -1,4 +1,5 @@
-//! The way from an engine to a server, which a test can break: closed, or silent as when a router forgets or a machine loses its power.
+//! The way from an engine to a server, which a test can break: closed, or silent as when a router forgets or a machine
+//! loses its power.
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -14,10 +15,11 @@ const CHUNK_BYTES: usize = 16 * 1024;
 
 /// How the way is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum PathPassage {
     /// What is sent arrives.
     Open,
-    /// Nothing arrives in either direction, nothing is refused and nothing is closed, for old connections and for new ones.
+    /// Nothing arrives in either direction, nothing is refused and nothing is closed, for old connections and for new
+    /// ones.
     Silent,
     /// What the engine sends arrives, what the server answers does not.
     SilentBack,
@@ -27,8 +29,8 @@ pub enum Passage {
 
 /// The way now: connections of earlier generations are forgotten.
 #[derive(Clone, Copy, Debug)]
-struct State {
-    passage: Passage,
+struct PathState {
+    passage: PathPassage,
     generation: u64,
 }
 
@@ -36,7 +38,7 @@ struct State {
 #[derive(Debug)]
 pub struct NetworkPath {
     address: SocketAddr,
-    state: watch::Sender<State>,
+    state: watch::Sender<PathState>,
     listening: JoinHandle<()>,
 }
 
@@ -48,7 +50,7 @@ impl NetworkPath {
     pub async fn to(server: &str) -> Result<NetworkPath> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the way")?;
         let address = listener.local_addr()?;
-        let (sender, state) = watch::channel(State { passage: Passage::Open, generation: 0 });
+        let (sender, state) = watch::channel(PathState { passage: PathPassage::Open, generation: 0 });
         let listening = tokio::spawn(listen(listener, server.to_owned(), state));
         Ok(NetworkPath { address, state: sender, listening })
     }
@@ -60,12 +62,12 @@ impl NetworkPath {
     }
 
     /// Makes it so, at once, for all connections.
-    pub fn set(&self, passage: Passage) {
+    pub fn set(&self, passage: PathPassage) {
         self.state.send_modify(|state| state.passage = passage);
     }
 
-    /// Forgets the connections that there are, as a router does that was restarted: they stay open and nothing of theirs arrives any more,
-    /// however the way is later. New ones are as the way is.
+    /// Forgets the connections that there are, as a router does that was restarted: they stay open and nothing of
+    /// theirs arrives any more, however the way is later. New ones are as the way is.
     pub fn forget(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
@@ -77,51 +79,51 @@ impl Drop for NetworkPath {
     }
 }
 
-async fn listen(listener: TcpListener, server: String, state: watch::Receiver<State>) {
+async fn listen(listener: TcpListener, server: String, state: watch::Receiver<PathState>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
         let generation = state.borrow().generation;
-        connections.spawn(connect(client, server.clone(), Known { state: state.clone(), generation }));
+        connections.spawn(connect(client, server.clone(), PathConnections { state: state.clone(), generation }));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// The way, as one connection meets it.
 #[derive(Clone)]
-struct Known {
-    state: watch::Receiver<State>,
+struct PathConnections {
+    state: watch::Receiver<PathState>,
     /// When the connection was made.
     generation: u64,
 }
 
-impl Known {
+impl PathConnections {
     /// Returns when the way lets through what `direction` says; never, once the connection is forgotten.
-    async fn lets_through(&mut self, direction: fn(Passage) -> bool) -> Result<()> {
+    async fn lets_through(&mut self, direction: fn(PathPassage) -> bool) -> Result<()> {
         let generation = self.generation;
         self.state.wait_for(|it| it.generation == generation && direction(it.passage)).await?;
         Ok(())
     }
 }
 
-fn forth(passage: Passage) -> bool {
-    matches!(passage, Passage::Open | Passage::SilentBack)
+fn forth(passage: PathPassage) -> bool {
+    matches!(passage, PathPassage::Open | PathPassage::SilentBack)
 }
 
-fn back(passage: Passage) -> bool {
-    passage == Passage::Open
+fn back(passage: PathPassage) -> bool {
+    passage == PathPassage::Open
 }
 
 /// Until either end closes, or the way does.
-async fn connect(client: TcpStream, server: String, mut known: Known) {
+async fn connect(client: TcpStream, server: String, mut known: PathConnections) {
     let mut closed = known.state.clone();
     tokio::select! {
         result = carry(client, &server, &mut known) => drop(result),
-        _ = closed.wait_for(|it| it.passage == Passage::Closed) => {}
+        _ = closed.wait_for(|it| it.passage == PathPassage::Closed) => {}
     }
 }
 
-async fn carry(client: TcpStream, server: &str, known: &mut Known) -> Result<()> {
+async fn carry(client: TcpStream, server: &str, known: &mut PathConnections) -> Result<()> {
     known.lets_through(forth).await?;
     let server = TcpStream::connect(server).await?;
     let (client_read, client_write) = client.into_split();
@@ -133,12 +135,13 @@ async fn carry(client: TcpStream, server: &str, known: &mut Known) -> Result<()>
     Ok(())
 }
 
-/// Carries what is read while the way lets it through. What was read before it went silent waits, as in the buffers of a network.
+/// Carries what is read while the way lets it through. What was read before it went silent waits, as in the buffers of
+/// a network.
 async fn pump(
     mut from: tcp::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
-    mut known: Known,
-    direction: fn(Passage) -> bool,
+    mut known: PathConnections,
+    direction: fn(PathPassage) -> bool,
 ) -> Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -185,11 +188,11 @@ mod tests {
         let path = NetworkPath::to(&echo().await?).await?;
         let mut stream = TcpStream::connect(path.address()).await?;
         assert_eq!(says(&mut stream, b"one").await?, b"one");
-        for silence in [Passage::Silent, Passage::SilentBack] {
+        for silence in [PathPassage::Silent, PathPassage::SilentBack] {
             path.set(silence);
             let silent = timeout(Duration::from_millis(50), says(&mut stream, b"two")).await;
             assert!(silent.is_err(), "nothing is answered, and nothing is closed");
-            path.set(Passage::Open);
+            path.set(PathPassage::Open);
             let mut answer = [0; 3];
             stream.read_exact(&mut answer).await?;
             assert_eq!(&answer, b"two");
@@ -214,9 +217,9 @@ mod tests {
         let path = NetworkPath::to(&echo().await?).await?;
         let mut stream = TcpStream::connect(path.address()).await?;
         assert_eq!(says(&mut stream, b"one").await?, b"one");
-        path.set(Passage::Closed);
+        path.set(PathPassage::Closed);
         assert_eq!(stream.read(&mut [0; 3]).await.unwrap_or_default(), 0, "it is over");
-        path.set(Passage::Open);
+        path.set(PathPassage::Open);
         let mut stream = TcpStream::connect(path.address()).await?;
         assert_eq!(says(&mut stream, b"one").await?, b"one");
         Ok(())

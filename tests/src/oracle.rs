@@ -2,14 +2,14 @@
 //!
 //! It shares no code with the engine: what it holds the engine to is written here once more, in other words.
 
-use crate::{participant::Ledger, world::World};
+use crate::{participant::EffectLedger, world::TestWorld};
 use anyhow::{Result, ensure};
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, HashMap};
 
 /// Steps that the general rules do not hold for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Exempt<'a> {
+pub struct OracleExemption<'a> {
     /// May be undone although the saga completed.
     pub optional: &'a [&'a str],
     /// Stay applied although the saga was compensated: `readOnly` and `irreversible`.
@@ -18,7 +18,7 @@ pub struct Exempt<'a> {
 
 /// One saga, as the read model has it.
 #[derive(Clone, Debug)]
-struct Saga {
+struct JudgedSaga {
     id: String,
     key: String,
     status: String,
@@ -28,12 +28,12 @@ struct Saga {
 ///
 /// - its versions are exactly 1 to n, and its key leads to it alone;
 /// - completed: nothing that it applied was undone, optional steps aside;
-/// - compensated: whatever was applied was undone once, after it was applied and after everything that was applied later at the same
-///   participant.
+/// - compensated: whatever was applied was undone once, after it was applied and after everything that was applied
+///   later at the same participant.
 ///
 /// # Errors
 /// What was broken first, with the saga.
-pub async fn judge(world: &World, exempt: Exempt<'_>) -> Result<()> {
+pub async fn judge(world: &TestWorld, exempt: OracleExemption<'_>) -> Result<()> {
     let pool = world.database.pool().await?;
     versions_are_gapless(&pool).await?;
     keys_are_single(&pool).await?;
@@ -51,7 +51,7 @@ pub async fn judge(world: &World, exempt: Exempt<'_>) -> Result<()> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn count_by_status(world: &World) -> Result<BTreeMap<String, usize>> {
+pub async fn count_by_status(world: &TestWorld) -> Result<BTreeMap<String, usize>> {
     let counts = "SELECT status, count(*) FROM streams GROUP BY status";
     let counts: Vec<(String, i64)> = sqlx::query_as(counts).fetch_all(&world.database.pool().await?).await?;
     counts.into_iter().map(|(status, count)| Ok((status, usize::try_from(count)?))).collect()
@@ -61,16 +61,17 @@ pub async fn count_by_status(world: &World) -> Result<BTreeMap<String, usize>> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn statuses_by_key(world: &World) -> Result<BTreeMap<String, String>> {
+pub async fn statuses_by_key(world: &TestWorld) -> Result<BTreeMap<String, String>> {
     let sagas = sagas(&world.database.pool().await?).await?;
     Ok(sagas.into_iter().map(|saga| (saga.key, saga.status)).collect())
 }
 
-/// Holds what was told of ends, status by `ce_id`, to how the sagas of `category` ended. Nothing needs to be told of an abandoned one.
+/// Holds what was told of ends, status by `ce_id`, to how the sagas of `category` ended. Nothing needs to be told of an
+/// abandoned one.
 ///
 /// # Errors
 /// Names the first saga of which something else was told, or nothing.
-pub async fn ends_were_told(world: &World, category: &str, told: &BTreeMap<String, String>) -> Result<()> {
+pub async fn ends_were_told(world: &TestWorld, category: &str, told: &BTreeMap<String, String>) -> Result<()> {
     let ended =
         "SELECT stream::text, status FROM streams WHERE category = $1 AND status IN ('completed', 'compensated')";
     let pool = world.database.pool().await?;
@@ -100,22 +101,22 @@ async fn keys_are_single(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-async fn sagas(pool: &PgPool) -> Result<Vec<Saga>> {
+async fn sagas(pool: &PgPool) -> Result<Vec<JudgedSaga>> {
     let rows = sqlx::query("SELECT stream::text AS id, key, status FROM streams").fetch_all(pool).await?;
-    let saga = |row: &sqlx::postgres::PgRow| -> Result<Saga> {
-        Ok(Saga { id: row.try_get("id")?, key: row.try_get("key")?, status: row.try_get("status")? })
+    let saga = |row: &sqlx::postgres::PgRow| -> Result<JudgedSaga> {
+        Ok(JudgedSaga { id: row.try_get("id")?, key: row.try_get("key")?, status: row.try_get("status")? })
     };
     rows.iter().map(saga).collect()
 }
 
-impl std::fmt::Display for Saga {
+impl std::fmt::Display for JudgedSaga {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "saga {} of key {}, which is {}", self.id, self.key, self.status)
     }
 }
 
 /// Effects as `step:do` and `step:undo` by the id of their saga, in their order.
-fn effects_by_saga(ledger: &Ledger) -> HashMap<&str, Vec<&str>> {
+fn effects_by_saga(ledger: &EffectLedger) -> HashMap<&str, Vec<&str>> {
     let mut by_saga: HashMap<_, Vec<_>> = HashMap::new();
     for (saga, effect) in ledger.effects().iter().filter_map(|effect| effect.command.split_once(':')) {
         by_saga.entry(saga).or_default().push(effect);
@@ -123,7 +124,7 @@ fn effects_by_saga(ledger: &Ledger) -> HashMap<&str, Vec<&str>> {
     by_saga
 }
 
-fn judge_effects(saga: &Saga, effects: &[&str], exempt: Exempt<'_>) -> Result<()> {
+fn judge_effects(saga: &JudgedSaga, effects: &[&str], exempt: OracleExemption<'_>) -> Result<()> {
     // What stands now, in the order in which it was applied.
     let mut standing: Vec<&str> = Vec::new();
     for effect in effects {

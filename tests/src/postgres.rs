@@ -1,7 +1,7 @@
 //! A database of its own for every test.
 
 use crate::{
-    control::{Action, Control},
+    control::{ServerAction, ServerControl},
     eventually::eventually,
     unique,
 };
@@ -21,27 +21,27 @@ const SNAPSHOT_TRIES: usize = 20;
 
 /// A server on which databases can be created.
 #[derive(Clone, Debug)]
-pub struct Postgres {
+pub struct PostgresServer {
     url: String,
-    control: Option<Control>,
+    control: Option<ServerControl>,
 }
 
-impl Postgres {
+impl PostgresServer {
     /// The server at `url`, whose role may create databases.
     #[must_use]
-    pub fn new(url: String, control: Option<Control>) -> Postgres {
-        Postgres { url, control }
+    pub fn new(url: String, control: Option<ServerControl>) -> PostgresServer {
+        PostgresServer { url, control }
     }
 
     /// An empty database, dropped with the value.
     ///
     /// # Errors
     /// When the server does not answer or refuses.
-    pub async fn database(&self) -> Result<Database> {
+    pub async fn database(&self) -> Result<TestDatabase> {
         let name = unique("saga_test").replace('-', "_");
         run(&self.options()?, &format!("CREATE DATABASE {name}")).await?;
         let options = self.options()?.database(&name);
-        Ok(Database { server: self.options()?, url: options.to_url_lossy().to_string(), options, name })
+        Ok(TestDatabase { server: self.options()?, url: options.to_url_lossy().to_string(), options, name })
     }
 
     /// Whether tests may stop it.
@@ -54,12 +54,12 @@ impl Postgres {
     ///
     /// # Errors
     /// When the server is not ours to stop, or does not come back.
-    pub async fn perform(&self, action: Action) -> Result<()> {
+    pub async fn perform(&self, action: ServerAction) -> Result<()> {
         let control = self.control.as_ref().context("this Postgres cannot be stopped: no control program is set")?;
         control.perform(action).await?;
         match action {
-            Action::Start | Action::Restart | Action::Unpause => self.answers().await,
-            Action::Stop | Action::Kill | Action::Pause => Ok(()),
+            ServerAction::Start | ServerAction::Restart | ServerAction::Unpause => self.answers().await,
+            ServerAction::Stop | ServerAction::Kill | ServerAction::Pause => Ok(()),
         }
     }
 
@@ -75,14 +75,14 @@ impl Postgres {
 
 /// One test's database.
 #[derive(Debug)]
-pub struct Database {
+pub struct TestDatabase {
     server: PgConnectOptions,
     options: PgConnectOptions,
     url: String,
     name: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// Where the engine finds it, password included.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -100,35 +100,35 @@ impl Database {
 
 /// A state of a database.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct DatabaseSnapshot {
     name: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// Keeps the state of now. Every session is ended; engines come back.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn snapshot(&self) -> Result<Snapshot> {
+    pub async fn snapshot(&self) -> Result<DatabaseSnapshot> {
         let name = format!("{}_snapshot", self.name);
         let copied = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
         // An engine may have connected again in between.
         for _ in 0..SNAPSHOT_TRIES {
             run(&self.server, &ending(&self.name)).await?;
             if run(&self.server, &copied).await.is_ok() {
-                return Ok(Snapshot { name });
+                return Ok(DatabaseSnapshot { name });
             }
         }
         run(&self.server, &ending(&self.name)).await?;
         run(&self.server, &copied).await?;
-        Ok(Snapshot { name })
+        Ok(DatabaseSnapshot { name })
     }
 
     /// Whoever connects from now on finds the state of the snapshot, as after a failover to a standby that lagged.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn steps_back_to(&self, snapshot: Snapshot) -> Result<()> {
+    pub async fn steps_back_to(&self, snapshot: DatabaseSnapshot) -> Result<()> {
         let (name, lost) = (&self.name, format!("{}_lost", self.name));
         run(&self.server, &format!("{}; ALTER DATABASE {name} RENAME TO {lost}", ending(name))).await?;
         run(&self.server, &format!("ALTER DATABASE {} RENAME TO {name}", snapshot.name)).await?;
@@ -136,7 +136,7 @@ impl Database {
     }
 }
 
-impl Database {
+impl TestDatabase {
     /// Whoever connects from now on may only read, as at a node that was demoted; every session is ended.
     ///
     /// # Errors
@@ -160,12 +160,12 @@ fn ending(database: &str) -> String {
     format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'")
 }
 
-impl Drop for Database {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let server = self.server.clone();
-        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot be
-        // dropped (its server is stopped) is left to the end of the run, which removes the whole cluster.
+        // In a thread of its own, because the test's runtime may be the one that is going down. A database that cannot
+        // be dropped (its server is stopped) is left to the end of the run, which removes the whole cluster.
         let dropping = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run(&server, &statement))

@@ -1,9 +1,9 @@
 //! Which Postgres and which Kafka the tests talk to.
 //!
-//! `tests/run` provides them and says where they are in the environment. A test that needs a server and has none says so
-//! on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
+//! `tests/run` provides them and says where they are in the environment. A test that needs a server and has none says
+//! so on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
 
-use crate::{control::Control, kafka::Kafka, postgres::Postgres};
+use crate::{control::ServerControl, kafka::TestKafka, postgres::PostgresServer};
 use std::io::Write as _;
 
 /// Connection string of a role that may create databases.
@@ -21,20 +21,20 @@ pub const KAFKA_CONTROL: &str = "SAGA_TEST_KAFKA_CONTROL";
 
 /// The Kafka of this run; `None` has been reported.
 #[must_use]
-pub fn kafka() -> Option<Kafka> {
-    address(KAFKA).map(|bootstrap| Kafka::new(bootstrap, Control::from_env(KAFKA_CONTROL)))
+pub fn kafka() -> Option<TestKafka> {
+    address(KAFKA).map(|bootstrap| TestKafka::new(bootstrap, ServerControl::from_env(KAFKA_CONTROL)))
 }
 
 /// The Postgres of this run; `None` has been reported.
 #[must_use]
-pub fn postgres() -> Option<Postgres> {
-    address(POSTGRES_URL).map(|url| Postgres::new(url, Control::from_env(POSTGRES_CONTROL)))
+pub fn postgres() -> Option<PostgresServer> {
+    address(POSTGRES_URL).map(|url| PostgresServer::new(url, ServerControl::from_env(POSTGRES_CONTROL)))
 }
 
 /// The newer Postgres of this run; `None` has been reported.
 #[must_use]
-pub fn postgres_18() -> Option<Postgres> {
-    address(POSTGRES_URL_18).map(|url| Postgres::new(url, None))
+pub fn postgres_18() -> Option<PostgresServer> {
+    address(POSTGRES_URL_18).map(|url| PostgresServer::new(url, None))
 }
 
 /// The JDBC driver of this run; `None` has been reported.

@@ -3,9 +3,9 @@
 use crate::{
     engine::Engine,
     eventually::eventually,
-    oracle::{Exempt, count_by_status, judge},
-    participant::{Behaviour, Call, Script},
-    world::World,
+    oracle::{OracleExemption, count_by_status, judge},
+    participant::{ParticipantScript, RecordedCall, ScriptedBehaviour},
+    world::TestWorld,
 };
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ use std::{
 /// Every saga of a disturbed engine ends within this after the last disturbance.
 pub const SETTLED: Duration = Duration::from_secs(120);
 
-/// What the orders of this traffic run by. Each death of an engine can cost an attempt: its answer comes when the deadline has passed.
+/// What the orders of this traffic run by. Each death of an engine can cost an attempt: its answer comes when the
+/// deadline has passed.
 pub const DEFINITION: &str = r#"
 retry: {attempts: 100, delay: 50ms, maxDelay: 500ms}
 steps:
@@ -42,7 +43,7 @@ const TERMINAL: [&str; 3] = ["completed", "compensated", "abandoned"];
 
 /// What becomes of an order, by its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum OrderKind {
     /// Everybody agrees.
     Plain,
     /// Payments answers with a server error after the effect, and agrees when asked again.
@@ -51,49 +52,52 @@ enum Kind {
     NoCarrier,
 }
 
-const KINDS: [Kind; 3] = [Kind::Plain, Kind::Flaky, Kind::NoCarrier];
+const KINDS: [OrderKind; 3] = [OrderKind::Plain, OrderKind::Flaky, OrderKind::NoCarrier];
 
-impl Kind {
+impl OrderKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::Plain => "plain",
-            Kind::Flaky => "flaky",
-            Kind::NoCarrier => "noCarrier",
+            OrderKind::Plain => "plain",
+            OrderKind::Flaky => "flaky",
+            OrderKind::NoCarrier => "noCarrier",
         }
     }
 
     fn end(self) -> &'static str {
         match self {
-            Kind::Plain | Kind::Flaky => "completed",
-            Kind::NoCarrier => "compensated",
+            OrderKind::Plain | OrderKind::Flaky => "completed",
+            OrderKind::NoCarrier => "compensated",
         }
     }
 }
 
 /// The participant `inventory` of this traffic.
 #[must_use]
-pub fn inventory() -> Script {
-    let refused = |call: &Call| call.command.ends_with(":ship:do") && is(call, Kind::NoCarrier);
-    Script::default().when(move |call, _| refused(call).then(|| Behaviour::fail("no_carrier")))
+pub fn inventory() -> ParticipantScript {
+    let refused = |call: &RecordedCall| call.command.ends_with(":ship:do") && is(call, OrderKind::NoCarrier);
+    ParticipantScript::default().when(move |call, _| refused(call).then(|| ScriptedBehaviour::fail("no_carrier")))
 }
 
 /// The participant `payments` of this traffic.
 #[must_use]
-pub fn payments() -> Script {
-    let flaky = |call: &Call, nth| call.command.ends_with(":charge:do") && is(call, Kind::Flaky) && nth == 1;
-    Script::default().when(move |call, nth| flaky(call, nth).then(|| Behaviour::status(503).with_effect()))
+pub fn payments() -> ParticipantScript {
+    let flaky =
+        |call: &RecordedCall, nth| call.command.ends_with(":charge:do") && is(call, OrderKind::Flaky) && nth == 1;
+    ParticipantScript::default()
+        .when(move |call, nth| flaky(call, nth).then(|| ScriptedBehaviour::status(503).with_effect()))
 }
 
-fn is(call: &Call, kind: Kind) -> bool {
+fn is(call: &RecordedCall, kind: OrderKind) -> bool {
     call.body["kind"] == kind.name()
 }
 
-/// How the engine calls the participants of this traffic. A third of the first charges fail, and many first charges are under way together
-/// when a disturbance is over: the breaker opens seldom, and one probe that succeeds closes it, so that luck does not decide when sagas end.
+/// How the engine calls the participants of this traffic. A third of the first charges fail, and many first charges are
+/// under way together when a disturbance is over: the breaker opens seldom, and one probe that succeeds closes it, so
+/// that luck does not decide when sagas end.
 ///
 /// # Errors
 /// When the file of the participants cannot be written.
-pub fn participants(world: &World) -> Result<()> {
+pub fn participants(world: &TestWorld) -> Result<()> {
     let breaker = json!({"failureRate": 0.7, "openFor": "2s", "maxOpenFor": "4s", "probes": 1});
     world.participants(&json!({"timeout": "3s"}), &json!({"timeout": "3s", "breaker": breaker}))
 }
@@ -102,7 +106,7 @@ pub fn participants(world: &World) -> Result<()> {
 ///
 /// # Errors
 /// When the broker does not take one.
-pub async fn place(world: &World, from: usize, to: usize) -> Result<()> {
+pub async fn place(world: &TestWorld, from: usize, to: usize) -> Result<()> {
     for number in from..to {
         let kind = KINDS[number % KINDS.len()].name();
         world.order(&key(number), &json!({"kind": kind})).await?;
@@ -114,19 +118,19 @@ pub async fn place(world: &World, from: usize, to: usize) -> Result<()> {
 ///
 /// # Errors
 /// When one does not end in time or otherwise than it must, or the oracle finds fault.
-pub async fn ends_well(world: &World, engine: &Engine, count: usize) -> Result<()> {
+pub async fn ends_well(world: &TestWorld, engine: &Engine, count: usize) -> Result<()> {
     all_end(world, engine, count).await?;
     let (_, listed) = engine.api().get("/api/sagas?limit=1000").await?;
     let statuses = listed["sagas"].as_array().into_iter().flatten().map(key_and_status).collect();
     ended_as_their_kinds_say(&statuses, count, &BTreeSet::new())?;
-    judge(world, Exempt::default()).await
+    judge(world, OracleExemption::default()).await
 }
 
 /// Waits until there are `count` sagas, of orders or of others, and all have ended.
 ///
 /// # Errors
 /// When one does not end within [`SETTLED`]; the message shows some that are open, and the end of the engine's log.
-pub async fn all_end(world: &World, engine: &Engine, count: usize) -> Result<()> {
+pub async fn all_end(world: &TestWorld, engine: &Engine, count: usize) -> Result<()> {
     let all = || async {
         let counts = count_by_status(world).await?;
         ensure!(ended(&counts) == count, "of {count} sagas there are {counts:?}");
@@ -150,7 +154,7 @@ pub fn ended(counts: &BTreeMap<String, usize>) -> usize {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn ended_orders(world: &World, count: usize) -> Result<usize> {
+pub async fn ended_orders(world: &TestWorld, count: usize) -> Result<usize> {
     let ended = "SELECT count(*) FROM streams \
                  WHERE status = ANY($1) AND key LIKE 'order-%' AND substr(key, 7)::bigint < $2";
     let terminal = TERMINAL.map(str::to_owned).to_vec();

@@ -1,11 +1,11 @@
 //! One installation with the participants that its sagas need: `inventory` over Kafka, `payments` over HTTP.
 
 use crate::{
-    engine::{Engine, Installation},
+    engine::{Engine, EngineInstallation},
     eventually::eventually,
-    kafka::{Kafka, Producer, Record},
-    participant::{HttpParticipant, KafkaParticipant, Ledger, Participant, Script},
-    postgres::{Database, Postgres},
+    kafka::{TestKafka, TestProducer, TopicRecord},
+    participant::{EffectLedger, HttpParticipant, KafkaParticipant, ParticipantScript, TestParticipant},
+    postgres::{PostgresServer, TestDatabase},
     servers,
 };
 use anyhow::{Context, Result, ensure};
@@ -20,38 +20,38 @@ pub const WITHIN: Duration = Duration::from_secs(60);
 const RETRY: &str = "{attempts: 3, delay: 50ms, maxDelay: 200ms}";
 
 /// Servers, participants and an installation; the engine is started by the test.
-pub struct World {
+pub struct TestWorld {
     /// The broker.
-    pub kafka: Kafka,
-    /// The server of [`World::database`].
-    pub postgres: Postgres,
+    pub kafka: TestKafka,
+    /// The server of [`TestWorld::database`].
+    pub postgres: PostgresServer,
     /// Where the engine keeps its journal.
-    pub database: Database,
+    pub database: TestDatabase,
     /// What the engine runs on.
-    pub installation: Installation,
+    pub installation: EngineInstallation,
     /// The topic of orders: triggers and outcome events.
     pub orders: String,
     /// Over Kafka.
     pub inventory: KafkaParticipant,
     /// Over HTTP.
     pub payments: HttpParticipant,
-    producer: Producer,
+    producer: TestProducer,
 }
 
-impl World {
+impl TestWorld {
     /// A world whose participants follow these scripts; `None`: a server is missing, which has been reported.
     ///
     /// # Errors
     /// When a server does not do its part.
-    pub async fn new(inventory: Script, payments: Script) -> Result<Option<World>> {
+    pub async fn new(inventory: ParticipantScript, payments: ParticipantScript) -> Result<Option<TestWorld>> {
         let (Some(kafka), Some(postgres)) = (servers::kafka(), servers::postgres()) else { return Ok(None) };
         let database = postgres.database().await?;
-        let installation = Installation::new(&kafka, database.url())?;
+        let installation = EngineInstallation::new(&kafka, database.url())?;
         let (orders, commands) = (kafka.fresh_topic("orders", 3).await?, kafka.fresh_topic("inventory", 3).await?);
-        let inventory = KafkaParticipant::start(Participant::new(inventory), &kafka, &commands)?;
-        let payments = HttpParticipant::start(Participant::new(payments))?;
+        let inventory = KafkaParticipant::start(TestParticipant::new(inventory), &kafka, &commands)?;
+        let payments = HttpParticipant::start(TestParticipant::new(payments))?;
         let producer = kafka.producer()?;
-        let world = World { kafka, postgres, database, installation, orders, inventory, payments, producer };
+        let world = TestWorld { kafka, postgres, database, installation, orders, inventory, payments, producer };
         world.participants(&json!({}), &json!({}))?;
         Ok(Some(world))
     }
@@ -73,8 +73,8 @@ impl World {
             .participants(&json!({"inventory": merged(base, inventory), "payments": merged(http, payments)}))
     }
 
-    /// Writes the definition `name`, triggered by `OrderPlaced` and keyed by `orderId`, with fast retries; `rest` is the YAML
-    /// of its other keys.
+    /// Writes the definition `name`, triggered by `OrderPlaced` and keyed by `orderId`, with fast retries; `rest` is
+    /// the YAML of its other keys.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -106,28 +106,29 @@ impl World {
         for (key, value) in more.as_object().expect("an event is an object") {
             payload[key] = value.clone();
         }
-        self.producer.send(&self.orders, &Record::event("OrderPlaced", id, &payload)).await
+        self.producer.send(&self.orders, &TopicRecord::event("OrderPlaced", id, &payload)).await
     }
 
     /// Sends a record as it is.
     ///
     /// # Errors
     /// When the broker does not acknowledge it.
-    pub async fn send(&self, topic: &str, record: &Record) -> Result<(i32, i64)> {
+    pub async fn send(&self, topic: &str, record: &TopicRecord) -> Result<(i32, i64)> {
         self.producer.send(topic, record).await
     }
 
     /// Both ledgers.
     #[must_use]
-    pub fn ledgers(&self) -> [Ledger; 2] {
+    pub fn ledgers(&self) -> [EffectLedger; 2] {
         [self.inventory.participant().ledger(), self.payments.participant().ledger()]
     }
 
     /// Effects of the saga `id` at both participants, as `step:do` and `step:undo`, each participant in its order.
     #[must_use]
     pub fn effects(&self, id: &str) -> Vec<String> {
-        let own =
-            |effect: &crate::participant::Effect| effect.command.strip_prefix(id)?.strip_prefix(':').map(str::to_owned);
+        let own = |effect: &crate::participant::RecordedEffect| {
+            effect.command.strip_prefix(id)?.strip_prefix(':').map(str::to_owned)
+        };
         self.ledgers().iter().flat_map(|ledger| ledger.effects().iter().filter_map(own).collect::<Vec<_>>()).collect()
     }
 }

@@ -56,10 +56,18 @@ fn sources(folder: &Path, into: &mut String) {
     }
 }
 
+/// The sources of the packages that record figures.
+fn recording_code() -> String {
+    let mut code = String::new();
+    for package in ["", "/base", "/engine", "/kafka", "/resilience", "/wire"] {
+        sources(&root().join(format!("orchestrator{package}/src")), &mut code);
+    }
+    code
+}
+
 #[test]
 fn every_alert_asks_for_figures_that_are_recorded_and_described() {
-    let mut code = String::new();
-    sources(&root().join("orchestrator/src"), &mut code);
+    let code = recording_code();
     let described = text("docs/operations.md");
     for alert in alerts() {
         let asked = metrics(&alert.expression);
@@ -101,8 +109,7 @@ fn what_happens_for_the_first_time_is_told() {
 
 #[test]
 fn dashboards_ask_for_figures_that_are_recorded() {
-    let mut code = String::new();
-    sources(&root().join("orchestrator/src"), &mut code);
+    let code = recording_code();
     for file in ["deploy/grafana/guards.json", "deploy/grafana/sagas.json"] {
         let board: serde_json::Value = serde_json::from_str(&text(file)).expect("a dashboard is JSON");
         let panels = board["panels"].as_array().expect("it has panels");

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use saga_tests::{
     engine::{binary, http_client},
-    participant::{Behaviour, Script},
-    world::{World, reaches},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, reaches},
 };
 use serde_json::{Value, json};
 use std::{
@@ -40,10 +40,10 @@ steps:
 
 #[tokio::test]
 async fn what_happened_is_read_by_id_and_by_key_and_filtered() -> Result<()> {
-    let refusing = Script::default().when(|call, _| {
-        (call.body["refuse"] == true && call.command.ends_with(":do")).then(|| Behaviour::fail("out_of_stock"))
+    let refusing = ParticipantScript::default().when(|call, _| {
+        (call.body["refuse"] == true && call.command.ends_with(":do")).then(|| ScriptedBehaviour::fail("out_of_stock"))
     });
-    let Some(world) = World::new(refusing, Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(refusing, ParticipantScript::default()).await? else { return Ok(()) };
     let steps = STEPS.replace("    undo", "    with: {refuse: \"${ event.refuse }\"}\n    undo");
     world.define("order", &steps)?;
     world.define("audit", &STEPS.replace("reserve", "note"))?;
@@ -118,7 +118,9 @@ async fn check_says_everything_at_once_and_how_it_went() -> Result<()> {
 
 #[tokio::test]
 async fn the_web_pages_go_on_to_older_sagas_and_say_what_is_wrong() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", STEPS)?;
     let engine = world.start().await?;
     for key in ["1", "2"] {
@@ -190,7 +192,9 @@ async fn what_is_missing_on_a_command_line_is_asked_for() -> Result<()> {
 
 #[tokio::test]
 async fn whatever_the_key_its_saga_is_shown_and_acted_on() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", STEPS)?;
     let engine = world.start().await?;
     let folder = world.installation.folder();

@@ -1,7 +1,7 @@
 //! The engine is killed at any moment and started again: every saga goes on where it was.
 
 use anyhow::Result;
-use saga_tests::{engine::Engine, traffic, world::World};
+use saga_tests::{engine::Engine, traffic, world::TestWorld};
 use std::time::Duration;
 
 /// How often the engine is killed.
@@ -9,15 +9,15 @@ const KILLS: usize = 8;
 /// Orders between two kills.
 const ORDERS: usize = 25;
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
     traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     Ok(Some(world))
 }
 
 /// Lets the engine live until it has done something new: not a time, so that a slow machine is killed at work too.
-async fn until_work_is_under_way(world: &World, nth: usize) -> Result<()> {
+async fn until_work_is_under_way(world: &TestWorld, nth: usize) -> Result<()> {
     let calls = || world.ledgers().iter().map(|ledger| ledger.calls().len()).sum::<usize>();
     let goal = calls() + 1 + nth * 7 % 40;
     saga_tests::eventually::eventually("calls arrive", Duration::from_secs(60), || async {

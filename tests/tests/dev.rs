@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use saga_tests::{
-    engine::{Api, binary, free_port},
+    engine::{EngineApi, binary, free_port},
     eventually::eventually,
-    kafka::{Kafka, Record},
+    kafka::{TestKafka, TopicRecord},
 };
 use serde_json::{Value, json};
 use std::{
@@ -97,9 +97,9 @@ async fn any_client_reaches_the_printed_broker_and_every_shipped_saga_runs() -> 
     let mut shown = BufReader::new(run.stdout.take().context("stdout is piped")?).lines();
     let said = line(&mut shown, |line| line.trim_start().starts_with("Kafka")).await?;
     let address = said.split_whitespace().nth(1).context("an address")?;
-    let producer = Kafka::new(address.to_owned(), None).producer()?;
+    let producer = TestKafka::new(address.to_owned(), None).producer()?;
     for (saga, topic, event_type, event) in events() {
-        producer.send(topic, &Record::event(event_type, "mine", &event)).await?;
+        producer.send(topic, &TopicRecord::event(event_type, "mine", &event)).await?;
         let begun = line(&mut shown, |line| line.contains("mine-") && line.contains(" starts saga ")).await?;
         assert!(begun.contains(saga), "{begun}");
         line(&mut shown, |line| line.contains("mine-") && line.contains("completed after")).await?;
@@ -117,8 +117,8 @@ steps:
   - {step: tell, publish: insurance.notices, type: ClaimNoted, with: {claim: \"${ saga.key }\"}, irreversible: true}
 ";
 
-fn claim(office: &str) -> Record {
-    Record::event("ClaimFiled", "mine", &json!({"office": office, "claimId": 7}))
+fn claim(office: &str) -> TopicRecord {
+    TopicRecord::event("ClaimFiled", "mine", &json!({"office": office, "claimId": 7}))
 }
 
 /// A run in `folder` that goes on until it is dropped, and what it shows.
@@ -146,7 +146,7 @@ async fn a_folder_runs_in_place_of_what_ships_and_kafka_is_found_where_it_was() 
         let (mut run, mut shown) = dev(folder.path(), &["--sagas", "claims"])?;
         line(&mut shown, |line| line.contains("definitions") && line.contains("claims: claim")).await?;
         addresses.push(address(&mut shown).await?);
-        let producer = Kafka::new(addresses[0].clone(), None).producer()?;
+        let producer = TestKafka::new(addresses[0].clone(), None).producer()?;
         producer.send("insurance.claims", &claim(office)).await?;
         let key = office.replace('/', "~1");
         line(&mut shown, |line| line.contains(&format!("{key}/7")) && line.contains("completed after")).await?;
@@ -174,9 +174,9 @@ async fn an_engine_beside_it_runs_sagas_of_its_own_on_its_kafka() -> Result<()> 
     let mut command = Command::new(binary()?);
     command.current_dir(folder.path()).args(["serve", "--config"]).args(beside).env_remove("SAGA_CONFIG");
     let _serve = command.stderr(Stdio::null()).kill_on_drop(true).spawn()?;
-    let engine = Api::new(&format!("http://{api}"))?;
+    let engine = EngineApi::new(&format!("http://{api}"))?;
     eventually("it is ready", PATIENCE, || async { Ok(engine.is_ready().await?.then_some(())) }).await?;
-    Kafka::new(kafka, None).producer()?.send("insurance.claims", &claim("acme/eu")).await?;
+    TestKafka::new(kafka, None).producer()?.send("insurance.claims", &claim("acme/eu")).await?;
     eventually("the claim is told of", PATIENCE, || async {
         let (_, saga) = engine.get("/api/sagas?key=acme~1eu/7").await?;
         Ok((saga["sagas"][0]["status"] == "completed").then_some(()))

@@ -1,11 +1,12 @@
-//! People steer guards with the command line: what waits is found, what was done is on record, and all of it survives the engine.
+//! People steer guards with the command line: what waits is found, what was done is on record, and all of it survives
+//! the engine.
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
-    participant::{Behaviour, Script},
-    world::{WITHIN, World, reaches},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use std::process::{Output, Stdio};
@@ -44,8 +45,10 @@ const FAMILIES: [&str; 16] = [
     "saga_participant_lifecycle",
 ];
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(None);
+    };
     world.define("order", STEPS)?;
     Ok(Some(world))
 }
@@ -142,8 +145,8 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
 /// Whoever looks at a saga that was never called is told why, by the engine and by the command line.
 #[tokio::test]
 async fn what_opened_a_breaker_is_told_wherever_a_saga_waits_for_it() -> Result<()> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::status(500));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::status(500));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     let breaker = json!({"minimumCalls": 2, "failureRate": 0.5, "window": "60s", "openFor": "10m"});
     world.participants(&json!({}), &json!({"breaker": breaker}))?;
     world.define("order", STEPS)?;

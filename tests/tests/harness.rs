@@ -3,8 +3,11 @@
 use anyhow::Result;
 use reqwest::StatusCode;
 use saga_tests::{
-    kafka::{Kafka, Received, Record},
-    participant::{Behaviour, Delivery, Gate, HttpParticipant, KafkaParticipant, Participant, Script},
+    kafka::{ReceivedRecord, TestKafka, TopicRecord},
+    participant::{
+        HttpParticipant, KafkaParticipant, ParticipantScript, ScriptGate, ScriptedBehaviour, ScriptedDelivery,
+        TestParticipant,
+    },
     servers, unique,
 };
 use serde_json::json;
@@ -17,10 +20,10 @@ async fn a_record_reads_back_as_it_was_written() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
     let topic = kafka.fresh_topic("harness", 3).await?;
     let headers = vec![("twice".into(), Some(b"1".to_vec())), ("twice".into(), None)];
-    let record = Record { partition: Some(2), key: Some(vec![0, 255]), value: None, headers };
+    let record = TopicRecord { partition: Some(2), key: Some(vec![0, 255]), value: None, headers };
     assert_eq!(kafka.produce(&topic, &record).await?, (2, 0));
     let read = kafka.read_until(&topic, WITHIN, |records| !records.is_empty()).await?;
-    assert_eq!(read, [Received { partition: 2, offset: 0, record }]);
+    assert_eq!(read, [ReceivedRecord { partition: 2, offset: 0, record }]);
     Ok(())
 }
 
@@ -28,7 +31,7 @@ async fn a_record_reads_back_as_it_was_written() -> Result<()> {
 async fn what_does_not_come_is_an_error_that_shows_what_came() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
     let topic = kafka.fresh_topic("harness", 1).await?;
-    kafka.produce(&topic, &Record::event("OrderPlaced", "4711", &json!({"orderId": "4711"}))).await?;
+    kafka.produce(&topic, &TopicRecord::event("OrderPlaced", "4711", &json!({"orderId": "4711"}))).await?;
     let error = kafka.read_until(&topic, Duration::from_secs(5), |records| records.len() == 2).await;
     let text = error.expect_err("there is one record").to_string();
     assert!(text.contains("1 records were read") && text.contains("4711"), "{text}");
@@ -61,9 +64,9 @@ async fn postgres_18_is_there() -> Result<()> {
     Ok(())
 }
 
-fn command(reply_topic: &str, step: &str) -> Record {
+fn command(reply_topic: &str, step: &str) -> TopicRecord {
     let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
-    let mut record = Record::event("ReserveStock", "a-saga", &json!({"lines": 1}));
+    let mut record = TopicRecord::event("ReserveStock", "a-saga", &json!({"lines": 1}));
     record.headers.push(header("ce_correlationid", "a-saga"));
     record.headers.push(header("idempotency_key", &format!("a-saga:{step}:do")));
     record.headers.push(header("saga_attempt", "1"));
@@ -71,11 +74,11 @@ fn command(reply_topic: &str, step: &str) -> Record {
     record
 }
 
-fn outcomes(replies: &[Received]) -> Vec<&str> {
+fn outcomes(replies: &[ReceivedRecord]) -> Vec<&str> {
     replies.iter().filter_map(|reply| reply.header("saga_outcome")).collect()
 }
 
-async fn topics(kafka: &Kafka) -> Result<(String, String)> {
+async fn topics(kafka: &TestKafka) -> Result<(String, String)> {
     Ok((kafka.fresh_topic("commands", 2).await?, kafka.fresh_topic("replies", 2).await?))
 }
 
@@ -83,10 +86,10 @@ async fn topics(kafka: &Kafka) -> Result<(String, String)> {
 async fn a_kafka_participant_replies_as_scripted() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
     let (commands, replies) = topics(&kafka).await?;
-    let script = Script::default()
-        .on("twice:do", |_| Behaviour::succeed(json!({"reserved": 1})).delivered(Delivery::Twice))
-        .on("refused:do", |_| Behaviour::fail("out_of_stock"));
-    let inventory = KafkaParticipant::start(Participant::new(script), &kafka, &commands)?;
+    let script = ParticipantScript::default()
+        .on("twice:do", |_| ScriptedBehaviour::succeed(json!({"reserved": 1})).delivered(ScriptedDelivery::Twice))
+        .on("refused:do", |_| ScriptedBehaviour::fail("out_of_stock"));
+    let inventory = KafkaParticipant::start(TestParticipant::new(script), &kafka, &commands)?;
     kafka.produce(&commands, &command(&replies, "twice")).await?;
     kafka.produce(&commands, &command(&replies, "refused")).await?;
     let read = kafka.read_until(&replies, WITHIN, |replies| replies.len() == 3).await?;
@@ -102,11 +105,11 @@ async fn a_kafka_participant_replies_as_scripted() -> Result<()> {
 async fn a_held_reply_comes_when_the_gate_opens() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
     let (commands, replies) = topics(&kafka).await?;
-    let gate = Gate::default();
+    let gate = ScriptGate::default();
     let held = gate.clone();
-    let script =
-        Script::default().on("late:do", move |_| Behaviour::succeed(json!({})).delivered(Delivery::Held(held.clone())));
-    let _inventory = KafkaParticipant::start(Participant::new(script), &kafka, &commands)?;
+    let script = ParticipantScript::default()
+        .on("late:do", move |_| ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::Held(held.clone())));
+    let _inventory = KafkaParticipant::start(TestParticipant::new(script), &kafka, &commands)?;
     kafka.produce(&commands, &command(&replies, "late")).await?;
     kafka.produce(&commands, &command(&replies, "prompt")).await?;
     let read = kafka.read_until(&replies, WITHIN, |replies| !replies.is_empty()).await?;
@@ -118,13 +121,12 @@ async fn a_held_reply_comes_when_the_gate_opens() -> Result<()> {
 
 #[tokio::test]
 async fn an_http_participant_answers_as_scripted() -> Result<()> {
-    let script = Script::default()
-        .on(
-            "charge:do",
-            |nth| if nth == 1 { Behaviour::status(503).with_effect() } else { Behaviour::succeed(json!({})) },
-        )
-        .on("refund:do", |_| Behaviour::fail("too_late"));
-    let payments = HttpParticipant::start(Participant::new(script))?;
+    let script = ParticipantScript::default()
+        .on("charge:do", |nth| {
+            if nth == 1 { ScriptedBehaviour::status(503).with_effect() } else { ScriptedBehaviour::succeed(json!({})) }
+        })
+        .on("refund:do", |_| ScriptedBehaviour::fail("too_late"));
+    let payments = HttpParticipant::start(TestParticipant::new(script))?;
     let client = saga_tests::engine::http_client()?;
     let saga = unique("saga");
     let ask = async |path: &str, step: &str| {

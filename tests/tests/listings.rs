@@ -1,4 +1,5 @@
-//! What the documentation prints holds as it is printed: participants are run and held to the contract, patterns are checked.
+//! What the documentation prints holds as it is printed: participants are run and held to the contract, patterns are
+//! checked.
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{

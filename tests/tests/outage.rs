@@ -1,8 +1,9 @@
-//! One participant fails, hangs and is dead for a minute while sagas that do not need it go on beside: a run of two minutes under a steady
-//! load, with its figures on the terminal whether it passes or not.
+//! One participant fails, hangs and is dead for a minute while sagas that do not need it go on beside: a run of two
+//! minutes under a steady load, with its figures on the terminal whether it passes or not.
 //!
-//! The others' speed is told against the calm phases of the same run, before and after. It is judged only where `SAGA_TEST_JUDGE_SPEED` is set:
-//! it compares on a slow machine as well, but not on one that is busy with something else in some phases and not in others.
+//! The others' speed is told against the calm phases of the same run, before and after. It is judged only where
+//! `SAGA_TEST_JUDGE_SPEED` is set: it compares on a slow machine as well, but not on one that is busy with something
+//! else in some phases and not in others.
 
 #[path = "outage/figures.rs"]
 mod figures;
@@ -67,7 +68,8 @@ impl Phase {
     }
 }
 
-/// What of the orders that had to wait is offered to the participant when it is back, is offered beside new ones; nobody waits longer.
+/// What of the orders that had to wait is offered to the participant when it is back, is offered beside new ones;
+/// nobody waits longer.
 const CAUGHT_UP: Duration = Duration::from_secs(60);
 
 async fn run() -> Result<Option<Figures>> {
@@ -96,7 +98,7 @@ async fn run() -> Result<Option<Figures>> {
     // Written to the stream itself: what `println!` prints is kept from view while a test passes.
     std::io::stdout().write_all(figures.to_string().as_bytes())?;
     ended.map_err(|error| anyhow::anyhow!("{error:#}\n--- the end of the engine's log\n{}", engine.log_tail()))?;
-    saga_tests::oracle::judge(&shop.world, saga_tests::oracle::Exempt::default()).await?;
+    saga_tests::oracle::judge(&shop.world, saga_tests::oracle::OracleExemption::default()).await?;
     Ok(Some(figures))
 }
 

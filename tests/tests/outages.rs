@@ -1,15 +1,16 @@
-//! Outages of ours that last longer than any attempt may: nobody is given up for them. One test at a time: they share the servers.
+//! Outages of ours that last longer than any attempt may: nobody is given up for them. One test at a time: they share
+//! the servers.
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    control::Action,
+    control::ServerAction,
     engine::{Engine, http_client},
     eventually::eventually,
-    kafka::{Received, Record},
-    oracle::{Exempt, count_by_status, judge},
-    participant::{Behaviour, Delivery, Gate, Script},
+    kafka::{ReceivedRecord, TopicRecord},
+    oracle::{OracleExemption, count_by_status, judge},
+    participant::{ParticipantScript, ScriptGate, ScriptedBehaviour, ScriptedDelivery},
     traffic::SETTLED,
-    world::{WITHIN, World, find, reaches},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -32,19 +33,19 @@ steps:
 ";
 
 struct Outage {
-    world: World,
+    world: TestWorld,
     engine: Option<Engine>,
-    gate: Gate,
+    gate: ScriptGate,
 }
 
 impl Outage {
     /// Every saga waits for its reply.
     async fn begins() -> Result<Option<Outage>> {
-        let gate = Gate::default();
-        let held = Delivery::Held(gate.clone());
-        let inventory =
-            Script::default().on("reserve:do", move |_| Behaviour::succeed(json!({})).delivered(held.clone()));
-        let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(None) };
+        let gate = ScriptGate::default();
+        let held = ScriptedDelivery::Held(gate.clone());
+        let inventory = ParticipantScript::default()
+            .on("reserve:do", move |_| ScriptedBehaviour::succeed(json!({})).delivered(held.clone()));
+        let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(None) };
         world.participants(&json!({"timeout": "4s"}), &json!({"timeout": "4s"}))?;
         world.define("order", ONCE)?;
         let engine = Some(world.start().await?);
@@ -80,7 +81,7 @@ impl Outage {
         let ended = eventually("all sagas end", SETTLED, all_complete).await;
         let counts = ended.with_context(|| self.engine().map(Engine::log_tail).unwrap_or_default())?;
         assert_eq!(counts.get("completed"), Some(&ORDERS), "{counts:?}\n{}", self.engine()?.log_tail());
-        judge(&self.world, Exempt::default()).await
+        judge(&self.world, OracleExemption::default()).await
     }
 }
 
@@ -116,7 +117,7 @@ async fn an_engine_that_stands_still_gives_nobody_up() -> Result<()> {
 async fn an_outage_of_the_broker_costs_nothing_but_time_and_is_shown() -> Result<()> {
     let _alone = SERVERS.lock().await;
     let Some(outage) = Outage::begins().await? else { return Ok(()) };
-    outage.world.kafka.perform(Action::Kill).await?;
+    outage.world.kafka.perform(ServerAction::Kill).await?;
     outage.gate.open();
     let url = format!("{}/health/ready", outage.engine()?.api().base());
     eventually("the engine says that deadlines stand still", WITHIN, || async {
@@ -127,7 +128,7 @@ async fn an_outage_of_the_broker_costs_nothing_but_time_and_is_shown() -> Result
     })
     .await?;
     lasts().await?;
-    outage.world.kafka.perform(Action::Start).await?;
+    outage.world.kafka.perform(ServerAction::Start).await?;
     outage.cost_nothing().await
 }
 
@@ -135,10 +136,10 @@ async fn an_outage_of_the_broker_costs_nothing_but_time_and_is_shown() -> Result
 async fn an_outage_of_the_database_costs_nothing_but_time() -> Result<()> {
     let _alone = SERVERS.lock().await;
     let Some(outage) = Outage::begins().await? else { return Ok(()) };
-    outage.world.postgres.perform(Action::Kill).await?;
+    outage.world.postgres.perform(ServerAction::Kill).await?;
     outage.gate.open();
     lasts().await?;
-    outage.world.postgres.perform(Action::Start).await?;
+    outage.world.postgres.perform(ServerAction::Start).await?;
     outage.cost_nothing().await
 }
 
@@ -146,8 +147,8 @@ async fn an_outage_of_the_database_costs_nothing_but_time() -> Result<()> {
 #[tokio::test]
 async fn whoever_is_silent_while_all_is_well_is_given_up() -> Result<()> {
     let _alone = SERVERS.lock().await;
-    let inventory = Script::default().on("reserve:do", |_| Behaviour::silence());
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("reserve:do", |_| ScriptedBehaviour::silence());
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.participants(&json!({"timeout": "500ms"}), &json!({}))?;
     world.define("order", &ONCE.replace("12s", "10m"))?;
     let engine = world.start().await?;
@@ -160,10 +161,11 @@ async fn whoever_is_silent_while_all_is_well_is_given_up() -> Result<()> {
 #[tokio::test]
 async fn a_saga_that_is_abandoned_while_the_broker_is_held_up_is_published_or_abandoned_and_never_both() -> Result<()> {
     let _alone = SERVERS.lock().await;
-    let gate = Gate::default();
-    let held = Delivery::Held(gate.clone());
-    let payments = Script::default().on("charge:do", move |_| Behaviour::succeed(json!({})).delivered(held.clone()));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let gate = ScriptGate::default();
+    let held = ScriptedDelivery::Held(gate.clone());
+    let payments = ParticipantScript::default()
+        .on("charge:do", move |_| ScriptedBehaviour::succeed(json!({})).delivered(held.clone()));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     let news = world.kafka.fresh_topic("news", 1).await?;
     world.participants(&json!({}), &json!({"timeout": "60s"}))?;
     let charge = "steps:\n  - {step: charge, do: POST payments/charges, undo: POST payments/refunds}\n";
@@ -172,7 +174,7 @@ async fn a_saga_that_is_abandoned_while_the_broker_is_held_up_is_published_or_ab
     world.order("1", &json!({})).await?;
     let charged = || async { Ok((!world.payments.participant().ledger().calls().is_empty()).then_some(())) };
     eventually("the call arrives", WITHIN, charged).await?;
-    world.kafka.perform(Action::Pause).await?;
+    world.kafka.perform(ServerAction::Pause).await?;
     gate.open();
     let on_its_way = || async {
         let found = find(&engine, "1").await?.context("it began")?;
@@ -182,10 +184,10 @@ async fn a_saga_that_is_abandoned_while_the_broker_is_held_up_is_published_or_ab
     let abandon = format!("/api/sagas/{}/abandon", saga["id"].as_str().context("an id")?);
     let (status, body) = engine.api().post(&abandon, &json!({"who": "ada", "reason": "settled by hand"})).await?;
     ensure!(status.is_success(), "{status} {body}");
-    world.kafka.perform(Action::Unpause).await?;
+    world.kafka.perform(ServerAction::Unpause).await?;
     let ended = reaches(&engine, "1", &["abandoned", "completed"]).await?;
-    world.send(&news, &Record { key: Some(b"last".to_vec()), ..Record::default() }).await?;
-    let is_last = |event: &Received| event.record.key.as_deref() == Some(&b"last"[..]);
+    world.send(&news, &TopicRecord { key: Some(b"last".to_vec()), ..TopicRecord::default() }).await?;
+    let is_last = |event: &ReceivedRecord| event.record.key.as_deref() == Some(&b"last"[..]);
     let events = world.kafka.read_until(&news, WITHIN, |events| events.iter().any(is_last)).await?;
     let published = events.iter().any(|event| event.header("ce_id").is_some());
     assert_eq!(published, ended["status"] == json!("completed"), "{ended}");

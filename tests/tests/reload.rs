@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
-    oracle::{Exempt, judge},
-    participant::{Behaviour, HttpParticipant, Participant, Script},
-    world::{WITHIN, World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{HttpParticipant, ParticipantScript, ScriptedBehaviour, TestParticipant},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -22,8 +22,10 @@ steps:
     undo: POST payments/refunds
 ";
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(None);
+    };
     world.define("order", STEPS)?;
     Ok(Some(world))
 }
@@ -61,13 +63,13 @@ async fn a_new_address_holds_for_what_waits_and_the_breaker_keeps_its_state() ->
     world.participants(&json!({}), &json!({"breaker": quick}))?;
     reload(&engine).await?;
     reaches(&engine, "4711", &["completed"]).await?;
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_change_is_noticed_without_being_told() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
-    let other = HttpParticipant::start(Participant::new(Script::default()))?;
+    let other = HttpParticipant::start(TestParticipant::new(ParticipantScript::default()))?;
     let engine = world.start().await?;
     world.order("before", &json!({})).await?;
     reaches(&engine, "before", &["completed"]).await?;
@@ -127,8 +129,8 @@ async fn the_series_of_a_participant_that_is_removed_go_with_it() -> Result<()> 
 
 #[tokio::test]
 async fn retries_hold_for_sagas_that_start_afterwards() -> Result<()> {
-    let busy = Script::default().on("charge:do", |_| Behaviour::status(429));
-    let Some(world) = World::new(Script::default(), busy).await? else { return Ok(()) };
+    let busy = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::status(429));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), busy).await? else { return Ok(()) };
     let trigger = format!("{{topic: {}, type: OrderPlaced, key: \"${{ event.orderId }}\"}}", world.orders);
     let steps = STEPS.replace("retry: {attempts: 2, delay: 50ms}\n", "");
     world.installation.definition("order", &format!("saga: order\ntrigger: {trigger}\n{steps}"))?;

@@ -2,26 +2,27 @@
 
 use anyhow::{Context as _, Result};
 use saga_tests::{
-    control::Action,
+    control::ServerAction,
     engine::Engine,
     eventually::eventually,
     traffic,
-    world::{WITHIN, World},
+    world::{TestWorld, WITHIN},
 };
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Held by the test that stops servers.
 static SERVERS: Mutex<()> = Mutex::const_new(());
-/// The controller takes a broker's session after 9 s. When the broker goes on it lists no broker until it has a new one.
+/// The controller takes a broker's session after 9 s. When the broker goes on it lists no broker until it has a new
+/// one.
 const LONGER_THAN_ITS_SESSION: Duration = Duration::from_secs(13);
 /// A client that has lost its brokers is told of them within seconds, on two cores and with a group that forms anew.
 const FOUND_AGAIN: Duration = Duration::from_secs(30);
 /// Before, during and after a disturbance.
 const ORDERS: usize = 20;
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
     traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     Ok(Some(world))
@@ -39,9 +40,9 @@ async fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() -> Resu
     let Some(world) = world().await? else { return Ok(()) };
     let engine = world.start().await?;
     traffic::place(&world, 0, ORDERS).await?;
-    world.kafka.perform(Action::Kill).await?;
+    world.kafka.perform(ServerAction::Kill).await?;
     live(&engine).await?;
-    world.kafka.perform(Action::Start).await?;
+    world.kafka.perform(ServerAction::Start).await?;
     traffic::place(&world, ORDERS, 2 * ORDERS).await?;
     traffic::ends_well(&world, &engine, 2 * ORDERS).await
 }
@@ -52,14 +53,14 @@ async fn a_broker_that_is_silent_is_told_by_readiness_and_its_return_too() -> Re
     let Some(world) = world().await? else { return Ok(()) };
     let mut engine = world.start().await?;
     traffic::place(&world, 0, ORDERS).await?;
-    world.kafka.perform(Action::Pause).await?;
+    world.kafka.perform(ServerAction::Pause).await?;
     let said = eventually("it is not ready", WITHIN, || async {
         let (status, body) = engine.api().get("/health/ready").await?;
         Ok((status.as_u16() == 503).then(|| body.to_string()))
     })
     .await;
     // Before anything is judged: other tests need the broker.
-    world.kafka.perform(Action::Unpause).await?;
+    world.kafka.perform(ServerAction::Unpause).await?;
     let said = said?;
     assert!(said.contains("Kafka"), "{said}");
     engine.ready().await?;
@@ -87,10 +88,10 @@ async fn a_database_that_is_killed_and_comes_back_costs_nothing_but_time() -> Re
     let Some(world) = world().await? else { return Ok(()) };
     let engine = world.start().await?;
     traffic::place(&world, 0, ORDERS).await?;
-    world.postgres.perform(Action::Kill).await?;
+    world.postgres.perform(ServerAction::Kill).await?;
     traffic::place(&world, ORDERS, 2 * ORDERS).await?;
     live(&engine).await?;
-    world.postgres.perform(Action::Start).await?;
+    world.postgres.perform(ServerAction::Start).await?;
     traffic::place(&world, 2 * ORDERS, 3 * ORDERS).await?;
     traffic::ends_well(&world, &engine, 3 * ORDERS).await
 }
@@ -99,7 +100,7 @@ async fn a_database_that_is_killed_and_comes_back_costs_nothing_but_time() -> Re
 async fn an_engine_that_finds_no_database_waits_for_it_and_says_so() -> Result<()> {
     let _alone = SERVERS.lock().await;
     let Some(world) = world().await? else { return Ok(()) };
-    world.postgres.perform(Action::Stop).await?;
+    world.postgres.perform(ServerAction::Stop).await?;
     let mut engine = Engine::spawn(&world.installation)?;
     let said = eventually("it says so", WITHIN, || async {
         let log = engine.log()?;
@@ -107,7 +108,7 @@ async fn an_engine_that_finds_no_database_waits_for_it_and_says_so() -> Result<(
     })
     .await?;
     assert!(said.contains("waits"), "{said}");
-    world.postgres.perform(Action::Start).await?;
+    world.postgres.perform(ServerAction::Start).await?;
     engine.ready().await?;
     traffic::place(&world, 0, ORDERS).await?;
     traffic::ends_well(&world, &engine, ORDERS).await

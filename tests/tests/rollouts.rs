@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    engine::{Engine, Installation},
+    engine::{Engine, EngineInstallation},
     eventually::eventually,
-    participant::Script,
-    world::{WITHIN, World},
+    participant::ParticipantScript,
+    world::{TestWorld, WITHIN},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -18,33 +18,35 @@ const TAKEN_OVER: Duration = Duration::from_secs(120);
 
 const REST: &str = "steps: [{step: rest, wait: 1ms}]\n";
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(None);
+    };
     world.define("old", REST)?;
     Ok(Some(world))
 }
 
 /// Adds a definition to a version, triggered as all others; `from` is a key of its trigger.
-fn add(world: &World, version: &Installation, name: &str, from: &str, rest: &str) -> Result<()> {
+fn add(world: &TestWorld, version: &EngineInstallation, name: &str, from: &str, rest: &str) -> Result<()> {
     let trigger = format!("{{topic: {}, type: OrderPlaced, key: \"${{ event.orderId }}\"{from}}}", world.orders);
     version.definition(name, &format!("saga: {name}\ntrigger: {trigger}\n{rest}"))
 }
 
-async fn place(world: &World, orders: std::ops::Range<usize>) -> Result<()> {
+async fn place(world: &TestWorld, orders: std::ops::Range<usize>) -> Result<()> {
     for order in orders {
         world.order(&order.to_string(), &json!({})).await?;
     }
     Ok(())
 }
 
-async fn count(world: &World, definition: &str, status: &str) -> Result<usize> {
+async fn count(world: &TestWorld, definition: &str, status: &str) -> Result<usize> {
     let count = "SELECT count(*) FROM streams WHERE category = $1 AND status LIKE $2";
     let pool = world.database.pool().await?;
     let counted: i64 = sqlx::query_scalar(count).bind(definition).bind(status).fetch_one(&pool).await?;
     Ok(usize::try_from(counted)?)
 }
 
-async fn reaches(world: &World, definition: &str, sagas: usize, within: Duration) -> Result<()> {
+async fn reaches(world: &TestWorld, definition: &str, sagas: usize, within: Duration) -> Result<()> {
     eventually(&format!("{sagas} sagas of {definition}"), within, || async {
         let found = count(world, definition, "%").await?;
         ensure!(found == sagas, "there are {found}");
@@ -53,8 +55,9 @@ async fn reaches(world: &World, definition: &str, sagas: usize, within: Duration
     .await
 }
 
-/// Returns when the group's committed positions say that so many orders are finished: a definition that is added begins there.
-async fn committed(world: &World, orders: usize) -> Result<()> {
+/// Returns when the group's committed positions say that so many orders are finished: a definition that is added begins
+/// there.
+async fn committed(world: &TestWorld, orders: usize) -> Result<()> {
     const PARTITIONS: std::ops::Range<i32> = 0..3;
     eventually(&format!("{orders} orders are committed"), WITHIN, || async {
         let mut sum = 0;

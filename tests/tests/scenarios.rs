@@ -1,4 +1,5 @@
-//! Sagas on a real broker and a real database, with the real binary: what users see when things go well and when they do not.
+//! Sagas on a real broker and a real database, with the real binary: what users see when things go well and when they
+//! do not.
 
 #[path = "scenarios/bulk.rs"]
 mod bulk;

@@ -1,4 +1,5 @@
-//! Canaries: secrets of every kind that a configuration knows, given back by participants in every way that they have, and nowhere to be found.
+//! Canaries: secrets of every kind that a configuration knows, given back by participants in every way that they have,
+//! and nowhere to be found.
 
 use anyhow::{Context, Result, ensure};
 use axum::{
@@ -9,8 +10,8 @@ use axum::{
 };
 use saga_tests::{
     engine::{Engine, binary, http_client},
-    participant::{Answer, Behaviour, Script},
-    world::{WITHIN, World, reaches},
+    participant::{ParticipantScript, ScriptedAnswer, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -114,12 +115,12 @@ async fn role(url: &str) -> Result<String> {
     Ok(format!("{scheme}://{role}:{STORE}@{place}"))
 }
 
-async fn world() -> Result<Option<World>> {
-    let refusal = Answer::Failed { code: "no".into(), message: format!("not {BEARER}"), retryable: false };
-    let inventory = Script::default()
-        .on("reserve:do", move |_| Behaviour { answer: refusal.clone(), ..Behaviour::fail("no") })
-        .on("give:do", |_| Behaviour::succeed(json!({"said": HEADER})));
-    let Some(mut world) = World::new(inventory, Script::default()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let refusal = ScriptedAnswer::Failed { code: "no".into(), message: format!("not {BEARER}"), retryable: false };
+    let inventory = ParticipantScript::default()
+        .on("reserve:do", move |_| ScriptedBehaviour { answer: refusal.clone(), ..ScriptedBehaviour::fail("no") })
+        .on("give:do", |_| ScriptedBehaviour::succeed(json!({"said": HEADER})));
+    let Some(mut world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(None) };
     let file = world.installation.folder().join("token");
     std::fs::write(&file, format!("{FROM_FILE}\n"))?;
     let with_password = role(world.database.url()).await?;
@@ -133,7 +134,7 @@ async fn world() -> Result<Option<World>> {
 }
 
 /// What participants.yaml says of those who repeat everything.
-fn echoes(world: &World, address: &str, bearer: &str) -> Value {
+fn echoes(world: &TestWorld, address: &str, bearer: &str) -> Value {
     let http = json!({"url": address});
     let file = world.installation.folder().join("token");
     let quick = json!({"attempts": 1});
@@ -153,7 +154,7 @@ async fn text_of(engine: &Engine, path: &str) -> Result<String> {
 }
 
 /// What the API and the command line say of a saga.
-async fn look_at_saga(search: &mut Search, engine: &Engine, world: &World, key: &str) -> Result<()> {
+async fn look_at_saga(search: &mut Search, engine: &Engine, world: &TestWorld, key: &str) -> Result<()> {
     let id = engine.api().get(&format!("/api/sagas/{key}")).await?.1["id"].as_str().context("an id")?.to_owned();
     for path in [format!("/api/sagas/{id}"), format!("/api/sagas/{id}/history"), format!("/sagas/{id}")] {
         search.look(&path, &text_of(engine, &path).await?);
@@ -184,7 +185,7 @@ async fn look_at_store(search: &mut Search, url: &str) -> Result<()> {
 }
 
 /// What the engine wrote of its own: all of an event, the headers of a letter. Its value is what somebody else sent.
-async fn look_at_topics(search: &mut Search, world: &World, events: usize, letters: usize) -> Result<()> {
+async fn look_at_topics(search: &mut Search, world: &TestWorld, events: usize, letters: usize) -> Result<()> {
     let published = world.kafka.read_until(&world.orders, WITHIN, |records| records.len() >= events).await?;
     for record in published {
         search.look("an event", &format!("{:?} {}", record.record.headers, record.json()));

@@ -1,10 +1,10 @@
-//! Two engines under a steady load while everything around them breaks, one fault after the other: engines, database, broker and the ways
-//! between them, topics, strangers in the engines' groups, releases, operators. Then every saga must have ended as its kind says, and its end
-//! must have been told.
+//! Two engines under a steady load while everything around them breaks, one fault after the other: engines, database,
+//! broker and the ways between them, topics, strangers in the engines' groups, releases, operators. Then every saga
+//! must have ended as its kind says, and its end must have been told.
 //!
-//! Without `SAGA_TEST_SOAK_MINUTES` some faults strike once and briefly. With it, faults of every kind are drawn until that time is over;
-//! `SAGA_TEST_SOAK_SEED` repeats a run's faults in their order, `SAGA_TEST_SOAK_ONLY` draws those of some names, `KillEngine,PauseBroker`.
-//! The figures are on the terminal, whether it passes or not.
+//! Without `SAGA_TEST_SOAK_MINUTES` some faults strike once and briefly. With it, faults of every kind are drawn until
+//! that time is over; `SAGA_TEST_SOAK_SEED` repeats a run's faults in their order, `SAGA_TEST_SOAK_ONLY` draws those of
+//! some names, `KillEngine,PauseBroker`. The figures are on the terminal, whether it passes or not.
 
 #[path = "soak/faults.rs"]
 mod faults;

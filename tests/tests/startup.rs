@@ -1,13 +1,14 @@
-//! What the engine says when it is given something that it cannot run on: it names the place, or waits for what is away.
+//! What the engine says when it is given something that it cannot run on: it names the place, or waits for what is
+//! away.
 
 use anyhow::Result;
 use saga_tests::{
-    engine::{Engine, Installation, binary},
+    engine::{Engine, EngineInstallation, binary},
     eventually::eventually,
-    kafka::Kafka,
-    participant::{Behaviour, Script},
+    kafka::TestKafka,
+    participant::{ParticipantScript, ScriptedBehaviour},
     servers, unique,
-    world::{WITHIN, World, find, reaches},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::json;
 use std::path::Path;
@@ -26,14 +27,16 @@ fn definition() -> String {
     format!("saga: order\ntrigger: {{topic: t, type: T, key: \"${{ event.id }}\"}}\n{WAITING}")
 }
 
-async fn world() -> Result<Option<World>> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+async fn world() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(None);
+    };
     world.define("order", WAITING)?;
     Ok(Some(world))
 }
 
 /// Starts an engine that must end by itself with exit 1, and returns what it said.
-async fn refused(installation: &Installation) -> Result<String> {
+async fn refused(installation: &EngineInstallation) -> Result<String> {
     let mut engine = Engine::spawn(installation)?;
     let status = engine.end().await?;
     let said = engine.log()?;
@@ -54,7 +57,7 @@ async fn says(engine: &Engine, words: &str) -> Result<()> {
 async fn a_broker_that_is_away_is_waited_for_and_a_stop_is_heard() -> Result<()> {
     let Some(postgres) = servers::postgres() else { return Ok(()) };
     let database = postgres.database().await?;
-    let installation = Installation::new(&Kafka::new("127.0.0.1:1".into(), None), database.url())?;
+    let installation = EngineInstallation::new(&TestKafka::new("127.0.0.1:1".into(), None), database.url())?;
     installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
     installation.definition("order", &definition())?;
     let engine = Engine::spawn(&installation)?;
@@ -68,7 +71,7 @@ async fn a_broker_that_is_away_is_waited_for_and_a_stop_is_heard() -> Result<()>
 #[tokio::test]
 async fn a_store_that_is_away_is_waited_for_and_probes_are_answered() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
-    let installation = Installation::new(&kafka, "postgres://saga:hunter2@127.0.0.1:1/saga")?;
+    let installation = EngineInstallation::new(&kafka, "postgres://saga:hunter2@127.0.0.1:1/saga")?;
     installation.definition("order", &definition())?;
     installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
     let engine = Engine::spawn(&installation)?;
@@ -84,7 +87,7 @@ async fn a_store_that_is_away_is_waited_for_and_probes_are_answered() -> Result<
 #[tokio::test]
 async fn a_port_that_is_taken_is_told_before_anything_is_waited_for() -> Result<()> {
     let Some(kafka) = servers::kafka() else { return Ok(()) };
-    let installation = Installation::new(&kafka, "postgres://saga@127.0.0.1:1/saga")?;
+    let installation = EngineInstallation::new(&kafka, "postgres://saga@127.0.0.1:1/saga")?;
     installation.definition("order", &definition())?;
     installation.participants(&json!({"inventory": {"kafka": {"commands": "c"}}}))?;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -246,7 +249,7 @@ async fn a_second_engine_on_one_sqlite_file_is_refused_and_readers_are_not() -> 
     let Some(kafka) = servers::kafka() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let store = format!("sqlite:{}", folder.path().join("saga.db").display());
-    let installation = Installation::new(&kafka, &store)?;
+    let installation = EngineInstallation::new(&kafka, &store)?;
     installation.participants(&json!({"payments": {"http": {"url": "http://127.0.0.1:1"}}}))?;
     let trigger = format!("trigger: {{topic: {}, type: T, key: \"${{ event.id }}\"}}", unique("t"));
     let step = "steps: [{step: pay, do: POST payments/charges, undo: POST payments/refunds}]";
@@ -283,8 +286,8 @@ async fn all_that_is_wrong_with_a_configuration_is_said_at_once() -> Result<()> 
 
 #[tokio::test]
 async fn a_stop_is_orderly() -> Result<()> {
-    let slow = Script::default().on("reserve:do", |_| Behaviour::silence());
-    let Some(world) = World::new(slow, Script::default()).await? else { return Ok(()) };
+    let slow = ParticipantScript::default().on("reserve:do", |_| ScriptedBehaviour::silence());
+    let Some(world) = TestWorld::new(slow, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", &WAITING.replace("wait: 2s", "wait: 1ms"))?;
     let engine = world.start().await?;
     let (partition, offset) = world.order("4711", &json!({})).await?;

@@ -1,13 +1,14 @@
-//! What can happen to the event store that no answer tells of: silence, and a state that is older than what was confirmed.
+//! What can happen to the event store that no answer tells of: silence, and a state that is older than what was
+//! confirmed.
 
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, http_client},
     eventually::eventually,
-    network_path::{NetworkPath, Passage},
-    participant::Script,
+    network_path::{NetworkPath, PathPassage},
+    participant::ParticipantScript,
     traffic,
-    world::{WITHIN, World, find, reaches},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ fn server_of(url: &str) -> Result<&str> {
 
 #[tokio::test]
 async fn a_silent_way_to_the_database_costs_nothing_but_time() -> Result<()> {
-    let Some(mut world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(()) };
+    let Some(mut world) = TestWorld::new(traffic::inventory(), traffic::payments()).await? else { return Ok(()) };
     traffic::participants(&world)?;
     world.define("order", traffic::DEFINITION)?;
     let path = NetworkPath::to(server_of(world.database.url())?).await?;
@@ -53,11 +54,11 @@ async fn a_silent_way_to_the_database_costs_nothing_but_time() -> Result<()> {
     world.installation = world.installation.set("store", json!(store));
     let engine = world.start().await?;
     traffic::place(&world, 0, ORDERS).await?;
-    path.set(Passage::SilentBack);
+    path.set(PathPassage::SilentBack);
     traffic::place(&world, ORDERS, 2 * ORDERS).await?;
     is_unready_because(&engine, "the event store has").await?;
     says(&engine, "no answer within 15s").await?;
-    path.set(Passage::Open);
+    path.set(PathPassage::Open);
     traffic::place(&world, 2 * ORDERS, 3 * ORDERS).await?;
     traffic::ends_well(&world, &engine, 3 * ORDERS).await?;
     ensure!(engine.api().is_ready().await?);
@@ -66,7 +67,9 @@ async fn a_silent_way_to_the_database_costs_nothing_but_time() -> Result<()> {
 
 #[tokio::test]
 async fn a_database_that_lost_commits_is_noticed_and_what_is_there_goes_on() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define(
         "order",
         "steps:\n  - step: rest\n    wait: 5s\n  - step: reserve\n    do: inventory.ReserveStock\n    readOnly: true\n",
@@ -105,13 +108,15 @@ fn tells_of_no_loss(engine: &Engine) -> Result<()> {
 }
 
 /// A world with one quick saga.
-async fn quick() -> Result<Option<World>> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(None) };
+async fn quick() -> Result<Option<TestWorld>> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(None);
+    };
     world.define("order", "steps:\n  - step: reserve\n    do: inventory.ReserveStock\n    readOnly: true\n")?;
     Ok(Some(world))
 }
 
-async fn completes(world: &World, engine: &Engine, order: &str) -> Result<()> {
+async fn completes(world: &TestWorld, engine: &Engine, order: &str) -> Result<()> {
     world.order(order, &json!({})).await?;
     reaches(engine, order, &["completed"]).await.map(drop)
 }

@@ -1,4 +1,5 @@
-//! What formatting and lints do not see: sizes of files, where they lie, what they name, and whether links lead somewhere.
+//! What formatting and lints do not see: sizes of files, where they lie, what they name, and whether links lead
+//! somewhere.
 
 use std::{
     collections::BTreeSet,
@@ -78,6 +79,47 @@ fn no_source_file_is_long() {
         (lines > LONGEST_SOURCE).then(|| format!("{}: {lines} lines", source.path))
     });
     check("a source file has at most 600 lines", long);
+}
+
+/// Columns of a comment, as rustfmt has them for code.
+const WIDEST_COMMENT: usize = 120;
+
+#[test]
+fn no_comment_is_wide() {
+    let wide = with_extension("rs").flat_map(|source| {
+        let lines = source.text.lines().enumerate();
+        let is_wide = |line: &str| line.trim_start().starts_with("//") && line.chars().count() > WIDEST_COMMENT;
+        let found: Vec<String> = lines
+            .filter(|(_, line)| is_wide(line))
+            .map(|(number, _)| format!("{}:{}", source.path, number + 1))
+            .collect();
+        found
+    });
+    check("a comment has at most 120 columns", wide);
+}
+
+/// Packages whose `src` a path of ARCHITECTURE.md leaves out.
+const SHORT_PATHS: [&str; 10] =
+    ["base", "brokers", "contract", "core", "engine", "guards", "kafka", "participant", "resilience", "wire"];
+
+#[test]
+fn what_the_architecture_names_is_there() {
+    let sources = sources();
+    let page = sources.iter().find(|source| source.path == "ARCHITECTURE.md").expect("the page is there");
+    let words = page.text.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = words.filter(|word| word.ends_with(".rs") || word.ends_with(".sql")).collect();
+    assert!(paths.len() > 50, "the paths were not found: {}", paths.len());
+    let gone = paths.into_iter().filter(|path| !sources.iter().any(|source| is_named(&source.path, path)));
+    check("ARCHITECTURE.md names files that exist", gone.map(str::to_owned));
+}
+
+fn is_named(file: &str, path: &str) -> bool {
+    let whole = path.split_once('/').and_then(|(package, rest)| match package {
+        "event-store" => Some(format!("event-store/src/{rest}")),
+        package if SHORT_PATHS.contains(&package) => Some(format!("orchestrator/{package}/src/{rest}")),
+        _ => None,
+    });
+    whole.is_some_and(|whole| whole == file) || file == path || file.ends_with(&format!("/{path}"))
 }
 
 #[test]

@@ -83,8 +83,8 @@ impl SessionPool {
     /// statement still runs to its end.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also when there is no answer in time. The caller does not know then whether the statement
-    /// took effect.
+    /// [`StoreError::Unavailable`] also when there is no answer in time. The caller does not know then whether the
+    /// statement took effect.
     pub(super) async fn rows(&self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         let shared = Arc::clone(&self.0);
         in_task(async move { shared.call(query).await }).await

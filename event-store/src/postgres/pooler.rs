@@ -14,7 +14,8 @@ use tokio::time::timeout;
 const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// Checks that two sessions are two on the server as well, while one of them is in a transaction. Then it adds both to
-/// the pool. If a pooler passes this check, [`PostgresSession::test`] detects it later. Returns what is known about the server.
+/// the pool. If a pooler passes this check, [`PostgresSession::test`] detects it later. Returns what is known about the
+/// server.
 ///
 /// # Errors
 /// [`StoreError::Unusable`] when a pooler shares sessions.

@@ -41,8 +41,8 @@ impl PostgresSession {
     /// Opens a session, applies the settings that the store needs, and reads them back.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] when `access` needs writes and the server takes none. [`StoreError::Unusable`] when a setting
-    /// does not hold.
+    /// [`StoreError::ReadOnly`] when `access` needs writes and the server takes none. [`StoreError::Unusable`] when a
+    /// setting does not hold.
     pub(super) async fn open(
         options: &PgConnectOptions,
         access: StoreAccess,
@@ -75,8 +75,8 @@ impl PostgresSession {
     /// Tests that the same server process still answers.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the session does not answer. [`StoreError::Unusable`] when another server process
-    /// answers.
+    /// [`StoreError::Unavailable`] when the session does not answer. [`StoreError::Unusable`] when another server
+    /// process answers.
     pub(super) async fn test(&mut self) -> Result<(), StoreError> {
         let pid = self.pid().await?;
         if pid != self.backend.pid {

@@ -37,8 +37,8 @@ impl fmt::Display for CommandDirection {
     }
 }
 
-/// `<saga id>:<step>:<do or undo>`: the identity of a command, the same for every attempt of it. `Saga` is the form of the saga's id: the
-/// engine reads it, a participant takes it as text.
+/// `<saga id>:<step>:<do or undo>`: the identity of a command, the same for every attempt of it. `Saga` is the form of
+/// the saga's id: the engine reads it, a participant takes it as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandIdentity<Saga> {
     /// The id of the saga that the command belongs to.
@@ -89,7 +89,8 @@ fn read<Saga: FromStr>(text: &str) -> Option<CommandIdentity<Saga>> {
 /// The namespace of the keys that are derived from command ids.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5f3c_51a8_7f6e_4b0d_9f6b_2c9d_7a10_64e1);
 
-/// The idempotency key of the command `id` for a participant that wants a UUID (version 5, RFC 9562): the same for every attempt.
+/// The idempotency key of the command `id` for a participant that wants a UUID (version 5, RFC 9562): the same for
+/// every attempt.
 #[must_use]
 pub fn idempotency_uuid(id: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, id.as_bytes())

@@ -1,5 +1,5 @@
-//! Names of headers. Those of records are in lower case with underscores, as the CloudEvents binding for Kafka has its own; those of requests
-//! are in lower case, as HTTP compares them.
+//! Names of headers. Those of records are in lower case with underscores, as the CloudEvents binding for Kafka has its
+//! own; those of requests are in lower case, as HTTP compares them.
 
 /// The version of CloudEvents that a record follows.
 pub const CE_SPECVERSION: &str = "ce_specversion";

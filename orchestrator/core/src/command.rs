@@ -130,8 +130,8 @@ impl CommandRequest {
 /// Code of a failure that an expression caused.
 pub(crate) const EXPRESSION: &str = "expression";
 
-/// Who found out that a command failed. The guards believe only what a participant or the way to it says about the participant: its own codes
-/// are texts that it chooses, and decide nothing here.
+/// Who found out that a command failed. The guards believe only what a participant or the way to it says about the
+/// participant: its own codes are texts that it chooses, and decide nothing here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FailureOrigin {
@@ -234,7 +234,8 @@ pub enum CommandAnswer {
     Unknown {
         /// Why nothing is known.
         failure: CommandFailure,
-        /// Whether another attempt is made, as by a policy it usually is. Whatever this says, the outcome stays unknown.
+        /// Whether another attempt is made, as by a policy it usually is. Whatever this says, the outcome stays
+        /// unknown.
         retry: RetryAdvice,
         /// What the participant asked for (`Retry-After`), capped by the caller.
         retry_after: Option<Duration>,
@@ -246,8 +247,8 @@ pub enum CommandAnswer {
         /// Where to ask (path and query on the same host); `None`: repeat the request.
         location: Option<String>,
     },
-    /// A guard or the transport let nothing out this time: not an attempt. One that was sent or accepted before is under way all the same,
-    /// which the saga's state tells.
+    /// A guard or the transport let nothing out this time: not an attempt. One that was sent or accepted before is
+    /// under way all the same, which the saga's state tells.
     NotSent {
         /// Who refused.
         guard: GuardKind,
@@ -272,8 +273,8 @@ pub enum RetryAdvice {
     No,
     /// By policy; exhausted means the step failed.
     Yes,
-    /// As `Yes` while another sending of the command can still run, because this one may only have met it; then as `No` (409 to a command
-    /// that was sent before).
+    /// As `Yes` while another sending of the command can still run, because this one may only have met it; then as `No`
+    /// (409 to a command that was sent before).
     Conflict,
     /// By policy; exhausted means the saga parks (401, 403, 407: an expired token must not undo every saga).
     ThenPark,

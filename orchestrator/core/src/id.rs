@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
 
-/// Identity of one saga: a UUIDv7 whose 12 `rand_a` bits are the saga's shard, so that a reply finds the writer by the id alone.
+/// Identity of one saga: a UUIDv7 whose 12 `rand_a` bits are the saga's shard, so that a reply finds the writer by the
+/// id alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SagaId(Uuid);
@@ -120,8 +121,8 @@ mod tests {
         assert_eq!(golden, GOLDEN_SHARDS);
     }
 
-    /// Recorded once, and what the reference implementation of XXH3 (the C library) computes too; a change would send every open saga to
-    /// a wrong writer.
+    /// Recorded once, and what the reference implementation of XXH3 (the C library) computes too; a change would send
+    /// every open saga to a wrong writer.
     const GOLDEN_SHARDS: [u16; 4] = [11, 20, 8, 10];
 
     #[test]

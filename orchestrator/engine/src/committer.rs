@@ -93,9 +93,10 @@ impl GroupCommitter {
         (GroupCommitter { queue }, task)
     }
 
-    /// Appends one decision. Returns when its transaction's fate is known; a store that is unavailable, or that an operator
-    /// has to repair, is waited for, with the same bytes, as often as it takes. After a crash in between the row is in the
-    /// store or not, and the shard's next owner reads which. Dropping the future does not undo the append.
+    /// Appends one decision. Returns when its transaction's fate is known; a store that is unavailable, or that an
+    /// operator has to repair, is waited for, with the same bytes, as often as it takes. After a crash in between the
+    /// row is in the store or not, and the shard's next owner reads which. Dropping the future does not undo the
+    /// append.
     ///
     /// # Errors
     /// When the store refuses the bytes permanently, or the committer has stopped.

@@ -13,8 +13,8 @@ const TRANSPORT_RETRY: Duration = Duration::from_secs(5);
 /// When to try again what the client had no room for.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
-/// The answer to the attempt of a command whose record was not delivered: failed where the broker will never take it, not sent where it
-/// certainly was not written, and unknown otherwise.
+/// The answer to the attempt of a command whose record was not delivered: failed where the broker will never take it,
+/// not sent where it certainly was not written, and unknown otherwise.
 #[must_use]
 pub fn command_answer(undelivered: &DeliveryFailure) -> CommandAnswer {
     match undelivered.kind {

@@ -41,13 +41,13 @@ const LOOK_AGAIN_PER_SHARD: Duration = Duration::from_millis(10);
 /// Knows which shards are owned here. A cheap handle.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardRouter {
-    slots: Arc<ShardTable>,
+    slots: Arc<ShardRoutes>,
     inbox: InboxForwarder,
 }
 
 /// Read for every message and written when a shard comes or goes: a lock held for a clone of a handle, never across an
 /// await.
-type ShardTable = RwLock<Vec<Option<Arc<ShardSlot>>>>;
+type ShardRoutes = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
 /// Who brings a message, and so what to do with it when its shard does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! and removes the containers when its standard input ends: they cannot outlive the run that asked for them.
 
 use anyhow::{Result, bail};
-use saga_tests::containers::{self, Running};
+use saga_tests::containers::{self, RunningContainer};
 use std::io::{Read as _, Write as _};
 
 #[tokio::main]
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn start(server: &str) -> Result<Running> {
+async fn start(server: &str) -> Result<RunningContainer> {
     let (running, address) = match server {
         "kafka" => (containers::kafka().await?, saga_tests::servers::KAFKA),
         "postgres" => (containers::postgres().await?, saga_tests::servers::POSTGRES_URL),

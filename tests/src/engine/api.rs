@@ -20,18 +20,18 @@ pub fn http_client() -> Result<Client> {
 
 /// The API of one engine.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub struct EngineApi {
     base: String,
     client: Client,
 }
 
-impl Api {
+impl EngineApi {
     /// The API at `base`, without a slash at its end.
     ///
     /// # Errors
     /// When no client can be built.
-    pub fn new(base: &str) -> Result<Api> {
-        Ok(Api { base: base.to_owned(), client: http_client()? })
+    pub fn new(base: &str) -> Result<EngineApi> {
+        Ok(EngineApi { base: base.to_owned(), client: http_client()? })
     }
 
     /// Where it is.

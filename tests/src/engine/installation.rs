@@ -1,6 +1,6 @@
 //! What an engine runs on: a folder with its configuration, definitions and participants.
 
-use crate::{kafka::Kafka, unique};
+use crate::{kafka::TestKafka, unique};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use std::{
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const SHARDS: u16 = 8;
 
 /// A folder of its own, a group of its own, topics of its own. Several engines can run on one installation.
-pub struct Installation {
+pub struct EngineInstallation {
     folder: TempDir,
     config: Value,
     env: Vec<(String, String)>,
@@ -22,12 +22,12 @@ pub struct Installation {
     dlq: String,
 }
 
-impl Installation {
+impl EngineInstallation {
     /// An installation without sagas, on `kafka` and the store at `store` (`postgres://…` or `sqlite:…`).
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn new(kafka: &Kafka, store: &str) -> Result<Installation> {
+    pub fn new(kafka: &TestKafka, store: &str) -> Result<EngineInstallation> {
         let folder = tempfile::tempdir()?;
         let (inbox, replies, dlq) = (unique("saga.inbox"), unique("saga.replies"), unique("saga.dlq"));
         for name in ["sagas", "schemas"] {
@@ -41,16 +41,17 @@ impl Installation {
             "topics": {"inbox": inbox, "replies": replies, "dlq": dlq},
             "shards": SHARDS,
         });
-        let installation = Installation { folder, config, env: Vec::new(), inbox, replies, dlq };
+        let installation = EngineInstallation { folder, config, env: Vec::new(), inbox, replies, dlq };
         installation.participants(&json!({}))?;
         Ok(installation)
     }
 
-    /// The same installation with a folder of its own, which has the same files so far: for an engine of another version.
+    /// The same installation with a folder of its own, which has the same files so far: for an engine of another
+    /// version.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn another_version(&self) -> Result<Installation> {
+    pub fn another_version(&self) -> Result<EngineInstallation> {
         let folder = tempfile::tempdir()?;
         let mut config = self.config.clone();
         for name in ["sagas", "schemas"] {
@@ -62,12 +63,12 @@ impl Installation {
             config[name] = json!(folder.path().join(name));
         }
         let (inbox, replies, dlq) = (self.inbox.clone(), self.replies.clone(), self.dlq.clone());
-        Ok(Installation { folder, config, env: self.env.clone(), inbox, replies, dlq })
+        Ok(EngineInstallation { folder, config, env: self.env.clone(), inbox, replies, dlq })
     }
 
     /// Sets `section.key` of the configuration.
     #[must_use]
-    pub fn with(mut self, section: &str, key: &str, value: Value) -> Installation {
+    pub fn with(mut self, section: &str, key: &str, value: Value) -> EngineInstallation {
         let sections = self.config.as_object_mut().expect("the configuration is made as an object");
         let section = sections.entry(section).or_insert_with(|| Value::Object(Map::new()));
         section[key] = value;
@@ -76,14 +77,14 @@ impl Installation {
 
     /// Sets `key` of the configuration, beside all sections.
     #[must_use]
-    pub fn set(mut self, key: &str, value: Value) -> Installation {
+    pub fn set(mut self, key: &str, value: Value) -> EngineInstallation {
         self.config[key] = value;
         self
     }
 
     /// Sets a variable of the environment in which engines start.
     #[must_use]
-    pub fn with_env(mut self, name: &str, value: &str) -> Installation {
+    pub fn with_env(mut self, name: &str, value: &str) -> EngineInstallation {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }

@@ -1,6 +1,6 @@
 //! The participant over HTTP: any method, any path, and beside them `GET /health`, which is no call.
 
-use super::{Answer, Behaviour, Call, Delivery, Participant};
+use super::{RecordedCall, ScriptedAnswer, ScriptedBehaviour, ScriptedDelivery, TestParticipant};
 use crate::eventually::eventually;
 use anyhow::Result;
 use axum::{
@@ -31,9 +31,10 @@ const BACKLOG: u32 = 1024;
 /// For the system to give back the port of a server that is gone.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Answers until it is dropped or dies. It runs on a thread of its own: what the test is busy with does not make it slow.
+/// Answers until it is dropped or dies. It runs on a thread of its own: what the test is busy with does not make it
+/// slow.
 pub struct HttpParticipant {
-    participant: Participant,
+    participant: TestParticipant,
     address: SocketAddr,
     unwell: Arc<AtomicBool>,
     serving: Option<Runtime>,
@@ -46,7 +47,7 @@ impl HttpParticipant {
     ///
     /// # Errors
     /// When no port can be had.
-    pub fn start(participant: Participant) -> Result<HttpParticipant> {
+    pub fn start(participant: TestParticipant) -> Result<HttpParticipant> {
         let port = bound_to(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = port.local_addr()?;
         let mut stopped =
@@ -100,7 +101,7 @@ impl HttpParticipant {
 
     /// Its script and ledger.
     #[must_use]
-    pub fn participant(&self) -> &Participant {
+    pub fn participant(&self) -> &TestParticipant {
         &self.participant
     }
 }
@@ -119,7 +120,7 @@ fn bound_to(address: SocketAddr) -> Result<TcpSocket> {
     Ok(socket)
 }
 
-fn health(unwell: Arc<AtomicBool>) -> routing::MethodRouter<Participant> {
+fn health(unwell: Arc<AtomicBool>) -> routing::MethodRouter<TestParticipant> {
     routing::get(move || {
         let unwell = unwell.load(Ordering::SeqCst);
         future::ready(if unwell { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT })
@@ -127,7 +128,7 @@ fn health(unwell: Arc<AtomicBool>) -> routing::MethodRouter<Participant> {
 }
 
 async fn answer(
-    State(participant): State<Participant>,
+    State(participant): State<TestParticipant>,
     method: Method,
     uri: Uri,
     RawQuery(query): RawQuery,
@@ -138,7 +139,7 @@ async fn answer(
         return (StatusCode::BAD_REQUEST, "no Idempotency-Key").into_response();
     };
     let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(str::to_owned);
-    let call = Call {
+    let call = RecordedCall {
         command: command.to_owned(),
         target: format!("{method} {}", uri.path().trim_start_matches('/')),
         body: body_of(query, &body),
@@ -146,9 +147,9 @@ async fn answer(
     };
     let behaviour = participant.perform(call);
     match &behaviour.delivery {
-        Delivery::Once | Delivery::Twice => {}
-        Delivery::Never => future::pending().await,
-        Delivery::Held(gate) => gate.pass().await,
+        ScriptedDelivery::Once | ScriptedDelivery::Twice => {}
+        ScriptedDelivery::Never => future::pending().await,
+        ScriptedDelivery::Held(gate) => gate.pass().await,
     }
     response(&behaviour)
 }
@@ -160,15 +161,17 @@ fn body_of(query: Option<String>, body: &[u8]) -> Value {
     }
 }
 
-fn response(behaviour: &Behaviour) -> Response {
+fn response(behaviour: &ScriptedBehaviour) -> Response {
     let with_json = |status: StatusCode, body: &Value| (status, [(CONTENT_TYPE, "application/json")], body.to_string());
     match &behaviour.answer {
-        Answer::Succeeded(result) => with_json(StatusCode::OK, result).into_response(),
-        Answer::Failed { code, message, retryable } => {
+        ScriptedAnswer::Succeeded(result) => with_json(StatusCode::OK, result).into_response(),
+        ScriptedAnswer::Failed { code, message, retryable } => {
             let status = if *retryable { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNPROCESSABLE_ENTITY };
             with_json(status, &json!({"code": code, "message": message})).into_response()
         }
-        Answer::Status(status) => StatusCode::from_u16(*status).expect("a script names HTTP statuses").into_response(),
-        Answer::Ongoing => StatusCode::TOO_EARLY.into_response(),
+        ScriptedAnswer::Status(status) => {
+            StatusCode::from_u16(*status).expect("a script names HTTP statuses").into_response()
+        }
+        ScriptedAnswer::Ongoing => StatusCode::TOO_EARLY.into_response(),
     }
 }

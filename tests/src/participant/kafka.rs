@@ -1,8 +1,8 @@
 //! The participant over Kafka: reads its command topic, replies where the command says.
 
-use super::{Answer, Behaviour, Call, Delivery, Participant};
+use super::{RecordedCall, ScriptedAnswer, ScriptedBehaviour, ScriptedDelivery, TestParticipant};
 use crate::{
-    kafka::{Kafka, LOOK_EVERY, Producer, Received, Record, received},
+    kafka::{LOOK_EVERY, ReceivedRecord, TestKafka, TestProducer, TopicRecord, received},
     unique,
 };
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use tokio::{
 
 /// Answers until it is dropped.
 pub struct KafkaParticipant {
-    participant: Participant,
+    participant: TestParticipant,
     topic: String,
     serving: JoinHandle<()>,
 }
@@ -26,7 +26,7 @@ impl KafkaParticipant {
     ///
     /// # Errors
     /// When librdkafka refuses the settings.
-    pub fn start(participant: Participant, kafka: &Kafka, topic: &str) -> Result<KafkaParticipant> {
+    pub fn start(participant: TestParticipant, kafka: &TestKafka, topic: &str) -> Result<KafkaParticipant> {
         let consumer: StreamConsumer = kafka
             .client()
             .set("group.id", unique("participant"))
@@ -46,7 +46,7 @@ impl KafkaParticipant {
 
     /// Its script and ledger.
     #[must_use]
-    pub fn participant(&self) -> &Participant {
+    pub fn participant(&self) -> &TestParticipant {
         &self.participant
     }
 }
@@ -58,10 +58,10 @@ impl Drop for KafkaParticipant {
 }
 
 async fn serve(
-    participant: Participant,
+    participant: TestParticipant,
     mut brokers: BootstrapRefresher,
     consumer: StreamConsumer,
-    producer: Producer,
+    producer: TestProducer,
 ) {
     // Replies on their way and replies held back; they end with the participant.
     let mut replies = JoinSet::new();
@@ -78,12 +78,12 @@ async fn serve(
     }
 }
 
-fn call_of(command: &Received) -> Option<Call> {
+fn call_of(command: &ReceivedRecord) -> Option<RecordedCall> {
     let text = |(name, value): &(String, Option<Vec<u8>>)| {
         Some((name.to_lowercase(), String::from_utf8(value.clone()?).ok()?))
     };
     let headers: BTreeMap<String, String> = command.record.headers.iter().filter_map(text).collect();
-    Some(Call {
+    Some(RecordedCall {
         command: headers.get("idempotency_key")?.clone(),
         target: headers.get("ce_type").cloned().unwrap_or_default(),
         body: command.json(),
@@ -91,12 +91,12 @@ fn call_of(command: &Received) -> Option<Call> {
     })
 }
 
-async fn reply(producer: &Producer, command: &Received, behaviour: Behaviour) -> Result<()> {
+async fn reply(producer: &TestProducer, command: &ReceivedRecord, behaviour: ScriptedBehaviour) -> Result<()> {
     let times = match &behaviour.delivery {
-        Delivery::Once => 1,
-        Delivery::Twice => 2,
-        Delivery::Never => return Ok(()),
-        Delivery::Held(gate) => {
+        ScriptedDelivery::Once => 1,
+        ScriptedDelivery::Twice => 2,
+        ScriptedDelivery::Never => return Ok(()),
+        ScriptedDelivery::Held(gate) => {
             gate.pass().await;
             1
         }
@@ -109,7 +109,7 @@ async fn reply(producer: &Producer, command: &Received, behaviour: Behaviour) ->
     Ok(())
 }
 
-fn reply_record(command: &Received, answer: &Answer) -> Option<Record> {
+fn reply_record(command: &ReceivedRecord, answer: &ScriptedAnswer) -> Option<TopicRecord> {
     let mut headers = Vec::new();
     for name in ["ce_correlationid", "idempotency_key", "saga_attempt"] {
         if let Some(value) = command.header(name) {
@@ -117,23 +117,23 @@ fn reply_record(command: &Received, answer: &Answer) -> Option<Record> {
         }
     }
     let value = match answer {
-        Answer::Succeeded(result) => {
+        ScriptedAnswer::Succeeded(result) => {
             headers.push(("saga_outcome", "succeeded".into()));
             Some(result.to_string().into_bytes())
         }
-        Answer::Failed { code, message, retryable } => {
+        ScriptedAnswer::Failed { code, message, retryable } => {
             headers.push(("saga_outcome", "failed".into()));
             headers.push(("error_code", code.clone()));
             headers.push(("error_message", message.clone()));
             headers.push(("error_retryable", retryable.to_string()));
             None
         }
-        Answer::Ongoing => {
+        ScriptedAnswer::Ongoing => {
             headers.push(("saga_outcome", "ongoing".into()));
             None
         }
-        Answer::Status(_) => return None,
+        ScriptedAnswer::Status(_) => return None,
     };
     let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect();
-    Some(Record { partition: None, key: None, value, headers })
+    Some(TopicRecord { partition: None, key: None, value, headers })
 }

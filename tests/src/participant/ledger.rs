@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// One request, as it arrived.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Call {
+pub struct RecordedCall {
     /// The command id: `<saga id>:<step>:<do or undo>`.
     pub command: String,
     /// `ReserveStock`, or `POST charges`.
@@ -18,7 +18,7 @@ pub struct Call {
 
 /// A change in the participant's world.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
+pub struct RecordedEffect {
     /// The command id of whoever caused it.
     pub command: String,
     /// The step, `<saga id>:<step>`.
@@ -29,7 +29,7 @@ pub struct Effect {
 
 /// Where a step stands in the participant's world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum EffectStanding {
     Applied,
     Undone,
     /// An undo came first: a do that comes later has no effect.
@@ -38,29 +38,29 @@ enum Standing {
 
 /// Everything that happened, in its order.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    calls: Vec<Call>,
-    effects: Vec<Effect>,
-    steps: HashMap<String, Standing>,
+pub struct EffectLedger {
+    calls: Vec<RecordedCall>,
+    effects: Vec<RecordedEffect>,
+    steps: HashMap<String, EffectStanding>,
     counts: HashMap<String, u32>,
     results: HashMap<String, Value>,
 }
 
-impl Ledger {
+impl EffectLedger {
     /// All requests, repeats included.
     #[must_use]
-    pub fn calls(&self) -> &[Call] {
+    pub fn calls(&self) -> &[RecordedCall] {
         &self.calls
     }
 
     /// All changes. A do or an undo that finds nothing to change is none.
     #[must_use]
-    pub fn effects(&self) -> &[Effect] {
+    pub fn effects(&self) -> &[RecordedEffect] {
         &self.effects
     }
 
     /// The requests of one command.
-    pub fn calls_of<'a>(&'a self, command: &'a str) -> impl Iterator<Item = &'a Call> {
+    pub fn calls_of<'a>(&'a self, command: &'a str) -> impl Iterator<Item = &'a RecordedCall> {
         self.calls.iter().filter(move |call| call.command == command)
     }
 
@@ -73,10 +73,10 @@ impl Ledger {
     /// Whether the step `<saga id>:<step>` stands: done and not undone.
     #[must_use]
     pub fn is_applied(&self, step: &str) -> bool {
-        self.steps.get(step) == Some(&Standing::Applied)
+        self.steps.get(step) == Some(&EffectStanding::Applied)
     }
 
-    pub(super) fn enter(&mut self, call: Call) {
+    pub(super) fn enter(&mut self, call: RecordedCall) {
         *self.counts.entry(call.command.clone()).or_default() += 1;
         self.calls.push(call);
     }
@@ -86,14 +86,18 @@ impl Ledger {
         let (step, direction) = command.rsplit_once(':').unwrap_or((command, "do"));
         let standing = self.steps.get(step).copied();
         let next = match (direction, standing) {
-            ("undo", None) => Standing::Barred,
-            ("undo", Some(Standing::Applied)) => Standing::Undone,
-            ("undo", Some(standing @ (Standing::Undone | Standing::Barred))) => standing,
-            (_, None | Some(Standing::Applied)) => Standing::Applied,
-            (_, Some(Standing::Undone | Standing::Barred)) => return false,
+            ("undo", None) => EffectStanding::Barred,
+            ("undo", Some(EffectStanding::Applied)) => EffectStanding::Undone,
+            ("undo", Some(standing @ (EffectStanding::Undone | EffectStanding::Barred))) => standing,
+            (_, None | Some(EffectStanding::Applied)) => EffectStanding::Applied,
+            (_, Some(EffectStanding::Undone | EffectStanding::Barred)) => return false,
         };
-        if standing != Some(next) && next != Standing::Barred {
-            self.effects.push(Effect { command: command.into(), step: step.into(), direction: direction.into() });
+        if standing != Some(next) && next != EffectStanding::Barred {
+            self.effects.push(RecordedEffect {
+                command: command.into(),
+                step: step.into(),
+                direction: direction.into(),
+            });
         }
         self.steps.insert(step.to_owned(), next);
         self.results.entry(command.to_owned()).or_insert_with(|| result.clone());

@@ -6,7 +6,8 @@ use std::{
     process::Command,
 };
 
-/// Package → packages of ours that it may depend on, in whatever kind (normal, dev, build). Each uses only what stands above it.
+/// Package → packages of ours that it may depend on, in whatever kind (normal, dev, build). Each uses only what stands
+/// above it.
 const EDGES: [(&str, &[&str]); 14] = [
     ("saga-brokers", &[]),
     ("saga-guards", &[]),

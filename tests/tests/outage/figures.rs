@@ -6,7 +6,7 @@ use super::{
 };
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    engine::{Api, Engine, http_client},
+    engine::{Engine, EngineApi, http_client},
     eventually::eventually,
 };
 use sqlx::{PgPool, Row, postgres::PgRow};
@@ -20,7 +20,7 @@ const CALLS: &str = "resilience4j_circuitbreaker_calls_seconds_count";
 /// Looks at the end of each phase.
 pub(super) struct Observer {
     pool: PgPool,
-    api: Api,
+    api: EngineApi,
     /// Of the phase under way, in milliseconds since 1970.
     began: i64,
     calls: Calls,
@@ -152,7 +152,8 @@ impl Observer {
 }
 
 impl Figures {
-    /// From the trigger to the end, of those of `kind` that were placed in `phase`: the share `share` took at most so many milliseconds.
+    /// From the trigger to the end, of those of `kind` that were placed in `phase`: the share `share` took at most so
+    /// many milliseconds.
     pub(super) fn quantile(&self, kind: Kind, phase: Phase, share: f64) -> i64 {
         let of_these = |saga: &&Saga| saga.kind == kind && saga.phase == phase;
         let mut took: Vec<i64> = self.sagas.iter().filter(of_these).map(|saga| saga.took).collect();

@@ -3,10 +3,10 @@
 use super::Phase;
 use anyhow::Result;
 use saga_tests::{
-    kafka::Record,
-    pace::Pace,
-    participant::{Behaviour, HttpParticipant, Participant, Script},
-    world::World,
+    kafka::TopicRecord,
+    pace::EndPace,
+    participant::{HttpParticipant, ParticipantScript, ScriptedBehaviour, TestParticipant},
+    world::TestWorld,
 };
 use serde_json::json;
 use std::{
@@ -125,7 +125,7 @@ pub(super) struct Placed {
 
 /// An installation under load.
 pub(super) struct Shop {
-    pub(super) world: World,
+    pub(super) world: TestWorld,
     pub(super) travel: HttpParticipant,
     mood: watch::Sender<Mood>,
     placed: Vec<Placed>,
@@ -135,8 +135,8 @@ impl Shop {
     /// `None`: a server is missing, which has been reported.
     pub(super) async fn new() -> Result<Option<Shop>> {
         let (mood, seen) = watch::channel(Mood::Well);
-        let Some(world) = World::new(inventory(), payments(seen)).await? else { return Ok(None) };
-        let travel = HttpParticipant::start(Participant::new(Script::default()))?;
+        let Some(world) = TestWorld::new(inventory(), payments(seen)).await? else { return Ok(None) };
+        let travel = HttpParticipant::start(TestParticipant::new(ParticipantScript::default()))?;
         let breaker: serde_json::Value = serde_json::from_str(BREAKER)?;
         world.installation.participants(&json!({
             "inventory": {"kafka": {"commands": world.inventory.topic()}, "timeout": "30s"},
@@ -162,14 +162,14 @@ impl Shop {
 
     /// Publishes triggers at the rate of this run for so long.
     pub(super) async fn offer(&mut self, phase: Phase, length: Duration) -> Result<()> {
-        let mut pace = Pace::new(RATE, length);
+        let mut pace = EndPace::new(RATE, length);
         while pace.turn().await.is_some() {
             let number = self.placed.len();
             let kind = MIX[number % MIX.len()];
             let key = format!("{}-{number}", kind.name());
             let payload = json!({"id": key, "refused": kind == Kind::RefusedOrder});
             let at = now()?;
-            self.world.send(&self.world.orders, &Record::event(kind.event(), &key, &payload)).await?;
+            self.world.send(&self.world.orders, &TopicRecord::event(kind.event(), &key, &payload)).await?;
             self.placed.push(Placed { key, kind, phase, at });
         }
         Ok(())
@@ -185,27 +185,27 @@ pub(super) fn now() -> Result<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
-fn inventory() -> Script {
-    Script::default().when(|call, _| {
+fn inventory() -> ParticipantScript {
+    ParticipantScript::default().when(|call, _| {
         let refused = call.command.ends_with(":ship:do") && call.body["refused"] == true;
-        refused.then(|| Behaviour::fail("no_carrier"))
+        refused.then(|| ScriptedBehaviour::fail("no_carrier"))
     })
 }
 
-fn payments(mood: watch::Receiver<Mood>) -> Script {
+fn payments(mood: watch::Receiver<Mood>) -> ParticipantScript {
     let calls = AtomicU32::new(0);
-    Script::default().when(move |_, _| match *mood.borrow() {
+    ParticipantScript::default().when(move |_, _| match *mood.borrow() {
         Mood::Well | Mood::Dead => None,
         Mood::FailsSometimes => fails_three_of_ten(calls.fetch_add(1, Ordering::Relaxed)),
-        Mood::Hangs => Some(Behaviour::silence().with_effect()),
+        Mood::Hangs => Some(ScriptedBehaviour::silence().with_effect()),
     })
 }
 
 /// Some failures hide that the work was done.
-fn fails_three_of_ten(nth: u32) -> Option<Behaviour> {
+fn fails_three_of_ten(nth: u32) -> Option<ScriptedBehaviour> {
     match nth % 10 {
-        1 | 4 => Some(Behaviour::status(503)),
-        8 => Some(Behaviour::status(503).with_effect()),
+        1 | 4 => Some(ScriptedBehaviour::status(503)),
+        8 => Some(ScriptedBehaviour::status(503).with_effect()),
         _ => None,
     }
 }

@@ -12,8 +12,8 @@ const JUDGE_SPEED: &str = "SAGA_TEST_JUDGE_SPEED";
 const SLOWDOWN: f64 = 1.2;
 /// Of the stored times, in milliseconds: what is measured at both ends may be off by so much.
 const RESOLUTION: i64 = 1;
-/// Three probes at most, each time that the breaker's time is over: for 2 s and up to 8 s, less a fifth that is drawn. While it has
-/// been dead for a while the time is the longest.
+/// Three probes at most, each time that the breaker's time is over: for 2 s and up to 8 s, less a fifth that is drawn.
+/// While it has been dead for a while the time is the longest.
 const PROBES: u64 = 3 * (45 * 10 / 64 + 2);
 /// Of a call that is made and fails: it begins, it ends, it waits again.
 const ROWS_OF_A_CALL: u64 = 3;

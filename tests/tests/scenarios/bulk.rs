@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
-    participant::{Behaviour, Script},
-    world::{WITHIN, World, reaches},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use std::{
@@ -25,7 +25,7 @@ async fn saga(engine: &Engine, arguments: &[&str]) -> Result<Output> {
 }
 
 /// A list reads the store itself.
-async fn listed(world: &World, arguments: &[&str]) -> Result<Output> {
+async fn listed(world: &TestWorld, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(binary()?);
     command.args(arguments).arg("--store").arg(world.database.url()).env_remove("SAGA_CONFIG");
     Ok(command.current_dir(world.installation.folder()).output().await?)
@@ -41,7 +41,7 @@ fn said(output: &Output) -> String {
 
 /// Payments whose token has expired until it is renewed.
 struct Shop {
-    world: World,
+    world: TestWorld,
     engine: Engine,
     renewed: Arc<AtomicBool>,
 }
@@ -49,10 +49,14 @@ struct Shop {
 async fn shop() -> Result<Option<Shop>> {
     let renewed = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&renewed);
-    let payments = Script::default().on("charge:do", move |_| {
-        if asked.load(Ordering::SeqCst) { Behaviour::succeed(json!({})) } else { Behaviour::status(401) }
+    let payments = ParticipantScript::default().on("charge:do", move |_| {
+        if asked.load(Ordering::SeqCst) {
+            ScriptedBehaviour::succeed(json!({}))
+        } else {
+            ScriptedBehaviour::status(401)
+        }
     });
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(None) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(None) };
     world.define("order", &format!("retry: {{attempts: 1}}{ORDER}"))?;
     let engine = world.start().await?;
     for key in ["a", "b", "c"] {

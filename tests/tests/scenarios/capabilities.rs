@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::Engine,
     eventually::eventually,
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{WITHIN, World, find, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ steps:
 const ORDERS: usize = 16;
 
 /// Two participants with one capability; what each is asked shows by the path below which it is served.
-fn readers(world: &World, one: &Value, two: &Value) -> Result<()> {
+fn readers(world: &TestWorld, one: &Value, two: &Value) -> Result<()> {
     let reader = |http: &Value| {
         json!({
             "http": http, "timeout": "1s", "capabilities": ["text-analysis"],
@@ -36,12 +36,12 @@ fn readers(world: &World, one: &Value, two: &Value) -> Result<()> {
     world.installation.participants(&json!({"inventory": inventory, "one": reader(one), "two": reader(two)}))
 }
 
-fn at(world: &World, name: &str) -> Value {
+fn at(world: &TestWorld, name: &str) -> Value {
     json!({"url": format!("{}/{name}", world.payments.url())})
 }
 
 /// The participants that were asked for the step `read` of the saga `id`, in order.
-fn asked(world: &World, id: &str) -> Vec<String> {
+fn asked(world: &TestWorld, id: &str) -> Vec<String> {
     let [_, readers] = world.ledgers();
     let calls = readers.calls().iter().filter(|call| call.command.starts_with(id));
     calls.filter_map(|call| Some(call.target.strip_prefix("POST ")?.split_once('/')?.0.to_owned())).collect()
@@ -60,8 +60,8 @@ async fn completed_or_held_back(engine: &Engine, key: &str) -> Result<Value> {
 
 #[tokio::test]
 async fn the_undo_goes_to_the_participant_that_was_chosen_for_the_do() -> Result<()> {
-    let inventory = Script::default().on("ship:do", |_| Behaviour::fail("no_carrier"));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("ship:do", |_| ScriptedBehaviour::fail("no_carrier"));
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     readers(&world, &at(&world, "one"), &at(&world, "two"))?;
     world.define("reading", READING)?;
     let engine = world.start().await?;
@@ -76,12 +76,14 @@ async fn the_undo_goes_to_the_participant_that_was_chosen_for_the_do() -> Result
         chosen.extend(asked);
     }
     assert_eq!(chosen, BTreeSet::from(["one".to_owned(), "two".to_owned()]));
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn while_one_is_away_the_other_does_the_work_and_who_had_chosen_it_waits_for_it() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     // Nobody can listen on port 1 but the superuser, and nobody does.
     readers(&world, &json!({"url": "http://127.0.0.1:1/one"}), &at(&world, "two"))?;
     world.define("reading", READING)?;
@@ -104,5 +106,5 @@ async fn while_one_is_away_the_other_does_the_work_and_who_had_chosen_it_waits_f
     assert_eq!(status.as_u16(), 200, "{body}");
     reaches(&engine, waiting[0]["key"].as_str().context("a saga has a key")?, &["compensated"]).await?;
     assert!(asked(&world, id).is_empty(), "nothing was sent, so nothing is undone");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

@@ -6,10 +6,10 @@ use saga_tests::{
     engine::Engine,
     eventually::eventually,
     oracle::statuses_by_key,
-    participant::{Behaviour, Delivery, Gate, Script},
+    participant::{ParticipantScript, ScriptGate, ScriptedBehaviour, ScriptedDelivery},
     servers::report_not_run,
     traffic::SETTLED,
-    world::{WITHIN, World, find, reaches},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::json;
 use sqlx::PgPool;
@@ -50,7 +50,7 @@ async fn damage(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-async fn all_started(world: &World) -> Result<()> {
+async fn all_started(world: &TestWorld) -> Result<()> {
     eventually("all sagas wait for their answers", SETTLED, || async {
         let statuses = statuses_by_key(world).await?;
         ensure!(statuses.len() == ORDERS, "there are {}", statuses.len());
@@ -60,7 +60,7 @@ async fn all_started(world: &World) -> Result<()> {
 }
 
 /// All but the bad one.
-async fn others_completed(world: &World, engine: &Engine) -> Result<()> {
+async fn others_completed(world: &TestWorld, engine: &Engine) -> Result<()> {
     eventually("all others completed", SETTLED, || async {
         let mut statuses: BTreeMap<String, String> = statuses_by_key(world).await?;
         statuses.remove(BAD);
@@ -79,11 +79,12 @@ async fn others_completed(world: &World, engine: &Engine) -> Result<()> {
 
 #[tokio::test]
 async fn a_saga_that_the_database_cannot_return_parks_alone_and_can_be_abandoned() -> Result<()> {
-    let gate = Gate::default();
+    let gate = ScriptGate::default();
     let held = gate.clone();
-    let inventory = Script::default()
-        .on("reserve:do", move |_| Behaviour::succeed(json!({})).delivered(Delivery::Held(held.clone())));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("reserve:do", move |_| {
+        ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::Held(held.clone()))
+    });
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     let pool = world.database.pool().await?;
     if !can_damage(&pool).await? {
         report_not_run("the server has no extension `pg_surgery` to damage a value with");

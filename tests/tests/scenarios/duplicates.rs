@@ -5,15 +5,17 @@ use anyhow::{Context, Result};
 use saga_tests::{
     engine::{Engine, http_client},
     eventually::eventually,
-    oracle::{Exempt, count_by_status, judge},
-    participant::{Behaviour, Delivery, Gate, Script},
-    world::{WITHIN, World, reaches},
+    oracle::{OracleExemption, count_by_status, judge},
+    participant::{ParticipantScript, ScriptGate, ScriptedBehaviour, ScriptedDelivery},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::json;
 
 #[tokio::test]
 async fn an_event_that_comes_again_starts_nothing() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     for _ in 0..5 {
@@ -35,7 +37,7 @@ async fn an_event_that_comes_again_starts_nothing() -> Result<()> {
     assert_eq!(incidents[0]["failure"]["code"], "key_taken");
     let id = reaches(&engine, "4711", &["completed"]).await?["id"].as_str().context("an id")?.to_owned();
     assert!(world.ledgers().iter().all(|ledger| ledger.calls().iter().all(|call| call.command.starts_with(&id))));
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 /// Records of one key: more than may be unfinished at once, so that intake stands still while they wait.
@@ -43,7 +45,9 @@ const SAME_KEY: usize = 6_000;
 
 #[tokio::test]
 async fn what_waits_for_a_key_is_answered_with_its_first_start() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let patient = json!({"timeout": "30s"});
     world.participants(&patient, &patient)?;
     world.define("order", ORDER)?;
@@ -67,7 +71,7 @@ async fn what_waits_for_a_key_is_answered_with_its_first_start() -> Result<()> {
     let rows = figure("saga_commit_rows_total").context("rows are counted")?;
     assert!(rows < 20, "a duplicate asks the store for nothing: {rows} rows were written or tried");
     assert!(engine.log()?.contains("another payload came under a key that is taken"));
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 /// How many records with other payloads come, and how many of them are on record.
@@ -76,7 +80,9 @@ const KEPT: usize = 8;
 
 #[tokio::test]
 async fn other_payloads_under_a_taken_key_are_on_record_and_bounded() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     let patient = reqwest::Client::builder().no_proxy().build()?;
@@ -115,28 +121,30 @@ async fn other_payloads_under_a_taken_key_are_on_record_and_bounded() -> Result<
     world.order("4712", &json!({})).await?;
     reaches(&engine, "4712", &["completed"]).await?;
     check(&engine).await?;
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_reply_that_comes_twice_counts_once() -> Result<()> {
-    let twice = |_| Behaviour::succeed(json!({})).delivered(Delivery::Twice);
-    let inventory = Script::default().on("reserve:do", twice).on("ship:do", twice);
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let twice = |_| ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::Twice);
+    let inventory = ParticipantScript::default().on("reserve:do", twice).on("ship:do", twice);
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
     let saga = reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(saga["version"], 4, "a start and three answers: {saga}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_reply_that_comes_after_the_undo_changes_nothing() -> Result<()> {
-    let gate = Gate::default();
+    let gate = ScriptGate::default();
     let held = gate.clone();
-    let late = move |_| Behaviour::succeed(json!({})).delivered(Delivery::Held(held.clone()));
-    let Some(world) = World::new(Script::default().on("ship:do", late), Script::default()).await? else {
+    let late = move |_| ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::Held(held.clone()));
+    let Some(world) =
+        TestWorld::new(ParticipantScript::default().on("ship:do", late), ParticipantScript::default()).await?
+    else {
         return Ok(());
     };
     world.participants(&json!({"timeout": "300ms"}), &json!({}))?;
@@ -150,5 +158,5 @@ async fn a_reply_that_comes_after_the_undo_changes_nothing() -> Result<()> {
     world.order("4712", &json!({})).await?;
     reaches(&engine, "4712", &["completed"]).await?;
     assert_eq!(reaches(&engine, "4711", &["compensated"]).await?["version"], version, "a terminal saga is final");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use saga_tests::{
     engine::http_client,
-    oracle::{Exempt, judge},
-    participant::Script,
-    world::{World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::ParticipantScript,
+    world::{TestWorld, reaches},
 };
 use serde_json::json;
 
@@ -20,7 +20,9 @@ const ORDERS: u64 = 8;
 
 #[tokio::test]
 async fn an_endpoint_that_is_away_is_left_out_after_a_few_failures() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     // Nobody can listen on port 1 but the superuser, and nobody does.
     let endpoints = json!([{"url": "http://127.0.0.1:1"}, {"url": world.payments.url()}]);
     let ejection = json!({"consecutiveFailures": 2, "ejectFor": "4m"});
@@ -39,5 +41,5 @@ async fn an_endpoint_that_is_away_is_left_out_after_a_few_failures() -> Result<(
     let metrics = http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?;
     let ejections = metrics.lines().find(|line| line.starts_with("saga_endpoint_ejections_total"));
     assert!(ejections.is_some_and(|line| line.contains("127.0.0.1:1") && line.ends_with(" 1")), "{ejections:?}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

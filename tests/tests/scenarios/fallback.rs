@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use saga_tests::engine::{Engine, http_client};
 use saga_tests::{
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{World, find, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, find, reaches},
 };
 use serde_json::{Value, json};
 use std::sync::{
@@ -32,12 +32,12 @@ steps:
     )
 }
 
-fn scored(score: u32) -> Behaviour {
-    Behaviour::succeed(json!({"score": score}))
+fn scored(score: u32) -> ScriptedBehaviour {
+    ScriptedBehaviour::succeed(json!({"score": score}))
 }
 
 /// The score that the saga with this id reserved by.
-fn reserved_by(world: &World, id: &str) -> Option<Value> {
+fn reserved_by(world: &TestWorld, id: &str) -> Option<Value> {
     let command = format!("{id}:reserve:do");
     let ledger = world.inventory.participant().ledger();
     ledger.calls().iter().find(|call| call.command == command).map(|call| call.body["score"].clone())
@@ -53,8 +53,8 @@ async fn text(engine: &Engine, path: &str) -> Result<String> {
 
 #[tokio::test]
 async fn a_fresh_answer_to_the_same_request_saves_a_call() -> Result<()> {
-    let payments = Script::default().on("score:do", |_| scored(7));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("score:do", |_| scored(7));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", &looking("    cache: 10m"))?;
     let engine = world.start().await?;
     for order in ["first", "second"] {
@@ -72,16 +72,16 @@ async fn a_fresh_answer_to_the_same_request_saves_a_call() -> Result<()> {
     let metrics = text(&engine, "/metrics").await?;
     assert!(metrics.contains(r#"saga_answer_cache_total{outcome="hit"} 1"#), "{metrics}");
     assert!(metrics.contains(r#"saga_answer_cache_total{outcome="miss"} 2"#), "{metrics}");
-    judge(&world, Exempt { lasting: &["score"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { lasting: &["score"], ..OracleExemption::default() }).await
 }
 
 #[tokio::test]
 async fn the_last_known_answer_stands_in_and_the_next_item_where_there_is_none() -> Result<()> {
     let is_well = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&is_well);
-    let answer = move |_| if asked.load(Ordering::SeqCst) { scored(7) } else { Behaviour::status(503) };
-    let payments = Script::default().on("score:do", answer);
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let answer = move |_| if asked.load(Ordering::SeqCst) { scored(7) } else { ScriptedBehaviour::status(503) };
+    let payments = ParticipantScript::default().on("score:do", answer);
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     let fallback = "    fallback: [{lastKnown: true}, {expression: {score: \"${ event.guess }\"}}]";
     world.define("order", &looking(fallback))?;
     let engine = world.start().await?;
@@ -102,14 +102,14 @@ async fn the_last_known_answer_stands_in_and_the_next_item_where_there_is_none()
     assert!(page.contains("<br>answered by fallback 1, with the last known answer"), "{page}");
     let metrics = text(&engine, "/metrics").await?;
     assert!(metrics.contains("saga_fallbacks_total") && metrics.contains(r#"kind="lastKnown""#), "{metrics}");
-    judge(&world, Exempt { lasting: &["score"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { lasting: &["score"], ..OracleExemption::default() }).await
 }
 
 #[tokio::test]
 async fn what_may_have_happened_is_answered_for_and_undone_with_the_rest() -> Result<()> {
-    let payments = Script::default().on("hold:do", |_| Behaviour::status(500).with_effect());
-    let inventory = Script::default().on("reserve:do", |_| Behaviour::fail("out_of_stock"));
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("hold:do", |_| ScriptedBehaviour::status(500).with_effect());
+    let inventory = ParticipantScript::default().on("reserve:do", |_| ScriptedBehaviour::fail("out_of_stock"));
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     world.define(
         "order",
         r#"
@@ -131,13 +131,13 @@ steps:
     assert_eq!(world.effects(&id), ["hold:do", "hold:undo"]);
     assert_eq!(saga["steps"][0]["answeredBy"]["kind"], "value", "{saga}");
     assert_eq!(saga["steps"][0]["result"], json!({"held": false}), "{saga}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_failure_takes_the_place_of_waiting_for_a_guard() -> Result<()> {
-    let payments = Script::default().on("score:do", |_| Behaviour::status(503));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("score:do", |_| ScriptedBehaviour::status(503));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     let breaker = json!({"breaker": {"minimumCalls": 1, "openFor": "10m"}});
     world.participants(&json!({}), &breaker)?;
     world.define("order", &looking("    fallback: [{fail: {code: NO_SCORE}, when: refused}]"))?;
@@ -152,5 +152,5 @@ async fn a_failure_takes_the_place_of_waiting_for_a_guard() -> Result<()> {
         (&second["steps"][0]["attempts"], &second["steps"][0]["failure"]["code"]),
         (&json!(0), &json!("refused"))
     );
-    judge(&world, Exempt { lasting: &["score"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { lasting: &["score"], ..OracleExemption::default() }).await
 }

@@ -3,21 +3,22 @@
 use super::definitions::order_with_outcomes;
 use anyhow::{Context, Result};
 use saga_tests::{
-    kafka::Received,
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{WITHIN, World, reaches},
+    kafka::ReceivedRecord,
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::json;
 
-fn of_type<'a>(records: &'a [Received], event_type: &str) -> Option<&'a Received> {
+fn of_type<'a>(records: &'a [ReceivedRecord], event_type: &str) -> Option<&'a ReceivedRecord> {
     records.iter().find(|record| record.header("ce_type") == Some(event_type))
 }
 
 #[tokio::test]
 async fn an_order_is_fulfilled_over_both_transports() -> Result<()> {
-    let inventory = Script::default().on("reserve:do", |_| Behaviour::succeed(json!({"reservationId": "r-1"})));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory =
+        ParticipantScript::default().on("reserve:do", |_| ScriptedBehaviour::succeed(json!({"reservationId": "r-1"})));
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", &order_with_outcomes(&world.orders))?;
     let engine = world.start().await?;
     world.order("4711", &json!({"amountCents": 100})).await?;
@@ -34,12 +35,14 @@ async fn an_order_is_fulfilled_over_both_transports() -> Result<()> {
     let expected =
         json!({"sagaId": id, "saga": "order", "key": "4711", "status": "completed", "output": {"reservation": "r-1"}});
     assert_eq!(event.json(), expected);
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn commands_carry_what_participants_are_promised() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", super::definitions::ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -76,7 +79,9 @@ async fn commands_carry_what_participants_are_promised() -> Result<()> {
 
 #[tokio::test]
 async fn a_step_is_skipped_a_timer_waited_for_and_an_event_published() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let told = world.kafka.fresh_topic("told", 1).await?;
     let steps = format!(
         "

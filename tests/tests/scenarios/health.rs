@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary},
     eventually::eventually,
-    oracle::{Exempt, judge},
-    participant::Script,
-    world::{WITHIN, World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::ParticipantScript,
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -33,7 +33,7 @@ async fn payments_are(engine: &Engine, lifecycle: &str) -> Result<Value> {
 }
 
 /// Keys of the sagas that `saga list --waiting-on` shows.
-async fn waiting_on(world: &World, guard: &str) -> Result<Vec<String>> {
+async fn waiting_on(world: &TestWorld, guard: &str) -> Result<Vec<String>> {
     let arguments = ["list", "--store", world.database.url(), "--waiting-on", guard, "--output", "json"];
     let output = Command::new(binary()?).args(arguments).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -49,7 +49,9 @@ async fn waiting_on(world: &World, guard: &str) -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn nobody_calls_a_participant_that_says_it_is_unwell_and_all_goes_on_when_it_is_well() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let health = json!({"path": "health", "interval": "300ms", "unhealthyAfter": 2});
     world.participants(&json!({}), &json!({"health": health, "dependsOn": ["inventory"]}))?;
     world.define("paying", PAYING)?;
@@ -78,5 +80,5 @@ async fn nobody_calls_a_participant_that_says_it_is_unwell_and_all_goes_on_when_
     }
     assert_eq!(waiting_on(&world, "health:").await?, [""; 0]);
     payments_are(&engine, "running").await?;
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

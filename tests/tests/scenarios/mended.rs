@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::Engine,
-    oracle::{Exempt, judge},
-    participant::Script,
-    world::{World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::ParticipantScript,
+    world::{TestWorld, reaches},
 };
 use serde_json::{Value, json};
 
@@ -32,7 +32,9 @@ async fn retry(engine: &Engine, id: &str, definition: &str) -> Result<(u16, Valu
 
 #[tokio::test]
 async fn a_typing_error_after_the_pivot_is_mended_for_the_sagas_that_run() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", &order("event.adress"))?;
     let engine = world.start().await?;
     world.order("4711", &json!({"address": "Main Street"})).await?;
@@ -60,5 +62,5 @@ async fn a_typing_error_after_the_pivot_is_mended_for_the_sagas_that_run() -> Re
     reaches(&engine, "4711", &["completed"]).await?;
     let (_, history) = engine.api().get(&format!("/api/sagas/{id}/history")).await?;
     ensure!(history.to_string().contains("definitionChanged"), "{history}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

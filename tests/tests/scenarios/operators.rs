@@ -4,9 +4,9 @@ use super::definitions::ORDER;
 use anyhow::{Context, Result};
 use saga_tests::{
     engine::{Engine, binary},
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, reaches},
 };
 use serde_json::json;
 use std::process::Output;
@@ -23,9 +23,9 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-async fn stuck() -> Result<Option<World>> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::status(401));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(None) };
+async fn stuck() -> Result<Option<TestWorld>> {
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::status(401));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(None) };
     world.define("order", ORDER)?;
     Ok(Some(world))
 }
@@ -43,7 +43,7 @@ async fn an_expired_token_parks_and_a_cancel_undoes() -> Result<()> {
     assert_eq!(world.effects(id), ["reserve:do", "reserve:undo"]);
     let again = saga(&engine, &["cancel", "4711", "--reason", "once more"]).await?;
     assert_eq!(again.status.code(), Some(1), "a terminal saga is final: {}", said(&again));
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, http_client},
     eventually::eventually,
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Call, Delivery, Gate, Script},
-    world::{WITHIN, World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, RecordedCall, ScriptGate, ScriptedBehaviour, ScriptedDelivery},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::json;
 use std::{
@@ -43,21 +43,21 @@ const LATE: usize = 6;
 const FLYING: &str = "flying";
 
 struct Outage {
-    world: World,
+    world: TestWorld,
     engine: Engine,
-    carrier: Gate,
+    carrier: ScriptGate,
 }
 
 async fn world() -> Result<Option<Outage>> {
-    let carrier = Gate::default();
-    let held = Delivery::Held(carrier.clone());
-    let refused = |call: &Call| call.command.ends_with(":ship:do") && call.body["refused"] == true;
-    let refuse = move || Behaviour::fail("no_carrier").delivered(held.clone());
-    let inventory = Script::default().when(move |call, _| refused(call).then(&refuse));
-    let flying = |call: &Call, nth| call.body["order"] == FLYING && nth == 1;
-    let silent = || Behaviour::silence().with_effect();
-    let payments = Script::default().when(move |call, nth| flying(call, nth).then(silent));
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(None) };
+    let carrier = ScriptGate::default();
+    let held = ScriptedDelivery::Held(carrier.clone());
+    let refused = |call: &RecordedCall| call.command.ends_with(":ship:do") && call.body["refused"] == true;
+    let refuse = move || ScriptedBehaviour::fail("no_carrier").delivered(held.clone());
+    let inventory = ParticipantScript::default().when(move |call, _| refused(call).then(&refuse));
+    let flying = |call: &RecordedCall, nth| call.body["order"] == FLYING && nth == 1;
+    let silent = || ScriptedBehaviour::silence().with_effect();
+    let payments = ParticipantScript::default().when(move |call, nth| flying(call, nth).then(silent));
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(None) };
     // One call at a time, so that the order in which they leave is that in which they arrive.
     let breaker = json!({"consecutiveFailures": 2, "openFor": "500ms", "maxOpenFor": "500ms", "probes": 1});
     world.participants(&json!({"timeout": "60s"}), &json!({"timeout": "60s", "bulkhead": 1, "breaker": breaker}))?;
@@ -85,7 +85,7 @@ impl Outage {
     /// Waits until so many commands that end so have arrived at one of the participants.
     async fn arrive(&self, count: usize, ending: &str) -> Result<()> {
         eventually(&format!("{count} × {ending}"), WITHIN, || async {
-            let arrived = |ledger: &saga_tests::participant::Ledger| {
+            let arrived = |ledger: &saga_tests::participant::EffectLedger| {
                 ledger.calls().iter().filter(|call| call.command.ends_with(ending)).count()
             };
             Ok((self.world.ledgers().iter().map(arrived).sum::<usize>() >= count).then_some(()))
@@ -122,7 +122,7 @@ impl Outage {
 }
 
 /// Rows of the journal by the saga's key.
-async fn rows(world: &World, keys: &[String]) -> Result<BTreeMap<String, i64>> {
+async fn rows(world: &TestWorld, keys: &[String]) -> Result<BTreeMap<String, i64>> {
     let query = "SELECT key, count(*) FROM streams JOIN journal USING (stream) WHERE key = ANY ($1) GROUP BY key";
     let rows: Vec<(String, i64)> = sqlx::query_as(query).bind(keys).fetch_all(&world.database.pool().await?).await?;
     Ok(rows.into_iter().collect())
@@ -177,18 +177,19 @@ async fn what_needs_a_dead_participant_waits_and_goes_on_when_it_is_back_undos_f
     assert!(undos >= REFUSED / 2, "undos go first: {calls:?}");
     outage.wait_on_payments(&[]).await?;
     assert_eq!(outage.world.kafka.count(outage.world.installation.dlq()).await?, 0, "nothing is a dead letter");
-    judge(&outage.world, Exempt::default()).await
+    judge(&outage.world, OracleExemption::default()).await
 }
 
-/// Four sagas with four attempts each wait for a participant that answers the first forty calls with an error of its own.
+/// Four sagas with four attempts each wait for a participant that answers the first forty calls with an error of its
+/// own.
 #[tokio::test]
 async fn who_waits_at_the_front_of_the_line_is_not_undone() -> Result<()> {
     let calls = AtomicU32::new(0);
-    let payments = Script::default().on("charge:do", move |_| {
+    let payments = ParticipantScript::default().on("charge:do", move |_| {
         let call = calls.fetch_add(1, Ordering::Relaxed);
-        if call < 40 { Behaviour::status(503) } else { Behaviour::succeed(json!({})) }
+        if call < 40 { ScriptedBehaviour::status(503) } else { ScriptedBehaviour::succeed(json!({})) }
     });
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     let breaker = json!({"consecutiveFailures": 2, "openFor": "50ms", "maxOpenFor": "50ms", "probes": 1});
     world.participants(&json!({}), &json!({"breaker": breaker}))?;
     world.define(
@@ -210,12 +211,17 @@ async fn who_waits_at_the_front_of_the_line_is_not_undone() -> Result<()> {
 async fn undos_that_a_participant_cannot_perform_do_not_keep_its_dos_waiting() -> Result<()> {
     let is_mended = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&is_mended);
-    let payments = Script::default().on("charge:undo", move |_| {
-        if mended.load(Ordering::Relaxed) { Behaviour::succeed(json!({})) } else { Behaviour::status(503) }
+    let payments = ParticipantScript::default().on("charge:undo", move |_| {
+        if mended.load(Ordering::Relaxed) {
+            ScriptedBehaviour::succeed(json!({}))
+        } else {
+            ScriptedBehaviour::status(503)
+        }
     });
-    let refused = |call: &Call| call.command.ends_with(":ship:do") && call.body["refused"] == true;
-    let inventory = Script::default().when(move |call, _| refused(call).then(|| Behaviour::fail("no_carrier")));
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let refused = |call: &RecordedCall| call.command.ends_with(":ship:do") && call.body["refused"] == true;
+    let inventory =
+        ParticipantScript::default().when(move |call, _| refused(call).then(|| ScriptedBehaviour::fail("no_carrier")));
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     let breaker = json!({"consecutiveFailures": 2, "openFor": "200ms", "maxOpenFor": "200ms", "probes": 1});
     world.participants(&json!({}), &json!({"breaker": breaker}))?;
     world.define("order", ORDER)?;
@@ -240,13 +246,15 @@ async fn undos_that_a_participant_cannot_perform_do_not_keep_its_dos_waiting() -
     for order in ["back-1", "back-2", "back-3"] {
         reaches(&engine, order, &["compensated"]).await?;
     }
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 /// Eight sagas at once for four calls a second, with less time for an attempt than most have to wait.
 #[tokio::test]
 async fn who_waits_for_the_rate_keeps_its_time_and_its_attempt_and_costs_a_row() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let rate = json!({"calls": 1, "per": "250ms", "burst": 1});
     world.participants(&json!({}), &json!({"timeout": "200ms", "rateLimit": rate}))?;
     let steps =
@@ -263,5 +271,5 @@ async fn who_waits_for_the_rate_keeps_its_time_and_its_attempt_and_costs_a_row()
     for (key, rows) in rows(&world, &keys).await? {
         assert!(rows <= 4, "begun, waiting, sent, answered: {key} has {rows}");
     }
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

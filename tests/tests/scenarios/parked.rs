@@ -1,13 +1,14 @@
-//! Operators move parked sagas on: what a skip leaves open, what one of two branches waits for, and whose time stands still.
+//! Operators move parked sagas on: what a skip leaves open, what one of two branches waits for, and whose time stands
+//! still.
 
 use super::definitions::ORDER;
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::Engine,
     eventually::eventually,
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Delivery, Gate, Script},
-    world::{WITHIN, World, find, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptGate, ScriptedBehaviour, ScriptedDelivery},
+    world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::{Value, json};
 use std::sync::{
@@ -24,9 +25,15 @@ impl Token {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn behaviour(&self) -> impl Fn(u32) -> Behaviour + Send + Sync + 'static {
+    fn behaviour(&self) -> impl Fn(u32) -> ScriptedBehaviour + Send + Sync + 'static {
         let renewed = self.0.clone();
-        move |_| if renewed.load(Ordering::SeqCst) { Behaviour::succeed(json!({})) } else { Behaviour::status(401) }
+        move |_| {
+            if renewed.load(Ordering::SeqCst) {
+                ScriptedBehaviour::succeed(json!({}))
+            } else {
+                ScriptedBehaviour::status(401)
+            }
+        }
     }
 }
 
@@ -72,19 +79,19 @@ fn step<'a>(saga: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Undos that participants were asked for, whether or not they found anything to undo.
-fn undos(world: &World) -> Vec<String> {
+fn undos(world: &TestWorld) -> Vec<String> {
     let calls = world.ledgers().into_iter().flat_map(|ledger| ledger.calls().to_vec());
     calls.map(|call| call.command).filter(|command| command.ends_with(":undo")).collect()
 }
 
 #[tokio::test]
 async fn a_skipped_step_that_may_have_happened_is_undone_by_a_later_cancel() -> Result<()> {
-    let gate = Gate::default();
+    let gate = ScriptGate::default();
     let held = gate.clone();
-    let inventory =
-        Script::default().on("ship:do", move |_| Behaviour::succeed(json!({})).delivered(Delivery::Held(held.clone())));
-    let payments = Script::default().on("charge:do", |_| Behaviour::status(503).with_effect());
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default()
+        .on("ship:do", move |_| ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::Held(held.clone())));
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::status(503).with_effect());
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     // The answer to `ship` is awaited for as long as the test holds it back.
     world.participants(&json!({"timeout": "50s"}), &json!({}))?;
     world.define("order", &format!("onExhausted: park\n{ORDER}"))?;
@@ -108,7 +115,7 @@ async fn a_skipped_step_that_may_have_happened_is_undone_by_a_later_cancel() -> 
     let payments = world.payments.participant().ledger();
     let refund = payments.calls().last().context("a refund came")?;
     assert_eq!(refund.body["result"], json!(null), "nobody knows what the charge answered");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 const PARALLEL: &str = r"
@@ -129,8 +136,8 @@ steps:
 #[tokio::test]
 async fn a_skip_of_one_refused_branch_leaves_the_saga_parked_for_the_other() -> Result<()> {
     let token = Token::default();
-    let payments = Script::default().on("charge:do", token.behaviour()).on("insure:do", token.behaviour());
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", token.behaviour()).on("insure:do", token.behaviour());
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", PARALLEL)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -174,7 +181,7 @@ async fn a_skip_of_one_refused_branch_leaves_the_saga_parked_for_the_other() -> 
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(world.effects(id), ["reserve:do".to_owned(), format!("{other}:do")]);
     assert_eq!(undos(&world), Vec::<String>::new());
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 const TIMED: &str = r#"
@@ -194,12 +201,13 @@ steps:
 #[tokio::test]
 async fn a_saga_parked_for_longer_than_its_time_is_retried_and_completes() -> Result<()> {
     let token = Token::default();
-    // The order `witness` starts when the other one is parked, is refused once, and waits for its next attempt until its time ends.
-    let is_witness = |call: &saga_tests::participant::Call| call.body["orderId"] == "witness";
-    let payments = Script::default()
-        .when(move |call, _| is_witness(call).then(|| Behaviour::fail_retryably("busy")))
+    // The order `witness` starts when the other one is parked, is refused once, and waits for its next attempt until
+    // its time ends.
+    let is_witness = |call: &saga_tests::participant::RecordedCall| call.body["orderId"] == "witness";
+    let payments = ParticipantScript::default()
+        .when(move |call, _| is_witness(call).then(|| ScriptedBehaviour::fail_retryably("busy")))
         .on("charge:do", token.behaviour());
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", TIMED)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -218,5 +226,5 @@ async fn a_saga_parked_for_longer_than_its_time_is_retried_and_completes() -> Re
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(world.effects(id), ["reserve:do", "charge:do"]);
     assert_eq!(undos(&world), Vec::<String>::new());
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

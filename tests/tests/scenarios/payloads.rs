@@ -1,13 +1,14 @@
-//! What is let in keeps its digits, and can be read back and undone; what cannot be read does not keep its saga from being ended.
+//! What is let in keeps its digits, and can be read back and undone; what cannot be read does not keep its saga from
+//! being ended.
 
 use super::definitions::ORDER;
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary},
     eventually::eventually,
-    kafka::Record,
-    participant::{Behaviour, Script},
-    world::{WITHIN, World, reaches},
+    kafka::TopicRecord,
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use std::process::Output;
@@ -25,9 +26,9 @@ steps:
     undo: inventory.RecallParcel
 "#;
 
-fn placed(value: &str) -> Record {
+fn placed(value: &str) -> TopicRecord {
     let headers = vec![("ce_type".into(), Some(b"OrderPlaced".to_vec()))];
-    Record { partition: Some(0), key: None, value: Some(value.as_bytes().to_vec()), headers }
+    TopicRecord { partition: Some(0), key: None, value: Some(value.as_bytes().to_vec()), headers }
 }
 
 fn nested(levels: usize) -> Value {
@@ -44,9 +45,9 @@ async fn saga(engine: &Engine, arguments: &[&str]) -> Result<Output> {
 async fn digits_arrive_as_they_were_sent_and_what_is_too_deep_has_a_code() -> Result<()> {
     let answer: Value = serde_json::from_str(r#"{"id":98765432109876543210,"fee":0.12345678901234567891}"#)?;
     let paid = answer.clone();
-    let payments = Script::default().on("charge:do", move |_| Behaviour::succeed(paid.clone()));
-    let inventory = Script::default().on("ship:do", |_| Behaviour::fail("sold_out"));
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", move |_| ScriptedBehaviour::succeed(paid.clone()));
+    let inventory = ParticipantScript::default().on("ship:do", |_| ScriptedBehaviour::fail("sold_out"));
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     world.define("order", PAID)?;
     let engine = world.start().await?;
     let deep = format!(r#"{{"orderId":"deep","amount":{}}}"#, nested(121));
@@ -69,8 +70,8 @@ async fn digits_arrive_as_they_were_sent_and_what_is_too_deep_has_a_code() -> Re
 
 #[tokio::test]
 async fn an_answer_that_is_too_deep_is_unknown_and_undone() -> Result<()> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::succeed(nested(120)));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::succeed(nested(120)));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -95,8 +96,8 @@ async fn retry_says_that_it_cannot_be_read(engine: &Engine) -> Result<()> {
 
 #[tokio::test]
 async fn a_saga_that_cannot_be_read_is_shown_as_parked_and_can_be_abandoned() -> Result<()> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::status(401));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::status(401));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use saga_tests::{
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, reaches},
 };
 use serde_json::json;
 
@@ -23,8 +23,11 @@ steps:
 
 #[tokio::test]
 async fn what_follows_the_pivot_is_tried_until_it_succeeds() -> Result<()> {
-    let stubborn = |nth| if nth < 6 { Behaviour::fail_retryably("busy") } else { Behaviour::succeed(json!({})) };
-    let Some(world) = World::new(Script::default().on("ship:do", stubborn), Script::default()).await? else {
+    let stubborn =
+        |nth| if nth < 6 { ScriptedBehaviour::fail_retryably("busy") } else { ScriptedBehaviour::succeed(json!({})) };
+    let Some(world) =
+        TestWorld::new(ParticipantScript::default().on("ship:do", stubborn), ParticipantScript::default()).await?
+    else {
         return Ok(());
     };
     world.define("order", &format!("retry: {{delay: 20ms, maxDelay: 50ms}}\n{WITH_PIVOT}"))?;
@@ -32,13 +35,16 @@ async fn what_follows_the_pivot_is_tried_until_it_succeeds() -> Result<()> {
     world.order("4711", &json!({})).await?;
     let saga = reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(saga["steps"][2]["attempts"], 6, "{saga}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_definite_failure_after_the_pivot_parks_and_a_cancel_is_refused() -> Result<()> {
-    let Some(world) =
-        World::new(Script::default().on("ship:do", |_| Behaviour::fail("no_carrier")), Script::default()).await?
+    let Some(world) = TestWorld::new(
+        ParticipantScript::default().on("ship:do", |_| ScriptedBehaviour::fail("no_carrier")),
+        ParticipantScript::default(),
+    )
+    .await?
     else {
         return Ok(());
     };
@@ -54,13 +60,16 @@ async fn a_definite_failure_after_the_pivot_parks_and_a_cancel_is_refused() -> R
     assert_eq!(status.as_u16(), 200, "{body}");
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(world.effects(id), ["reserve:do", "charge:do"]);
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_pivot_that_fails_was_not_passed() -> Result<()> {
-    let Some(world) =
-        World::new(Script::default(), Script::default().on("charge:do", |_| Behaviour::fail("no_funds"))).await?
+    let Some(world) = TestWorld::new(
+        ParticipantScript::default(),
+        ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::fail("no_funds")),
+    )
+    .await?
     else {
         return Ok(());
     };
@@ -70,7 +79,7 @@ async fn a_pivot_that_fails_was_not_passed() -> Result<()> {
     let saga = reaches(&engine, "4711", &["compensated"]).await?;
     let id = saga["id"].as_str().context("a saga has an id")?;
     assert_eq!(world.effects(id), ["reserve:do", "reserve:undo"]);
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 const CONDITIONAL: &str = r#"
@@ -90,8 +99,12 @@ steps:
 
 #[tokio::test]
 async fn a_skipped_pivot_is_passed_and_its_saga_only_goes_forward() -> Result<()> {
-    let refuses_at_first = |nth| if nth < 2 { Behaviour::fail("no_carrier") } else { Behaviour::succeed(json!({})) };
-    let Some(world) = World::new(Script::default().on("ship:do", refuses_at_first), Script::default()).await? else {
+    let refuses_at_first =
+        |nth| if nth < 2 { ScriptedBehaviour::fail("no_carrier") } else { ScriptedBehaviour::succeed(json!({})) };
+    let Some(world) =
+        TestWorld::new(ParticipantScript::default().on("ship:do", refuses_at_first), ParticipantScript::default())
+            .await?
+    else {
         return Ok(());
     };
     world.define("order", CONDITIONAL)?;
@@ -107,5 +120,5 @@ async fn a_skipped_pivot_is_passed_and_its_saga_only_goes_forward() -> Result<()
     let saga = reaches(&engine, "4711", &["completed"]).await?;
     assert!(saga.get("overdue").is_none(), "{saga}");
     assert_eq!(world.effects(id), ["reserve:do", "ship:do"]);
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

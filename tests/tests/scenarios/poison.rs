@@ -4,24 +4,26 @@ use super::definitions::ORDER;
 use anyhow::Result;
 use saga_tests::{
     eventually::eventually,
-    kafka::{Received, Record},
-    participant::Script,
-    world::{WITHIN, World, reaches},
+    kafka::{ReceivedRecord, TopicRecord},
+    participant::ParticipantScript,
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::json;
 
-fn raw(headers: &[(&str, &str)], value: Option<&[u8]>) -> Record {
+fn raw(headers: &[(&str, &str)], value: Option<&[u8]>) -> TopicRecord {
     let headers = headers.iter().map(|(name, value)| ((*name).into(), Some(value.as_bytes().to_vec()))).collect();
-    Record { partition: Some(0), key: Some(b"k\0\xff".to_vec()), value: value.map(<[u8]>::to_vec), headers }
+    TopicRecord { partition: Some(0), key: Some(b"k\0\xff".to_vec()), value: value.map(<[u8]>::to_vec), headers }
 }
 
-fn code(letter: &Received) -> &str {
+fn code(letter: &ReceivedRecord) -> &str {
     letter.header("saga_dlq_code").unwrap_or("none")
 }
 
 #[tokio::test]
 async fn poison_goes_to_the_dlq_byte_for_byte_and_the_rest_goes_on() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     let typed = [("ce_type", "OrderPlaced"), ("twice", "1"), ("twice", "2")];
@@ -61,7 +63,9 @@ async fn poison_goes_to_the_dlq_byte_for_byte_and_the_rest_goes_on() -> Result<(
 
 #[tokio::test]
 async fn an_event_that_breaks_its_schema_tells_no_customer_no() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let schema = json!({"title": "OrderPlaced", "type": "object", "required": ["orderId", "amountCents"],
         "properties": {"orderId": {"type": "string"}, "amountCents": {"type": "integer"}}});
     let schemas = world.installation.folder().join("schemas");
@@ -85,7 +89,9 @@ async fn an_event_that_breaks_its_schema_tells_no_customer_no() -> Result<()> {
 
 #[tokio::test]
 async fn replies_that_answer_nothing_go_to_the_dlq() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     let replies = world.installation.replies();
@@ -112,7 +118,9 @@ async fn replies_that_answer_nothing_go_to_the_dlq() -> Result<()> {
 
 #[tokio::test]
 async fn a_record_of_100_mb_becomes_a_pointer() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let large = saga_tests::unique("large");
     world.kafka.create_topic(&large, 1, &[("max.message.bytes", "110000000")]).await?;
     world.installation.definition(
@@ -124,7 +132,7 @@ async fn a_record_of_100_mb_becomes_a_pointer() -> Result<()> {
     value.resize(100_000_000, b'x');
     value.extend_from_slice(br#""}"#);
     world.send(&large, &raw(&[("ce_type", "OrderPlaced")], Some(&value))).await?;
-    world.send(&large, &Record::event("OrderPlaced", "4711", &json!({"orderId": "4711"}))).await?;
+    world.send(&large, &TopicRecord::event("OrderPlaced", "4711", &json!({"orderId": "4711"}))).await?;
     reaches(&engine, "4711", &["completed"]).await?;
     let letters = world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| !letters.is_empty()).await?;
     let pointer = letters[0].json();
@@ -137,7 +145,9 @@ async fn a_record_of_100_mb_becomes_a_pointer() -> Result<()> {
 
 #[tokio::test]
 async fn a_partition_is_paused_while_the_dlq_cannot_be_written() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define("order", ORDER)?;
     let dlq = world.installation.dlq();
     // Not even a pointer fits.
@@ -148,8 +158,10 @@ async fn a_partition_is_paused_while_the_dlq_cannot_be_written() -> Result<()> {
         Ok(engine.log()?.contains("the DLQ cannot be written: the partition is paused until it can").then_some(()))
     })
     .await?;
-    let behind = Record { partition: Some(0), ..Record::event("OrderPlaced", "4711", &json!({"orderId": "4711"})) };
-    let elsewhere = Record { partition: Some(1), ..Record::event("OrderPlaced", "4712", &json!({"orderId": "4712"})) };
+    let behind =
+        TopicRecord { partition: Some(0), ..TopicRecord::event("OrderPlaced", "4711", &json!({"orderId": "4711"})) };
+    let elsewhere =
+        TopicRecord { partition: Some(1), ..TopicRecord::event("OrderPlaced", "4712", &json!({"orderId": "4712"})) };
     world.send(&world.orders, &behind).await?;
     world.send(&world.orders, &elsewhere).await?;
     reaches(&engine, "4712", &["completed"]).await?;

@@ -1,14 +1,15 @@
-//! One shard stands still: sagas of all other shards start, are answered, wait, expire and end meanwhile, and nothing of it is lost.
+//! One shard stands still: sagas of all other shards start, are answered, wait, expire and end meanwhile, and nothing
+//! of it is lost.
 
 use anyhow::{Context, Result, ensure};
 use saga_core::id::ShardId;
 use saga_tests::{
     engine::{Engine, http_client},
     eventually::eventually,
-    oracle::{Exempt, judge, statuses_by_key},
-    participant::{Behaviour, Call, Script},
+    oracle::{OracleExemption, judge, statuses_by_key},
+    participant::{ParticipantScript, RecordedCall, ScriptedBehaviour},
     traffic::SETTLED,
-    world::{WITHIN, World},
+    world::{TestWorld, WITHIN},
 };
 use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
@@ -56,7 +57,7 @@ async fn let_go(mut session: PoolConnection<Postgres>) -> Result<()> {
     Ok(())
 }
 
-async fn place(world: &World, keys: &[String]) -> Result<()> {
+async fn place(world: &TestWorld, keys: &[String]) -> Result<()> {
     for key in keys {
         world.order(key, &json!({})).await?;
     }
@@ -64,7 +65,7 @@ async fn place(world: &World, keys: &[String]) -> Result<()> {
 }
 
 /// Waits until the sagas with these keys, and no others, have ended well.
-async fn end_well(world: &World, engine: &Engine, keys: &BTreeSet<String>) -> Result<()> {
+async fn end_well(world: &TestWorld, engine: &Engine, keys: &BTreeSet<String>) -> Result<()> {
     let all = || async {
         let statuses = statuses_by_key(world).await?;
         let completed: BTreeSet<String> =
@@ -84,12 +85,13 @@ async fn behind(engine: &Engine) -> Result<Vec<Value>> {
 
 #[tokio::test]
 async fn a_shard_that_cannot_be_claimed_holds_up_no_other() -> Result<()> {
-    // Of every tenth order the first command is not answered: its time has to run out although a shard hears nothing of answers.
-    let is_tenth = |call: &Call| call.body["orderId"].as_str().is_some_and(|id| id.ends_with('0'));
-    let is_reserve = |call: &Call| call.command.ends_with(":reserve:do");
-    let inventory = Script::default()
-        .when(move |call, nth| (nth == 1 && is_reserve(call) && is_tenth(call)).then(Behaviour::silence));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    // Of every tenth order the first command is not answered: its time has to run out although a shard hears nothing of
+    // answers.
+    let is_tenth = |call: &RecordedCall| call.body["orderId"].as_str().is_some_and(|id| id.ends_with('0'));
+    let is_reserve = |call: &RecordedCall| call.command.ends_with(":reserve:do");
+    let inventory = ParticipantScript::default()
+        .when(move |call, nth| (nth == 1 && is_reserve(call) && is_tenth(call)).then(ScriptedBehaviour::silence));
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", ORDER)?;
     let pool = world.database.pool().await?;
     let held = hold(&pool).await?;
@@ -119,5 +121,5 @@ async fn a_shard_that_cannot_be_claimed_holds_up_no_other() -> Result<()> {
     end_well(&world, &engine, &expected).await?;
     eventually("no shard is behind", WITHIN, || async { Ok(behind(&engine).await?.is_empty().then_some(())) }).await?;
     ensure!(engine.terminate().await?.success());
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

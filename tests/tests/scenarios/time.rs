@@ -2,15 +2,17 @@
 
 use anyhow::{Context, Result};
 use saga_tests::{
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Script},
-    world::{World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour},
+    world::{TestWorld, reaches},
 };
 use serde_json::json;
 
 #[tokio::test]
 async fn a_saga_whose_time_ends_is_undone() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     world.define(
         "order",
         r"
@@ -35,8 +37,8 @@ steps:
 
 #[tokio::test]
 async fn time_that_ends_while_a_step_is_retried_undoes_the_saga() -> Result<()> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::fail_retryably("busy"));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::fail_retryably("busy"));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define(
         "order",
         r"
@@ -58,5 +60,5 @@ steps:
     assert!(saga["reason"].as_str().is_some_and(|reason| reason.contains("time")), "{saga}");
     let calls = world.payments.participant().ledger().count(&format!("{id}:charge:do"));
     assert!((2..1000).contains(&calls), "{calls} attempts");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::Engine,
     eventually::eventually,
-    kafka::{Received, Record},
-    participant::Script,
+    kafka::{ReceivedRecord, TopicRecord},
+    participant::ParticipantScript,
     unique,
-    world::{WITHIN, World, reaches},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -55,13 +55,15 @@ async fn lines(engine: &Engine, path: &str) -> Result<Vec<Value>> {
     Ok(body["sagas"].as_array().cloned().unwrap_or_default())
 }
 
-fn ids(events: &[Received]) -> BTreeSet<&str> {
+fn ids(events: &[ReceivedRecord]) -> BTreeSet<&str> {
     events.iter().filter_map(|event| event.header("ce_id")).collect()
 }
 
 #[tokio::test]
 async fn topics_that_take_little_cost_no_saga_no_event_and_no_letter() -> Result<()> {
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let news = unique("news");
     world.kafka.create_topic(&news, 1, &[("max.message.bytes", SMALL)]).await?;
     world.kafka.create_topic(world.installation.dlq(), 1, &[("max.message.bytes", SMALL)]).await?;
@@ -73,7 +75,7 @@ async fn topics_that_take_little_cost_no_saga_no_event_and_no_letter() -> Result
         world.order(&format!("order-{number}"), &json!({"padding": padding, "output": padding})).await?;
     }
     let headers = vec![("ce_type".to_owned(), Some(b"OrderPlaced".to_vec()))];
-    let poison = Record { headers, value: Some(vec![b'x'; 700]), ..Record::default() };
+    let poison = TopicRecord { headers, value: Some(vec![b'x'; 700]), ..TopicRecord::default() };
     for _ in 0..POISON {
         world.send(&world.orders, &poison).await?;
     }
@@ -85,7 +87,7 @@ async fn topics_that_take_little_cost_no_saga_no_event_and_no_letter() -> Result
     only_what_is_too_large_fails(&world, &engine, &news).await
 }
 
-async fn only_what_is_too_large_fails(world: &World, engine: &Engine, news: &str) -> Result<()> {
+async fn only_what_is_too_large_fails(world: &TestWorld, engine: &Engine, news: &str) -> Result<()> {
     let large = "x".repeat(5_000);
     world.order("large-command", &json!({"padding": large, "output": "x"})).await?;
     world.order("large-output", &json!({"padding": "x", "output": large})).await?;
@@ -104,7 +106,7 @@ async fn only_what_is_too_large_fails(world: &World, engine: &Engine, news: &str
     let (partition, _) = world.send(&world.orders, &too_large_to_copy()).await?;
     let partition = partition.to_string();
     let dlq = world.installation.dlq();
-    let is_it = |letter: &Received| letter.header("saga_dlq_left_out").is_some();
+    let is_it = |letter: &ReceivedRecord| letter.header("saga_dlq_left_out").is_some();
     let letters = world.kafka.read_until(dlq, WITHIN, |letters| letters.iter().any(is_it)).await?;
     let letter = letters.iter().find(|letter| is_it(letter)).context("just found")?;
     assert_eq!(letter.header("saga_dlq_left_out"), Some("value,headers"), "its headers do not fit, its key does");
@@ -116,17 +118,19 @@ async fn only_what_is_too_large_fails(world: &World, engine: &Engine, news: &str
 }
 
 /// Neither its value nor its headers fit.
-fn too_large_to_copy() -> Record {
+fn too_large_to_copy() -> TopicRecord {
     let headers =
         vec![("ce_type".to_owned(), Some(b"OrderPlaced".to_vec())), ("large".to_owned(), Some(vec![b'h'; 5_000]))];
-    Record { partition: Some(0), key: Some(b"k".to_vec()), value: Some(vec![b'x'; 5_000]), headers }
+    TopicRecord { partition: Some(0), key: Some(b"k".to_vec()), value: Some(vec![b'x'; 5_000]), headers }
 }
 
 /// A step that publishes to one topic, an outcome event for another; both are deleted while the engine runs.
 #[tokio::test]
 async fn what_is_published_to_a_topic_that_is_gone_waits_on_record_and_one_record_finds_out() -> Result<()> {
     const SAGAS: usize = 200;
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let (told, news) = (unique("told"), unique("news"));
     let tell = format!("  - {{step: tell, publish: {told}, type: Told, with: {{}}, irreversible: true}}");
     world.define("order", &format!("steps:\n{tell}\nonCompleted: {{publish: {news}, type: Done}}\n"))?;
@@ -158,7 +162,9 @@ async fn what_is_published_to_a_topic_that_is_gone_waits_on_record_and_one_recor
 #[tokio::test]
 async fn whoever_is_abandoned_while_it_waits_for_a_topic_is_not_published_and_holds_nobody_up() -> Result<()> {
     const SAGAS: usize = 5;
-    let Some(world) = World::new(Script::default(), Script::default()).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
     let news = unique("news");
     let look = "steps:\n  - {step: look, do: GET payments/accounts, readOnly: true}\n";
     world.define("order", &format!("{look}onCompleted: {{publish: {news}, type: Done}}\n"))?;

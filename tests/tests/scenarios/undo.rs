@@ -3,16 +3,16 @@
 use super::definitions::{ORDER, order_with_outcomes};
 use anyhow::{Context, Result};
 use saga_tests::{
-    oracle::{Exempt, judge},
-    participant::{Behaviour, Delivery, Script},
-    world::{WITHIN, World, reaches},
+    oracle::{OracleExemption, judge},
+    participant::{ParticipantScript, ScriptedBehaviour, ScriptedDelivery},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::json;
 
 #[tokio::test]
 async fn a_refused_step_undoes_those_before_it_in_reverse() -> Result<()> {
-    let inventory = Script::default().on("ship:do", |_| Behaviour::fail("no_carrier"));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("ship:do", |_| ScriptedBehaviour::fail("no_carrier"));
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", &order_with_outcomes(&world.orders))?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -25,19 +25,19 @@ async fn a_refused_step_undoes_those_before_it_in_reverse() -> Result<()> {
     let refund = payments.calls().last().context("a refund came")?;
     assert_eq!(refund.body, json!({"input": {"orderId": "4711"}, "result": {}}), "the short form's body");
 
-    let is_outcome = |record: &saga_tests::kafka::Received| record.header("ce_type") == Some("OrderRejected");
+    let is_outcome = |record: &saga_tests::kafka::ReceivedRecord| record.header("ce_type") == Some("OrderRejected");
     let records = world.kafka.read_until(&world.orders, WITHIN, |all| all.iter().any(is_outcome)).await?;
     let event = records.iter().find(|record| is_outcome(record)).context("just found")?.json();
     assert_eq!((&event["status"], &event["failedStep"]), (&json!("compensated"), &json!("ship")), "{event}");
     assert!(event["reason"]["code"] == "no_carrier", "{event}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn an_unknown_outcome_is_undone_like_a_success() -> Result<()> {
     // Every attempt takes effect, and no answer ever comes.
-    let payments = Script::default().on("charge:do", |_| Behaviour::silence().with_effect());
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::silence().with_effect());
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.participants(&json!({}), &json!({"timeout": "200ms"}))?;
     world.define("order", ORDER)?;
     let engine = world.start().await?;
@@ -53,20 +53,24 @@ async fn an_unknown_outcome_is_undone_like_a_success() -> Result<()> {
     assert_eq!(world.effects(id), ["reserve:do", "reserve:undo", "charge:do", "charge:undo"]);
     let refund = payments.calls().last().context("a refund came")?;
     assert_eq!(refund.body["result"], json!(null), "nobody knows what the charge answered");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_server_error_that_passes_changes_nothing() -> Result<()> {
-    let passing = |nth| if nth < 3 { Behaviour::status(503).with_effect() } else { Behaviour::succeed(json!({})) };
-    let Some(world) = World::new(Script::default(), Script::default().on("charge:do", passing)).await? else {
+    let passing = |nth| {
+        if nth < 3 { ScriptedBehaviour::status(503).with_effect() } else { ScriptedBehaviour::succeed(json!({})) }
+    };
+    let Some(world) =
+        TestWorld::new(ParticipantScript::default(), ParticipantScript::default().on("charge:do", passing)).await?
+    else {
         return Ok(());
     };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
     reaches(&engine, "4711", &["completed"]).await?;
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 const PARALLEL: &str = r"
@@ -91,15 +95,15 @@ steps:
 
 #[tokio::test]
 async fn one_branch_fails_and_the_others_are_undone() -> Result<()> {
-    let inventory = Script::default().on("insure:do", |_| Behaviour::fail("not_insurable"));
-    let Some(world) = World::new(inventory, Script::default()).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("insure:do", |_| ScriptedBehaviour::fail("not_insurable"));
+    let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define("order", PARALLEL)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
     let saga = reaches(&engine, "4711", &["compensated"]).await?;
     let id = saga["id"].as_str().context("a saga has an id")?;
     assert!(!world.effects(id).contains(&"ship:do".to_owned()));
-    judge(&world, Exempt { lasting: &["fraud"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { lasting: &["fraud"], ..OracleExemption::default() }).await
 }
 
 const WITH_OPTIONAL: &str = r"
@@ -118,8 +122,8 @@ steps:
 
 #[tokio::test]
 async fn an_optional_step_may_fail() -> Result<()> {
-    let payments = Script::default().on("loyalty:do", |_| Behaviour::fail("not_a_member"));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("loyalty:do", |_| ScriptedBehaviour::fail("not_a_member"));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define("order", WITH_OPTIONAL)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -127,13 +131,13 @@ async fn an_optional_step_may_fail() -> Result<()> {
     assert_eq!(saga["steps"][1]["phase"], "failed", "{saga}");
     let id = saga["id"].as_str().context("a saga has an id")?;
     assert_eq!(world.effects(id), ["reserve:do", "ship:do"]);
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn an_optional_step_whose_outcome_is_unknown_is_undone_beside_what_follows() -> Result<()> {
-    let payments = Script::default().on("loyalty:do", |_| Behaviour::silence().with_effect());
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("loyalty:do", |_| ScriptedBehaviour::silence().with_effect());
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.participants(&json!({}), &json!({"timeout": "200ms"}))?;
     world.define("order", WITH_OPTIONAL)?;
     let engine = world.start().await?;
@@ -141,13 +145,13 @@ async fn an_optional_step_whose_outcome_is_unknown_is_undone_beside_what_follows
     let saga = reaches(&engine, "4711", &["completed"]).await?;
     let id = saga["id"].as_str().context("a saga has an id")?;
     assert_eq!(world.effects(id), ["reserve:do", "ship:do", "loyalty:do", "loyalty:undo"]);
-    judge(&world, Exempt { optional: &["loyalty"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { optional: &["loyalty"], ..OracleExemption::default() }).await
 }
 
 #[tokio::test]
 async fn a_check_that_fails_undoes_its_own_step_too() -> Result<()> {
-    let payments = Script::default().on("charge:do", |_| Behaviour::succeed(json!({"score": 90})));
-    let Some(world) = World::new(Script::default(), payments).await? else { return Ok(()) };
+    let payments = ParticipantScript::default().on("charge:do", |_| ScriptedBehaviour::succeed(json!({"score": 90})));
+    let Some(world) = TestWorld::new(ParticipantScript::default(), payments).await? else { return Ok(()) };
     world.define(
         "order",
         &ORDER.replace("POST payments/charges\n", "POST payments/charges\n    check: result.score < 80\n"),
@@ -162,11 +166,11 @@ async fn a_check_that_fails_undoes_its_own_step_too() -> Result<()> {
 
 #[tokio::test]
 async fn an_undo_that_is_refused_parks_the_saga_and_an_operator_moves_it_on() -> Result<()> {
-    let inventory = Script::default().on("ship:do", |_| Behaviour::fail("no_carrier"));
-    let payments = Script::default().on("charge:undo", |nth| {
-        if nth == 1 { Behaviour::fail("account_closed") } else { Behaviour::succeed(json!({})) }
+    let inventory = ParticipantScript::default().on("ship:do", |_| ScriptedBehaviour::fail("no_carrier"));
+    let payments = ParticipantScript::default().on("charge:undo", |nth| {
+        if nth == 1 { ScriptedBehaviour::fail("account_closed") } else { ScriptedBehaviour::succeed(json!({})) }
     });
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     world.define("order", ORDER)?;
     let engine = world.start().await?;
     world.order("4711", &json!({})).await?;
@@ -183,17 +187,18 @@ async fn an_undo_that_is_refused_parks_the_saga_and_an_operator_moves_it_on() ->
     assert_eq!(world.effects(id), ["reserve:do", "reserve:undo", "charge:do", "charge:undo"]);
     let (_, history) = engine.api().get(&format!("/api/sagas/{id}/history")).await?;
     assert!(history.to_string().contains("the account was opened again"), "who and why are on record: {history}");
-    judge(&world, Exempt::default()).await
+    judge(&world, OracleExemption::default()).await
 }
 
 #[tokio::test]
 async fn a_held_answer_that_comes_during_the_undo_is_waited_for() -> Result<()> {
-    let gate = saga_tests::participant::Gate::default();
+    let gate = saga_tests::participant::ScriptGate::default();
     let held = gate.clone();
-    let inventory = Script::default().on("insure:do", |_| Behaviour::fail("not_insurable"));
-    let payments = Script::default()
-        .on("charge:do", move |_| Behaviour::succeed(json!({"chargeId": "c"})).delivered(Delivery::Held(held.clone())));
-    let Some(world) = World::new(inventory, payments).await? else { return Ok(()) };
+    let inventory = ParticipantScript::default().on("insure:do", |_| ScriptedBehaviour::fail("not_insurable"));
+    let payments = ParticipantScript::default().on("charge:do", move |_| {
+        ScriptedBehaviour::succeed(json!({"chargeId": "c"})).delivered(ScriptedDelivery::Held(held.clone()))
+    });
+    let Some(world) = TestWorld::new(inventory, payments).await? else { return Ok(()) };
     world.participants(&json!({}), &json!({"timeout": "50s"}))?;
     world.define("order", PARALLEL)?;
     let engine = world.start().await?;
@@ -205,5 +210,5 @@ async fn a_held_answer_that_comes_during_the_undo_is_waited_for() -> Result<()> 
     reaches(&engine, "4711", &["compensated"]).await?;
     let refund = world.payments.participant().ledger().calls().last().context("a refund came")?.clone();
     assert_eq!(refund.body["result"], json!({"chargeId": "c"}), "the late answer is in the undo");
-    judge(&world, Exempt { lasting: &["fraud"], ..Exempt::default() }).await
+    judge(&world, OracleExemption { lasting: &["fraud"], ..OracleExemption::default() }).await
 }

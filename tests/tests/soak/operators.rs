@@ -2,7 +2,7 @@
 
 use super::trial::Trial;
 use anyhow::{Context, Result, ensure};
-use saga_tests::pace::Pace;
+use saga_tests::pace::EndPace;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -17,7 +17,7 @@ const LOOKS: u32 = 10;
 impl Trial {
     /// For a while each saga that is seen under way is acted on, once.
     pub(crate) async fn operators_act(&mut self) -> Result<()> {
-        let (mut pace, end) = (Pace::new(LOOKS, self.broken), Instant::now() + self.broken);
+        let (mut pace, end) = (EndPace::new(LOOKS, self.broken), Instant::now() + self.broken);
         // Turns that were missed come all the same: an act may take its time.
         while pace.turn().await.is_some() && Instant::now() < end {
             for saga in self.under_way().await? {

@@ -2,7 +2,7 @@
 
 use super::trial::Trial;
 use anyhow::{Result, ensure};
-use saga_tests::{engine::Engine, kafka::Record};
+use saga_tests::{engine::Engine, kafka::TopicRecord};
 use serde_json::json;
 
 /// Events of the new definition, placed while one engine does not know it yet.
@@ -20,7 +20,7 @@ impl Trial {
         self.replace_engine().await?;
         for number in 0..EVENTS {
             let key = format!("{name}-{number}");
-            self.world.send(&self.world.orders, &Record::event(&name, &key, &json!({"id": key}))).await?;
+            self.world.send(&self.world.orders, &TopicRecord::event(&name, &key, &json!({"id": key}))).await?;
             self.others += 1;
         }
         self.replace_engine().await

@@ -5,7 +5,7 @@ use super::{
     trial::{Trial, lasting},
 };
 use anyhow::Result;
-use saga_tests::{control::Action, engine::Engine, network_path::Passage};
+use saga_tests::{control::ServerAction, engine::Engine, network_path::PathPassage};
 use sqlx::Connection as _;
 
 /// Shards are locked under their number and this one.
@@ -20,25 +20,25 @@ impl Trial {
             Fault::PauseEngine => self.pause_engines(1).await,
             Fault::RollOut => self.roll_out().await,
             Fault::Operators => self.operators_act().await,
-            Fault::CutDatabase => self.break_path(Passage::Closed).await,
-            Fault::SilentDatabase => self.break_path(Passage::Silent).await,
+            Fault::CutDatabase => self.break_path(PathPassage::Closed).await,
+            Fault::SilentDatabase => self.break_path(PathPassage::Silent).await,
             Fault::ForgetConnections => {
                 self.path.forget();
                 Ok(())
             }
-            Fault::SilentAnswers => self.break_path(Passage::SilentBack).await,
-            Fault::KillDatabase => self.database(Action::Kill, Action::Start).await,
-            Fault::PauseDatabase => self.database(Action::Pause, Action::Unpause).await,
+            Fault::SilentAnswers => self.break_path(PathPassage::SilentBack).await,
+            Fault::KillDatabase => self.database(ServerAction::Kill, ServerAction::Start).await,
+            Fault::PauseDatabase => self.database(ServerAction::Pause, ServerAction::Unpause).await,
             Fault::ReadOnlyDatabase => self.read_only_database().await,
             Fault::LockShard => self.lock_shard().await,
             Fault::KillBroker => {
-                self.world.kafka.perform(Action::Kill).await?;
-                self.world.kafka.perform(Action::Start).await
+                self.world.kafka.perform(ServerAction::Kill).await?;
+                self.world.kafka.perform(ServerAction::Start).await
             }
             Fault::PauseBroker => {
-                self.world.kafka.perform(Action::Pause).await?;
+                self.world.kafka.perform(ServerAction::Pause).await?;
                 lasting(self.broken).await;
-                self.world.kafka.perform(Action::Unpause).await
+                self.world.kafka.perform(ServerAction::Unpause).await
             }
             Fault::ForeignMember => self.foreign_member().await,
             Fault::OpenTransaction => self.open_transaction().await,
@@ -79,14 +79,14 @@ impl Trial {
         Ok(())
     }
 
-    async fn break_path(&self, passage: Passage) -> Result<()> {
+    async fn break_path(&self, passage: PathPassage) -> Result<()> {
         self.path.set(passage);
         lasting(self.broken).await;
-        self.path.set(Passage::Open);
+        self.path.set(PathPassage::Open);
         Ok(())
     }
 
-    async fn database(&self, breaks: Action, mends: Action) -> Result<()> {
+    async fn database(&self, breaks: ServerAction, mends: ServerAction) -> Result<()> {
         self.world.postgres.perform(breaks).await?;
         lasting(self.broken).await;
         self.world.postgres.perform(mends).await

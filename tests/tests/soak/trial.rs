@@ -6,12 +6,12 @@ use super::{
 };
 use anyhow::{Context, Result, bail};
 use saga_tests::{
-    engine::{Engine, Installation},
+    engine::{Engine, EngineInstallation},
     network_path::NetworkPath,
     oracle::count_by_status,
-    pace::Pace,
+    pace::EndPace,
     traffic, unique,
-    world::World,
+    world::TestWorld,
 };
 use serde_json::json;
 use std::{
@@ -29,20 +29,20 @@ use tokio::{task::JoinHandle, time::Instant};
 pub(crate) const RATE: u32 = 20;
 /// How long it is calm before the next one, once all that it held up has ended.
 const CALM: Duration = Duration::from_secs(1);
-/// From the end of a fault until a saga ends again, and from then until all have ended that had been placed. A broker that was killed
-/// recovers its log first.
+/// From the end of a fault until a saga ends again, and from then until all have ended that had been placed. A broker
+/// that was killed recovers its log first.
 const BACK: Duration = Duration::from_secs(90);
 /// Looks at how many have ended, in a second: enough for the figures, and little beside the load.
 const LOOKS: u32 = 5;
 
 pub(crate) struct Trial {
-    pub(crate) world: Arc<World>,
+    pub(crate) world: Arc<TestWorld>,
     pub(crate) path: NetworkPath,
     pub(crate) engines: Vec<Engine>,
     /// The topic of outcome events.
     pub(crate) outcomes: String,
     /// What was rolled out after the first version. Engines run on their folders.
-    pub(crate) versions: Vec<Installation>,
+    pub(crate) versions: Vec<EngineInstallation>,
     /// Sagas beside those of orders.
     pub(crate) others: usize,
     /// Keys of the sagas on which operators acted.
@@ -65,7 +65,7 @@ struct Load {
 impl Trial {
     /// Two engines that are ready; `None`: a server is missing, or cannot be stopped, which has been reported.
     pub(crate) async fn begin(broken: Duration) -> Result<Option<Trial>> {
-        let Some(mut world) = World::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
+        let Some(mut world) = TestWorld::new(traffic::inventory(), traffic::payments()).await? else { return Ok(None) };
         if !world.kafka.can_be_stopped() || !world.postgres.can_be_stopped() {
             saga_tests::servers::report_not_run("the servers cannot be stopped: no control programs are set");
             return Ok(None);
@@ -96,7 +96,7 @@ impl Trial {
     }
 
     /// What engines run that are started now.
-    pub(crate) fn version(&self) -> &Installation {
+    pub(crate) fn version(&self) -> &EngineInstallation {
         self.versions.last().unwrap_or(&self.world.installation)
     }
 
@@ -131,12 +131,13 @@ impl Trial {
         self.broken < Duration::from_secs(10)
     }
 
-    /// Places orders until it is told to stop. An order that the broker does not acknowledge is placed again: it is the same order.
+    /// Places orders until it is told to stop. An order that the broker does not acknowledge is placed again: it is the
+    /// same order.
     fn load(&self) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, world, placed) = (Arc::clone(&stop), Arc::clone(&self.world), Arc::clone(&self.placed));
         let placing = tokio::spawn(async move {
-            let mut pace = Pace::new(RATE, Duration::MAX / 4);
+            let mut pace = EndPace::new(RATE, Duration::MAX / 4);
             while pace.turn().await.is_some() && !stopped.load(Ordering::Relaxed) {
                 let number = placed.load(Ordering::Relaxed);
                 while traffic::place(&world, number, number + 1).await.is_err() {}
@@ -178,7 +179,7 @@ impl Trial {
         what: &str,
         mut look: impl FnMut() -> F,
     ) -> Result<()> {
-        let (mut pace, mut last) = (Pace::new(LOOKS, BACK), None);
+        let (mut pace, mut last) = (EndPace::new(LOOKS, BACK), None);
         while pace.turn().await.is_some() {
             match look().await {
                 Ok(true) => return Ok(()),
@@ -197,11 +198,12 @@ impl Trial {
 
 /// The length of a fault is part of what is tried, and full of work for everybody else.
 pub(crate) async fn lasting(length: Duration) {
-    let mut pace = Pace::new(1, length + Duration::from_secs(1));
+    let mut pace = EndPace::new(1, length + Duration::from_secs(1));
     while pace.turn().await.is_some() {}
 }
 
-/// Three attempts, one of which flaky orders need: what is tried is that an outage of the engines' surroundings costs none. Ends are told.
+/// Three attempts, one of which flaky orders need: what is tried is that an outage of the engines' surroundings costs
+/// none. Ends are told.
 fn definition(outcomes: &str) -> String {
     let many = "retry: {attempts: 100,";
     assert!(traffic::DEFINITION.contains(many), "the traffic's retry is written otherwise");

@@ -3,7 +3,7 @@
 use super::trial::Trial;
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
-    oracle::{Exempt, count_by_status, ends_were_told, judge, statuses_by_key},
+    oracle::{OracleExemption, count_by_status, ends_were_told, judge, statuses_by_key},
     traffic::{all_end, ended_as_their_kinds_say},
 };
 use std::time::Duration;
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 const READ: Duration = Duration::from_secs(60);
 
 impl Trial {
-    /// Every saga has ended as its kind says or an operator decided, its end was told, and nothing became a dead letter.
+    /// Every saga has ended as its kind says or an operator decided, its end was told, and nothing became a dead
+    /// letter.
     pub(crate) async fn judge(&mut self) -> Result<()> {
         let last_fault = Instant::now();
         let (placed, sagas) = (self.figures.placed, self.figures.placed + self.others);
@@ -23,7 +24,7 @@ impl Trial {
         self.figures.judged += 1;
         self.figures.acted = self.acted.len();
         ended_as_their_kinds_say(&statuses_by_key(&self.world).await?, placed, &self.acted)?;
-        judge(&self.world, Exempt::default()).await?;
+        judge(&self.world, OracleExemption::default()).await?;
         self.read_outcomes().await?;
         ends_were_told(&self.world, "order", &self.told).await?;
         self.figures.outcomes = self.told.len();

@@ -46,8 +46,8 @@ impl JsonSchema {
     /// after.
     ///
     /// # Errors
-    /// Why it is no schema, or none that is read here: references stay within the file, because nothing is fetched, and end, because a record is
-    /// judged by them.
+    /// Why it is no schema, or none that is read here: references stay within the file, because nothing is fetched, and
+    /// end, because a record is judged by them.
     pub(crate) fn parse(file: &str, text: &str) -> Result<JsonSchema, Vec<CheckFinding>> {
         JsonSchema::read(file, text).map_err(|(message, help)| {
             let mut report = FindingCollector::new(file, text);

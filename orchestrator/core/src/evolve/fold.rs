@@ -48,8 +48,8 @@ pub enum FoldError {
 /// Folds a whole journal.
 ///
 /// # Errors
-/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have. `plan` is what the saga runs by at the
-/// end, and knows what it ran by before.
+/// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have. `plan` is what
+/// the saga runs by at the end, and knows what it ran by before.
 pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
     let mut plans = plan.chain().into_iter();
     let mut plan = plans.next().unwrap_or(plan);

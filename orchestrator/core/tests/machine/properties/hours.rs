@@ -68,7 +68,8 @@ impl Hours {
         }
     }
 
-    /// What was only noted is lost with its owner. The next one asks after what is acknowledged, which has its whole time from then.
+    /// What was only noted is lost with its owner. The next one asks after what is acknowledged, which has its whole
+    /// time from then.
     pub(super) fn changes_owner(&mut self, now: Timestamp) {
         let from = |(since, acknowledged): &(Timestamp, bool)| if *acknowledged { now.max(*since) } else { *since };
         self.since = self.recorded.iter().map(|(command, recorded)| (*command, from(recorded))).collect();

@@ -244,8 +244,8 @@ impl Drop for PickedEndpoint {
     }
 }
 
-/// What an answer says about the endpoint that gave it. A refusal is healthy, an error of the participant's own is not, and a request that
-/// cannot be built says nothing.
+/// What an answer says about the endpoint that gave it. A refusal is healthy, an error of the participant's own is not,
+/// and a request that cannot be built says nothing.
 fn verdict(answer: &CommandAnswer) -> EndpointVerdict {
     match answer {
         CommandAnswer::Succeeded { .. } | CommandAnswer::Ongoing { .. } => EndpointVerdict::Succeeded,

@@ -68,7 +68,8 @@ fn lost(code: &str, why: String) -> CommandFailure {
     CommandFailure::new(code, why).of_origin(FailureOrigin::Transport).of_class(ErrorClass::Network)
 }
 
-/// A failure that was read from an answer is the participant's, with the status of that answer; one on the way stays one of the way.
+/// A failure that was read from an answer is the participant's, with the status of that answer; one on the way stays
+/// one of the way.
 fn answered_with(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
     match &mut answer {
         CommandAnswer::Failed { failure, .. } | CommandAnswer::Unknown { failure, .. } => match failure.origin {
@@ -80,7 +81,8 @@ fn answered_with(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
     answer
 }
 
-/// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its class is handled.
+/// What it means, in the classes of the participant. What `retryOn` and `failOn` say of a status wins over how its
+/// class is handled.
 async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, head: ResponseHead) -> CommandAnswer {
     let status = head.response.status().as_u16();
     let answer = if call.location.is_none() && head.response.was_sent_before() {
