@@ -35,7 +35,7 @@ pub(crate) async fn open_streams<R: QueryPool>(
 ) -> Result<Vec<Uuid>, StoreError> {
     QueryBuilder::new(include_str!("sql/open_streams.sql"))
         .with(i64::from(shard))
-        .with(after.unwrap_or(Uuid::nil()))
+        .with(after.unwrap_or_default())
         .with(i64::from(limit.min(MAX_PAGE)))
         .all(reader, |row| Ok(row.column("stream")?))
         .await
