@@ -13,7 +13,7 @@ pub const MOST_OUTAGES: usize = 1_000;
 pub struct OutagePeriod {
     /// The last point up to which all answers are known to have been read before it.
     pub began: Timestamp,
-    /// When it was over.
+    /// When answers could be read and recorded again.
     pub ended: Timestamp,
 }
 
@@ -31,11 +31,11 @@ pub struct AnswerWatermark {
     pub outages: OutageLog,
 }
 
-/// Nothing is ever behind.
+/// All answers are known at every time: no answer is ever behind.
 pub static ALWAYS: AnswerWatermark = AnswerWatermark { until: Timestamp::MAX, outages: OutageLog::NONE };
 
 impl OutageLog {
-    /// None.
+    /// A log without outages: a deadline in it never moves.
     pub const NONE: OutageLog = OutageLog(Vec::new());
 
     /// Adds an outage; one that touches others becomes one with them. One that does not end after it began changes
@@ -56,7 +56,7 @@ impl OutageLog {
         }
     }
 
-    /// In order of time.
+    /// The outages, in order of time.
     #[must_use]
     pub fn as_slice(&self) -> &[OutagePeriod] {
         &self.0

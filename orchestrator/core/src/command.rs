@@ -10,9 +10,9 @@ use std::time::Duration;
 /// A command within its saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandRef {
-    /// Which step.
+    /// Position in the definition of the step that the command belongs to.
     pub step: StepIndex,
-    /// Which of its two directions.
+    /// Whether the command is the step's do or its undo.
     pub direction: CommandDirection,
 }
 
@@ -20,19 +20,19 @@ pub struct CommandRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
-    /// Body becomes the query.
+    /// `body` is sent as the query of the URL.
     Get,
-    /// JSON body.
+    /// `body` is sent as JSON in the body of the request.
     Post,
-    /// JSON body.
+    /// `body` is sent as JSON in the body of the request.
     Put,
-    /// JSON body.
+    /// `body` is sent as JSON in the body of the request.
     Patch,
-    /// Body becomes the query.
+    /// `body` is sent as the query of the URL.
     Delete,
 }
 
-/// Whom a guard belongs to.
+/// The participant or the topic that a guard belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GuardOwner<Name> {
     /// A participant's, by its name in participants.yaml.
@@ -42,7 +42,7 @@ pub enum GuardOwner<Name> {
 }
 
 impl<Name> GuardOwner<Name> {
-    /// The same of another kind of name.
+    /// The same owner, its name converted by `name`.
     pub fn map<Other>(self, name: impl FnOnce(Name) -> Other) -> GuardOwner<Other> {
         match self {
             GuardOwner::Participant(participant) => GuardOwner::Participant(name(participant)),
@@ -50,7 +50,7 @@ impl<Name> GuardOwner<Name> {
         }
     }
 
-    /// The same, borrowed.
+    /// The same owner with a borrowed name.
     pub fn as_ref(&self) -> GuardOwner<&Name> {
         match self {
             GuardOwner::Participant(participant) => GuardOwner::Participant(participant),
@@ -58,7 +58,7 @@ impl<Name> GuardOwner<Name> {
         }
     }
 
-    /// The name.
+    /// The name of the participant or of the topic.
     pub fn into_name(self) -> Name {
         match self {
             GuardOwner::Participant(name) | GuardOwner::Topic(name) => name,
@@ -72,18 +72,18 @@ impl<Name> GuardOwner<Name> {
 pub enum CommandRequest {
     /// A record on the participant's command topic.
     Kafka {
-        /// Name in participants.yaml.
+        /// Name of the participant that is asked, as participants.yaml has it.
         participant: String,
-        /// The command's type, `ReserveStock`.
+        /// The command's type, such as `ReserveStock`.
         command: String,
-        /// The record's value.
+        /// The record's value, as JSON: the evaluated `with`, or its default.
         body: Value,
     },
     /// A request to one of the participant's endpoints.
     Http {
-        /// Name in participants.yaml.
+        /// Name of the participant that is asked, as participants.yaml has it.
         participant: String,
-        /// The method.
+        /// Method of the HTTP request; it decides whether `body` becomes the query.
         method: HttpMethod,
         /// Below the participant's base URL, percent-encoded, without a leading slash.
         path: String,
@@ -91,16 +91,16 @@ pub enum CommandRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<Value>,
     },
-    /// An event for everybody (`publish:` steps): succeeds by delivery report.
+    /// An event for any consumer of the topic (`publish:` steps): it succeeds when the broker acknowledges the record.
     Publish {
-        /// Where to.
+        /// Name of the topic that the event is published to.
         topic: String,
-        /// `ce_type`.
+        /// The event's type, which its record carries as `ce_type`.
         #[serde(rename = "type")]
         event_type: String,
         /// The record's key; the business key if the definition names none.
         key: String,
-        /// The record's value.
+        /// The record's value, as JSON: the evaluated `with` of the step.
         body: Value,
     },
 }
@@ -130,8 +130,8 @@ impl CommandRequest {
 /// Code of a failure that an expression caused.
 pub(crate) const EXPRESSION: &str = "expression";
 
-/// Who found out that a command failed. The guards believe only what a participant or the way to it says about the
-/// participant: its own codes are texts that it chooses, and decide nothing here.
+/// Which part found out that a command failed. The guards believe only what a participant or the way to it says about
+/// the participant: its own codes are texts that it chooses, and decide nothing here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FailureOrigin {
@@ -183,10 +183,10 @@ impl FailureOrigin {
 pub struct CommandFailure {
     /// Stable and short: `http.409`, `timeout`, `expression`, or the participant's `error_code`.
     pub code: String,
-    /// For people; may be empty.
+    /// A text for people, which no rule reads; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// Who found out.
+    /// The part that found out; absent in JSON where the engine did.
     #[serde(default, skip_serializing_if = "FailureOrigin::is_engine")]
     pub origin: FailureOrigin,
     /// What kind of failure, where a participant or the way to it failed; `None` for failures of the engine.
@@ -200,13 +200,13 @@ impl CommandFailure {
         CommandFailure { code: code.into(), message: message.into(), origin: FailureOrigin::Engine, class: None }
     }
 
-    /// The same, found by `origin`.
+    /// The same failure, found by `origin`.
     #[must_use]
     pub fn of_origin(self, origin: FailureOrigin) -> CommandFailure {
         CommandFailure { origin, ..self }
     }
 
-    /// The same, of `class`.
+    /// The same failure with the error class `class`.
     #[must_use]
     pub fn of_class(self, class: ErrorClass) -> CommandFailure {
         CommandFailure { class: Some(class), ..self }
@@ -218,12 +218,12 @@ impl CommandFailure {
 pub enum CommandAnswer {
     /// It was done; whichever attempt this answers, the command is settled.
     Succeeded {
-        /// `null` for an empty body.
+        /// What the participant answered, as JSON; `null` for an empty body.
         result: Value,
     },
-    /// Certainly no effect.
+    /// The attempt certainly had no effect.
     Failed {
-        /// Why.
+        /// What the participant, the transport or the engine said of it.
         failure: CommandFailure,
         /// Whether another attempt may help.
         retry: RetryAdvice,
@@ -232,7 +232,7 @@ pub enum CommandAnswer {
     },
     /// It may have happened: timeout, broken connection, 5xx.
     Unknown {
-        /// Why nothing is known.
+        /// Why it is not known whether the command had its effect.
         failure: CommandFailure,
         /// Whether another attempt is made, as by a policy it usually is. Whatever this says, the outcome stays
         /// unknown.
@@ -250,9 +250,9 @@ pub enum CommandAnswer {
     /// A guard or the transport let nothing out this time: not an attempt. One that was sent or accepted before is
     /// under way all the same, which the saga's state tells.
     NotSent {
-        /// Who refused.
+        /// The guard, or the transport, that refused.
         guard: GuardKind,
-        /// Not before this long.
+        /// The command may ask again after this time at the earliest.
         retry_after: Duration,
     },
 }
@@ -269,7 +269,7 @@ impl CommandAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryAdvice {
-    /// No: the participant said so for good.
+    /// No: the refusal is definite, and another attempt would not change it.
     No,
     /// By policy; exhausted means the step failed.
     Yes,
@@ -294,12 +294,12 @@ pub enum GuardKind {
     Transport,
     /// Further attempts would add too much to the participant's load.
     RetryBudget,
-    /// The participant is unhealthy by its own word.
+    /// The participant's own health check says that it is unhealthy.
     Health,
 }
 
 impl GuardKind {
-    /// All of them.
+    /// Every kind of guard.
     pub const ALL: [GuardKind; 6] = [
         GuardKind::Breaker,
         GuardKind::Bulkhead,

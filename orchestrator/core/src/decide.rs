@@ -41,9 +41,9 @@ pub use fallback::PreviousAnswer;
 pub use rehearsal::{CapabilityResolver, SagaRehearsal};
 pub use repeated::KEY_TAKEN_KEPT;
 
-/// Rows after which a saga parks, and again at each multiple: a journal of this length is a loop that nobody noticed. A
-/// person can move it on or abandon it. What is recorded at a bounded rate does not count: to wait for a guard, or for
-/// a participant at work, is no loop.
+/// Rows after which a saga parks, and again at each multiple: a journal of this length is taken for an unnoticed loop.
+/// An operator can move the saga on or abandon it. What is recorded at a bounded rate does not count: to wait for a
+/// guard, or for a participant at work, is no loop.
 pub const HISTORY_LIMIT: u32 = 10_000;
 /// The largest request, body, key and path together: 1 MiB, which brokers and services take without special settings,
 /// less 16 KiB for the headers and the framing that go with it.
@@ -51,7 +51,7 @@ pub const REQUEST_LIMIT_BYTES: usize = (1024 - 16) * 1024;
 
 /// What a decision needs beside state and input.
 pub struct DecisionContext<'a> {
-    /// The owner's clock.
+    /// Time of the decision, by the owner's clock; its row never gets an earlier time than the row before.
     pub now: Timestamp,
     /// In which time an answer could have been read: deadlines count no other.
     pub answerable: &'a AnswerWatermark,
@@ -63,8 +63,8 @@ pub struct DecisionContext<'a> {
     /// Asked how large the body of a command may be that goes to a participant over Kafka, in bytes, as far as its
     /// topic is known: what is to be undone there later must fit.
     pub room: &'a dyn Fn(&str) -> Option<usize>,
-    /// Asked for a participant with a capability, when a command begins that names none; `None`: nobody has it. Whom it
-    /// names is recorded with the request, so that a journal is folded without it.
+    /// Asked for a participant with a capability, when a command begins that names none; `None`: no participant has it.
+    /// The participant that it names is recorded with the request, so that a journal is folded without it.
     pub choose: &'a mut dyn FnMut(CapabilityRequest<'_>) -> Option<String>,
     /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal
     /// is folded without it.
@@ -74,7 +74,7 @@ pub struct DecisionContext<'a> {
 /// A call or a publication that is about to be recorded as started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionRequest<'a> {
-    /// Whom it goes to.
+    /// The participant or the topic that it goes to.
     pub whose: GuardOwner<&'a str>,
     /// The command whose attempt is about to be recorded.
     pub command: CommandRef,
@@ -87,25 +87,25 @@ pub struct AdmissionRequest<'a> {
 /// A command that any participant with a capability may perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapabilityRequest<'a> {
-    /// The capability.
+    /// Name of the capability, as the definition's step asks for it.
     pub capability: &'a str,
-    /// How the command travels.
+    /// The transport that the command needs: the participant must be reached over it.
     pub over: TransportKind,
 }
 
 /// A guard's answer to a call that has not been recorded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdmissionVerdict {
-    /// It may leave.
+    /// The command may be sent now; it holds a permit until it is made.
     Admitted,
-    /// It may leave, to find out whether the participant is back. What waits for a participant lends it its calls for
-    /// that: such an attempt is not counted.
+    /// It may be sent, to find out whether the participant is available again. Commands that wait for a participant
+    /// serve as its probes: such an attempt is not counted.
     Probe,
-    /// It may not leave now.
+    /// A guard refuses it: it may not be sent now.
     Refused {
-        /// Who refuses.
+        /// The guard that refuses the call.
         guard: GuardKind,
-        /// When to ask again.
+        /// The command may ask the guard again then, at the earliest.
         not_before: Timestamp,
     },
     /// There is no such participant any more: the saga parks until a person has brought it back.
@@ -120,7 +120,7 @@ pub enum DecisionOutcome {
     /// Nothing to record: the state has been brought up to date with what a new owner learns anew
     /// ([`crate::state::AttemptNotes`]). What is outstanding may have changed.
     Noted,
-    /// Nothing changes.
+    /// The input changes nothing: no row is written, the state stays.
     Ignored(IgnoreReason),
     /// An operator's act that the state does not allow.
     Refused(ActRefusal),
@@ -147,15 +147,15 @@ pub enum IgnoreReason {
     /// The guard that holds the command refuses it still: nothing new to record.
     #[error("{guard:?} holds it still")]
     StillHeld {
-        /// Who refuses.
+        /// The guard that still holds the command.
         guard: GuardKind,
-        /// When to ask again.
+        /// The command may ask the guard again then, at the earliest.
         not_before: Timestamp,
     },
     /// A record under a key that is taken, and the same one is on record, or as many as are kept.
     #[error("a record with another payload came under the key, and {} on record", if *is_full { "as many as are kept are" } else { "it is" })]
     KeyTaken {
-        /// Further ones need not be told.
+        /// Whether as many records as are kept are on record: further ones need not be reported.
         is_full: bool,
     },
     /// The same act is on record.
@@ -201,11 +201,11 @@ pub enum DecisionError {
     /// It names a step that the definition does not have.
     #[error("saga {saga} has {steps} steps, the input names step {step}")]
     NoSuchStep {
-        /// The saga.
+        /// The saga that the input was given to.
         saga: SagaId,
-        /// How many steps it has.
+        /// How many steps the saga's definition has.
         steps: usize,
-        /// The step that is named.
+        /// Position of the step that the input names.
         step: u16,
     },
 }
@@ -307,14 +307,14 @@ pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &s
     SagaDecision { version, at, events: vec![acted, unknown, SagaEvent::SagaEnded { end }] }
 }
 
-/// Who acts, and why.
+/// The id, the operator and the reason of one act.
 #[derive(Clone, Copy, Debug)]
 pub struct ActMetadata<'a> {
-    /// Identity of the act.
+    /// Identity of the act: the same id is applied once.
     pub id: &'a str,
     /// The operator, as the journal names them.
     pub who: &'a str,
-    /// The operator's reason.
+    /// The operator's reason, as the journal records it.
     pub reason: &'a str,
 }
 
@@ -378,7 +378,7 @@ fn after_the_end(
             draft.late_after_the_end(*command, result);
             draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::Terminal), DecisionOutcome::Decided)
         }
-        // What came under its key was told before.
+        // A record under the saga's key was reported before this.
         SagaInput::Answered { .. }
         | SagaInput::Delivered { .. }
         | SagaInput::TimeReached
@@ -393,7 +393,8 @@ impl DecisionDraft<'_, '_> {
         self.emit(SagaEvent::IncidentOpened { step, direction, failure });
     }
 
-    /// An abandon waited for what the broker says of the outcome event. A saga that told its end has ended so.
+    /// An abandon waited for what the broker says of the outcome event. A saga whose outcome event is published has
+    /// ended as that says.
     fn abandon_answered(&mut self, delivery: &OutcomeDelivery, end: SagaEnd, who: &str, reason: &str) {
         match delivery {
             OutcomeDelivery::Acknowledged => {
@@ -424,7 +425,7 @@ impl DecisionDraft<'_, '_> {
             OutcomeDelivery::Refused { failure, .. } if waits.is_none() => {
                 self.emit(SagaEvent::OutcomeWaiting { failure: failure.clone() });
             }
-            // That it waits is on record: what waits for a topic that is gone for a day costs one row.
+            // That it waits is on record: an event that waits a day for a missing topic costs one row.
             OutcomeDelivery::Refused { retry_after, .. } => {
                 let not_before = self.now.plus(*retry_after);
                 return Err(IgnoreReason::StillHeld { guard: GuardKind::Transport, not_before }.into());

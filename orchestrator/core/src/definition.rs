@@ -60,12 +60,12 @@ pub use tree::MAX_FILE_BYTES;
 
 use crate::digest::sha256_hex;
 
-/// A definition that holds, and what somebody should look at.
+/// A validated definition, together with the warnings that an author should read.
 #[derive(Clone, Debug)]
 pub struct ParsedDefinition {
-    /// The definition.
+    /// The validated definition; the engine can run it.
     pub definition: SagaDefinition,
-    /// Findings that do not stop it.
+    /// Findings that do not stop the engine from using the definition.
     pub warnings: Vec<CheckFinding>,
 }
 

@@ -26,17 +26,17 @@ pub use prospect::ActPreview;
 pub use sent::{RequestView, TriggerView, body};
 pub use step::{StepPhase, StepView, SubstituteView};
 
-/// One saga, whole.
+/// One saga as it is shown in full: its status, its steps, its trigger and its incidents.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaView {
-    /// Its identity.
+    /// The saga's id: a UUID of version 7.
     pub id: String,
     /// Name of its definition.
     pub saga: String,
-    /// The business key.
+    /// The business key, unique among the sagas of the definition.
     pub key: String,
-    /// Its status.
+    /// The saga's status now, derived from its journal.
     pub status: SagaStatus,
     /// The step it is at or waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,9 +44,9 @@ pub struct SagaView {
     /// Why it is where it is, if that needs a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// RFC 3339, UTC.
+    /// When its first row was decided; RFC 3339, UTC.
     pub started_at: String,
-    /// RFC 3339, UTC.
+    /// When its last row was decided; RFC 3339, UTC.
     pub updated_at: String,
     /// When something happens by itself, whatever guards hold back; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,12 +58,12 @@ pub struct SagaView {
     /// while it is parked, because that time does not count. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
-    /// Which guards hold something of it back: `breaker:payments`.
+    /// Guards that hold commands of the saga back, such as `breaker:payments`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_on: Vec<String>,
-    /// Hash of its definition.
+    /// Hash of the text of the definition that it runs by.
     pub definition: String,
-    /// Rows of its journal.
+    /// Version of the last row of its journal.
     pub version: u32,
     /// Its time ended after the pivot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -71,7 +71,7 @@ pub struct SagaView {
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_person: Vec<OperatorNeedView>,
-    /// What started it.
+    /// The record that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<TriggerView>,
     /// In the order of the definition.
@@ -88,7 +88,7 @@ pub struct SagaView {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IncidentView {
-    /// RFC 3339, UTC.
+    /// When the row that opened it was decided; RFC 3339, UTC.
     pub at: String,
     /// The step it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub struct IncidentView {
     /// Which of the step's commands it is about, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<CommandDirection>,
-    /// What happened.
+    /// What happened; its code says of which kind the incident is.
     pub failure: CommandFailure,
 }
 
@@ -118,7 +118,7 @@ impl IncidentView {
 }
 
 impl SagaState {
-    /// The saga, whole.
+    /// The view of the whole saga, at the time of its last row.
     #[must_use]
     pub fn view(&self, plan: &SagaPlan) -> SagaView {
         let (step, reason) = self.focus(plan);

@@ -1,4 +1,4 @@
-//! The digest by which texts are told apart.
+//! The digest by which definitions and policies are identified.
 
 use sha2::{Digest, Sha256};
 

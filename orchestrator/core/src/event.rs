@@ -24,7 +24,7 @@ pub struct SagaDecision {
     pub version: u32,
     /// When it was decided, by the owner's clock; never before the row above.
     pub at: Timestamp,
-    /// At least one.
+    /// What the decision recorded, in order; at least one event.
     pub events: Vec<SagaEvent>,
 }
 
@@ -41,9 +41,9 @@ pub struct TriggerRecord {
     /// The record's key, if it is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The record's timestamp.
+    /// The record's Kafka timestamp; negative where the record has none.
     pub timestamp: Timestamp,
-    /// Headers whose values are text.
+    /// The record's headers, without those whose values are not text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The decoded payload: `event` in expressions.
@@ -67,7 +67,7 @@ pub enum CompensationCause {
     Cancelled {
         /// The operator who cancelled it.
         who: String,
-        /// The operator's reason.
+        /// The operator's reason for the cancel.
         reason: String,
     },
 }
@@ -97,7 +97,7 @@ impl CompensationCause {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ParkReason {
-    /// A step's retries are used up, or it failed for good after the pivot.
+    /// A step's retries are used up, or it failed permanently after the pivot.
     StepFailed {
         /// The step that a person has to look at.
         step: StepIndex,
@@ -109,16 +109,16 @@ pub enum ParkReason {
     },
     /// A pivot without `undo` ended unknown.
     PivotUnknown {
-        /// The pivot.
+        /// The pivot whose outcome is unknown.
         step: StepIndex,
-        /// Why nothing is known.
+        /// Why it is not known whether the pivot had its effect.
         failure: CommandFailure,
     },
-    /// One or more undos gave up or were refused for good; all others are done.
+    /// One or more undos gave up or were refused permanently; all others are done.
     UndoFailed {
         /// The steps that could not be undone.
         steps: Vec<StepIndex>,
-        /// Of the first of them.
+        /// How the undo of the first of these steps ended.
         failure: CommandFailure,
     },
     /// `output` cannot be evaluated.
@@ -128,7 +128,7 @@ pub enum ParkReason {
     },
     /// The saga grew beyond a limit (history, payload).
     Limit {
-        /// Which and how far.
+        /// Which limit the saga reached, or why no decision can be made; for people.
         message: String,
     },
 }
@@ -161,11 +161,11 @@ pub enum OperatorAction {
 }
 
 impl OperatorAction {
-    /// All of them.
+    /// Every act, in the order of this enum.
     pub const ALL: [OperatorAction; 4] =
         [OperatorAction::Retry, OperatorAction::Skip, OperatorAction::Cancel, OperatorAction::Abandon];
 
-    /// The word.
+    /// The act's word, the same as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ pub enum SagaEnd {
     },
     /// Everything that was or may have been applied is undone.
     Compensated {
-        /// The first cause.
+        /// The first cause that sent the saga back; later causes change nothing.
         cause: CompensationCause,
         /// Steps that are applied, or may be, and have no undo because they are declared `irreversible`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -207,7 +207,7 @@ pub enum SagaEnd {
     Abandoned {
         /// The operator who abandoned it.
         who: String,
-        /// The operator's reason.
+        /// The operator's reason for the abandon.
         reason: String,
         /// Steps that are applied or unknown and not undone.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -219,31 +219,31 @@ pub enum SagaEnd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SagaEvent {
-    /// The saga exists.
+    /// The saga begins: always the first event of the first row.
     SagaStarted {
         /// Name of the definition.
         name: String,
-        /// The business key.
+        /// The business key, which the definition reads from the trigger.
         key: String,
-        /// Hash of the definition's text.
+        /// Hash of the definition's text, under which the text is stored.
         definition: String,
-        /// Hash of the resolved policies.
+        /// Hash of the resolved policies, under which they are stored.
         policies: String,
-        /// What started it.
+        /// The Kafka record that started the saga.
         trigger: Box<TriggerRecord>,
         /// W3C `traceparent` of the trigger, if it had one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
     },
-    /// The first attempt of a command, or the beginning of a wait. Recorded before anything leaves.
+    /// The first attempt of a command, or the beginning of a wait. Recorded before anything is sent.
     StepStarted {
         /// The step that begins.
         step: StepIndex,
         /// Whether the step is performed or undone.
         direction: CommandDirection,
-        /// What is sent.
+        /// The evaluated request; every attempt sends it unchanged.
         request: CommandRequest,
-        /// Whether it finds out if the participant is back, and is not counted.
+        /// Whether the attempt finds out if the participant is available again, and is not counted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         probe: bool,
     },
@@ -251,7 +251,7 @@ pub enum SagaEvent {
     WaitStarted {
         /// The step that waits.
         step: StepIndex,
-        /// When it is over.
+        /// The wait ends then, and the step succeeds.
         until: Timestamp,
     },
     /// A further attempt of a command whose request is on record.
@@ -262,7 +262,7 @@ pub enum SagaEvent {
         direction: CommandDirection,
         /// 2, 3, … ; the first one is `StepStarted`.
         attempt: u32,
-        /// Whether it finds out if the participant is back, and is not counted.
+        /// Whether the attempt finds out if the participant is available again, and is not counted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         probe: bool,
     },
@@ -274,14 +274,14 @@ pub enum SagaEvent {
         direction: CommandDirection,
         /// The attempt that ended; an earlier one than the last may be answered late.
         attempt: u32,
-        /// Certain, or unknown.
+        /// Whether the attempt certainly had no effect, or may have had one.
         outcome: AttemptOutcome,
         /// What the participant, the transport or the engine said of it.
         failure: CommandFailure,
         /// When the next attempt is due; `None`: there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
-        /// Whether a person can mend it (401, 403, 407): where the step's time ends after it, the saga parks.
+        /// Whether a person can fix the cause (401, 403, 407): where the step's time ends after it, the saga parks.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         needs_person: bool,
     },
@@ -309,14 +309,14 @@ pub enum SagaEvent {
         step: StepIndex,
         /// Whether it is to be performed or undone.
         direction: CommandDirection,
-        /// Who refused.
+        /// The guard that refused the command.
         guard: GuardKind,
-        /// Whose guard it is; `None`: nobody's, an event is published.
+        /// The participant that the guard belongs to; `None`: it belongs to a topic, because an event is published.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         participant: Option<String>,
-        /// When to ask again.
+        /// The command may ask the guard again then, at the earliest.
         not_before: Timestamp,
-        /// Whether any attempt of this command ever left.
+        /// Whether any attempt of this command was ever sent.
         ever_sent: bool,
     },
     /// The command succeeded: the step is applied, or undone.
@@ -336,7 +336,7 @@ pub enum SagaEvent {
         /// What the participant answered.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         result: Value,
-        /// Why the check refused.
+        /// The check's expression that was false, or why it has no value.
         failure: CommandFailure,
     },
     /// The command ended without success.
@@ -345,7 +345,7 @@ pub enum SagaEvent {
         step: StepIndex,
         /// Whether it was to be performed or undone.
         direction: CommandDirection,
-        /// Certain, or unknown.
+        /// Whether the command certainly had no effect, or may have had one.
         outcome: AttemptOutcome,
         /// How the last attempt ended, or why there was none.
         failure: CommandFailure,
@@ -358,7 +358,7 @@ pub enum SagaEvent {
     StepAnswered {
         /// The step that is answered for.
         step: StepIndex,
-        /// What answered.
+        /// What answered in place of the participant: the cache, or a fallback of which kind.
         by: SubstituteAnswer,
         /// What would have been sent, where nothing of it is on record yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -400,13 +400,13 @@ pub enum SagaEvent {
     /// What it was parked for resolved itself: a late success arrived. Its deadlines run again, with what they had
     /// left.
     SagaResumed,
-    /// An operator acted.
+    /// An operator acted on the saga; the events after it are what the act caused.
     OperatorActed {
         /// Identity of the act; a repeat changes nothing.
         id: String,
         /// The name of the operator, as the act gives it.
         who: String,
-        /// The operator's reason.
+        /// The operator's reason for the act.
         reason: String,
         /// What the operator asked for.
         action: OperatorAction,
@@ -417,14 +417,14 @@ pub enum SagaEvent {
     /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act.
     /// What is applied stays, and what has begun keeps its request. The first event of its row.
     DefinitionChanged {
-        /// Hash of the definition's text.
+        /// Hash of the definition's text, under which the text is stored.
         definition: String,
-        /// Hash of the resolved policies.
+        /// Hash of the resolved policies, under which they are stored.
         policies: String,
     },
     /// The outcome event has to be published before the saga can end.
     OutcomeDue {
-        /// How it ends.
+        /// How the saga ends when its outcome event is delivered.
         end: SagaEnd,
         /// What is published, under `ce_id` `<saga id>:outcome`.
         request: CommandRequest,
@@ -437,10 +437,10 @@ pub enum SagaEvent {
     },
     /// The broker will never take the outcome event as it is: a smaller one is published under the same `ce_id`.
     OutcomeShortened {
-        /// What is published instead.
+        /// The smaller event that is published instead, without `output`.
         request: CommandRequest,
     },
-    /// Terminal.
+    /// The saga has ended: no later event changes its status.
     SagaEnded {
         /// How the saga ended; nothing after this row changes it.
         end: SagaEnd,
@@ -452,7 +452,7 @@ pub enum SagaEvent {
         /// Which of the step's commands it is about. Events of earlier builds do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         direction: Option<CommandDirection>,
-        /// What happened.
+        /// What happened; its code says of which kind the incident is.
         failure: CommandFailure,
     },
 }
@@ -461,7 +461,7 @@ pub enum SagaEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptOutcome {
-    /// Certainly no effect.
+    /// It certainly had no effect.
     Failed,
     /// It may have happened.
     Unknown,
@@ -471,7 +471,7 @@ pub enum AttemptOutcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepFailureKind {
-    /// Certainly no effect.
+    /// The do certainly had no effect.
     #[default]
     Failed,
     /// It may have happened.
@@ -484,12 +484,13 @@ pub enum StepFailureKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NoRetryReason {
-    /// It was refused for good, or could not be evaluated: before the pivot the saga is undone.
+    /// The command was refused permanently, or it could not be evaluated: before the pivot the saga is undone.
     Definite,
     /// Its attempts, or its time, are used up: `onExhausted` says what follows.
     Exhausted,
-    /// A person can mend it: a refusal that used up the attempts, a participant that is gone. The saga parks. Also what
-    /// counts for events of earlier builds, which do not say: a person is asked rather than a saga undone.
+    /// A person can fix the cause: a refusal that used up the attempts, a participant that is not configured any more.
+    /// The saga parks. Also what counts for events of earlier builds, which do not say: a person is asked rather than a
+    /// saga undone.
     #[default]
     NeedsPerson,
 }

@@ -82,7 +82,7 @@ pub(crate) fn started(plan: &SagaPlan, saga: SagaId, event: &SagaEvent, at: Time
     })
 }
 
-/// Applies one event.
+/// Applies one event to `state`. `name` is its place in the journal, `at` the time of its row.
 pub(crate) fn apply(plan: &SagaPlan, state: &mut SagaState, event: &SagaEvent, name: EventPosition, at: Timestamp) {
     EventFold { plan, state, name, at }.apply(event);
 }

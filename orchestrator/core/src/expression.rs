@@ -1,7 +1,7 @@
 //! Expressions: CEL, compiled once when a definition is read, evaluated against a [`ExpressionScope`].
 //!
-//! An expression comes from a file that somebody else wrote and runs on the thread that owns a shard. So its size is
-//! bounded before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs
+//! An expression comes from a file of another author and runs on the thread that owns a shard. So the engine bounds its
+//! size before a parser sees it, its depth and nesting before it is accepted, and its iterations while it runs
 //! ([`limits`]).
 
 mod arithmetic;
@@ -88,31 +88,31 @@ pub(crate) const METHODS: &[&str] = &[
 /// What an expression can see. Absent names are errors that say so.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExpressionScope<'a> {
-    /// The trigger's payload.
+    /// The value of the trigger's record; `None` where an expression may not read `event`.
     pub event: Option<&'a Value>,
     /// `topic, partition, offset, key, timestamp, headers` of the trigger.
     pub record: Option<&'a Value>,
-    /// `id, name, key, startedAt`.
+    /// `id, name, key, startedAt` of the saga.
     pub saga: Option<&'a Value>,
-    /// Results of the steps that succeeded, by name.
+    /// Results of the steps that succeeded, by the step's name.
     pub steps: Option<&'a Map<String, Value>>,
-    /// What the step was sent.
+    /// The input that the step's do was sent with.
     pub input: Option<&'a Value>,
-    /// What it answered; `null` after `unknown`.
+    /// The step's answer; `null` if its outcome is unknown.
     pub result: Option<&'a Value>,
-    /// The command id of the do.
+    /// The command id of the step's do.
     pub do_id: Option<&'a str>,
 }
 
-/// Why a source is not an expression.
+/// Why the engine cannot compile a source as an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CompileError {
-    /// What is wrong.
+    /// What is wrong with the source, in one sentence for the author.
     pub message: String,
-    /// What to write instead, where that is known.
+    /// What to write instead; `None` where that is not known.
     pub help: Option<String>,
-    /// Where in the source, in bytes.
+    /// Where the problem begins in the source, in bytes.
     pub offset: usize,
     /// How much of the source is meant, in bytes; 0 for a point.
     pub length: usize,
@@ -124,13 +124,13 @@ impl CompileError {
     }
 }
 
-/// Why an expression has no value.
+/// Why the evaluation of an expression ended without a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{expression}`: {message}")]
 pub struct EvaluateError {
-    /// The expression's source, shortened.
+    /// The expression's source, shortened for the message.
     pub expression: String,
-    /// What is wrong and what to write.
+    /// What is wrong with the value and what to write instead.
     pub message: String,
     /// The condition that asks for what is missing, if that is what is wrong.
     pub question: Option<String>,

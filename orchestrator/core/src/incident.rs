@@ -18,13 +18,13 @@ pub enum IncidentKind {
     AbandonTooLate,
     /// A saga that cannot be read was abandoned.
     Unreadable,
-    /// An undo gave up, or went out without what it would have been told.
+    /// An undo gave up, or was sent without the result that it would have been given.
     Undo,
     /// A record with another payload came under the saga's key.
     KeyTaken,
     /// The outcome event was not published, or not whole.
     Outcome,
-    /// Anything else.
+    /// Another incident, about the do of a step.
     Other,
 }
 
@@ -46,7 +46,7 @@ impl IncidentKind {
         }
     }
 
-    /// The word.
+    /// The kind's word, by which incidents are listed and counted.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,23 +7,23 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// What starts a saga.
+/// What a saga starts with: its key and its trigger.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaStart {
     /// The business key, 1 to 256 bytes.
     pub key: String,
     /// The record and its decoded payload.
     pub trigger: TriggerRecord,
-    /// W3C `traceparent` of the trigger.
+    /// W3C `traceparent` header of the trigger; `None`: it had none.
     pub traceparent: Option<String>,
 }
 
 /// One thing that happens to a saga that exists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SagaInput {
-    /// Something came back from a participant, or from the broker for a `publish` step.
+    /// A participant answered a command, or the broker answered the record of a `publish` step.
     Answered {
-        /// For which command.
+        /// The command that the answer belongs to.
         command: CommandRef,
         /// For which attempt; `None` if the participant did not say.
         attempt: Option<u32>,
@@ -32,29 +32,29 @@ pub enum SagaInput {
     },
     /// The broker took, or refused, the outcome event. What it says of a `publish` step is an answer like any other.
     Delivered {
-        /// How that went.
+        /// Whether the broker took the record, refused it for now, or will never take it.
         delivery: OutcomeDelivery,
     },
     /// The time that [`crate::state::SagaState::dues`] named has come. Stale ones change nothing.
     TimeReached,
-    /// The guard that holds the command back may let it leave now. Changes nothing if it does not, or if no guard holds
-    /// it.
+    /// The guard that holds the command back may let it be sent now. Changes nothing if it does not, or if no guard
+    /// holds it.
     Released {
         /// The command whose guard has a permit or a turn for it.
         command: CommandRef,
     },
     /// A record with another payload came under the saga's key, and starts nothing.
     KeyTaken {
-        /// Which: topic, partition and offset.
+        /// The record: its topic, partition and offset, as text.
         record: String,
-        /// Tells its payload from others.
+        /// A text that differs for other payloads, by which a repeated record is found.
         payload: String,
     },
-    /// An operator acts.
+    /// An operator asks for a retry, a skip, a cancel or an abandon.
     Operator(OperatorAct),
     /// An operator retries by another text of the definition.
     Mended {
-        /// The retry.
+        /// The operator's act, a retry.
         act: OperatorAct,
         /// What the saga runs by from then on, if it fits where the saga stands.
         plan: Arc<SagaPlan>,
@@ -76,7 +76,7 @@ pub struct OperatorAct {
     pub about: Option<ActTarget>,
 }
 
-/// A step, and which of its commands, as whoever acts names them.
+/// The step that an operator's act names, and which of its commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActTarget {
     /// Name of the step.
@@ -85,25 +85,25 @@ pub struct ActTarget {
     pub direction: Option<CommandDirection>,
 }
 
-/// What a saga publishes.
+/// Names one publication of a saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PublicationRef {
     /// The record of a `publish:` step.
     Step(CommandRef),
-    /// The outcome event.
+    /// The saga's outcome event, under `ce_id` `<saga id>:outcome`.
     Outcome,
 }
 
 /// The broker's answer to an outcome event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutcomeDelivery {
-    /// It has it.
+    /// The broker has stored the record.
     Acknowledged,
     /// It did not, or may not, have taken it: try again after this span. Not counted as an attempt.
     Refused {
         /// What the broker said, for the journal and for people.
         failure: CommandFailure,
-        /// When to try again.
+        /// How long the engine waits before it publishes the event again.
         retry_after: Duration,
     },
     /// It will never take it (size).

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 /// 128: with the levels that a row of the journal adds, what is let in stays well below.
 pub const MAX_DEPTH: usize = 64;
 
-/// Levels that serde_json reads.
+/// Deepest nesting that serde_json itself can read, in levels.
 const PARSER_DEPTH: usize = 127;
 
 /// Some write it before a text in UTF-8, where it says nothing.
@@ -32,13 +32,13 @@ const RESERVED: &str = "$serde_json::private::";
 /// Why a text or a value is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// It does not parse.
+    /// The text does not parse as JSON; with the parser's reason.
     #[error("{0}")]
     NotJson(String),
-    /// It nests too deeply.
+    /// The value nests more deeply than the limit.
     #[error("nested {found} levels deep, at most {MAX_DEPTH} are taken")]
     Depth {
-        /// Levels that were found.
+        /// Levels of nesting that the reader found.
         found: usize,
     },
     /// A number is so long that no reader can be expected to take it.
@@ -46,12 +46,12 @@ pub enum JsonError {
         "the number {beginning}… has {chars} characters; at most {MAX_NUMBER_CHARS} are taken: send it as a string"
     )]
     Number {
-        /// Its first characters.
+        /// The first characters of the number, for the message.
         beginning: String,
-        /// How many it has.
+        /// Number of characters that the whole number has.
         chars: usize,
     },
-    /// A number has an exponent that nobody means.
+    /// A number has an exponent beyond the limit; such a number is a mistake of the producer.
     #[error(
         "the number {0} has an exponent beyond {MAX_EXPONENT}, which is the most that is taken: send it as a string"
     )]

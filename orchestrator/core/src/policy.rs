@@ -20,7 +20,7 @@ pub enum ExhaustionPolicy {
     Park,
 }
 
-/// Whether the time of a saga or a step runs on while nobody could have read an answer.
+/// Whether the time of a saga or a step runs on during an outage, in which this engine could not read an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OutagePolicy {
@@ -58,20 +58,21 @@ impl RetryRule {
 pub struct CommandPolicy {
     /// Attempts and the delays between them.
     pub retry: RetryPolicy,
-    /// One attempt: from leaving the guards to the answer.
+    /// Timeout of one attempt, from the moment that the guards let it be sent to the answer.
     pub attempt_timeout: Duration,
 }
 
 /// How long a call over HTTP may wait in memory after it was decided on: at most a second for the rate limit and one
-/// for its place. A command over Kafka waits for nothing then.
+/// for its permit of the bulkhead. A command over Kafka waits for nothing then.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// The least and the most that an attempt which nobody awaits any more is taken to run on.
+/// The shortest and the longest time that an attempt is taken to run on after the saga has stopped waiting for it.
 const RUNS_ON: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 impl CommandPolicy {
-    /// How long an attempt that does `request` is awaited from the moment that it is decided on. Over HTTP whoever
-    /// makes the call holds it to its timeout from when it leaves, so that this ends only what nobody holds any more.
+    /// How long the saga waits for an attempt that does `request`, from the moment that it is decided on. Over HTTP the
+    /// task that makes the call applies the call's timeout from the moment it is sent, so that this ends only an
+    /// attempt that has no such task any more.
     #[must_use]
     pub fn time_for(&self, request: Option<&CommandRequest>) -> Duration {
         match request {
@@ -94,10 +95,10 @@ impl CommandPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepPolicy {
-    /// Performing it.
+    /// Attempts and timeout of its do.
     #[serde(rename = "do")]
     pub forward: CommandPolicy,
-    /// Undoing it.
+    /// Attempts and timeout of its undo.
     pub undo: CommandPolicy,
     /// Everything of the do, waits included; `None` has no limit.
     pub timeout: Option<Duration>,

@@ -11,14 +11,14 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Something that has to leave.
+/// An effect that a saga's state asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SagaEffect {
-    /// Ask a participant.
+    /// Send a command to a participant, or ask how far it is.
     Call(CallEffect),
-    /// Publish an event.
+    /// Publish the record of a `publish:` step, or the outcome event.
     Publish(PublishEffect),
-    /// Wait in a guard's line.
+    /// Wait in a guard's wait queue.
     Wait(WaitEffect),
 }
 
@@ -27,11 +27,12 @@ pub enum SagaEffect {
 pub struct WaitEffect {
     /// The command that waits.
     pub command: CommandRef,
-    /// Whose guard.
+    /// The participant or the topic that the guard belongs to.
     pub whose: GuardOwner<String>,
-    /// Others may take it too, for it names a capability and nobody has been sent it yet.
+    /// The capability that the command names: any participant with it may perform the command. `None`: the command
+    /// waits for one participant only, or for a topic.
     pub anyone: Option<CapabilityTarget>,
-    /// Which guard.
+    /// The kind of guard that refused it last.
     pub guard: GuardKind,
     /// When to ask again at the earliest.
     pub not_before: Timestamp,
@@ -49,13 +50,13 @@ pub struct WaitEffect {
 pub struct CallEffect {
     /// The command that is sent, or asked after.
     pub command: CommandRef,
-    /// Its identity for ever.
+    /// The command's identity, the same for every attempt.
     pub id: CommandId,
     /// The attempt of the command; 1 is the first.
     pub attempt: u32,
-    /// What is sent.
+    /// The recorded request: every attempt sends the same bytes.
     pub request: Arc<CommandRequest>,
-    /// One attempt: from leaving the guard to the answer.
+    /// Timeout of one attempt, from the moment that the guard lets it be sent to the answer.
     pub attempt_timeout: Duration,
     /// How often this owner asked how far it is: each asking is an effect of its own.
     pub asked: u32,
@@ -67,12 +68,12 @@ pub struct CallEffect {
     pub at: Timestamp,
 }
 
-/// Whoever can do something.
+/// Any participant that has a capability and is reached over one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CapabilityTarget {
-    /// What they can do.
+    /// Name of the capability.
     pub capability: String,
-    /// How they are reached.
+    /// The transport over which the participant is reached.
     pub over: TransportKind,
 }
 
@@ -85,7 +86,7 @@ pub struct PublishEffect {
     pub event_id: String,
     /// Which attempt of a `publish` step; of the outcome event 0, and 1 of its smaller form.
     pub attempt: u32,
-    /// What is published.
+    /// The recorded event: every try sends the same bytes.
     pub request: Arc<CommandRequest>,
     /// The event that caused it.
     pub cause: EventPosition,
@@ -93,7 +94,7 @@ pub struct PublishEffect {
     pub at: Timestamp,
 }
 
-/// Everything that is outstanding. Whoever performs effects leaves out what it has sent in this life.
+/// Everything that is outstanding. The caller leaves out the effects that this process has performed already.
 #[must_use]
 pub fn react(plan: &SagaPlan, state: &SagaState) -> Vec<SagaEffect> {
     match &state.course {

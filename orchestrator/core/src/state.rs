@@ -36,10 +36,10 @@ pub use plan::SagaPlan;
 pub use stands::SagaPosition;
 pub use status::{SagaStatus, SagaStatusError};
 
-/// One saga.
+/// The state of one saga: what its journal folds to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaState {
-    /// Its identity.
+    /// The saga's id, which also names its shard.
     pub id: SagaId,
     /// Version of the last row.
     pub version: u32,
@@ -50,17 +50,17 @@ pub struct SagaState {
     pub counted_rows: u32,
     /// Time of the first row.
     pub started_at: Timestamp,
-    /// The business key.
+    /// The business key, which the definition reads from the trigger.
     pub key: String,
-    /// What started it.
+    /// The Kafka record that started the saga.
     pub trigger: Arc<TriggerRecord>,
     /// W3C `traceparent` of everything that it sends.
     pub traceparent: String,
     /// What expressions see of it that never changes.
     pub(crate) seen: Arc<ScopeConstants>,
-    /// Where it is heading.
+    /// Whether it goes forward, is undone, is parked, publishes its outcome, or has ended.
     pub course: SagaPhase,
-    /// By position.
+    /// One state for each step of the definition, by position.
     pub steps: Vec<StepState>,
     /// `steps` in expressions: results of the steps that succeeded or were answered for, by name.
     pub results: Map<String, Value>,
@@ -68,12 +68,12 @@ pub struct SagaState {
     pub parked: OutageLog,
     /// Its time ended after the pivot.
     pub overdue: bool,
-    /// A cancel that waits for the pivot's answer: who and why.
+    /// A cancel that waits for the pivot's answer: the operator and the reason.
     pub cancel: Option<(String, String)>,
-    /// An abandon that waits for what the broker says of the outcome event: who and why.
+    /// An abandon that waits for what the broker says of the outcome event: the operator and the reason.
     pub abandon: Option<(String, String)>,
-    /// Its outcome event, which waits for its topic by what is on record, is out to find whether that takes records
-    /// again. Not on record.
+    /// Whether its outcome event, which waits for its topic according to the record, is being published to find out
+    /// whether the topic takes records again. Not on record.
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
@@ -104,9 +104,9 @@ pub struct SagaIncident {
 /// Name of an event: the row and its place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventPosition {
-    /// The row.
+    /// Version of the row that holds the event.
     pub version: u32,
-    /// The event in it.
+    /// Position of the event in its row, from 0.
     pub index: u16,
 }
 
@@ -116,12 +116,12 @@ impl std::fmt::Display for EventPosition {
     }
 }
 
-/// One step of a saga.
+/// The state of one step: its two commands and its result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepState {
-    /// Performing it.
+    /// The state of its do.
     pub forward: CommandState,
-    /// Undoing it.
+    /// The state of its undo.
     pub undo: CommandState,
     /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered
     /// before.
@@ -133,7 +133,7 @@ pub struct StepState {
 /// One command of a step, in either direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandState {
-    /// What is sent; set once.
+    /// What is sent, once that is on record; `None` before.
     pub request: Option<Arc<CommandRequest>>,
     /// When the step began to be worked on, guards included.
     pub began_at: Option<Timestamp>,
@@ -143,8 +143,8 @@ pub struct CommandState {
     pub fresh_from: u32,
     /// Attempts that found out whether the participant is back: they are not counted.
     pub probes: BTreeSet<u32>,
-    /// Attempts up to this one were made by an earlier owner: each may have left more than once, because what is
-    /// outstanding leaves again.
+    /// Attempts up to this one were made by an earlier owner: each may have been sent more than once, because a new
+    /// owner sends again what is outstanding.
     pub inherited: u32,
     /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
@@ -152,60 +152,61 @@ pub struct CommandState {
     pub refused: u32,
     /// When the first of these refusals was; `None` before any.
     pub refused_since: Option<Timestamp>,
-    /// How long it rested before its last attempt, or rests now; `None` before the first rest.
+    /// The retry delay before its last attempt, or the one that runs now; `None` before the first delay.
     pub rested: Option<Duration>,
-    /// Attempts that left and of which it is not certain that they had no effect.
+    /// Attempts that were sent and of which it is not certain that they had no effect.
     pub in_doubt: BTreeSet<u32>,
-    /// When an attempt was last given up in doubt: from then on nobody awaited it, and it may have gone on.
+    /// When an attempt was last given up in doubt: from then on the saga did not wait for it, and it may have gone on.
     pub doubted_at: Option<Timestamp>,
-    /// How the last attempt ended, if not well.
+    /// How the last attempt ended, if without success.
     pub last_failure: Option<CommandFailure>,
-    /// Whether a person can mend what its last attempt failed for.
+    /// Whether a person can fix what its last attempt failed for.
     pub needs_person: bool,
     /// Why it was not tried again; `None` unless it failed or stayed unknown.
     pub ending: Option<NoRetryReason>,
-    /// What is going on.
+    /// What the command is doing now, or how it ended.
     pub phase: CommandPhase,
 }
 
 /// What is going on with a command.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum CommandPhase {
-    /// Not begun.
+    /// The command has not begun: nothing of it was sent, and it waits for nothing of its own.
     #[default]
     Idle,
     /// A guard holds it back.
     Held {
         /// The guard that refused it last.
         guard: GuardKind,
-        /// Whose; `None`: nobody's, or on record from before that was said.
+        /// The participant that the guard belongs to; `None`: it belongs to a topic, or an earlier build's row does not
+        /// name it.
         participant: Option<String>,
-        /// When to ask again.
+        /// The command may ask the guard again then, at the earliest.
         not_before: Timestamp,
     },
-    /// An attempt is out.
+    /// An attempt was started, and its answer is awaited.
     Attempting(InFlightAttempt),
-    /// Between two attempts.
+    /// The last attempt ended without success, and the retry delay runs.
     Resting {
         /// When the next one is due.
         until: Timestamp,
     },
-    /// A `wait` step.
+    /// A `wait` step has begun, and its time runs.
     Sleeping {
-        /// When it is over.
+        /// The wait ends then, and the step succeeds.
         until: Timestamp,
     },
-    /// It ended.
+    /// The command ended, and is not tried again by itself.
     Settled(CommandOutcome),
 }
 
-/// An attempt that is out.
+/// An attempt that was started and is not answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InFlightAttempt {
     since: Timestamp,
     /// How long it is awaited: what is over then counts as unknown.
     pub time: Duration,
-    /// Whether it is known to have left later than its time begins by what is on record.
+    /// When it was sent, as far as that is known to be later than the record says.
     pub departure: SendTime,
     ask_at: Option<Timestamp>,
     location: Option<String>,
@@ -213,22 +214,22 @@ pub struct InFlightAttempt {
     pub heard_at: Option<Timestamp>,
     /// What is known beyond the record.
     pub noted: AttemptNotes,
-    /// The event that let it leave; stays the same when it is asked after, because the record that is sent again names
+    /// The event that started it; stays the same when it is asked after, because the record that is sent again names
     /// it.
     pub cause: EventPosition,
-    /// When it was let leave; stays the same when it is asked after.
+    /// When it was started; stays the same when it is asked after.
     pub at: Timestamp,
     /// Whether it is the command's first try and within its first timeout.
     pub first: bool,
 }
 
-/// When an attempt left, as far as whoever sends it knows. Not on record: another owner sends it again.
+/// When an attempt was sent, as far as this process knows. Not on record: another owner sends it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SendTime {
-    /// When it was decided on.
+    /// The attempt was sent when it was decided on.
     #[default]
     AsDecided,
-    /// It has not left yet, so its time does not run.
+    /// It has not been sent yet, so its time does not run.
     NotYet,
     /// Then; its time runs from there.
     At(Timestamp),
@@ -237,7 +238,7 @@ pub enum SendTime {
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandOutcome {
-    /// Applied, or undone.
+    /// The do is applied, or the undo has undone it.
     Succeeded,
     /// Applied, and its `check` refused the result.
     Rejected(CommandFailure),
@@ -259,7 +260,7 @@ impl SagaState {
         &self.steps[index.at()]
     }
 
-    /// One command.
+    /// The state of one command, of the do or the undo of its step.
     #[must_use]
     pub fn command(&self, command: CommandRef) -> &CommandState {
         let step = self.step(command.step);
@@ -292,8 +293,8 @@ impl SagaState {
         })
     }
 
-    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it left, and
-    /// that is not known of attempts of an earlier owner.
+    /// The state as it is folded by a new owner: what an attempt's answers are worth depends on how often it was sent,
+    /// and that is not known of attempts of an earlier owner.
     #[must_use]
     pub fn inherited(mut self) -> SagaState {
         for step in &mut self.steps {
@@ -314,12 +315,12 @@ impl SagaState {
         self.pivot(plan).is_some_and(|index| self.step(index).is_passed())
     }
 
-    /// The pivot's position.
+    /// The position of the definition's pivot; `None` if it has none.
     pub(crate) fn pivot(&self, plan: &SagaPlan) -> Option<StepIndex> {
         plan.definition.indices().find(|index| plan.definition.step(*index).side == PivotSide::Pivot)
     }
 
-    /// Whoever sends an attempt tells when that left. Changes nothing if it is not the one that is out.
+    /// Notes when an attempt was sent, as its sender reports it. Changes nothing if it is not the one that is out.
     pub fn departs(&mut self, command: CommandRef, attempt: u32, departure: SendTime) {
         let it = self.command_mut(command);
         if let CommandPhase::Attempting(attempting) = &mut it.phase
@@ -348,7 +349,7 @@ impl ScopeConstants {
     }
 }
 
-/// `record` in expressions.
+/// The value of `record` in expressions: where the trigger came from.
 #[must_use]
 pub fn record_value(trigger: &TriggerRecord) -> Value {
     json!({

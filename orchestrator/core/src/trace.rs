@@ -4,7 +4,7 @@
 use crate::id::SagaId;
 
 /// The `traceparent` of everything that `saga` sends: `given`, if it is one; otherwise a trace named after the saga, so
-/// that whoever has the saga's id finds the trace.
+/// that an operator finds the trace by the saga's id.
 ///
 /// Source: W3C Trace Context, level 1, section 3.2: two hex digits of version (not `ff`), 32 of trace id and 16 of
 /// parent id (neither all zeros), two of flags.

@@ -100,7 +100,7 @@ pub fn stays(plan: &SagaPlan, irreversible: &[StepIndex], in_doubt: &[StepIndex]
         let names: Vec<&str> = these.map(|step| plan.definition.step(*step).name.as_str()).collect();
         (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
     };
-    let (certain, doubted) = (told("applied for good", false), told("may have been applied for good", true));
+    let (certain, doubted) = (told("applied permanently", false), told("may have been applied permanently", true));
     let both: Vec<String> = certain.into_iter().chain(doubted).collect();
     (!both.is_empty()).then(|| both.join("; "))
 }
@@ -130,7 +130,7 @@ pub fn parked(plan: &SagaPlan, reason: &ParkReason) -> String {
     }
 }
 
-/// Whom a request asks for what, in words.
+/// The participant that a request asks, and what for, in words.
 #[must_use]
 pub fn addressed(request: &CommandRequest) -> String {
     match request {

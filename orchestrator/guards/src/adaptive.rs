@@ -30,13 +30,13 @@ const LEAST_SLOWER: f64 = 1.2;
 /// Up to this in proportion to the best mean, answers come as soon as usual: half as long again is a participant's own
 /// queue (the tolerance of Netflix's Gradient2 limit).
 const TOLERATED: f64 = 1.5;
-/// How far the best mean is forgotten each time: a participant that has become slower for good is believed after some
-/// minutes.
+/// How far the best mean is forgotten each time: a participant that has become slower permanently is believed after
+/// some minutes.
 const FORGETTING: f64 = 1e-4;
 /// Between two looks at the limit at least: below it, response times are those of a queue in memory.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
 
-/// An adaptive limit.
+/// A limit of calls in flight that follows the response times of its participant.
 #[derive(Clone, Debug)]
 pub struct AdaptiveLimit {
     config: AdaptiveLimitConfig,
@@ -104,7 +104,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// The limit.
+    /// How many calls may be in flight now, within the bounds.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn limit(&self) -> NonZeroU32 {
@@ -118,7 +118,7 @@ impl AdaptiveLimit {
         self.keep_within();
     }
 
-    /// The bounds.
+    /// The bounds within which the limit stays.
     #[must_use]
     pub fn config(&self) -> AdaptiveLimitConfig {
         self.config

@@ -1,9 +1,9 @@
 //! Which of a participant's endpoints takes a call, and which of them are left out for a while.
 //!
 //! Three things are known of an endpoint: how many calls to it are under way, how its calls ended (failures in a row
-//! leave it out for a time: outlier detection), and what its health checks say. None of them may leave nobody: at most
-//! half of the endpoints are left out for failures, and while fewer than half are healthy, health is no reason to leave
-//! one out (Envoy's panic threshold): the rest would be buried under the load of all.
+//! leave it out for a time: outlier detection), and what its health checks say. None of them may leave out all
+//! endpoints: at most half of the endpoints are left out for failures, and while fewer than half are healthy, health is
+//! no reason to leave one out (Envoy's panic threshold): the rest would be overloaded with the calls of all.
 
 mod choose;
 mod config;
@@ -28,7 +28,8 @@ pub struct LoadBalancer {
     last_id: u64,
 }
 
-/// An endpoint that was picked for one call. It counts as busy until [`LoadBalancer::done`] is told how the call went.
+/// An endpoint that was picked for one call. It counts as busy until the caller gives the call's end to
+/// [`LoadBalancer::done`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the endpoint counts as busy until the pick is done"]
 pub struct EndpointPick {
@@ -53,7 +54,7 @@ pub enum EndpointVerdict {
     Succeeded,
     /// It did not, or not in time, or with an error of its own.
     Failed,
-    /// Nothing: the call never left, or nobody waited for its end.
+    /// Nothing: the call was never sent, or the caller stopped waiting for its end.
     Neutral,
 }
 
@@ -146,7 +147,7 @@ impl LoadBalancer {
         }
     }
 
-    /// What the health check of the endpoint at `index` says; a position that is not listed is nobody's.
+    /// What the health check of the endpoint at `index` says. Changes nothing if no endpoint has that position.
     pub fn set_health(&mut self, index: usize, healthy: bool) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             endpoint.healthy = healthy;

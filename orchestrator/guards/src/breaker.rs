@@ -60,11 +60,11 @@ pub const FORCED_OPEN_DELAY: Duration = Duration::from_secs(30);
 /// The longest pause that a participant may ask for: a date by mistake must not stop its sagas for days.
 pub const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// While all probes or all calls of the ramp are out, a call that asks is told to come back after this share of
-/// `openFor`: they answer sooner than that, and what waits should not wait much longer than they take.
+/// While all probes or all calls of the ramp are out, a refused call is to ask again after this share of `openFor`:
+/// they answer sooner than that, and what waits should not wait much longer than they take.
 const PROBING_DELAY_DIVISOR: u32 = 4;
 
-/// The shortest delay that a refused call is told.
+/// The shortest delay that the breaker gives a refused call.
 const MIN_DELAY: Duration = Duration::from_millis(1);
 
 /// One breaker. Changes under `&mut`; callers that share it lock it.
@@ -137,8 +137,8 @@ impl CircuitBreaker {
     }
 
     /// Looks again at a call that was admitted in `generation` and is not made yet: a call that waited for something
-    /// else must not leave after the breaker has opened, nor go beside the probes or the ramp of a later time. `Some`:
-    /// it must not leave now, and may ask again after this long. Its ticket still has to be settled.
+    /// else must not be sent after the breaker has opened, nor be sent beside the probes or the ramp of a later time.
+    /// `Some`: it must not be sent now, and may ask again after this long. Its ticket still has to be settled.
     pub fn check_again(&mut self, generation: BreakerGeneration, now: MonotonicTime) -> Option<Duration> {
         match self.mode {
             BreakerMode::Automatic => self.check_again_by_phase(generation, now.max(self.since)),
@@ -161,7 +161,7 @@ impl CircuitBreaker {
     }
 
     fn admit_by_phase(&mut self, now: MonotonicTime, hold: Duration, random: u64) -> BreakerAdmission {
-        // Callers read the clock before they take the lock: one that read it before the state began must not be told a
+        // Callers read the clock before they take the lock: a caller that read it before the state began must not get a
         // delay longer than the state lasts.
         let now = now.max(self.since);
         if let BreakerPhase::Open { until, .. } = self.phase {

@@ -55,7 +55,7 @@ impl<T: BucketValue, const N: usize> RollingBuckets<T, N> {
         self.total
     }
 
-    /// Nothing was added.
+    /// Forgets all that was added: the sum is zero again.
     pub(crate) fn clear(&mut self) {
         self.buckets = [T::default(); N];
         self.total = T::default();

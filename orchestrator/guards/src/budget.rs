@@ -1,6 +1,6 @@
 //! The retry budget: further attempts may add only so much to the load of a participant.
 //!
-//! First attempts of the last ten seconds pay for it, whether or not they went well, and a reserve comes with time: a
+//! First attempts of the last ten seconds pay for it, whether or not they succeeded, and a reserve comes with time: a
 //! budget that counts what is under way, or what succeeded, shrinks in a total outage until nothing is retried at all
 //! (envoy-mobile #811). As in Finagle and tower, but further attempts are looked back at over a whole span, so that the
 //! limit holds in every one.
@@ -54,7 +54,7 @@ pub struct RetryBudget {
 pub struct RetryBudgetSnapshot {
     /// Further attempts that it would allow now.
     pub balance: u32,
-    /// First attempts that pay.
+    /// First attempts that are recent enough to pay for further ones.
     pub firsts: u32,
     /// Further attempts that are remembered.
     pub further: u32,
@@ -74,7 +74,7 @@ impl RetryBudget {
         }
     }
 
-    /// A first attempt leaves: it pays for its share of a further one.
+    /// A first attempt is sent: it pays for its share of a further one.
     pub fn first(&mut self, now: MonotonicTime) {
         self.firsts.add(1, now);
     }
@@ -92,12 +92,12 @@ impl RetryBudget {
         Err(self.further.leaves_in(now, |taken| taken > 0).unwrap_or(SPAN))
     }
 
-    /// A first attempt that paid did not leave.
+    /// A first attempt that paid was not sent.
     pub fn take_back_first(&mut self, now: MonotonicTime) {
         self.firsts.take_back(now);
     }
 
-    /// A further attempt that was taken did not leave.
+    /// A further attempt that was taken was not sent.
     pub fn give_back(&mut self, now: MonotonicTime) {
         self.further.take_back(now);
     }
@@ -115,7 +115,7 @@ impl RetryBudget {
         self.config = config;
     }
 
-    /// How it stands.
+    /// The balance and the counts at `now`, for metrics and for people.
     pub fn snapshot(&mut self, now: MonotonicTime) -> RetryBudgetSnapshot {
         RetryBudgetSnapshot {
             balance: self.balance(now),

@@ -1,7 +1,7 @@
-//! The bulkhead: how many calls to one participant are out at once, and which call goes next.
+//! The bulkhead: how many calls to one participant are in flight at once, and which call goes next.
 //!
-//! Pure: a waiter is whatever the caller wakes the waiting call with. A place that is given up passes to the waiter
-//! that came first, undos before dos, without being free in between, so no other call overtakes.
+//! Pure: a waiter is whatever the caller resumes the waiting call with. A released permit passes to the waiter that
+//! came first, undos before dos, without being free in between, so no other call overtakes.
 
 use crate::PriorityLane;
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -28,14 +28,14 @@ pub struct BulkheadFullError;
 /// What became of a waiter that gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawOutcome {
-    /// It left the queue.
+    /// The waiter was in the queue, and is removed.
     Withdrawn,
-    /// It had been given a permit already and has it still: it must use or release it.
+    /// The waiter had been given a permit already and has it still: the caller must use or release it.
     HasPermit,
 }
 
 impl<W> CallBulkhead<W> {
-    /// `limit` places, and a queue for `queue_limit`.
+    /// A bulkhead with `limit` free permits, and an empty queue for `queue_limit` waiters.
     #[must_use]
     pub fn new(limit: NonZeroU32, queue_limit: u32) -> CallBulkhead<W> {
         CallBulkhead { limit, queue_limit, in_flight: 0, waiting: [VecDeque::new(), VecDeque::new()], last: 0 }
@@ -49,7 +49,7 @@ impl<W> CallBulkhead<W> {
         free
     }
 
-    /// Queues for a place.
+    /// Adds a waiter for a permit to the queue of its lane.
     ///
     /// # Errors
     /// When the queue is full.
@@ -63,14 +63,14 @@ impl<W> CallBulkhead<W> {
         Ok(id)
     }
 
-    /// Gives a place up. The waiter that is returned has it now: wake it.
+    /// Releases a permit. The waiter that is returned holds it now: the caller resumes that waiter.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn leave(&mut self) -> Option<W> {
         self.release_without_handover();
         self.admit_next()
     }
 
-    /// Gives a place up without passing it on: [`CallBulkhead::admit_next`] does that.
+    /// Releases a permit without passing it on: [`CallBulkhead::admit_next`] does that.
     pub fn release_without_handover(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -87,13 +87,13 @@ impl<W> CallBulkhead<W> {
         WithdrawOutcome::HasPermit
     }
 
-    /// Another number of places. Fewer than are taken: those stay until they are left. More: call
-    /// [`CallBulkhead::admit_next`] for whom to wake.
+    /// Sets the number of permits. If fewer than are taken: those stay until they are released. If more:
+    /// [`CallBulkhead::admit_next`] returns the waiters to resume.
     pub fn resize(&mut self, limit: NonZeroU32) {
         self.limit = limit;
     }
 
-    /// The first waiter, with a place of its own, if one is free.
+    /// Takes the first waiter out of the queue, with a permit, if one is free: the caller resumes it.
     #[must_use = "the waiter that is returned has the place and must be woken"]
     pub fn admit_next(&mut self) -> Option<W> {
         if self.waiting() == 0 || !self.try_acquire() {
@@ -102,13 +102,13 @@ impl<W> CallBulkhead<W> {
         self.waiting.iter_mut().find_map(VecDeque::pop_front).map(|(_, waiter)| waiter)
     }
 
-    /// Places taken.
+    /// Permits that are taken now.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    /// Waiters in the queue.
+    /// How many waiters are in the queue, both lanes together.
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.iter().map(|queue| u32::try_from(queue.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add)
@@ -125,7 +125,7 @@ impl<W> CallBulkhead<W> {
         self.queue_limit = queue_limit;
     }
 
-    /// Places there are.
+    /// How many permits there are, taken or free.
     #[must_use]
     pub fn limit(&self) -> NonZeroU32 {
         self.limit

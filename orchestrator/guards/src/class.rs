@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// No connection, or a broken one.
+    /// There was no connection to the participant, or it broke.
     Network,
-    /// No answer in time.
+    /// The participant did not answer in time.
     Timeout,
-    /// It asks for fewer calls: 429.
+    /// The participant asks for fewer calls: 429.
     RateLimit,
-    /// An error of its own: 5xx.
+    /// The participant had an error of its own: 5xx.
     ServerError,
-    /// It refuses the call: 401, 403, 404, 409, …
+    /// The participant refuses the call: 401, 403, 404, 409, …
     ClientError,
-    /// It refuses what was sent: 400, 413, 422.
+    /// The participant refuses what was sent: 400, 413, 422.
     Validation,
-    /// None of these.
+    /// The failure fits none of the other classes.
     Unknown,
 }
 
 impl ErrorClass {
-    /// All of them.
+    /// Every class, in the order of this enum.
     pub const ALL: [ErrorClass; 7] = [
         ErrorClass::Network,
         ErrorClass::Timeout,

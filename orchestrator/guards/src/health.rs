@@ -1,7 +1,7 @@
-//! Whether a participant is well by its own word: health checks, counted, and their trend over time.
+//! Whether a participant is healthy according to its own health checks: they are counted, and their trend is kept.
 //!
-//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; who was
-//! never found well or unwell is believed to be well.
+//! One failed check proves little, so failures are counted in a row, and so are successes on the way back; a
+//! participant without a result so far is taken for healthy.
 
 mod config;
 mod history;
@@ -29,33 +29,33 @@ pub struct HealthTracker {
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthCheckOutcome {
-    /// It was answered well.
+    /// The check was answered in time, and the answer counts as healthy.
     Passed {
-        /// From the question to the answer.
+        /// The time from the request to the answer.
         took: Duration,
     },
-    /// It was answered badly, or not in time.
+    /// The answer said otherwise, or did not come in time.
     Failed,
 }
 
 /// What the checks say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthState {
-    /// Not enough yet: taken for well.
+    /// Too few checks so far: taken for healthy.
     #[default]
     Unknown,
-    /// Well.
+    /// The participant is healthy: calls may be made.
     Healthy,
-    /// Not well.
+    /// The participant is unhealthy: while the answer holds, calls wait.
     Unhealthy,
 }
 
 /// What followed from a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthTransition {
-    /// The state stays.
+    /// The state is the same as before the check.
     Kept,
-    /// It is another one now.
+    /// The state changed to this one.
     Became(HealthState),
 }
 
@@ -70,18 +70,18 @@ pub struct HealthSnapshot {
     pub checked_ago: Option<Duration>,
     /// Whether the last answer still holds.
     pub is_fresh: bool,
-    /// All checks that are remembered.
+    /// Counts of all checks that are remembered.
     pub overall: HealthSummary,
-    /// The last eight of them.
+    /// Counts of the last eight checks.
     pub recent: HealthSummary,
-    /// The last ones against those before.
+    /// Whether the last checks are better or worse than those before.
     pub trend: HealthTrend,
     /// The checks that are remembered, the latest first.
     pub history: Vec<HealthCheckRecord>,
 }
 
 impl HealthTracker {
-    /// Nothing is known yet.
+    /// A tracker without a check, whose state is [`HealthState::Unknown`].
     #[must_use]
     pub fn new(config: HealthTrackerConfig) -> HealthTracker {
         HealthTracker {
@@ -98,7 +98,7 @@ impl HealthTracker {
         self.config = config;
     }
 
-    /// A check ended at `now`. The first success of one that was never found well or unwell suffices.
+    /// A check ended at `now`. The first success suffices while the state is [`HealthState::Unknown`].
     pub fn checked(&mut self, outcome: HealthCheckOutcome, now: MonotonicTime) -> HealthTransition {
         let passed = matches!(outcome, HealthCheckOutcome::Passed { .. });
         let goes_on = self.history.last_passed() == Some(passed);
@@ -119,7 +119,7 @@ impl HealthTracker {
         self.state
     }
 
-    /// Whether calls may go there.
+    /// Whether calls may go to the participant: unless it is unhealthy.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         match self.state {
@@ -135,7 +135,7 @@ impl HealthTracker {
     }
 
     /// Whether calls are to wait: for how long at least, until a check may have said something else. An old answer
-    /// refuses nobody: without checks nothing is known.
+    /// refuses no call: without checks nothing is known.
     #[must_use]
     pub fn refuses(&self, now: MonotonicTime) -> Option<Duration> {
         let due = self.last_at?.plus(self.config.interval);

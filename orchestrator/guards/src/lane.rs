@@ -3,14 +3,14 @@
 /// Which commands go first where not all can: undos, because they end what is half done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PriorityLane {
-    /// Commands that undo.
+    /// Commands that undo a step; they go first.
     Undo,
-    /// Commands that perform.
+    /// Commands that perform a step; they go after the undos.
     Do,
 }
 
 impl PriorityLane {
-    /// Both, in order.
+    /// Both lanes, the one that goes first at the front.
     pub const ALL: [PriorityLane; 2] = [PriorityLane::Undo, PriorityLane::Do];
 
     /// Its place in [`PriorityLane::ALL`].

@@ -7,9 +7,9 @@ use std::{num::NonZeroU32, time::Duration};
 /// So many calls in a span, and how many of them may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallRate {
-    /// Calls.
+    /// How many calls may be made in each span `per`.
     pub calls: NonZeroU32,
-    /// Within this span.
+    /// The span for which `calls` is given.
     pub per: Duration,
     /// So many may come at once after a pause.
     pub burst: NonZeroU32,
@@ -46,7 +46,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Nothing has passed yet.
+    /// A limit that no call has passed yet.
     #[must_use]
     pub fn new(rate: CallRate, now: MonotonicTime) -> RateLimit {
         RateLimit { rate, due: now }
@@ -63,7 +63,7 @@ impl RateLimit {
     /// Lets one call pass, later if need be: how long until it may. A caller that cannot wait gives it back.
     ///
     /// # Errors
-    /// How long it would be, if that is more than `patience`. Nothing is taken then.
+    /// How long the call would have to wait, if that is more than `patience`, the maximum wait. Nothing is taken then.
     pub fn reserve(&mut self, patience: Duration, now: MonotonicTime) -> Result<Duration, Duration> {
         let wait = self.wait(now);
         if wait > patience {
@@ -73,7 +73,7 @@ impl RateLimit {
         Ok(wait)
     }
 
-    /// One that was reserved does not leave. Those behind it keep their times.
+    /// Gives back a reserved call that is not sent. The calls behind it keep their times.
     pub fn give_back(&mut self) {
         self.due = MonotonicTime::since_origin(self.due.elapsed().saturating_sub(self.rate.pace()));
     }
@@ -84,7 +84,7 @@ impl RateLimit {
         self.due.since(now).saturating_sub(self.tolerance())
     }
 
-    /// How many may pass at `now`.
+    /// How many calls may pass at `now`, at once.
     #[must_use]
     pub fn capacity(&self, now: MonotonicTime) -> u32 {
         if !self.wait(now).is_zero() {
@@ -102,7 +102,7 @@ impl RateLimit {
         self.due = now.plus(owed);
     }
 
-    /// The rate.
+    /// The rate by which calls are admitted now.
     #[must_use]
     pub fn rate(&self) -> CallRate {
         self.rate

@@ -4,19 +4,19 @@ use crate::time::fraction;
 use serde::{Deserialize, Serialize};
 use std::{num::NonZeroU32, time::Duration};
 
-/// How often a command is tried and how long it rests between attempts.
+/// How often a command is tried, and the delay between its attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryPolicy {
     /// Attempts, the first one included.
     pub attempts: AttemptLimit,
-    /// Before the second attempt, without jitter.
+    /// The delay before the second attempt, without jitter.
     pub delay: Duration,
-    /// The longest delay.
+    /// No delay is longer than this, whatever the backoff and the jitter.
     pub max_delay: Duration,
     /// How the delay grows.
     pub backoff: BackoffStrategy,
-    /// How the delay is spread.
+    /// How random numbers spread the delay.
     pub jitter: JitterStrategy,
     /// By how much an exponential delay grows each time, in percent: 200 doubles it. Policies that were stored without
     /// it double.
@@ -31,7 +31,7 @@ const DOUBLING: u32 = 200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptLimit {
-    /// Until it succeeds.
+    /// No number of attempts ends it: it is tried until it succeeds.
     Forever,
     /// At most this many, the first one included.
     Limited(NonZeroU32),
@@ -41,11 +41,11 @@ pub enum AttemptLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BackoffStrategy {
-    /// Always `delay`.
+    /// The delay is `delay` each time.
     Constant,
-    /// `delay`, twice, three times…
+    /// The delay is `delay`, then twice that, then three times, and so on.
     Linear,
-    /// `delay`, times the factor each time.
+    /// The delay is `delay`, and is multiplied by the factor each time.
     Exponential,
 }
 
@@ -53,14 +53,14 @@ pub enum BackoffStrategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum JitterStrategy {
-    /// The delay as computed.
+    /// The delay is used as computed.
     None,
     /// Half of it fixed, half of it random.
     Equal,
     /// Anything from zero to the delay.
     Full,
-    /// Anything from `delay` to three times the rest before, at most the longest delay. It grows by itself: how the
-    /// delay grows otherwise is not looked at.
+    /// Anything from `delay` to three times the previous delay, at most the longest delay. The delay grows by itself:
+    /// `backoff` has no effect.
     Decorrelated,
 }
 
@@ -89,7 +89,7 @@ impl RetryPolicy {
         RetryPolicy::exponential(5, 5_000, 120_000)
     }
 
-    /// For undos, which are worth more patience: 30 attempts, 1 s to 5 m.
+    /// For undos, which are tried for longer: 30 attempts, 1 s to 5 m.
     #[must_use]
     pub fn undo() -> RetryPolicy {
         RetryPolicy::exponential(30, 1_000, 300_000)
@@ -115,8 +115,8 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to rest before attempt number `attempt` (2, 3, …), having rested for `previous` before the one before
-    /// it; never more than `max_delay`, whatever the numbers. Equal, full and decorrelated jitter as in "Exponential
+    /// The delay before attempt number `attempt` (2, 3, …), where `previous` is the delay before the attempt before it;
+    /// never more than `max_delay`, whatever the numbers. Equal, full and decorrelated jitter as in "Exponential
     /// Backoff And Jitter" (AWS Architecture Blog, 2015).
     #[must_use]
     pub fn delay_before(&self, attempt: u32, previous: Option<Duration>, random: u64) -> Duration {

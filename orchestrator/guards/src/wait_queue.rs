@@ -26,7 +26,7 @@ pub struct WaitQueue<W> {
 /// A waiter that was taken out of the queue because it may go on.
 #[derive(Debug)]
 pub struct DequeuedWaiter<W> {
-    /// As it was enqueued.
+    /// The waiter as the caller enqueued it.
     pub waiter: W,
     place: QueuePosition,
 }
@@ -73,14 +73,14 @@ pub enum QueueBlocking {
     BlocksNone,
 }
 
-/// What decides on the place of a waiter.
+/// What decides on the position of a waiter in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueEntry {
     /// Undos go before dos.
     pub lane: PriorityLane,
     /// Since when it waits, in milliseconds of any clock that all waiters of a queue share: the smallest goes first.
     pub since_ms: i64,
-    /// It does not go on before.
+    /// The waiter does not go on before this time.
     pub not_before: MonotonicTime,
     /// Whether later calls wait behind it.
     pub blocking: QueueBlocking,
@@ -104,7 +104,7 @@ impl<W> Default for WaitQueue<W> {
 }
 
 impl<W> WaitQueue<W> {
-    /// Adds a waiter.
+    /// Adds a waiter behind those that are ahead of it by rank and age; its ticket removes it again.
     pub fn enqueue(&mut self, waiting: QueueEntry, waiter: W) -> QueueTicket {
         self.last += 1;
         let rank =
@@ -134,8 +134,8 @@ impl<W> WaitQueue<W> {
         Some(DequeuedWaiter { waiter, place })
     }
 
-    /// The waiter could not be reached: back to the old place, under the old ticket, not to go on
-    /// before `not_before`.
+    /// Puts a waiter that could not be resumed back to its old position, under its old ticket, not to go on before
+    /// `not_before`.
     pub fn requeue(&mut self, called: DequeuedWaiter<W>, not_before: MonotonicTime) {
         let DequeuedWaiter { waiter, place } = called;
         self.requeue_at(QueueTicket { place, not_before }, waiter);
@@ -194,7 +194,7 @@ impl<W> WaitQueue<W> {
         }
     }
 
-    /// Waiters in the queue.
+    /// How many waiters are in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ready.len() + self.later.len()

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::Value;
 use std::time::Duration;
 
-/// How an attempt ended, not well.
+/// How an attempt ended without success.
 pub(super) struct AttemptFailure<'f> {
     pub(super) outcome: AttemptOutcome,
     pub(super) failure: &'f CommandFailure,
@@ -90,8 +90,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A step whose result would leave no way back for another one is rejected while there is a way back: it is undone,
-    /// and its result is not told any more.
+    /// A step whose result would leave no way back for another one is rejected while there is a way back: the saga
+    /// undoes it, and no later command reads its result.
     fn leaves_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let is_before = self.plan.definition.step(step).side == PivotSide::Before;
         if is_before && matches!(self.state.course, SagaPhase::Forward) {
@@ -127,9 +127,9 @@ impl DecisionDraft<'_, '_> {
         named.ok_or_else(|| IgnoreReason::NoSuchAttempt.into())
     }
 
-    /// What a failure says of its attempt. That a participant is busy, or lets nobody in, says nothing of what left
-    /// under an earlier owner, nor of what it has accepted and is asked after; that it refuses for good is its answer
-    /// to the command, however often that left.
+    /// What a failure says of its attempt. That a participant is busy, or its guard refuses the call, says nothing of
+    /// what an earlier owner sent, nor of what the participant has accepted and is asked after; a permanent refusal is
+    /// the participant's answer to the command, however often the command was sent.
     fn worth(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> Result<AttemptOutcome, NoDecision> {
         if retry == RetryAdvice::No || !self.left_more_than_once(command, attempt) {
             return Ok(AttemptOutcome::Failed);
@@ -143,7 +143,7 @@ impl DecisionDraft<'_, '_> {
     }
 
     /// What a conflict says: not now, while another sending of the command can still run, which costs no attempt of the
-    /// policy; then, no for good.
+    /// policy; after that, a permanent refusal.
     fn resolved(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> RetryAdvice {
         match retry {
             RetryAdvice::Conflict if !self.another_can_run(command, attempt) => RetryAdvice::No,
@@ -152,7 +152,7 @@ impl DecisionDraft<'_, '_> {
     }
 
     /// Whether a sending of the command can still run beside `attempt`: the attempt that is out, another sending of
-    /// this one, or one whose end nobody saw a short time ago.
+    /// this one, or one that was given up in doubt a short time ago.
     fn another_can_run(&self, command: CommandRef, attempt: u32) -> bool {
         let it = self.state.command(command);
         let another_is_out = attempt != it.attempt && matches!(it.phase, CommandPhase::Attempting(_));
@@ -236,7 +236,7 @@ impl DecisionDraft<'_, '_> {
         let random = self.random();
         let it = self.state.command(command);
         let next = it.attempts_used() + 1;
-        // The rests before an operator granted fresh attempts are no measure for these.
+        // The retry delays before an operator granted fresh attempts are no measure for these.
         let rested = it.rested.filter(|_| next > 2);
         let delay = self.plan.policies.command(command).retry.delay_before(next, rested, random);
         self.now.plus(delay.max(retry_after))
@@ -290,7 +290,7 @@ impl DecisionDraft<'_, '_> {
         self.now.since(heard_at) >= rest
     }
 
-    /// What left before is under way all the same: it is sent or asked after again when the guard allows. A broker
+    /// What was sent before is under way all the same: it is sent or asked after again when the guard allows. A broker
     /// cannot be asked, so what an earlier owner published is in doubt and published again.
     fn held_back(&mut self, command: CommandRef, attempt: u32, guard: GuardKind, retry_after: Duration) {
         let is_published =
@@ -311,8 +311,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A guard lets nobody ask: that says nothing of the attempt, and is no row however often it happens. Nobody asks
-    /// before the time that the participant gave.
+    /// A guard refuses the question: that says nothing of the attempt, and is no row however often it happens. The saga
+    /// does not ask before the time that the participant gave.
     fn asked_later(&mut self, command: CommandRef, retry_after: Duration, location: Option<String>) {
         let CommandPhase::Attempting(attempting) = &self.state.command(command).phase else { return };
         let ask_at = self.now.plus(retry_after.max(SHORTEST_ASK)).max(attempting.ask_at().unwrap_or(self.now));
@@ -332,8 +332,8 @@ impl DecisionDraft<'_, '_> {
 }
 
 /// An undo whose outcome is unknown is tried on by its own policy, however its participant's failures are handled: to
-/// give it up leaves something undone that nobody decided to leave. A conflict within the attempt is as unknown as the
-/// attempt.
+/// give it up leaves something undone although no operator decided so. A conflict within the attempt is as unknown as
+/// the attempt.
 fn insisted(command: CommandRef, retry: RetryAdvice) -> RetryAdvice {
     match (command.direction, retry) {
         (CommandDirection::Undo, RetryAdvice::No) | (_, RetryAdvice::Conflict) => RetryAdvice::Yes,

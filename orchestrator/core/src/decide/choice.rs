@@ -1,4 +1,4 @@
-//! Who performs a command.
+//! Which participant performs a command.
 
 use super::{
     CapabilityRequest,
@@ -31,7 +31,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// An undo by the capability of its do goes to whom the do went to: nobody else knows what to undo.
+    /// An undo by the capability of its do goes to the participant that got the do: no other participant knows what to
+    /// undo.
     fn chosen_for_do(&self, command: CommandRef, undo: &CallTarget) -> Option<String> {
         let performed = match command.direction {
             CommandDirection::Do => return None,

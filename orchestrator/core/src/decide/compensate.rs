@@ -57,7 +57,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// The pivot, if it has no undo and may have happened, and why that is not known. One that rests is ended.
+    /// The pivot, if it has no undo and may have happened, and why that is not known. A pivot whose retry delay runs is
+    /// ended.
     fn pivot_in_doubt(&mut self) -> Option<(StepIndex, CommandFailure)> {
         let pivot = self.state.pivot(self.plan).filter(|pivot| !self.has_undo(*pivot))?;
         let command = &self.state.step(pivot).forward;

@@ -16,7 +16,7 @@ pub(super) struct DecisionDraft<'a, 'c> {
     pub(super) context: &'a mut DecisionContext<'c>,
     /// Never before the row above: a clock that went back does not reorder a journal.
     pub(super) now: Timestamp,
-    /// The command that its guard may let leave now.
+    /// The command that its guard may let be sent now.
     pub(super) released: Option<CommandRef>,
     /// What the guard says that refuses it still.
     pub(super) still_held: Option<IgnoreReason>,
@@ -74,7 +74,7 @@ impl<'a, 'c> DecisionDraft<'a, 'c> {
         }
     }
 
-    /// Different for each use within a decision, so that parallel steps do not rest equally long.
+    /// Different for each use within a decision, so that parallel steps do not have the same retry delay.
     pub(super) fn random(&mut self) -> u64 {
         // SplitMix64's increment and finalizer (Steele, Lea, Flood 2014): one seed gives a sequence.
         self.context.random = self.context.random.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -29,7 +29,7 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// No further attempt can be made, for a reason that a person can mend. A do that is known to be applied, because
+    /// No further attempt can be made, for a reason that a person can fix. A do that is known to be applied, because
     /// its `check` refused the result, stays so: nothing was sent that could have changed it.
     pub(super) fn cannot_be_tried_again(&mut self, command: CommandRef, failure: CommandFailure) {
         match self.rejected_result(command) {

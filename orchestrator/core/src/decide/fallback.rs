@@ -14,21 +14,21 @@ use crate::{
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
-/// An answer to the same request that somebody remembers.
+/// An answer to the same request that the engine remembers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreviousAnswer {
     /// When the participant gave it.
     pub at: Timestamp,
-    /// What it answered.
+    /// The result that the participant answered with.
     pub result: Value,
 }
 
 /// Why a fallback is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FallbackTrigger {
-    /// The do ended.
+    /// The do ended without success, for this reason.
     Ended(NoRetryReason),
-    /// A guard holds back a do of which nothing has left.
+    /// A guard holds back a do of which no attempt was sent.
     Refused,
 }
 
@@ -54,8 +54,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Ends a do that a guard holds back before anything of it has left, if a fallback answers for it then. `false`: it
-    /// waits.
+    /// Ends a do that a guard holds back before any attempt of it was sent, if a fallback answers for it then. `false`:
+    /// it waits.
     pub(super) fn answered_though_refused(&mut self, command: CommandRef, guard: GuardKind) -> bool {
         let CommandRef { step, direction } = command;
         if direction == CommandDirection::Undo {
@@ -150,7 +150,8 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
-/// What a person can mend parks the saga rather than undo it: then only a fallback that has a result answers.
+/// A failure that a person can fix parks the saga instead of undoing it: then only a fallback that has a result
+/// answers.
 fn suits(fallback: &FallbackRule, occasion: FallbackTrigger) -> bool {
     match occasion {
         FallbackTrigger::Ended(NoRetryReason::Definite | NoRetryReason::Exhausted) => true,

@@ -41,7 +41,8 @@ impl DecisionDraft<'_, '_> {
         Ok(())
     }
 
-    /// A do that had been given up or skipped reports success: its undo, if it has not left yet, will know the result.
+    /// A do that had been given up or skipped reports success: its undo, if it has not been sent yet, will know the
+    /// result.
     fn late_do(&mut self, command: CommandRef, result: &Value) -> Result<(), NoDecision> {
         if self.nothing_followed_from(command) {
             let parked_for_it = self.is_parked_for(command);

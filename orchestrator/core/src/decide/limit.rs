@@ -1,9 +1,9 @@
 //! What a request may come to, so that it can be recorded, read back and sent, and so that its way back can too.
 //!
-//! The budget of the way back is kept when a do is admitted: a do whose undo would not fit although it is told nothing
-//! of the result is not sent, nor one whose undo would be too large for the topic it goes to, as far as that is known.
-//! What a participant will answer is not known then; where the answer does not fit beside the input, the undo is told
-//! what it is told after an unknown outcome: a result of null.
+//! The budget of the way back is kept when a do is admitted: a do is not sent if its undo would not fit even without
+//! the result, nor if its undo would be too large for the topic it goes to, as far as that is known. What a participant
+//! will answer is not known then; where the answer does not fit beside the input, the undo is sent as after an unknown
+//! outcome: with a result of null.
 
 use super::REQUEST_LIMIT_BYTES;
 use crate::{
@@ -18,7 +18,7 @@ pub(super) const LIMIT: &str = "limit";
 /// What the outcome event says beside the output, at most: names and a key have limits of their own.
 const ENVELOPE_BYTES: usize = 1024;
 
-/// Whether a request can leave.
+/// Whether a request is within the limits, so that it can be sent.
 pub(super) fn within_limit(request: &CommandRequest) -> Result<(), CommandFailure> {
     extent_of(request).check("the request", ValueExtent::default())
 }

@@ -136,12 +136,15 @@ fn keeps_its_way_back(was: &StepDefinition, is: &StepDefinition, step: &StepStat
         return Err(format!("step `{}` may be applied, and there it has no undo", was.name));
     }
     if needs && !goes_to_who_did_it(was, is, step) {
-        return Err(format!("step `{}` may be applied, and there its undo goes to somebody else", was.name));
+        return Err(format!(
+            "step `{}` may be applied, and the new definition sends its undo to another participant",
+            was.name
+        ));
     }
     Ok(())
 }
 
-/// Whether the undo goes where it went, or to the participant that was sent the do: nobody else knows what to undo.
+/// Whether the undo goes where it went, or to the participant that got the do: no other participant knows what to undo.
 fn goes_to_who_did_it(was: &StepDefinition, is: &StepDefinition, step: &StepState) -> bool {
     let (StepCompensation::Undo(before), StepCompensation::Undo(now)) = (&was.effects, &is.effects) else {
         return true;

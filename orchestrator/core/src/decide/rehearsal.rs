@@ -1,4 +1,4 @@
-//! What the steps of a definition send, for whoever asks participants in place of a saga.
+//! What the steps of a definition send, for a caller that asks participants in place of a saga.
 
 use super::{AdmissionVerdict, CapabilityRequest, DecisionContext, draft::DecisionDraft};
 use crate::{
@@ -14,10 +14,10 @@ use crate::{
 use serde_json::{Map, Value};
 use std::{fmt, sync::Arc};
 
-/// Who performs what any participant with a capability may.
+/// Names the participant that performs a command which any participant with a capability may perform.
 pub type CapabilityResolver = dyn Fn(&CapabilityRequest<'_>) -> Option<String> + Send + Sync;
 
-/// A saga that nobody runs: what its steps would send is asked of it, and it is told what was answered.
+/// A saga that no shard runs: the caller asks it what its steps would send, and gives it the answers.
 #[derive(Clone)]
 pub struct SagaRehearsal {
     plan: Arc<SagaPlan>,
@@ -58,7 +58,7 @@ impl SagaRehearsal {
     /// What the do of `step` sends, in a saga with this id.
     ///
     /// # Errors
-    /// When an expression has no value, or nobody has the capability.
+    /// When an expression has no value, or no participant has the capability.
     pub fn does(&self, saga: SagaId, step: StepIndex) -> Result<CommandRequest, CommandFailure> {
         self.asked(saga, |draft| request(draft, CommandRef { step, direction: CommandDirection::Do }))
     }

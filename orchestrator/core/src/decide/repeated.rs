@@ -1,4 +1,4 @@
-//! A record that came under the key of a saga with another payload: what somebody ordered and nobody does.
+//! A record that came under the key of a saga with another payload: an order that no saga performs.
 
 use super::{DecisionContext, DecisionOutcome, IgnoreReason, draft::DecisionDraft};
 use crate::{
@@ -7,8 +7,8 @@ use crate::{
     state::{SagaPlan, SagaState},
 };
 
-/// Records of this kind that are put on record, of each saga: enough to see what the producer does. Whoever sends ten
-/// thousand must not write ten thousand rows; all are counted.
+/// Records of this kind that are put on record, of each saga: enough to see what the producer does. A producer that
+/// sends ten thousand must not cause ten thousand rows; all are counted.
 pub const KEY_TAKEN_KEPT: usize = 8;
 
 /// Also after the saga's end, where it changes nothing else. A record that is read again is on record once.

@@ -1,4 +1,4 @@
-//! Beginning a command: evaluate what is sent, once, and record it before it leaves.
+//! Beginning a command: evaluate what is sent, once, and record it before it is sent.
 
 use super::{AdmissionRequest, AdmissionVerdict, IgnoreReason, draft::DecisionDraft, ended::FinalFailure, limit};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) struct StepScope<'v> {
     pub(super) results: Option<&'v Map<String, Value>>,
 }
 
-/// A request that is evaluated and can leave.
+/// A request that is evaluated and can be sent.
 pub(super) struct EvaluatedRequest {
     pub(super) request: CommandRequest,
     /// Why it does without the result that there is.
@@ -61,7 +61,7 @@ impl DecisionDraft<'_, '_> {
         if accepted { Ok(()) } else { Err(CommandFailure::new("check", format!("`{}` is false", check.source()))) }
     }
 
-    /// The definition's `output`.
+    /// The evaluated `output` of the definition, within the limit of its event; null if the definition has none.
     pub(super) fn output(&self) -> Result<Value, CommandFailure> {
         match &self.plan.definition.output {
             None => Ok(Value::Null),
@@ -121,7 +121,7 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Without `with`, an undo is told what the do was sent and what it answered; by DELETE it is told nothing.
+    /// Without `with`, the undo's body is what the do was sent and what it answered; by DELETE it has no body.
     pub(super) fn undo_request(
         &self,
         step: StepIndex,
@@ -193,7 +193,7 @@ impl DecisionDraft<'_, '_> {
         })
     }
 
-    /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing leaves.
+    /// Asks the guard, then records the first attempt; a refusal is recorded instead and nothing is sent.
     pub(super) fn begin(&mut self, command: CommandRef) -> Result<(), FinalFailure> {
         let performer = self.performer(command)?;
         let evaluated = self
@@ -254,8 +254,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// A guard that refuses a command which it holds already is nothing new: what waits for a participant that is away
-    /// for a day costs one row.
+    /// A guard that refuses a command which it holds already is nothing new: a command that waits a day for an
+    /// unavailable participant costs one row.
     fn hold(&mut self, command: CommandRef, request: &CommandRequest, guard: GuardKind, not_before: Timestamp) {
         if self.released == Some(command) && self.is_held_by(command, request, guard) {
             self.still_held = Some(IgnoreReason::StillHeld { guard, not_before });
@@ -287,7 +287,7 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// How long a command that a guard refuses rests at least: nothing the first time, then longer each time, so that a
+    /// How long a command that a guard refuses waits at least: nothing the first time, then longer each time, so that a
     /// participant which is down for a day costs some rows an hour for each saga that waits for it.
     pub(super) fn rest_of_refused(&mut self, command: CommandRef) -> Duration {
         let refused = self.state.command(command).refused;
@@ -299,7 +299,8 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
-/// Rests between refusals of a guard: 1 s to 30 s. A participant that is well again is noticed within the longest.
+/// Delays between refusals of a guard: 1 s to 30 s. A participant that is available again is noticed within the longest
+/// delay.
 fn refusals() -> RetryPolicy {
     let (delay, max_delay) = (Duration::from_secs(1), Duration::from_secs(30));
     RetryPolicy { attempts: AttemptLimit::Forever, delay, max_delay, ..RetryPolicy::standard() }

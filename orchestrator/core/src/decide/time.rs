@@ -77,7 +77,7 @@ impl DecisionDraft<'_, '_> {
         let due = |at: &Timestamp, now: Timestamp| *at <= now;
         match &self.state.command(command).phase {
             CommandPhase::Idle | CommandPhase::Settled(_) => {}
-            // What rests when the saga goes back is settled by the way back itself.
+            // A command whose retry delay runs when the saga goes back is settled by the way back itself.
             CommandPhase::Held { .. } | CommandPhase::Resting { .. } | CommandPhase::Sleeping { .. }
                 if going_back && command.direction == CommandDirection::Do => {}
             CommandPhase::Held { not_before, .. } if due(not_before, self.now) => self.offer_again(command),
@@ -106,8 +106,8 @@ impl DecisionDraft<'_, '_> {
         end <= self.now && end <= self.context.answerable.until
     }
 
-    /// What a guard held back, what rested, or what an operator wants tried again. A step whose condition could not be
-    /// evaluated begins with its condition.
+    /// A command that a guard held back, whose retry delay ran, or that an operator wants tried again. A step whose
+    /// condition could not be evaluated begins with its condition.
     pub(super) fn offer_again(&mut self, command: CommandRef) {
         let it = self.state.command(command);
         match (command.direction, it.request.is_some(), it.began_at.is_some()) {

@@ -1,4 +1,4 @@
-//! What a step leaves of the way back: whether its undo, and those that read its result, can leave.
+//! What a step leaves of the way back: whether its undo, and those that read its result, can be sent.
 
 use super::{
     draft::DecisionDraft,
@@ -14,8 +14,8 @@ use crate::{
 use serde_json::Value;
 
 impl DecisionDraft<'_, '_> {
-    /// Whether the undo of a do could leave, told nothing of the result. One whose expressions have no value yet is not
-    /// judged: they may read what only comes about.
+    /// Whether the undo of a do could be sent without the do's result. An undo whose expressions have no value yet is
+    /// not judged: they may read what only comes about later.
     pub(super) fn leaves_way_back(
         &self,
         step: StepIndex,
@@ -51,8 +51,8 @@ impl DecisionDraft<'_, '_> {
         }
     }
 
-    /// Whether the results that there are, with `more`, leave room for the undos that read it: of steps that may be
-    /// applied, told nothing of their own results.
+    /// Whether the results that there are, with `more`, leave room for the undos that read it: those of steps that may
+    /// be applied, each without the result of its own step.
     pub(super) fn keeps_ways_back(&self, step: StepIndex, result: &Value) -> Result<(), CommandFailure> {
         let name = &self.plan.definition.step(step).name;
         let mut results = None;
@@ -108,12 +108,12 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
-/// Whether an undo can leave, to a topic that takes so much.
+/// Whether an undo can be sent, to a topic that takes so much.
 fn fits(undo: &CommandRequest, room: Option<usize>) -> Result<(), CommandFailure> {
     limit::within_limit(undo).and_then(|()| limit::within_room(undo, room))
 }
 
-/// Whether what an undo is told has the result of the step `name` in it.
+/// Whether the request of an undo reads the result of the step `name`.
 fn reads_result(undo: &CallDefinition, name: &str) -> bool {
     let is_it = |read: &NameRead| matches!(&read.path[..], [root, step, ..] if root == "steps" && step == name);
     let expressions = undo.with.iter().flat_map(ValueTemplate::expressions);

@@ -23,7 +23,7 @@ pub struct SchemaCatalog {
 const MAX_LEVELS: usize = 32;
 
 impl SchemaCatalog {
-    /// Schemas that somebody else has parsed.
+    /// A catalog of schemas that the caller has already parsed.
     #[must_use]
     pub fn new(schemas: impl IntoIterator<Item = Schema>) -> SchemaCatalog {
         let mut all = SchemaCatalog::default();
@@ -123,7 +123,7 @@ impl SchemaCatalog {
         found.next().filter(|_| found.next().is_none())
     }
 
-    /// Follows `path` from `schema`.
+    /// Checks that `path` is a field below `schema`; the error says where the path leaves the schema.
     pub(crate) fn follow<'s>(&'s self, schema: &'s Schema, path: &[String]) -> Result<(), MissingField<'s>> {
         let Some((name, rest)) = path.split_first() else { return Ok(()) };
         match schema {
@@ -250,7 +250,8 @@ impl SchemaCatalog {
     }
 }
 
-/// One of two would be read and nobody would know which.
+/// The finding for a second file with the schema of one event type: which of the two the engine would use is not
+/// defined.
 fn second(file: &str, first: &str, event_type: &str) -> CheckFinding {
     let message = format!("{first} is the schema of `{event_type}`, too");
     let help = "keep one of the files, or give one of them another title or name";

@@ -12,12 +12,12 @@ pub use secrets::without_credentials;
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 
-/// A part of a file, in bytes.
+/// A part of a file, as a range of byte offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TextSpan {
-    /// First byte.
+    /// Byte offset of the first byte.
     pub start: usize,
-    /// One past the last byte.
+    /// Byte offset one past the last byte.
     pub end: usize,
 }
 
@@ -25,9 +25,9 @@ pub struct TextSpan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FindingSeverity {
-    /// The file is refused.
+    /// The engine refuses the file.
     Error,
-    /// The file works; somebody should look.
+    /// The engine uses the file; the author should look at the finding.
     Warning,
 }
 
@@ -36,61 +36,61 @@ pub enum FindingSeverity {
 pub struct RelatedPlace {
     /// The part of the same file that is shown beside the finding.
     pub span: TextSpan,
-    /// What is there.
+    /// What is at this place, in words, for the excerpt.
     pub text: String,
 }
 
 /// An edit that removes a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuggestedFix {
-    /// What is replaced; empty for what is put in.
+    /// The text that the edit replaces; an empty span inserts.
     pub span: TextSpan,
-    /// What is written in place of the span.
+    /// The text that the edit writes in place of the span.
     pub text: String,
 }
 
-/// One finding.
+/// One problem in a file: what is wrong, where it is, and how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFinding {
     /// Stable name of what is wrong; the documentation has a page for each.
     pub code: Code,
     /// Whether it stops the file from being used.
     pub severity: FindingSeverity,
-    /// What is wrong.
+    /// What is wrong, in one sentence for the author.
     pub message: String,
-    /// What to write.
+    /// What to write instead; `None` if there is no suggestion.
     pub help: Option<String>,
-    /// The same as an edit, where it can be said so exactly.
+    /// The help as an edit; `None` where no exact edit is known.
     pub fix: Option<SuggestedFix>,
-    /// Name of the file.
+    /// Name of the file, as the caller gave it.
     pub file: String,
-    /// Where in the file.
+    /// The part of the file that the finding is about; empty for the file as a whole.
     pub span: TextSpan,
-    /// Other places that belong to it.
+    /// Further places in the file that explain the finding.
     pub related: Vec<RelatedPlace>,
-    /// The file's text, for the place.
+    /// The file's text; the position is computed from it.
     pub(crate) text: Arc<str>,
-    /// The same with its secrets covered, for the excerpt.
+    /// The file's text with its secrets covered, for the excerpt.
     pub(crate) excerpt: Arc<str>,
 }
 
-/// A place for people: both count from 1, columns in characters.
+/// A place in a file as readers count it: lines and columns from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextPosition {
-    /// Line.
+    /// Line number, from 1.
     pub line: usize,
-    /// Column.
+    /// Column in characters, from 1.
     pub column: usize,
 }
 
 impl CheckFinding {
-    /// Where it starts.
+    /// Line and column of the first character of the finding.
     #[must_use]
     pub fn position(&self) -> TextPosition {
         position(&self.text, self.span.start)
     }
 
-    /// Whether it stops the file from being used.
+    /// Whether the finding stops the engine from using the file.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == FindingSeverity::Error
@@ -158,7 +158,7 @@ impl FindingCollector {
         self.text.get(span.start..span.end) != self.excerpt.get(span.start..span.end)
     }
 
-    /// The file's text.
+    /// The file's text, with its secrets.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

@@ -26,7 +26,7 @@ pub(crate) struct StepDraft {
     pub(crate) irreversible: Option<TextSpan>,
     pub(crate) on_exhausted: Option<TextSpan>,
     pub(crate) timeout: Option<TextSpan>,
-    /// Where it says whom it asks.
+    /// The place of the participant or capability in the file.
     pub(crate) target: TextSpan,
     pub(crate) undo_target: Option<TextSpan>,
     pub(crate) overrides: PolicyOverrides,

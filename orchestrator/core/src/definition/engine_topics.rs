@@ -13,11 +13,11 @@ use super::{
 pub struct ReservedTopic<'a> {
     /// The key of the configuration that names it.
     pub key: &'a str,
-    /// Its name.
+    /// The topic's name, which no definition may use.
     pub topic: &'a str,
 }
 
-/// Topics that Kafka keeps for itself.
+/// Topics that Kafka itself uses for its own state.
 const OF_KAFKA: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
 /// Ends the name of the topic that says which installation another topic belongs to.
 pub const MARK: &str = ".installation";
@@ -25,7 +25,7 @@ pub const MARK: &str = ".installation";
 const MARK_OF_GROUP: &str = ".group.installation";
 
 impl<'a> ReservedTopic<'a> {
-    /// Why nobody else may use `topic`, if that is so.
+    /// Why a definition may not use `topic`; `None` if it may.
     #[must_use]
     pub fn reason(kept: &[ReservedTopic<'a>], topic: &str) -> Option<String> {
         if let Some(ReservedTopic { key, .. }) = kept.iter().find(|kept| kept.topic == topic) {

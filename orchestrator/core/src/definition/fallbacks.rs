@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The keys of which a fallback has one.
 const ANSWERS: [&str; 5] = ["cached", "lastKnown", "value", "expression", "fail"];
 
-/// The step's `cache`.
+/// Reads the step's `cache:`, the maximum age of a stored answer, where `shape` has this key.
 pub(crate) fn cache(
     fields: &MapReader<'_>,
     shape: &MapSchema,
@@ -58,7 +58,7 @@ fn fallback(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<Sp
     Some(SpannedValue { value: FallbackRule { answer, when }, span })
 }
 
-/// The key that says what it answers.
+/// The one key that says what the fallback answers; none or several are reported.
 fn the_one(fields: &MapReader<'_>, span: TextSpan, reading: &mut ParseContext) -> Option<&'static str> {
     let said: Vec<_> = ANSWERS.into_iter().filter_map(|key| Some((key, fields.key_span(key)?))).collect();
     match said.as_slice() {
@@ -99,7 +99,7 @@ fn last_known(fields: &MapReader<'_>, node: &YamlNode, reading: &mut ParseContex
     Some(FallbackAnswer::LastKnown)
 }
 
-/// Taken as it is; whoever writes `${` in it meant an expression.
+/// Reads a constant value. A `${` in it is a warning: the author meant an expression.
 fn value(node: &YamlNode, reading: &mut ParseContext) -> Option<FallbackAnswer> {
     let value = values::plain(node, &mut reading.report)?;
     if value.to_string().contains("${") {
@@ -159,7 +159,7 @@ fn needs_read_only(draft: &StepDraft, report: &mut FindingCollector) {
         FallbackAnswer::Value(_) | FallbackAnswer::Expression(_) | FallbackAnswer::Fail(_) => None,
     });
     for (key, span) in cache.into_iter().chain(remembered) {
-        let message = format!("`{key}` answers with what was said to somebody else, and this step has effects");
+        let message = format!("`{key}` gives an answer that belongs to another command, and this step has effects");
         let help = "write `readOnly: true` if it has none; or give a `value`, an `expression` or `fail`";
         report.error(Code::NotReadOnly, span, message).help(help);
     }

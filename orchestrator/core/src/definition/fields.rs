@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The entries of a map whose keys are those of a shape.
 pub(crate) struct MapReader<'a> {
     shape: &'static MapSchema,
-    /// Of the whole map.
+    /// Where the map begins, for findings about the whole map.
     pub(crate) span: TextSpan,
     entries: &'a [(YamlKey, YamlNode)],
 }
@@ -58,13 +58,13 @@ impl<'a> MapReader<'a> {
         }
     }
 
-    /// The value under `key`.
+    /// The value under `key`; `None` if the map has no such key.
     pub(crate) fn node(&self, key: &str) -> Option<&'a YamlNode> {
         debug_assert!(self.shape.has(key), "`{key}` is not a key of {}", self.shape.name);
         self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
     }
 
-    /// Where `key` itself stands.
+    /// The place of the word `key` itself; `None` if the map has no such key.
     pub(crate) fn key_span(&self, key: &str) -> Option<TextSpan> {
         self.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name.span)
     }
@@ -74,7 +74,7 @@ impl<'a> MapReader<'a> {
         text(node, report).map(|value| SpannedValue { value, span: node.span })
     }
 
-    /// A text that is not empty.
+    /// A text that is not empty; an empty one is reported.
     pub(crate) fn name(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let text = self.text(key, report)?;
         if text.value.trim().is_empty() {
@@ -86,7 +86,7 @@ impl<'a> MapReader<'a> {
         Some(text)
     }
 
-    /// The name of a topic.
+    /// The name of a topic; one that Kafka does not accept is reported.
     pub(crate) fn topic(&self, key: &str, report: &mut FindingCollector) -> Option<SpannedValue<String>> {
         let text = self.name(key, report)?;
         written::topic(&text, report);
@@ -117,7 +117,7 @@ impl<'a> MapReader<'a> {
         self.node(key).and_then(|node| duration(node, report))
     }
 
-    /// A whole number of at least `least`.
+    /// A whole number of at least `least`; any other value is reported.
     pub(crate) fn integer(&self, key: &str, least: u32, report: &mut FindingCollector) -> Option<u32> {
         let node = self.node(key)?;
         plain_number(node, report)?;
@@ -156,7 +156,7 @@ impl<'a> MapReader<'a> {
         fits
     }
 
-    /// One of `choices`.
+    /// The text under `key`, which has to be one of `choices`; any other value is reported.
     pub(crate) fn choice(
         &self,
         key: &str,
@@ -182,7 +182,7 @@ fn whole_number(node: &YamlNode) -> Option<u32> {
     }
 }
 
-/// One of `choices`.
+/// The one of `choices` that `node` holds; any other value is reported, with the most similar choice.
 pub(crate) fn choice(
     node: &YamlNode,
     key: &str,
@@ -203,7 +203,7 @@ pub(crate) fn choice(
     found.copied()
 }
 
-/// A text; numbers have to be quoted, so that nobody wonders what became of `1.10`.
+/// A text. The author has to quote numbers, so that `1.10` stays `1.10`.
 pub(crate) fn text(node: &YamlNode, report: &mut FindingCollector) -> Option<String> {
     match &node.value {
         YamlValue::Text(text) => Some(text.clone()),
@@ -292,7 +292,7 @@ pub(crate) fn number_as_written(node: &YamlNode, report: &mut FindingCollector) 
     None
 }
 
-/// `.inf`, `.nan`
+/// Whether the value is one of YAML's `.inf` and `.nan`, which have no digits.
 fn is_no_number(node: &YamlNode, report: &FindingCollector) -> bool {
     let has_digits = || written(report, node).bytes().any(|byte| byte.is_ascii_digit());
     matches!(node.value, YamlValue::Float(number) if !number.is_finite()) && !has_digits()
@@ -317,7 +317,7 @@ pub(crate) fn wrong<'r>(report: &'r mut FindingCollector, node: &YamlNode, expec
     report.error(Code::WrongValue, span, format!("{expected}, and this is {found}"))
 }
 
-/// How a map of this shape begins.
+/// The beginning of a map of this shape, as an example for a message.
 fn example(shape: &MapSchema) -> String {
     let key = shape.keys.iter().find(|key| key.need == KeyPresence::Required).or(shape.keys.first());
     key.map_or_else(String::new, |key| format!("write its keys, such as {}: {}", key.name, key.example))

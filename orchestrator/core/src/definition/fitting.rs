@@ -1,5 +1,5 @@
 //! Proof that what an expression makes can stand where it is written: no null in a path, and so on. What is not proved
-//! here fails while the saga runs, and an undo that fails so can be mended by nobody.
+//! here fails while the saga runs, and an operator cannot repair an undo that fails so.
 
 use super::{
     diagnostic::{Code, FindingCollector},
@@ -213,7 +213,7 @@ fn is_plain(kind: ValueKind) -> bool {
     }
 }
 
-/// `a text and a number`
+/// The kinds as words of a message: `a text and a number`.
 fn listed(kinds: &[ValueKind]) -> String {
     let mut said: Vec<String> = Vec::new();
     let is_fault = |kind: &&ValueKind| kinds.len() == 1 || **kind != ValueKind::Null;

@@ -4,12 +4,12 @@
 use super::{draft::StepDraft, model::TriggerDefinition, uses::ExpressionPlace};
 use crate::expression::{CelExpression, PathFact};
 
-/// What holds, by place.
+/// Facts that hold at each place of a definition, without the expression there.
 pub(crate) struct EstablishedFacts {
     when: Vec<PathFact>,
-    /// Once the saga has started.
+    /// Facts that hold once the saga has started.
     started: Vec<PathFact>,
-    /// Once a step has begun, by step.
+    /// Facts that hold once a step has begun, by the step's position.
     begun: Vec<Vec<PathFact>>,
 }
 

@@ -8,11 +8,11 @@ use super::{
 
 /// The order of the steps, by position.
 pub(crate) struct StepGraph {
-    /// What each step follows directly.
+    /// The direct predecessors of each step.
     pub(crate) after: Vec<Vec<usize>>,
     /// `ancestors[a][b]`: step `b` is settled before step `a` starts.
     ancestors: Vec<Vec<bool>>,
-    /// Every step after all that it follows.
+    /// All steps; each comes after all of its predecessors.
     pub(crate) order: Vec<usize>,
     pub(crate) pivot: Option<usize>,
 }

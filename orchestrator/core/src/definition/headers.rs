@@ -1,5 +1,5 @@
-//! Which of a trigger's headers a saga keeps. What is kept is stored for as long as the saga is, and shown to whoever
-//! looks at it.
+//! Which headers of a trigger a saga keeps. The engine stores kept headers for as long as the saga, and shows them to
+//! every reader of the saga.
 
 use super::uses::ExpressionUse;
 use std::collections::BTreeSet;
@@ -36,9 +36,9 @@ const SECRET_BEGINNINGS: [&str; 7] = ["bearer ", "basic ", "digest ", "negotiate
 /// Which headers the expressions of a definition read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderReads {
-    /// These: each read names one.
+    /// Exactly these names; every read names one header.
     Named(BTreeSet<String>),
-    /// Nobody can tell: `record` or its headers are passed on as a whole, or the name is computed.
+    /// The names are not known: `record` or its headers are passed on as a whole, or the name is computed.
     Any,
 }
 

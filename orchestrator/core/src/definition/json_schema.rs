@@ -13,14 +13,14 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
-/// The ending of its files.
+/// The ending of the names of JSON Schema files.
 pub const FILE_ENDING: &str = ".schema.json";
 
 /// Largest file: every engine holds all of them.
 const MAX_FILE_BYTES: usize = 256 * 1024;
-/// Most violations that are told of one record.
+/// Most violations that the message for one record reports.
 const MAX_TOLD: usize = 3;
-/// Longest of them: they travel in a header of the dead letter.
+/// Most characters of one reported violation: they travel in a header of the dead letter.
 const TOLD_CHARS: usize = 160;
 
 /// The JSON Schema of one type of event.
@@ -79,8 +79,9 @@ impl JsonSchema {
         &self.inner.event_type
     }
 
-    /// What is wrong with an event, if anything is: where, and what was expected. Values are not told: they may be
-    /// anybody's secrets.
+    /// What is wrong with an event, if anything is: where, and what was expected. The message does not contain the
+    /// event's
+    /// values: they may be secrets.
     ///
     /// # Errors
     /// The first violations, in one line.

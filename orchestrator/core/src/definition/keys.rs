@@ -14,30 +14,30 @@ pub(crate) use participants::{
 /// Names of the presets. The last is another spelling of the one before.
 pub(crate) const PRESETS: &[&str] = &["quick", "standard", "aggressive", "rate-limited", "rateLimited"];
 
-/// A map with known keys.
+/// A map with known keys; the parser and the JSON Schema use the same table.
 #[derive(Debug)]
 pub(crate) struct MapSchema {
     /// What it is called in messages: `a step`.
     pub(crate) name: &'static str,
-    /// For the JSON Schema.
+    /// The title of the shape in the JSON Schema.
     pub(crate) title: &'static str,
     pub(crate) keys: &'static [KeyRule],
 }
 
-/// One key of a shape.
+/// One key of a shape, with its documentation.
 #[derive(Debug)]
 pub(crate) struct KeyRule {
     pub(crate) name: &'static str,
     pub(crate) need: KeyPresence,
     pub(crate) value: ValueRule,
     pub(crate) description: &'static str,
-    /// As JSON; empty for none.
+    /// The default as JSON; empty if the key has no default.
     pub(crate) default: &'static str,
-    /// As JSON.
+    /// An example as JSON, for messages and for the JSON Schema.
     pub(crate) example: &'static str,
 }
 
-/// Whether a key has to be there.
+/// Whether the parser requires the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyPresence {
     Required,
@@ -48,7 +48,7 @@ pub(crate) enum KeyPresence {
 #[derive(Debug)]
 pub(crate) enum ValueRule {
     Text,
-    /// A text of this pattern.
+    /// A text that matches this regular expression.
     Pattern(&'static str),
     Bool,
     Duration,
@@ -58,18 +58,18 @@ pub(crate) enum ValueRule {
     Scalar,
     /// Any value in which `${ }` may stand.
     Value,
-    /// At least this.
+    /// A whole number of at least this value.
     Integer(u32),
     /// A share: more than 0, at most 1.
     Share,
-    /// Any number.
+    /// Any number, whole or not.
     Number,
     /// By how much something grows: 1 to 10.
     Factor,
     Choice(&'static [&'static str]),
     Shape(&'static MapSchema),
     List(&'static ValueRule),
-    /// At least one of these.
+    /// A list with at least one item of this rule.
     Some(&'static ValueRule),
     /// A scalar with a `${ }` in it.
     Expressed,

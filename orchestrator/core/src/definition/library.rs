@@ -16,9 +16,9 @@ use std::{collections::BTreeMap, string::FromUtf8Error, sync::Arc};
 /// A file: its name for messages, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// As it is printed in findings.
+    /// The file's name, as findings print it.
     pub name: String,
-    /// What is in it.
+    /// The file's whole content.
     pub text: String,
 }
 
@@ -41,7 +41,8 @@ impl SourceFile {
 }
 
 impl CheckFinding {
-    /// A file that nobody reads although it looks as if it was meant to be read; `instead` is the name that would be.
+    /// The finding for a file that the engine does not read although its name suggests it; `instead` is a name that the
+    /// engine would read.
     #[must_use]
     pub fn not_read(file: impl Into<String>, instead: &str) -> CheckFinding {
         let message = "this file is not read: its name does not say what it is";
@@ -49,7 +50,7 @@ impl CheckFinding {
         CheckFinding::of_file(Code::NotRead, FindingSeverity::Error, file, message, help)
     }
 
-    /// What is to be said about a file as a whole.
+    /// A finding about a file as a whole, without a place in it.
     #[must_use]
     pub fn of_file(
         code: Code,
@@ -94,9 +95,9 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> CheckFinding {
 /// Definitions that hold, by themselves and beside each other.
 #[derive(Clone, Debug, Default)]
 pub struct DefinitionLibrary {
-    /// In the order of the files.
+    /// The valid definitions, in the order of the files.
     pub definitions: Vec<Arc<SagaDefinition>>,
-    /// Empty if there is no participants.yaml.
+    /// The participants; empty if there is no participants.yaml.
     pub participants: ParticipantCatalog,
     /// What could not be used, and why: a file with an error is left out, the others are there.
     pub findings: Vec<CheckFinding>,
@@ -107,7 +108,7 @@ pub struct DefinitionLibrary {
 /// A definition for whose events there is no schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemalessDefinition {
-    /// The definition's file.
+    /// Name of the definition's file.
     pub file: String,
     /// The type of its events; `None`: it takes events of any type.
     pub event_type: Option<String>,
@@ -148,7 +149,7 @@ impl DefinitionLibrary {
         library
     }
 
-    /// Whether something could not be used.
+    /// Whether any of the findings is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(CheckFinding::is_error)

@@ -1,6 +1,6 @@
 //! What a schema says of a field that it does not have.
 
-/// Where a path leaves the schema.
+/// Where a path leaves the schema of an event.
 pub(crate) struct MissingField<'a> {
     /// How many segments of the path are left, the missing one included.
     pub(crate) depth: usize,

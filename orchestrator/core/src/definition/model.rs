@@ -19,25 +19,25 @@ pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 /// One saga definition. Identified by `name` and `hash`.
 #[derive(Clone, Debug)]
 pub struct SagaDefinition {
-    /// `saga:`
+    /// `saga:` the definition's name. The engine identifies the definition by it, together with `hash`.
     pub name: String,
-    /// `description:`
+    /// `description:` free text for readers; the engine does not interpret it.
     pub description: Option<String>,
-    /// Hex SHA-256 of the file's text.
+    /// Hex SHA-256 of `text`; it changes with every change of the file.
     pub hash: String,
     /// The file's text, as it is stored.
     pub text: String,
-    /// What starts it.
+    /// Which records start a saga of this definition, and with which business key.
     pub trigger: TriggerDefinition,
     /// From the saga's start; on expiry: compensate before the pivot, overdue after it.
     pub timeout: Option<Duration>,
     /// In the order of the file, a block's steps in theirs. An index into it is a [`StepIndex`].
     pub steps: Vec<StepDefinition>,
-    /// Result of the saga: `null` if absent.
+    /// `output:` result of a completed saga; the result is `null` if `output` is absent.
     pub output: Option<ValueTemplate>,
-    /// Published when it completed.
+    /// The event that the engine publishes when a saga has completed; `None`: no event.
     pub on_completed: Option<OutcomeEvent>,
-    /// Published when it was compensated.
+    /// The event that the engine publishes when a saga has been compensated; `None`: no event.
     pub on_compensated: Option<OutcomeEvent>,
     /// The saga's own defaults, for the resolution of policies.
     pub defaults: PolicyOverrides,
@@ -46,13 +46,13 @@ pub struct SagaDefinition {
 /// Which records start the saga.
 #[derive(Clone, Debug)]
 pub struct TriggerDefinition {
-    /// Topic to read.
+    /// `topic:` the Kafka topic whose records can start a saga.
     pub topic: String,
     /// `type:`; `None` takes records without a type and of any type.
     pub event_type: Option<String>,
-    /// `when:`; sees `event` and `record`.
+    /// `when:` a record starts a saga only where this is true; it sees `event` and `record`.
     pub when: Option<CelExpression>,
-    /// `key:`; sees `event` and `record`.
+    /// `key:` makes the business key of the saga; it sees `event` and `record`.
     pub key: BusinessKeyTemplate,
     /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already,
     /// where reading has got to.
@@ -68,10 +68,10 @@ pub struct TriggerDefinition {
 /// Where a first contact with a trigger topic begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TriggerStartPosition {
-    /// With the oldest record.
+    /// Reading begins with the oldest record of the topic.
     #[default]
     Earliest,
-    /// With records produced from now on.
+    /// Reading begins with the records that are produced from now on.
     Latest,
     /// With records produced at or after this time.
     Time(crate::time::Timestamp),
@@ -82,36 +82,36 @@ pub enum TriggerStartPosition {
 pub struct OutcomeEvent {
     /// The topic that the outcome event goes to.
     pub topic: String,
-    /// `ce_type`.
+    /// `type:` the outcome event's type, sent in the header `ce_type`.
     pub event_type: String,
 }
 
-/// One step.
+/// One step of a saga, with all that its file says about it.
 #[derive(Clone, Debug)]
 pub struct StepDefinition {
-    /// `step:`
+    /// `step:` the name, unique in its definition; expressions read the result as `steps.name`.
     pub name: String,
     /// What has to be settled before it starts; empty: starts at once.
     pub after: Vec<StepIndex>,
-    /// `if:`; false skips it.
+    /// `if:` the engine skips the step where this is false; `None`: the step always runs.
     pub condition: Option<CelExpression>,
-    /// What it does.
+    /// What the engine does in this step: a call, a wait or a publication.
     pub action: StepAction,
-    /// `check:`; not true rejects the step.
+    /// `check:` sees the answer; if it is not true, the step is rejected. `None`: every answer is accepted.
     pub check: Option<CelExpression>,
-    /// What undoing it means.
+    /// How the engine compensates the step, or why it need not or cannot.
     pub effects: StepCompensation,
     /// `optional:` its failure is recorded and the saga goes on.
     pub optional: bool,
     /// `pivot:` once it succeeded, or was skipped, the saga only goes forward.
     pub pivot: bool,
-    /// Where it stands relative to the pivot.
+    /// Whether the step comes before the pivot, is the pivot, or comes after it.
     pub side: PivotSide,
     /// `cache:` an answer to the same request that is at most so old is used instead of a call; read-only steps only.
     pub cache: Option<Duration>,
     /// `fallback:` by priority; empty for pivots, waits and publications.
     pub fallback: Vec<FallbackRule>,
-    /// The step's own policy settings.
+    /// The step's own policy settings; they override those of the saga and of the participant.
     pub overrides: PolicyOverrides,
 }
 
@@ -120,7 +120,7 @@ pub struct StepDefinition {
 pub enum PivotSide {
     /// The definition has no pivot, or the step is an ancestor of it.
     Before,
-    /// It is the pivot.
+    /// The step is the pivot itself.
     Pivot,
     /// It depends on the pivot: retried for ever by default, never undone.
     After,
@@ -129,36 +129,36 @@ pub enum PivotSide {
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum StepAction {
-    /// Asks a participant.
+    /// The engine sends a command to a participant and waits for the answer.
     Call(CallDefinition),
-    /// Waits this long.
+    /// The engine waits for this time and calls no participant.
     Wait(Duration),
-    /// Publishes an event.
+    /// The engine publishes an event to a Kafka topic.
     Publish {
         /// The topic that the event goes to.
         topic: String,
-        /// `ce_type`.
+        /// The event's type, sent in the header `ce_type`.
         event_type: String,
         /// The record's key; the business key if absent.
         key: Option<ValueTemplate>,
-        /// The record's value.
+        /// The record's value, evaluated when the step begins.
         with: ValueTemplate,
     },
 }
 
-/// A call to a participant.
+/// A call to a participant: the command and its input.
 #[derive(Clone, Debug)]
 pub struct CallDefinition {
-    /// Whom and how.
+    /// The participant or capability that performs the command, and the transport.
     pub target: CallTarget,
     /// `with:`; `None`: `{}` for a do, `{"input": …, "result": …}` for an undo (nothing by DELETE).
     pub with: Option<ValueTemplate>,
 }
 
-/// What a step leaves behind and how that is taken back.
+/// The effects of a step and how the engine compensates them.
 #[derive(Clone, Debug)]
 pub enum StepCompensation {
-    /// `undo:`
+    /// `undo:` the call that takes the step's effects back.
     Undo(UndoDefinition),
     /// `readOnly: true`, and every `wait`: nothing to undo.
     ReadOnly,
@@ -169,35 +169,35 @@ pub enum StepCompensation {
 /// How a step is undone. A pivot's undo is used only while its outcome is unknown or rejected.
 #[derive(Clone, Debug)]
 pub struct UndoDefinition {
-    /// The call.
+    /// The call that undoes the step.
     pub call: CallDefinition,
-    /// The undo's own policy settings.
+    /// The undo's own policy settings; those of the step do not apply to it.
     pub overrides: PolicyOverrides,
 }
 
-/// Settings that override policies further out.
+/// Policy settings of a step, an undo or a saga. The innermost setting applies; `None`: the next outer one does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyOverrides {
-    /// `retry:`
+    /// `retry:` number of attempts and the backoff between them.
     pub retry: Option<RetryRule>,
-    /// `attemptTimeout:`
+    /// `attemptTimeout:` time that one attempt may take until its answer.
     pub attempt_timeout: Option<Duration>,
     /// `timeout:` of a step: everything, waits included.
     pub timeout: Option<Duration>,
-    /// `onOutage:`
+    /// `onOutage:` whether deadlines are extended by the duration of an outage.
     pub on_outage: Option<OutagePolicy>,
-    /// `onExhausted:`
+    /// `onExhausted:` what the saga does when a step's retries are used up.
     pub on_exhausted: Option<ExhaustionPolicy>,
 }
 
 impl StepDefinition {
-    /// Whether it says how it is undone.
+    /// Whether the step has an `undo`.
     #[must_use]
     pub fn has_undo(&self) -> bool {
         matches!(self.effects, StepCompensation::Undo(_))
     }
 
-    /// Whom it asks; `None` for a wait and a publication.
+    /// The participant or capability that the step calls; `None` for a wait and a publication.
     #[must_use]
     pub fn whom(&self) -> Option<&ParticipantSelector> {
         match &self.action {
@@ -206,7 +206,7 @@ impl StepDefinition {
         }
     }
 
-    /// Whether answers of its participant are worth remembering.
+    /// Whether the engine stores answers of the step, for its `cache` or for a fallback.
     #[must_use]
     pub fn remembers(&self) -> bool {
         self.cache.is_some() || self.fallback.iter().any(|fallback| fallback.answer.is_remembered())
@@ -223,13 +223,13 @@ impl SagaDefinition {
         &self.steps[index.at()]
     }
 
-    /// The position of the step called `name`.
+    /// The position of the step called `name`; `None` if no step has this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepIndex> {
         self.indices().find(|index| self.step(*index).name == name)
     }
 
-    /// All positions, in order.
+    /// The positions of all steps, in the order of `steps`.
     pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIndex> + use<> {
         let count = u16::try_from(self.steps.len()).expect("parsing bounds the number of steps far below 65,536");
         (0..count).map(StepIndex)

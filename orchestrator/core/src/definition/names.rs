@@ -21,11 +21,11 @@ pub(crate) struct ExpressionChecker<'a> {
     pub(crate) drafts: &'a [StepDraft],
     /// Without it the order of the steps is not known, and nothing is said about it.
     pub(crate) graph: Option<&'a StepGraph>,
-    /// The schema of the trigger's event.
+    /// The schema of the trigger's event; `None` if the engine has none.
     pub(crate) event: Option<EventSchema<'a>>,
-    /// What holds whatever an expression says itself.
+    /// The facts that hold at a place, whatever the expression there says itself.
     pub(crate) given: EstablishedFacts,
-    /// The trigger's `when`.
+    /// The trigger's `when`, for remedies that extend it; `None` if there is none.
     pub(crate) when: Option<&'a ExpressionUse>,
     /// Where the trigger's `key` stands, the word itself.
     pub(crate) key: Option<TextSpan>,
@@ -305,7 +305,7 @@ fn without_result(action: &StepAction) -> Option<&'static str> {
     }
 }
 
-/// Calls of functions that do not exist.
+/// The calls in an expression of functions that do not exist.
 pub(super) fn unknown_calls(used: &ExpressionUse) -> impl Iterator<Item = FunctionCall> {
     let is_known = |call: &FunctionCall| {
         let known = if call.on_value { METHODS } else { FUNCTIONS };
@@ -334,7 +334,7 @@ fn unproven_result<'r>(used: &ExpressionUse, read: &'r NameRead) -> Option<Optio
     Some(OptionalRead { guard, word: &read.path[0], message, severity: FindingSeverity::Error })
 }
 
-/// A name whose fields are fixed.
+/// Reports a field that is not in `known`, of a name whose fields are fixed.
 fn fixed(used: &ExpressionUse, read: &NameRead, known: &[&str], report: &mut FindingCollector) {
     let (root, Some(field)) = (&read.path[0], read.path.get(1)) else { return };
     if known.contains(&field.as_str()) {
@@ -345,7 +345,7 @@ fn fixed(used: &ExpressionUse, read: &NameRead, known: &[&str], report: &mut Fin
     report.error(Code::UnknownName, at(report, used, field), format!("`{root}` has no field `{field}`")).help(help);
 }
 
-/// A path as it is written.
+/// A path, written as an expression writes it.
 pub(super) fn text(path: &[String]) -> String {
     spelled(path)
 }
@@ -371,7 +371,7 @@ fn function_help(name: &str, on_value: bool) -> String {
     }
 }
 
-/// Where `word` stands in the file.
+/// The place of `word` in the file; that of the whole expression if it does not occur.
 pub(super) fn at(report: &FindingCollector, used: &ExpressionUse, word: &str) -> TextSpan {
     let source = used.expression.source();
     match used.expression.offset_of(word) {

@@ -37,86 +37,88 @@ pub struct ParticipantCatalog {
     by_name: BTreeMap<String, ParticipantConfig>,
 }
 
-/// A service that performs commands.
+/// One participant: a service that performs commands, and the guards of calls to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParticipantConfig {
-    /// `description:`
+    /// `description:` free text for operators; the engine does not interpret it.
     pub description: Option<String>,
-    /// How it is reached.
+    /// The transport and the addresses over which the engine reaches the participant.
     pub transport: TransportConfig,
-    /// One attempt, from leaving the guard to the answer.
+    /// `timeout:` maximum duration of one attempt, from leaving the guard to the answer.
     pub timeout: Duration,
-    /// Opening a connection.
+    /// `connectTimeout:` maximum time to open a connection (HTTP).
     pub connect_timeout: Duration,
-    /// How long an idle connection is used again (HTTP).
+    /// `idleTimeout:` how long the engine uses an idle connection again (HTTP).
     pub idle_timeout: Duration,
-    /// How old a connection may be and is used again (HTTP).
+    /// `connectionMaxAge:` maximum age of a connection that the engine uses again (HTTP).
     pub connection_max_age: Duration,
-    /// Of steps that say nothing, and whose saga says nothing; `None`: `standard`, after the pivot for ever.
+    /// Applies to steps that set no `retry`, and whose saga sets none; `None`: `standard`, after the pivot for ever.
     pub retry: Option<RetryRule>,
-    /// The kind of integration whose values it has where it says nothing.
+    /// The kind of integration whose defaults apply where the participant sets no value; `None`: those of the
+    /// transport.
     pub kind: Option<IntegrationKind>,
-    /// Between two pieces of an answer, the first one included (HTTP); `None`: as long as the attempt.
+    /// `readTimeout:` maximum time between two pieces of an answer, the first one included (HTTP); `None`: as long as
+    /// the attempt.
     pub read_timeout: Option<Duration>,
-    /// Until the request is written (HTTP); `None`: as long as the attempt.
+    /// `writeTimeout:` maximum time until the request is written (HTTP); `None`: as long as the attempt.
     pub write_timeout: Option<Duration>,
-    /// When calls are refused.
+    /// When the circuit breaker opens and refuses calls, and when it closes again.
     pub breaker: breaker::BreakerConfig,
-    /// How many calls are under way at once.
+    /// How many calls may be in flight at once, and how many may wait.
     pub bulkhead: BulkheadConfig,
-    /// How many calls leave in a span; `None`: any number.
+    /// How many calls the engine sends in a span of time; `None`: any number.
     pub rate_limit: Option<CallRate>,
-    /// How much further attempts may add to its load.
+    /// How much load retries may add to that of first attempts.
     pub retry_budget: budget::RetryBudgetConfig,
-    /// Working at a share of the capacity.
+    /// What share of its capacity the participant gets in degraded mode, and when that mode begins.
     pub degraded: DegradationConfig,
-    /// Asking it how it is; `None`: it is not asked.
+    /// How the engine checks the participant's health; `None`: the engine does not check it.
     pub health: Option<HealthCheckConfig>,
-    /// What it can do, for steps that name a capability instead of a participant.
+    /// The capabilities of the participant, for steps that name a capability instead of a participant.
     pub capabilities: BTreeSet<String>,
-    /// Participants that it needs itself.
+    /// `dependsOn:` names of the participants that this one needs to work.
     pub depends_on: Vec<String>,
-    /// Failures that are of another class than they usually are.
+    /// Failures whose class differs from the default class.
     pub classes: Vec<(FailurePattern, ErrorClass)>,
-    /// Classes that are handled in another way than they usually are.
+    /// Classes of failure that the engine handles in another way than by default.
     pub handling: BTreeMap<ErrorClass, FailureHandling>,
-    /// Statuses that count as failed and may be retried.
+    /// HTTP statuses that count as failed and may be retried.
     pub retry_on: Vec<StatusPattern>,
-    /// Statuses that count as failed for good.
+    /// HTTP statuses that count as failed permanently; the engine does not retry them.
     pub fail_on: Vec<StatusPattern>,
-    /// What a 202 says that names no place to ask.
+    /// The meaning of a 202 that names no place to ask for the outcome (HTTP).
     pub accepted: AcceptedMeaning,
     /// How the idempotency key of a request is written (HTTP).
     pub idempotency_key: IdempotencyKeyFormat,
-    /// Largest answer that is read.
+    /// `maxAnswerBytes:` maximum size of an answer, in bytes.
     pub max_answer_bytes: u32,
-    /// Headers of every request.
+    /// Headers that the engine adds to every request (HTTP), by name.
     pub headers: BTreeMap<String, SecretText>,
-    /// The `Authorization` header of every request.
+    /// The `Authorization` header of every request (HTTP); `None`: the engine sends none.
     pub authorization: Option<SecretText>,
 }
 
-/// How a participant is reached.
+/// How the engine reaches a participant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransportConfig {
-    /// Command and reply.
+    /// The engine writes commands to a topic and reads replies.
     Kafka {
-        /// Topic of its commands.
+        /// The topic that the participant reads its commands from.
         commands: String,
     },
-    /// One request per command.
+    /// The engine sends each attempt of a command as one HTTP request.
     Http {
-        /// At least one.
+        /// The instances of the participant; at least one.
         endpoints: Vec<EndpointConfig>,
-        /// How one of them is picked.
+        /// How the engine picks one endpoint for a call.
         balance: BalancingStrategy,
-        /// When one of them is left out; `None`: never.
+        /// When the engine leaves an endpoint out; `None`: never.
         ejection: Option<EjectionConfig>,
     },
 }
 
 impl TransportConfig {
-    /// How commands travel.
+    /// The transport over which the engine sends commands.
     #[must_use]
     pub fn over(&self) -> TransportKind {
         match self {
@@ -126,33 +128,33 @@ impl TransportConfig {
     }
 }
 
-/// How many calls are under way at once, and how many may wait for a place.
+/// How many calls may be in flight at once, and how many may wait for a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BulkheadConfig {
-    /// Places.
+    /// Number of permits: calls to the participant that may be in flight at once.
     pub limit: NonZeroU32,
-    /// Calls that wait in memory for a place; `None`: 16 for each place.
+    /// Number of calls that may wait in memory for a permit; `None`: 16 for each permit.
     pub max_waiting: Option<u32>,
-    /// How long one waits in memory before it is recorded as waiting; at most a second.
+    /// Maximum wait in memory before the call is recorded as waiting; at most a second.
     pub max_wait: Duration,
-    /// The limit moves within these bounds by how the participant answers; `None`: it stays.
+    /// Bounds within which the engine adapts the limit to the participant's answers; `None`: the limit is fixed.
     pub adaptive: Option<adaptive::AdaptiveLimitConfig>,
 }
 
 impl BulkheadConfig {
-    /// `limit` places, the usual queue, no adaptation.
+    /// A bulkhead of `limit` permits, with the default wait queue and a fixed limit.
     #[must_use]
     pub const fn of(limit: NonZeroU32) -> BulkheadConfig {
         BulkheadConfig { limit, max_waiting: None, max_wait: BULKHEAD_WAIT, adaptive: None }
     }
 }
 
-/// Working at a share of the capacity while the rest waits.
+/// Degraded mode: the participant gets a share of its capacity, and other calls wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DegradationConfig {
-    /// Share of the places and of the rate, more than 0 and at most 1.
+    /// Share of the permits and of the rate, more than 0 and at most 1.
     pub share: f64,
-    /// For so long after its breaker has tripped and closed again; `None`: only by hand.
+    /// Duration of degraded mode after the breaker tripped and closed again; `None`: only an operator sets the mode.
     pub after_trip: Option<Duration>,
 }
 
@@ -162,66 +164,66 @@ impl Default for DegradationConfig {
     }
 }
 
-/// Asking a participant how it is.
+/// How and how often the engine checks a participant's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheckConfig {
-    /// How it is asked.
+    /// The request or connection that the engine makes for a check.
     pub check: HealthCheckMethod,
-    /// How often, and what the answers are worth.
+    /// Interval of the checks, and how many results change the health.
     pub config: health::HealthTrackerConfig,
 }
 
-/// How a participant is asked how it is.
+/// What the engine does to check a participant's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthCheckMethod {
-    /// `GET` on this path of each endpoint; 2xx is well.
+    /// `GET` on this path of each endpoint; a 2xx means healthy.
     Path(String),
-    /// `GET` on this URL, for participants that take commands over Kafka; 2xx is well.
+    /// `GET` on this URL, for participants that take commands over Kafka; a 2xx means healthy.
     Url(String),
-    /// A connection to each endpoint.
+    /// Opening a connection to each endpoint; an open connection means healthy.
     Connect,
 }
 
-/// Which failures are meant.
+/// Which failures of a participant an entry of its `errors` is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailurePattern {
-    /// Those with this status, or of this class of statuses.
+    /// Failures with this status, or with a status of this class.
     Status(StatusPattern),
-    /// Those with this `error_code`.
+    /// Failures whose `error_code` is this text.
     Code(String),
 }
 
-/// What becomes of a failure.
+/// What the engine does with a step after a failure of a given class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureHandling {
-    /// It is tried again by policy.
+    /// The engine retries the command as the retry policy says.
     Retry,
-    /// It is not tried again.
+    /// The engine does not retry the command.
     Fail,
-    /// It is tried again by policy, and then a person has to look at it.
+    /// The engine retries the command as the policy says; then the saga is parked for an operator.
     RetryThenPark,
 }
 
-/// One instance of an HTTP participant.
+/// One instance of an HTTP participant that calls can go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// Base of all paths, without a slash at its end.
+    /// Base URL of all paths, without a slash at its end.
     pub url: String,
-    /// Its share of the calls, relative to the others.
+    /// The endpoint's share of the calls, relative to the weights of the other endpoints.
     pub weight: NonZeroU32,
 }
 
-/// A status, or a class of them.
+/// An HTTP status, or a class of statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusPattern {
-    /// `409`
+    /// Exactly this status, such as `409`.
     Exactly(u16),
-    /// `5xx`: its first digit.
+    /// All statuses of a class, by the first digit: `5xx` is 5.
     Class(u16),
 }
 
 impl StatusPattern {
-    /// Whether `status` is meant.
+    /// Whether the pattern includes `status`.
     #[must_use]
     pub fn matches(self, status: u16) -> bool {
         match self {
@@ -231,7 +233,7 @@ impl StatusPattern {
     }
 }
 
-/// A text that is never printed.
+/// A secret text that is never printed; its `Debug` output is `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
@@ -249,11 +251,11 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// Attempt timeout of HTTP participants that say nothing.
+/// Attempt timeout of HTTP participants that set none.
 pub const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Attempt timeout of Kafka participants that say nothing, and of published events.
+/// Attempt timeout of Kafka participants that set none, and of published events.
 pub const KAFKA_TIMEOUT: Duration = Duration::from_secs(30);
-/// Connect timeout of participants that say nothing.
+/// Maximum time to open a connection, for participants that set none.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long idle connections are used again, of participants that say nothing. Widespread servers close theirs after 5
 /// s (Node, uvicorn, Apache); a request that meets a closing connection may have an unknown outcome.
@@ -261,24 +263,24 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How old connections may be and are used again, of participants that say nothing: so long a name that points
 /// elsewhere goes unnoticed.
 pub const CONNECTION_MAX_AGE: Duration = Duration::from_secs(5 * 60);
-/// Calls over HTTP under way at once, of participants that say nothing.
+/// Calls over HTTP that may be in flight at once, for participants that set no limit.
 pub const BULKHEAD: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
-/// The same over Kafka, where the topic is a queue already and a command is under way until its reply: enough that 10
+/// The same over Kafka, where the topic is a queue already and a command is in flight until its reply: enough that 10
 /// ms a command allow 100,000 a second, few enough that a participant which is down is not sent everything there is.
 pub const KAFKA_BULKHEAD: NonZeroU32 = NonZeroU32::new(1024).expect("1024 is not zero");
-/// How long a call waits for a place in memory.
+/// Maximum wait of a call for a permit in memory.
 pub const BULKHEAD_WAIT: Duration = Duration::from_secs(1);
-/// Largest answer, of participants that say nothing.
+/// Maximum size of an answer in bytes, for participants that set none.
 pub const MAX_ANSWER_BYTES: u32 = 1024 * 1024;
 
 impl ParticipantCatalog {
-    /// The participant called `name`.
+    /// The participant called `name`; `None` if the file has no such participant.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&ParticipantConfig> {
         self.by_name.get(name)
     }
 
-    /// Those that have `capability` and are reached so, sorted by name.
+    /// The participants that have `capability` and are reached over this transport, sorted by name.
     pub fn with_capability(
         &self,
         capability: &str,
@@ -297,13 +299,14 @@ impl ParticipantCatalog {
         named.into_iter().chain(capable.into_iter().flatten().map(|(_, participant)| participant))
     }
 
-    /// All names, sorted.
+    /// The names of all participants, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// The same, where whoever is reached as its namesake ships is reached as the stand-in; one that is as it ships in
-    /// all else is as the stand-in in all. And their names.
+    /// The same catalog, with stand-ins. A participant with the transport of its shipped namesake gets the stand-in's
+    /// transport. A participant that equals its shipped namesake in everything is replaced by the stand-in. The second
+    /// value has the names of all that were changed.
     #[must_use]
     pub fn with_stand_ins(
         mut self,
@@ -324,18 +327,18 @@ impl ParticipantCatalog {
         (self, names)
     }
 
-    /// All participants, sorted by name.
+    /// All participants with their names, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ParticipantConfig)> {
         self.by_name.iter().map(|(name, participant)| (name.as_str(), participant))
     }
 }
 
-/// Participants that are played in this process: they stand in for those of a file that are reached as they ship.
+/// Participants that this process runs itself: they stand in for those of a file that are reached as they ship.
 #[derive(Clone, Debug)]
 pub struct StubParticipants {
-    /// As they ship.
+    /// The participants of the shipped file, to recognise those that an operator did not change.
     pub shipped: ParticipantCatalog,
-    /// As they are reached here.
+    /// The same participants with the addresses that they have in this process.
     pub here: ParticipantCatalog,
 }
 
@@ -352,22 +355,24 @@ pub fn parse(
     read(file_name, text, env, MissingVariablePolicy::Refused).map(|read| read.participants)
 }
 
-/// What becomes of a variable that is not set.
+/// How the reader treats a variable of the file that is not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingVariablePolicy {
-    /// It is an error.
+    /// A missing variable is an error, and the file is refused.
     #[default]
     Refused,
-    /// It is a warning: what it stands for is not checked. For who proves definitions without having the secrets.
+    /// A missing variable is a warning: the reader does not check the text that needs it. For checks of definitions
+    /// without
+    /// the secrets.
     Allowed,
 }
 
-/// Participants that hold, and what somebody should look at.
+/// Validated participants, together with the warnings that an author should read.
 #[derive(Clone, Debug)]
 pub struct ParsedParticipants {
-    /// The participants.
+    /// The validated participants of the file.
     pub participants: ParticipantCatalog,
-    /// Findings that do not stop them.
+    /// Findings that do not stop the engine from using the participants.
     pub warnings: Vec<CheckFinding>,
 }
 

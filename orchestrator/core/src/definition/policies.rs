@@ -67,7 +67,7 @@ fn parts(fields: &MapReader<'_>, base: &RetryPolicy, report: &mut FindingCollect
     RetryRule { policy: RetryPolicy { attempts, delay, max_delay, backoff, jitter, factor_percent }, says_attempts }
 }
 
-/// `multiplier:`, in percent.
+/// Reads `multiplier:`, a number from 1 to 10, as a percentage.
 fn multiplier(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<u32> {
     let node = fields.node("multiplier")?;
     let factor = match &node.value {
@@ -119,7 +119,7 @@ fn attempts(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Att
     }
 }
 
-/// `onOutage:`
+/// Reads `onOutage:`; `None` if the key is absent or wrong, which is reported.
 pub(crate) fn on_outage(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<OutagePolicy> {
     match fields.choice("onOutage", &["extend", "count"], report)? {
         "count" => Some(OutagePolicy::Count),
@@ -127,7 +127,7 @@ pub(crate) fn on_outage(fields: &MapReader<'_>, report: &mut FindingCollector) -
     }
 }
 
-/// `onExhausted:`
+/// Reads `onExhausted:`; `None` if the key is absent or wrong, which is reported.
 pub(crate) fn on_exhausted(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<ExhaustionPolicy> {
     match fields.choice("onExhausted", &["compensate", "park"], report)? {
         "park" => Some(ExhaustionPolicy::Park),

@@ -20,9 +20,9 @@ pub(super) struct FindingRemedy {
 /// What stands around an expression and can ask for what it needs.
 pub(super) struct RemedyContext<'a> {
     pub(super) drafts: &'a [StepDraft],
-    /// The trigger's `when`.
+    /// The trigger's `when`, which an edit may extend; `None` if there is none.
     pub(super) when: Option<&'a ExpressionUse>,
-    /// The word `key` of the trigger.
+    /// The place of the word `key` of the trigger.
     pub(super) key: Option<TextSpan>,
 }
 

@@ -60,7 +60,7 @@ fn most_patient(policies: impl Iterator<Item = RetryPolicy>) -> Option<RetryPoli
     })
 }
 
-/// After the pivot a saga only goes forward, so what nobody limited is tried for ever.
+/// After the pivot a saga only goes forward, so a step without a limit is tried for ever.
 fn default_retry(step: &StepDefinition) -> RetryPolicy {
     match step.side {
         PivotSide::Before | PivotSide::Pivot => RetryPolicy::standard(),

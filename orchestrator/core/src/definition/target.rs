@@ -102,14 +102,14 @@ fn whom(text: &str) -> Option<ParticipantSelector> {
     }
 }
 
-/// Names of capabilities.
+/// Whether `text` can name a capability: lower case letters, digits and `-`, a letter first.
 pub(crate) fn is_capability(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.len() <= CAPABILITY_BYTES
         && text.chars().all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-')
 }
 
-/// Names of participants and commands.
+/// Whether `text` can name a participant or a command: letters, digits, `.`, `_` and `-`, a letter first.
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.len() <= 128

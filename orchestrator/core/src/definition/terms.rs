@@ -3,20 +3,20 @@
 /// Kinds of integration, each with values of its own for what a participant does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntegrationKind {
-    /// A store behind a service.
+    /// A database behind a service.
     Database,
-    /// A model that takes its time.
+    /// A model that takes long for each request.
     AiService,
-    /// Prices: soon, or of no use.
+    /// Prices, which have no value when they come late.
     MarketData,
-    /// Fast, and not worth waiting for.
+    /// A fast store; its callers do not wait long for it.
     Cache,
-    /// Somebody else's service.
+    /// A service of another organisation, which the operator cannot repair.
     ExternalApi,
 }
 
 impl IntegrationKind {
-    /// All of them.
+    /// All kinds, in the order of the variants.
     pub const ALL: [IntegrationKind; 5] = [
         IntegrationKind::Database,
         IntegrationKind::AiService,
@@ -27,7 +27,7 @@ impl IntegrationKind {
     /// Their names in participants.yaml, in the order of [`IntegrationKind::ALL`].
     pub const NAMES: &'static [&'static str] = &["database", "ai_service", "market_data", "cache", "external_api"];
 
-    /// Its name in participants.yaml.
+    /// The kind's name in participants.yaml.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl IntegrationKind {
         }
     }
 
-    /// The kind of this name.
+    /// The kind of this name; `None` if there is no such kind.
     #[must_use]
     pub fn parse(name: &str) -> Option<IntegrationKind> {
         IntegrationKind::ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -60,7 +60,7 @@ impl AcceptedMeaning {
     /// Their words, in the order of the variants.
     pub(crate) const NAMES: &[&str] = &["unknown", "succeeded"];
 
-    /// The one with this word.
+    /// The meaning of this word; `None` if there is no such word.
     pub(crate) fn parse(word: &str) -> Option<AcceptedMeaning> {
         let found = AcceptedMeaning::NAMES.iter().position(|name| *name == word)?;
         [AcceptedMeaning::Unknown, AcceptedMeaning::Succeeded].get(found).copied()
@@ -70,7 +70,7 @@ impl AcceptedMeaning {
 /// How the idempotency key of a request is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdempotencyKeyFormat {
-    /// As the command id.
+    /// The key is the command id itself.
     #[default]
     CommandId,
     /// As a UUID that is derived from it, for services that take letters, digits and hyphens only.
@@ -81,7 +81,7 @@ impl IdempotencyKeyFormat {
     /// Their words, in the order of the variants.
     pub(crate) const NAMES: &[&str] = &["command-id", "uuid"];
 
-    /// The one with this word.
+    /// The format of this word; `None` if there is no such word.
     pub(crate) fn parse(word: &str) -> Option<IdempotencyKeyFormat> {
         let found = IdempotencyKeyFormat::NAMES.iter().position(|name| *name == word)?;
         [IdempotencyKeyFormat::CommandId, IdempotencyKeyFormat::Uuid].get(found).copied()

@@ -195,7 +195,7 @@ fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         strict_booleans: true,
         reject_unsupported_tags: true,
-        // `1e400` is a number like others where it is only passed on; whoever computes with numbers refuses it.
+        // `1e400` is a number like others where it is only passed on; code that computes with numbers refuses it.
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,

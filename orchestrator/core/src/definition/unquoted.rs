@@ -1,5 +1,6 @@
-//! Where an expression stands unquoted although YAML reads a part of it for itself. All such places of a file: whoever
-//! quotes one after the other checks as often.
+//! Where an expression stands unquoted although YAML reads a part of it for itself. The check reports all such places
+//! of
+//! a file at once: otherwise the author would need one run for each.
 
 use super::diagnostic::TextSpan;
 use crate::expression::closed_at;
@@ -16,11 +17,11 @@ pub(crate) fn values(text: &str) -> Vec<TextSpan> {
 struct UnquotedScanner<'t> {
     text: &'t str,
     at: usize,
-    /// Levels of `{` and `[`.
+    /// Number of `{` and `[` that are open around `at`.
     flow: usize,
     /// Where the value begins that `at` stands in.
     value: usize,
-    /// Nothing of that value has been seen.
+    /// Whether only blanks of that value have been read.
     begins: bool,
     found: Vec<TextSpan>,
 }

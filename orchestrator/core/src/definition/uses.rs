@@ -7,9 +7,9 @@ use crate::expression::CelExpression;
 #[derive(Clone, Debug)]
 pub(crate) struct ExpressionUse {
     pub(crate) expression: CelExpression,
-    /// Of the scalar that holds it.
+    /// The place of the scalar that holds the expression.
     pub(crate) span: TextSpan,
-    /// That scalar, as it is read.
+    /// The text of that scalar, as YAML reads it.
     pub(crate) scalar: String,
     pub(crate) at: ExpressionPurpose,
 }
@@ -24,15 +24,15 @@ pub(crate) struct ExpressionPurpose {
 /// Which values a place takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AcceptedValues {
-    /// Any JSON value.
+    /// Any JSON value, `null` included.
     Anything,
-    /// True or false.
+    /// A condition: true or false.
     Truth,
     /// A part of a text: a string, a number or a boolean.
     Text,
     /// A part of a path: the same, and not empty.
     Path,
-    /// A key: the same, and not empty.
+    /// A business key or a record's key: the same as a part of a text, and not empty.
     Key,
     /// A value of a query: what is null is left out of it.
     Query(QueryPurpose),

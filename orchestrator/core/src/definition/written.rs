@@ -32,7 +32,7 @@ pub(crate) fn topic(name: &SpannedValue<String>, report: &mut FindingCollector) 
     report.error(Code::BadName, name.span, format!("`{shown}` cannot be the name of a topic: {why}")).help(help);
 }
 
-/// Reports a type that cannot travel in a header, or that somebody wants to be evaluated.
+/// Reports an event type that a header cannot carry, or that contains an expression.
 pub(crate) fn event_type(name: &SpannedValue<String>, key: &str, report: &mut FindingCollector) {
     let text = name.value.as_str();
     let why = if text.contains("${") {
@@ -65,7 +65,7 @@ pub(crate) fn text(
     report.warning(Code::LiteralExpression, span, format!("`{text}` is a text and not evaluated")).help(help);
 }
 
-/// A key that everybody would share, because what should be evaluated is not.
+/// A key that all sagas would share, because it is a constant text where the author meant an expression.
 pub(crate) fn constant_key(node: &YamlNode, text: &str, report: &mut FindingCollector) {
     let quoted = quoting::quoted(&format!("${{ {} }}", expression_in(text)));
     let help = format!("write {quoted}");
@@ -85,7 +85,7 @@ pub(crate) fn is_like_expression(text: &str) -> bool {
     is_path(text) || is_selection || holds("{{", "}}") || holds("#{", "}") || holds("$(", ")")
 }
 
-/// `steps.charge.id`, `doId`
+/// Whether the text is the path of a value that expressions see: `steps.charge.id`, `doId`.
 fn is_path(text: &str) -> bool {
     let mut names = text.split('.');
     let is_name =
@@ -94,7 +94,7 @@ fn is_path(text: &str) -> bool {
     text == "doId" || (root && text.contains('.') && names.all(is_name))
 }
 
-/// What was probably meant.
+/// The expression that the author probably meant.
 fn expression_in(text: &str) -> String {
     let inner = text.trim().trim_start_matches(['$', '#', '{', '(']).trim_end_matches(['}', ')']).trim();
     match inner.strip_prefix('.') {

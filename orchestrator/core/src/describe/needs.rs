@@ -12,13 +12,13 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorNeedView {
-    /// Its name.
+    /// Name of the step, as the definition has it.
     pub step: String,
-    /// Which of its commands.
+    /// Whether the step's do or its undo needs a person.
     pub direction: CommandDirection,
-    /// What became of it.
+    /// What became of the step, both directions in one word.
     pub phase: StepPhase,
-    /// Why a person is needed.
+    /// The failure for which a person is needed.
     pub failure: CommandFailure,
     /// The acts that the saga would take for it.
     pub acts: Vec<OperatorAction>,

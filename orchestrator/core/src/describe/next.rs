@@ -12,7 +12,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextActivityView {
-    /// In words.
+    /// What will happen, in words for people.
     pub what: String,
     /// When; `None`: when a guard lets it. RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]

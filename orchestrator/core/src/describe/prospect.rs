@@ -1,4 +1,4 @@
-//! What an act leads to, as it is told before the act is given.
+//! What an act leads to, as it is shown before the operator gives the act.
 
 use crate::{
     command::{CommandDirection, CommandRef},

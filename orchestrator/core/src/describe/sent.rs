@@ -4,7 +4,7 @@ use crate::{command::CommandRequest, event::TriggerRecord, time::rfc3339, words:
 use serde::Serialize;
 use serde_json::Value;
 
-/// What started a saga.
+/// The Kafka record that started a saga, as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerView {
@@ -17,7 +17,7 @@ pub struct TriggerView {
     /// The record's key, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// RFC 3339, UTC.
+    /// The record's Kafka timestamp; RFC 3339, UTC.
     pub timestamp: String,
     /// Its payload: `event` in expressions.
     pub event: Value,
@@ -36,13 +36,13 @@ impl TriggerView {
     }
 }
 
-/// What a command sends.
+/// What a command sends, as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestView {
-    /// Whom it asks for what: `POST payments/charges`, `ReserveStock to inventory`.
+    /// The participant and what it is asked for: `POST payments/charges`, `ReserveStock to inventory`.
     pub to: String,
-    /// What it carries.
+    /// The evaluated body of the request; null if it has none.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub body: Value,
 }

@@ -13,20 +13,20 @@ use crate::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// One step of a saga.
+/// One step of a saga, as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
-    /// Its name.
+    /// Name of the step, as the definition has it.
     pub step: String,
-    /// What became of it.
+    /// What became of the step, both directions in one word.
     pub phase: StepPhase,
     /// It was skipped, may have happened, and is not undone: if the saga goes back it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped_in_doubt: bool,
-    /// Attempts of the do.
+    /// How many attempts of the do were started.
     pub attempts: u32,
-    /// Attempts of the undo.
+    /// How many attempts of the undo were started.
     #[serde(skip_serializing_if = "is_zero")]
     pub undo_attempts: u32,
     /// What the do sends, once that is on record.
@@ -41,7 +41,7 @@ pub struct StepView {
     /// What answered in place of the participant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<SubstituteView>,
-    /// How the last attempt, of the undo if there was one, ended, if not well.
+    /// How the last attempt, of the undo if there was one, ended, if without success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<CommandFailure>,
     /// When something happens to it by itself; RFC 3339, UTC. What a guard holds back goes on when the guard says so.
@@ -58,7 +58,7 @@ pub struct SubstituteView {
     /// When the participant gave the answer that is used again; RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// In words.
+    /// What answered and why, in words for people.
     pub text: String,
 }
 
@@ -66,25 +66,25 @@ pub struct SubstituteView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepPhase {
-    /// Not begun.
+    /// The step has not begun, and nothing was sent for it.
     Pending,
-    /// An attempt is out.
+    /// An attempt was started, and its answer is awaited.
     Running,
-    /// On a timer, a guard, or the next attempt.
+    /// The step waits for a timer, for a guard, or for the next attempt.
     Waiting,
-    /// Applied.
+    /// The do is applied, or the cache answered in its place.
     Succeeded,
     /// Applied, and refused by its `check`.
     Rejected,
-    /// Certainly not applied.
+    /// The do ended and is certainly not applied.
     Failed,
-    /// May be applied.
+    /// It is not certain what became of the do: it may be applied.
     Unknown,
-    /// Not performed.
+    /// The step's `if` was false, or an operator skipped the do.
     Skipped,
     /// Its undo is being worked on.
     Undoing,
-    /// Undone.
+    /// The undo succeeded, or an operator declared it done by hand.
     Undone,
     /// Its undo gave up, or was given up with the saga.
     UndoFailed,

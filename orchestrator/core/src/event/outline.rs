@@ -78,7 +78,7 @@ fn trigger(trigger: &TriggerRecord) -> TriggerRecord {
     }
 }
 
-/// Whom it goes to; neither path nor body.
+/// The participant or the topic that it goes to; neither path nor body.
 fn request(request: &CommandRequest) -> CommandRequest {
     match request {
         CommandRequest::Kafka { participant, command, body: _ } => {

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 pub enum SubstituteAnswer {
     /// The step's `cache`, before any call: nothing was asked, and the step succeeded.
     Cache {
-        /// When the participant answered so.
+        /// When the participant gave the answer that is used again.
         at: Timestamp,
     },
     /// One of the step's fallbacks. What became of the do stays what is on record.
     Fallback {
         /// Its place in the definition's list, from 0.
         index: u16,
-        /// What kind it is.
+        /// The kind of fallback, with what it answered from.
         kind: FallbackKind,
     },
 }
@@ -27,21 +27,21 @@ pub enum SubstituteAnswer {
 pub enum FallbackKind {
     /// An answer to the same request that is recent enough.
     Cached {
-        /// When the participant answered so.
+        /// When the participant gave the answer that is used again.
         at: Timestamp,
     },
     /// The last answer to the same request.
     LastKnown {
-        /// When the participant answered so.
+        /// When the participant gave the answer that is used again.
         at: Timestamp,
     },
-    /// A literal.
+    /// The literal that the fallback has in the definition.
     Value,
-    /// An expression.
+    /// The value of the fallback's expression.
     Expression,
-    /// It says that the step failed for good.
+    /// The fallback says that the step failed permanently.
     Fail {
-        /// With what.
+        /// The code and the message that the fallback gives the failure.
         failure: CommandFailure,
     },
 }

@@ -56,7 +56,7 @@ impl EventFold<'_> {
         }
     }
 
-    /// An attempt that was started and did not leave is taken back, and so is the count of the row that started it.
+    /// An attempt that was started and not sent is taken back, and so is the count of the row that started it.
     pub(super) fn held(&mut self, command: CommandRef, phase: CommandPhase) {
         self.begins_anew(command, self.state.command(command).attempt);
         let it = self.state.command_mut(command);

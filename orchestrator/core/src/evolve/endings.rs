@@ -48,8 +48,8 @@ impl EventFold<'_> {
         }
     }
 
-    /// The cache settles a step that nobody asked; what a fallback answers leaves open what became of the do, and its
-    /// undo is not told of it.
+    /// The cache settles a step for which no participant was asked; the answer of a fallback leaves open what became of
+    /// the do, and the do's undo does not read it.
     pub(super) fn answered(
         &mut self,
         step: StepIndex,

@@ -16,7 +16,7 @@ pub enum FoldError {
     /// The first event is not the start, or a start comes again.
     #[error("the saga's start has to be the first event of row 1 and nowhere else, which row {version} does not keep")]
     NoStart {
-        /// The row.
+        /// Version of the row that breaks the rule.
         version: u32,
     },
     /// Versions have a gap.
@@ -24,23 +24,23 @@ pub enum FoldError {
     Gap {
         /// The version that should follow.
         expected: u32,
-        /// The version that does.
+        /// The version that follows instead.
         found: u32,
     },
     /// The definition changed, and what it changed to is not there.
     #[error("row {version} changes the definition to one that is not known")]
     NoDefinition {
-        /// The row.
+        /// Version of the row that changes the definition.
         version: u32,
     },
     /// A row names a step that the definition does not have.
     #[error("row {version} names step {step}, the definition has {steps} steps")]
     NoSuchStep {
-        /// The row.
+        /// Version of the row that names the step.
         version: u32,
-        /// The step it names.
+        /// Position of the step that the row names.
         step: u16,
-        /// How many there are.
+        /// How many steps the definition has.
         steps: usize,
     },
 }

@@ -27,11 +27,11 @@ pub(super) const DECIMAL: [(&str, &str, CelFunction); 4] = [
 /// What CEL's own operator comes to.
 type CelResult<'v> = Result<Box<dyn Val + 'v>, ExecutionError>;
 
-/// One of them.
+/// One arithmetic operation, computed exactly on two decimal numbers.
 struct DecimalOperation {
-    /// As it is written.
+    /// The sign as an expression writes it, for messages.
     sign: &'static str,
-    /// As CEL names it.
+    /// The operator's name in CEL.
     operator: &'static str,
     exactly: fn(&DecimalNumber, &DecimalNumber) -> Option<DecimalNumber>,
     /// Of everything but two doubles; `None` where the type of the left one has no such operator.

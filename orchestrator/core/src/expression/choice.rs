@@ -6,9 +6,9 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 /// `guard ? value : null`, or `… ? null : value` with the guard turned around.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionalValue {
-    /// Where it holds there is a value.
+    /// The condition under which the expression has a value.
     pub(crate) guard: String,
-    /// The value, as it is written.
+    /// The source of the value, as it is written.
     pub(crate) value: String,
 }
 

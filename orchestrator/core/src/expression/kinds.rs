@@ -43,9 +43,9 @@ impl fmt::Display for ValueKind {
 /// An operator that takes no values of these kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OperatorMismatch {
-    /// As it is written.
+    /// The operator as an expression writes it.
     pub(crate) operator: &'static str,
-    /// What it is given.
+    /// The kinds of its operands.
     pub(crate) kinds: Vec<ValueKind>,
 }
 
@@ -79,7 +79,8 @@ fn look<'e>(
         Expr::Comprehension(all) => {
             look(&all.iter_range, read, scoped, found);
             let outside = enter(all, scoped);
-            // What a macro is made of is not what somebody wrote, but for its parts.
+            // CEL expands a macro into nodes that the author did not write; only the parts that the author wrote are
+            // checked.
             for part in written(&all.loop_cond).into_iter().chain(written(&all.loop_step)) {
                 look(part, read, scoped, found);
             }

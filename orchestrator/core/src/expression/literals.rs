@@ -4,14 +4,14 @@
 use super::{CelExpression, ExpressionScope, nodes::children, spelling};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
-/// A text that its function does not take.
+/// A constant text that the function which it is given to does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WrongLiteral {
-    /// The text.
+    /// The constant, as it is written in the expression.
     pub(crate) text: String,
-    /// What is wrong with it.
+    /// The error message of the function for this text.
     pub(crate) message: String,
-    /// What to write.
+    /// What to write instead, with an example where there is one.
     pub(crate) help: &'static str,
 }
 

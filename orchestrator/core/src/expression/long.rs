@@ -35,7 +35,7 @@ impl LongNumber {
         LongNumber { text: text.into(), decimal }
     }
 
-    /// As it came.
+    /// The number's digits, exactly as the event carries them.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -66,7 +66,7 @@ fn message(text: &str) -> String {
     )
 }
 
-/// `string(x)`: its digits.
+/// `string(x)` of a long number: its digits.
 pub(super) fn to_string<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let number = args.pop().and_then(|value| value.downcast_ref::<LongNumber>().map(|it| it.text().to_owned()));
     let text = number.ok_or_else(|| ExecutionError::InternalError("not a long number".into()))?;

@@ -8,18 +8,18 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 pub struct NameRead {
     /// Root first, up to what cannot be known (an index that is computed).
     pub path: Vec<String>,
-    /// What holds wherever this read is evaluated.
+    /// Facts that hold wherever this read is evaluated.
     pub known: Vec<PathFact>,
     /// Inside of `has(…)`, of which this is the whole argument.
     pub asks_presence: bool,
 }
 
-/// What a condition has established.
+/// A fact about a path that a condition has established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathFact {
-    /// `has(path)`
+    /// The path exists: `has(path)` was true.
     Present(Vec<String>),
-    /// `path != null`
+    /// The path has a value: `path != null` was true.
     NotNull(Vec<String>),
 }
 

@@ -70,7 +70,7 @@ impl<'a> SelectedValue<'a> {
 }
 
 impl<'a> ExpressionScope<'a> {
-    /// What `name` stands for here.
+    /// The value that `name` stands for in this scope; `None` if there is none.
     pub(super) fn root(&self, name: &str) -> Option<SelectedValue<'a>> {
         match name {
             "event" => self.event.map(SelectedValue::Value),
@@ -161,7 +161,7 @@ impl PathSelection {
 /// Why a selection has no value.
 pub(super) struct SelectionError {
     pub(super) message: String,
-    /// What asks whether it is there.
+    /// An expression that asks whether the value is there, for the help.
     pub(super) question: Option<String>,
 }
 

@@ -81,7 +81,7 @@ fn without_braces(source: &str) -> &str {
     source.trim().trim_start_matches('{').trim_end_matches('}').trim()
 }
 
-/// `event.a ?? 0`
+/// The help for `event.a ?? 0`: the same choice, written with `has` and `? :`.
 fn otherwise(source: &str) -> String {
     let parts = source.split_once("??").or_else(|| source.split_once("?:")).map(|(a, b)| (a.trim(), b.trim()));
     match parts {

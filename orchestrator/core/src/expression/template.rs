@@ -7,24 +7,24 @@ use serde_json::{Map, Value};
 /// strings, numbers and booleans.
 #[derive(Clone, Debug)]
 pub enum ValueTemplate {
-    /// No `${ }` in it.
+    /// A value without any `${ }`; it is taken as it is.
     Literal(Value),
-    /// One `${ }` and nothing else.
+    /// One `${ }` and nothing else; the value keeps its type.
     Whole(CelExpression),
-    /// Text around `${ }`.
+    /// A text with `${ }` in it; the result is a text.
     Text(Vec<TemplatePiece>),
-    /// A list.
+    /// A list whose items are templates.
     List(Vec<ValueTemplate>),
     /// A map; keys are taken as they are.
     Map(Vec<(String, ValueTemplate)>),
 }
 
-/// A part of a text.
+/// A part of a text that contains `${ }`.
 #[derive(Clone, Debug)]
 pub enum TemplatePiece {
-    /// As it is.
+    /// Constant text, taken as it is.
     Text(String),
-    /// `${ }`
+    /// A `${ }`, whose value becomes part of the text.
     Value(CelExpression),
 }
 
@@ -60,7 +60,7 @@ impl ValueTemplate {
         }
     }
 
-    /// Every expression in it, in order.
+    /// Every expression in the template, in the order in which it is written.
     #[must_use]
     pub fn expressions(&self) -> Vec<&CelExpression> {
         match self {

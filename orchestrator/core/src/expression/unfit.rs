@@ -15,7 +15,7 @@ use values::{AccessStep, ValueAnalysis};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnfitKind {
     Null,
-    /// The empty text.
+    /// The empty text, which cannot be a part of a path or a key.
     Empty,
     List,
     Map,
@@ -32,7 +32,7 @@ pub(crate) struct UnfitRisk {
 /// Everything that is in doubt about an expression.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UnfitReport {
-    /// What its value can be.
+    /// The unfit values that the whole expression can have.
     pub(crate) value: Vec<UnfitRisk>,
     /// Null where an operator or a function takes none: the evaluation ends there.
     pub(crate) operands: Vec<UnfitRisk>,
@@ -85,7 +85,7 @@ impl<'e> NullOperandFinder<'e> {
         }
     }
 
-    /// What takes no null.
+    /// Visits an operand, for which null is an error.
     fn operand(&mut self, node: &'e IdedExpr, known: &[PathFact]) {
         self.visit(node, known);
         let nulls = self.values.of(node, &[], known).into_iter().filter(|doubt| doubt.unfit == UnfitKind::Null);

@@ -4,10 +4,10 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::{collections::BTreeSet, fmt};
 
-/// Characters of a name that are shown.
+/// Number of characters of a name that a message shows.
 const SHOWN: usize = 64;
 
-/// Members of all maps in `value`.
+/// Number of members of all maps in `value`, nested ones included.
 pub(super) fn count(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,

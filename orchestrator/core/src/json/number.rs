@@ -68,7 +68,7 @@ const QUOTIENT_DIGITS: i64 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DecimalNumber {
     is_negative: bool,
-    /// Empty for zero.
+    /// The digits, most significant first; empty for zero.
     digits: String,
     exponent: i64,
 }
@@ -123,13 +123,13 @@ impl DecimalNumber {
         DecimalNumber::of(&format!("{sum}e{exponent}"))
     }
 
-    /// The difference; as [`DecimalNumber::plus`].
+    /// The difference, exactly; `None` as with [`DecimalNumber::plus`].
     pub(crate) fn minus(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         let is_negative = !other.is_negative && !other.digits.is_empty();
         self.plus(&DecimalNumber { is_negative, ..other.clone() })
     }
 
-    /// The product; as [`DecimalNumber::plus`].
+    /// The product, exactly; `None` as with [`DecimalNumber::plus`].
     pub(crate) fn times(&self, other: &DecimalNumber) -> Option<DecimalNumber> {
         let product = self.mantissa_at(self.exponent)?.checked_mul(other.mantissa_at(other.exponent)?)?;
         DecimalNumber::of(&format!("{product}e{}", self.exponent.checked_add(other.exponent)?))

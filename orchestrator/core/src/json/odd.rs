@@ -1,6 +1,6 @@
-//! What bytes are that are no JSON, in words: whoever mends a producer has to know which.
+//! Names in words what bytes are that are no JSON, so that the operator of a producer knows what to correct.
 
-/// Bytes of a text that are shown.
+/// Number of bytes of a text that the message shows.
 const SHOWN: usize = 24;
 
 /// How each of these begins. Of what begins alike the longer stands first.

@@ -8,9 +8,9 @@ use super::RESERVED;
 pub(super) struct JsonShape {
     /// The most brackets that are open at once.
     pub(super) depth: usize,
-    /// As many close as open.
+    /// Whether as many brackets close as open.
     pub(super) is_balanced: bool,
-    /// Members of all maps.
+    /// Number of members of all maps in the text, nested ones included.
     pub(super) names: usize,
     /// A member has a name that the JSON library keeps for itself.
     pub(super) has_reserved_name: bool,

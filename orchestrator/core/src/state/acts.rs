@@ -3,14 +3,14 @@
 use crate::{command::CommandRef, event::OperatorAction, time::Timestamp};
 use std::collections::VecDeque;
 
-/// The latest acts on one saga whose ids are known. Who repeats an act does so within minutes; a saga that people act
-/// on more often than this in that time is driven by a program that has lost its way.
+/// The latest acts on one saga whose ids are known. An operator who repeats an act does so within minutes; a saga that
+/// people act on more often than this in that time is driven by a program that has lost its way.
 pub const ACTS_KEPT: usize = 256;
 
 /// An act that is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedAct {
-    /// Identity of the act.
+    /// Identity of the act: the same id is applied once.
     pub id: String,
     /// What the operator asked for.
     pub action: OperatorAction,
@@ -31,7 +31,7 @@ impl ActHistory {
         self.0.iter().find(|acted| acted.id == id)
     }
 
-    /// The latest one.
+    /// Adds the latest act; the oldest one goes when [`ACTS_KEPT`] are kept.
     pub fn add(&mut self, acted: AppliedAct) {
         if self.0.len() == ACTS_KEPT {
             self.0.pop_front();

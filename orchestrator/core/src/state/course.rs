@@ -10,14 +10,14 @@ use crate::{
 /// Where a saga is heading.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SagaPhase {
-    /// To its end.
+    /// It performs its steps, towards its end.
     Forward,
     /// It is being undone.
     Compensating {
-        /// What it goes back for.
+        /// The first cause for which the saga goes back.
         cause: CompensationCause,
     },
-    /// Nowhere until somebody acts.
+    /// It does nothing further by itself until an operator acts or a late answer resolves the cause.
     Parked {
         /// What a person has to look at.
         reason: ParkReason,
@@ -28,9 +28,9 @@ pub enum SagaPhase {
     },
     /// Its outcome event has to be delivered.
     OutcomeDue {
-        /// How it ends then.
+        /// How the saga ends when the event is delivered.
         end: SagaEnd,
-        /// What is published.
+        /// The outcome event as it is published.
         request: CommandRequest,
         /// How much of it that is.
         form: OutcomeForm,
@@ -38,10 +38,10 @@ pub enum SagaPhase {
         waits: Option<CommandFailure>,
         /// `<version>.<index>` of the event that made it due in this form.
         cause: EventPosition,
-        /// When it was recorded.
+        /// When that event was recorded.
         at: Timestamp,
     },
-    /// Terminal.
+    /// The saga has ended, and stays as it is.
     Ended(SagaEnd),
 }
 
@@ -57,7 +57,7 @@ pub enum OutcomeForm {
 /// Where a parked saga was heading.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SagaDirection {
-    /// To its end.
+    /// It was performing its steps, towards its end.
     Forward,
     /// It was being undone, for this cause.
     Back(CompensationCause),

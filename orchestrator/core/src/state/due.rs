@@ -15,8 +15,8 @@ use std::borrow::Cow;
 pub struct SagaTimers {
     /// Something goes on then, whatever was answered.
     pub timer: Option<Timestamp>,
-    /// Something is given up then, if it has not been answered by then: nobody may look before the answers up to there
-    /// have been taken.
+    /// Something is given up then, if it has not been answered by then: the shard may not look before the answers up to
+    /// there have been taken.
     pub deadline: Option<Timestamp>,
 }
 
@@ -42,7 +42,8 @@ impl SagaState {
         self.dues_beside_guards(plan, &ALWAYS, self.last_at).first()
     }
 
-    /// When the saga has to be looked at again. What has not left by `now` has its whole time before it.
+    /// When the saga has to be looked at again. An attempt that has not been sent by `now` has its whole time before
+    /// it.
     #[must_use]
     pub fn dues(&self, plan: &SagaPlan, answerable: &AnswerWatermark, now: Timestamp) -> SagaTimers {
         self.dues_of(plan, answerable, now, |_| true)
@@ -54,8 +55,8 @@ impl SagaState {
         self.dues_of(plan, answerable, now, |command| self.held_in_line_of(plan, command).is_none())
     }
 
-    /// The same beside the attempts that have not left and `wait` in a guard's line to be sent once more: their time
-    /// does not run.
+    /// The same beside the attempts that have not been sent and `wait` in a guard's wait queue to be sent once more:
+    /// their time does not run.
     #[must_use]
     pub fn dues_beside_lines(
         &self,

@@ -76,8 +76,8 @@ fn asked(request: &CommandRequest) -> &str {
     request.whose().into_name()
 }
 
-/// Whom a command that never left will ask, as the definition says; `None` where it names a capability: whose guard it
-/// is was recorded.
+/// The participant that a command which was never sent will ask, as the definition says; `None` where it names a
+/// capability: whose guard it is was recorded.
 fn planned(plan: &SagaPlan, command: CommandRef) -> Option<&str> {
     let step = plan.definition.step(command.step);
     match (command.direction, &step.action, &step.effects) {

@@ -4,7 +4,7 @@ use super::SagaState;
 use crate::incident::IncidentKind;
 
 impl IncidentKind {
-    /// All of them.
+    /// Every kind of incident, in the order of the enum.
     pub const ALL: [IncidentKind; 9] = [
         IncidentKind::LateSuccess,
         IncidentKind::CancelTooLate,

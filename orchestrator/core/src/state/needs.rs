@@ -12,7 +12,7 @@ use crate::{
 /// What follows from a required do that ended without success, as long as nothing else sends the saga back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureConsequence {
-    /// A person decides.
+    /// The saga parks, and a person decides.
     Parks,
     /// It is a pivot that may have happened and cannot be undone: a person finds out.
     ParksInDoubt,
@@ -95,9 +95,9 @@ impl SagaState {
         }
     }
 
-    /// An expression without a value is a mistake of the definition or of the event, and nobody's answer. While nothing
-    /// that has effects was sent, or it certainly had none, there is nothing to take back: nobody is told no before a
-    /// person has looked.
+    /// An expression without a value is a mistake of the definition or of the event, and no participant's answer. While
+    /// nothing that has effects was sent, or it certainly had none, there is nothing to take back: the saga does not
+    /// report a failure before a person has looked.
     fn is_mistake_before_any_effect(&self, plan: &SagaPlan, step: StepIndex) -> bool {
         let state = self.step(step);
         let is_mistake =

@@ -51,7 +51,7 @@ impl InFlightAttempt {
         self.first = false;
     }
 
-    /// From when its time runs.
+    /// The time from which the attempt's timeout runs.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.noted.times.as_ref().map_or(self.since, |times| times.since)
@@ -76,14 +76,14 @@ impl InFlightAttempt {
     }
 }
 
-/// An attempt that was decided on so long before its owner was lost has left: whoever sends records gives none up
+/// An attempt that was decided on so long before its owner was lost was sent: the task that sends records gives none up
 /// before half of it.
 const SURELY_LEFT: Duration = Duration::from_secs(60);
 
 impl CommandState {
-    /// Whether the time on record says nothing of how long the attempt that is out may still take: whoever performed a
-    /// call is gone with its connection, a record may not have left, and what a participant at work said last is not on
-    /// record.
+    /// Whether the time on record says nothing of how long the attempt that is out may still take: the process that
+    /// made a call is gone with its connection, a record may not have been sent, and what a participant at work said
+    /// last is not on record.
     fn begins_anew(&self, answerable: &AnswerWatermark) -> bool {
         let CommandPhase::Attempting(attempting) = &self.phase else { return false };
         let is_http = matches!(self.request.as_deref(), Some(CommandRequest::Http { .. }));
@@ -93,8 +93,8 @@ impl CommandState {
 }
 
 impl SagaState {
-    /// A new owner has it, who sends again or asks after what is out: the time of such an attempt runs from then, where
-    /// the record does not say how long it may still take.
+    /// A new owner has the saga, and sends again or asks after what is out: the time of such an attempt runs from then,
+    /// where the record does not say how long it may still take.
     pub fn taken_over(&mut self, answerable: &AnswerWatermark) {
         for step in &mut self.steps {
             for command in [&mut step.forward, &mut step.undo] {
@@ -129,7 +129,7 @@ impl SagaState {
         }
     }
 
-    /// It is asked now.
+    /// Notes that this owner asks how far the attempt is.
     pub(crate) fn note_asked(&mut self, command: CommandRef) {
         if let CommandPhase::Attempting(attempting) = &mut self.command_mut(command).phase {
             let times = AttemptTimes {

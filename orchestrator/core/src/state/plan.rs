@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// What a saga runs by: pinned when it starts.
 #[derive(Clone, Debug)]
 pub struct SagaPlan {
-    /// The definition.
+    /// The definition whose steps the saga runs.
     pub definition: Arc<SagaDefinition>,
     /// Retries and timeouts, resolved.
     pub policies: Arc<SagaPolicies>,

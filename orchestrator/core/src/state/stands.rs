@@ -11,7 +11,7 @@ use crate::{
 pub struct SagaPosition {
     /// The step that it waits for, is parked for, or went back for.
     pub step: Option<StepIndex>,
-    /// The code of what failed.
+    /// The code of the failure or of the cause; `None`: there is none.
     pub code: Option<String>,
 }
 
@@ -19,7 +19,7 @@ pub struct SagaPosition {
 const LIMIT: &str = "limit";
 
 impl SagaState {
-    /// Where it stands.
+    /// The step and the code for which the saga is where it is, as lists of sagas show them.
     #[must_use]
     pub fn stands(&self) -> SagaPosition {
         match &self.course {

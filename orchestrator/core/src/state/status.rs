@@ -44,7 +44,7 @@ impl SagaStatus {
     pub const OPEN: [SagaStatus; 4] =
         [SagaStatus::Parked, SagaStatus::Compensating, SagaStatus::Waiting, SagaStatus::Running];
 
-    /// The word.
+    /// The status's word, the same as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl SagaStatus {
 }
 
 impl SagaStatus {
-    /// Whether a saga that has this status after `action` is where whoever acted wanted it, or on its way there.
+    /// Whether a saga that has this status after `action` is where the operator wanted it, or on its way there.
     #[must_use]
     pub fn is_wanted_by(self, action: OperatorAction) -> bool {
         match (self, action) {
@@ -117,7 +117,7 @@ impl FromStr for SagaStatus {
 }
 
 impl SagaState {
-    /// The saga's status.
+    /// The status that follows from where the saga is heading and from what it is doing now.
     #[must_use]
     pub fn status(&self) -> SagaStatus {
         match &self.course {

@@ -155,7 +155,7 @@ impl CommandState {
         }
     }
 
-    /// Whether it ended.
+    /// Whether it ended, in success or not, or was skipped.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.phase, CommandPhase::Settled(_))

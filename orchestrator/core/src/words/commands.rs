@@ -28,7 +28,7 @@ pub fn command(plan: &SagaPlan, command: CommandRef) -> String {
     }
 }
 
-/// What an act names, as whoever acts said it.
+/// The step that an act names, in the operator's words: `undo of charge`.
 #[must_use]
 pub fn about(about: &ActTarget) -> String {
     match about.direction {

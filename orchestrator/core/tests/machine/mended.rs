@@ -132,7 +132,7 @@ fn what_may_be_applied_keeps_an_undo() {
     };
     let saga = || given(&body("undo: stock.UndoA")).when("a", done()).when("b", busy()).then_status(SagaStatus::Parked);
     saga().when_mended(&body("irreversible: true")).then_refused("no undo");
-    saga().when_mended(&body("undo: POST bank/undo")).then_refused("its undo goes to somebody else");
+    saga().when_mended(&body("undo: POST bank/undo")).then_refused("sends its undo to another participant");
     saga().when_mended(&body("undo: stock.OtherUndo")).then(&["another definition", "operator: retry", "b sent #2"]);
 }
 

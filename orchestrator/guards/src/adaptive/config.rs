@@ -14,11 +14,11 @@ pub struct AdaptiveLimitConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("min is {min}, start is {start}, max is {max}: expected min ≤ start ≤ max")]
 pub struct AdaptiveLimitError {
-    /// The lowest limit.
+    /// The lowest limit that was asked for.
     pub min: NonZeroU32,
-    /// The first limit.
+    /// The first limit that was asked for.
     pub start: NonZeroU32,
-    /// The highest limit.
+    /// The highest limit that was asked for.
     pub max: NonZeroU32,
 }
 
@@ -35,19 +35,19 @@ impl AdaptiveLimitConfig {
         }
     }
 
-    /// The lowest limit.
+    /// The limit never falls below this number of calls.
     #[must_use]
     pub fn min(&self) -> NonZeroU32 {
         self.min
     }
 
-    /// The first limit.
+    /// The limit before any call was measured.
     #[must_use]
     pub fn start(&self) -> NonZeroU32 {
         self.start
     }
 
-    /// The highest limit.
+    /// The limit never rises above this number of calls.
     #[must_use]
     pub fn max(&self) -> NonZeroU32 {
         self.max

@@ -12,8 +12,8 @@ pub(super) struct EndpointFilter {
 }
 
 impl EndpointFilter {
-    /// The most demanding one that somebody belongs to. An ejected endpoint belongs to none: at most half are ejected
-    /// at once.
+    /// The most demanding one that admits at least one endpoint. No filter admits an ejected endpoint: at most half are
+    /// ejected at once.
     pub(super) fn first_with_any(
         endpoints: &[BalancedEndpoint],
         now: MonotonicTime,
@@ -52,8 +52,9 @@ pub(super) fn one(
     chosen.expect("at most half of the endpoints are ejected, so one is in the tier")
 }
 
-/// Smooth weighted round robin, as nginx does it (commit 52327e0627f4, 2012): everybody is owed his weight, whoever is
-/// owed most is picked and pays what all were given. {5, 1, 1} gives a a b a c a a, not a a a a a b c.
+/// Smooth weighted round robin, as nginx does it (commit 52327e0627f4, 2012): each round adds an endpoint's weight to
+/// what it is owed; the endpoint that is owed most is picked and pays what all were given. {5, 1, 1} gives a a b a c a
+/// a, not a a a a a b c.
 fn in_turn(endpoints: &mut [BalancedEndpoint], tier: &EndpointFilter) -> Option<usize> {
     let mut given = 0;
     let mut most: Option<(usize, i64)> = None;

@@ -22,7 +22,7 @@ pub struct EjectionConfig {
     pub consecutive_failures: NonZeroU32,
     /// How long the first time; the second time twice as long, and so on.
     pub eject_for: Duration,
-    /// The longest.
+    /// An endpoint is never left out for longer than this at a time.
     pub max_eject_for: Duration,
 }
 

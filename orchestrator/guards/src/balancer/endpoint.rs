@@ -31,7 +31,7 @@ pub(super) struct BalancedEndpoint {
 pub struct BalancedEndpointSnapshot {
     /// Its share of the calls, relative to the others.
     pub weight: NonZeroU32,
-    /// Calls under way.
+    /// Calls to it that are picked and not done.
     pub in_flight: u32,
     /// What its health checks say; true until one says no.
     pub healthy: bool,

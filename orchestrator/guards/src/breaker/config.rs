@@ -9,19 +9,19 @@ pub const MAX_PROBES: u32 = 100;
 /// Most calls of a window that counts calls: each is kept.
 pub const MAX_WINDOW_CALLS: u32 = 10_000;
 
-/// Which calls are looked at.
+/// Which calls the breaker judges by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowConfig {
-    /// Those of the last so long.
+    /// The calls of the last span of this length.
     Time(Duration),
-    /// The last so many.
+    /// This number of the last calls.
     Calls(u32),
 }
 
 /// What a file says of a breaker, unchecked; the defaults where it says nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerParameters {
-    /// Which calls count.
+    /// The latest calls by which the breaker judges: of a span of time, or a number of them.
     pub window: WindowConfig,
     /// With fewer calls in the window no rate opens it.
     pub minimum_calls: u32,
@@ -88,9 +88,9 @@ pub enum BreakerConfigError {
     /// A rate that needs more calls than the window holds never opens it.
     #[error("minimumCalls is {minimum}, the window holds {window} calls: expected at most as many")]
     MoreThanWindow {
-        /// `minimumCalls`
+        /// The value of `minimumCalls`, more than the window holds.
         minimum: u32,
-        /// Calls of the window.
+        /// How many calls the window holds.
         window: u32,
     },
     /// The window is divided into buckets of at least a millisecond.
@@ -105,15 +105,15 @@ pub enum BreakerConfigError {
     /// The longest is not shorter than the first.
     #[error("maxOpenFor is {longest:?}, shorter than openFor, which is {first:?}")]
     OpenFor {
-        /// `openFor`
+        /// The value of `openFor`: how long it stays open the first time.
         first: Duration,
-        /// `maxOpenFor`
+        /// The value of `maxOpenFor`: how long it stays open at most.
         longest: Duration,
     },
     /// Without a probe nothing closes the breaker; with too many it is no probe.
     #[error("{0} is {1}: expected 1 to {MAX_PROBES}")]
     Probes(&'static str, u32),
-    /// Accepted calls times less than 1 would shed what is well.
+    /// Accepted calls times less than 1 would shed calls of a healthy participant.
     #[error("shedAbove is {0}: expected at least 1.1")]
     Shed(f64),
 }
@@ -146,7 +146,7 @@ impl BreakerConfig {
         Ok(BreakerConfig(settings))
     }
 
-    /// The settings, which make sense.
+    /// The settings, which have been checked.
     #[must_use]
     pub fn settings(&self) -> &BreakerParameters {
         &self.0

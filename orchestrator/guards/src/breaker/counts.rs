@@ -11,7 +11,7 @@ pub(super) struct CallCounts {
 }
 
 impl CallCounts {
-    /// One call.
+    /// The counts of one call that ended so.
     pub(super) fn call(failed: bool, slow: bool) -> CallCounts {
         CallCounts { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
     }

@@ -38,7 +38,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// How it stands.
+    /// The breaker's state, counts and rates at `now`, for metrics and for people.
     pub fn snapshot(&mut self, now: MonotonicTime) -> BreakerSnapshot {
         let counts = self.window.counts(now);
         let enough = counts.calls >= self.config.settings().minimum_calls;

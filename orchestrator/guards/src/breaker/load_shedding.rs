@@ -9,8 +9,8 @@ use std::time::Duration;
 const BUCKET: Duration = Duration::from_secs(12);
 const BUCKETS: usize = 10;
 
-/// However badly it goes, a tenth of the calls leaves: without any the participant could not show that it is well
-/// again.
+/// However many calls are refused, a tenth of them is sent: without any the participant could not show that it is
+/// healthy again.
 const MOST: f64 = 0.9;
 
 /// When a call that was shed asks again. Each time a new random number decides, so no moment is better.
@@ -24,8 +24,8 @@ pub(super) struct LoadShedder {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct SheddingCounts {
-    /// Counted before they leave, those that were shed included: counted when they end, a participant that hangs would
-    /// be sent everything until its first timeout.
+    /// Counted before they are sent, those that were shed included: counted when they end, a participant that hangs
+    /// would be sent everything until its first timeout.
     requests: u32,
     accepts: u32,
     /// Calls that came back as failed.
@@ -63,7 +63,7 @@ impl LoadShedder {
         LoadShedder { lately: Box::new(RollingBuckets::new(BUCKET, now)) }
     }
 
-    /// Nothing was asked lately.
+    /// Forgets all requests and their answers so far.
     pub(super) fn forget(&mut self) {
         self.lately.clear();
     }
@@ -82,7 +82,7 @@ impl LoadShedder {
         self.lately.add(more, now);
     }
 
-    /// How many requests it would let leave now without shedding any, at least one; `None`: any number.
+    /// How many requests it would admit now without shedding any, at least one; `None`: any number.
     pub(super) fn room(&mut self, above: f64, minimum: u32, now: MonotonicTime) -> Option<u32> {
         let lately = self.lately.total(now);
         if lately.refusals < minimum {

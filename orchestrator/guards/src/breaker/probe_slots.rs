@@ -1,7 +1,7 @@
 use crate::MonotonicTime;
 use std::time::Duration;
 
-/// A slot is kept for at least this long, so that a caller who gives itself no time at all does not make room for ever
+/// A slot is kept for at least this long, so that a caller that gives itself no time at all does not make room for ever
 /// more calls.
 const SHORTEST_HOLD: Duration = Duration::from_millis(1);
 
@@ -54,7 +54,7 @@ impl ProbeSlots {
         }
     }
 
-    /// Nobody holds a slot of the state that comes now.
+    /// Takes back every slot: no call holds one of the state that begins now.
     pub(super) fn clear(&mut self) {
         self.out.clear();
     }

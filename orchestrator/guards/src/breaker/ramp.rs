@@ -6,7 +6,7 @@ use std::time::Duration;
 /// slot that is kept.
 pub(super) const MAX_RAMP: u32 = 256;
 
-/// The time after closing, in which it admits only so many calls at once. Starts with as many as have just gone well
+/// The time after closing, in which it admits only so many calls at once. Starts with as many as have just succeeded
 /// and admits one more per success, which doubles the number per round trip (slow start, RFC 5681, section 3.1).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlowStartRamp {

@@ -4,16 +4,16 @@ use crate::MonotonicTime;
 /// Says only once per window that a breaker that lets everything pass would have opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TripReportThrottle {
-    /// The next trip is told.
+    /// The breaker reports the next trip.
     Listening,
-    /// None is until then.
+    /// The breaker reports no trip until then.
     QuietUntil(MonotonicTime),
-    /// None is for so many calls.
+    /// The breaker reports no trip for so many calls.
     QuietFor(u32),
 }
 
 impl TripReportThrottle {
-    /// One call was counted. Whether a trip now is to be told.
+    /// One call was counted. Whether the breaker reports a trip now.
     pub(super) fn counted(&mut self, now: MonotonicTime) -> bool {
         *self = match *self {
             TripReportThrottle::QuietUntil(until) if now < until => return false,
@@ -25,7 +25,7 @@ impl TripReportThrottle {
         matches!(self, TripReportThrottle::Listening)
     }
 
-    /// A trip was told.
+    /// The throttle after a trip was reported.
     pub(super) fn told(window: WindowConfig, now: MonotonicTime) -> TripReportThrottle {
         match window {
             WindowConfig::Time(span) => TripReportThrottle::QuietUntil(now.plus(span)),

@@ -37,7 +37,7 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// All of them.
+    /// Every state, in the order of this enum.
     pub const ALL: [BreakerState; 6] = [
         BreakerState::Closed,
         BreakerState::Open,
@@ -66,7 +66,7 @@ impl BreakerState {
 pub struct BreakerSnapshot {
     /// What it is doing. An open breaker whose time is over is shown open until a call asks it.
     pub state: BreakerState,
-    /// When that began.
+    /// When that state began.
     pub since: MonotonicTime,
     /// Calls in the window; 0 unless closed or only counting.
     pub calls: u32,
@@ -80,7 +80,7 @@ pub struct BreakerSnapshot {
     pub slow_call_rate: Option<f64>,
     /// Failures since the last success.
     pub failures_in_a_row: u32,
-    /// Probes that are out; 0 unless half-open.
+    /// Probes that are in flight; 0 unless half-open.
     pub probes_out: u32,
     /// How many calls the ramp lets out at once; `None` unless it is under way.
     pub ramp: Option<u32>,
@@ -101,7 +101,7 @@ pub struct BreakerSnapshot {
 /// What opened a breaker, as it was counted then. A probe that fails says that it is still so, and not why it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TripDetails {
-    /// By what.
+    /// The rule that opened the breaker.
     pub by: TripReason,
     /// Calls in the window.
     pub calls: u32,
@@ -116,7 +116,7 @@ pub struct TripDetails {
 /// How many calls a breaker would admit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerCapacity {
-    /// So many; [`u32::MAX`]: any number.
+    /// How many calls it would admit; [`u32::MAX`]: any number.
     pub calls: u32,
     /// When there may be more by time alone, from now, more than zero; `None`: time alone makes no more.
     pub check_again_in: Option<Duration>,

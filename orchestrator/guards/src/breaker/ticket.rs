@@ -6,11 +6,11 @@ use std::time::Duration;
 pub enum BreakerAdmission {
     /// The call may be made; settle the ticket when its end is known.
     Admitted(BreakerTicket),
-    /// It may not.
+    /// The call may not be made now.
     Refused {
         /// When to ask again: not before this long, more than zero. Exact, so spread it: many wait for the same moment.
         retry_after: Duration,
-        /// What refuses it.
+        /// What of the breaker refuses the call, for metrics and for the caller.
         why: BreakerRefusal,
     },
 }
@@ -18,13 +18,13 @@ pub enum BreakerAdmission {
 /// What of a breaker refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakerRefusal {
-    /// It is open.
+    /// The breaker is open, and its time is not over.
     Open,
-    /// It is forced open.
+    /// An operator has forced the breaker open.
     Forced,
-    /// It is half-open, and all probes are out.
+    /// The breaker is half-open, and all probes are in flight.
     Probing,
-    /// It has just closed, and as many calls are out as the ramp allows.
+    /// The breaker has just closed, and as many calls are in flight as the ramp allows.
     Ramp,
     /// The participant accepts fewer calls than are made, and this one was drawn.
     Shed,
@@ -94,7 +94,7 @@ pub enum CallVerdict {
     /// It asks for fewer calls (429). Counts as failed in the rate and as a probe, but never in a row: a participant
     /// that defends itself is not down. The rule of linkerd's proxy.
     Throttled,
-    /// Nothing: the call did not leave, or was given up for a reason of ours.
+    /// Nothing: the call was not sent, or the engine gave it up for a reason of its own.
     Neutral,
 }
 
@@ -116,9 +116,9 @@ pub enum BreakerTransition {
     Kept,
     /// It belongs to an earlier state and was not counted.
     Stale,
-    /// The breaker opened.
+    /// The breaker opened, for this reason.
     Opened(TripReason),
-    /// The breaker closed.
+    /// The breaker closed: it admits calls again.
     Closed,
     /// It only counts, and would have opened now. Said once per window.
     WouldOpen(TripReason),

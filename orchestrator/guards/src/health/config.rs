@@ -7,7 +7,7 @@ use std::{num::NonZeroU32, time::Duration};
 pub struct HealthTrackerConfig {
     /// From one check to the next; an answer holds for so long.
     pub interval: Duration,
-    /// For one check.
+    /// A check without an answer fails after this time.
     pub timeout: Duration,
     /// So many failed checks in a row make it unhealthy.
     pub unhealthy_after: NonZeroU32,

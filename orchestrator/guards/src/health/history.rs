@@ -17,21 +17,21 @@ const DIFFERENCE: f64 = 0.25;
 #[derive(Debug, Default)]
 pub(super) struct HealthHistory(VecDeque<(MonotonicTime, HealthCheckOutcome)>);
 
-/// One check.
+/// One health check that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthCheckRecord {
     /// How long ago it ended.
     pub ago: Duration,
-    /// How.
+    /// Whether the check passed, and how long that took.
     pub outcome: HealthCheckOutcome,
 }
 
-/// Several checks.
+/// Counts of the checks within one span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HealthSummary {
-    /// How many.
+    /// How many checks ended in the span.
     pub checks: usize,
-    /// How many passed.
+    /// How many of the checks passed.
     pub passed: usize,
     /// How long those took on average; `None`: none passed.
     pub latency: Option<Duration>,

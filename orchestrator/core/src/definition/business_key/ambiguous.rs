@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// A part of a text that is made of several.
 enum KeyPart {
-    /// The same for every event.
+    /// Constant text, the same for every event.
     Text(String),
     Value(CelExpression),
 }

@@ -4,17 +4,17 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// Stable name of what is wrong.
+        /// Stable name of a kind of finding; the documentation has a page for each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Code {
-            /// All of them, in the order of the documentation.
+            /// All codes, in the order of the documentation.
             pub const ALL: &'static [Code] = &[$(Code::$variant),+];
 
-            /// As it is printed.
+            /// The code's name, as findings print it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -79,7 +79,7 @@ codes! {
     /// Guard it in the same expression with `has(steps.name)` or `result != null`.
     UnprovenRead = "unproven-read",
     /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What
-    /// fails there is a step that never runs, or an undo that nobody can run.
+    /// fails there is a step that never runs, or an undo that the engine cannot run.
     NullInText = "null-in-text",
     /// An expression makes a list, a map or an empty text where a path, a text or a key takes none, or a kind of value
     /// that nothing there takes.

@@ -1,4 +1,4 @@
-//! Findings for people.
+//! Renders findings as text for readers, with the excerpt of the file.
 
 use super::{CheckFinding, FindingSeverity};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
@@ -7,9 +7,9 @@ use std::fmt::{self, Write};
 /// How findings are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenderStyle {
-    /// With colours, for a terminal.
+    /// With colours, for a terminal that supports them.
     Colour,
-    /// Without, for files and tests.
+    /// Without colours, for files and tests.
     Plain,
 }
 

@@ -1,4 +1,4 @@
-//! What of a file is shown: secrets that somebody wrote into it are covered, also where the file cannot be parsed.
+//! What of a file is shown: the secrets in it are covered, also where the file cannot be parsed.
 //!
 //! Findings go to a terminal, a log, an API and a stream of events. A file of participants holds credentials, and a
 //! slip (a misspelled `authorization`, a wrong indentation) must not be what shows them. So in excerpts of it a value
@@ -48,7 +48,7 @@ enum RedactionScope {
     Shown,
     /// As far as a value of one line goes.
     Scalar,
-    /// All that belongs to it.
+    /// The key's whole value is covered, all of its lines.
     Everything,
 }
 
@@ -145,7 +145,7 @@ fn of_url(text: &str, start: usize) -> Vec<Range<usize>> {
     let ends = |sign: char| sign.is_whitespace() || matches!(sign, '"' | '\'' | '`' | '<' | '>' | '|');
     let url = &text[start..start + text[start..].find(ends).unwrap_or(text.len() - start)];
     let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
-    // A password may hold a slash that somebody did not encode.
+    // A password may contain a slash that its author did not encode.
     let user = url[..authority].rfind('@').or_else(|| url.rfind('@'));
     let query = url.find('?').map(|at| start + at + 1..start + url.len());
     user.map(|at| start..start + at).into_iter().chain(query).filter(|range| !range.is_empty()).collect()

@@ -1,4 +1,4 @@
-//! What is let in and what is told of the rest.
+//! Which events the schema accepts, and what the message says of the others.
 
 use super::*;
 use serde_json::json;

@@ -31,7 +31,7 @@ pub(crate) static FALLBACK: MapSchema = MapSchema {
         key(
             "fail",
             ValueRule::Shape(&FAIL),
-            "The step has failed for good, with this code.",
+            "The step has failed permanently, with this code.",
             "",
             "{\"code\": \"NO_SCORE\", \"message\": \"no score to be had\"}",
         ),

@@ -171,7 +171,7 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         key(
             "failOn",
             STATUSES,
-            "Statuses that count as failed for good, and assert that nothing happened (HTTP).",
+            "Statuses that count as failed permanently, and assert that nothing happened (HTTP).",
             "",
             "\"5xx\"",
         ),

@@ -4,12 +4,12 @@ use crate::{command::CommandFailure, expression::ValueTemplate};
 use serde_json::Value;
 use std::time::Duration;
 
-/// One item of `fallback:`.
+/// One item of a step's `fallback:`: an answer, and when the engine uses it.
 #[derive(Clone, Debug)]
 pub struct FallbackRule {
-    /// What it answers.
+    /// The answer that the step gets in place of the participant's.
     pub answer: FallbackAnswer,
-    /// When it does.
+    /// When the engine uses this fallback.
     pub when: FallbackCondition,
 }
 
@@ -20,16 +20,16 @@ pub enum FallbackAnswer {
     Cached(Duration),
     /// `lastKnown:` the last answer to the same request, however old.
     LastKnown,
-    /// `value:` taken as it is.
+    /// `value:` a constant JSON value; the engine does not evaluate it.
     Value(Value),
-    /// `expression:` sees `event`, `record`, `saga` and `steps`.
+    /// `expression:` evaluated when the fallback answers; it sees `event`, `record`, `saga` and `steps`.
     Expression(ValueTemplate),
-    /// `fail:` the step has failed for good, with this.
+    /// `fail:` the step fails permanently with this failure.
     Fail(CommandFailure),
 }
 
 impl FallbackAnswer {
-    /// Whether it answers with what a participant answered before.
+    /// Whether the fallback uses an earlier answer of a participant.
     #[must_use]
     pub fn is_remembered(&self) -> bool {
         match self {
@@ -39,12 +39,12 @@ impl FallbackAnswer {
     }
 }
 
-/// `when:` of a fallback.
+/// `when:` of a fallback: when the engine may use its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FallbackCondition {
-    /// When the do ended without success.
+    /// When the do ended without success, after all of its attempts.
     #[default]
     Exhausted,
-    /// Also as soon as a guard holds the do back before any attempt of it has left.
+    /// Also as soon as a guard holds the do back before the engine has sent its first attempt.
     Refused,
 }

@@ -5,14 +5,14 @@ use crate::expression::{CelExpression, ValueTemplate};
 /// `key:` of a trigger; its expressions see `event` and `record`.
 #[derive(Clone, Debug)]
 pub enum BusinessKeyTemplate {
-    /// One value; its text is the key.
+    /// A single value; its text is the business key.
     One(ValueTemplate),
     /// At least two values; [`joined`](crate::definition::business_key::joined), their texts are the key.
     Parts(Vec<ValueTemplate>),
 }
 
 impl BusinessKeyTemplate {
-    /// Every expression in it, in order.
+    /// Every expression in the key, in the order in which it is written.
     #[must_use]
     pub fn expressions(&self) -> Vec<&CelExpression> {
         match self {

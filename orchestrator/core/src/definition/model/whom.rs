@@ -1,50 +1,50 @@
-//! Whom a call goes to.
+//! The participant or capability that a call goes to.
 
 use crate::{command::HttpMethod, expression::PathTemplate};
 use std::fmt;
 
-/// What a call asks for, and of whom.
+/// The command that a call asks for, and the participant or capability that performs it.
 #[derive(Clone, Debug)]
 pub enum CallTarget {
-    /// `participant.Command`
+    /// `participant.Command`: a record on the participant's command topic.
     Kafka {
-        /// Who performs it.
+        /// The participant or capability that performs the command.
         whom: ParticipantSelector,
-        /// The command's type.
+        /// The command's type, which the participant uses to choose its handler.
         command: String,
     },
-    /// `METHOD participant/path`
+    /// `METHOD participant/path`: one HTTP request.
     Http {
-        /// Who performs it.
+        /// The participant or capability that performs the command.
         whom: ParticipantSelector,
-        /// The method.
+        /// The HTTP method of the request.
         method: HttpMethod,
         /// The path below the participant's base URL.
         path: PathTemplate,
     },
 }
 
-/// Who performs a command.
+/// The participant that performs a command, by name or by capability.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ParticipantSelector {
     /// A participant, by its name in participants.yaml.
     Participant(String),
     /// `capability:name`: any participant that has it. One is chosen when the command begins, and stays for all
-    /// attempts; an undo that names the capability of its do goes to whom the do went to.
+    /// attempts; an undo that names the capability of its do goes to the participant of the do.
     Capability(String),
 }
 
-/// How a command travels.
+/// The transport over which the engine sends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TransportKind {
-    /// As a record.
+    /// The engine sends the command as a Kafka record and reads the reply from a topic.
     Kafka,
-    /// As a request.
+    /// The engine sends the command as an HTTP request to one of the participant's endpoints.
     Http,
 }
 
 impl CallTarget {
-    /// Who performs it.
+    /// The participant or capability that performs the command.
     #[must_use]
     pub fn whom(&self) -> &ParticipantSelector {
         match self {
@@ -52,7 +52,7 @@ impl CallTarget {
         }
     }
 
-    /// How it travels.
+    /// The transport that the command uses.
     #[must_use]
     pub fn over(&self) -> TransportKind {
         match self {
@@ -83,7 +83,7 @@ impl ParticipantSelector {
 }
 
 impl fmt::Display for ParticipantSelector {
-    /// As definitions write it.
+    /// Writes the selector as definitions write it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ParticipantSelector::Participant(name) => f.write_str(name),

@@ -3,21 +3,21 @@
 use super::{ParticipantCatalog, ParticipantConfig};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// What a participant says about whom it needs.
+/// What the critical path needs to know of one participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DependencyNode<'a> {
-    /// Its attempt timeout.
+    /// Attempt timeout of the participant itself, without those that it needs.
     pub timeout: Duration,
-    /// Names of those that it needs.
+    /// Names of the participants that this one needs.
     pub depends_on: &'a [String],
 }
 
 /// A chain of participants, each of which needs the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CriticalPath {
-    /// Their names, whoever needs the others first.
+    /// The participants' names; each needs the one after it.
     pub names: Vec<String>,
-    /// Their attempt timeouts, added up.
+    /// Sum of the attempt timeouts of all participants in the chain.
     pub total: Duration,
 }
 
@@ -35,9 +35,9 @@ impl DependencyNode<'_> {
 }
 
 impl CriticalPath {
-    /// The chain among `all`, by name, whose attempt timeouts add up to most: how long an answer of its first
-    /// participant may take if everybody waits for whom he needs. `None` if nobody needs anybody. Of equally long ones
-    /// the one whose names come first.
+    /// The chain among `all`, by name, with the largest sum of attempt timeouts: the maximum time of an answer of its
+    /// first participant if each participant waits for those that it needs. `None` if no participant needs another. Of
+    /// equally long chains the one whose names come first.
     #[must_use]
     pub fn of(all: &BTreeMap<&str, DependencyNode<'_>>) -> Option<CriticalPath> {
         let mut known = BTreeMap::new();

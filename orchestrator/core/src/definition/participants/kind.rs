@@ -26,7 +26,7 @@ struct IntegrationDefaults {
     read_ms: u64,
     write_ms: u64,
     overall_ms: u64,
-    /// Attempts after the first one.
+    /// Number of attempts after the first one.
     retries: u32,
     delay_ms: u64,
     max_delay_ms: u64,
@@ -85,7 +85,7 @@ const MARKET_DATA: IntegrationDefaults = IntegrationDefaults {
     health_interval_ms: 10_000,
 };
 
-/// One more try for a connection that was closed meanwhile; whoever asks a cache has another way.
+/// One more attempt for a connection that was closed meanwhile; a caller of a cache has another source.
 const CACHE: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 1_000,
     read_ms: 2_000,
@@ -101,7 +101,7 @@ const CACHE: IntegrationDefaults = IntegrationDefaults {
     health_interval_ms: 60_000,
 };
 
-/// Nobody here can mend it and it counts our calls: one retry more than usual, further apart.
+/// The operator cannot repair the service, and the service counts the calls: one retry more than usual, further apart.
 const EXTERNAL_API: IntegrationDefaults = IntegrationDefaults {
     connect_ms: 5_000,
     read_ms: 15_000,
@@ -151,7 +151,7 @@ pub(super) struct ParticipantDefaults {
     pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
-    /// `None`: that of the step's place.
+    /// `None`: the default retry policy of the step applies.
     pub(super) retry: Option<RetryPolicy>,
     pub(super) breaker: breaker::BreakerParameters,
     pub(super) health: health::HealthTrackerConfig,

@@ -89,7 +89,7 @@ impl ParticipantReader<'_> {
                     .error(Code::BadName, key.span, message)
                     .help("letters from a to z, digits, `-`, `_` and `.`, a letter first");
             }
-            // Known even if it cannot be read: who needs it is not wrong as well.
+            // The name is known even if the entry cannot be read: a participant that needs it is not wrong as well.
             self.needs.insert(key.text.clone(), Vec::new());
             by_name.extend(self.participant(&key.text, key.span, node).map(|it| (key.text.clone(), it)));
         }

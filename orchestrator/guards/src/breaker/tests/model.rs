@@ -238,7 +238,7 @@ impl BreakerModel {
     }
 }
 
-/// Tickets of the ramp are told from others by their numbers.
+/// Added to the ids of the ramp's tickets, so that they differ from the ids of other tickets.
 const RAMP: usize = 1 << 32;
 
 fn millis(span: Duration) -> u64 {
@@ -343,7 +343,7 @@ proptest! {
             prop_assert_eq!(snapshot.failures_in_a_row, model.in_a_row);
             prop_assert_eq!(snapshot.calls as usize, model.counted().len());
         }
-        // Whatever was lost on the way, it lets somebody out again when every span it knows has passed.
+        // Whatever was lost on the way, the breaker admits a call again when every span it knows has passed.
         breaker.set_mode(BreakerMode::Automatic, now(&model));
         model.now_ms += 40_000;
         prop_assert!(matches!(breaker.admit(now(&model), HOLD, MIDDLE), BreakerAdmission::Admitted(_)));

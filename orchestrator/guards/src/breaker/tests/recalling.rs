@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A call that is admitted while it is closed and leaves later, as one that waits for a place does.
+/// A call that is admitted while the breaker is closed and is sent later, as one that waits for a permit is.
 #[track_caller]
 fn recalled(breaker: &mut CircuitBreaker, admitted_in: BreakerGeneration, now: f64) -> Option<f64> {
     breaker.check_again(admitted_in, at(now)).map(|rest| rest.as_secs_f64())

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Most entries of `classify`: every failure is compared with all of them.
 const MAX_PATTERNS: usize = 200;
 
-/// `errors:`
+/// The rules under `errors:`: the classes of failures, and how the engine handles them.
 #[derive(Default)]
 pub(super) struct FailureRules {
     pub(super) classes: Vec<(FailurePattern, ErrorClass)>,

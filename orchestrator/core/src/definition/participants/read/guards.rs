@@ -69,7 +69,7 @@ fn settings(
             .and_then(NonZeroU32::new)
             .or(usual.consecutive_failures),
         open_for,
-        // Whoever writes only the first span means that it may be as long.
+        // A file that sets only `openFor` means that `maxOpenFor` may be as long.
         max_open_for: fields.duration("maxOpenFor", report).unwrap_or_else(|| usual.max_open_for.max(open_for)),
         probes: fields.integer("probes", 1, report).unwrap_or(usual.probes),
         successes: fields.integer("successes", 1, report).or(usual.successes),

@@ -13,7 +13,9 @@ use std::num::NonZeroU32;
 const HELP: &str = "write health: {path: health}, {url: http://…} or {connect: true}";
 
 impl ParticipantReader<'_> {
-    /// A kind alone asks nobody anything: it does not know where.
+    /// Reads `health:`. Without this key the engine makes no checks, also where the kind has an interval for them: a
+    /// kind
+    /// does not know the address.
     pub(super) fn health(
         &mut self,
         fields: &MapReader<'_>,

@@ -1,4 +1,4 @@
-//! What participants can do, and whom they need.
+//! The capabilities of participants, and the participants that they need.
 
 use super::ParticipantReader;
 use crate::definition::{
@@ -52,7 +52,7 @@ impl ParticipantReader<'_> {
     }
 }
 
-/// Reports names that nobody has, and participants that need each other in a circle.
+/// Reports names that no participant has, and participants that need each other in a circle.
 pub(super) fn check(needs: &DependencyMap, report: &mut FindingCollector) {
     let names: Vec<&str> = needs.keys().map(String::as_str).collect();
     let mut edges = Vec::with_capacity(names.len());
@@ -60,7 +60,7 @@ pub(super) fn check(needs: &DependencyMap, report: &mut FindingCollector) {
         edges.push(needed.iter().filter_map(|name| position(&names, name, report)).collect());
     }
     let mut circle = find_cycle(&edges);
-    // It comes with whoever is needed first; people read "a needs b".
+    // The circle begins with the needed participant; the message says "a needs b".
     circle.get_mut(1..).unwrap_or_default().reverse();
     if let [first, ..] = circle[..] {
         let next = circle.get(1).copied().unwrap_or(first);

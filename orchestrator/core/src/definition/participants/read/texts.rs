@@ -35,7 +35,7 @@ const OWN_HEADERS: [(&str, &str); 17] = [
 ];
 const REMOVE: &str = "remove it";
 
-/// Their names.
+/// Names of the headers that the engine or the connection sets; a file may not set them.
 pub(in crate::definition) fn own_headers() -> impl Iterator<Item = &'static str> {
     OWN_HEADERS.iter().map(|(name, _)| *name)
 }

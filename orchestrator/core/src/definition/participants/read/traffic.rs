@@ -166,7 +166,7 @@ fn part_of(limit: NonZeroU32) -> NonZeroU32 {
     NonZeroU32::new(limit.get() / ADAPTIVE_PART).unwrap_or(NonZeroU32::MIN)
 }
 
-/// `100/s`, `600/m`, `1000/h`
+/// Reads a rate such as `100/s`, `600/m` or `1000/h`; `None` if `text` is none.
 fn rate_of(text: &str) -> Option<CallRate> {
     let (calls, unit) = text.split_once('/')?;
     let per = Duration::from_secs(match unit.trim() {
@@ -185,7 +185,7 @@ fn usual_burst(calls: NonZeroU32, per: Duration) -> NonZeroU32 {
     NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN)
 }
 
-/// Rounded up.
+/// The calls of one second at this rate, rounded up.
 fn per_second(calls: NonZeroU32, per: Duration) -> u128 {
     (u128::from(calls.get()) * 1_000_000_000).div_ceil(per.as_nanos().max(1))
 }
