@@ -35,7 +35,7 @@ pub enum EngineClock {
     },
 }
 
-/// The process's own.
+/// The one steered clock of this process.
 static STEERED: LazyLock<UnpoisonedMutex<SlewedClock>> =
     LazyLock::new(|| UnpoisonedMutex::new(SlewedClock::begun(read())));
 

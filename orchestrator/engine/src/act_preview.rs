@@ -1,5 +1,5 @@
-//! What an act would lead to: decided as its owner decides it, by the same state and the same rules. Nothing is
-//! changed, nothing leaves.
+//! What an act would lead to. The previewer decides as the saga's owner decides, by the same state and the same rules.
+//! It changes nothing and sends nothing.
 
 use super::admission::DecisionSources;
 use crate::journal::{self, JournalAccess, RecordedSaga};
@@ -22,18 +22,18 @@ use std::sync::Arc;
 /// What an act would lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActPreviewOutcome {
-    /// It would be applied.
+    /// The act would be applied.
     Applied {
         /// The step that it would be about, if it is about one.
         about: Option<ActTarget>,
-        /// Where the saga would be then.
+        /// The state that the act would lead the saga to.
         leads_to: Box<ActPreview>,
     },
-    /// It is on record, or changes nothing.
+    /// The act is on record already, or would change nothing.
     Nothing,
-    /// The saga's state does not allow it.
+    /// The saga's state does not allow the act.
     Refused {
-        /// Why, and what is allowed.
+        /// Why the act is refused, and which acts are allowed.
         reason: String,
     },
 }
@@ -64,7 +64,7 @@ impl ActPreviewer {
     ) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
         let Some(recorded) = self.journal.read(saga).await? else { return Ok(None) };
         let input = input_of(act, plan);
-        // Where the decision panics its owner parks the saga, for a person to see.
+        // When the decision panics, the saga's owner parks the saga for the operator.
         let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
         let decided = self.decide(recorded, &input);
         Ok(Some(decided.map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))

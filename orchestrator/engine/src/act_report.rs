@@ -7,19 +7,19 @@ use saga_core::{
 use saga_resilience::overrides::OverrideRequest;
 use tracing::info;
 
-/// What an act is on.
+/// The subject of an act: a saga, or the guards of a participant.
 #[derive(Clone, Copy, Debug)]
 enum ActSubject<'a> {
     Saga(SagaId),
     Guards(&'a str),
 }
 
-/// An act on guards is in effect here.
+/// Logs an act on guards that is in effect in this engine.
 pub(crate) fn guards(act: &OverrideRequest) {
     report(ActSubject::Guards(&act.participant), act.action.as_str(), &act.who, &act.reason);
 }
 
-/// A decision is committed: says so of the act in it, if it has one.
+/// Logs the operator's act in a committed decision, if the decision has one.
 pub(crate) fn saga(saga: SagaId, decision: &SagaDecision) {
     for (action, who, reason) in decision.events.iter().filter_map(act) {
         report(ActSubject::Saga(saga), action.as_str(), who, reason);

@@ -1,5 +1,5 @@
-//! What came of an act: where the saga is when nothing of it is under way any more, or as far as whoever asks has
-//! patience.
+//! What came of an act: where the saga is when nothing of it is under way any more, or when the caller's maximum wait
+//! is over.
 
 use super::journal::{
     JournalAccess,
@@ -35,7 +35,7 @@ pub(crate) async fn of(journal: &JournalAccess, saga: SagaId, wait: Duration) ->
 async fn look(journal: &JournalAccess, saga: SagaId) -> Option<(SagaLine, bool)> {
     let summary = journal.store().summary(saga.uuid()).await.ok()??;
     let mut line = [SagaLine::from(summary)];
-    // What cannot be read is told as the read model has it.
+    // A saga that cannot be read is reported as the read model has it.
     let steps = reading::refresh(journal.store().as_ref(), journal.plans(), &mut line, RefreshScope::Open)
         .await
         .unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Operators' acts: inputs like any other, with somebody who waits for what becomes of them.
+//! Operators' acts: inputs like any other, but the operator waits for the outcome.
 
 use super::{
     act_preview::{ActPreviewer, acted_on, input_of, named},
@@ -21,42 +21,42 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-/// How long whoever asks waits for the disposition.
+/// The maximum time that the caller waits for the disposition.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Acts of this engine that may be on their way to shards that do not take them, nor the inbox: more than a person asks
 /// for, and few enough to be kept in memory.
 pub const MOST_ACTS: usize = 1024;
-/// Between two looks at the journal when another engine owns the shard.
+/// The time between two looks at the journal when another engine owns the shard.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What became of an act within [`PATIENCE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorActOutcome {
-    /// It is in the journal.
+    /// The act is in the journal.
     Applied {
         /// The step that it is about, if it is about one.
         about: Option<ActTarget>,
     },
-    /// It was in the journal already: nothing was done again.
+    /// The act was in the journal already: nothing was done again.
     Repeated {
-        /// When it was applied.
+        /// The time when the act was applied.
         at: Timestamp,
         /// The step that it was about, if it was about one.
         about: Option<ActTarget>,
     },
-    /// The saga's state does not allow it.
+    /// The saga's state does not allow the act.
     Refused {
-        /// Why, and what is allowed.
+        /// Why the act is refused, and which acts are allowed.
         reason: String,
     },
-    /// It is on its way to the shard's owner.
+    /// The act is on its way to the shard's owner.
     Accepted {
         /// The step that it is about, if it is about one: a repeat names it.
         about: Option<ActTarget>,
     },
-    /// No such saga.
+    /// The store has no saga with this id.
     UnknownSaga,
-    /// Nothing came of it: [`MOST_ACTS`] are on their way.
+    /// The act was not sent, because [`MOST_ACTS`] acts are on their way.
     TooMany,
 }
 
@@ -81,9 +81,9 @@ impl ActSender {
         ActSender { journal, previewer, router, permits: Arc::new(Semaphore::new(MOST_ACTS)), tasks }
     }
 
-    /// Brings `act` to the saga's owner and waits for what becomes of it. An act that was accepted is not lost: it is
-    /// in the owner's queue or in the inbox. A crash of the owner before the commit loses an act in its queue, and the
-    /// operator is told `Accepted` at most: a repeat under the same id is applied then, and changes nothing otherwise.
+    /// Brings `act` to the saga's owner and waits for the outcome. An act that was accepted is in the owner's queue or
+    /// in the inbox. If the owner crashes before the commit, an act in its queue is lost. The operator gets at most
+    /// `Accepted` for such an act: a repeat under the same id is applied then, and changes nothing otherwise.
     pub(crate) async fn send(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return OperatorActOutcome::TooMany };
         let act = match self.looked_at(saga, act).await {
@@ -107,11 +107,11 @@ impl ActSender {
         }
     }
 
-    /// Looks at the journal before the act leaves. One that is in it is answered by it. A skip that names no step is
-    /// for the one that needs a person now, which is what the operator has seen: it must not settle another one that
-    /// needs a person by the time it arrives.
+    /// Looks at the journal before the act is sent. An act that is in the journal already is answered from it. A skip
+    /// that names no step is for the step that needs a person now, because the operator has seen that step. The skip
+    /// must not settle another step that needs a person by the time it arrives.
     async fn looked_at(&self, saga: SagaId, act: OperatorAct) -> Result<OperatorAct, OperatorActOutcome> {
-        // What cannot be read is told by the owner, who can end it.
+        // The saga's owner answers for a saga that cannot be read, because it can end that saga.
         let Ok(Some(recorded)) = self.journal.read(saga).await else { return Ok(act) };
         if recorded.state.acts.find(&act.id).is_some() {
             return Err(self.repeated(recorded, act));
@@ -166,7 +166,7 @@ impl ActSender {
         }
     }
 
-    /// Another engine owns the shard: its journal is the only place that tells.
+    /// Another engine owns the shard, so the journal is the only place that shows the outcome.
     async fn recorded_elsewhere(
         &self,
         saga: SagaId,

@@ -10,11 +10,11 @@ use std::sync::Arc;
 pub struct ActiveConfig {
     /// What may start, with the policies that a saga started now is pinned to.
     pub catalog: DefinitionCatalog,
-    /// Who performs the calls.
+    /// The participants that perform the calls.
     pub participants: Arc<ParticipantCatalog>,
 }
 
-/// What is live now.
+/// The configuration that is active now.
 #[derive(Debug)]
 pub(crate) struct ActiveConfigCell(ArcSwap<ActiveConfig>);
 
@@ -23,12 +23,12 @@ impl ActiveConfigCell {
         ActiveConfigCell(ArcSwap::from_pointee(live))
     }
 
-    /// For a short look; what is held does not change.
+    /// Borrows the active configuration for a short look; the borrowed value does not change.
     pub(crate) fn load(&self) -> Guard<Arc<ActiveConfig>> {
         self.0.load()
     }
 
-    /// To keep.
+    /// Returns the active configuration for a longer use; a later replacement does not change the returned value.
     pub(crate) fn keep(&self) -> Arc<ActiveConfig> {
         self.0.load_full()
     }

@@ -79,12 +79,13 @@ pub(super) struct AdmissionControl<'a> {
     sources: &'a DecisionSources,
     now: Timestamp,
     answerable: &'a AnswerWatermark,
-    /// Who was called out of its line, or is told by a person to go on: nobody is before it.
+    /// The commands that are ahead of the wait queue: its guard called them out of it, or an operator sent them on.
+    /// `None`: the commands queue like any other.
     queue_bypass: Option<QueueBypass>,
     permits: PermitDraft<'a>,
 }
 
-/// Which commands have nobody before them in line.
+/// Which commands are ahead of all other commands in the wait queue.
 #[derive(Clone, Copy, Debug)]
 enum QueueBypass {
     One(CommandRef),

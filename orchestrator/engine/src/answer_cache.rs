@@ -40,7 +40,7 @@ struct AnswerCacheState {
     most: AnswerCacheLimits,
 }
 
-/// Bounds of what is kept.
+/// The most answers, and the most bytes of answers, that the cache keeps.
 #[derive(Clone, Copy, Debug)]
 struct AnswerCacheLimits {
     answers: usize,
@@ -54,7 +54,7 @@ struct CachedAnswer {
     used: u64,
 }
 
-/// Answers are not for logs.
+/// Shows the answer's size only: answers do not belong in logs.
 impl std::fmt::Debug for CachedAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Entry({} bytes of {:?})", self.text.len(), self.at)

@@ -1,7 +1,7 @@
 //! Whether answers can be read, and up to when they have been: what deadlines wait for.
 //!
 //! One task of the engine ([`crate::answer_watch`]) finds that out and tells each shard in its queue, behind every
-//! answer. What a shard is not told in time is an outage of ours: no participant is given up for it.
+//! answer. If a shard is not notified in time, the outage is ours: no participant is given up for it.
 
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch as channel};
 /// that a busy machine is no outage.
 pub(crate) const LONGEST_STEP: Duration = Duration::from_secs(5);
 
-/// What a shard is told.
+/// The notice to a shard how far answers have been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AnswerWatermarkUpdate {
     /// Every answer that was there then is in the shard's queue, before this.
@@ -22,12 +22,12 @@ pub(crate) struct AnswerWatermarkUpdate {
     pub unbroken_since: Timestamp,
 }
 
-/// Why deadlines stand still.
+/// The reason why deadlines stand still.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadlinePause {
-    /// Since when, by the engine's clock.
+    /// The time when the deadlines stopped, by the engine's clock.
     pub since: Timestamp,
-    /// For people.
+    /// The cause of the pause, as text for operators.
     pub reason: Arc<str>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct AnswerProgress {
     /// Without Kafka every answer comes from a call of this process.
     is_watched: bool,
     wanted: Notify,
-    /// The last word of each shard that is not on record yet.
+    /// The latest report of each shard that is not on record yet.
     attended: UnpoisonedMutex<BTreeMap<u16, AttendanceRecord>>,
     pause: channel::Sender<Option<DeadlinePause>>,
 }
@@ -54,7 +54,7 @@ impl AnswerProgress {
         }
     }
 
-    /// Whether anybody has to wait for answers to be read.
+    /// Whether shards have to wait for answers to be read.
     #[must_use]
     pub(crate) fn is_watched(&self) -> bool {
         self.is_watched
@@ -66,7 +66,7 @@ impl AnswerProgress {
         self.pause.borrow().clone()
     }
 
-    /// A deadline waits for answers to be read.
+    /// Notifies the watching task that a deadline waits for answers to be read.
     pub(crate) fn request_watermark(&self) {
         self.wanted.notify_one();
     }
@@ -93,7 +93,7 @@ impl AnswerProgress {
         merge(&mut self.attended.lock(), news);
     }
 
-    /// What is to be recorded; whoever takes it and fails gives it back.
+    /// Takes what is to be recorded. A caller that fails to record it gives it back.
     pub(crate) fn take_attended(&self) -> Vec<AttendanceRecord> {
         std::mem::take(&mut *self.attended.lock()).into_values().collect()
     }

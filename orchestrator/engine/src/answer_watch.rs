@@ -26,7 +26,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-/// Between two rounds that nobody asked for: an outage is noticed within it.
+/// The time between two rounds that no deadline asked for: an outage is noticed within it.
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks while something is read.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -46,23 +46,23 @@ const SETTLING: &str = "Kafka answers again; participants that find it again lat
 /// Before the partitions of the replies topic are listed again.
 const LIST_EVERY: Duration = Duration::from_secs(30);
 
-/// Where answers come from.
+/// The consumers that read answers, and the reader of their end offsets.
 #[derive(Debug)]
 pub struct AnswerSources {
-    /// Asks the broker.
+    /// Asks the broker for the end offsets of partitions.
     pub ends: EndOffsetReader,
-    /// Reads replies.
+    /// The consumer that reads replies and triggers from their topics.
     pub triggers: Arc<KafkaConsumer>,
-    /// Reads the inbox.
+    /// The consumer that reads the inbox partitions of this engine's shards.
     pub shards: Arc<KafkaConsumer>,
 }
 
-/// What is in the way.
+/// The part that keeps answers from being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnswerOutageCause {
-    /// Participants may be without it as well.
+    /// Kafka is unavailable. Participants may be without it as well.
     Kafka,
-    /// The event store, or this process.
+    /// The event store or this process is the cause.
     Ours,
 }
 
@@ -166,7 +166,7 @@ impl AnswerWatcher {
         &self.context.progress
     }
 
-    /// How long to rest.
+    /// The delay before the next look.
     fn next(&self) -> Duration {
         let samples = self.reading.iter().chain(self.inbox.values());
         match samples.map(|sample| sample.taken.elapsed()).min() {

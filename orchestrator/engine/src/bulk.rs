@@ -28,22 +28,24 @@ pub use item::{BulkItem, BulkItemResult};
 pub use record::{BulkJobRecord, on_record};
 pub use targets::{BulkSelection, MOST_NAMES};
 
-/// Sagas a second unless asked otherwise. Each is a commit and a call of a participant that may have failed a moment
-/// ago: some hundred in a few seconds are through soon, and who sees that it goes wrong has time to stop it.
+/// Sagas per second if the request does not give another pace. Each saga is a commit and a call of a participant that
+/// may have failed a moment ago. A job of some hundred sagas ends in a few seconds, and an operator who sees a problem
+/// has time to stop it.
 pub const PACE: NonZeroU32 = NonZeroU32::new(20).expect("it is not 0");
-/// The fastest: a shard takes acts beside its work.
+/// The highest pace, in sagas per second: a shard takes acts beside its other work.
 pub const MOST_PACE: NonZeroU32 = NonZeroU32::new(500).expect("it is not 0");
-/// Jobs that run at once on an engine: people start them.
+/// The most jobs that run at the same time on an engine. Operators start them.
 pub const MOST_RUNNING: usize = 4;
 /// Jobs that an engine remembers, those that run among them.
 const REMEMBERED: usize = 16;
-/// Items of a job that are kept to be asked for: the latest. Whoever follows a job asks every second or so.
+/// The most items of a job that the engine keeps for queries, the latest ones. A caller that follows a job asks about
+/// every second.
 const ITEMS_KEPT: usize = 10_000;
 /// Acts of a job that are under way at once: as many as begin within the time that is waited for what comes of one, at
 /// a usual pace.
 const AT_ONCE: usize = 64;
 
-/// What is asked for.
+/// The operator's request for a bulk job.
 #[derive(Clone, Debug)]
 pub struct BulkJobRequest {
     /// Identity of the job, and the beginning of the ids of its acts.
@@ -54,37 +56,37 @@ pub struct BulkJobRequest {
     pub who: String,
     /// The operator's reason, as recorded with each act.
     pub reason: String,
-    /// The sagas that are gone through.
+    /// Selects the sagas that the job goes through.
     pub targets: BulkSelection,
-    /// In words, for the record.
+    /// The selection in words, for the record of the job.
     pub targets_told: String,
     /// The step that each act is about.
     pub about: Option<ActTarget>,
-    /// Of a retry: by which definition.
+    /// Only for a retry: the definition that the sagas go on with.
     pub definition: Option<String>,
-    /// Sagas a second.
+    /// The pace of the job, in sagas per second.
     pub pace: NonZeroU32,
-    /// Only tell what it would lead to.
+    /// If true, the job only reports what the act would lead to.
     pub dry_run: bool,
-    /// How long to wait for what comes of each.
+    /// The maximum wait for the outcome of each act.
     pub wait: Duration,
 }
 
-/// Where a job is.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BulkJobStatus {
-    /// On its way.
+    /// The job is going through its sagas.
     Running,
-    /// It has been through all.
+    /// The job has gone through all its sagas.
     Done,
-    /// Somebody stopped it, or the engine stops.
+    /// An operator stopped the job, or the engine stops.
     Cancelled,
-    /// The sagas could not be read on.
+    /// The store did not return the next sagas, or did not record the job.
     Failed,
 }
 
-/// A job as it is told.
+/// A job as the engine reports it to callers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkJobView {
@@ -96,25 +98,25 @@ pub struct BulkJobView {
     pub who: String,
     /// The operator's reason, as recorded with each act.
     pub reason: String,
-    /// To which sagas, in words.
+    /// The selection of the sagas, in words.
     pub targets: String,
-    /// Whether nothing is done.
+    /// Whether the job is a dry run, which changes nothing.
     pub dry_run: bool,
-    /// Sagas a second.
+    /// The pace of the job, in sagas per second.
     pub pace: NonZeroU32,
-    /// RFC 3339, UTC.
+    /// The time when the job began, in RFC 3339, UTC.
     pub started_at: String,
-    /// RFC 3339, UTC.
+    /// The time when the job ended, in RFC 3339, UTC; `None` while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
-    /// Where it is.
+    /// Whether the job runs, or how it ended.
     pub status: BulkJobStatus,
-    /// Why it failed.
+    /// The error that ended the job; `None` unless its status is failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// How many sagas it has been through.
+    /// How many sagas the job has gone through.
     pub looked_at: usize,
-    /// What came of them.
+    /// How many sagas had each result.
     pub counts: BulkJobCounts,
 }
 
@@ -128,9 +130,9 @@ pub struct BulkJobCounts {
     pub before: usize,
     /// It is in the journal, and the saga is not where it was meant to be.
     pub elsewhere: usize,
-    /// On the way to the saga's owner.
+    /// The act is on its way to the saga's owner.
     pub accepted: usize,
-    /// The saga does not allow it.
+    /// The saga's state does not allow the act.
     pub refused: usize,
     /// There is no such saga, or it cannot be read.
     pub failed: usize,
@@ -150,15 +152,15 @@ impl BulkJobCounts {
     }
 }
 
-/// What one job has come to.
+/// The progress of one job, with its latest items.
 #[derive(Debug)]
 struct BulkJobProgress {
     job: BulkJobView,
-    /// The latest; those before them are counted only.
+    /// The latest items; older items are only counted.
     items: VecDeque<BulkItem>,
 }
 
-/// A job, for whoever follows or stops it.
+/// A job, for the callers that follow or stop it.
 #[derive(Clone, Debug)]
 struct BulkJobHandle {
     id: Uuid,
@@ -176,7 +178,7 @@ impl BulkJobHandle {
     }
 }
 
-/// What jobs work with.
+/// The parts of the engine that jobs use.
 #[derive(Debug)]
 pub(crate) struct BulkJobContext {
     journal: JournalAccess,
@@ -202,7 +204,7 @@ impl BulkJobContext {
 #[derive(Debug, Default)]
 pub(crate) struct BulkJobRegistry(UnpoisonedMutex<VecDeque<BulkJobHandle>>);
 
-/// A job was not begun.
+/// The job was not started, because [`MOST_RUNNING`] jobs run already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{MOST_RUNNING} jobs run already")]
 pub struct TooManyJobs;
@@ -290,7 +292,7 @@ fn begun(context: &Arc<BulkJobContext>, order: BulkJobRequest) -> BulkJobHandle 
 
 /// From the first saga to the last.
 async fn run(context: Arc<BulkJobContext>, order: BulkJobRequest, handle: BulkJobHandle) {
-    // Before the first act: what nobody could explain later is not done.
+    // The job is recorded before its first act: the engine does no act that an operator could not explain later.
     let ended = match record::keep(&context.journal, context.clock.now(), &handle.told()).await {
         Ok(()) => go_through(&context, &order, &handle).await,
         Err(error) => Err(error),

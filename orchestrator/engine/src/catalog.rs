@@ -30,13 +30,13 @@ impl DefinitionCatalog {
         DefinitionCatalog { plans, by_topic }
     }
 
-    /// All of them.
+    /// The plans of all definitions that may start sagas.
     #[must_use]
     pub fn plans(&self) -> &[Arc<SagaPlan>] {
         &self.plans
     }
 
-    /// The topics to read.
+    /// The trigger topics of all definitions.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         self.by_topic.keys().map(String::as_str)
     }
@@ -53,7 +53,7 @@ impl DefinitionCatalog {
         self.by_topic.get(topic).map_or(&[], |triggered| &triggered.definitions)
     }
 
-    /// The definition called `name`.
+    /// The plan of the definition called `name`, if it may start sagas.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<SagaPlan>> {
         self.plans.iter().find(|plan| plan.definition.name == name)

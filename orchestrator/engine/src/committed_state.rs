@@ -18,7 +18,7 @@ pub(crate) struct LiveState {
     acknowledged: u32,
 }
 
-/// A state that the store has acknowledged: what is outstanding by it may leave.
+/// A state that the store has acknowledged: what is outstanding by it may be sent.
 ///
 /// It is made from a journal that was read or from the receipt of a commit, and from nothing else.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl LiveState {
     }
 }
 
-/// For reading.
+/// Gives read access to the state, with or without a pending append.
 impl Deref for LiveState {
     type Target = SagaState;
 
@@ -82,7 +82,7 @@ impl CommittedState<'_> {
     }
 }
 
-/// For reading.
+/// Gives read access to the committed state.
 impl Deref for CommittedState<'_> {
     type Target = SagaState;
 

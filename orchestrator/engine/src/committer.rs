@@ -22,7 +22,7 @@ const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Between two tries of a batch that the store could not take.
 const RETRY_MIN: Duration = Duration::from_millis(50);
-/// The longest rest between two tries while the store is away.
+/// The longest retry delay while the store is unavailable.
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// A cheap handle to a committer.
@@ -57,16 +57,16 @@ pub(crate) enum CommitOutcome {
     Committed(CommitReceipt),
     /// Its business key is taken by this stream.
     DuplicateKey { stream: Uuid, payload_hash: [u8; 32] },
-    /// Another decision has its version.
+    /// Another decision is in the journal under the same version.
     Conflict,
-    /// The shard has another owner.
+    /// The shard has another owner, so the store refused the append.
     Fenced,
 }
 
 /// The append was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum CommitError {
-    /// The store refuses these bytes for good, and does not have them from an earlier try.
+    /// The store refuses these bytes permanently, and does not have them from an earlier try.
     #[error("the event store refuses the append: {0}")]
     Impossible(String),
     /// The committer has stopped.
@@ -119,7 +119,7 @@ impl GroupCommitter {
     }
 }
 
-/// The store that rows go to, and the health that is told how that goes.
+/// The store that rows are written to, and the health that the results are reported to.
 struct CommitTarget {
     store: Arc<dyn EventStore>,
     health: Arc<StoreHealth>,
@@ -219,8 +219,8 @@ async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
     }
 }
 
-/// Repeats the same bytes while the store is away or a commit's fate is unknown: the key (saga, version) and the append
-/// id make that safe.
+/// Repeats the same bytes while the store is unavailable or a commit's fate is unknown: the key (saga, version) and the
+/// append id make that safe.
 ///
 /// # Errors
 /// Only when an append of these is itself at fault.
@@ -255,7 +255,7 @@ impl CommitTarget {
     }
 }
 
-/// Whether it is the rows that are at fault, and not the store, the way to it or who runs it.
+/// Whether the rows are at fault, and not the store, the way to it or its operation.
 fn is_their_fault(error: &StoreError) -> bool {
     match error {
         StoreError::Refused(_) | StoreError::Limit(_) | StoreError::Damaged(_) => true,

@@ -1,5 +1,5 @@
-//! Records that nobody can process go to the DLQ topic. The offset moves after the delivery report; until then the
-//! partition is held.
+//! Records that the engine cannot process go to the DLQ topic. The offset moves after the delivery report; until then
+//! the partition is held.
 
 use super::{
     KafkaOutput,
@@ -22,10 +22,10 @@ use tracing::{error, info, warn};
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Why a record is dead.
+/// The reason why the engine cannot process a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeadLetter {
-    /// What is wrong with it.
+    /// What is wrong with the record.
     pub poison: PoisonDiagnosis,
     /// The definition that cannot process it, if it is one's matter.
     pub definition: Option<String>,
@@ -42,7 +42,7 @@ impl DeadLetter {
         DeadLetter::new(PoisonCode::UnknownSaga, "no saga of this installation can have this id")
     }
 
-    /// Of this definition.
+    /// Returns the letter with the name of the definition that the record was for.
     #[must_use]
     pub(crate) fn of(self, definition: impl Into<String>) -> DeadLetter {
         DeadLetter { definition: Some(definition.into()), ..self }

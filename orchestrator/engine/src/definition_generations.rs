@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 /// How long an engine judges and finishes records after it last heard that the published set is the one it knows.
-/// Whoever reads records again for an added definition counts on it.
+/// A catch-up that reads records again for an added definition relies on this time.
 pub(crate) const HEARD_FOR: Duration = Duration::from_secs(10);
 
 /// What this engine has heard of what is published.
@@ -46,7 +46,7 @@ struct KnownGeneration {
 
 #[derive(Clone, Copy, Debug)]
 enum GenerationFreshness {
-    /// There are no others.
+    /// There are no other engines.
     Alone,
     /// When it was asked last, if there was an answer.
     At(Instant),
@@ -88,7 +88,7 @@ impl GenerationTracker {
         self.seen.load().generation.as_ref().is_some_and(|generation| generation.participants.contains(participant))
     }
 
-    /// Somebody with the capability whom some engine can call.
+    /// A participant that has the capability and that some engine can call; `None` if there is none.
     pub(crate) fn with_capability(&self, capability: &str, over: TransportKind) -> Option<String> {
         let seen = self.seen.load();
         seen.generation.as_ref()?.capabilities.get(&generation::capability(capability, over)).cloned()

@@ -16,18 +16,18 @@ const SHORTEST_HASH: usize = 6;
 /// No definition is meant, or several are.
 #[derive(Debug, thiserror::Error)]
 pub enum DefinitionLookupError {
-    /// New sagas of this name begin with none here.
+    /// No definition of this name is live on this engine.
     #[error("no definition of the saga `{0}` is live on this engine; name one by its hash")]
     NotLive(String),
-    /// No hash begins so.
+    /// No definition has a hash that begins so, or the text is no beginning of a hash.
     #[error(
         "no definition has a hash that begins with `{0}`: write current, or {SHORTEST_HASH} to 64 digits of its hash"
     )]
     NoHash(String),
-    /// Several do.
+    /// Several definitions have hashes that begin so: the digits, and the list of definitions.
     #[error("several definitions have hashes that begin with `{0}`: {list}", list = .1.join(", "))]
     Several(String, Vec<String>),
-    /// Its text cannot be had.
+    /// The definition's text cannot be read from the store.
     #[error(transparent)]
     Plan(#[from] PlanError),
 }

@@ -43,7 +43,7 @@ use tracing::{info, warn};
 /// Before a record that the broker did not acknowledge in time is handed to it again.
 const SEND_AGAIN_MIN: Duration = Duration::from_secs(1);
 const SEND_AGAIN_MAX: Duration = Duration::from_secs(5);
-/// Between two lines about that.
+/// The time between two log lines about that.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// Where a shard's effects go: participants and topics, or the memory of a test.
@@ -55,7 +55,7 @@ pub(crate) trait EffectSender: fmt::Debug + Send + Sync {
     fn publish(&self, event: OutboundEvent);
 }
 
-/// A call that may leave: its cause is committed.
+/// A call that may be sent: its cause is committed.
 #[derive(Debug)]
 pub(crate) struct OutboundCall {
     effect: CallEffect,
@@ -71,9 +71,9 @@ pub(crate) struct OutboundCall {
 pub(crate) struct OutboundEvent {
     effect: PublishEffect,
     origin: EffectOrigin,
-    /// Returned when the broker has answered.
+    /// The permit of the publication, given back when the broker has answered.
     permit: Option<CallPermit>,
-    /// Dropped when the event has left, or never will.
+    /// Dropped when the event has been sent, or will never be sent.
     send_time: Option<SendTimeGuard>,
 }
 

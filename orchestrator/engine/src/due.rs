@@ -45,7 +45,7 @@ impl DueTimes {
         self.timers.sagas().chain(self.deadlines.sagas())
     }
 
-    /// Whether the saga has any.
+    /// Whether the saga has a timer or a deadline.
     pub(super) fn has(&self, saga: SagaId) -> bool {
         self.timers.has(saga) || self.deadlines.has(saga)
     }
@@ -56,7 +56,7 @@ impl DueTimes {
     }
 }
 
-/// One time for each saga.
+/// The due times of sagas, at most one for each saga.
 #[derive(Debug, Default)]
 struct TimerQueue {
     queue: BinaryHeap<Reverse<(Timestamp, SagaId)>>,
@@ -90,12 +90,12 @@ impl TimerQueue {
         self.queue.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// Every saga that has one.
+    /// Every saga that has a due time.
     fn sagas(&self) -> impl Iterator<Item = SagaId> {
         self.current.keys().copied()
     }
 
-    /// Whether the saga has one.
+    /// Whether the saga has a due time.
     fn has(&self, saga: SagaId) -> bool {
         self.current.contains_key(&saga)
     }

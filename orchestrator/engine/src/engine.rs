@@ -47,18 +47,18 @@ use uuid::Uuid;
 /// Transactions that may be under way at once: one fills while one is written out.
 const COMMITTERS: usize = 2;
 
-/// What an engine is made of.
+/// The settings that an engine starts with.
 #[derive(Debug)]
 pub struct EngineSettings {
-    /// Where the journal is.
+    /// The event store that has the journal.
     pub store: Arc<dyn EventStore>,
     /// The guards and the transport of all participants.
     pub guarded: Arc<GuardRegistry>,
     /// The definitions that may start sagas.
     pub catalog: DefinitionCatalog,
-    /// Whose timeouts and retries new sagas of a forwarded trigger get.
+    /// The participants whose timeouts and retries new sagas of a forwarded trigger get.
     pub participants: Arc<ParticipantCatalog>,
-    /// Where participants.yaml is read again when it changes; `None`: never.
+    /// The participants.yaml that the engine reads again when it changes; `None`: the engine never reads it again.
     pub participants_file: Option<WatchedFile>,
     /// How many shards the installation has.
     pub shards: u16,
@@ -66,11 +66,11 @@ pub struct EngineSettings {
     pub instance: String,
     /// Where commands and events are produced; `None` without Kafka.
     pub kafka: Option<KafkaOutput>,
-    /// Where the time is read.
+    /// The clock that the engine reads the time from.
     pub clock: EngineClock,
-    /// How far the clock may be from that of the store.
+    /// The largest allowed difference between the engine's clock and the store's clock.
     pub most_skew: Duration,
-    /// Is told of every commit.
+    /// The observer that the engine calls for every commit.
     pub observer: ObserverHandle,
 }
 
@@ -95,7 +95,7 @@ pub struct SagaEngine {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// What several handles are made of.
+/// The parts that several handles share.
 #[derive(Debug)]
 struct EngineShared {
     journal: JournalAccess,
@@ -168,15 +168,15 @@ impl SagaEngine {
     }
 }
 
-/// Handles.
+/// The handles to the parts of the engine.
 impl SagaEngine {
-    /// For records of trigger and reply topics.
+    /// The handle that takes the records of trigger and reply topics.
     #[must_use]
     pub fn intake(&self) -> TriggerIntake {
         self.intake.clone()
     }
 
-    /// Of no shard yet.
+    /// A new shard ownership, which owns no shard yet.
     #[must_use]
     pub fn ownership(&self) -> ShardOwnership {
         let shared = &self.shared;
@@ -191,19 +191,19 @@ impl SagaEngine {
         ShardOwnership::new(Arc::clone(&self.shard), inbox, shared.router.clone())
     }
 
-    /// For operators.
+    /// The handle for the acts of operators on sagas and guards.
     #[must_use]
     pub fn operator(&self) -> OperatorHandle {
         self.operator.clone()
     }
 
-    /// To put another participants.yaml into effect.
+    /// The handle that puts another participants.yaml into effect.
     #[must_use]
     pub fn reload(&self) -> ReloadHandle {
         self.operator.reload().clone()
     }
 
-    /// For what can be asked of the engine.
+    /// The handle that answers queries about sagas, guards and the engine's health.
     #[must_use]
     pub fn query(&self) -> QueryHandle {
         let shared = &self.shared;
@@ -224,7 +224,7 @@ impl SagaEngine {
         )
     }
 
-    /// For publishing the definitions of this engine.
+    /// What the publisher of this engine's definitions needs.
     #[must_use]
     pub fn publisher_context(&self) -> PublisherContext {
         let shared = &self.shared;
@@ -237,7 +237,7 @@ impl SagaEngine {
         )
     }
 
-    /// For following what is published.
+    /// What the task that follows the published definitions needs.
     #[must_use]
     pub fn follower_context(&self) -> FollowerContext {
         let shared = &self.shared;
@@ -245,7 +245,7 @@ impl SagaEngine {
         FollowerContext::new(Arc::clone(&shared.generations), self.intake.clone(), store_health)
     }
 
-    /// For watching up to when answers have been read.
+    /// What the task that watches how far answers have been read needs.
     #[must_use]
     pub fn answer_watch_context(&self) -> AnswerWatchContext {
         let shared = &self.shared;
@@ -265,7 +265,7 @@ impl SagaEngine {
         ConfirmationSaver::start(Arc::clone(self.shared.journal.store()), self.shared.router.clone(), kept, untrue)
     }
 
-    /// To forget old keys.
+    /// A new sweeper, which removes old business keys.
     #[must_use]
     pub fn key_sweeper(&self) -> KeySweeper {
         KeySweeper::new(self.shared.journal.clone(), Arc::clone(&self.shared.config), self.shared.clock)
@@ -346,8 +346,8 @@ impl EngineShared {
         (0..COMMITTERS).map(start).unzip()
     }
 
-    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and call who
-    /// waits for a guard.
+    /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and notify the
+    /// calls that wait for a guard.
     fn start_followers(&self) -> [JoinHandle<()>; 4] {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);

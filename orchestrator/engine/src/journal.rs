@@ -37,18 +37,18 @@ pub enum JournalError {
     /// Its definition or policies are not in the store or cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The rows do not fold.
+    /// The rows do not fold to a state.
     #[error("the journal of {saga} does not fold: {reason}")]
     Fold {
         /// The saga whose journal it is.
         saga: SagaId,
-        /// Where it broke.
+        /// Which part of the journal does not fit, and why.
         reason: String,
     },
 }
 
 impl JournalError {
-    /// Whether the same read may succeed later without anybody's doing.
+    /// Whether the same read may succeed later without an operator's action.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -61,18 +61,18 @@ impl JournalError {
 /// A saga as its journal tells it.
 #[derive(Clone, Debug)]
 pub struct RecordedSaga {
-    /// What it runs by.
+    /// The definition and policies that the saga runs by.
     pub plan: Arc<SagaPlan>,
-    /// What it is.
+    /// The saga's state after its last recorded decision.
     pub state: SagaState,
-    /// What happened, oldest first.
+    /// The saga's decisions, oldest first.
     pub decisions: Vec<SagaDecision>,
 }
 
 /// Reads one saga; `None` if the store has no such stream.
 ///
 /// # Errors
-/// When the store is away, or the journal cannot be read by this build.
+/// When the store is unavailable, or this build cannot read the journal.
 pub async fn read(
     store: &dyn EventStore,
     plans: &PlanCache,
@@ -101,32 +101,32 @@ impl JournalAccess {
         &self.store
     }
 
-    /// The plans that were used.
+    /// The cache of the plans that this process has used.
     pub(crate) fn plans(&self) -> &PlanCache {
         &self.plans
     }
 
-    /// As [`read`].
+    /// Reads one saga from this journal, as [`read`] does.
     pub(crate) async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
         read(self.store.as_ref(), &self.plans, saga).await
     }
 
-    /// As [`fold`].
+    /// Folds the rows of a saga, as [`fold`] does.
     pub(crate) async fn fold(&self, saga: SagaId, rows: Vec<StreamRow>) -> Result<RecordedSaga, JournalError> {
         fold(self.store.as_ref(), &self.plans, saga, rows).await
     }
 
-    /// As [`PlanCache::publish`].
+    /// Stores the texts of a plan, as [`PlanCache::publish`] does.
     pub(crate) async fn publish(&self, plan: Arc<SagaPlan>) -> Result<(), saga_event_store::StoreError> {
         self.plans.publish(self.store.as_ref(), plan).await
     }
 
-    /// As [`PlanCache::exactly`].
+    /// Returns the plan with these hashes, as [`PlanCache::exactly`] does.
     pub(crate) async fn exact_plan(&self, definition: &str, policies: &str) -> Result<Arc<SagaPlan>, PlanError> {
         self.plans.exactly(self.store.as_ref(), definition, policies).await
     }
 
-    /// As [`PlanCache::stored`].
+    /// Returns a plan for new sagas of a stored definition, as [`PlanCache::stored`] does.
     pub(crate) async fn stored_plan(
         &self,
         hash: &str,

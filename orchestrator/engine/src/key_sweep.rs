@@ -9,7 +9,7 @@ use tracing::{info, warn};
 /// Keys that are looked at in one transaction: some milliseconds of work.
 const PAGE: u32 = 1000;
 
-/// Forgets old keys. A cheap handle.
+/// Removes old business keys from the store. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct KeySweeper {
     journal: JournalAccess,

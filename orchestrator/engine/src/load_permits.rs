@@ -1,5 +1,5 @@
-//! Turns to work on sagas because their time has come: of all shards together, so that a herd that falls due at once
-//! does not fill the memory.
+//! Turns to work on sagas because their time has come. All shards share the turns, so that sagas that fall due all at
+//! once do not fill the memory.
 //!
 //! A turn is for some sagas of one shard, which are read together. They have it until something is recorded of each;
 //! and then until they have left memory again, so that those that were begun are ended before more are begun, but not
@@ -54,7 +54,7 @@ impl LoadPermit {
     }
 }
 
-/// All turns of a process.
+/// All turns of a process, shared by its shards.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadSemaphore(Arc<Semaphore>);
 
@@ -75,7 +75,7 @@ type PermitFuture = Pin<Box<dyn Future<Output = Option<LoadPermit>> + Send>>;
 /// One shard's place among those that wait for turns.
 pub(super) struct LoadPermitQueue {
     all: LoadSemaphore,
-    /// Kept while other things happen: who asks anew goes behind the others.
+    /// Kept while other things happen: a shard that asks anew goes behind the others.
     asked: Option<PermitFuture>,
 }
 
@@ -102,7 +102,7 @@ impl LoadPermitQueue {
         turn
     }
 
-    /// A turn that is free now.
+    /// A turn that is free now; `None` if all are taken.
     pub(super) fn now(&mut self) -> Option<LoadPermit> {
         match &mut self.asked {
             None => Arc::clone(&self.all.0).try_acquire_owned().ok().map(LoadPermit::of),

@@ -1,4 +1,4 @@
-//! What reaches a shard, and who has to be told when it is dealt with.
+//! The messages that reach a shard, and the receipts that are settled when a message is dealt with.
 
 use super::{answer_progress::AnswerWatermarkUpdate, load_permits::LoadPermit, row::payload_hash};
 use saga_core::{
@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 /// causes nothing.
 #[derive(Debug)]
 pub(crate) struct ShardMessage {
-    /// What it says.
+    /// The content that the shard processes.
     pub body: MessageContent,
     /// The bytes it came as, so that another owner can be handed the same.
     pub record: Option<Arc<KafkaRecord>>,
-    /// Who waits for it to be dealt with.
+    /// The sender that waits until the message is dealt with.
     pub receipt: MessageReceipt,
 }
 
@@ -33,7 +33,7 @@ impl ShardMessage {
         ShardMessage { body: MessageContent::ReadUntil(read), record: None, receipt: MessageReceipt::None }
     }
 
-    /// An input that nobody waits for.
+    /// A message with an input and without a receipt: no sender waits for it.
     #[must_use]
     pub(crate) fn of(saga: SagaId, input: SagaInput) -> ShardMessage {
         ShardMessage { body: MessageContent::Input { saga, input }, record: None, receipt: MessageReceipt::None }
@@ -73,23 +73,23 @@ impl ShardMessage {
     }
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug)]
 pub(crate) enum MessageContent {
     /// A trigger that its definition wants.
     Start {
         /// The definition and policies that the saga will be pinned to.
         plan: Arc<SagaPlan>,
-        /// Key and trigger.
+        /// The business key and the trigger of the saga.
         start: Box<SagaStart>,
     },
-    /// Answers have been read.
+    /// All answers up to a time have been read: those before it are in the queue already.
     ReadUntil(AnswerWatermarkUpdate),
     /// A participant's reply, which names its step as the definition does.
     Reply(Box<CommandReply>),
-    /// Something that happens to a saga.
+    /// An input for a saga, such as a timer or an operator's act.
     Input {
-        /// The saga that it happens to.
+        /// The saga that the input is for.
         saga: SagaId,
         /// The input for the saga's state machine.
         input: SagaInput,
@@ -124,7 +124,7 @@ impl MessageContent {
     }
 }
 
-/// The payload is told by the beginning of its hash: enough to tell a handful of records apart.
+/// The beginning of its hash identifies the payload: that is enough to distinguish a few records.
 fn key_taken(trigger: &TriggerRecord) -> SagaInput {
     let payload = payload_hash(&trigger.event)[..6].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     SagaInput::KeyTaken { record: coordinates(trigger), payload: format!("sha256 {payload}…") }
@@ -135,55 +135,55 @@ pub(super) fn coordinates(trigger: &TriggerRecord) -> String {
     format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
 }
 
-/// Who waits for a message to be dealt with.
+/// The sender that waits for a message to be dealt with.
 #[derive(Debug)]
 pub(crate) enum MessageReceipt {
-    /// Nobody: a call's outcome or a timer, which the journal brings back after a crash.
+    /// No sender waits: the message is a call's outcome or a timer, which the journal brings back after a crash.
     None,
     /// The offset of a Kafka record.
     Offset(RecordAck),
-    /// An operator, or whoever started a saga in process.
+    /// An operator waits, or the caller that started a saga in process.
     Reply(oneshot::Sender<MessageOutcome>),
     /// The next saga whose time has come, and for which there was no room in memory.
     Turn(LoadPermit),
-    /// A guard's line, which calls the next one when this one has asked.
+    /// The wait queue of a guard, which calls the next command when this one has asked.
     Woken(NotifiedCall),
 }
 
 impl MessageReceipt {
-    /// Tells whoever waits. An offset is finished whatever the disposition says: each of them is final.
+    /// Notifies the waiting sender. An offset is finished whatever the disposition says: each disposition is final.
     pub(crate) fn settle(self, disposition: MessageOutcome) {
         match self {
             MessageReceipt::None => {}
             MessageReceipt::Woken(woken) => drop(woken),
             MessageReceipt::Turn(turn) => drop(turn),
             MessageReceipt::Offset(ack) => ack.finish(),
-            // Who no longer waits has given up on the answer, not on the act.
+            // An operator that no longer waits has given up on the answer, not on the act.
             MessageReceipt::Reply(reply) => drop(reply.send(disposition)),
         }
     }
 }
 
-/// What became of a message.
+/// The final outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MessageOutcome {
-    /// It caused this saga to start.
+    /// The message caused this saga to start.
     Started(SagaId),
-    /// Its business key is taken by this saga.
+    /// Another saga has the business key of the start.
     Duplicate {
         /// The saga that has the key.
         saga: SagaId,
         /// Whether the payload is another one than that saga was started with.
         other_payload: bool,
     },
-    /// It caused a decision.
+    /// The message caused a decision, which is committed.
     Applied,
-    /// It is dealt with and changed nothing.
+    /// The message is dealt with and changed nothing, for this reason.
     Ignored(String),
-    /// An operator's act that the saga's state does not allow.
+    /// The saga's state does not allow the operator's act, for this reason.
     Refused(String),
-    /// No such saga.
+    /// The store has no saga with this id.
     UnknownSaga,
-    /// It was handed to the shard's owner through the inbox.
+    /// The message was handed to the shard's owner through the inbox.
     Forwarded,
 }

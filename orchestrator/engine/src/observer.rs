@@ -1,4 +1,4 @@
-//! Who watches decisions as they are committed: the terminal of `saga dev`, the benchmark.
+//! Observers of decisions as they are committed: the terminal of `saga dev`, the benchmark.
 
 use saga_core::{event::SagaDecision, id::SagaId, state::SagaPlan, state::SagaState};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub trait CommitObserver: Send + Sync {
     fn taken_over(&self, _sagas: usize) {}
 }
 
-/// Somebody who watches, or nobody.
+/// The handle to an observer of commits, if there is one.
 #[derive(Clone, Default)]
 pub struct ObserverHandle(Option<Arc<dyn CommitObserver>>);
 
@@ -38,6 +38,6 @@ impl ObserverHandle {
 
 impl std::fmt::Debug for ObserverHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Observer(somebody)" } else { "Observer(nobody)" })
+        f.write_str(if self.0.is_some() { "ObserverHandle(set)" } else { "ObserverHandle(none)" })
     }
 }

@@ -129,7 +129,7 @@ impl OperatorHandle {
         self.overrides.act(id, act, self.clock.now()).await
     }
 
-    /// To put another participants.yaml into effect.
+    /// The handle that puts another participants.yaml into effect.
     #[must_use]
     pub fn reload(&self) -> &ReloadHandle {
         &self.reload

@@ -47,25 +47,25 @@ pub struct ActiveOverride {
     /// The mode and the limits that are in force together.
     #[serde(flatten)]
     pub given: OverrideState,
-    /// The last act.
+    /// The last recorded act that changed the participant's overrides.
     pub by: RecordedOverride,
 }
 
-/// An act was not recorded.
+/// The reason why an act was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
-    /// Nobody of that name is configured.
+    /// No participant of that name is configured.
     #[error("no participant is called `{name}`")]
     NoParticipant {
-        /// As it was given.
+        /// The name, as the operator gave it.
         name: String,
-        /// `did you mean …?`
+        /// A suggestion, such as `did you mean …?`; `None` if no name is similar.
         hint: Option<String>,
     },
     /// It cannot be put on record as it is.
     #[error("{0}")]
     Malformed(String),
-    /// The store did not take it.
+    /// The store did not take the act.
     #[error(transparent)]
     Store(#[from] saga_event_store::StoreError),
 }
@@ -135,7 +135,8 @@ impl OverrideLog {
         Ok(())
     }
 
-    /// Follows the record for ever. A store that is away is waited for, and `missed` is told: what is in force stays.
+    /// Follows the record until the task is aborted. While the store is unavailable, the task calls `missed` and tries
+    /// again; what is in force stays.
     pub async fn follow(&self, missed: impl Fn(&saga_event_store::StoreError)) {
         loop {
             // Spread, so that engines that started together do not ask together.
@@ -173,8 +174,8 @@ impl OverrideLog {
         Err(OverrideError::NoParticipant { name: act.participant.clone(), hint })
     }
 
-    /// The last `limit` acts, newest first, of one participant or of all; those of participants that are gone are among
-    /// them.
+    /// The last `limit` acts, newest first, of one participant or of all. Acts on participants that are not configured
+    /// any more are among them.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -198,7 +199,7 @@ impl OverrideLog {
         Ok(last.into())
     }
 
-    /// What is in force for a participant; `None`: nobody did anything, or all is taken back.
+    /// What is in force for a participant; `None`: no operator changed anything, or all changes are taken back.
     #[must_use]
     pub fn in_force(&self, participant: &str) -> Option<ActiveOverride> {
         self.all().get(participant).filter(|it| !it.given.is_none()).cloned()
@@ -221,7 +222,7 @@ impl OverrideLog {
         self.guarded.changes().publish(Some(&participant), GuardEventKind::ActApplied { number, action, who, reason });
     }
 
-    /// Consistent between any two statements.
+    /// The overrides that are in force; the map is consistent between any two statements.
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, ActiveOverride>> {
         self.in_force.lock()
     }

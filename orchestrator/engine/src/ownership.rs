@@ -31,13 +31,13 @@ pub struct ShardOwnership {
 struct ShardTaskHandle {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    /// What is read for it from the inbox.
+    /// Takes the inbox records that are read for the shard.
     feed: mpsc::Sender<DeliveredRecord>,
     feeder: JoinHandle<()>,
 }
 
 impl ShardOwnership {
-    /// Of no shard yet.
+    /// A shard ownership that owns no shard yet.
     pub(crate) fn new(shard: Arc<ShardContext>, inbox: InboxIntake, router: ShardRouter) -> ShardOwnership {
         ShardOwnership { shard, inbox, router, shards: HashMap::new() }
     }
@@ -62,7 +62,7 @@ impl ShardOwnership {
     pub async fn release(&mut self, shards: impl IntoIterator<Item = ShardId>) {
         let owners: Vec<(ShardId, ShardTaskHandle)> =
             shards.into_iter().filter_map(|shard| Some((shard, self.shards.remove(&shard)?))).collect();
-        // All are told to stop before one is waited for: they finish their appends side by side.
+        // All shards get the stop signal before the caller waits for one: they finish their appends side by side.
         for (shard, owner) in &owners {
             self.router.close(*shard);
             owner.stop.cancel();
@@ -76,7 +76,7 @@ impl ShardOwnership {
         metrics::gauge!("saga_shards_owned").set(count(self.shards.len()));
     }
 
-    /// Stops all of them.
+    /// Stops the tasks of all shards.
     pub async fn release_all(&mut self) {
         let all: Vec<ShardId> = self.shards.keys().copied().collect();
         self.release(all).await;
@@ -127,7 +127,8 @@ impl ShardOwnership {
     }
 }
 
-/// Brings the shard what is read for it, in the order of its partition. It waits for its shard, and nobody else does.
+/// Brings the shard the records that are read for it, in the order of its partition. Only this task waits for the
+/// shard.
 async fn feed_shard(
     inbox: InboxIntake,
     router: ShardRouter,

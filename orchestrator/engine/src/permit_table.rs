@@ -80,7 +80,7 @@ impl PermitTable {
         }
     }
 
-    /// Nobody answered the attempt in its time: that speaks against the participant.
+    /// The attempt had no answer in its time: that counts as a failure of the participant.
     pub(crate) fn expire(&mut self, saga: SagaId, command: CommandRef, attempt: u32) {
         if let Some(permit) = self.take(command, Some(attempt)) {
             permit.settle_timeout(saga);
@@ -125,7 +125,7 @@ impl PermitDraft<'_> {
         self.table.hold(command, attempt, permit);
     }
 
-    /// The decision is made: its calls will leave after its commit.
+    /// The decision is made: its calls are sent after its commit.
     pub(crate) fn keep(mut self) {
         self.since = self.table.held.len();
     }

@@ -67,7 +67,7 @@ impl EngineHealth {
         EngineHealth { store, skew, step_back, router, answers }
     }
 
-    /// Why the engine does not work as it should; empty: it does. For people.
+    /// Why the engine does not work as it should, as text for operators; empty: it does.
     #[must_use]
     pub fn troubles(&self, now: Instant) -> Vec<String> {
         let step_back = self.step_back.trouble(self.router.owned_shards());
@@ -80,7 +80,7 @@ impl EngineHealth {
         self.store.confirmed_ago(now)
     }
 
-    /// How many shards are owned here.
+    /// How many shards this engine owns.
     #[must_use]
     pub fn owned_shards(&self) -> usize {
         self.router.owned()
@@ -123,7 +123,7 @@ impl QueryHandle {
         &self.health
     }
 
-    /// What new sagas start by now.
+    /// The definitions and participants that new sagas start with now.
     #[must_use]
     pub fn config(&self) -> Arc<ActiveConfig> {
         self.config.keep()
@@ -135,7 +135,7 @@ impl QueryHandle {
         self.generations.yielded_topics()
     }
 
-    /// Every plan that was used.
+    /// Every plan that this process has used.
     #[must_use]
     pub fn known_plans(&self) -> Vec<Arc<SagaPlan>> {
         self.journal.plans().all()
@@ -158,7 +158,7 @@ impl QueryHandle {
     }
 }
 
-/// Sagas.
+/// Queries about sagas and their journals.
 impl QueryHandle {
     /// Sagas as the read model has them.
     ///
@@ -261,7 +261,7 @@ impl QueryHandle {
     }
 }
 
-/// Guards.
+/// Queries about the guards of participants.
 impl QueryHandle {
     /// The names of all participants that are configured, sorted.
     #[must_use]
@@ -269,7 +269,7 @@ impl QueryHandle {
         self.guards.names()
     }
 
-    /// The guards of all participants.
+    /// The state of the guards of all participants.
     #[must_use]
     pub fn guards(&self) -> Vec<ParticipantSnapshot> {
         self.guards.snapshot()
@@ -293,7 +293,7 @@ impl QueryHandle {
         self.guards.critical_path()
     }
 
-    /// Changes of guards from now on.
+    /// Receives the changes of guards from now on.
     #[must_use]
     pub fn guard_events(&self) -> broadcast::Receiver<Arc<GuardEvent>> {
         self.guards.changes().follow()

@@ -1,8 +1,8 @@
 //! Another participants.yaml while the engine runs: taken whole or not at all.
 //!
 //! Addresses, guards and secrets apply to the next call. Retries and timeouts are pinned to a saga when it starts, so
-//! sagas that run keep theirs. Breakers keep their state, lines who waits in them, and calls that are out end as they
-//! began.
+//! sagas that run keep theirs. Breakers keep their state, and wait queues keep their calls. Calls that are under way
+//! end as they began.
 
 use super::{
     active_config::{ActiveConfig, ActiveConfigCell},
@@ -34,9 +34,9 @@ use tracing::{error, info};
 /// A participants.yaml that is read again when it changes.
 #[derive(Clone, Debug)]
 pub struct WatchedFile {
-    /// Where it is.
+    /// The path that the file is read from.
     pub path: PathBuf,
-    /// Who stands in for participants of it.
+    /// The stubs that stand in for participants of the file; `None`: there are no stubs.
     pub stand_ins: Option<StubParticipants>,
 }
 
@@ -49,15 +49,15 @@ impl WatchedFile {
     }
 }
 
-/// What became of a file.
+/// The result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// It is in effect.
+    /// The file is in effect.
     Changed {
-        /// How many participants it has.
+        /// How many participants the file has.
         participants: usize,
     },
-    /// It says what is in effect already.
+    /// The file says what is in effect already.
     Unchanged,
 }
 
@@ -67,11 +67,11 @@ pub enum ReloadError {
     /// It has errors, or the definitions that are live cannot work with it.
     #[error("{rendered}")]
     Findings {
-        /// The first of them, in one line.
+        /// The first error, in one line.
         first: String,
-        /// How many more there are.
+        /// How many more errors there are.
         more: usize,
-        /// All of them with their places, for people.
+        /// All errors with their positions, as text for operators.
         rendered: String,
     },
     /// A participant cannot be called like that.
@@ -104,7 +104,7 @@ pub struct ReloadHandle {
     overrides: Arc<OverrideLog>,
     /// `None`: this engine has no participants.yaml of its own.
     watched: Option<WatchedFile>,
-    /// Held during a reload.
+    /// Held during a reload, so that reloads run one at a time.
     one_at_a_time: Arc<Mutex<()>>,
 }
 
@@ -125,8 +125,8 @@ impl ReloadHandle {
         self.watched.as_ref().map(|watched| watched.path.as_path())
     }
 
-    /// Puts `file` into effect. `lookup` answers for the variables in it. One at a time; a crash in between leaves
-    /// nothing half done: what is stored by then is used by nobody.
+    /// Puts `file` into effect. `lookup` answers for the variables in it. Reloads run one at a time. A crash during a
+    /// reload has no effect: no saga uses what is stored by then.
     ///
     /// # Errors
     /// When it is refused; the log says so too.
@@ -204,7 +204,7 @@ fn read(
     let sources: Vec<SourceFile> =
         definitions.map(|it| SourceFile::new(format!("{}.saga.yaml", it.name), it.text.clone())).collect();
     let library = DefinitionLibrary::read(&sources, Some(file), &[], lookup);
-    // Warnings are for whoever writes, and the definitions' own were told when the engine started.
+    // Warnings are for the author of a file. The warnings about the definitions were reported when the engine started.
     let errors: Vec<_> = library.findings.into_iter().filter(CheckFinding::is_error).collect();
     match errors.split_first() {
         None => Ok(library.participants),

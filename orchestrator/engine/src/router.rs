@@ -1,8 +1,8 @@
-//! Brings every message to the shard that owns its saga: here, or through the inbox to wherever that is.
+//! Brings every message to the shard that owns its saga: in this engine, or through the inbox to another engine.
 //!
-//! Nobody who brings messages of many shards waits for one of them: what a shard does not take in time goes to the
-//! inbox too, and comes back when the shard takes it. Where most shards are as slow it is the store that is slow, and
-//! whoever brings messages waits.
+//! A sender of messages to many shards waits for none of them: a message that a shard does not take in time goes to the
+//! inbox too, and comes back when the shard takes it. If most shards are as slow, the store is slow, and the sender
+//! waits.
 
 mod inbox;
 mod slot;
@@ -26,7 +26,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// Messages that may wait for one shard; beyond it whoever brings them waits, or they go to the inbox.
+/// Messages that may wait for one shard. Beyond this number the sender waits, or the messages go to the inbox.
 const SHARD_QUEUE: usize = 512;
 
 /// Between two looks whether a full queue is one shard's trouble.
@@ -49,22 +49,22 @@ pub(crate) struct ShardRouter {
 /// await.
 type ShardRoutes = RwLock<Vec<Option<Arc<ShardSlot>>>>;
 
-/// Who brings a message, and so what to do with it when its shard does not take it.
+/// The sender of a message, which decides what the router does when the shard does not take the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageSource {
-    /// Whoever brings messages of other shards too, or has no bound of its own: topics, operators. It goes to the
-    /// inbox.
+    /// A sender that has messages for other shards too, or has no bound of its own: topics, operators. The message goes
+    /// to the inbox.
     Outside,
-    /// The inbox. Whoever feeds that shard waits.
+    /// The inbox. The task that feeds the shard waits.
     Inbox,
-    /// A task of its own for one call of one saga. It waits.
+    /// A task of its own for one call of one saga. The task waits.
     Call,
 }
 
 /// A shard that does not take its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaggingShard {
-    /// The shard, which is owned here.
+    /// The shard, which this engine owns.
     pub shard: ShardId,
     /// The reason, as its queue shows it.
     pub why: LagReason,
@@ -86,7 +86,8 @@ impl ShardRouter {
         u16::try_from(slots.len()).expect("made from a u16")
     }
 
-    /// Whether the installation has the shard. An id that somebody else made can name one that it has not.
+    /// Whether the installation has the shard. An id from outside the installation can name a shard that it does not
+    /// have.
     #[must_use]
     pub(crate) fn has(&self, shard: ShardId) -> bool {
         shard.0 < self.shards()
@@ -109,7 +110,7 @@ impl ShardRouter {
         }
     }
 
-    /// How many shards are owned here.
+    /// How many shards this engine owns.
     #[must_use]
     pub(crate) fn owned(&self) -> usize {
         self.all().len()
@@ -125,7 +126,7 @@ impl ShardRouter {
         self.all().into_iter().filter_map(behind).collect()
     }
 
-    /// The shards that are owned here.
+    /// The shards that this engine owns.
     pub(crate) fn owned_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         self.all().into_iter().map(|(shard, _)| shard)
     }
@@ -134,7 +135,7 @@ impl ShardRouter {
     /// dropped.
     pub(super) fn try_send_here(&self, shard: ShardId, message: ShardMessage) {
         if let Some(slot) = self.owner(shard) {
-            // A shard that has more to do than its queue holds is told the next time.
+            // A shard with a full queue is notified the next time.
             let _ = slot.queue().try_send(message);
         }
     }
@@ -293,11 +294,11 @@ impl ShardRouter {
     }
 }
 
-/// Whoever has it hands messages of a shard to the inbox; others wait.
+/// The task that has this turn hands messages of a shard to the inbox; the other tasks wait.
 #[derive(Debug)]
 pub(super) struct HandoffTurn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
 
-/// That a shard's task takes messages.
+/// While it is held, the shard's task takes messages.
 #[derive(Debug)]
 pub(super) struct ServingGuard(Option<Arc<ShardSlot>>);
 

@@ -34,7 +34,7 @@ impl ReadModelState {
     }
 }
 
-/// Who writes: the owner of a shard.
+/// The writer of a row: the owner of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShardWriter {
     pub(crate) shard: ShardId,

@@ -1,4 +1,4 @@
-//! Journals of many open sagas, as an engine that is gone left them: what benchmarks and tests of recovery begin with.
+//! Journals of many open sagas, as a stopped engine left them: benchmarks and tests of recovery begin with them.
 //!
 //! The state machine makes the decisions and the codec the rows, so that a seeded journal is one that an engine could
 //! have written.
@@ -23,7 +23,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Sagas of one batch: one row of each is a transaction.
 const BATCH: u32 = 512;
-/// Transactions at once.
+/// Transactions that the seeding runs at the same time.
 const WRITERS: u32 = 2;
 /// How long ago the sagas started: longer than what they wait for.
 const AGO: Duration = Duration::from_secs(3600);
@@ -50,7 +50,7 @@ pub enum SeedError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] saga_event_store::StoreError),
-    /// A row would not read back.
+    /// A row could not be read back, so it was not written.
     #[error(transparent)]
     Row(#[from] RowEncodeError),
     /// Another engine claimed a shard, or wrote under the same key.

@@ -1,4 +1,5 @@
-//! When attempts leave: told by whoever sends them, read by their shard. The time of an attempt runs from there.
+//! The time when an attempt is sent: the sender reports it, and the shard reads it. The attempt's timeout runs from
+//! there.
 
 use saga_base::clock::EngineClock;
 use saga_core::{state::SendTime, time::Timestamp};
@@ -7,21 +8,22 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-/// No time.
+/// The cell's value while the attempt has not been sent.
 const NOT_YET: i64 = i64::MAX;
 
-/// When an attempt left.
+/// The time when an attempt was sent.
 #[derive(Clone, Debug)]
 pub(super) struct SendTimeCell(Arc<AtomicI64>);
 
-/// Held by whoever sends an attempt. Dropped, it has left, or never will by itself.
+/// The sender of an attempt holds this guard. After the drop the attempt has been sent, or will never be sent by
+/// itself.
 #[derive(Debug)]
 pub(super) struct SendTimeGuard {
     at: Arc<AtomicI64>,
     clock: EngineClock,
 }
 
-/// Of an attempt that has not left.
+/// The guard and the cell of an attempt that has not been sent.
 pub(super) fn send_time_pair(clock: EngineClock) -> (SendTimeGuard, SendTimeCell) {
     let at = Arc::new(AtomicI64::new(NOT_YET));
     (SendTimeGuard { at: Arc::clone(&at), clock }, SendTimeCell(at))

@@ -14,10 +14,10 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// The same where the client had no room.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
-/// The engine's way out to Kafka.
+/// The producer of the engine, and the topics that the engine needs.
 #[derive(Clone, Debug)]
 pub struct KafkaOutput {
-    /// Takes records.
+    /// The producer that sends all records of the engine.
     pub producer: KafkaProducer,
     /// Name of the inbox topic.
     pub inbox: Arc<str>,
@@ -27,7 +27,7 @@ pub struct KafkaOutput {
     pub dlq: Arc<str>,
 }
 
-/// Sends a record once.
+/// Sends a record once, and reports the result to the tracker of its topic.
 pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record: &OutgoingRecord) -> ProduceOutcome {
     let outcome = producer.send(record).await;
     match &outcome {
@@ -41,8 +41,8 @@ pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record
     outcome
 }
 
-/// Sends a record as often as it takes; while its topic refuses, one record at a time is tried, whoever has it. Returns
-/// its offset when the broker has it.
+/// Sends a record as often as necessary. While its topic refuses records, all senders together try one record at a
+/// time. Returns the record's offset when the broker has it.
 ///
 /// # Errors
 /// The broker will never take it as it is.

@@ -1,5 +1,5 @@
-//! One task per owned shard: claims it, reads back what is open, then is the only writer of its sagas until it is
-//! fenced or told to stop.
+//! One task per owned shard: the task claims the shard, reads back what is open, and then is the only writer of its
+//! sagas until it is fenced or stopped.
 //!
 //! Nothing is awaited between a decision and the queueing of its append. Effects leave from a `CommittedState` only: a
 //! state that was read from the journal or whose append the store has acknowledged.
@@ -49,7 +49,7 @@ use saga_event_store::ShardEpoch;
 use std::sync::Arc;
 use table::ShardTable;
 
-/// Why ownership ended.
+/// The reason why the task no longer works on the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnershipEnd {
     Stopped,

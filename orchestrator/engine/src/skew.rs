@@ -7,7 +7,7 @@ use saga_event_store::{EventStore, StoreError};
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
-/// A difference from which on people are told.
+/// The smallest clock difference that the log warns about.
 const WORTH_A_WARNING: Duration = Duration::from_secs(1);
 /// Between two lines about it: all shards of an engine ask at once.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
@@ -35,19 +35,19 @@ struct ClockSkewState {
     ahead_ms.unsigned_abs(), if *ahead_ms > 0 { "ahead of" } else { "behind" }, most.as_secs()
 )]
 pub struct ClockSkewError {
-    /// How far this engine is ahead.
+    /// How far this engine's clock is ahead of the store's, in milliseconds; negative: it is behind.
     pub ahead_ms: i64,
     most: Duration,
 }
 
 impl ClockSkew {
-    /// Clocks may differ by `most`.
+    /// A comparison that allows a difference of at most `most`.
     #[must_use]
     pub fn new(most: Duration) -> ClockSkew {
         ClockSkew { most, state: UnpoisonedMutex::new(ClockSkewState::default()) }
     }
 
-    /// What keeps this engine from claiming shards, for people.
+    /// The clock difference that keeps this engine from claiming shards, as text for operators; `None`: there is none.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.state.lock().trouble.as_ref().map(ToString::to_string)

@@ -12,36 +12,36 @@ use uuid::Uuid;
 /// Definition name and business key.
 pub(super) type StartKey = (String, String);
 
-/// How long it is known who has a key. Bounded, because the store forgets keys in the end (`keepKeys`): no start is
-/// refused longer than this for a key that it has forgotten.
+/// How long the shard remembers which saga has a key. The time is bounded, because the store forgets keys in the end
+/// (`keepKeys`): the shard refuses no start longer than this for a key that the store has forgotten.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// Keys of one shard that are known to be taken, twice: a key that comes again stays, whatever else comes in between.
 /// With keys of usual length some 100 KB.
 const KNOWN: usize = 256;
 
-/// Who has a key.
+/// The stream that has a business key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeyHolder {
     pub(super) stream: Uuid,
-    /// Of the event that started it.
+    /// The hash of the event that started the saga.
     pub(super) payload_hash: [u8; 32],
     /// Coordinates of that event's record, where they are known without reading the journal.
     pub(super) record: Option<String>,
 }
 
-/// What a start has to do.
+/// What the shard does with a start.
 #[derive(Debug)]
 pub(super) enum StartAdmission {
-    /// It is the first of its key.
+    /// The start is the first of its key and begins now.
     First(ShardMessage),
-    /// It waits for the one that is under way.
+    /// The start waits for another start of its key, which is under way.
     Waits,
-    /// Its key is taken.
+    /// The start's key is taken by another saga.
     Taken(ShardMessage, KeyHolder),
 }
 
-/// The starts of one shard.
+/// The starts of one shard that are under way, and keys that were taken lately.
 #[derive(Default)]
 pub(super) struct PendingStarts {
     under_way: HashMap<StartKey, VecDeque<ShardMessage>>,
@@ -77,7 +77,7 @@ impl PendingStarts {
         waiting
     }
 
-    /// Everything that waits.
+    /// Takes all messages that wait for a start with the same key.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = ShardMessage> {
         std::mem::take(&mut self.under_way).into_values().flatten()
     }

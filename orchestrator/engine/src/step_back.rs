@@ -1,5 +1,5 @@
-//! What follows when the event store lost what it had confirmed: it is told, what the engine needs is stored again, and
-//! the shards are claimed and read anew.
+//! What follows when the event store lost what it had confirmed: the engine reports the loss, stores again what it
+//! needs, and claims and reads the shards anew.
 
 pub mod saved_confirmations;
 
@@ -15,7 +15,7 @@ use tracing::{error, info};
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// The store's last step back, as it is told.
+/// The channel that reports the store's last step back; `None`: there was none.
 pub(super) type StepBackReceiver = watch::Receiver<Option<Arc<StepBack>>>;
 
 /// How often the store had stepped back.
@@ -54,7 +54,8 @@ impl Default for StepBackRecovery {
 }
 
 impl StepBackRecovery {
-    /// Why an engine that owns these shards does not work as it should; `None`: all were read again. For people.
+    /// Why an engine that owns these shards does not work as it should, as text for operators; `None`: all were read
+    /// again.
     #[must_use]
     pub fn trouble(&self, owned: impl Iterator<Item = ShardId>) -> Option<String> {
         let open = self.open.lock();
@@ -68,7 +69,7 @@ impl StepBackRecovery {
         })
     }
 
-    /// Returns when sagas can be read: at once, or after the step back that has just been told.
+    /// Returns when sagas can be read: immediately, or after the preparation for the reported step back.
     pub(super) async fn prepared(&self, told: &StepBackReceiver) {
         let number = number(told);
         // The sender lives as long as this.
@@ -136,7 +137,7 @@ impl StepBackFollower {
         self.recovery.prepared.send_replace(step.number);
     }
 
-    /// Definitions and policies that were published lately may be gone, and sagas are read with them.
+    /// The store may have lost definitions and policies that were published lately, and sagas are read with them.
     async fn store_again(&self) -> Result<(), saga_event_store::StoreError> {
         for plan in self.journal.plans().all() {
             self.journal.publish(plan).await?;
@@ -158,7 +159,7 @@ fn report(step: &StepBack) {
     );
 }
 
-/// The time of which commits are missing, for people: RFC 3339, UTC.
+/// The time range of the missing commits, as text for operators: RFC 3339, UTC.
 fn range(step: &StepBack) -> String {
     let until = rfc3339(Timestamp(step.lost_until_ms));
     match step.kept_until_ms {

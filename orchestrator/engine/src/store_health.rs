@@ -1,4 +1,4 @@
-//! Whether the event store takes writes: told by whoever writes, asked by readiness.
+//! Whether the event store takes writes: writers report it, and the readiness check reads it.
 
 mod outage;
 
@@ -23,16 +23,16 @@ const EVERY: Duration = Duration::from_secs(2);
 /// not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who writes.
+/// The tasks that write to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StoreWriter {
-    /// A mark every two seconds.
+    /// The task that writes a mark every two seconds.
     Heartbeat,
-    /// One of the committers.
+    /// The committer with this number.
     Committer(usize),
 }
 
-/// What writers found.
+/// The results of writes, as the writers reported them.
 #[derive(Debug, Default)]
 pub(crate) struct StoreHealth {
     state: UnpoisonedMutex<StoreHealthState>,
@@ -40,7 +40,7 @@ pub(crate) struct StoreHealth {
 
 #[derive(Debug, Default)]
 struct StoreHealthState {
-    /// When a write was confirmed last.
+    /// The time of the last confirmed write; `None`: none was confirmed yet.
     confirmed: Option<Instant>,
     waiting: BTreeMap<StoreWriter, PendingWrite>,
     /// What the store refuses to do for reasons that no time heals, by number, each with the reason.
@@ -57,7 +57,7 @@ struct PendingWrite {
 }
 
 impl StoreHealth {
-    /// Why the store counts as taking no writes; `None`: it takes them. For people.
+    /// Why the store counts as taking no writes, as text for operators; `None`: it takes them.
     #[must_use]
     pub(crate) fn trouble(&self, now: Instant) -> Option<String> {
         let state = self.state.lock();
@@ -99,8 +99,8 @@ impl StoreHealth {
         }
     }
 
-    /// The store was away when somebody wanted to do `what`, who tries again: the log tells of the outage, and not of
-    /// each try.
+    /// The store was unavailable when a task wanted to do `what`. The task tries again. The log reports the outage, and
+    /// not each try.
     pub(crate) fn missed(&self, what: &str, error: &dyn fmt::Display) {
         let news = self.state.lock().outage.failed(Instant::now());
         match news {

@@ -25,21 +25,21 @@ use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
-/// How intake ended.
+/// The reason why the intake ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntakeExit {
-    /// It was told to stop.
+    /// The caller stopped the intake.
     Stopped,
-    /// It cannot go on.
+    /// The intake cannot go on, for this reason.
     Failed(String),
 }
 
 /// For which definitions a record is judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum EvaluationScope<'a> {
-    /// For all of its topic.
+    /// For all definitions of its topic.
     ForAll,
-    /// For these: it was judged for the others before.
+    /// Only for these definitions: the record was judged for the others before.
     Again(&'a BTreeSet<String>),
 }
 
@@ -225,7 +225,7 @@ impl TriggerIntake {
     }
 }
 
-/// What a consumer says of itself, for people.
+/// Logs an event that a consumer reports about itself.
 pub(super) fn report(consumer: &'static str, event: &ConsumerEvent) {
     match event {
         ConsumerEvent::Assigned(partitions) => info!(consumer, count = partitions.len(), "partitions assigned"),

@@ -216,17 +216,17 @@ pub enum ConsumerError {
     /// The client refused its settings.
     #[error("cannot create the `{name}` consumer of Kafka")]
     Create {
-        /// The plan's name.
+        /// Name of the consumer: [`ConsumerSettings::name`].
         name: &'static str,
-        /// The client's words.
+        /// The error of the Kafka client.
         source: rdkafka::error::KafkaError,
     },
     /// The operating system refused a thread.
     #[error("cannot start the thread of the `{name}` consumer")]
     Thread {
-        /// The plan's name.
+        /// Name of the consumer: [`ConsumerSettings::name`].
         name: &'static str,
-        /// Its words.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

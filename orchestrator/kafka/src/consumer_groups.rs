@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 /// One request to the broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Offsets by partition.
+/// One offset for each partition of a topic, by the number of the partition.
 pub type PartitionOffsets = BTreeMap<i32, i64>;
 
 /// Offsets of a group in one topic.

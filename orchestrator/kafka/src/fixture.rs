@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, time::timeout};
 /// Far above what any test needs; reached only by a fault.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// A topic of orders, and somebody who places them.
+/// A topic of orders, and a producer that places them.
 pub(super) struct TopicFixture {
     pub(super) settings: KafkaSettings,
     pub(super) producer: KafkaProducer,

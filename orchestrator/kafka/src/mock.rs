@@ -24,7 +24,7 @@ pub enum MockBrokerError {
     /// The operating system refused a thread.
     #[error("cannot start the thread of the mock broker")]
     Thread(#[from] io::Error),
-    /// librdkafka refused.
+    /// librdkafka cannot start or control the mock broker.
     #[error("the mock broker failed")]
     Cluster(#[from] KafkaError),
     /// Its thread has ended.

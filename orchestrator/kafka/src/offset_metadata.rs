@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 /// One request to the broker. A new client needs a second or two until it has found the group's coordinator.
 const ASK: Duration = Duration::from_secs(5);
 
-/// Texts by partition.
+/// The text that is stored with the offset of each partition, by the number of the partition.
 pub type PartitionTexts = BTreeMap<i32, String>;
 
 /// Reads and writes them; is no member of the group. A cheap handle.

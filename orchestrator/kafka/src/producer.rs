@@ -129,7 +129,7 @@ impl KafkaProducer {
 enum ProduceAttempt {
     /// The broker refused it, or only the batch that it was in.
     Refused(DeliveryFailure),
-    /// What became of it.
+    /// The final outcome of the record.
     Ended(ProduceOutcome),
 }
 

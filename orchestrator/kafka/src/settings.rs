@@ -71,7 +71,7 @@ pub enum KafkaPropertyError {
     /// Correctness depends on the value that is set here.
     #[error("kafka.properties: `{key}` cannot be set: {reason}")]
     Reserved {
-        /// The property.
+        /// Name of the property that is reserved.
         key: String,
         /// What depends on it.
         reason: &'static str,
@@ -82,15 +82,15 @@ pub enum KafkaPropertyError {
          build it with `cargo build --release --features tls`"
     )]
     NoTls {
-        /// The property.
+        /// Name of the property that needs TLS.
         key: String,
     },
     /// librdkafka does not know it, or not with this value.
     #[error("kafka.properties: `{key}`: {reason}")]
     Invalid {
-        /// The property.
+        /// Name of the property; empty if librdkafka refuses another setting.
         key: String,
-        /// librdkafka's words.
+        /// The reason in librdkafka's words.
         reason: String,
     },
 }
@@ -239,7 +239,7 @@ impl KafkaSettings {
         }
         config.set("bootstrap.servers", &self.bootstrap_servers);
         // A topic of ours that the broker made by itself would have its number of partitions and its retention.
-        // Producers ask for it unless told.
+        // Producers ask the broker to create topics unless this is false.
         config.set("allow.auto.create.topics", "false");
         config.set_log_level(RDKafkaLogLevel::Info);
         config

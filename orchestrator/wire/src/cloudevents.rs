@@ -29,13 +29,13 @@ const BATCH: &str = "application/cloudevents-batch";
 pub struct CommandRecord<'a> {
     /// The command's identity: `ce_id` and `idempotency_key`.
     pub id: &'a CommandId,
-    /// Its type, `ReserveStock`.
+    /// Type of the command, for example `ReserveStock`.
     pub command: &'a str,
-    /// The record's value.
+    /// The value of the record, before it is encoded.
     pub body: &'a Value,
-    /// Name of the definition.
+    /// Name of the definition of the saga that sends the command.
     pub saga_name: &'a str,
-    /// 1, 2, 3, …
+    /// Number of the attempt: 1, 2, 3, …
     pub attempt: u32,
     /// Where the reply is expected.
     pub reply_topic: &'a str,
@@ -52,11 +52,11 @@ pub struct CommandRecord<'a> {
 pub struct PublishedRecord<'a> {
     /// `ce_id`: the command id of a `publish` step, `<saga>:outcome` of an outcome event. The same for every try.
     pub id: &'a str,
-    /// `ce_type`.
+    /// Type of the event: the header `ce_type`.
     pub event_type: &'a str,
-    /// The record's key.
+    /// The key of the record.
     pub key: &'a str,
-    /// The record's value.
+    /// The value of the record, before it is encoded.
     pub body: &'a Value,
     /// The saga that publishes.
     pub saga: SagaId,
@@ -99,7 +99,7 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
     outgoing(topic, record.key.to_owned(), record.body, headers)
 }
 
-/// What can be told of a record before its content is decoded.
+/// What is known of a record before its content is decoded.
 #[derive(Debug)]
 pub(crate) struct IncomingEvent<'a> {
     record: &'a KafkaRecord,

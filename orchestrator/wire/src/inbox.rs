@@ -44,11 +44,11 @@ pub enum InboxEnvelope {
         /// Hash of the policies that the saga is pinned to; a build before this one did not say.
         policies: Option<String>,
     },
-    /// A participant's reply.
+    /// The record of a participant's reply.
     Reply(KafkaRecord),
     /// The result of an attempt that did not come as a reply record.
     Outcome(CallOutcome),
-    /// An operator's act.
+    /// An operator's act on one saga.
     Operator {
         /// The saga that it changes.
         saga: SagaId,

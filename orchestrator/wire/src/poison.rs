@@ -63,7 +63,7 @@ pub enum PoisonCode {
 }
 
 impl PoisonDiagnosis {
-    /// A diagnosis.
+    /// Makes a diagnosis from a code and a message for people.
     pub fn new(code: PoisonCode, message: impl Into<String>) -> PoisonDiagnosis {
         PoisonDiagnosis { code, message: message.into() }
     }
@@ -84,7 +84,7 @@ impl From<JsonError> for PoisonDiagnosis {
 }
 
 impl PoisonCode {
-    /// The stable name.
+    /// The stable name of the code, for programs to compare.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -47,7 +47,7 @@ pub struct KafkaRecord {
     pub topic: Arc<str>,
     /// Partition it was read from.
     pub partition: i32,
-    /// Its offset there.
+    /// Offset of the record in that partition.
     pub offset: i64,
     /// The record's timestamp; −1 where the record has none.
     pub timestamp: Timestamp,
@@ -62,7 +62,7 @@ pub struct KafkaRecord {
 /// A record that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingRecord {
-    /// Where to.
+    /// Topic that the record is written to.
     pub topic: Arc<str>,
     /// `None` leaves it to the key.
     pub partition: Option<i32>,
@@ -75,7 +75,7 @@ pub struct OutgoingRecord {
 }
 
 impl KafkaRecord {
-    /// Where it was read.
+    /// Topic, partition and offset where the record was read.
     #[must_use]
     pub fn coordinates(&self) -> RecordCoordinates {
         RecordCoordinates { topic: self.topic.clone(), partition: self.partition, offset: self.offset }

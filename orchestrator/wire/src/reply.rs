@@ -26,7 +26,7 @@ pub struct CommandReply {
     pub command: CommandId,
     /// Which attempt, if the participant said so.
     pub attempt: Option<u32>,
-    /// What it says.
+    /// What the participant answers to the command.
     pub answer: CommandAnswer,
 }
 
@@ -37,9 +37,9 @@ pub enum ParsedReply {
     Reply(CommandReply),
     /// It does not. It goes to the DLQ, and where it names its command, that attempt is unknown.
     Poison {
-        /// Why.
+        /// Why the reply cannot be used.
         poison: PoisonDiagnosis,
-        /// The same as an answer; `None` if not even the command can be told.
+        /// The reply as an answer; `None` if the reply does not even name its command.
         unknown: Option<CommandReply>,
     },
 }
@@ -141,7 +141,7 @@ fn class(retry: RetryAdvice) -> ErrorClass {
     }
 }
 
-/// A participant that says nothing has refused for good, as a 4xx answer would.
+/// A participant that does not set the header has refused permanently, as a 4xx answer would.
 fn retryable(record: &KafkaRecord) -> Result<RetryAdvice, PoisonDiagnosis> {
     match payload::header(record, names::ERROR_RETRYABLE)?.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => Ok(RetryAdvice::No),

@@ -115,7 +115,7 @@ fn no_type(record: &KafkaRecord, incoming: &IncomingEvent<'_>) -> PoisonDiagnosi
 #[derive(Debug)]
 struct DecodedTrigger {
     trigger: TriggerRecord,
-    /// `record` in expressions.
+    /// The value that expressions read as `record`.
     shown: Value,
     traceparent: Option<String>,
 }

@@ -20,14 +20,14 @@ pub(super) struct ClockReadings {
     pub(super) monotonic: Duration,
     /// Runs while the machine is suspended too, from another beginning.
     pub(super) suspended: Option<Duration>,
-    /// What people see.
+    /// The machine's time of day, which can be set.
     pub(super) wall: Timestamp,
 }
 
 /// The clock between two readings of the machine's clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlewedClock {
-    /// The last reading.
+    /// The machine's clocks at the last reading.
     read: ClockReadings,
     /// What the clock said then, in microseconds.
     said_us: i64,

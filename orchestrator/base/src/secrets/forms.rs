@@ -36,7 +36,7 @@ fn of_one(secret: &str) -> Vec<String> {
     std::iter::once(secret.to_owned()).chain(escaped).chain(percent).chain(small).chain(base64).collect()
 }
 
-/// `%3d` for `%3D`.
+/// The same text with small hexadecimal digits: `%3d` for `%3D`.
 fn in_small_digits(encoded: &str) -> String {
     let mut rest = encoded.chars();
     let mut text = String::with_capacity(encoded.len());

@@ -67,7 +67,7 @@ fn of_authorization(value: &str) -> Vec<String> {
 pub fn of_url(url: &str) -> Vec<String> {
     let Some((_, rest)) = url.split_once("://") else { return of_query(url) };
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    // A password may hold a slash that somebody did not encode.
+    // A password may hold a slash that the user did not encode.
     let pair = authority.rsplit_once('@').or_else(|| rest.rsplit_once('@')).map(|(pair, _)| pair);
     let password = pair.and_then(|pair| pair.split_once(':')).map(|(_, password)| password);
     let credentials = pair.filter(|_| password.is_some()).into_iter().chain(password).flat_map(both);

@@ -1,9 +1,9 @@
 //! Schedules that are drawn: by chance, and by PCT (Burckhardt et al., 2010), which finds a fault that needs few
 //! changes of turn soon.
 //!
-//! Threads and futures are shuttle's; there is one thread of the system, whoever takes or releases a lock lets others
-//! go first, and when all wait for each other it fails. Time stands still unless a scenario lets it pass, so nothing is
-//! saved by a timeout.
+//! Threads and futures are shuttle's; there is one thread of the system. A task that takes or releases a lock lets
+//! others go first, and when all wait for each other the test fails. Time stands still unless a scenario lets it pass,
+//! so nothing is saved by a timeout.
 
 use shuttle::{
     Runner,
@@ -81,7 +81,7 @@ impl ScheduleTurn {
     }
 }
 
-/// Fields are released in order: nobody gets the turn before the lock is free.
+/// Fields are released in order: no other task gets the turn before the lock is free.
 #[derive(Debug)]
 pub struct MutexGuard<'a, T> {
     guarded: std::sync::MutexGuard<'a, T>,

@@ -11,10 +11,10 @@ use std::{
 /// marker of a transaction. Longer than the time after which another engine's reading shows at the broker.
 const STUCK: Duration = Duration::from_millis(1_500);
 
-/// Where partitions ended.
+/// The end offsets of partitions at one moment, and which partitions are not read up to them.
 #[derive(Debug)]
 pub(super) struct EndOffsetSample {
-    /// When they were asked.
+    /// The time when the broker was asked for them.
     pub(super) at: Timestamp,
     /// When that was on the clock that never jumps.
     pub(super) taken: Instant,
@@ -55,7 +55,7 @@ impl EndOffsetSample {
         self.unread.is_empty()
     }
 
-    /// Those of which nobody said yet how far they are finished, or not far enough.
+    /// The partitions that are not known to be finished up to their ends.
     pub(super) fn unread(&self) -> impl Iterator<Item = &TopicPartition> {
         self.unread.keys()
     }

@@ -15,17 +15,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BulkItemResult {
-    /// It is in the journal, and led where it was meant to; of a dry run: it would.
+    /// The act is in the journal, and led where it was meant to; of a dry run: it would.
     Applied,
-    /// It was in the journal before: nothing was done again.
+    /// The act was in the journal before: nothing was done again.
     #[serde(rename = "before")]
     AlreadyApplied,
-    /// It is in the journal, and the saga is not where it was meant to be: parked again, mostly.
+    /// The act is in the journal, and the saga is not where it was meant to be: parked again, mostly.
     #[serde(rename = "elsewhere")]
     OffTarget,
-    /// On the way to the saga's owner.
+    /// The act is on its way to the saga's owner.
     Accepted,
-    /// The saga does not allow it.
+    /// The saga's state does not allow the act.
     Refused,
     /// There is no such saga, or it cannot be read.
     Failed,
@@ -37,9 +37,9 @@ pub enum BulkItemResult {
 pub struct BulkItem {
     /// The saga's id, or what was given in place of it.
     pub id: String,
-    /// What came of it.
+    /// The result of the act on this saga.
     pub result: BulkItemResult,
-    /// Why it was refused, or failed.
+    /// Why the act was refused, or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Where the saga was when it was looked at after the act.

@@ -1,4 +1,5 @@
-//! Jobs on record in the event store: who did what to how many sagas. What was done to each is in its journal.
+//! Jobs on record in the event store: which operator did what to how many sagas. What was done to each saga is in its
+//! journal.
 
 use super::BulkJobView;
 use crate::journal::JournalAccess;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 /// The log's topic in the event store.
 const TOPIC: &str = "jobs";
-/// What is told of the record at a time.
+/// The most records of jobs that one query returns.
 const MOST_TOLD: usize = 100;
 
 /// A job as it began, or as it ended.
@@ -21,7 +22,7 @@ pub struct BulkJobRecord {
     pub number: i64,
     /// When, RFC 3339, by the clock of the engine that it ran on.
     pub at: String,
-    /// The job at that time.
+    /// The job as it was at that time, in JSON.
     pub job: Value,
 }
 

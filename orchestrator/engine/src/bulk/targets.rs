@@ -5,26 +5,26 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use saga_core::id::SagaId;
 use saga_event_store::{EventStore, StoreError};
 
-/// Sagas that can be named: beyond that people choose by what the sagas have in common.
+/// The most sagas that a job can name: beyond that operators select by what the sagas have in common.
 pub const MOST_NAMES: usize = 1_000;
 /// Sagas that are read from the read model at a time.
 const PAGE: u32 = 500;
 
-/// Which sagas.
+/// The selection of the sagas that a job goes through.
 #[derive(Clone, Debug)]
 pub enum BulkSelection {
     /// These ids or business keys, of this definition if it is given.
     Named {
-        /// At most [`MOST_NAMES`].
+        /// Saga ids or business keys, at most [`MOST_NAMES`].
         names: Vec<String>,
-        /// Which definition.
+        /// Name of the definition that a key belongs to; `None`: any definition.
         saga: Option<String>,
     },
     /// All that match when they are come to, newest first.
     Matching(SagaQuery),
 }
 
-/// What a job comes to.
+/// A saga that a job comes to, or a name that stands for none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BulkTarget {
     Saga(SagaId),

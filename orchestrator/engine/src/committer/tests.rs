@@ -145,11 +145,11 @@ async fn committed_together(
 enum ScriptedAppend {
     /// Nothing is written.
     Fails(FaultFn),
-    /// All is written, and nobody hears of it.
+    /// The store writes all rows, and the committer gets no answer.
     LosesTheAnswer,
 }
 
-/// A store that first fails as it is told, and then keeps its promises.
+/// A store that first fails according to the script, and then keeps its promises.
 #[derive(Debug)]
 struct ScriptedStore {
     tries: Mutex<VecDeque<ScriptedAppend>>,

@@ -11,19 +11,19 @@ use std::{
     time::Duration,
 };
 
-/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group that
-/// nobody is in.
+/// How long the place of a definition that was removed is kept: as long as a broker keeps the offsets of a group
+/// without members.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// A published set. Stored for ever: fields are added with defaults, never renamed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DefinitionGeneration {
-    /// By name.
+    /// The published definitions, by the name of the definition.
     pub(crate) definitions: BTreeMap<String, PublishedDefinition>,
     /// Names of the participants that can be called.
     pub(crate) participants: BTreeSet<String>,
-    /// One who has it, by [`capability`].
+    /// One participant for each capability, by [`capability`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) capabilities: BTreeMap<String, String>,
     /// Definitions that are not published any more, and how far records were judged for them.
@@ -34,26 +34,26 @@ pub(crate) struct DefinitionGeneration {
     pub(crate) catch_ups: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// A definition of the set.
+/// A definition of the published set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PublishedDefinition {
     pub(crate) topic: String,
     pub(crate) hash: String,
-    /// When it was published first.
+    /// When it was published first, in milliseconds since the Unix epoch.
     pub(crate) since_ms: i64,
     /// Its first record, by partition; a partition that is not named is its own from its oldest record on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) starts: PartitionOffsets,
 }
 
-/// A definition that was removed.
+/// A definition that is not published any more, and how far it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RemovedDefinition {
     pub(crate) topic: String,
     pub(crate) at_ms: i64,
-    /// Its next record, by partition.
+    /// The offset of its next record, by partition.
     pub(crate) next: PartitionOffsets,
 }
 
@@ -62,11 +62,11 @@ pub(crate) struct RemovedDefinition {
 pub(crate) struct LocalDefinition {
     pub(crate) topic: String,
     pub(crate) hash: String,
-    /// `None`: the file does not say.
+    /// Where the definition's file says that it begins; `None`: the file does not say.
     pub(crate) from: Option<TriggerStartPosition>,
 }
 
-/// What an engine has files for.
+/// The definitions, participants and capabilities that an engine has files for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LocalCatalog {
     pub(crate) definitions: BTreeMap<String, LocalDefinition>,
@@ -82,9 +82,9 @@ pub(crate) fn capability(name: &str, over: TransportKind) -> String {
 /// What the broker says when a set is published.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OffsetSnapshot {
-    /// Where the group stands, by topic.
+    /// The offsets of the consumer group, by topic.
     pub(crate) standing: BTreeMap<String, GroupOffsets>,
-    /// Where `from: <time>` is, by definition.
+    /// The offsets of the time in `from: <time>`, by definition.
     pub(crate) at_time: BTreeMap<String, PartitionOffsets>,
     /// How far unfinished catch-ups are, by their name and topic.
     pub(crate) catch_ups: BTreeMap<String, BTreeMap<String, PartitionOffsets>>,
@@ -110,16 +110,16 @@ pub(crate) struct AddedDefinition {
     pub(crate) ahead: i64,
 }
 
-/// Where an added definition begins.
+/// The rule by which an added definition begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DefinitionStart {
     /// Its topic was never read: where its file says.
     FirstContact,
-    /// Where the group stood.
+    /// It begins at the position of the consumer group.
     GroupOffset,
-    /// Where its file says.
+    /// It begins where its file says.
     Configured,
-    /// Where it was when it was removed.
+    /// It begins where it was when it was removed.
     Resumed,
 }
 

@@ -30,7 +30,7 @@ const ON_THE_WAY: Duration = Duration::from_secs(10);
 /// For the consumer of a catch-up that is over.
 const STOP: Duration = Duration::from_secs(10);
 
-/// The catch-ups of this engine.
+/// The catch-ups that this engine runs.
 pub(super) struct CatchUps {
     intake: TriggerIntake,
     kafka: KafkaSettings,
@@ -119,7 +119,7 @@ impl CatchUps {
         Ok(())
     }
 
-    /// Commits where the reading begins, if nobody did: a topic may be long.
+    /// Commits where the reading begins, if no engine has committed it: a topic may be long.
     async fn begin(
         &self,
         publisher: &DefinitionPublisher,

@@ -1,5 +1,5 @@
-//! Following what is published: topics of definitions that this engine lacks are left to others, and taken again when
-//! nobody reads them.
+//! Following what is published: an engine leaves the topics of definitions that it lacks to other engines, and takes
+//! them again when no engine reads them.
 
 use super::{
     catch_up::CatchUps,
@@ -29,7 +29,7 @@ use tracing::{error, info, warn};
 /// an index.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Between two looks at who reads what was left, and at what is caught up with.
+/// The time between two looks at the readers of left topics, and at the progress of catch-ups.
 const TEND: Duration = Duration::from_secs(2);
 
 /// Looks at which a left topic has to be without a reader before it is taken again: a group that an engine joins takes

@@ -50,16 +50,16 @@ pub enum PublisherError {
     /// The broker did not answer.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
-    /// A newer build wrote it.
+    /// A newer build wrote the published set.
     #[error("the published set of definitions {0} cannot be read by this build")]
     Unreadable(String),
-    /// Others were always first.
+    /// Other engines published first at every try.
     #[error("other engines publish their definitions all the time")]
     Crowded,
 }
 
 impl PublisherError {
-    /// Whether waiting may help.
+    /// Whether a later try may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -70,7 +70,7 @@ impl PublisherError {
     }
 }
 
-/// What the log says: where the set is, and who published it.
+/// One entry of the log: where the set is stored, and which engine published it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct GenerationAnnouncement {
     set: String,
@@ -100,7 +100,7 @@ impl PublisherContext {
     }
 }
 
-/// Reads and writes what is published.
+/// Reads and writes the published set of definitions.
 #[derive(Clone, Debug)]
 pub struct DefinitionPublisher {
     store: Arc<dyn EventStore>,
@@ -162,7 +162,7 @@ impl DefinitionPublisher {
         Err(PublisherError::Crowded)
     }
 
-    /// What is published now.
+    /// The set that is published now; `None`: no set was published yet.
     pub(super) async fn current(&mut self) -> Result<Option<DefinitionGeneration>, PublisherError> {
         self.log.read(self.store.as_ref()).await?;
         let Some(entry) = self.log.current() else { return Ok(None) };
@@ -187,12 +187,12 @@ impl DefinitionPublisher {
         self.log.current().map_or(0, |entry| entry.number.0)
     }
 
-    /// Who published it.
+    /// The instance that published the current set; empty if there is none.
     pub(super) fn by(&self) -> String {
         self.log.current().map(|entry| entry.what.by.clone()).unwrap_or_default()
     }
 
-    /// Whether a catch-up is over.
+    /// Whether the catch-up with this name is over.
     pub(super) async fn is_caught_up(&self, catch_up: &str) -> Result<bool, PublisherError> {
         Ok(self.store.get_document(CAUGHT_UP, catch_up).await?.is_some())
     }

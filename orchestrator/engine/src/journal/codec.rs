@@ -16,21 +16,21 @@ pub enum RowDecodeError {
         "row {saga}/{version} has format {format}, this build reads format {FORMAT}: it was written by a newer build"
     )]
     Format {
-        /// Whose row.
+        /// The saga that the row belongs to.
         saga: SagaId,
-        /// Which row.
+        /// The row's version in the saga's journal.
         version: u32,
-        /// The number it carries.
+        /// The format number that the row carries.
         format: u8,
     },
-    /// Not what this build writes.
+    /// The row's bytes are not what this build writes.
     #[error("row {saga}/{version} does not read as events")]
     Shape {
-        /// Whose row.
+        /// The saga that the row belongs to.
         saga: SagaId,
-        /// Which row.
+        /// The row's version in the saga's journal.
         version: u32,
-        /// Where it differs.
+        /// The parser's error, which says where the row differs.
         source: serde_json::Error,
     },
 }
@@ -39,9 +39,9 @@ pub enum RowDecodeError {
 #[derive(Debug, thiserror::Error)]
 #[error("the row {version} would not read back: {reason}")]
 pub struct RowEncodeError {
-    /// Which row it would have been.
+    /// The version that the row would have had.
     version: u32,
-    /// The decoder's message.
+    /// The decoder's message about the written bytes.
     reason: String,
 }
 
@@ -77,11 +77,10 @@ pub fn encode(decision: &SagaDecision) -> Result<Vec<u8>, RowEncodeError> {
     Ok(payload)
 }
 
-/// Rows of more bytes have an outline. What is smaller is read whole by whoever looks at a list: it costs less than a
-/// second copy.
+/// Rows of more bytes have an outline. A list reads a smaller row whole: that costs less than a second copy.
 const OUTLINED_BYTES: usize = 4 * 1024;
 
-/// The payload that stands for that of a large row where nobody needs what it carries; `None` where it would save
+/// The payload that replaces that of a large row for readers that do not need its content; `None` where it would save
 /// little.
 #[must_use]
 pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {

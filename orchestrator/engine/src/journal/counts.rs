@@ -9,28 +9,28 @@ use saga_event_store::{EventStore, StreamDimension, StreamGroup};
 use serde::Serialize;
 use std::str::FromStr;
 
-/// Groups of one answer: more causes than these are not looked through by people.
+/// The most groups of one answer: operators do not look through more causes.
 pub const MOST_GROUPS: u32 = 1000;
 
-/// What sagas are counted by.
+/// The properties that sagas can be counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountDimension {
-    /// Their definition's name.
+    /// Groups sagas by their definition's name.
     Saga,
-    /// Their status.
+    /// Groups sagas by their status.
     Status,
-    /// The step that they wait for, are parked for, or went back for.
+    /// Groups sagas by the step that they wait for, are parked for, or went back for.
     Step,
-    /// The code of what failed.
+    /// Groups sagas by the code of what failed.
     Code,
-    /// The guards that hold them back.
+    /// Groups sagas by the guards that hold them back.
     WaitingOn,
-    /// The hash of their definition.
+    /// Groups sagas by the hash of their definition.
     Definition,
 }
 
 impl CountDimension {
-    /// All of them.
+    /// All dimensions that sagas can be counted by.
     pub const ALL: [CountDimension; 6] = [
         CountDimension::Saga,
         CountDimension::Status,
@@ -40,7 +40,7 @@ impl CountDimension {
         CountDimension::Definition,
     ];
 
-    /// The word.
+    /// The dimension's name in the API, in camel case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,21 +81,22 @@ impl FromStr for CountDimension {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaGroup {
-    /// How many.
+    /// The number of sagas in this group.
     pub count: i64,
-    /// Name of their definition.
+    /// Name of their definition; `None` if sagas are not counted by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saga: Option<String>,
-    /// Their status.
+    /// Their status; `None` if sagas are not counted by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Where they stand.
+    /// The step that they wait for, are parked for, or went back for; `None` if they have none or are not counted by
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// What failed.
+    /// The code of what failed; `None` if nothing failed or sagas are not counted by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What holds them back.
+    /// The guards that hold them back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting_on: Vec<String>,
     /// Hash of their definition.

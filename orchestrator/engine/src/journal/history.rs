@@ -18,19 +18,19 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryLine {
-    /// `<version>.<index>`
+    /// The event's id in the journal, `<version>.<index>`: the version of its row, and its index there from 0.
     pub event: String,
-    /// RFC 3339, UTC.
+    /// The time of the decision, in RFC 3339, UTC.
     pub at: String,
-    /// The step it is about.
+    /// Name of the step that the event is about; `None` for an event of the whole saga.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// In words.
+    /// What happened, in words for operators.
     pub text: String,
     /// What came in, was sent, or was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
-    /// As it is stored.
+    /// The event as it is stored, in JSON.
     pub data: Value,
 }
 
@@ -181,10 +181,10 @@ fn command(plan: &SagaPlan, step: StepIndex, direction: CommandDirection) -> Str
     words::command(plan, CommandRef { step, direction })
 }
 
-/// Whether an attempt left that was decided on.
+/// Whether a decided attempt was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendStatus {
-    /// As far as the journal tells.
+    /// The attempt was sent, as far as the journal shows.
     Yes,
     /// A guard held it back at the last moment, which the journal says after it. Of what a guard holds back: an attempt
     /// of it was decided on.
@@ -240,7 +240,7 @@ fn outcome(outcome: AttemptOutcome) -> &'static str {
 
 fn because(ending: NoRetryReason) -> &'static str {
     match ending {
-        NoRetryReason::Definite => "; for good",
+        NoRetryReason::Definite => "; permanently",
         NoRetryReason::Exhausted => "",
         NoRetryReason::NeedsPerson => "; for a person to look at",
     }

@@ -22,7 +22,7 @@ pub struct UnknownFilterName {
     guess: Option<String>,
 }
 
-/// What is known by name.
+/// The known names that a query can mention.
 #[derive(Debug, Default)]
 struct KnownNames {
     sagas: BTreeSet<String>,

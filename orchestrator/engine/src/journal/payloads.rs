@@ -4,15 +4,15 @@ use super::history::HistoryLine;
 use saga_core::describe::{RequestView, SagaView};
 use serde_json::{Value, json};
 
-/// Characters of a text.
+/// The most characters of a text.
 const TEXT: usize = 200;
-/// Members of a list.
+/// The most members of a list.
 const ITEMS: usize = 10;
-/// Members of an object: more than most have.
+/// The most members of an object: more than most objects have.
 const MEMBERS: usize = 50;
-/// Levels: deeper ones are seldom looked for.
+/// The most levels: readers seldom look for deeper ones.
 const LEVELS: usize = 8;
-/// Bytes of a whole payload as JSON, after all that.
+/// The most bytes of a whole payload as JSON, after the other cuts.
 const BYTES: usize = 4 * 1024;
 
 /// How much of payloads is shown.
@@ -21,7 +21,7 @@ pub enum PayloadDetail {
     /// Long texts and lists are cut, and say by how much.
     #[default]
     Short,
-    /// All of them.
+    /// Payloads are shown whole.
     Full,
 }
 
@@ -57,7 +57,7 @@ impl PayloadDetail {
     }
 }
 
-/// The same, short enough to read.
+/// The value, cut until it is short enough to read.
 #[must_use]
 pub fn short(value: &Value) -> Value {
     let cut = cut(value, LEVELS);

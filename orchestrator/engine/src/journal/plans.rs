@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Kinds of documents in the store.
+/// The kinds of documents in the store that plans are made of.
 const DEFINITION: &str = "definition";
 const POLICIES: &str = "policies";
 
@@ -34,25 +34,25 @@ pub enum PlanError {
     /// The store does not have the text.
     #[error("the store has no {kind} with hash {hash}")]
     Missing {
-        /// `definition` or `policies`.
+        /// The kind of the missing text: `definition` or `policies`.
         kind: &'static str,
-        /// Its hash.
+        /// The hash that the text is stored under.
         hash: String,
     },
     /// The text is there and this build cannot read it.
     #[error("the stored {kind} with hash {hash} cannot be read: {reason}")]
     Unreadable {
-        /// `definition` or `policies`.
+        /// The kind of the stored text: `definition` or `policies`.
         kind: &'static str,
-        /// Its hash.
+        /// The hash that the text is stored under.
         hash: String,
-        /// The parser's message.
+        /// The parser's message about the stored text.
         reason: String,
     },
 }
 
 impl PlanError {
-    /// Whether the same read may succeed later without anybody's doing.
+    /// Whether the same read may succeed later without an operator's action.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -81,7 +81,7 @@ impl PlanCache {
     /// What the saga runs by at the end of its journal, with what it ran by before.
     ///
     /// # Errors
-    /// When the store is away, or has not what the saga's rows name.
+    /// When the store is unavailable, or does not have what the saga's rows name.
     pub async fn of(
         &self,
         store: &dyn EventStore,
@@ -97,7 +97,7 @@ impl PlanCache {
         Ok(plan)
     }
 
-    /// Every plan that was used.
+    /// Every plan that this process has used.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<SagaPlan>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -114,7 +114,7 @@ impl PlanCache {
     /// for.
     ///
     /// # Errors
-    /// When the store is away ([`PlanError::is_transient`]), has no such texts, or this build cannot read them.
+    /// When the store is unavailable ([`PlanError::is_transient`]), has no such texts, or this build cannot read them.
     pub async fn exactly(
         &self,
         store: &dyn EventStore,
@@ -133,7 +133,7 @@ impl PlanCache {
     /// participants give it.
     ///
     /// # Errors
-    /// When the store is away ([`PlanError::is_transient`]), has no such text, or this build cannot read it.
+    /// When the store is unavailable ([`PlanError::is_transient`]), has no such text, or this build cannot read it.
     pub async fn stored(
         &self,
         store: &dyn EventStore,
@@ -153,7 +153,7 @@ impl PlanCache {
     /// The definition with this hash, as it was stored.
     ///
     /// # Errors
-    /// When the store is away, has no such text, or this build cannot read it.
+    /// When the store is unavailable, has no such text, or this build cannot read it.
     pub(super) async fn definition(
         &self,
         store: &dyn EventStore,

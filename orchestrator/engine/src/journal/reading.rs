@@ -23,28 +23,28 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaLine {
-    /// The saga's id.
+    /// The saga's id, as a UUID.
     pub id: String,
     /// Name of its definition.
     pub saga: String,
-    /// The business key.
+    /// The business key that the trigger gave.
     pub key: String,
-    /// Its status.
+    /// The saga's status, in the words of [`SagaStatus`].
     pub status: String,
     /// The step it is at or waits for.
     pub step: Option<String>,
-    /// The reason why it is parked or waits, for people.
+    /// The reason why it is parked or waits, as text for operators.
     pub reason: Option<String>,
-    /// The code of what failed.
+    /// The code of what failed; `None` if nothing failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// RFC 3339, UTC.
+    /// The time when the saga started, in RFC 3339, UTC.
     pub started_at: String,
-    /// RFC 3339, UTC.
+    /// The time of the last change, in RFC 3339, UTC.
     pub updated_at: String,
     /// Since when it has been as it is: in its status, held back by the same, with the same failure. RFC 3339, UTC.
     pub since: String,
-    /// Hash of its definition.
+    /// Hash of the definition that the saga runs by.
     pub definition: String,
     /// The guards that hold it back, as `guard:participant`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +52,7 @@ pub struct SagaLine {
     /// Something happened that a person should look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_incidents: bool,
-    /// The kinds of its incidents.
+    /// The kinds of the saga's incidents, as words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incident_kinds: Vec<String>,
     /// What it waits for a person for.
@@ -63,7 +63,7 @@ pub struct SagaLine {
     pub under_way: Vec<String>,
 }
 
-/// Steps of a line that are told by name.
+/// The most steps that one line lists by name.
 const MOST_NAMED: usize = 3;
 
 impl SagaLine {
@@ -130,45 +130,45 @@ fn named(steps: &[String]) -> String {
     format!("{} and {} more", first.join(", "), others.len())
 }
 
-/// Which sagas to list.
+/// Selects the sagas of a list. All conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SagaQuery {
-    /// One of these; empty: any.
+    /// Only sagas in one of these statuses; empty: any status.
     pub statuses: Vec<SagaStatus>,
-    /// Of this definition.
+    /// Only sagas of the definition with this name; `None`: any definition.
     pub saga: Option<String>,
-    /// With this business key.
+    /// Only sagas with this business key; `None`: any key.
     pub key: Option<String>,
-    /// Held back by this.
+    /// Only sagas that this guard holds back; `None`: all sagas.
     pub waiting_on: Option<GuardFilter>,
-    /// With incidents.
+    /// If true, only sagas that have incidents.
     pub incidents: bool,
-    /// With an incident of this kind.
+    /// Only sagas with an incident of this kind; `None`: no condition.
     pub incident: Option<IncidentKind>,
-    /// Waiting at this step, parked for it, or gone back for it.
+    /// Only sagas that wait at this step, are parked for it, or went back for it.
     pub step: Option<String>,
-    /// With this code of what failed.
+    /// Only sagas whose failure has this code; `None`: no condition.
     pub code: Option<String>,
-    /// Going by a definition whose hash begins so.
+    /// Only sagas that run by a definition whose hash begins so.
     pub definition: Option<String>,
-    /// As they are since before this time.
+    /// Only sagas that have been as they are since before this time.
     pub since_before: Option<Timestamp>,
-    /// Started at this time or later.
+    /// Only sagas that started at this time or later.
     pub started_from: Option<Timestamp>,
-    /// Only those that go on.
+    /// If true, only sagas that have not ended.
     pub only_open: bool,
-    /// Older than this one.
+    /// Only sagas older than this one: where the next page begins.
     pub before: Option<SagaId>,
-    /// How many.
+    /// The most sagas that the store returns.
     pub limit: u32,
 }
 
 /// Which guards sagas wait on: those of a kind, of a participant, of both, or any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuardFilter {
-    /// Of this kind.
+    /// The kind of the guard; `None`: any kind.
     pub guard: Option<GuardKind>,
-    /// Of this participant; of what is published, the topic.
+    /// The participant, or the topic for published events; `None`: any.
     pub participant: Option<String>,
 }
 
@@ -182,13 +182,13 @@ impl fmt::Display for GuardFilter {
     }
 }
 
-/// Not a guard or a participant.
+/// The text names neither a guard nor a participant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or \
  `guard:participant`, with one of the guards {guards}", guards = guard_words())]
 pub struct GuardFilterError(String);
 
-/// `payments`, `breaker:`, or `breaker:payments`.
+/// Reads a participant (`payments`), a guard (`breaker:`), or both (`breaker:payments`).
 impl FromStr for GuardFilter {
     type Err = GuardFilterError;
 
@@ -211,19 +211,19 @@ pub fn guard_words() -> String {
     GuardKind::ALL.map(GuardKind::as_str).join(", ")
 }
 
-/// Of which lines of a list the journals are looked at.
+/// The lines of a list whose journals are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshScope {
-    /// Of sagas that go on: what the read model says of the others stays true.
+    /// The lines of open sagas: what the read model says of the others stays true.
     Open,
-    /// Of all, for their steps.
+    /// All lines, for their steps.
     All,
 }
 
 /// What an id or a key names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SagaLookup {
-    /// This one.
+    /// The name stands for one saga.
     One {
         /// The only one, or the newest of its key.
         id: SagaId,
@@ -231,7 +231,7 @@ pub enum SagaLookup {
         /// (`trigger.keepKeys`).
         earlier: Vec<SagaId>,
     },
-    /// None.
+    /// No saga has this id or key.
     None,
     /// Of different definitions: name the definition or the id. The newest of each.
     Several(Vec<SagaLine>),
@@ -245,7 +245,7 @@ pub async fn list(store: &dyn EventStore, wanted: &SagaQuery) -> Result<Vec<Saga
     Ok(store.list(&filter(wanted)).await?.into_iter().map(SagaLine::from).collect())
 }
 
-/// As the store takes it.
+/// The query as the store's filter.
 pub(super) fn filter(wanted: &SagaQuery) -> StreamFilter {
     StreamFilter {
         only_open: wanted.only_open(),
@@ -424,7 +424,7 @@ pub async fn find_key(
     Ok(meant(list(store, &wanted).await?))
 }
 
-/// Of lines of one key, newest first.
+/// What a key stands for, from the lines of the key, newest first.
 fn meant(mut lines: Vec<SagaLine>) -> SagaLookup {
     let Some(newest) = lines.first() else { return SagaLookup::None };
     if lines.iter().all(|line| line.saga == newest.saga) {

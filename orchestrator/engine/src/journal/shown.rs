@@ -11,22 +11,22 @@ use saga_core::{
 use saga_event_store::{EventStore, StreamRow, StreamSummary};
 use serde_json::Value;
 
-/// A saga as people are shown it.
+/// A saga as the engine shows it to operators.
 #[derive(Debug)]
 pub enum SagaDisplay {
-    /// Its journal was folded.
+    /// The saga's journal was read whole.
     Read(Box<RecordedSaga>),
     /// Its journal cannot be read: what the read model says of it, and the rows that can be.
     Unread {
         /// Parked for that reason, unless it has ended.
         view: Box<SagaView>,
-        /// Row by row.
+        /// The readable rows, one line per event.
         history: Vec<HistoryLine>,
     },
 }
 
 impl SagaDisplay {
-    /// The saga, whole.
+    /// The whole saga, or what can be shown of it.
     #[must_use]
     pub fn view(&self) -> SagaView {
         match self {
@@ -35,7 +35,7 @@ impl SagaDisplay {
         }
     }
 
-    /// What happened to it, oldest first.
+    /// What happened to the saga, oldest first.
     #[must_use]
     pub fn history(&self) -> Vec<HistoryLine> {
         match self {
@@ -137,7 +137,7 @@ fn data(event: &SagaEvent) -> Value {
     serde_json::to_value(event).unwrap_or(Value::Null)
 }
 
-/// `stepStarted`
+/// The event's name as it is stored, such as `stepStarted`.
 fn name(event: &SagaEvent) -> String {
     match data(event) {
         Value::String(name) => name,

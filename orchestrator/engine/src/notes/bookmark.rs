@@ -8,12 +8,12 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoteCursor(Option<(NoteNumber, Uuid)>);
 
-/// What comes after a bookmark.
+/// The notes that come after a bookmark.
 #[derive(Debug)]
 pub enum NotePage {
     /// New notes, in their order; none are there yet where it is empty.
     New {
-        /// The notes.
+        /// The new notes, in the order of the topic.
         notes: Vec<StoredNote>,
         /// The bookmark when they are dealt with.
         then: NoteCursor,

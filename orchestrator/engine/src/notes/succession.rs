@@ -8,14 +8,14 @@ use saga_event_store::{EventStore, NewNote, NoteNumber, StoreError, StoredNote};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// An entry that counts.
+/// An entry of the log that counts: it was written after the entry before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptimisticLogEntry<T> {
     /// Its place in the log: rises, with gaps where an entry came too late.
     pub number: NoteNumber,
     /// When it was written, by its writer's clock.
     pub at: Timestamp,
-    /// What it says.
+    /// The content of the entry.
     pub what: T,
 }
 
@@ -65,7 +65,7 @@ impl<T: Serialize + DeserializeOwned> OptimisticLog<T> {
     }
 
     /// Writes `what` after the current entry and reads on. Afterwards [`OptimisticLog::current`] says which entry
-    /// counts: another one, if somebody else wrote first.
+    /// counts: another one, if another engine wrote first.
     ///
     /// # Errors
     /// As [`OptimisticLog::read`]; then it is not known whether it was written.

@@ -1,5 +1,5 @@
-//! The way through the inbox: to whoever owns a shard elsewhere, or back to a shard of this engine that does not take
-//! its messages now.
+//! The way through the inbox: to another engine that owns the shard, or back to a shard of this engine that does not
+//! take its messages now.
 
 use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
@@ -19,15 +19,15 @@ pub(crate) enum InboxForwarder {
     Topic {
         /// Name of the inbox topic.
         topic: Arc<str>,
-        /// Takes them there.
+        /// The producer that sends messages to the inbox topic.
         producer: KafkaProducer,
-        /// Whether it takes records.
+        /// Tracks whether the topic takes records.
         topics: Arc<TopicTracker>,
     },
-    /// There is no other owner and no Kafka: all shards are owned here for as long as the process lives, and whoever
-    /// brings a message waits.
+    /// There is no other owner and no Kafka: this process owns all shards as long as it runs, and the sender of a
+    /// message waits.
     Disabled,
-    /// Into memory.
+    /// Keeps messages in memory, for tests.
     #[cfg(test)]
     Kept(Arc<super::tests::ForwardedActs>),
 }
@@ -48,7 +48,7 @@ impl InboxForwarder {
     /// is there still and is read again.
     pub(super) async fn take(&self, shard: ShardId, message: ShardMessage) -> Option<i64> {
         if let InboxForwarder::Disabled = self {
-            // Without Kafka nobody else can take it, and this is how such an engine stops.
+            // Without Kafka no other engine can take the message, and this is how such an engine stops.
             debug!(
                 shard = shard.0,
                 "a message came for a shard that has stopped; the journal brings its cause back at the next start"

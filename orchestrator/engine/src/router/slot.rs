@@ -30,7 +30,7 @@ const NEARLY_BACK: i64 = 64;
 /// After a wait in vain for them: so intake waits for a twenty-fifth of the time at most.
 const WAIT_AGAIN: Duration = Duration::from_secs(5);
 
-/// Before people are told of the same shard again.
+/// The time before the log reports the same shard again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A shard of this engine.
@@ -41,7 +41,7 @@ pub(super) struct ShardSlot {
     /// The last record of the inbox that has been brought to the shard.
     returned: watch::Sender<i64>,
     state: UnpoisonedMutex<ShardSlotState>,
-    /// Held by whoever hands a message to the inbox, so that they get there in the order in which they came.
+    /// The task that hands a message to the inbox holds it, so that messages get there in the order in which they came.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -52,9 +52,9 @@ struct ShardSlotState {
     full_since: Option<Instant>,
     /// Messages that are being handed to the inbox.
     under_way: usize,
-    /// The last one that is there.
+    /// The offset of the last message that the inbox has.
     handed: i64,
-    /// Since when messages go that way.
+    /// Since when messages go through the inbox; `None`: they do not.
     by_inbox_since: Option<Instant>,
     waits_again_at: Instant,
     told: Option<Instant>,
@@ -64,9 +64,9 @@ struct ShardSlotState {
 #[derive(Debug)]
 pub(super) enum OfferResult {
     Taken,
-    /// There is no room.
+    /// The queue has no room; the message is returned.
     Full(ShardMessage),
-    /// The shard has stopped here.
+    /// The shard has stopped here; the message is returned.
     Gone(ShardMessage),
 }
 
@@ -93,7 +93,7 @@ pub enum LagReason {
 }
 
 impl LagReason {
-    /// For people.
+    /// The reason as words for operators.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,7 +125,7 @@ impl ShardSlot {
         }
     }
 
-    /// The shard's queue.
+    /// The queue that the shard's task takes messages from.
     pub(super) fn queue(&self) -> &mpsc::Sender<ShardMessage> {
         &self.queue
     }
@@ -230,7 +230,7 @@ impl ShardSlot {
         InboxHandoff(self)
     }
 
-    /// Whether people are to be told of the shard now.
+    /// Whether the log should report the shard now.
     pub(super) fn is_to_be_told(&self) -> bool {
         let (mut state, now) = (self.state.lock(), Instant::now());
         let is_to_be_told = state.told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
@@ -260,7 +260,7 @@ impl ShardSlotState {
 pub(super) struct InboxHandoff<'a>(&'a ShardSlot);
 
 impl InboxHandoff<'_> {
-    /// It is there.
+    /// Records that the inbox has the message at this offset.
     pub(super) fn is_at(&self, offset: i64) {
         let mut state = self.0.state.lock();
         state.handed = state.handed.max(offset);

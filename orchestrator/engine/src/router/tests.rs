@@ -1,4 +1,4 @@
-//! Who waits for a shard that does not take its messages, and in which order they get there.
+//! Which messages wait for a shard that does not take them, and in which order they get there.
 
 use super::*;
 use crate::message::{MessageContent, MessageReceipt};
@@ -57,7 +57,7 @@ impl RouterFixture {
         RouterFixture { router, kept, queues, serving }
     }
 
-    /// The shard is not claimed any more; its queue, for whoever claims it.
+    /// The shard is not claimed any more. Returns its queue, for the next owner.
     pub(crate) fn loses(&mut self, shard: ShardId) -> mpsc::Receiver<ShardMessage> {
         self.serving[usize::from(shard.0)] = None;
         let (_, nothing) = mpsc::channel(1);

@@ -64,12 +64,12 @@ struct SagaAbandonment {
     id: String,
     who: String,
     reason: String,
-    /// Why it cannot be read.
+    /// Why the saga's journal cannot be read.
     why: String,
 }
 
 impl SagaAbandonment {
-    /// Appends the row after the last, under the owner's epoch. Nothing leaves by it.
+    /// Appends the row after the last, under the owner's epoch. Nothing is sent because of it.
     async fn record(&self, context: &ShardContext, committer: &GroupCommitter) -> MessageOutcome {
         let stream = self.saga.uuid();
         let known = (context.store.events().summary(stream).await, context.store.events().last_version(stream).await);

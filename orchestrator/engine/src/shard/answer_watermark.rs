@@ -21,10 +21,10 @@ pub(super) fn restored_watermark(context: &ShardContext, attendance: &ShardAtten
     AnswerWatermark { until: attendance.until_ms.map_or(NEVER, Timestamp), outages }
 }
 
-/// Nobody ever attended to the shard.
+/// The watermark of a shard that no engine ever served.
 const NEVER: Timestamp = Timestamp(i64::MIN);
 
-/// Whether a shard's owner has heard of the answers in this life.
+/// Whether the shard's owner has received a watermark since it claimed the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WatermarkState {
     None,

@@ -1,4 +1,4 @@
-//! What metrics are told of commands that have ended.
+//! The metrics of commands that have ended.
 
 use saga_core::{
     command::{CommandDirection, CommandRef},

@@ -19,13 +19,13 @@ const READS: usize = 4;
 /// Portions of open sagas that new owners have in memory at once, of all shards: each is some megabytes.
 const RECOVERING: usize = 4;
 
-/// What a shard's task works with.
+/// The parts of the engine that a shard's task uses.
 #[derive(Debug)]
 pub(crate) struct ShardContext {
     pub(super) store: ShardStore,
     pub(super) sources: DecisionSources,
     pub(super) outputs: ShardOutputs,
-    /// Who is called how: replies are read by it.
+    /// The active definitions and participants: replies are read according to them.
     pub(super) config: Arc<ActiveConfigCell>,
     pub(super) clock: EngineClock,
     pub(super) answer_path: Arc<AnswerProgress>,
@@ -56,7 +56,7 @@ pub(crate) struct ShardStore {
     pub(super) skew: Arc<ClockSkew>,
     /// Name of this process in claims.
     pub(super) instance: String,
-    /// Permits to read journals.
+    /// Permits to read journals, shared by the shards.
     pub(super) reads: Semaphore,
     /// Permits to have a portion of open sagas in memory.
     pub(super) recovering: Arc<Semaphore>,
@@ -84,7 +84,7 @@ impl ShardStore {
     }
 }
 
-/// Where a shard's work goes to.
+/// The outputs that a shard's work goes to.
 #[derive(Debug)]
 pub(crate) struct ShardOutputs {
     pub(super) effects: Arc<dyn EffectSender>,

@@ -26,7 +26,8 @@ use saga_resilience::{
 };
 use std::time::Duration;
 
-/// What is out already and refused by a guard is offered again after this and as much again at random.
+/// The retry delay of a call that is under way already and that a guard refused; up to as much again is added at
+/// random.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl ShardLoop {
@@ -62,8 +63,8 @@ impl ShardLoop {
         self.sync_wait_queues(saga, &waits);
     }
 
-    /// The time of an attempt runs from when it leaves: a call at once, a record when the broker has it. One that
-    /// surely left in another life keeps its time.
+    /// The timeout of an attempt runs from when it is sent: a call immediately, a record when the broker has it. An
+    /// attempt that an earlier process surely sent keeps its time.
     fn start_send_timer(
         &self,
         live: &mut LiveSaga,
@@ -85,7 +86,7 @@ impl ShardLoop {
         Some(leaving)
     }
 
-    /// `None` unless it has to wait in line first.
+    /// Sends the effect. `None` unless it has to wait in a guard's wait queue first.
     fn dispatch_effect(
         &mut self,
         saga: SagaId,
@@ -120,7 +121,8 @@ impl ShardLoop {
         None
     }
 
-    /// A step's publication of another life may have left, so it is published again whoever waits.
+    /// An earlier process may have sent a step's publication already, so the shard publishes it again, whichever
+    /// commands wait.
     fn dispatch_publication(&mut self, live: &mut LiveSaga, effect: &PublishEffect, leaving: Option<SendTimeGuard>) {
         let permit = match effect.publication {
             PublicationRef::Step(command) => live.permits.publish(command, effect.attempt),
@@ -134,12 +136,12 @@ impl ShardLoop {
         self.context.outputs.effects.publish(event);
     }
 
-    /// Becomes an input in the next turn: no decision is made while effects leave.
+    /// Makes the answer an input of the next turn: no decision is made while effects are sent.
     fn queue_answer(&mut self, saga: SagaId, command: CommandRef, attempt: u32, answer: CommandAnswer) {
         self.table.deferred_inputs.push((saga, SagaInput::Answered { command, attempt: Some(attempt), answer }));
     }
 
-    /// For a call that was recorded in another life, or that asks how far it is: no decision of this life asked the
+    /// For a call that an earlier process recorded, or that asks how far it is: no decision of this process asked the
     /// guard for it.
     fn late_permit(
         &mut self,
@@ -170,13 +172,13 @@ impl ShardLoop {
                 // A person can bring it back: nothing is undone for it.
                 CommandAnswer::Unknown { failure, retry: RetryAdvice::ThenPark, retry_after: None }
             }
-            // Nothing of it has left in this life, so the saga need not be in memory: all that an earlier owner sent
+            // This process has sent nothing of it, so the saga need not be in memory: all that an earlier owner sent
             // may wait here.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::Repeated) => {
                 let not_before = self.context.clock.now().plus(not_before);
                 return waits(live, effect, participant, guard, origin, not_before);
             }
-            // It is asked after. To hold that back is no row.
+            // The call asks how far an earlier one is. Holding it back is not recorded.
             (GuardAdmission::Refused { guard, not_before }, DispatchKind::First) => {
                 CommandAnswer::NotSent { guard, retry_after: not_before.max(ASK_AGAIN.mul_f64(1.0 + fastrand::f64())) }
             }
@@ -186,12 +188,12 @@ impl ShardLoop {
     }
 }
 
-/// What a guard says to a call that no decision of this life asked it for.
+/// A guard's answer to a call that no decision of this process asked it for.
 enum LateAdmission {
     Admitted(CallPermit),
-    /// It does not leave now, and that becomes an input.
+    /// The call is not sent now, and that becomes an input.
     Rejected,
-    /// It leaves when the guard calls it. Boxed: it is rare.
+    /// The call is sent when the guard notifies it. Boxed, because it is rare.
     Queued(Box<GuardWait>),
 }
 
@@ -209,7 +211,7 @@ fn waits(
         anyone: None,
         guard,
         not_before,
-        // As one that was never tried: nobody knows that it failed.
+        // The call counts as one that was never tried: no record says that it failed.
         since: live.state.started_at,
         has_probed: live.state.command(call.command).has_probed(),
     };

@@ -1,4 +1,4 @@
-//! What people should look at is told when it is recorded: in the log, and as a counter.
+//! Reports incidents when they are recorded: in the log, and as a counter.
 
 use saga_core::{
     event::{SagaDecision, SagaEvent},
@@ -23,7 +23,7 @@ pub(super) fn tell(saga: SagaId, plan: &SagaPlan, decision: &SagaDecision) {
     }
 }
 
-/// Counts an incident.
+/// Adds one to the metric of incidents of this kind.
 pub(super) fn count(kind: IncidentKind) {
     metrics::counter!("saga_incidents_total", "kind" => kind.as_str()).increment(1);
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// Ids ascend with the time of their start, whose milliseconds are their upper 48 bits.
 const MILLISECOND: u128 = 1 << 80;
 
-/// A page of the shard's open sagas after `after`, ascending; empty at the end. A store that is away is waited for.
+/// A page of the shard's open sagas after `after`, ascending; empty at the end. Waits while the store is unavailable.
 pub(super) async fn open_page(context: &ShardContext, shard: ShardId, after: Option<Uuid>, limit: u32) -> Vec<Uuid> {
     let mut few = limit;
     while few > 0 {

@@ -22,14 +22,14 @@ use saga_core::{
 use saga_resilience::transport::DispatchKind;
 use std::{collections::VecDeque, sync::Arc};
 
-/// A saga in memory.
+/// The place of a saga in the shard's memory.
 pub(super) enum SagaSlot {
-    /// Its journal is being read.
+    /// The saga's journal is being read.
     Loading {
-        /// What came in the meantime.
+        /// The messages that came in the meantime.
         waiting: VecDeque<ShardMessage>,
     },
-    /// It can decide.
+    /// The saga is in memory and can decide.
     Ready(Box<LiveSaga>),
 }
 
@@ -41,13 +41,13 @@ pub(super) struct LiveSaga {
     /// What the read model shows once the append in flight is committed.
     pub(super) shown: Option<ReadModelState>,
     pub(super) append: Option<InFlightAppend>,
-    /// What came while an append was in flight.
+    /// The messages that came while an append was in flight.
     pub(super) waiting: VecDeque<ShardMessage>,
-    /// What has left in this life and is still outstanding.
+    /// The effects that this process has sent and that are still outstanding.
     pub(super) sent: Vec<SentEffect>,
-    /// What was outstanding when the saga was read: it may have left in the life of an earlier owner.
+    /// The effects that were outstanding when the saga was read: an earlier owner may have sent them.
     sent_by_previous_owner: Vec<SentEffect>,
-    /// When what has left in this life left, as far as its time runs from there.
+    /// When this process sent its effects, for those whose timeout runs from then.
     pub(super) send_times: Vec<(SentEffect, SendTimeCell)>,
     /// The permits of its calls, from admission until the answer.
     pub(super) permits: PermitTable,
@@ -97,7 +97,7 @@ impl SentEffect {
 }
 
 impl SentEffect {
-    /// The attempt that leaves; `None` of the outcome event.
+    /// The attempt that is sent; `None` for the outcome event.
     pub(super) fn attempt(&self) -> Option<(CommandRef, u32)> {
         match self {
             SentEffect::Call { command, attempt, .. } | SentEffect::Publish(PublicationRef::Step(command), attempt) => {
@@ -161,7 +161,7 @@ impl LiveSaga {
         }
     }
 
-    /// Tells the state when its attempts left, and whether its outcome event is out.
+    /// Notes in the state when its attempts were sent, and whether its outcome event is on its way.
     pub(super) fn record_send_times(&mut self) {
         let is_outcome = |sent: &SentEffect| matches!(sent, SentEffect::Publish(PublicationRef::Outcome, _));
         self.state.note_outcome_sent(self.sent.iter().any(is_outcome));
@@ -205,20 +205,20 @@ impl LiveSaga {
         it.request.as_ref().filter(|_| given_up).and_then(|request| request.participant().map(str::to_owned))
     }
 
-    /// Whether an attempt is over because nobody answered in time, and not because somebody ended it: only then does it
-    /// say something of the participant.
+    /// Whether an attempt is over because the participant did not answer in time, and for no other reason: only then
+    /// does the attempt say something about the participant.
     fn is_late(&self, command: CommandRef) -> bool {
         let failure = self.state.command(command).last_failure.as_ref();
         failure.is_some_and(|failure| failure.class == Some(ErrorClass::Timeout))
     }
 
-    /// A parked saga's times do not fire, and yet an attempt that nobody answered in its time neither holds a place nor
-    /// is sent again.
+    /// The timers of a parked saga do not fire. Still, an attempt without an answer in its time neither holds a permit
+    /// nor is sent again.
     pub(super) fn is_over(&self, sent: &SentEffect, now: Timestamp) -> bool {
         self.permit_expiry(sent).is_some_and(|end| end <= now)
     }
 
-    /// When a parked saga's call gives its place back.
+    /// When a parked saga's call gives its permit back.
     fn permit_expiry(&self, sent: &SentEffect) -> Option<Timestamp> {
         let SentEffect::Call { command, .. } = sent else { return None };
         let is_parked = matches!(self.state.course, SagaPhase::Parked { .. });
@@ -241,8 +241,8 @@ impl LiveSaga {
         }
     }
 
-    /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that nobody
-    /// answered in time.
+    /// Forgets what is no longer outstanding. A permit that is still held for it belongs to an attempt that the
+    /// participant did not answer in time.
     pub(super) fn retain_outstanding(&mut self, effects: &[SagaEffect]) {
         let outstanding: Vec<SentEffect> = effects.iter().filter_map(SentEffect::of).collect();
         self.send_times.retain(|(sent, _)| outstanding.contains(sent));

@@ -54,13 +54,13 @@ impl ShardLoop {
         }
     }
 
-    /// What was decided last cannot be trusted: the saga is read again, parked where its journal ends, and only then
-    /// told what waits.
+    /// The last decision cannot be trusted: the shard reads the saga again, parks it where its journal ends, and only
+    /// then delivers the waiting messages.
     pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
         error!(%saga, reason, "the saga's last decision cannot be trusted or written: it is parked, and the shard continues");
         metrics::counter!("saga_stopped_total").increment(1);
         self.table.to_park.insert(saga, reason);
-        // A load for nobody is none.
+        // The shard ignores a load without waiting messages, so one is added.
         waiting.push_back(ShardMessage::of(saga, SagaInput::TimeReached));
         self.load(saga, waiting);
     }
@@ -127,7 +127,7 @@ impl ShardLoop {
         }
     }
 
-    /// A start was about to be told to the saga that has its key.
+    /// The shard was about to report a start to the saga that has its key.
     pub(super) fn unknown_saga(&self, message: ShardMessage) {
         if let MessageContent::Start { .. } = message.body {
             return message.receipt.settle(MessageOutcome::UnknownSaga);
@@ -141,7 +141,8 @@ impl ShardLoop {
         self.reject(message, DeadLetter::new(code, reason), MessageOutcome::Refused(reason.to_owned()));
     }
 
-    /// What cannot be processed goes to the DLQ if it came as a record; whoever waits for an act is told.
+    /// A message that cannot be processed goes to the DLQ if it came as a record. An operator that waits for an act is
+    /// notified.
     fn reject(&self, message: ShardMessage, letter: DeadLetter, told: MessageOutcome) {
         match (message.record, message.receipt) {
             (Some(record), receipt) => self.context.outputs.letters.send(record, receipt, letter),

@@ -6,9 +6,9 @@ use saga_core::id::{SagaId, ShardId};
 use std::collections::BTreeMap;
 use tracing::error;
 
-/// Lost sagas that are told one by one; the rest is counted.
+/// Lost sagas that the log reports one by one; the rest is counted.
 const TOLD: u64 = 100;
-/// Sagas that are asked for one by one: what is beyond is told as not open any more.
+/// Sagas that the shard looks up one by one; those beyond this number are reported as not open any more.
 const ASKED: usize = 1000;
 
 /// Sagas that were open before a step back, with their business keys where they were known.
@@ -74,7 +74,7 @@ fn tell(saga: SagaId, key: Option<&str>, number: u64) {
     }
 }
 
-/// A store that is away is waited for by the recovery that follows; here it counts as having it.
+/// The recovery that follows waits while the store is unavailable; here such a store counts as having the saga.
 async fn is_there(context: &ShardContext, saga: SagaId) -> bool {
     context.store.events().summary(saga.uuid()).await.map_or(true, |summary| summary.is_some())
 }

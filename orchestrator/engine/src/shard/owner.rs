@@ -1,4 +1,4 @@
-//! Claims a shard, and claims it again when it is fenced and still assigned, until it is told to stop.
+//! Claims a shard, and claims it again when it is fenced and still assigned, until it is stopped.
 
 use super::{
     OwnershipEnd, ShardLoop, answer_watermark, context::ShardContext, lost_sagas::RememberedSagas,

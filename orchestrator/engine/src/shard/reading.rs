@@ -11,7 +11,7 @@ use std::{collections::HashMap, time::Duration};
 use tracing::warn;
 use uuid::Uuid;
 
-/// Between two tries to read one saga while the store is away.
+/// The retry delay for reading one saga while the store is unavailable.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Payload of the journals that are read at once: many small sagas, or one large one.
@@ -22,17 +22,17 @@ const TRIES: u32 = 3;
 /// What reading a saga led to; `Ok(None)`: there is none.
 pub(super) type SagaLoadResult = Result<Option<RecordedSaga>, journal::JournalError>;
 
-/// What was read of several sagas.
+/// The result of reading several sagas.
 #[derive(Debug)]
 pub(super) struct SagaLoadBatch {
-    /// Each of them once.
+    /// The sagas that were read, each once.
     pub(super) sagas: Vec<(SagaId, SagaLoadResult)>,
     /// Those that were not reached, so that no more than a portion is in memory.
     pub(super) left: Vec<SagaId>,
 }
 
-/// Reads as many of `sagas` as make a portion. A store that is away is waited for; of a saga that alone cannot be read
-/// the others learn nothing.
+/// Reads as many of `sagas` as make a portion. Waits while the store is unavailable. If only one saga cannot be read,
+/// the others do not notice it.
 pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
     let (mut tries, mut delays) = (0, RetryDelays::new(RETRY_MIN, RETRY_MAX));
@@ -65,14 +65,14 @@ fn told(context: &ShardContext, sagas: usize, error: &saga_event_store::StoreErr
     }
 }
 
-/// Readers take turns, so that a herd of sagas that fall due together does not keep the committers from the database;
-/// who rests has none.
+/// Readers take turns, so that sagas that fall due all at once do not keep the committers from the database. A reader
+/// that waits for its retry delay has no turn.
 async fn together(context: &ShardContext, ids: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
     let _turn = context.store.reads.acquire().await;
     context.store.events().read_within(ids, PORTION_BYTES).await
 }
 
-/// `None` if none of them can be read now: it is the store that is away.
+/// `None` if none of them can be read now: then the store is unavailable.
 async fn one_by_one(context: &ShardContext, sagas: &[SagaId]) -> Option<Vec<(SagaId, SagaLoadResult)>> {
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {

@@ -23,10 +23,10 @@ use tokio::{
 use tracing::info;
 use uuid::Uuid;
 
-/// Sagas of one page.
+/// The number of sagas in one page of the listing.
 const PAGE: u32 = 250;
 
-/// The open sagas that were there when the shard was claimed, as far as nobody has looked at them yet.
+/// The open sagas that were there when the shard was claimed, as far as the shard has not looked at them yet.
 #[derive(Debug)]
 pub(super) struct ShardRecovery {
     found: mpsc::Receiver<RecoveryBatch>,
@@ -38,7 +38,7 @@ pub(super) struct ShardRecovery {
     sagas: usize,
 }
 
-/// A portion of them.
+/// A portion of the open sagas, as they were read.
 #[derive(Debug)]
 pub(super) struct RecoveryBatch {
     sagas: Vec<(SagaId, SagaLoadResult)>,

@@ -42,8 +42,8 @@ const IN_FLIGHT: usize = 1024;
 const TIMERS_EVERY: u32 = 64;
 
 impl ShardLoop {
-    /// Works until it is told to stop, fenced, or what it rests on is gone; then waits for the appends that are under
-    /// way, so that every message is either settled or still held.
+    /// Works until it is stopped or fenced, or until what it depends on is gone. Then waits for the appends that are
+    /// under way, so that every message is either settled or still held.
     pub(super) async fn serve(
         &mut self,
         messages: &mut mpsc::Receiver<ShardMessage>,
@@ -84,7 +84,7 @@ impl ShardLoop {
                 turn = self.load_permits.next(wake) => self.process_due_timers(turn),
             }
         }
-        // Nobody here looks at calls any more.
+        // This task looks at no calls any more.
         self.table.waits = WaitRegistry::default();
         while let Some((saga, answer)) = self.appends.next().await {
             self.on_append_result(saga, answer);
@@ -307,7 +307,7 @@ impl ShardLoop {
         }
     }
 
-    /// What is outstanding by the decision may leave now.
+    /// What is outstanding by the decision may be sent now.
     fn on_committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
         let InFlightAppend { mut message, decision, payload_hash } = in_flight;
         live.keep_turn(&mut message.receipt);
@@ -332,7 +332,8 @@ impl ShardLoop {
         self.process_pending(saga, live);
     }
 
-    /// Somebody else wrote this version: what was decided here never happened. Read again, decide again.
+    /// Another owner wrote this version: the decision of this shard never happened. The shard reads the saga again and
+    /// decides again.
     fn on_version_conflict(&mut self, saga: SagaId, mut live: LiveSaga, in_flight: InFlightAppend) {
         warn!(%saga, version = live.state.version, "another writer was first; reading the saga again");
         metrics::counter!("saga_conflicts_total").increment(1);
@@ -350,7 +351,7 @@ impl ShardLoop {
     }
 }
 
-/// What a shard is told.
+/// What the shard's task receives.
 enum ShardEvent {
     Message(ShardMessage),
     WaiterNotified(WakeSignal),

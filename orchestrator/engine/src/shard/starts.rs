@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
-/// Sagas of which it is remembered that they are told enough. To forget costs a read of each.
+/// Sagas that the shard remembers as having enough duplicates on record. To forget one costs a read of it.
 const TOLD_ENOUGH: usize = 1024;
 
 impl ShardLoop {
@@ -59,7 +59,7 @@ impl ShardLoop {
         self.table.sagas.insert(id, SagaSlot::Ready(live));
     }
 
-    /// Nothing is recorded of it; whoever waits for the key may try.
+    /// Nothing of the start is recorded; the messages that wait for the key may try.
     fn start_impossible(&mut self, message: ShardMessage, reason: &str) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let key = (plan.definition.name.clone(), start.key.clone());
@@ -96,8 +96,8 @@ impl ShardLoop {
         }
     }
 
-    /// The same payload is what at-least-once brings. Another one is something that somebody should look at: the saga
-    /// that has the key is told.
+    /// At-least-once delivery brings the same payload again. An operator should look at another payload: the saga that
+    /// has the key is notified of it.
     fn settle_duplicate(&mut self, message: ShardMessage, holder: &KeyHolder) {
         let MessageContent::Start { plan, start } = &message.body else { return };
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
@@ -135,7 +135,7 @@ impl ShardLoop {
     }
 }
 
-/// Tells people, and those who follow the changes.
+/// Reports the duplicate in the log, and to the followers of changes.
 fn report_duplicate(context: &ShardContext, name: &str, start: &SagaStart, holder: &KeyHolder) {
     let record = coordinates(&start.trigger);
     warn!(

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 /// The sagas of one shard under one epoch.
 pub(super) struct ShardTable {
-    /// Those in memory.
+    /// The sagas that are in memory, by id.
     pub(super) sagas: HashMap<SagaId, SagaSlot>,
     /// When the others have to be looked at again.
     pub(super) due: DueTimes,

@@ -1,4 +1,4 @@
-//! What waits for a shard that nobody takes messages for: it is not claimed yet, or lost.
+//! The messages that wait for a shard that takes none: it is not claimed yet, or lost.
 
 use crate::{message::ShardMessage, router::ShardRouter};
 use saga_core::id::ShardId;
@@ -13,8 +13,8 @@ const TOGETHER: usize = 16;
 /// by calls.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// For the rest of the queue when the shard is about to take messages: a few round trips for each portion. A broker
-/// that is away does not keep sagas from going on that do not need it.
+/// The time for the rest of the queue when the shard is about to take messages: a few round trips for each portion. An
+/// unavailable broker does not keep sagas that do not need it from going on.
 const REST: Duration = Duration::from_secs(2);
 
 /// Does `work`, during which the shard takes nothing. Where that lasts, and other shards are claimed, what waits goes

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 /// Before it is tried again, for the first time.
 const FIRST_REST: Duration = Duration::from_secs(30);
-/// The longest rest: somebody may have mended it.
+/// The longest retry delay: an operator may have repaired the saga.
 const LONGEST_REST: Duration = Duration::from_secs(600);
 /// The reason that is shown is no longer than this.
 const REASON_BYTES: usize = 500;
@@ -60,7 +60,8 @@ impl ShardLoop {
         self.show(saga, live.state.status(), reason, live.state.stands().code);
     }
 
-    /// In the read model, beside the journal. Nothing depends on it: who does not see it sees what was shown before.
+    /// Shows the status in the read model, beside the journal. Nothing depends on it: a reader that does not see it
+    /// sees what was shown before.
     fn show(&self, saga: SagaId, status: SagaStatus, reason: Option<String>, code: Option<String>) {
         let mark = StreamMark {
             shard: self.shard.0,

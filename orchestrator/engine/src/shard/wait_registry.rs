@@ -1,5 +1,5 @@
-//! What of a shard waits in the guards' lines, and what happens when it is called. Nothing of it needs its saga in
-//! memory: that is read again when it is called.
+//! The commands of a shard that wait in the guards' wait queues, and what happens when a guard calls them. A waiting
+//! command does not need its saga in memory: the shard reads the saga again when the command is called.
 
 mod backlog;
 mod outcomes;
@@ -24,7 +24,7 @@ pub(super) use queue_entries::{GuardWait, WaitKind, WaitOrigin, WaitStatus};
 /// moment later.
 const CALLS: usize = 1024;
 
-/// The places in lines that a shard's commands have. Dropped, all are left.
+/// The places in wait queues that a shard's commands have. The drop leaves all queues.
 #[derive(Debug)]
 pub(super) struct WaitRegistry {
     places: SagaQueueEntries,
@@ -42,7 +42,7 @@ impl Default for WaitRegistry {
 }
 
 impl WaitRegistry {
-    /// The next who is called out of a line.
+    /// The next command that a guard calls out of a wait queue.
     pub(super) async fn next_notified(&mut self) -> Option<WakeSignal> {
         self.called.recv().await
     }
@@ -52,7 +52,7 @@ impl WaitRegistry {
         self.places.standing(saga, command, WaitKind::Sending)
     }
 
-    /// It was called, and asks.
+    /// The command was called, and asks: its places are given up.
     pub(super) fn mark_retrying(&mut self, saga: SagaId, command: CommandRef) {
         self.places.forget(saga, command);
     }
@@ -63,7 +63,7 @@ impl WaitRegistry {
 }
 
 impl ShardLoop {
-    /// Exactly `waits` wait in lines.
+    /// After this call exactly `waits` of the saga wait in queues.
     pub(super) fn sync_wait_queues(&mut self, saga: SagaId, waits: &[GuardWait]) {
         self.table.waits.places.retain(saga, waits);
         self.enqueue_waits(saga, waits);
@@ -90,12 +90,12 @@ impl ShardLoop {
         }
     }
 
-    /// Something may ask again.
+    /// A guard called a command, which may ask again.
     pub(super) fn on_waiter_notified(&mut self, wake: WakeSignal) {
         let WakeSignal { saga, command, notified: woken } = wake;
         let Some(command) = command else { return self.on_outcome_notified(saga, woken) };
         let input = match self.table.waits.places.take_notified(saga, command) {
-            // The saga is looked at, and what is outstanding asks to leave.
+            // The saga is looked at, and its outstanding effects ask to be sent.
             Some(WaitKind::Sending) => SagaInput::TimeReached,
             Some(WaitKind::Attempt) | None => SagaInput::Released { command },
         };
@@ -103,7 +103,8 @@ impl ShardLoop {
         self.handle_input(saga, ShardMessage { body, record: None, receipt: MessageReceipt::Woken(woken) });
     }
 
-    /// Who was called and found the guard closed again waits on, not before it says.
+    /// A command that was called and found the guard closed again waits on, at least until the time that the guard
+    /// gives.
     pub(super) fn requeue(&mut self, saga: SagaId, live: &LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
         let SagaInput::Released { command } = input else { return };
         let mut waits: Vec<GuardWait> =

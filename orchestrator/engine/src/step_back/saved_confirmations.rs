@@ -23,14 +23,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks until a shard is owned: an engine that ends within a second leaves what it knows, too.
 const FIRST: Duration = Duration::from_millis(50);
 
-/// The store forgets marks of processes that are gone after seven days: what is older says nothing.
+/// The store forgets the marks of stopped processes after seven days: an older confirmation proves nothing.
 const TOO_OLD: Duration = Duration::from_secs(6 * 24 * 60 * 60);
 
-/// Kafka is asked so often when an engine starts. Whoever may not read the group is told within some seconds, and
-/// starts all the same.
+/// How often an engine asks Kafka when it starts. An engine that may not read the group gets an error within some
+/// seconds, and starts all the same.
 const TRIES: u32 = 3;
 
-/// What earlier engines left.
+/// The confirmations that earlier engines saved in Kafka.
 #[derive(Debug, Default)]
 pub struct SavedConfirmations {
     known: Vec<(i32, CommitConfirmation)>,
@@ -57,8 +57,8 @@ impl SavedConfirmations {
         SavedConfirmations { known: known.filter(|(_, confirmed)| confirmed.last_ms() >= oldest_ms).collect() }
     }
 
-    /// Holds the store against it; what is missing is told by the store. The answer: the partitions whose text is not
-    /// true any more.
+    /// Compares the store with these confirmations; the store reports what is missing. Returns the partitions whose
+    /// text is not true any more.
     ///
     /// # Errors
     /// The store does not answer.
@@ -113,7 +113,7 @@ impl ConfirmationSaver {
         ConfirmationSaver { task: tokio::spawn(keeper.run(stop.clone())), stop }
     }
 
-    /// Keeps the last that is known; no more than `patience`.
+    /// Saves the last known confirmation. Waits at most `patience`.
     pub async fn finish(mut self, patience: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(patience, &mut self.task).await.is_err() {

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two lines about an outage that lasts.
+/// The time between two log lines about an outage that lasts.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// An outage is over when a write is confirmed and nothing has failed for this long: of what fails beside writes, each
 /// is tried again sooner.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Whether the store is away, as far as those who ask it know.
+/// Whether the store is unavailable, as far as the tasks that use it know.
 #[derive(Debug, Default)]
 pub(super) struct StoreOutage {
     lasting: Option<OngoingStoreOutage>,
@@ -23,14 +23,14 @@ struct OngoingStoreOutage {
     tries: u64,
 }
 
-/// What is worth a line.
+/// A change of the outage that the log reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoreOutageNotice {
-    /// The first try failed.
+    /// The first try failed: an outage began.
     Began,
-    /// It has lasted so long.
+    /// The outage goes on, and has lasted for this span.
     Lasts(StoreOutageSpan),
-    /// It lasted so long.
+    /// The outage is over, and lasted for this span.
     Over(StoreOutageSpan),
 }
 
@@ -42,7 +42,7 @@ pub(super) struct StoreOutageSpan {
 }
 
 impl StoreOutage {
-    /// A try failed.
+    /// Notes that a try failed. Returns what the log should report now, if anything.
     pub(super) fn failed(&mut self, now: Instant) -> Option<StoreOutageNotice> {
         let Some(lasting) = &mut self.lasting else {
             self.lasting = Some(OngoingStoreOutage { since: now, failed: now, said: now, tries: 1 });
@@ -56,7 +56,7 @@ impl StoreOutage {
         Some(StoreOutageNotice::Lasts(lasting.seen(now)))
     }
 
-    /// A write was confirmed.
+    /// Notes that a write was confirmed. Returns a notice if that ends the outage.
     pub(super) fn answered(&mut self, now: Instant) -> Option<StoreOutageNotice> {
         let over = |lasting: &mut OngoingStoreOutage| now.saturating_duration_since(lasting.failed) >= QUIET;
         let lasting = self.lasting.take_if(over)?;

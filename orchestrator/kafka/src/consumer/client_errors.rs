@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// A trouble is over when everything can be read and no error came for this long.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// What hinders intake.
+/// Tracks the error of the client that hinders intake, and since when.
 #[derive(Debug, Default)]
 pub(super) struct ClientErrorTracker {
     ongoing: Option<OngoingClientError>,

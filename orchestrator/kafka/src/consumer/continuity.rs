@@ -14,7 +14,7 @@ pub(super) struct ClaimedPosition {
 /// What a partition holds now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OffsetRange {
-    /// Its oldest offset.
+    /// The oldest offset that the partition holds.
     pub(super) low: i64,
     /// After the last record that can be read: what transactions hold back is not counted.
     pub(super) end: i64,
@@ -26,7 +26,7 @@ pub(super) type FoundFingerprints = BTreeMap<i64, Option<RecordFingerprint>>;
 /// Whether a position is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContinuityVerdict {
-    /// It is valid.
+    /// The position is valid, so that reading can continue there.
     Fits,
     /// It is a position of this log, and records after it were removed by age or size.
     Expired,
@@ -144,7 +144,7 @@ mod tests {
             evaluate(claim, self.extent(), &found.collect(), false)
         }
 
-        /// The position of whoever has read this log up to `next`.
+        /// The position of a reader that has read this log up to `next`.
         fn read_to(&self, next: i64) -> ClaimedPosition {
             let mut history = FingerprintHistory::default();
             let mut at = self.low;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// one stops it.
 const REQUESTS: usize = 4;
 
-/// What is answered.
+/// A request of the handle that the consumer's thread answers.
 #[derive(Debug)]
 pub(super) enum ConsumerRequest {
     /// How far each partition is finished.

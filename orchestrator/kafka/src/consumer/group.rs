@@ -27,7 +27,7 @@ pub struct GroupCoverage {
 /// A member that is no engine: its `client.id` is another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignMember {
-    /// Its `client.id`.
+    /// The member's `client.id`, by which it is known to be no engine.
     pub client_id: String,
     /// Where it runs, as the broker sees it.
     pub host: String,

@@ -74,7 +74,7 @@ impl PartitionTable {
         self.assigned.remove(partition).is_some()
     }
 
-    /// Those of `partitions` that the client was told not to read.
+    /// Those of `partitions` that the client does not read, as the consumer ordered.
     pub(super) fn paused<'a>(
         &self,
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
@@ -267,7 +267,7 @@ impl PartitionTable {
         (self.unfinished_records, self.unfinished_bytes)
     }
 
-    /// Assigned and paused.
+    /// Number of assigned partitions, and how many of them are paused.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.assigned.len(), self.assigned.values().filter(|assigned| assigned.paused).count())
     }

@@ -27,7 +27,7 @@ const MAX_STALL: Duration = Duration::from_secs(30);
 /// A snapshot of intake, published a few times a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsumerStatus {
-    /// [`ConsumerSettings::name`](super::ConsumerSettings::name).
+    /// Name of the consumer: [`ConsumerSettings::name`](super::ConsumerSettings::name).
     pub name: &'static str,
     /// The topics that it reads.
     pub topics: Vec<Arc<str>>,

@@ -10,7 +10,7 @@ pub enum ProduceOutcome {
     Delivered {
         /// Partition it was written to.
         partition: i32,
-        /// Its offset there.
+        /// Offset of the record in that partition.
         offset: i64,
     },
     /// The broker does not have it, or may not have it.

@@ -34,7 +34,7 @@ const MOST_TOPICS: usize = 10_000;
 pub(super) enum BatchSizeClass {
     /// As configured (`batch.size`): well below the limit that topics usually have.
     Default,
-    /// [`SMALL_BATCH_BYTES`] at most.
+    /// Batches of at most [`SMALL_BATCH_BYTES`].
     Small,
     /// One record, so that a refusal certainly concerns this record.
     Single,

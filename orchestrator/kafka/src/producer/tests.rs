@@ -56,7 +56,7 @@ async fn a_record_without_a_key_takes_no_other_of_a_compacted_topic_along() {
     assert_eq!(kind(&invalid), Some(DeliveryFailureKind::Invalid));
 }
 
-/// Our clock is wrong, or the topic's limit: somebody can mend both, and no saga failed.
+/// The engine's clock or the topic's limit is wrong: an operator can correct both, and no saga failed.
 #[tokio::test]
 async fn a_timestamp_that_the_topic_refuses_is_no_fault_of_the_record() {
     let config = [("message.timestamp.before.max.ms", "0")];

@@ -95,7 +95,7 @@ impl TopicAdmin {
         TopicAdmin::of(settings, &settings.client())
     }
 
-    /// With a client that is told `config`.
+    /// With a client that is created from `config`.
     pub(super) fn of(settings: &KafkaSettings, config: &ClientConfig) -> Result<TopicAdmin, TopicError> {
         let client = config.create_with_context(AdminContext).map_err(TopicError::Client)?;
         let brokers = ClientRebootstrap::new("admin", settings);

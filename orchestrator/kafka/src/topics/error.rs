@@ -9,9 +9,9 @@ pub enum TopicError {
     /// The broker does not answer, or refuses this client. It may answer later.
     #[error("kafka at {servers} does not answer: {source}")]
     Unreachable {
-        /// `kafka.bootstrapServers`.
+        /// Addresses of the brokers, from `kafka.bootstrapServers`.
         servers: String,
-        /// The client's error.
+        /// The error of the Kafka client.
         source: KafkaError,
     },
     /// The client refuses its settings.
@@ -32,7 +32,7 @@ pub enum TopicError {
          cannot change once the store exists"
     )]
     Shards {
-        /// `topics.inbox`.
+        /// Name of the inbox, from `topics.inbox`.
         inbox: Arc<str>,
         /// Number of its partitions.
         partitions: usize,
@@ -45,13 +45,13 @@ pub enum TopicError {
          yet are lost, and shards have no owners without it; a restart creates it again"
     )]
     Gone {
-        /// `topics.inbox`.
+        /// Name of the inbox, from `topics.inbox`.
         inbox: Arc<str>,
     },
     /// An inbox or replies topic would lose or refuse records.
     #[error("topic {inbox} {wrong}, run: {command}")]
     Inbox {
-        /// `topics.inbox` or `topics.replies`.
+        /// Name of the topic, from `topics.inbox` or `topics.replies`.
         inbox: Arc<str>,
         /// What is wrong, as a predicate after the topic's name.
         wrong: String,
@@ -65,7 +65,7 @@ pub enum TopicError {
     LimitTooHigh {
         /// Name of the topic.
         topic: Arc<str>,
-        /// Its `max.message.bytes`.
+        /// The topic's `max.message.bytes`.
         limit: usize,
     },
     /// Two installations must not share an internal topic or a group: each would take, answer and delete records of the
@@ -117,7 +117,7 @@ pub enum TopicError {
     Mark {
         /// Name of the topic that holds the mark.
         topic: Arc<str>,
-        /// The broker's error.
+        /// The error of the write, or what is wrong with the mark.
         reason: String,
     },
     /// A defect of this program.

@@ -36,7 +36,7 @@ pub enum TopicAnomaly {
     Foreign {
         /// Name of the topic.
         topic: Arc<str>,
-        /// Its partitions.
+        /// Number of partitions that the topic has.
         partitions: usize,
         /// What it is made with.
         expected: i32,
@@ -45,7 +45,7 @@ pub enum TopicAnomaly {
     Dropping {
         /// Name of the topic.
         topic: Arc<str>,
-        /// `retention.ms` or `retention.bytes`.
+        /// The setting that removes records: `retention.ms` or `retention.bytes`.
         key: &'static str,
     },
 }

@@ -28,15 +28,15 @@ const GROUP_IN_NAME: usize = 180;
 /// The topics of an installation, and the group by which it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredTopics {
-    /// `kafka.group`
+    /// Name of the consumer group, from `kafka.group`.
     pub group: Arc<str>,
     /// `topics.inbox`; its partitions are the shards.
     pub inbox: Arc<str>,
-    /// `topics.replies`
+    /// Topic of replies, from `topics.replies`.
     pub replies: Arc<str>,
-    /// `topics.dlq`
+    /// Topic of dead letters, from `topics.dlq`.
     pub dlq: Arc<str>,
-    /// `shards`
+    /// Number of shards, from `shards`.
     pub shards: u16,
     /// Topics that triggers read.
     pub triggers: Vec<Arc<str>>,

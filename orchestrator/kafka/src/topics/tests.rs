@@ -126,7 +126,7 @@ async fn what_belongs_to_one_installation_is_nobody_else_s() {
         let error = ensure(&settings, &reading, "elsewhere").await.expect_err("an internal topic").to_string();
         assert!(error.contains(&**topic) && error.contains("of installation here"), "{error}");
     }
-    // Whoever was refused has taken nothing.
+    // The installation that was refused has taken nothing.
     ensure(&settings, &second, "a third one").await.expect("all of it is free");
 }
 

@@ -1,4 +1,4 @@
-//! A parked saga keeps no place of a command that nobody answers, whatever becomes of its owners.
+//! A parked saga keeps no permit of a command without an answer, whatever becomes of its owners.
 
 use super::{
     LiveSaga, SentEffect,
@@ -16,9 +16,9 @@ use saga_core::{
 use saga_resilience::registry::GuardRegistry;
 use std::{sync::Arc, time::Duration};
 
-/// As many as the participant takes at a time: one place that is kept stops somebody.
+/// As many as the participant takes at a time: one permit that is kept stops a call.
 const SAGAS: usize = 3;
-/// Of one attempt.
+/// The timeout of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +126,7 @@ impl PermitModel {
         }
     }
 
-    /// Whoever else calls the participant finds it free.
+    /// Every other caller of the participant gets a permit.
     fn all_are_free(&self) {
         let mut permits: Vec<_> = (0..SAGAS).map(|_| admit(&self.guarded).expect("nobody is refused")).collect();
         for permit in &mut permits {

@@ -1,4 +1,4 @@
-//! From a message to the command that follows: what is recorded first, and what leaves.
+//! From a message to the command that follows: what is recorded first, and what is sent.
 
 use super::{
     super::{OwnershipEnd, ShardLoop},

@@ -69,14 +69,14 @@ impl ShardFixture {
         ShardFixture { context: Arc::new(context), store, journal, guards, router, _folder: folder }
     }
 
-    /// The shard, claimed just now: whoever claimed it before is fenced.
+    /// The shard, claimed just now: its earlier owner is fenced.
     pub(super) async fn claim(&self) -> ShardLoop {
         let epoch = self.store.claim(0, "test").await.expect("the shard is claimed");
         ShardLoop::new(Arc::clone(&self.context), ShardId(0), epoch, ALWAYS.clone())
     }
 }
 
-/// Takes what would leave the engine.
+/// Takes what the engine would send.
 #[derive(Debug)]
 pub(super) struct EffectChannel(mpsc::Sender<OutboundCall>);
 

@@ -49,7 +49,7 @@ steps:
   - {step: charge, do: POST payments/charges, undo: POST payments/refunds}
 "#;
 
-/// Stops whoever serves when so many sagas have ended.
+/// Stops the shard's task when so many sagas have ended.
 struct EndCounter {
     left: AtomicU32,
     stop: CancellationToken,

@@ -1,5 +1,6 @@
-//! Those who find a line full. A place in a line takes some 400 bytes, and a million may wait: beyond [`MOST`] a saga
-//! is remembered by its id and age only. When the line is shorter again, the oldest of them are read and join it.
+//! The sagas that find a wait queue full. A place in a queue takes some 400 bytes, and a million may wait: beyond
+//! [`MOST`] a saga is remembered by its id and age only. When the queue is shorter again, the oldest of them are read
+//! and join it.
 
 use saga_core::{
     command::{CommandDirection, GuardOwner},
@@ -14,23 +15,23 @@ use std::{
 /// Places of one shard before one guard: 50 MB of 64 shards, and more than its participant takes while the next ones
 /// are read. Few in tests, which go beyond.
 pub(in crate::shard) const MOST: usize = if cfg!(test) { 64 } else { 2 * 1024 };
-/// A line that is as short takes more.
+/// A queue with no more places than this takes more sagas.
 const SHORT: usize = MOST / 4 * 3;
-/// Who is called up at once. Each then waits for a turn to be read.
+/// Sagas that are called up at once. Each then waits for a turn to be read.
 const CALLED_UP: usize = MOST / 4;
 
-/// Before whose guard, and which way. Undos do not wait behind dos.
+/// The owner of the guard, and the direction of the commands. Undos do not wait behind dos.
 pub(super) type WaitQueueKey = (GuardOwner<Arc<str>>, CommandDirection);
 
-/// How long lines are, and who has no place in them.
+/// How long wait queues are, and which sagas have no place in them.
 #[derive(Debug, Default)]
 pub(super) struct BacklogTable(HashMap<WaitQueueKey, WaitBacklog>);
 
 #[derive(Debug, Default)]
 struct WaitBacklog {
-    /// Places that the shard has.
+    /// The places that the shard has in the queue.
     places: usize,
-    /// By age.
+    /// The sagas that wait without a place, oldest first.
     unqueued: BTreeSet<(Timestamp, SagaId)>,
     /// Those of them that are being read, and find a place each.
     loading: HashSet<SagaId>,
@@ -43,19 +44,19 @@ impl BacklogTable {
         self.0.get(queue).is_none_or(|it| it.loading.contains(&saga) || it.unqueued.is_empty() && it.taken() < MOST)
     }
 
-    /// One place more.
+    /// Counts one more place that the shard has in this queue.
     pub(super) fn joined(&mut self, queue: WaitQueueKey) {
         self.0.entry(queue).or_default().places += 1;
     }
 
-    /// One place less.
+    /// Counts one place less that the shard has in this queue.
     pub(super) fn left(&mut self, queue: &WaitQueueKey) {
         if let Some(backlog) = self.0.get_mut(queue) {
             backlog.places = backlog.places.saturating_sub(1);
         }
     }
 
-    /// It waits without a place.
+    /// Remembers a saga that waits without a place.
     pub(super) fn remember(&mut self, queue: WaitQueueKey, since: Timestamp, saga: SagaId) {
         self.0.entry(queue).or_default().unqueued.insert((since, saga));
     }
@@ -68,7 +69,7 @@ impl BacklogTable {
         self.0.retain(|_, backlog| backlog.taken() > 0 || !backlog.unqueued.is_empty());
     }
 
-    /// Who is to be read, because a line has become short: the oldest. Each is told once.
+    /// The sagas to be read because a wait queue has become short: the oldest. Each saga is returned once.
     pub(super) fn take_backlogged(&mut self) -> Vec<SagaId> {
         self.0.values_mut().flat_map(WaitBacklog::take_backlogged).collect()
     }
@@ -81,7 +82,7 @@ impl WaitBacklog {
 
     fn take_backlogged(&mut self) -> Vec<SagaId> {
         if self.places == 0 {
-            // Whoever cannot be read does not come.
+            // A saga that cannot be read does not come.
             self.loading.clear();
         }
         if self.unqueued.is_empty() || self.taken() > SHORT {

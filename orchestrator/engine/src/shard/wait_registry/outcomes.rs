@@ -22,12 +22,12 @@ use saga_resilience::{
 };
 use std::time::Duration;
 
-/// A saga's outcome event that has not left.
+/// A saga's outcome event that has not been sent.
 #[derive(Debug)]
 pub(super) enum OutcomeEventWait {
-    /// It has a place in its topic's line, left when dropped.
+    /// The event has a place in its topic's wait queue, left when dropped.
     Queued(#[expect(dead_code, reason = "for its drop")] WaitQueueHandle),
-    /// It may ask now.
+    /// The topic's guard called the event, which may ask now.
     Notified(#[expect(dead_code, reason = "for its drop")] NotifiedCall),
 }
 
@@ -55,8 +55,8 @@ impl WaitRegistry {
 }
 
 impl ShardLoop {
-    /// Leave to publish the outcome event; `None`: it waits in line for its topic, and that is on record or about to
-    /// be.
+    /// The permit to publish the outcome event; `None`: the event waits in its topic's queue, and that is on record or
+    /// about to be.
     pub(in crate::shard) fn acquire_outcome_permit(
         &mut self,
         live: &mut LiveSaga,
@@ -81,7 +81,7 @@ impl ShardLoop {
         }
     }
 
-    /// The topic did not take it: it has not left, and waits in line.
+    /// The topic did not take the event: it has not been sent, and waits in the queue.
     pub(in crate::shard) fn requeue_outcome(&mut self, live: &mut LiveSaga, input: &SagaInput) {
         let SagaInput::Delivered { delivery: OutcomeDelivery::Refused { .. } } = input else { return };
         let SagaPhase::OutcomeDue { request, .. } = &live.state.course else { return };

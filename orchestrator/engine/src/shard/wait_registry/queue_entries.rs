@@ -1,5 +1,5 @@
-//! The places in the guards' lines that a shard's commands have. A million may wait there, so a place is small and
-//! nobody's state is needed for it.
+//! The places that a shard's commands have in the guards' wait queues. A million commands may wait there, so a place is
+//! small and needs no saga's state.
 
 use super::backlog::{BacklogTable, WaitQueueKey};
 use saga_core::{
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-/// Which commands wait in which lines. Dropped, all lines are left.
+/// The commands that wait, and their wait queues. The drop leaves all queues.
 #[derive(Debug, Default)]
 pub(super) struct SagaQueueEntries {
     /// Exactly as many as there are: mostly one.
@@ -28,8 +28,8 @@ pub(super) struct SagaQueueEntries {
     backlogs: BacklogTable,
 }
 
-/// A command's place. Who was called keeps it until what it did about the call is decided, so that it is not called
-/// twice.
+/// A command's place. A command that was called keeps it until the decision about the call is made, so that it is not
+/// called twice.
 #[derive(Debug)]
 struct CommandQueueEntry {
     command: CommandRef,
@@ -39,7 +39,7 @@ struct CommandQueueEntry {
     lines: QueueMembership,
 }
 
-/// What of a command waits.
+/// The part of a command that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum WaitKind {
     /// Its next attempt, which is on record as held back.
@@ -51,13 +51,13 @@ pub(in crate::shard) enum WaitKind {
 /// Left when dropped; one for each participant that may take the command.
 #[derive(Debug)]
 enum QueueMembership {
-    /// None any more.
+    /// The command has left its queues, because a guard called it.
     Notified,
     One(#[expect(dead_code, reason = "for its drop")] WaitQueueHandle),
     Several(#[expect(dead_code, reason = "for its drop")] Box<[WaitQueueHandle]>),
 }
 
-/// Something that waits for a guard.
+/// A command that waits for a guard.
 #[derive(Clone, Debug)]
 pub(in crate::shard) struct GuardWait {
     pub(in crate::shard) effect: WaitEffect,
@@ -68,19 +68,19 @@ pub(in crate::shard) struct GuardWait {
 /// How a command knows before when it is no use to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum WaitOrigin {
-    /// When it was refused. By now its guard knows better who may go on: its room alone decides, or the times that were
-    /// drawn would, and not who has waited longest.
+    /// The time when the command was refused. By now its guard knows better which command may go on. The guard's room
+    /// alone must decide, or the random retry times would decide, and not the longest wait.
     Recorded,
-    /// It asked and was refused although there was room: asking again at once would go round in a circle.
+    /// The command asked and was refused although there was room: asking again immediately would not end.
     RefusedNow,
 }
 
-/// Where somebody stands who waits.
+/// Where a waiting command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum WaitStatus {
-    /// In line for this guard.
+    /// The command is in the wait queue of this guard.
     Queued(GuardKind),
-    /// Called, and about to ask.
+    /// The command is called, and is about to ask.
     Notified,
 }
 
@@ -111,8 +111,9 @@ impl SagaQueueEntries {
         self.keep(saga, |place| waits.iter().any(|wait| place.is_of(wait)));
     }
 
-    /// Whatever has no place joins a line; who has one keeps it, with its time, which may be later than the one on
-    /// record. Where the line is full, the saga is remembered, to be read when it is shorter: its wait is on record.
+    /// A command without a place joins a queue. A command with a place keeps it, with its time, which may be later than
+    /// the one on record. If the queue is full, the saga is remembered and read when the queue is shorter: its wait is
+    /// on record.
     pub(super) fn join(&mut self, guarded: &GuardRegistry, now: Timestamp, waits: &[GuardWait], waiter: &SagaWaiter) {
         let mut places = self.of_sagas.remove(&waiter.saga).map(Vec::from).unwrap_or_default();
         for wait in waits {
@@ -131,7 +132,7 @@ impl SagaQueueEntries {
         self.put(waiter.saga, places);
     }
 
-    /// Who had no place and is to be looked at, because a line is shorter now.
+    /// The sagas that had no place and are to be looked at, because a queue is shorter now.
     pub(super) fn take_backlogged(&mut self) -> Vec<SagaId> {
         self.backlogs.take_backlogged()
     }
@@ -199,12 +200,12 @@ impl QueueMembership {
 }
 
 impl GuardWait {
-    /// Whether reading the saga again brings it back. Who has just asked keeps its place.
+    /// Whether reading the saga again brings the wait back. A command that has just asked keeps its place.
     fn can_be_remembered(&self) -> bool {
         self.origin == WaitOrigin::Recorded
     }
 
-    /// What waits by the journal.
+    /// The wait that the journal records for this effect; `None` for a call or a publication.
     pub(in crate::shard) fn on_record(effect: SagaEffect) -> Option<GuardWait> {
         match effect {
             SagaEffect::Wait(effect) => {

@@ -3,7 +3,7 @@
 use saga_event_store::{CommitConfirmation, ConfirmedAppend};
 use uuid::Uuid;
 
-/// Begins it.
+/// The first word of each saved text.
 const FORMAT: &str = "saga.store";
 
 pub(super) fn of(confirmed: &CommitConfirmation, installation: Uuid) -> String {
@@ -15,8 +15,7 @@ pub(super) fn of(confirmed: &CommitConfirmation, installation: Uuid) -> String {
     text
 }
 
-/// `None`: somebody else wrote it, or about another installation. Words at the end that are not known here are passed
-/// over.
+/// `None`: another program wrote the text, or it is about another installation. Unknown words at the end are ignored.
 pub(super) fn parse(text: &str, installation: Uuid) -> Option<CommitConfirmation> {
     let mut words = text.split(' ');
     if words.next()? != FORMAT || words.next()?.parse() != Ok(installation) {

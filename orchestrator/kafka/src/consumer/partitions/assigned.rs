@@ -40,7 +40,7 @@ pub(super) struct AssignedPartition {
     pub(super) unfinished_bytes: usize,
     /// Its limit of unfinished records is reached. Kept, because it ends at half and not at the limit.
     full: bool,
-    /// Whether the client was told to pause it. Changed by
+    /// Whether the consumer ordered the client to pause it. Changed by
     /// [`PartitionTable::pause_change`](super::PartitionTable::pause_change) only.
     pub(super) paused: bool,
     /// Whether everything from the oldest unfinished record on has to be read again.
@@ -51,7 +51,7 @@ pub(super) struct AssignedPartition {
 /// comes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RereadState {
-    /// It has not.
+    /// The partition does not have to be read again.
     NotNeeded,
     /// A record was abandoned. It holds the committed offset, so those after it may be delivered meanwhile.
     Abandoned,

@@ -247,7 +247,7 @@ fn admin(shop: &TopicFixture) -> AdminClient<rdkafka::client::DefaultClientConte
     shop.settings.client().create().expect("a client")
 }
 
-/// With its place in each partition, as whoever runs the consumer keeps it.
+/// With its place in each partition, as the caller of the consumer keeps it.
 async fn first_contact(shop: &TopicFixture) -> TopicStart {
     let start = TopicStart { topic: shop.topic.clone(), from: TriggerStartPosition::Latest, initial_offsets: None };
     let met = initial_offsets(&shop.settings, &shop.settings.group, &start).await.expect("the broker answers");
