@@ -18,7 +18,7 @@ pub(crate) trait SqlBackend: Database<Row: StoredRow> + HasStatementCache {
     const SUMMARY: &'static str;
     /// Counts the streams that wait, by what they wait on.
     const WAITING_COUNTS: &'static str;
-    /// Reads the clock.
+    /// Reads the database's clock, in milliseconds since the Unix epoch.
     const CLOCK: &'static str;
 
     /// Binds the next value.

@@ -81,7 +81,7 @@ fn postgres(address: &str) -> Option<StoreConfig> {
     is_server.then(|| StoreConfig::Postgres { address: address.to_owned() })
 }
 
-/// Without the password.
+/// Shows [`StoreConfig::place`], which has no password.
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StoreConfig").field(&self.place()).finish()

@@ -47,7 +47,7 @@ pub enum StoreError {
     /// Another engine uses the SQLite file.
     #[error("{path} is in use by another engine ({holder}); stop it, or use Postgres to run several")]
     Locked {
-        /// The SQLite file.
+        /// Path of the SQLite file that is in use.
         path: String,
         /// What the other engine wrote into the lock file: its process id.
         holder: String,

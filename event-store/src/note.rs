@@ -35,16 +35,16 @@ pub struct NewNote {
     pub at_ms: i64,
 }
 
-/// A committed note.
+/// A committed note, with the number that the store assigned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredNote {
     /// Where the note is in its topic. The store assigns it.
     pub number: NoteNumber,
-    /// [`NewNote::id`].
+    /// The id from the writer: [`NewNote::id`].
     pub id: Uuid,
-    /// [`NewNote::at_ms`].
+    /// When the writer made the note: [`NewNote::at_ms`].
     pub at_ms: i64,
-    /// [`NewNote::body`].
+    /// What the note says: [`NewNote::body`].
     pub body: String,
 }
 

@@ -38,7 +38,7 @@ use witness::SqliteWitness;
 
 /// Connections for writes. SQLite has one writer at a time; more connections would wait for each other.
 const WRITERS: u32 = 1;
-/// Connections for reads.
+/// Connections for reads. They read while the writer writes.
 const READERS: u32 = 4;
 /// Maximum time that a statement waits for a write of another process.
 const BUSY: Duration = Duration::from_secs(5);

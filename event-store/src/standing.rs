@@ -9,9 +9,9 @@ const AROUND: char = ',';
 /// The open streams with one category and one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamStatusCount {
-    /// [`crate::StreamAppend::category`].
+    /// The category of all counted streams: [`crate::StreamAppend::category`].
     pub category: String,
-    /// [`crate::SummaryUpdate::status`].
+    /// The status of all counted streams: [`crate::SummaryUpdate::status`].
     pub status: String,
     /// Number of these streams.
     pub streams: i64,
@@ -24,7 +24,7 @@ pub struct StreamStatusCount {
 /// The streams with one flag, open or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamFlagCount {
-    /// One of [`crate::SummaryUpdate::flags`].
+    /// The flag of all counted streams: one of [`crate::SummaryUpdate::flags`].
     pub flag: String,
     /// Whether the counted streams are open.
     pub open: bool,

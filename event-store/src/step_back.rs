@@ -21,13 +21,13 @@ pub struct CommitConfirmation {
 /// A confirmed append, by which the database is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmedAppend {
-    /// [`crate::StreamAppend::stream`].
+    /// The stream of the append: [`crate::StreamAppend::stream`].
     pub stream: Uuid,
-    /// [`crate::StreamAppend::version`].
+    /// The version of the row: [`crate::StreamAppend::version`].
     pub version: i32,
-    /// [`crate::StreamAppend::append_id`].
+    /// The id of the append: [`crate::StreamAppend::append_id`].
     pub append_id: Uuid,
-    /// [`crate::StreamAppend::recorded_at_ms`].
+    /// When the writer decided the row: [`crate::StreamAppend::recorded_at_ms`].
     pub at_ms: i64,
 }
 

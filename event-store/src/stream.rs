@@ -94,14 +94,14 @@ pub enum AppendOutcome {
     Fenced,
 }
 
-/// A committed row.
+/// A committed row of one stream, as reads return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamRow {
     /// 1, 2, 3, … within the stream, without gaps.
     pub version: u32,
-    /// [`StreamAppend::recorded_at_ms`].
+    /// When the writer decided the row: [`StreamAppend::recorded_at_ms`].
     pub recorded_at_ms: i64,
-    /// [`StreamAppend::append_id`].
+    /// The id under which the row was appended: [`StreamAppend::append_id`].
     pub append_id: Uuid,
     /// [`StreamAppend::payload`], or the outline where a call reads outlines.
     pub payload: Vec<u8>,
@@ -112,28 +112,28 @@ pub struct StreamRow {
 pub struct StreamSummary {
     /// The id by which [`crate::EventStore::read`] finds the rows.
     pub stream: Uuid,
-    /// [`StreamAppend::category`].
+    /// The category of the stream: [`StreamAppend::category`].
     pub category: String,
-    /// [`StreamAppend::key`].
+    /// The business key of the stream: [`StreamAppend::key`].
     pub key: String,
-    /// [`SummaryUpdate::document`].
+    /// Hash of the document that the stream follows: [`SummaryUpdate::document`].
     pub document: String,
-    /// [`SummaryUpdate::status`].
+    /// The status of the stream: [`SummaryUpdate::status`].
     pub status: String,
-    /// [`SummaryUpdate::step`].
+    /// The step that the stream is at, if any: [`SummaryUpdate::step`].
     pub step: Option<String>,
-    /// [`SummaryUpdate::reason`].
+    /// Why the stream has this status, for people: [`SummaryUpdate::reason`].
     pub reason: Option<String>,
-    /// [`SummaryUpdate::started_at_ms`].
+    /// When the stream started: [`SummaryUpdate::started_at_ms`].
     pub started_at_ms: i64,
     /// When the append or [`crate::StreamMark`] was recorded that changed this row last, in milliseconds since the Unix
     /// epoch.
     pub updated_at_ms: i64,
     /// [`SummaryUpdate::waits_on`], each once, ascending.
     pub waits_on: Vec<WaitTarget>,
-    /// [`SummaryUpdate::flags`].
+    /// What people should look at: [`SummaryUpdate::flags`].
     pub flags: Vec<String>,
-    /// [`SummaryUpdate::code`].
+    /// A word for what failed, if anything did: [`SummaryUpdate::code`].
     pub code: Option<String>,
 }
 

@@ -5,17 +5,17 @@ use crate::{StreamFilter, WaitTarget};
 /// A column of the read model by which streams are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamDimension {
-    /// [`crate::StreamAppend::category`].
+    /// Groups by category: [`crate::StreamAppend::category`].
     Category,
-    /// [`crate::SummaryUpdate::status`].
+    /// Groups by status: [`crate::SummaryUpdate::status`].
     Status,
-    /// [`crate::SummaryUpdate::step`].
+    /// Groups by step: [`crate::SummaryUpdate::step`].
     Step,
-    /// [`crate::SummaryUpdate::code`].
+    /// Groups by code: [`crate::SummaryUpdate::code`].
     Code,
     /// [`crate::SummaryUpdate::waits_on`]: streams that wait for the same set are one group.
     WaitsOn,
-    /// [`crate::SummaryUpdate::document`].
+    /// Groups by document: [`crate::SummaryUpdate::document`].
     Document,
 }
 
@@ -34,17 +34,17 @@ impl StreamDimension {
 /// One group. A dimension by which the call does not group is `None` or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamGroup {
-    /// The common [`StreamDimension::Category`].
+    /// The category of all streams in the group: [`StreamDimension::Category`].
     pub category: Option<String>,
-    /// The common [`StreamDimension::Status`].
+    /// The status of all streams in the group: [`StreamDimension::Status`].
     pub status: Option<String>,
-    /// The common [`StreamDimension::Step`].
+    /// The step of all streams in the group: [`StreamDimension::Step`].
     pub step: Option<String>,
-    /// The common [`StreamDimension::Code`].
+    /// The code of all streams in the group: [`StreamDimension::Code`].
     pub code: Option<String>,
     /// The common [`StreamDimension::WaitsOn`], ascending.
     pub waits_on: Vec<WaitTarget>,
-    /// The common [`StreamDimension::Document`].
+    /// The document of all streams in the group: [`StreamDimension::Document`].
     pub document: Option<String>,
     /// Number of streams in the group.
     pub streams: i64,

@@ -39,7 +39,7 @@ impl WaitTarget {
     }
 }
 
-/// `kind:name`
+/// Writes the target as `kind:name`.
 impl fmt::Display for WaitTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{INNER}{}", self.kind, self.name)

@@ -30,11 +30,11 @@ const PLACES: NonZeroU32 = NonZeroU32::new(4096).expect("it is not 0");
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BenchRound {
-    /// Sagas in flight.
+    /// Number of sagas that the round keeps in flight.
     pub in_flight: u32,
-    /// Sagas started.
+    /// Number of sagas that the round started.
     pub sagas: u32,
-    /// Sagas completed.
+    /// Number of sagas that completed in the round.
     pub completed: u32,
     /// Mean over the whole round.
     pub sagas_per_second: f64,

@@ -191,7 +191,7 @@ fn misnamed(folder: &Path) -> String {
 pub(crate) struct DefinitionFolders {
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
-    /// Folder of schemas.
+    /// Folder of the schemas by which definitions are checked.
     pub schemas: PathBuf,
 }
 

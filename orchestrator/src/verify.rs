@@ -81,9 +81,9 @@ pub(crate) enum MissingPrecondition {
 /// One attempt and its answer, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AttemptTranscript {
-    /// The request.
+    /// The request as it was sent.
     pub sent: String,
-    /// The answer.
+    /// The answer as it came, or why there is none.
     pub came: String,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct AttemptTranscript {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ContractFinding {
-    /// The check.
+    /// The check that this finding is about.
     pub check: ContractCheck,
     /// Whether the participant keeps the rule.
     pub verdict: ContractVerdict,

@@ -41,14 +41,15 @@ impl From<sqlx::Error> for StoreError {
 /// What is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DatabaseFault {
-    /// The request.
+    /// The request: the database refuses its values.
     Request,
     /// The database, for a time. No operator is needed.
     Passing,
     /// Stored data: a row, a page or an index that cannot be read.
     Damage,
     /// The database, until an operator repairs it. A code that is not listed counts as this: an operator notices an
-    /// engine that waits and can repair the cause, but nobody can bring back a correct row that the engine gave up.
+    /// engine that waits and can repair the cause, but no operator can bring back a correct row that the engine gave
+    /// up.
     Lasting,
 }
 

@@ -14,7 +14,7 @@ pub enum ParticipantAnswer {
     Failed {
         /// Short and stable: `out_of_stock`.
         code: String,
-        /// For people.
+        /// Text for people; programs compare `code`.
         message: String,
         /// Whether another attempt may help.
         retryable: bool,

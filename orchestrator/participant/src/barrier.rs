@@ -37,9 +37,9 @@ pub enum BarrierError {
     /// A row holds what no version of this crate wrote.
     #[error("the table saga_commands holds an unreadable row for `{command}`: {reason}")]
     Unreadable {
-        /// The command.
+        /// Identity of the command whose row is unreadable.
         command: String,
-        /// What is wrong.
+        /// What is wrong with the row.
         reason: String,
     },
     /// Only final answers are kept: after any other, roll back.

@@ -11,7 +11,7 @@ pub type SagaCommandId = CommandIdentity<String>;
 /// One attempt of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaCommand {
-    /// Its identity.
+    /// Identity of the command, the same for all its attempts.
     pub id: SagaCommandId,
     /// Name of the saga's definition. Over HTTP it is not said.
     pub saga_name: Option<String>,
@@ -79,7 +79,7 @@ pub enum SagaCommandError {
     /// A header names no command.
     #[error("the header `{header}`: {source}")]
     Id {
-        /// The header.
+        /// Name of the header that cannot be used.
         header: &'static str,
         /// What is wrong with it.
         source: CommandIdError,

@@ -12,8 +12,8 @@ use tracing::{debug, warn};
 /// Code of a failure of the service's own: rolled back, and another attempt may succeed.
 pub const TEMPORARY: &str = "temporary";
 
-/// Why a handler could not come to an answer. It is logged, and told to nobody: the transaction is rolled back, and the
-/// answer is a failure that may be retried.
+/// Why a handler could not come to an answer. The service logs it, and no answer shows it: the transaction is rolled
+/// back, and the answer is a failure that may be retried.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
 /// What a service does with its commands.
@@ -43,7 +43,7 @@ pub trait CommandService: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("what became of `{command}` is not known")]
 pub struct UnsettledCommandError {
-    /// The command.
+    /// The command whose effect is not known.
     pub command: SagaCommandId,
     /// What happened to the commit.
     pub source: sqlx::Error,

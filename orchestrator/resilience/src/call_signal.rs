@@ -20,7 +20,7 @@ pub(crate) enum LoadSignal {
     Latency,
     /// It asks for less, or did not answer in time.
     Overload,
-    /// Nothing.
+    /// The call says nothing about the load.
     None,
 }
 
@@ -53,7 +53,7 @@ impl CallSignal {
         }
     }
 
-    /// Nobody answered in time.
+    /// The participant did not answer in time.
     pub(crate) const TIMEOUT: CallSignal =
         CallSignal { verdict: CallVerdict::Failed, load_signal: LoadSignal::Overload, retry_after: None };
 
@@ -78,7 +78,7 @@ impl CallSignal {
     }
 }
 
-/// A failure that is certain was said by the participant itself, unless nobody was reached.
+/// The verdict on a certain failure. The participant itself refused, unless the call could not reach it.
 fn refusal(failure: &CommandFailure) -> CallVerdict {
     match failure.class {
         Some(class @ (ErrorClass::Network | ErrorClass::Timeout | ErrorClass::RateLimit | ErrorClass::ServerError)) => {

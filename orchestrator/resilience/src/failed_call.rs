@@ -19,15 +19,15 @@ const MESSAGE_CHARS: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedCall {
-    /// By this engine's clock.
+    /// When the call failed, by this engine's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
-    /// For which saga.
+    /// Id of the saga whose command failed.
     pub saga: String,
-    /// What kind of failure.
+    /// The kind of the failure; `None`: the failure has no class.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_word")]
     pub class: Option<ErrorClass>,
-    /// Stable and short.
+    /// Stable, short code of the failure, for programs to compare.
     pub code: String,
     /// What the participant said, or what is known of the failure.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -45,7 +45,7 @@ impl FailedCall {
         }
     }
 
-    /// `http.500 db down (server_error)`
+    /// Code, message and class: `http.500 db down (server_error)`.
     #[must_use]
     pub fn describe(&self) -> String {
         let message = if self.message.is_empty() { String::new() } else { format!(" {}", self.message) };
@@ -57,7 +57,7 @@ impl FailedCall {
 /// What is kept of a participant's failures.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecentFailures {
-    /// The newest first.
+    /// At most [`KEPT`] failures, the newest first.
     last: VecDeque<FailedCall>,
     /// Those that were the last when the breaker opened; none while it is closed.
     before_opening: Vec<FailedCall>,

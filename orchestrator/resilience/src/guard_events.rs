@@ -13,36 +13,36 @@ use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
-/// Changes that are kept for a slow reader: a fault of the network that trips every breaker and ejects every
-/// endpoint of a large installation at once. A reader that falls behind further is told how many it missed.
+/// Changes that are kept for a slow reader: a fault of the network that trips every breaker and ejects every endpoint
+/// of a large installation at once. A reader that falls behind further receives the number of changes that it missed.
 pub const KEPT: usize = 1_024;
 
 /// Where changes are published and followed. Publishing never waits, with or without followers.
 #[derive(Clone, Debug)]
 pub struct GuardEventBus(broadcast::Sender<Arc<GuardEvent>>);
 
-/// One change.
+/// One change, as readers of the [`GuardEventBus`] receive it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardEvent {
-    /// By this engine's clock.
+    /// When the change happened, by this engine's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
     /// The participant that it concerns; `None`: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub participant: Option<String>,
-    /// What changed.
+    /// The kind of the change, with its details.
     #[serde(flatten)]
     pub what: GuardEventKind,
 }
 
-/// What changed.
+/// What can change, with the details of each kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "change", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum GuardEventKind {
     /// The breaker opened by what it counted.
     BreakerOpened {
-        /// Why.
+        /// What made the breaker open.
         #[serde(serialize_with = "as_word")]
         trip: TripReason,
         /// Calls that it had counted when it opened first.
@@ -53,26 +53,26 @@ pub enum GuardEventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         last: Option<FailedCall>,
     },
-    /// It lets probes through.
+    /// The breaker is half-open: it lets probes through.
     BreakerHalfOpen,
     /// It closed by what its probes said.
     BreakerClosed,
     /// It only counts, and would have opened.
     BreakerWouldOpen {
-        /// Why.
+        /// What would have made an automatic breaker open.
         #[serde(serialize_with = "as_word")]
         trip: TripReason,
     },
     /// An operator decides now what the breaker does, or no operator any more.
     ModeChanged {
-        /// From now on.
+        /// The mode of the breaker from now on.
         mode: BreakerMode,
     },
     /// A record with another payload came under the key of a saga, and starts nothing.
     KeyTaken {
-        /// Name of the definition.
+        /// Name of the definition whose saga the record would have started.
         saga: String,
-        /// The key.
+        /// The business key that a saga already has.
         key: String,
         /// Id of the saga that has it.
         taken_by: String,
@@ -85,44 +85,44 @@ pub enum GuardEventKind {
     ActApplied {
         /// Its place on the record.
         number: i64,
-        /// What changed.
+        /// The operator's act on the guards.
         #[serde(flatten)]
         action: GuardAction,
-        /// The operator.
+        /// Name of the operator who acted.
         who: String,
-        /// The operator's reason.
+        /// Why the operator acted, in the operator's words.
         reason: String,
     },
     /// The participant asked not to be called for a time (`Retry-After` with 429 or 503), and is not.
     PauseAsked {
-        /// For so long.
+        /// How long the participant asked not to be called.
         #[serde(rename = "forMs", serialize_with = "as_millis")]
         span: Duration,
     },
     /// An endpoint gets no calls for a time: it fails more than the others.
     EndpointEjected {
-        /// Its address, without secrets.
+        /// Address of the endpoint, without secrets.
         endpoint: String,
-        /// For so long.
+        /// How long the endpoint gets no calls.
         #[serde(rename = "forMs", serialize_with = "as_millis")]
         span: Duration,
     },
-    /// It gets calls again.
+    /// An endpoint that was ejected gets calls again.
     EndpointReturned {
-        /// Its address, without secrets.
+        /// Address of the endpoint, without secrets.
         endpoint: String,
     },
     /// A health check says otherwise than before.
     HealthChanged {
-        /// Whose; `None`: the participant's.
+        /// Address of the endpoint; `None`: the health is that of the participant.
         #[serde(skip_serializing_if = "Option::is_none")]
         endpoint: Option<String>,
-        /// What it says now.
+        /// Whether the checks find it healthy now.
         healthy: bool,
     },
     /// The participant's lifecycle has a new phase.
     Lifecycle {
-        /// The new one.
+        /// The phase that the participant is in now.
         phase: LifecyclePhase,
     },
     /// Only a share of the participant's capacity is used.
@@ -136,7 +136,7 @@ pub enum GuardEventKind {
     ConfigReloaded,
     /// participants.yaml was read anew and refused whole; what was in effect stays.
     ConfigRefused {
-        /// Why, without secrets.
+        /// What is wrong with the file, without secrets.
         reason: String,
     },
 }

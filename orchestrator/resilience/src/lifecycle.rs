@@ -12,19 +12,19 @@ pub enum LifecyclePhase {
     Registered,
     /// The first call or check is under way.
     Starting,
-    /// It answers.
+    /// The participant answers, and nothing in [`Degraded`](Self::Degraded) applies.
     Running,
     /// It answers, but not with all that it could: an endpoint is left out, its breaker is trying it out, it runs at a
     /// share of its capacity, or a participant that it needs has failed.
     Degraded,
     /// It was removed from participants.yaml; calls to it are still out.
     Stopping,
-    /// Its calls are refused: the breaker is open, was forced open, or its checks find it unwell.
+    /// Its calls are refused: the breaker is open, was forced open, or its checks find it unhealthy.
     Failed,
 }
 
 impl LifecyclePhase {
-    /// All of them.
+    /// Every phase, in the order in which the enum lists them.
     pub const ALL: [LifecyclePhase; 6] = [
         LifecyclePhase::Registered,
         LifecyclePhase::Starting,
@@ -51,7 +51,7 @@ impl LifecyclePhase {
 /// What is seen of a participant at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ParticipantObservation {
-    /// Whether participants.yaml has it.
+    /// Whether participants.yaml has the participant.
     pub listed: ConfigPresence,
     /// What its breaker does with calls.
     pub gate: BreakerTraffic,
@@ -59,9 +59,9 @@ pub(crate) struct ParticipantObservation {
     pub checks: Option<HealthCheckProgress>,
     /// Calls that were admitted since the process began.
     pub calls_begun: u64,
-    /// Calls that are unanswered.
+    /// Number of calls that have no answer yet.
     pub calls_out: u32,
-    /// Endpoints that are left out because they failed, or their checks find them unwell.
+    /// Endpoints that are left out because they failed, or their checks find them unhealthy.
     pub endpoints_ejected: usize,
     /// Share of its capacity that may be used, at most 1.
     pub share: f64,
@@ -70,9 +70,9 @@ pub(crate) struct ParticipantObservation {
 /// Whether participants.yaml has a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigPresence {
-    /// It has.
+    /// participants.yaml has the participant.
     Yes,
-    /// Not any more.
+    /// A new version of participants.yaml does not have it any more.
     Removed,
 }
 
@@ -90,14 +90,14 @@ pub(crate) enum BreakerTraffic {
 /// What health checks say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HealthCheckProgress {
-    /// None has ended.
+    /// No check of the participant has ended yet.
     Awaited,
     /// So many have, and that is what they say.
     Ended(health::HealthState),
 }
 
 impl HealthCheckProgress {
-    /// What `snapshot` tells.
+    /// The progress that `snapshot` of the checks shows.
     #[must_use]
     pub(crate) fn of(snapshot: &health::HealthSnapshot) -> HealthCheckProgress {
         match snapshot.checked_ago {
@@ -110,7 +110,7 @@ impl HealthCheckProgress {
 /// One participant, and the names of those that it needs.
 #[derive(Clone, Debug)]
 pub(crate) struct ObservedParticipant<'a> {
-    /// Its name.
+    /// Name of the participant in participants.yaml.
     pub name: &'a str,
     /// What is seen of it.
     pub seen: ParticipantObservation,

@@ -1,8 +1,8 @@
-//! What Prometheus is told of guards, in the names that Resilience4j has made familiar, and in ours for what it does
-//! not know.
+//! What Prometheus reads of guards: in the names that Resilience4j has made familiar, and in names of this project for
+//! what Resilience4j does not have.
 //!
 //! Counters and histograms move where things happen, through handles that are made once per participant; gauges are set
-//! when somebody looks.
+//! when Prometheus reads them.
 
 pub mod scrape;
 
@@ -14,13 +14,13 @@ use saga_guards::breaker::BreakerState;
 /// How a command ended, for retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryResultKind {
-    /// By its first attempt.
+    /// The call succeeded at its first attempt.
     SuccessfulWithoutRetry,
-    /// By a later one.
+    /// The call succeeded at a later attempt.
     SuccessfulWithRetry,
-    /// For good, by its first attempt.
+    /// The call failed permanently at its first attempt.
     FailedWithoutRetry,
-    /// By a later one.
+    /// The call failed permanently at a later attempt.
     FailedWithRetry,
 }
 
@@ -79,7 +79,7 @@ pub struct GuardBacklog<'a> {
     pub guard: &'a str,
     /// Of which participant or topic.
     pub name: &'a str,
-    /// How many.
+    /// Number of sagas that the guard holds back.
     pub sagas: i64,
 }
 
@@ -92,7 +92,7 @@ pub fn set_waiting_gauges(participants: &[ParticipantSnapshot], held: &[GuardBac
         GuardKind::ALL.iter().for_each(|guard| set(&participant.name, guard.as_str(), 0.0));
     }
     for GuardBacklog { guard, name, sagas } in held {
-        // More than 2^53 sagas are not told apart.
+        // Above 2^53, the gauge cannot show a difference of one saga.
         #[allow(clippy::cast_precision_loss)]
         set(name, guard, *sagas as f64);
     }

@@ -20,7 +20,7 @@ pub(crate) const MAX_TEXT_BYTES: usize = 2_000;
 pub struct OverrideRequest {
     /// The participant whose guards are changed.
     pub participant: String,
-    /// The change.
+    /// What the operator does to the guards.
     #[serde(flatten)]
     pub action: GuardAction,
     /// The operator, for the record.
@@ -46,7 +46,7 @@ pub enum GuardAction {
 }
 
 impl GuardAction {
-    /// Its word.
+    /// The stable name of the act, as in its JSON form.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {

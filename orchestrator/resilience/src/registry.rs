@@ -48,7 +48,7 @@ use tracing::warn;
 /// When a command to a participant that is configured for another transport is offered again.
 const TRANSPORT_MISMATCH_RETRY: Duration = Duration::from_secs(5);
 
-/// Names of unknown participants that are remembered so that each is logged once; more are not told apart.
+/// Names of unknown participants that are remembered so that each is logged once; further names are not remembered.
 const MAX_UNKNOWN: usize = 1_000;
 
 /// Looked up for every call; names are few, short and ours, so the hash is one that is fast for such.

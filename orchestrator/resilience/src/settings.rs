@@ -14,15 +14,15 @@ use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 pub struct ParticipantSettings {
     /// Its name in definitions.
     pub name: String,
-    /// How it is reached.
+    /// How the engine reaches the participant: HTTP or Kafka.
     pub transport: TransportSettings,
-    /// How its guards work.
+    /// Settings of the breaker and the other guards.
     pub gate: GateSettings,
-    /// Asking it how it is.
+    /// The health check; `None`: the participant has none.
     pub health: Option<participants::HealthCheckConfig>,
-    /// What it can do.
+    /// Capabilities that participants.yaml lists for it.
     pub capabilities: BTreeSet<String>,
-    /// One attempt.
+    /// Maximum time of one attempt.
     pub timeout: Duration,
     /// Participants that it needs itself.
     pub depends_on: Vec<String>,
@@ -64,9 +64,9 @@ pub(crate) struct ManualOverride {
     pub mode: breaker::BreakerMode,
     /// The share of its capacity that it works at.
     pub share: Option<f64>,
-    /// Calls at once.
+    /// Maximum number of concurrent calls; `None`: that of participants.yaml.
     pub bulkhead: Option<NonZeroU32>,
-    /// Calls in a span.
+    /// Maximum rate of calls; `None`: that of participants.yaml.
     pub rate: Option<CallRate>,
     /// How often it was reset: another number than before resets it.
     pub resets: u64,
@@ -95,9 +95,9 @@ impl Default for ManualOverride {
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransportSettings {
-    /// By requests.
+    /// The engine sends HTTP requests to its endpoints.
     Http(HttpSettings),
-    /// By records.
+    /// The engine writes its commands as records to a topic.
     Kafka {
         /// The topic that takes its commands.
         commands: String,
@@ -170,7 +170,7 @@ fn revealed((name, value): (&String, &SecretText)) -> (String, String) {
 /// Participants that cannot be guarded.
 #[derive(Debug, thiserror::Error)]
 pub enum ParticipantSettingsError {
-    /// Two of one name.
+    /// Two participants have the same name.
     #[error("participant `{0}` is configured twice")]
     Duplicate(String),
     /// One that cannot be called.

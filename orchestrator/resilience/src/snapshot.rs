@@ -11,11 +11,11 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantSnapshot {
-    /// Its name.
+    /// Name of the participant in participants.yaml.
     pub name: String,
     /// Where it is in its life.
     pub lifecycle: LifecyclePhase,
-    /// What its breaker does.
+    /// State of the breaker: whether it lets calls through.
     pub breaker: BreakerState,
     /// While it is open or half-open by itself: why, and when it asks again.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(300);
 /// What a topic takes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TopicAvailability {
-    /// Whatever is sent.
+    /// The topic takes every record.
     All,
     /// Nothing, as far as is known: one record may find out.
     Probe,

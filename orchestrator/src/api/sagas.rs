@@ -36,7 +36,7 @@ pub(super) struct SagaLookupQuery {
     payloads: Option<String>,
 }
 
-/// Names one saga.
+/// Names one saga by its id or its business key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SagaReference<'a> {
     name: &'a str,

@@ -61,7 +61,7 @@ pub(crate) struct HerdOptions {
     pub places: NonZeroU32,
 }
 
-/// The measurements.
+/// The measurements of one run of `saga bench herd`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HerdReport {
@@ -81,7 +81,7 @@ pub(crate) struct HerdReport {
     pub first_row_seconds: f64,
     /// Peak memory of the whole run, in MiB.
     pub peak_mb: f64,
-    /// Sagas that ended.
+    /// Number of sagas that ended during the run.
     pub ended: u32,
     /// Sagas per second from the first commit to the last end.
     pub sagas_per_second: f64,

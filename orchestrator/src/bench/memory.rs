@@ -18,7 +18,7 @@ impl ProcessMemory {
     }
 }
 
-/// Resets the peak.
+/// Resets the peak, so that it counts from this call on.
 pub(super) fn forget_the_peak() -> anyhow::Result<()> {
     /// Resets the peak of the resident set: see proc(5).
     const RESET_PEAK: &str = "5";

@@ -110,7 +110,7 @@ fn span(text: &str) -> Result<DurationArg, String> {
     definition::span(text).map(|span| DurationArg { text: text.to_owned(), span })
 }
 
-/// `--older-than` is `olderThan`.
+/// An option's name as the API has it: `--older-than` is `olderThan`.
 fn camel_case(option: &str) -> String {
     let mut words = option.trim_start_matches('-').split('-');
     let first = words.next().unwrap_or_default().to_owned();

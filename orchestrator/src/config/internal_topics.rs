@@ -7,7 +7,7 @@ use saga_core::definition::ReservedTopic;
 pub(crate) struct InternalTopics {
     /// Messages to the owners of shards: one partition per shard.
     pub inbox: String,
-    /// Replies of participants.
+    /// Participants' replies to commands over Kafka.
     pub replies: String,
     /// Dead letters: poison messages.
     pub dlq: String,

@@ -217,7 +217,7 @@ pub(super) fn file_of(sources: &ConfigSources<'_>) -> Option<PathBuf> {
     named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
 }
 
-/// `kafka.bootstrapServers` is `SAGA_KAFKA_BOOTSTRAP_SERVERS`.
+/// The environment variable of a key: that of `kafka.bootstrapServers` is `SAGA_KAFKA_BOOTSTRAP_SERVERS`.
 fn variable(key: &str) -> String {
     let mut name = String::from("SAGA_");
     for character in key.chars() {

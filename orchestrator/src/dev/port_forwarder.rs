@@ -24,7 +24,7 @@ pub(super) enum PortChoice {
     Exactly(u16),
     /// The port of an earlier run if it is free, else any free port.
     Again(u16),
-    /// Any free port.
+    /// Any free port: neither the user nor an earlier run named one.
     Free,
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct LoadedDefinitions {
 /// The result of `saga check`.
 #[derive(Clone, Debug)]
 pub(crate) struct DefinitionCheckReport {
-    /// Errors and warnings.
+    /// The errors and warnings that the check found.
     pub findings: Vec<CheckFinding>,
     /// The message that definitions call participants and that there is no participants.yaml to check them.
     pub unchecked: Option<String>,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Commands as they were typed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TypedCommands {
-    /// The `do`.
+    /// The do that is verified.
     pub target: TypedTarget,
     /// Its `undo`; `None`: the rules for undos are not tested.
     pub undo: Option<TypedTarget>,
@@ -37,7 +37,7 @@ pub(crate) struct RehearsedStep {
     pub without_undo: Option<String>,
 }
 
-/// The commands.
+/// The commands that are verified, and how the kit got them.
 #[derive(Clone, Debug)]
 pub(crate) enum VerificationScript {
     /// As it was typed.

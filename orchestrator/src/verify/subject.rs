@@ -10,18 +10,18 @@ use std::{fmt, str::FromStr};
 /// A command as in a definition, without `${ }`: a typed command has the real path and no template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TypedTarget {
-    /// `participant.Command`
+    /// A command over Kafka, typed as `participant.Command`.
     Kafka {
-        /// Name in participants.yaml.
+        /// Name of the participant in participants.yaml.
         participant: String,
-        /// The command's type.
+        /// Type of the command, for example `ReserveStock`.
         command: String,
     },
-    /// `METHOD participant/path`
+    /// A command over HTTP, typed as `METHOD participant/path`.
     Http {
-        /// Name in participants.yaml.
+        /// Name of the participant in participants.yaml.
         participant: String,
-        /// The method.
+        /// Method of the request.
         method: HttpMethod,
         /// Below the participant's base URL.
         path: String,
@@ -46,7 +46,7 @@ pub(crate) enum TypedTargetError {
         target: String,
         /// Name of the participant.
         participant: String,
-        /// Its transport.
+        /// Transport of the participant in participants.yaml.
         transport: &'static str,
     },
 }

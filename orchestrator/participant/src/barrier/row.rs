@@ -20,11 +20,11 @@ pub enum CommandRowState {
 /// The columns of one row as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCommandRow {
-    /// Column `state`.
+    /// Column `state`: the word of a [`CommandRowState`].
     pub state: String,
-    /// Column `answer`: JSON.
+    /// Column `answer`: the answer as JSON.
     pub answer: Option<String>,
-    /// Column `attempt`.
+    /// Column `attempt`: the attempt that was answered.
     pub attempt: Option<i32>,
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 /// A record that can never be answered, and is skipped.
 #[derive(Clone, Debug)]
 pub struct PoisonRecord {
-    /// Why.
+    /// Why the record can never be answered.
     pub reason: PoisonReason,
     /// The record as it was.
     pub record: OwnedMessage,
@@ -29,14 +29,14 @@ pub enum PoisonReason {
     #[error(transparent)]
     NotACommand(#[from] SagaCommandError),
     /// It does not say where its reply goes.
-    #[error("the header `reply_topic` is missing: nobody can be answered")]
+    #[error("the header `reply_topic` is missing: there is no topic for the reply")]
     NoReplyTopic,
     /// The command was performed, and its reply can never be written where it says.
     #[error("no reply can be written to topic `{topic}`: {reason}")]
     Reply {
-        /// Where to.
+        /// The topic that the command names for its reply.
         topic: String,
-        /// The broker's word.
+        /// The error of the Kafka client, as text.
         reason: String,
     },
 }

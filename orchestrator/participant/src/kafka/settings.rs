@@ -42,8 +42,8 @@ impl ListenerSettings {
         config.set("auto.commit.interval.ms", "1000");
         config.set("enable.auto.offset.store", "false");
         config.set("isolation.level", "read_committed");
-        // Every change of the assignment takes all partitions away first, which is how offsets under way are told
-        // apart.
+        // Every change of the assignment takes all partitions away first. This distinguishes the offsets under way
+        // before and after a change.
         config.set("partition.assignment.strategy", "range,roundrobin");
         config
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How long a probe holds its slot at most: longer than most attempts. The breaker cuts it at `probeTimeout`.
 const PROBE_HOLD: Duration = Duration::from_secs(60);
 
-/// The shortest delay that a refused caller is told.
+/// The shortest delay that a refused caller receives.
 const SHORTEST_DELAY: Duration = Duration::from_millis(10);
 
 /// One call that asks, and the guards that it meets.

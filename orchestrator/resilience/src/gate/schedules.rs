@@ -1,4 +1,5 @@
-//! The gate as it is, under many schedules: nobody is forgotten, nothing is lost, and never are more out than may be.
+//! The gate as it is, under many schedules: no waiting command is forgotten, no permit is lost, and never more calls
+//! are in flight than may be.
 
 mod capacity;
 mod probes;
@@ -44,7 +45,7 @@ fn together(many: usize, act: impl Fn(usize) + Clone + Send + Sync + 'static) {
     threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
 }
 
-/// Nothing is out, nobody waits, and all places are free.
+/// No call is in flight, no call waits, and all permits are free.
 #[track_caller]
 fn everything_is_back(gate: &CallGate) {
     let view = gate.view();

@@ -166,7 +166,7 @@ impl GateState {
         self.breaker.configure(settings.breaker, now);
         self.budget.configure(settings.budget);
         self.capacity.configure(settings, now);
-        // The delays that the waiting commands were told follow from the settings before.
+        // The waiting commands got their delays from the settings before.
         self.queues.clear_not_before();
     }
 

@@ -18,9 +18,9 @@ pub(crate) struct GateView {
     pub(crate) permits: u32,
     /// Calls that were admitted, ever.
     pub(crate) calls_begun: u64,
-    /// Places there are.
+    /// Permits of the bulkhead at this moment.
     pub(crate) limit: NonZeroU32,
-    /// Calls that wait in memory for a place.
+    /// Calls that wait in memory for a permit of the bulkhead.
     pub(crate) waiting: u32,
     /// Calls that wait in memory for the rate limit.
     pub(crate) rate_limit_waiting: u32,
@@ -29,6 +29,6 @@ pub(crate) struct GateView {
     pub(crate) budget: budget::RetryBudgetSnapshot,
     /// Share of the capacity that it works at.
     pub(crate) share: f64,
-    /// Commands that wait durably.
+    /// Number of commands that wait durably in the wait queue.
     pub(crate) queued: u32,
 }

@@ -30,7 +30,7 @@ pub(super) const RENOTIFY_DELAY: Duration = Duration::from_millis(50);
 /// What waits of a saga, and where its shard is notified.
 #[derive(Clone, Debug)]
 pub struct SagaWaiter {
-    /// The shard's channel.
+    /// Channel on which the gate notifies the saga's shard.
     pub wake_sender: mpsc::Sender<WakeSignal>,
     /// The saga that waits.
     pub saga: SagaId,

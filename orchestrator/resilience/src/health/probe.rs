@@ -15,7 +15,7 @@ pub(crate) enum HealthProbe {
     Connect(EndpointProber),
     /// `GET` on a URL.
     Url(HttpClient, Arc<Url>),
-    /// By a test.
+    /// A test sets the results.
     #[cfg(test)]
     Told(Arc<super::tests::ScriptedHealth>),
 }
@@ -23,9 +23,9 @@ pub(crate) enum HealthProbe {
 /// What one round of questions was answered.
 #[derive(Clone, Debug)]
 pub(super) enum HealthCheckRound {
-    /// By each endpoint.
+    /// The result of each endpoint, where each endpoint is checked.
     Endpoints(Vec<EndpointProbeResult>),
-    /// By the participant as a whole.
+    /// The result for the participant as a whole.
     Whole(HealthCheckOutcome),
 }
 
@@ -62,7 +62,7 @@ impl HealthProbe {
         }
     }
 
-    /// What the checks of one endpoint say, for whoever picks one.
+    /// Sets what the checks of one endpoint say, for the balancer, which picks endpoints.
     pub(super) fn set_health(&self, url: &Url, healthy: bool) {
         match self {
             HealthProbe::Path(prober, _) | HealthProbe::Connect(prober) => prober.set_health(url, healthy),

@@ -196,7 +196,7 @@ async fn serving(status: StatusCode) -> EndpointConfig {
     EndpointConfig { url: format!("http://{address}/api"), weight: NonZeroU32::MIN }
 }
 
-/// Nobody listens there: the port was given back.
+/// An endpoint without a listener: the port was given back.
 async fn nobody() -> EndpointConfig {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");

@@ -34,13 +34,13 @@ pub struct HealthView {
     pub history: Vec<HealthCheckView>,
 }
 
-/// One check.
+/// One check that has ended, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckView {
     /// How long ago it ended.
     pub ago_ms: u64,
-    /// Whether it passed.
+    /// Whether the check found the participant or endpoint healthy.
     pub passed: bool,
     /// How long it took, if it passed.
     #[serde(skip_serializing_if = "Option::is_none")]

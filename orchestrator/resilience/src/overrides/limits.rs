@@ -19,7 +19,7 @@ pub struct ManualLimits {
     /// Calls that may be under way at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bulkhead: Option<NonZeroU32>,
-    /// Calls in a span.
+    /// Maximum rate of calls, such as `100/s`; `None`: not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<ManualRate>,
 }
@@ -33,16 +33,16 @@ fn double<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::
 /// Limits that make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManualLimitsError {
-    /// Nothing is given.
+    /// The act sets no share, no bulkhead and no rate.
     #[error("nothing is set: give `share`, `bulkhead` or `rate`")]
     Nothing,
-    /// Not a share.
+    /// The share is not above 0 and at most 1.
     #[error("`share` must be above 0 and at most 1; to let no call through, open the guard")]
     Share,
-    /// Too many at once.
+    /// The bulkhead is above `MAX_BULKHEAD`.
     #[error("`bulkhead` must be at most {MAX_BULKHEAD}")]
     Bulkhead,
-    /// Not a rate.
+    /// The text is not a rate, or the rate is too high.
     #[error("`{0}` is not a rate: write 100/s, 600/m or 1000/h, at most {MAX_CALLS_PER_SECOND} calls a second")]
     Rate(String),
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct BlockingGuardView {
     /// `breaker:payments`, as in `waitsOn`.
     pub on: String,
-    /// In words.
+    /// Why the guard holds the saga back, as a sentence for people.
     pub text: String,
     /// What opened the breaker, if it is one that is open.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ pub struct GuardedCall {
 /// A call that must not be made now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardedCallError {
-    /// A guard says no.
+    /// A guard refuses the call for now.
     #[error("the {} refuses; ask again in {not_before:?}", guard.as_str())]
     Refused {
         /// The guard that refuses.

@@ -96,7 +96,7 @@ impl PublicationQueues {
         queues.get_mut(topic).is_some_and(|line| std::mem::replace(&mut line.shown, waiting) != waiting)
     }
 
-    /// What was told of it last, was told as of one that refuses.
+    /// Makes the next count of the topic news: the last one was reported while the topic refused.
     fn forget_reported_count(&self, topic: &str) {
         if let Some(line) = self.queues.lock().get_mut(topic) {
             line.shown = usize::MAX;

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::atomic::AtomicU16};
 use tokio::{net::TcpListener, sync::Semaphore};
 
-/// A participant that answers what it is told, when it is let go.
+/// A participant that answers with the status that the test sets, when the test permits it.
 struct MockPayments {
     status: Arc<AtomicU16>,
     go: Arc<Semaphore>,

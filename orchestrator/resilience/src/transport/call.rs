@@ -14,9 +14,9 @@ pub struct ParticipantCall {
     pub id: CommandId,
     /// Name of the saga's definition.
     pub saga_name: Arc<str>,
-    /// 1, 2, 3, …
+    /// Number of the attempt: 1, 2, 3, …
     pub attempt: u32,
-    /// What is sent.
+    /// The request that the attempt sends.
     pub request: Arc<CommandRequest>,
     /// From leaving the engine to the complete answer, the wait for a place in the bulkhead included.
     pub attempt_timeout: Duration,
@@ -33,7 +33,7 @@ pub struct ParticipantCall {
 /// Whether an attempt may have left before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DispatchKind {
-    /// It has not.
+    /// The attempt certainly was not dispatched before.
     First,
     /// It may have, in the life of an earlier owner.
     Repeated,

@@ -16,7 +16,7 @@ pub struct ErrorClassifier {
 }
 
 impl ErrorClassifier {
-    /// Those of `participant`.
+    /// The classifier that participants.yaml gives to `participant`.
     #[must_use]
     pub fn of(participant: &ParticipantConfig) -> ErrorClassifier {
         ErrorClassifier { patterns: participant.classes.clone(), handling: participant.handling.clone() }

@@ -7,7 +7,7 @@
 //! | 425 | ongoing: the request is repeated |
 //! | 408, 429 | failed, retryable |
 //! | 401, 403, 407 | retried, then parked |
-//! | 409 to what was sent before | failed: a conflict with an earlier sending that still runs, or for good |
+//! | 409 to what was sent before | failed: a conflict with an earlier sending that still runs, or permanently |
 //! | 410 to an undo | succeeded: undone before |
 //! | other 4xx | failed |
 //! | 5xx, redirect, timeout, broken connection, an answer that cannot be read | unknown |

@@ -1,4 +1,4 @@
-//! `bench herd`.
+//! Arguments and output of `saga bench herd`.
 
 use super::{OutputFormat, StoreArgs, output};
 use crate::bench::herd::{self, HerdOptions, HerdReport, HerdWaitKind};

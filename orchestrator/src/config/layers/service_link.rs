@@ -21,7 +21,7 @@ pub(super) fn is_one(name: &str, value: &str) -> bool {
     is_of_port(name, value)
 }
 
-/// `tcp://10.0.0.11:6379`
+/// Whether `value` looks like `tcp://10.0.0.11:6379`.
 fn is_address(value: &str) -> bool {
     let Some((protocol, address)) = value.split_once("://") else { return false };
     let is_protocol = PROTOCOLS.iter().any(|known| known.eq_ignore_ascii_case(protocol));

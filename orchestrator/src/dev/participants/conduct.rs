@@ -34,7 +34,7 @@ const WITHHELD_CENTS: i64 = 66_600;
 /// Whether and when the participant sends the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerTiming {
-    /// At once.
+    /// At once, for every attempt of the command.
     Prompt,
     /// The first one too late, a repeated one at once.
     LateAtFirst,

@@ -1,4 +1,4 @@
-//! Each rule is broken by somebody, and found.
+//! For each rule there is a participant that breaks it, and the kit finds it.
 
 use super::*;
 use axum::{
@@ -95,8 +95,8 @@ impl FaultyService {
         }
     }
 
-    /// Those that come at once all look before one of them writes. Whoever comes alone is let through when a second one
-    /// comes or time is up.
+    /// Requests that come at once all look before one of them writes. A request that comes alone is let through when a
+    /// second one comes or time is up.
     async fn charge_late(&self, saga: &str) -> Response {
         let known = self.charges.lock().expect("no panic under it").get(saga).copied();
         if known.is_none() {

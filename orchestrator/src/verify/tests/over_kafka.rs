@@ -1,4 +1,4 @@
-//! Over a real broker: the kit's command loop is right; one that forgets a header or answers nobody is not.
+//! Over a real broker: the kit's command loop is right; one that forgets a header or sends no reply is not.
 
 use super::{good, *};
 use saga_kafka::{

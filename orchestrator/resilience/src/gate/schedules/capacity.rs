@@ -29,7 +29,7 @@ fn whoever_waits_gets_a_place_and_never_are_more_taken_than_there_are() {
     });
 }
 
-/// tokio #6450: a place that was given to somebody who did not look any more was lost to all others.
+/// tokio #6450: a permit that was given to a waiter that did not look any more was lost to all others.
 #[test]
 fn a_place_given_to_somebody_who_has_left_is_passed_on() {
     under_all_schedules(|| {
@@ -93,7 +93,7 @@ fn the_place_of_an_awaited_reply_is_free_whoever_ends_first() {
     });
 }
 
-/// governor #196: whoever waits until it may pass has passed, and whoever gives up has not.
+/// governor #196: a call that waits until it may pass has passed, and a call that gives up has not.
 #[test]
 fn as_many_pass_as_the_rate_allows_whoever_else_gives_up() {
     under_all_schedules(|| {

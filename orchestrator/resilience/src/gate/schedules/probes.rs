@@ -1,4 +1,4 @@
-//! The breaker, asked and told by many at once.
+//! The breaker, with many concurrent calls that ask it and report to it.
 
 use super::*;
 use crate::{

@@ -72,7 +72,8 @@ impl QueueTestDriver {
     }
 }
 
-/// All wait in line; whoever stays is called, asks, and is let go on: in which order, `end_call` decides.
+/// All commands wait in the queue. The gate notifies each that stays, and each asks again and is admitted; `end_call`
+/// decides the order.
 fn all_are_called(gate: &Arc<CallGate>, channel_of: usize, most_out: u32, said: CallSignal) {
     let (calls, mut called) = channel(channel_of);
     let driver = QueueTestDriver::of(gate);
@@ -135,7 +136,7 @@ fn a_shard_that_is_slow_to_look_has_everybody_called_all_the_same() {
     under_all_schedules(|| all_are_called(&gate(places(8)), 1, 8, CallSignal::NEUTRAL));
 }
 
-/// Whoever was called and vanishes, with its shard for example, holds no turn.
+/// A command that was notified and vanishes, with its shard for example, holds no turn.
 #[test]
 fn a_turn_that_nobody_takes_goes_to_the_next() {
     under_all_schedules(|| {

@@ -15,7 +15,7 @@ pub(super) struct NotifiedCommands {
 }
 
 impl NotifiedCommands {
-    /// The command's number.
+    /// Adds a command that was notified at `now`, and returns its number.
     pub(super) fn add(&mut self, now: MonotonicTime) -> u64 {
         self.last += 1;
         self.since.insert(self.last, now);

@@ -50,8 +50,8 @@ async fn who_was_refused_together_does_not_ask_again_together() {
     assert!(*rests.first().expect("some") >= gate_of(&engine).time_to_admission());
 }
 
-/// tower #689, linkerd #751: whoever was ready held what it had reserved, whether or not it went on. Here one stage
-/// after the breaker refuses.
+/// tower #689, linkerd #751: a caller that was ready held what it had reserved, whether or not it went on. Here one
+/// stage after the breaker refuses.
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_after_it_got_a_probe_slot_does_not_keep_it() {
     let budget = budget::RetryBudgetConfig { share: 0.0, reserve_per_second: 0 };
@@ -96,7 +96,7 @@ async fn calls_that_are_out_across_a_reload_still_count() {
     assert_eq!(stands(&engine), (BreakerState::Open, 0, 0));
 }
 
-/// A name that goes and comes again is another participant: what is told to the old one is not heard by the new.
+/// A name that is removed and added again is another participant: the new one does not learn the results of the old.
 #[tokio::test]
 async fn calls_to_a_participant_that_was_taken_out_say_nothing_about_the_one_that_came_back() {
     let engine = guarded(kafka(), 8);
@@ -134,8 +134,8 @@ async fn waiting_for_the_rate_pays_once() {
     assert!((100..=111).contains(&took.as_millis()), "{took:?}");
 }
 
-/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of those who wait the first undo is next, and
-/// nobody who comes in between.
+/// tower-resilience #363, and fairness of tokio's semaphore (#8371): of the waiting commands the first undo is next,
+/// and no command that comes in between.
 #[tokio::test(start_paused = true)]
 async fn a_place_that_gets_free_goes_to_who_waits_and_not_to_who_comes() {
     use futures_util::FutureExt;

@@ -42,8 +42,8 @@ async fn the_same_connections_go_on_where_nothing_about_them_changed() {
     assert!(!Arc::ptr_eq(&before, &guarded.http("payments").expect("it is there")));
 }
 
-/// An endpoint that answers, and one where nobody listens: as good as chance, but a further try never goes where the
-/// last one went.
+/// An endpoint that answers, and one without a listener: as good as chance, but a further try never goes where the last
+/// one went.
 fn half_dead(payments: &MockPayments) -> HttpSettings {
     let endpoint = |url: &str| EndpointConfig { url: url.to_owned(), weight: NonZeroU32::MIN };
     HttpSettings {

@@ -1,4 +1,4 @@
-//! What people see of participants, and what they are told of changes.
+//! What operators see of participants, and which changes are reported to them.
 
 use super::*;
 use crate::{
@@ -32,7 +32,7 @@ fn told(changes: &mut Receiver<Arc<GuardEvent>>) -> Vec<GuardEventKind> {
     std::iter::from_fn(|| changes.try_recv().ok()).map(|change| change.what.clone()).collect()
 }
 
-/// All that follows by time alone is told by then.
+/// Everything that follows by time alone is reported by then.
 async fn a_look() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
 }
@@ -119,7 +119,7 @@ async fn a_share_by_hand_goes_before_that_of_a_trip_and_is_told_once() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_left_out_and_comes_back_is_told() {
-    // Nobody can listen on port 1 but the superuser, and nobody does.
+    // Only the superuser can listen on port 1, and no process does.
     let at_once = EjectionConfig {
         consecutive_failures: NonZeroU32::MIN,
         eject_for: Duration::ZERO,

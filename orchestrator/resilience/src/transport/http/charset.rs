@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// What an answer says of how its characters are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BodyCharset {
-    /// Nothing: UTF-8.
+    /// The answer names no charset: UTF-8.
     Unsaid,
     /// One that is known, under this name.
     Known(&'static Encoding, String),
@@ -27,7 +27,7 @@ impl BodyCharset {
         if said.any(|other| other != name) {
             return None;
         }
-        // ASCII is a part of UTF-8, and whoever says the one writes the other.
+        // ASCII is a part of UTF-8, and servers that declare ASCII often write UTF-8.
         let is_ascii = matches!(name.as_str(), "us-ascii" | "ascii");
         let found = if is_ascii { Some(UTF_8) } else { Encoding::for_label_no_replacement(name.as_bytes()) };
         Some(match found {
@@ -41,7 +41,7 @@ impl BodyCharset {
 /// is said.
 ///
 /// # Errors
-/// Nobody can tell what it says.
+/// It is not certain which characters the bytes are.
 pub(super) fn of_json<'b>(body: &'b [u8], charset: &BodyCharset) -> Result<Cow<'b, str>, CommandFailure> {
     if let Some(text) = marked(body) {
         return text;
@@ -60,7 +60,7 @@ pub(super) fn of_json<'b>(body: &'b [u8], charset: &BodyCharset) -> Result<Cow<'
 /// The characters of another text.
 ///
 /// # Errors
-/// Nobody can tell what it says.
+/// It is not certain which characters the bytes are.
 pub(super) fn of_text<'b>(body: &'b [u8], charset: &BodyCharset) -> Result<Cow<'b, str>, CommandFailure> {
     if let Some(text) = marked(body) {
         return text;
@@ -96,7 +96,7 @@ fn utf8(body: &[u8]) -> Result<Cow<'_, str>, CommandFailure> {
 }
 
 fn decoded<'b>(body: &'b [u8], encoding: &'static Encoding, name: &str) -> Result<Cow<'b, str>, CommandFailure> {
-    // Browsers read ISO 8859-1 as Windows-1252. They differ in these bytes, and nobody can tell which was meant.
+    // Browsers read ISO 8859-1 as Windows-1252. They differ in these bytes, and the bytes do not say which was meant.
     let is_either = encoding == WINDOWS_1252 && !name.contains("1252");
     if is_either && body.iter().any(|byte| matches!(byte, 0x80..=0x9f)) {
         return Err(unreadable(format!("the answer says that it is text in `{name}`, which has no such characters")));

@@ -65,7 +65,7 @@ pub(super) struct OutboundRequest {
 pub(super) enum HttpExchangeError {
     /// There was no connection; why, and whether an earlier one may have taken the request.
     NotConnected {
-        /// In words.
+        /// Why the connection could not be opened, as text.
         why: String,
         /// Whether the request may have left over a connection before.
         may_have_left: bool,

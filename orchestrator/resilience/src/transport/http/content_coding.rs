@@ -1,4 +1,4 @@
-//! `Content-Encoding`: bodies that come compressed, although nobody asked for it.
+//! `Content-Encoding`: bodies that come compressed, although the engine did not ask for it.
 
 use super::{client::HttpResponse, single_header::ParsedHeader};
 use flate2::{
@@ -12,7 +12,7 @@ use std::{
     io::{self, Read},
 };
 
-/// Most codings of one answer: nobody compresses what is compressed, but by mistake.
+/// Most codings of one answer. Servers compress a compressed body only by mistake.
 const MAX_CODINGS: usize = 2;
 
 /// How a body is compressed.

@@ -114,7 +114,8 @@ impl ParticipantEndpoints {
         self.listing().bases.clone()
     }
 
-    /// What the health check of the endpoint at `base` says; one that is not listed any more is nobody's.
+    /// Sets what the health check of the endpoint at `base` says. A result for an endpoint that is not listed any more
+    /// is ignored.
     pub(super) fn set_health(&self, base: &Url, healthy: bool) {
         let mut listing = self.listing();
         if let Some(index) = listing.bases.iter().position(|listed| **listed == *base) {

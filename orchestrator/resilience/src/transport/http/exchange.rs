@@ -16,16 +16,16 @@ use url::Url;
 /// How an answer was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ResponseOrigin {
-    /// It is that of who was asked.
+    /// The place that the engine asked answered.
     Directly,
-    /// Who was asked sent on to another place.
+    /// The place that the engine asked redirected to another one, which answered.
     Redirected,
 }
 
 /// An answer whose head was read.
 struct ResponseHead {
     response: HttpResponse,
-    /// Where it is from.
+    /// URL that answered, after redirects.
     url: Url,
     reached: ResponseOrigin,
 }
@@ -102,7 +102,7 @@ async fn judged(participant: &HttpParticipantClient, call: &ParticipantCall, hea
     retry_after::where_it_counts(status, judged)
 }
 
-/// What the answer says to a request that had left before within the attempt: a success or a refusal for good is the
+/// What the answer says to a request that had left before within the attempt: a success or a permanent refusal is the
 /// participant's answer to the command, whichever sending it answers. Everything else says nothing of the first
 /// sending, which may have had its effect.
 fn of_the_second(answer: CommandAnswer) -> CommandAnswer {

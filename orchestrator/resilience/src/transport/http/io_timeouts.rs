@@ -43,7 +43,7 @@ impl ExchangeTimeout {
 #[derive(Debug)]
 pub(super) struct TimeoutWatch {
     timeouts: ReadWriteTimeouts,
-    /// `None`: nobody minds.
+    /// How far the body is written; `None`: neither a read nor a write timeout is set.
     stages: Option<watch::Receiver<WriteStage>>,
 }
 

@@ -16,7 +16,7 @@ const HEADERS: [HeaderName; 2] =
 const UNDER_WAY: [&str; 8] =
     ["notstarted", "accepted", "created", "queued", "scheduled", "inprogress", "started", "submitted"];
 
-/// What an answer says of where its operation is told.
+/// The place that an answer names, where the state of its operation can be read.
 pub(super) fn place(response: &HttpResponse) -> ParsedHeader {
     let mut said = HEADERS.into_iter().map(|name| ParsedHeader::by(response, &name));
     said.find(|said| *said != ParsedHeader::Absent).unwrap_or(ParsedHeader::Absent)

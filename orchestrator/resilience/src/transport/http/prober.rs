@@ -29,9 +29,9 @@ pub(crate) struct EndpointProber {
 /// What one endpoint answered.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointProbeResult {
-    /// Its base URL.
+    /// Base URL of the endpoint.
     pub url: Arc<Url>,
-    /// What it answered.
+    /// Result of the check of this endpoint.
     pub outcome: HealthCheckOutcome,
 }
 
@@ -66,7 +66,7 @@ impl EndpointProber {
         join_all(all).await
     }
 
-    /// What the checks of the endpoint at `url` say, for whoever picks one.
+    /// Sets what the checks of the endpoint at `url` say, for the balancer, which picks endpoints.
     pub(crate) fn set_health(&self, url: &Url, healthy: bool) {
         self.endpoints.set_health(url, healthy);
     }

@@ -26,7 +26,7 @@ pub(super) enum WriteStage {
 #[derive(Debug)]
 pub(super) struct OutgoingBody {
     rest: Bytes,
-    /// `None`: nobody asks.
+    /// Receives each stage of the body; `None`: no timeout watches the body.
     stage: Option<watch::Sender<WriteStage>>,
 }
 
@@ -36,13 +36,13 @@ impl OutgoingBody {
         OutgoingBody { rest: bytes, stage: None }
     }
 
-    /// A body of these bytes, and where its stage is told.
+    /// A body of these bytes, and the receiver of its stages.
     pub(super) fn watched(bytes: Bytes) -> (OutgoingBody, watch::Receiver<WriteStage>) {
         let (stage, stages) = watch::channel(if bytes.is_empty() { WriteStage::Written } else { WriteStage::Writing });
         (OutgoingBody { rest: bytes, stage: Some(stage) }, stages)
     }
 
-    /// Nobody waits for the pieces of a body that nobody watches.
+    /// Length of the next piece. A body that no timeout watches is one piece.
     fn piece(&self) -> usize {
         if self.stage.is_some() { self.rest.len().min(PIECE_BYTES) } else { self.rest.len() }
     }

@@ -50,7 +50,7 @@ pub(super) struct BodyFormat {
 /// What `response` says of its body.
 ///
 /// # Errors
-/// It says something that nobody can read.
+/// The response describes its body in a way that cannot be read.
 pub(super) fn described(response: &HttpResponse) -> Result<BodyFormat, CommandFailure> {
     let unreadable = |why: String| CommandFailure::new("answer.content_type", why);
     let codings = content_coding::of(response)?;

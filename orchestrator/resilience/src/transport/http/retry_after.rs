@@ -25,7 +25,7 @@ pub(super) fn of(response: &HttpResponse) -> Result<Option<Duration>, String> {
 }
 
 /// `answer` to a request with `status`, without its hint where that means nothing: it counts where the participant asks
-/// for fewer calls or is away for a while. Elsewhere servers send it for reasons of their own.
+/// for fewer calls or is unavailable for a time. Elsewhere servers send it for reasons of their own.
 pub(super) fn where_it_counts(status: u16, mut answer: CommandAnswer) -> CommandAnswer {
     match &mut answer {
         CommandAnswer::Failed { failure, retry_after, .. } | CommandAnswer::Unknown { failure, retry_after, .. } => {

@@ -156,36 +156,36 @@ impl fmt::Debug for HttpSettings {
 /// Settings that no participant can be called with.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSettingsError {
-    /// Nowhere to call.
+    /// The participant has no endpoint that can be called.
     #[error("participant `{participant}` has no endpoint")]
     NoEndpoint {
-        /// Which participant.
+        /// Name of the participant in participants.yaml.
         participant: String,
     },
     /// An endpoint is not a base URL.
     #[error("participant `{participant}`: endpoint `{url}` is not a base URL: {reason}")]
     Endpoint {
-        /// Which participant.
+        /// Name of the participant in participants.yaml.
         participant: String,
         /// As configured, without what may be secret.
         url: String,
-        /// What is wrong.
+        /// Why the endpoint is no base URL.
         reason: String,
     },
     /// A header's name or value cannot be sent. The value is not shown, because it may be secret.
     #[error("participant `{participant}`: header `{header}` has a name or a value that cannot be sent")]
     Header {
-        /// Which participant.
+        /// Name of the participant in participants.yaml.
         participant: String,
-        /// Which header.
+        /// Name of the header, without its value.
         header: String,
     },
     /// The client cannot be made, for want of certificates of authorities for example.
     #[error("participant `{participant}`: no HTTP client can be made")]
     Client {
-        /// Which participant.
+        /// Name of the participant in participants.yaml.
         participant: String,
-        /// Why.
+        /// Why the client cannot be made.
         source: HttpClientError,
     },
 }

@@ -10,7 +10,7 @@ pub(super) enum ParsedHeader {
     Absent,
     /// Its value, without spaces around it.
     Value(String),
-    /// It is there, and nobody can tell what it says; why.
+    /// The header is there and cannot be read; why.
     Unreadable(String),
 }
 

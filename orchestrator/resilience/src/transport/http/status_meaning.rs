@@ -14,9 +14,9 @@ pub(super) enum StatusMeaning {
     Succeeded,
     /// It had been undone before.
     AlreadyUndone,
-    /// Certainly no effect.
+    /// The command certainly had no effect; the advice says whether to try again.
     Failed(RetryAdvice),
-    /// It may have happened.
+    /// The command may have had its effect.
     Unknown,
     /// Accepted: if the answer names a place to ask, ask there; if not, it says this.
     Accepted(AcceptedMeaning),

@@ -325,7 +325,7 @@ async fn without_a_connection_nothing_was_sent() {
     assert_eq!(summary(&ask(&nowhere, &a_call()).await), "failed connect Yes");
 }
 
-/// Accepts one connection, reads the request's head, writes `answer` and, if told so, closes.
+/// Accepts one connection, reads the request's head, writes `answer` and ends as `then` says.
 async fn raw(answer: &'static [u8], then: SocketEnding) -> HttpSettings {
     let (listener, address) = listen().await;
     tokio::spawn(async move {

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Health checks that are shown, the latest first; the API returns more.
 const CHECKS: usize = 8;
 
-/// `saga guard show`.
+/// Prints the API's answer as `saga guard show` shows it.
 pub(in crate::cli) fn guard(answer: &Value) -> String {
     let guard = &answer["guard"];
     let opening =

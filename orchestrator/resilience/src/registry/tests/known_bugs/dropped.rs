@@ -84,7 +84,7 @@ async fn a_probe_that_is_dropped_wherever_it_waits_makes_room_for_the_next() {
     assert_eq!(only(&engine).breaker, BreakerState::Closed, "the one that ended closed it");
 }
 
-/// Everybody's way out: behind the rate, and behind somebody who has the only place.
+/// The two ways to give up: behind the rate limit, and behind a call that has the only permit.
 #[tokio::test(start_paused = true)]
 async fn whoever_gives_up_on_the_way_out_takes_nothing_along() {
     let count = |many| NonZeroU32::new(many).expect("not zero");

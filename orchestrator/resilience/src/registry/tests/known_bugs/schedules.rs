@@ -44,8 +44,7 @@ fn whoever_listens_may_ask_the_guards() {
     });
 }
 
-/// What is reloaded while somebody is about to wait: whoever waits for a participant that is not there any more finds
-/// out.
+/// A reload while a command is about to wait: a command that waits for a participant that was removed is notified.
 #[test]
 fn nobody_waits_for_ever_for_a_participant_that_is_taken_out_meanwhile() {
     under_all_schedules(|| {

@@ -18,10 +18,10 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// The same for a peer that takes no bytes.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes connections.
+/// Opens TCP and TLS connections to endpoints.
 pub(super) struct ConnectionOpener {
     tcp: HttpConnector,
-    /// `None`: nobody is reached over TLS.
+    /// `None`: the client opens no TLS connections.
     tls: Option<TlsConnector>,
     timeout: Duration,
 }

@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 1024;
 /// anew together.
 const AGE_SPREAD_PERCENT: u32 = 20;
 
-/// A connection that nobody else uses.
+/// A connection that carries one request at a time.
 #[derive(Debug)]
 pub(super) struct HttpConnection {
     sender: SendRequest<OutgoingBody>,
@@ -47,7 +47,7 @@ pub(super) enum HttpConnectionError {
     NotTaken,
     /// The connection took it and ended before a byte of an answer.
     Nothing(String),
-    /// It broke later.
+    /// It broke after the answer had begun, or the request could not be made.
     Broken(String),
     /// What came is no HTTP/1.1.
     NotHttp(String),
@@ -68,7 +68,7 @@ impl HttpConnection {
         // Both are old ways to write what can be read in one way only.
         http.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
         let (sender, driven) = http.max_headers(MAX_HEADERS).handshake(TokioIo::new(stream)).await?;
-        // It ends with the connection; what broke it is told to whoever waits for an answer.
+        // The task ends with the connection; the caller that waits for an answer receives what broke it.
         tokio::spawn(async move { drop(driven.await) });
         let now = Instant::now();
         Ok(HttpConnection { sender, heard, old_at: now + shortened(lives.age), stale_at: now + lives.idle })

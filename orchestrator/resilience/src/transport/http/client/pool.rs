@@ -72,7 +72,8 @@ impl ConnectionPool {
         }
     }
 
-    /// Closes what is over; when the next one is, or `None`: nothing is kept any more, and nobody sweeps from here on.
+    /// Closes connections whose time is over. Answers when the next one is due; `None`: the pool holds no idle
+    /// connection, and the sweeping task ends.
     fn close_ended(&self, now: Instant) -> Option<Instant> {
         let mut kept = self.0.lock();
         kept.idle.retain(|_, idle| {

@@ -24,7 +24,7 @@ pub(super) struct PrefixRecordingStream<S> {
 }
 
 impl ReceivedPrefix {
-    /// From here on.
+    /// Forgets the bytes so far: what comes from now on belongs to the next request.
     pub(super) fn begin(&self) {
         self.0.lock().clear();
     }

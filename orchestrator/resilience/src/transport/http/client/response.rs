@@ -18,7 +18,7 @@ use std::{error::Error, io, pin::Pin, sync::Arc};
 #[derive(Debug)]
 pub(in super::super) struct HttpResponse {
     head: hyper::Response<Incoming>,
-    /// `None`: given back.
+    /// `None`: the body was read to its end, and the pool has the connection back.
     connection: Option<HttpConnection>,
     pool: Arc<ConnectionPool>,
     origin: Box<str>,

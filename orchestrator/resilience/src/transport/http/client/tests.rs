@@ -174,7 +174,7 @@ async fn without_a_new_connection_the_request_may_have_left_all_the_same() {
     let url = Url::parse(&format!("http://{}/", listener.local_addr().expect("bound"))).expect("a URL");
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
-        // Nobody else is let in.
+        // The server accepts no other connection.
         drop(listener);
         serve(stream, vec![ScriptedReply::Answer(OK), ScriptedReply::Close], Arc::default()).await;
     });

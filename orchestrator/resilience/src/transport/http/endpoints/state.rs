@@ -9,11 +9,11 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointStateView {
-    /// Its base URL.
+    /// Base URL of the endpoint, as configured.
     pub url: String,
     /// Its share of the calls, relative to the others.
     pub weight: u32,
-    /// Calls under way.
+    /// Number of its calls that are not answered yet.
     pub in_flight: u32,
     /// What its health checks say; true until one says no.
     pub healthy: bool,

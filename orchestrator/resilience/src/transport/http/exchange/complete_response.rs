@@ -43,7 +43,7 @@ pub(super) struct CompleteResponse<'p> {
 /// The place that a header names.
 ///
 /// # Errors
-/// Nobody can tell which.
+/// The header names no place, or cannot be read.
 pub(super) fn read_place(said: ParsedHeader) -> Result<String, String> {
     match said {
         ParsedHeader::Absent => Err("no place is named".to_owned()),
@@ -89,12 +89,14 @@ impl<'p> CompleteResponse<'p> {
         }
     }
 
-    /// What cannot be read of it is told with the failure; it decides only when, and the policy has its own rest.
+    /// The hint of the participant, if it can be read; otherwise the failure says why. It decides only when the next
+    /// attempt comes, and the policy has its own backoff.
     fn hint(&self) -> Option<Duration> {
         self.retry_after.as_ref().ok().copied().flatten()
     }
 
-    /// Whoever names a place where the operation is told says that it is not over, whatever the status.
+    /// Whether the answer begins an operation: a participant that names the place of an operation says that it is not
+    /// over, whatever the status.
     fn begins_operation(&self) -> bool {
         self.call.location.is_none() && self.operation != ParsedHeader::Absent
     }

@@ -1,5 +1,5 @@
-//! Places that are asked how far a command is, and that send on to another one: where the result is, or where it is
-//! told from now on.
+//! Places that are asked how far a command is, and that redirect to another one: where the result is, or where the
+//! state of the command can be read from now on.
 
 use super::{ResponseHead, ResponseOrigin, complete_response, not_answered, unreadable};
 use crate::transport::{

@@ -53,7 +53,7 @@ async fn a_place_that_sends_on_is_followed_to_the_result() {
     check("/api/jobs/5", "unknown answer.location").await;
     check("/api/jobs/6", "unknown http.303").await;
     check("/api/jobs/7", "unknown http.404").await;
-    // Nobody asked after anything: the command itself is not sent on.
+    // This is the first request and no poll: the engine does not send the command on to another place.
     let moved = answering(|_| reply(303, &[(header::LOCATION, "/api/results/1")], "")).await;
     assert_eq!(summary(&ask(&moved, &a_call()).await), "unknown http.303");
 }

@@ -10,8 +10,7 @@ async fn read_request(stream: &mut TcpStream) {
     let _ = stream.read(&mut request).await;
 }
 
-/// Answers one request and closes when the second one has come; whoever comes again over another connection gets
-/// `status`.
+/// Answers one request and closes when the second one has come; a request over another connection gets `status`.
 async fn closes_on_the_second(listener: TcpListener, status: u16) {
     let (mut first, _) = listener.accept().await.expect("a caller");
     read_request(&mut first).await;

@@ -1,4 +1,4 @@
-//! What an answer says and nobody can read is never taken for what it does not say.
+//! An unreadable part of an answer never counts as an absent one.
 
 use super::*;
 use axum::http::HeaderValue;

@@ -69,7 +69,7 @@ async fn characters_are_read_as_they_are_said_to_be_written() {
     check("application/json; charset=iso-8859-1", b"\"\xfc\"", r#"succeeded "ü""#).await;
     check("application/json;charset=ISO-8859-1", "\"ü\"".as_bytes(), r#"succeeded "ü""#).await;
     check("application/json; charset=utf-16le", b"{\0}\0", "succeeded {}").await;
-    // Nobody can tell.
+    // The bytes do not say which characters were meant.
     check("text/plain; charset=iso-8859-1", b"\x80", "unknown answer.text").await;
     check("text/plain; charset=iso-8859-1", "ü".as_bytes(), "unknown answer.text").await;
     check("text/plain; charset=utf-7", b"+APw-", "unknown answer.text").await;
@@ -118,7 +118,7 @@ async fn what_comes_compressed_is_read_although_nobody_asked() {
     check("Content-Encoding: gzip", body.to_vec(), "unknown answer.encoding").await;
     check("Content-Encoding: gzip", gzip(body)[..20].to_vec(), "unknown answer.encoding").await;
     check("Content-Encoding: br", b"\x0b\x03\x80".to_vec(), "unknown answer.encoding").await;
-    // The other way round: it is compressed and nobody says so.
+    // The other way round: the body is compressed and no header says so.
     check("X-Nothing: 1", gzip(body), "unknown answer.json").await;
 }
 
