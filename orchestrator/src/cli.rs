@@ -35,7 +35,7 @@ pub struct CliArgs {
 
 #[derive(Debug, Args)]
 struct GlobalArgs {
-    /// Log lines to write to stderr: error, warn, info, debug, or a filter by module
+    /// Which log lines to write to stderr: a level (error, warn, info, debug) or a filter by module
     #[arg(long, global = true, env = "SAGA_LOG", value_name = "FILTER")]
     log: Option<String>,
     /// Format of log lines
@@ -85,24 +85,24 @@ enum CliCommand {
     Show(read::SagaReadArgs),
     /// Show all events of one saga
     History(read::SagaReadArgs),
-    /// Try again now what failed or waits, in one saga or in many
+    /// Try failed or waiting steps again now, in one saga or in many
     Retry(act::RetryArgs),
-    /// Mark the failed step of parked sagas as done, so that they go on
+    /// Count the step that a parked saga needs a person for as settled; the saga goes on
     Skip(act::StepActArgs),
-    /// Undo the steps of sagas that have not passed their pivot
+    /// Cancel sagas: undo their steps. Not possible after the pivot
     Cancel(act::WholeActArgs),
-    /// End sagas as they are; the journal records which steps are left undone
+    /// End sagas as they are, without undoing anything; the journal records which steps were not undone
     Abandon(act::WholeActArgs),
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
-    /// Show which definitions start sagas
+    /// Show the definitions that start sagas now
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
     /// Show and change the guards of participants: breakers and limits
     #[command(subcommand)]
     Guard(guard::GuardCommand),
-    /// Test whether a participant keeps the contract: repeated commands, undo before do, late do
+    /// Test whether a participant follows the rules: repeated commands, an undo before its do, a do after its undo
     VerifyParticipant(verify::VerifyArgs),
     /// Measure this machine: sagas per second with a participant that does nothing
     Bench(benchmark::BenchArgs),
@@ -114,7 +114,7 @@ enum CliCommand {
 /// The configuration file, for commands that read it.
 #[derive(Clone, Debug, Default, Args)]
 struct ConfigFileArgs {
-    /// Configuration file [default: the variable SAGA_CONFIG, else ./config.yaml if it exists]
+    /// Configuration file [default: $SAGA_CONFIG, or ./config.yaml if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -2,22 +2,28 @@
 //!
 //! Before the decision on the call (`gate/admission.rs`), each for an instant:
 //!
-//! 1. **health check** refuses while checks find the participant unhealthy. The command waits for the next check.
+//! 1. **health check** refuses while checks find the participant unhealthy. The command waits for the next check. A
+//!    breaker that is forced closed, or that only counts, skips this step.
 //! 2. **wait queue** refuses while commands wait and there is not room for all of them and for this call. The command
-//!    waits behind them.
-//! 3. **memory** refuses while the bulkhead's short queue is full, or the wait for the rate limit would be longer than
-//!    `maxWait`. The command waits until a call has ended, or for its time.
-//! 4. **breaker** (`saga_guards::breaker`) refuses while it is open, all its probes are out, its ramp is full, or it
-//!    sheds load. The command waits until the breaker may admit it.
+//!    waits behind them; an undo waits behind undos only. The refusal names the guard with the least room.
+//! 3. **memory** refuses while no slot of the bulkhead is free and its queue in memory (`maxWaiting`) is full, or while
+//!    the wait for the rate limit would be longer than `maxWait`. The command waits until a call has ended, or for its
+//!    time. The refusal names the bulkhead or the rate limit.
+//! 4. **breaker** (`saga_guards::breaker`) refuses while it is open, while all its probes are in flight (half-open),
+//!    while its ramp is full, or while it sheds load. The command waits until the breaker may admit it.
 //! 5. **retry budget** refuses a further attempt while the budget is spent. The command waits in a queue of its own and
 //!    holds no other command back.
 //!
+//! A Kafka command then asks its topic, outside of this gate (`GuardRegistry::admit`): the guard `transport`.
+//!
 //! After the decision is committed, before the call (`gate/acquire.rs`):
 //!
-//! 6. **breaker**, again, before and after the waits below: if it has opened meanwhile, the call is not made, and its
-//!    command waits.
-//! 7. **rate limit**: the call sleeps at most `maxWait`.
+//! 6. **breaker**, again: if it has opened since the decision, the call is not made, and its command waits.
+//! 7. **rate limit**: the call sleeps at most `maxWait`. If the wait would be longer, its command waits.
 //! 8. **bulkhead**: the call waits in memory at most `maxWait` for a slot; after that its command waits.
+//! 9. **breaker**, a last time, if the call has waited in 7 or 8.
+//!
+//! Over Kafka `maxWait` is zero: no call waits in memory.
 //!
 //! After the call (`gate/state.rs`): the slot is free again, and the breaker and the adaptive limit count the result.
 //!
