@@ -100,7 +100,7 @@ async fn who_does_not_answer_is_told_where_the_answer_was_awaited() {
         [ContractCheck::Answers, ContractCheck::DoAtOnce],
         "{findings:#?}"
     );
-    assert!(findings[0].why.contains("which is what reply_topic said"), "{findings:#?}");
+    assert!(findings[0].why.contains("the topic in the header reply_topic"), "{findings:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
