@@ -54,10 +54,8 @@ impl BulkheadState {
     /// Works at `share` of the limit from now on. The calls for which there is a slot by that have to be woken.
     pub(super) fn resize(&mut self, share: f64) -> PendingWakeups {
         let limit = self.limit_at(share);
-        if limit != self.slots.limit() {
-            self.slots.resize(limit);
-            self.slots.resize_queue(queue_limit(self.config, limit));
-        }
+        self.slots.resize(limit);
+        self.slots.resize_queue(queue_limit(self.config, limit));
         PendingWakeups::all_of(&mut self.slots)
     }
 
@@ -118,4 +116,20 @@ impl BulkheadState {
 
 fn queue_limit(config: BulkheadConfig, limit: NonZeroU32) -> u32 {
     config.max_waiting.unwrap_or(limit.get().saturating_mul(WAITING_PER_SLOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_queue_holds_also_where_the_limit_stays() {
+        let now = MonotonicTime::default();
+        let config = BulkheadConfig::of(NonZeroU32::new(4).expect("not zero"));
+        let mut bulkhead = BulkheadState::new(config, now);
+        assert_eq!(bulkhead.max_in_memory(now), 4 + 4 * WAITING_PER_SLOT);
+        bulkhead.configure(BulkheadConfig { max_waiting: Some(3), ..config }, now);
+        drop(bulkhead.resize(1.0));
+        assert_eq!(bulkhead.max_in_memory(now), 7);
+    }
 }
