@@ -17,6 +17,14 @@ pub mod servers;
 pub mod traffic;
 pub mod world;
 
+use std::path::{Path, PathBuf};
+
+/// The repository's folder.
+#[must_use]
+pub fn repository_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
+}
+
 /// A name that no other test uses, in this run or an earlier one.
 #[must_use]
 pub fn unique(prefix: &str) -> String {

@@ -1,10 +1,7 @@
 //! Alerts ask for figures that exist, and each has a page to turn to.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use saga_tests::repository_root;
+use std::{collections::BTreeSet, fs, path::Path};
 
 struct Alert {
     name: String,
@@ -13,12 +10,8 @@ struct Alert {
     runbook: String,
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
-}
-
 fn text(path: &str) -> String {
-    fs::read_to_string(root().join(path)).expect("a file of the repository can be read")
+    fs::read_to_string(repository_root().join(path)).expect("a file of the repository can be read")
 }
 
 fn alerts() -> Vec<Alert> {
@@ -60,7 +53,7 @@ fn sources(folder: &Path, into: &mut String) {
 fn recording_code() -> String {
     let mut code = String::new();
     for package in ["", "/base", "/engine", "/kafka", "/resilience", "/wire"] {
-        sources(&root().join(format!("orchestrator{package}/src")), &mut code);
+        sources(&repository_root().join(format!("orchestrator{package}/src")), &mut code);
     }
     code
 }

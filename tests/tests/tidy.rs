@@ -1,11 +1,8 @@
 //! What formatting and lints do not see: sizes of files, where they lie, what they name, and whether links lead
 //! somewhere.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use saga_tests::repository_root;
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// A file beyond this is two files. Most have less than 200 lines.
 const LONGEST_SOURCE: usize = 600;
@@ -20,14 +17,10 @@ struct Source {
     text: String,
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
-}
-
 /// All files that people write, and those without an extension, which are scripts.
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    collect(&root(), &mut found);
+    collect(&repository_root(), &mut found);
     assert!(found.len() > 50, "the repository was not found: {} files", found.len());
     found
 }
@@ -44,7 +37,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
         } else if path.is_file() && is_written(&path) {
             // Bytes that are no text are nobody's prose.
             let Ok(text) = fs::read_to_string(&path) else { continue };
-            let below = path.strip_prefix(root()).expect("the walk began at the root");
+            let below = path.strip_prefix(repository_root()).expect("the walk began at the root");
             found.push(Source { path: below.to_string_lossy().replace('\\', "/"), text });
         }
     }
@@ -206,11 +199,11 @@ fn every_link_in_the_documentation_leads_somewhere() {
 }
 
 fn dead_links(page: &Source) -> Vec<String> {
-    let folder = root().join(Path::new(&page.path).parent().unwrap_or(Path::new("")));
+    let folder = repository_root().join(Path::new(&page.path).parent().unwrap_or(Path::new("")));
     let is_local = |link: &&str| !link.contains("://") && !link.starts_with("mailto:");
     let dead = |link: &&str| {
         let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-        let target = if path.is_empty() { root().join(&page.path) } else { folder.join(path) };
+        let target = if path.is_empty() { repository_root().join(&page.path) } else { folder.join(path) };
         !target.exists() || (!anchor.is_empty() && !anchors(&target).contains(anchor))
     };
     links(&page.text).filter(is_local).filter(dead).map(|link| format!("{}: {link}", page.path)).collect()

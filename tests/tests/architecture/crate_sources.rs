@@ -1,10 +1,7 @@
 //! The sources of a package as `syn` reads them: its modules with their items, without what is compiled for tests only.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use saga_tests::repository_root;
+use std::{collections::BTreeMap, fs, path::Path};
 use syn::{Attribute, Item};
 
 /// Where a module stands in its package; the root is empty.
@@ -39,15 +36,10 @@ pub(crate) const PACKAGES: [(&str, &str); 14] = [
     ("saga-wire", "orchestrator/wire"),
 ];
 
-/// The repository's folder.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").to_owned()
-}
-
 /// All modules of the library of the package in `folder`.
 pub(crate) fn read_package(folder: &str) -> SourceTree {
     let mut tree = SourceTree::new();
-    let source = root().join(folder).join("src");
+    let source = repository_root().join(folder).join("src");
     read_file(&source.join("lib.rs"), &source, ModulePath::new(), &mut tree);
     tree
 }
@@ -75,7 +67,7 @@ fn read_items(items: Vec<Item>, file: &Path, children: &Path, path: ModulePath, 
             other => own.push(other),
         }
     }
-    let below_root = file.strip_prefix(root()).expect("the walk began at the root");
+    let below_root = file.strip_prefix(repository_root()).expect("the walk began at the root");
     tree.insert(path, SourceModule { file: below_root.to_string_lossy().replace('\\', "/"), items: own });
 }
 

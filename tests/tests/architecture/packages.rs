@@ -28,12 +28,10 @@ const EDGES: [(&str, &[&str]); 14] = [
         "saga-orchestrator",
         &[
             "saga-base",
-            "saga-brokers",
             "saga-contract",
             "saga-core",
             "saga-engine",
             "saga-event-store",
-            "saga-guards",
             "saga-kafka",
             "saga-participant",
             "saga-resilience",
@@ -41,20 +39,8 @@ const EDGES: [(&str, &[&str]); 14] = [
             "saga-wire",
         ],
     ),
-    (
-        "saga-tests",
-        &[
-            "saga-base",
-            "saga-brokers",
-            "saga-contract",
-            "saga-core",
-            "saga-event-store",
-            "saga-orchestrator",
-            "saga-participant",
-            "saga-schemas",
-            "saga-wire",
-        ],
-    ),
+    // Its own readers of records and rows judge the engine: the oracle shares no code with what it judges.
+    ("saga-tests", &["saga-brokers", "saga-core", "saga-participant"]),
 ];
 
 /// Nothing that does or schedules input and output: purity is a fact of the manifest.
