@@ -1,10 +1,9 @@
 //! What every package of the engine needs and none of them owns: the [`clock`], the lock ([`sync`]), the boundary
-//! around panics ([`panics`]), the set of [`secrets`] that no text may show, and bytes as [`hex`].
+//! around panics ([`panics`]), and the set of [`secrets`] that no text may show.
 //!
 //! Nothing here knows Kafka, HTTP or the event store.
 
 pub mod clock;
-pub mod hex;
 pub mod panics;
 pub mod secrets;
 pub mod sync;

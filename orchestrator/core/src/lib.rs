@@ -12,7 +12,7 @@ pub mod command;
 pub mod decide;
 pub mod definition;
 pub mod describe;
-mod digest;
+pub mod digest;
 pub mod event;
 pub mod evolve;
 pub mod expression;

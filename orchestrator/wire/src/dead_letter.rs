@@ -6,7 +6,7 @@ use super::{
     record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, text_header},
 };
 use bytes::Bytes;
-use saga_base::hex::hex;
+use saga_core::digest::hex;
 use saga_core::time::{Timestamp, rfc3339};
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -12,8 +12,8 @@ use crate::{
     notes::succession::OptimisticLog,
 };
 use rdkafka::error::KafkaError;
-use saga_base::{clock::EngineClock, hex::hex};
-use saga_core::definition::TriggerStartPosition;
+use saga_base::clock::EngineClock;
+use saga_core::{definition::TriggerStartPosition, digest::hex};
 use saga_event_store::EventStore;
 use saga_kafka::{
     KafkaSettings,

@@ -1,8 +1,8 @@
 //! Which topics an installation needs, and how each is created.
 
 use crate::settings::USUAL_BATCH;
-use saga_base::hex::hex;
 use saga_core::definition::MARK;
+use saga_core::digest::hex;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 

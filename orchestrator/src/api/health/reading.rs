@@ -1,11 +1,9 @@
 //! The state of reading from Kafka, as JSON and as metrics.
 
 use saga_kafka::consumer::{ConsumerStatus, ForeignMember, PartitionStatus, PauseReason};
+use saga_resilience::json_format::millis;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 /// The partitions of a topic that this engine reads; possibly none.
 #[derive(Default)]
@@ -54,10 +52,6 @@ pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
         "partitions": status.assigned, "lastReadAgoMs": ago(status.last_read), "topics": topics,
         "heldByNobody": status.coverage.unassigned, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
     })
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// For `/metrics`: the state at the time of the scrape.
