@@ -94,9 +94,10 @@ impl Deref for CommittedState<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unguarded::decided_at;
     use saga_core::{
         answerable::ALWAYS,
-        decide::{self, AdmissionVerdict, DecisionContext},
+        decide::{self, AdmissionVerdict},
         definition,
         event::TriggerRecord,
         id::{SagaId, ShardId},
@@ -122,16 +123,9 @@ mod tests {
             event: serde_json::json!({"id": "1"}),
         };
         let start = SagaStart { key: "1".into(), trigger, traceparent: None };
-        let mut context = DecisionContext {
-            now: NOW,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut |_| AdmissionVerdict::Admitted,
-            room: &|_| None,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        };
-        let (_, state) = decide::start(&plan, SagaId::new(NOW, ShardId(0), 7), start, &mut context);
+        let id = SagaId::new(NOW, ShardId(0), 7);
+        let (_, state) =
+            decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| decide::start(&plan, id, start, context));
         (plan, state)
     }
 
@@ -154,16 +148,11 @@ mod tests {
         let recorded = RecordedSaga { plan: Arc::new(plan), state, decisions: Vec::new() };
         let (plan, mut live) = LiveState::read(recorded, &ALWAYS);
         assert!(live.committed().is_some(), "it was read");
-        let mut context = DecisionContext {
-            now: NOW,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut |_| AdmissionVerdict::Admitted,
-            room: &|_| None,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        };
-        let parked = live.decide(|state| decide::park(&plan, state, "a person has to look".into(), &mut context));
+        let parked = live.decide(|state| {
+            decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| {
+                decide::park(&plan, state, "a person has to look".into(), context)
+            })
+        });
         assert!(parked.is_some() && live.committed().is_none());
     }
 }

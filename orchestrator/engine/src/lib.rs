@@ -9,7 +9,6 @@
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
 pub mod act_preview;
-mod act_report;
 pub mod act_result;
 pub mod act_sender;
 mod active_config;
@@ -56,6 +55,7 @@ pub mod step_back;
 mod store_health;
 mod trigger_backpressure;
 mod trigger_intake;
+mod unguarded;
 
 pub use active_config::ActiveConfig;
 pub use answer_progress::DeadlinePause;

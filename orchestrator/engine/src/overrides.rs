@@ -1,9 +1,6 @@
 //! The record of acts in the event store, and what this engine has read of it.
 
-use crate::{
-    act_report,
-    notes::bookmark::{NoteCursor, NotePage},
-};
+use crate::notes::bookmark::{NoteCursor, NotePage};
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoredNote};
@@ -15,7 +12,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 /// The log's topic in the event store.
@@ -217,8 +214,8 @@ impl OverrideLog {
         let participant = recorded.act.participant.clone();
         let given = fold(&mut self.all(), recorded.clone());
         self.guarded.apply(&participant, &given);
-        act_report::guards(&recorded.act);
         let RecordedOverride { number, act: OverrideRequest { action, who, reason, .. }, .. } = recorded;
+        info!(participant, action = action.as_str(), who, reason, "an act on guards is in effect");
         self.guarded.changes().publish(Some(&participant), GuardEventKind::ActApplied { number, action, who, reason });
     }
 

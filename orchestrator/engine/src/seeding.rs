@@ -5,11 +5,10 @@
 
 use crate::{
     journal::{PlanCache, codec::RowEncodeError},
-    row,
+    row, unguarded,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    answerable::ALWAYS,
     command::GuardKind,
     decide::{self, AdmissionVerdict, DecisionContext, DecisionOutcome},
     event::{SagaDecision, TriggerRecord},
@@ -176,13 +175,5 @@ fn decided_at<T>(now: Timestamp, state: SeedState, decide: impl FnOnce(&mut Deci
         SeedState::DueTime | SeedState::AwaitedAnswer => AdmissionVerdict::Admitted,
         SeedState::RefusedByBreaker => AdmissionVerdict::Refused { guard: GuardKind::Breaker, not_before: now },
     };
-    decide(&mut DecisionContext {
-        now,
-        answerable: &ALWAYS,
-        random: fastrand::u64(..),
-        admission: &mut |_| admission,
-        room: &|_| None,
-        choose: &mut |_| None,
-        recall: &mut |_| None,
-    })
+    unguarded::decided_at(now, fastrand::u64(..), admission, decide)
 }

@@ -266,9 +266,9 @@ mod parked_permits;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unguarded::decided_at;
     use saga_core::{
-        answerable::ALWAYS,
-        decide::{self, DecisionContext},
+        decide::{self, AdmissionVerdict},
         definition::{self, ParticipantCatalog, participants},
         event::TriggerRecord,
         id::{SagaId, ShardId},
@@ -283,18 +283,6 @@ mod tests {
     };
 
     pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
-
-    fn context<T>(now: Timestamp, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
-        decide(&mut DecisionContext {
-            now,
-            answerable: &ALWAYS,
-            random: 1,
-            admission: &mut |_| decide::AdmissionVerdict::Admitted,
-            room: &|_| None,
-            choose: &mut |_| None,
-            recall: &mut |_| None,
-        })
-    }
 
     /// A saga whose command over Kafka is unanswered, parked, and the guards of its participant, which takes one
     /// command at a time.
@@ -328,8 +316,11 @@ mod tests {
         };
         let start = SagaStart { key: "1".into(), trigger, traceparent: None };
         let id = SagaId::new(NOW, ShardId(0), number);
-        let (_, mut state) = context(NOW, |context| decide::start(&plan, id, start, context));
-        context(NOW, |context| decide::park(&plan, &mut state, "a person has to look".into(), context));
+        let (_, mut state) =
+            decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| decide::start(&plan, id, start, context));
+        decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| {
+            decide::park(&plan, &mut state, "a person has to look".into(), context)
+        });
         (plan, state)
     }
 

@@ -9,7 +9,6 @@ use super::{
     wait_registry::WaitRegistry,
 };
 use crate::{
-    act_report,
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
     journal,
@@ -315,7 +314,6 @@ impl ShardLoop {
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
-        act_report::saga(saga, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);

@@ -9,12 +9,12 @@ use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     observer::ObserverHandle,
     row,
+    unguarded::decided_at,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    answerable::ALWAYS,
     command::{CommandAnswer, CommandDirection},
-    decide::{self, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    decide::{self, AdmissionVerdict, DecisionOutcome},
     definition::{self, ParticipantCatalog, participants},
     event::{OperatorAction, SagaDecision, TriggerRecord},
     id::{CommandId, SagaId, ShardId},
@@ -107,20 +107,9 @@ impl WorkingShard {
         let mut recorded = self.fixture.journal.read(saga).await.expect("it is read").expect("it is there");
         let act = OperatorAct { id: "act".into(), who: "eve".into(), reason: "test".into(), action, about: None };
         let input = SagaInput::Operator(act);
-        let outcome = decide::decide(
-            &recorded.plan,
-            &mut recorded.state,
-            &input,
-            &mut DecisionContext {
-                now: NOW,
-                answerable: &ALWAYS,
-                random: 1,
-                admission: &mut |_| AdmissionVerdict::Admitted,
-                room: &|_| None,
-                choose: &mut |_| None,
-                recall: &mut |_| None,
-            },
-        );
+        let outcome = decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| {
+            decide::decide(&recorded.plan, &mut recorded.state, &input, context)
+        });
         let Ok(DecisionOutcome::Decided(decision)) = outcome else { panic!("{outcome:?}") };
         let by = row::ShardWriter { shard: ShardId(0), epoch: self.epoch };
         let append = row::showing(by, &recorded.plan, &recorded.state, &decision).expect("a row");
