@@ -10,7 +10,7 @@ use saga_core::definition::{ReservedTopic, participants::TransportConfig};
 pub(super) fn require_unused(topics: &InternalTopics, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     for (who, topic) in uses(loaded) {
         if let Some(reason) = ReservedTopic::reason(&topics.reserved(), &topic) {
-            bail!("{who} topic {topic}, and {reason}: name another topic");
+            bail!("{who} topic {topic}, and {reason}: choose another topic");
         }
     }
     Ok(())

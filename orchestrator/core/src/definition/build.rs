@@ -165,7 +165,7 @@ fn from(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Trigger
         time => match time.parse::<jiff::Timestamp>() {
             Ok(time) => TriggerStartPosition::Time(Timestamp(time.as_millisecond())),
             Err(_) => {
-                let message = format!("`{time}` is not a place to begin");
+                let message = format!("`{time}` is not a start position");
                 let help = "write earliest, latest, or a time such as 2026-01-01T00:00:00Z";
                 report.error(Code::WrongValue, text.span, message).help(help);
                 TriggerStartPosition::default()
@@ -185,7 +185,7 @@ fn outcome(
     let event_type = fields.event_type("type", &mut reading.report);
     let (topic, event_type) = (topic?, event_type?);
     if trigger.is_some_and(|trigger| triggers(trigger, &topic.value, &event_type.value)) {
-        let message = "this event would start the saga again";
+        let message = "this event starts the saga again";
         let help = "publish another type, and give the trigger a `type`; or use another topic";
         reading.report.error(Code::TriggersItself, event_type.span, message).help(help);
     }
@@ -231,8 +231,8 @@ fn loops(drafts: &[StepDraft], trigger: Option<&TriggerDefinition>, report: &mut
         if let Some(StepAction::Publish { topic, event_type, .. }) = &draft.action
             && triggers(trigger, topic, event_type)
         {
-            let message = format!("step `{}` publishes what starts this saga", draft.name.value);
-            report.warning(Code::TriggersItself, draft.target, message).help("make sure that `when` ends the circle");
+            let message = format!("step `{}` publishes an event that starts this saga again", draft.name.value);
+            report.warning(Code::TriggersItself, draft.target, message).help("write a `when` that ends the loop");
         }
     }
 }

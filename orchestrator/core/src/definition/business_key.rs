@@ -54,7 +54,7 @@ fn one(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
             None
         }
         ValueTemplate::List(_) | ValueTemplate::Map(_) => {
-            wrong(&mut reading.report, node, "a key is one value, or a list of values").help(EXAMPLE);
+            wrong(&mut reading.report, node, "a key must be one value, or a list of values").help(EXAMPLE);
             None
         }
     }
@@ -88,12 +88,12 @@ fn part(node: &YamlNode, reading: &mut ParseContext) -> Option<ValueTemplate> {
             None
         }
         ValueTemplate::Literal(value) if !values::is_key(value) => {
-            let message = "a part of a key is a text that is not empty, an integer or a boolean";
+            let message = "a part of a key must be a string that is not empty, an integer or a boolean";
             wrong(&mut reading.report, node, message).help(EXAMPLE);
             None
         }
         ValueTemplate::List(_) | ValueTemplate::Map(_) => {
-            wrong(&mut reading.report, node, "a part of a key is one value").help(EXAMPLE);
+            wrong(&mut reading.report, node, "a part of a key must be one value").help(EXAMPLE);
             None
         }
         ValueTemplate::Literal(_) | ValueTemplate::Whole(_) | ValueTemplate::Text(_) => Some(template),

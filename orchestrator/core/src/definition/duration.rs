@@ -57,10 +57,10 @@ pub fn span(text: &str) -> Result<Duration, String> {
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let span = if text.starts_with(['P', 'p']) { iso(text)? } else { number_and_unit(text)? };
     if span.subsec_nanos() % 1_000_000 != 0 {
-        return Err("the shortest step is a millisecond".to_owned());
+        return Err("the shortest unit is a millisecond".to_owned());
     }
     if span.is_zero() {
-        return Err("it has to be longer than nothing".to_owned());
+        return Err("it must be longer than 0".to_owned());
     }
     if span > Duration::from_secs(MAX_DAYS * 86_400) {
         return Err(format!("at most {MAX_DAYS}d are possible"));
@@ -72,11 +72,11 @@ fn number_and_unit(text: &str) -> Result<Duration, String> {
     let split = text.find(|sign: char| !sign.is_ascii_digit()).ok_or("the unit is missing")?;
     let (number, unit) = text.split_at(split);
     if !UNITS.iter().any(|(name, _)| *name == unit) && meant(text).is_some() {
-        return Err("it is one whole number with one unit".to_owned());
+        return Err("write one whole number with one unit".to_owned());
     }
     let number: u64 = number
         .parse()
-        .map_err(|_| if number.is_empty() { "a number comes first" } else { "the number is too large" })?;
+        .map_err(|_| if number.is_empty() { "a number must come first" } else { "the number is too large" })?;
     let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| no_unit(unit))?;
     number.checked_mul(*millis).map(Duration::from_millis).ok_or_else(|| "the number is too large".to_owned())
 }
@@ -90,7 +90,7 @@ fn no_unit(unit: &str) -> String {
         "d" | "day" => "d",
         _ => return format!("`{unit}` is not a unit"),
     };
-    format!("`{unit}` is not a unit, `{meant}` is")
+    format!("`{unit}` is not a unit; did you mean `{meant}`?")
 }
 
 /// Days are 24 hours; months and years have no fixed length and are refused.
@@ -100,7 +100,7 @@ fn iso(text: &str) -> Result<Duration, String> {
         return Err("months and years have no fixed length".to_owned());
     }
     let exact = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| "not a span of time")?;
-    Duration::try_from(exact).map_err(|_| "it has to be longer than nothing".to_owned())
+    Duration::try_from(exact).map_err(|_| "it must be longer than 0".to_owned())
 }
 
 /// A span in the file's own notation.

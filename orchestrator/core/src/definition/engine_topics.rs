@@ -29,13 +29,13 @@ impl<'a> ReservedTopic<'a> {
     #[must_use]
     pub fn reason(kept: &[ReservedTopic<'a>], topic: &str) -> Option<String> {
         if let Some(ReservedTopic { key, .. }) = kept.iter().find(|kept| kept.topic == topic) {
-            return Some(format!("the engine keeps the topic `{topic}` for itself ({key})"));
+            return Some(format!("the topic `{topic}` is reserved for the engine ({key})"));
         }
         let marked = topic.strip_suffix(MARK).filter(|name| kept.iter().any(|kept| kept.topic == *name));
         if marked.is_some() || topic.ends_with(MARK_OF_GROUP) {
             return Some(format!("in the topic `{topic}` the engine records which installation it is"));
         }
-        OF_KAFKA.contains(&topic).then(|| format!("Kafka keeps the topic `{topic}` for itself"))
+        OF_KAFKA.contains(&topic).then(|| format!("the topic `{topic}` is reserved for Kafka"))
     }
 }
 
@@ -51,7 +51,13 @@ impl DefinitionLibrary {
             });
             if let Some((name, _)) = taker {
                 let message = format!("`{topic}` holds the commands that the engine writes to participant `{name}`");
-                findings.extend(finding(sagas, definition, topic, message, "name the topic of a service's events"));
+                findings.extend(finding(
+                    sagas,
+                    definition,
+                    topic,
+                    message,
+                    "name a topic to which a service publishes its events",
+                ));
             }
         }
         self.findings.extend(findings);
@@ -70,7 +76,7 @@ impl DefinitionLibrary {
             for (topic, does) in uses(definition) {
                 if let Some(reason) = ReservedTopic::reason(kept, topic) {
                     let message = format!("{reason}, and the saga {does} it");
-                    findings.extend(finding(sagas, definition, topic, message, "name another topic"));
+                    findings.extend(finding(sagas, definition, topic, message, "choose another topic"));
                 }
             }
         }
@@ -92,7 +98,7 @@ fn of_participant(source: &SourceFile, name: &str, topic: &str, message: String)
     let start = source.text[entry..].find(topic).map_or(entry, |at| entry + at);
     let span = TextSpan { start, end: (start + topic.len()).min(source.text.len()) };
     let excerpt = with_secrets_covered(&source.text);
-    CheckFinding { excerpt: excerpt.into(), ..at(source, span, message, "name another topic") }
+    CheckFinding { excerpt: excerpt.into(), ..at(source, span, message, "choose another topic") }
 }
 
 fn uses(definition: &SagaDefinition) -> Vec<(&str, &'static str)> {

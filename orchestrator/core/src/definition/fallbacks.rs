@@ -37,7 +37,7 @@ pub(crate) fn read(
     let Some(node) = shape.has("fallback").then(|| fields.node("fallback")).flatten() else { return Vec::new() };
     let help = "for example: fallback: [{lastKnown: true}, {value: {score: 50}}]";
     let YamlValue::List(items) = &node.value else {
-        wrong(&mut reading.report, node, "`fallback` is a list").help(help);
+        wrong(&mut reading.report, node, "`fallback` must be a list").help(help);
         return Vec::new();
     };
     if items.is_empty() {
@@ -73,7 +73,7 @@ fn the_one(fields: &MapReader<'_>, span: TextSpan, reading: &mut ParseContext) -
             reading
                 .report
                 .error(Code::ConflictingKeys, *span, message)
-                .help("make two items of it: the first that can answer does");
+                .help("write two items: the engine uses the first that has an answer");
             None
         }
     }
@@ -105,7 +105,10 @@ fn value(node: &YamlNode, reading: &mut ParseContext) -> Option<FallbackAnswer> 
     if value.to_string().contains("${") {
         let span = first_line(&reading.report, lead(node));
         let help = "write `expression` in place of `value`, if it is to be evaluated";
-        reading.report.warning(Code::LiteralExpression, span, "a `value` is taken as it is, with its `${`").help(help);
+        reading
+            .report
+            .warning(Code::LiteralExpression, span, "a `value` is not evaluated: it keeps its `${`")
+            .help(help);
     }
     Some(FallbackAnswer::Value(value))
 }
@@ -114,7 +117,7 @@ fn expression(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<
     let template = values::template(node, ExpressionPlace::Fallback(at).anything(), reading)?;
     if let ValueTemplate::Literal(_) = template {
         let help = "write `${ … }` around what is to be evaluated, or `value` in place of `expression`";
-        wrong(&mut reading.report, node, "`expression` has a `${ }` in it").help(help);
+        wrong(&mut reading.report, node, "`expression` must contain a `${ }`").help(help);
         return None;
     }
     Some(FallbackAnswer::Expression(template))
@@ -140,10 +143,10 @@ fn of_pivot(draft: &StepDraft, report: &mut FindingCollector) {
     let said = draft.cache.as_ref().map(|cache| ("cache", cache.span));
     let said = said.or_else(|| draft.fallback.first().map(|first| ("fallback", first.span)));
     if let (Some((key, span)), Some(pivot)) = (said, draft.pivot) {
-        let finding = report.error(Code::FallbackOfPivot, span, format!("the pivot has no `{key}`"));
+        let finding = report.error(Code::FallbackOfPivot, span, format!("the pivot cannot have `{key}`"));
         finding
             .related(pivot, "the pivot")
-            .help("only its participant can say that it happened: remove one of the two");
+            .help("only the participant can say that the pivot succeeded: remove one of the two");
     }
 }
 

@@ -107,7 +107,7 @@ impl<'a> MapReader<'a> {
             Some(YamlNode { value: YamlValue::Bool(truth), .. }) => *truth,
             Some(node) => {
                 let help = written::unquoted(node).unwrap_or_else(|| "write true or false".to_owned());
-                wrong(report, node, &format!("`{key}` is true or false")).help(help);
+                wrong(report, node, &format!("`{key}` must be true or false")).help(help);
                 true
             }
         }
@@ -135,7 +135,7 @@ impl<'a> MapReader<'a> {
         if fits.is_none()
             && let Some(whole) = whole_number(node).filter(|number| *number >= least)
         {
-            let message = format!("`{key}` is a whole number in plain digits");
+            let message = format!("`{key}` must be a whole number in plain digits");
             wrong(report, node, &message).help(format!("write {whole}"));
             return None;
         }
@@ -151,7 +151,7 @@ impl<'a> MapReader<'a> {
             };
             let bound = if most { format!("at most {}", u32::MAX) } else { format!("at least {least}") };
             let help = if most { format!("write {} or less", u32::MAX) } else { help };
-            wrong(report, node, &format!("`{key}` is a whole number of {bound}")).help(help);
+            wrong(report, node, &format!("`{key}` must be a whole number of {bound}")).help(help);
         }
         fits
     }
@@ -191,7 +191,7 @@ pub(crate) fn choice(
 ) -> Option<&'static str> {
     let list = || choices.join(", ");
     let YamlValue::Text(text) = &node.value else {
-        wrong(report, node, &format!("`{key}` is one of {}", list())).help(format!("write {}", list()));
+        wrong(report, node, &format!("`{key}` must be one of {}", list())).help(format!("write {}", list()));
         return None;
     };
     let found = choices.iter().find(|choice| *choice == text);
@@ -208,12 +208,12 @@ pub(crate) fn text(node: &YamlNode, report: &mut FindingCollector) -> Option<Str
     match &node.value {
         YamlValue::Text(text) => Some(text.clone()),
         YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
-            let found = format!("a text is expected here, and this is {}", node.value.kind());
+            let found = format!("a string is expected here, but this is {}", node.value.kind());
             report.error(Code::WrongValue, node.span, found).help("quote it");
             None
         }
         YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => {
-            wrong(report, node, "a text is expected here").help("write a text");
+            wrong(report, node, "a value here must be a string").help("write a string");
             None
         }
     }
@@ -247,11 +247,11 @@ pub(crate) fn duration(node: &YamlNode, report: &mut FindingCollector) -> Option
 pub(crate) fn plain_number(node: &YamlNode, report: &mut FindingCollector) -> Option<()> {
     match node.value {
         YamlValue::Float(_) if is_no_number(node, report) => {
-            wrong(report, node, "a number is written in digits").help("write a number in digits");
+            wrong(report, node, "a number must be written in digits").help("write a number in digits");
             None
         }
         YamlValue::Float(number) if !number.is_finite() => {
-            wrong(report, node, "a number of this size is too large").help("write a smaller one");
+            wrong(report, node, "the number is too large").help("write a smaller one");
             None
         }
         YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => number_as_written(node, report).map(drop),
@@ -266,7 +266,7 @@ pub(crate) fn number_as_written(node: &YamlNode, report: &mut FindingCollector) 
         let message = format!("`{written}` is a number of YAML that JSON does not have");
         report
             .error(Code::WrongValue, node.span, message)
-            .help(format!("write \"{written}\" if it is a text, else a number in digits"));
+            .help(format!("write \"{written}\" if it is a string, else write a number in digits"));
         return None;
     }
     let (value, is_plain) = match node.value {
@@ -285,7 +285,7 @@ pub(crate) fn number_as_written(node: &YamlNode, report: &mut FindingCollector) 
         }
         Ok(_) | Err(_) => {
             let message = format!("`{written}` would be read as the number {value}");
-            let help = format!("write {value}, or \"{written}\" if it is a text");
+            let help = format!("write {value}, or \"{written}\" if it is a string");
             report.error(Code::AmbiguousNumber, node.span, message).help(help);
         }
     }
@@ -310,11 +310,11 @@ pub(crate) fn wrong<'r>(report: &'r mut FindingCollector, node: &YamlNode, expec
         YamlValue::Bool(_) | YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => {
             format!("`{}`", written(report, node))
         }
-        YamlValue::Text(text) => format!("the text `{}`", crate::expression::shorten(text, 40)),
+        YamlValue::Text(text) => format!("the string `{}`", crate::expression::shorten(text, 40)),
         YamlValue::Null | YamlValue::List(_) | YamlValue::Map(_) => node.value.kind().to_owned(),
     };
     let span = first_line(report, lead(node));
-    report.error(Code::WrongValue, span, format!("{expected}, and this is {found}"))
+    report.error(Code::WrongValue, span, format!("{expected}, but it is {found}"))
 }
 
 /// The beginning of a map of this shape, as an example for a message.

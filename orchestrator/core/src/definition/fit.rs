@@ -98,8 +98,8 @@ fn same_transport(action: Option<&StepAction>, undo: &CallTarget, span: TextSpan
         return;
     }
     let message =
-        format!("the do asks for `capability:{capability}` over {}, its undo over {}", call.target.over(), undo.over());
-    let help = "an undo goes to the participant that performed the do: write it as the do is written";
+        format!("the do calls `capability:{capability}` over {}, its undo over {}", call.target.over(), undo.over());
+    let help = "an undo goes to the participant that performed the do: call the same participant as in `do`";
     report.error(Code::WrongTransport, span, message).help(help);
 }
 
@@ -124,7 +124,7 @@ fn participant(target: &CallTarget, span: TextSpan, participants: &ParticipantCa
             format!("`{name}` speaks Kafka: write {name}.Command")
         }
     };
-    report.error(Code::WrongTransport, span, format!("`{name}` is asked over the wrong transport")).help(help);
+    report.error(Code::WrongTransport, span, format!("`{name}` is not called over this transport")).help(help);
 }
 
 fn capability(

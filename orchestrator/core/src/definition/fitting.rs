@@ -33,7 +33,7 @@ impl ExpressionChecker<'_> {
             && used.at.place == ExpressionPlace::Key
             && used.expression.path() == Some(vec!["event".to_owned()])
         {
-            let message = "an event is a map as a rule, which a key does not take";
+            let message = "an event is usually a map, and a key cannot be a map";
             let span = names::at(report, used, "event");
             report.warning(Code::UnfitValue, span, message).help("read one value of it: event.orderId");
         }
@@ -49,7 +49,7 @@ impl ExpressionChecker<'_> {
                 "&&" | "||" => kinds.iter().copied().filter(|kind| *kind != ValueKind::Truth).collect(),
                 _ => kinds.clone(),
             };
-            let message = format!("`{operator}` never takes {}", listed(&wrong));
+            let message = format!("`{operator}` does not work with {}", listed(&wrong));
             report.error(Code::UnfitValue, span, message).help(kinds_help(operator, kinds));
             return true;
         }
@@ -57,7 +57,7 @@ impl ExpressionChecker<'_> {
         let is_never_true = !kinds.contains(&ValueKind::Truth) && kinds.iter().any(|kind| is_plain(*kind));
         if used.at.takes == AcceptedValues::Truth && is_never_true {
             let span = names::at(report, used, used.expression.source());
-            let message = format!("this is {}, and a condition is true or false", listed(&kinds));
+            let message = format!("this is {}, but a condition must be true or false", listed(&kinds));
             report
                 .error(Code::UnfitValue, span, message)
                 .help("compare it: event.amountCents > 0, event.kind == 'order'");
@@ -83,11 +83,9 @@ impl ExpressionChecker<'_> {
     }
 
     fn null_operand(&self, used: &ExpressionUse, doubt: &UnfitRisk, report: &mut FindingCollector) {
-        let message = format!("this can be null where null is an error: {}", self.why(doubt, used.at.place));
+        let message = format!("null is an error here, and this can be null: {}", self.why(doubt, used.at.place));
         let remedy = match &doubt.path {
-            None => remedy::FindingRemedy::only(
-                "write a value in place of `null` that can stand there, or ask for it before",
-            ),
+            None => remedy::FindingRemedy::only("write another value in place of `null`, or test for null first"),
             Some(_) => self.null_remedy(used, doubt, report),
         };
         let span = where_in(report, used, doubt);
@@ -103,8 +101,8 @@ impl ExpressionChecker<'_> {
         let remedy = self.null_remedy(used, doubt, report);
         let span = where_in(report, used, doubt);
         let message = match used.at.takes {
-            AcceptedValues::Query(_) => format!("this can be null, and null is left out of the query: {why}"),
-            takes => format!("this can be null, and {} takes no null: {why}", place(takes)),
+            AcceptedValues::Query(_) => format!("this can be null, and the query then lacks the parameter: {why}"),
+            takes => format!("this can be null, but {} does not accept null: {why}", place(takes)),
         };
         let finding = match used.at.takes {
             AcceptedValues::Query(QueryPurpose::Read) => report.warning(Code::NullInText, span, message),
@@ -130,13 +128,13 @@ impl ExpressionChecker<'_> {
     }
 
     fn why(&self, doubt: &UnfitRisk, place: ExpressionPlace) -> String {
-        let Some(path) = &doubt.path else { return "`null` is one of its values".to_owned() };
+        let Some(path) = &doubt.path else { return "one of its values is `null`".to_owned() };
         let read = names::text(path);
         match (path[0].as_str(), place) {
             ("result", _) => "`result` is null after an unknown outcome".to_owned(),
             ("event", _) => format!("by its schema `{read}` can be null"),
-            ("record", _) => format!("a record need not have a {}", path.last().map_or("", String::as_str)),
-            ("input", _) => format!("what the step is sent as `{read}` can be null"),
+            ("record", _) => format!("a record can come without a {}", path.last().map_or("", String::as_str)),
+            ("input", _) => format!("the step's input `{read}` can be null"),
             _ => format!("`{read}` can be null"),
         }
     }
@@ -233,9 +231,9 @@ fn kinds_help(operator: &str, kinds: &[ValueKind]) -> &'static str {
                 ? event.a : 'x'"
         }
         _ if has(ValueKind::Text) && has(ValueKind::Number) => {
-            "write string(x) to join texts, int(x) or double(x) to compute"
+            "write string(x) to join strings, int(x) or double(x) to compute"
         }
-        _ => "compute with two values of one kind",
+        _ => "compute with two values of the same type",
     }
 }
 
@@ -283,7 +281,7 @@ fn place(takes: AcceptedValues) -> &'static str {
 fn unfit(used: &ExpressionUse, doubt: &UnfitRisk, report: &mut FindingCollector) {
     let (what, help) = match doubt.unfit {
         UnfitKind::Null => ("null", "write a value"),
-        UnfitKind::Empty => ("an empty text", "write a text that is not empty in its place"),
+        UnfitKind::Empty => ("an empty string", "write a string that is not empty in its place"),
         UnfitKind::List => ("a list", "read one value of it, or its size(…)"),
         UnfitKind::Map => ("a map", "read one value of it"),
     };
@@ -292,8 +290,8 @@ fn unfit(used: &ExpressionUse, doubt: &UnfitRisk, report: &mut FindingCollector)
         _ => remedy::FindingRemedy::only(help),
     };
     let message = match used.at.takes {
-        AcceptedValues::Truth => format!("this can be {what}, and a condition is true or false"),
-        takes => format!("this can be {what}, which {} does not take", place(takes)),
+        AcceptedValues::Truth => format!("this can be {what}, but a condition must be true or false"),
+        takes => format!("this can be {what}, but {} does not accept that", place(takes)),
     };
     remedy.of(report.error(Code::UnfitValue, where_in(report, used, doubt), message));
 }
@@ -310,16 +308,16 @@ fn constant(used: &ExpressionUse, report: &mut FindingCollector) {
         | AcceptedValues::Query(_) => used.expression.evaluate(&scope),
     };
     let why = match value {
-        Ok(value) if value.to_string().contains("\\u0000") => {
-            Some("NUL is no part of a text that is stored".to_owned())
-        }
+        Ok(value) if value.to_string().contains("\\u0000") => Some("a stored string cannot contain NUL".to_owned()),
         Ok(_) => None,
         Err(error) => Some(error.message),
     };
     if let Some(why) = why {
         let span = names::at(report, used, used.expression.source());
-        let message = format!("this never has a value: {why}");
-        report.error(Code::Expression, span, message).help("write what it is meant to be, or read something");
+        let message = format!("this expression never has a value: {why}");
+        report
+            .error(Code::Expression, span, message)
+            .help("write the value that you mean, or an expression that reads data");
     }
 }
 

@@ -81,7 +81,7 @@ fn not_utf8(file: String, error: &FromUtf8Error) -> CheckFinding {
     CheckFinding {
         code: Code::Yaml,
         severity: FindingSeverity::Error,
-        message: format!("the file is not UTF-8: its byte {at} is no part of a text"),
+        message: format!("the file is not UTF-8: its byte {at} is not valid UTF-8"),
         help: Some("save it as UTF-8".to_owned()),
         fix: None,
         file,

@@ -194,7 +194,7 @@ impl ExpressionChecker<'_> {
         if is_asked || read.known.iter().any(speaks_of_it) || self.given.at(used.at.place).iter().any(speaks_of_it) {
             return None;
         }
-        let message = format!("by its schema `{}` need not be there", text(field));
+        let message = format!("by its schema `{}` is optional", text(field));
         let guard = askable(field).map(|_| question(field));
         Some(OptionalRead { guard, word: field.last()?, message, severity: FindingSeverity::Warning })
     }
@@ -207,7 +207,7 @@ impl ExpressionChecker<'_> {
         if headers != "headers" || read.asks_presence || is_null_asked || self.knows(used, read, &fact) {
             return None;
         }
-        let message = format!("a record need not have the header `{name}`");
+        let message = format!("a record can come without the header `{name}`");
         Some(OptionalRead {
             guard: Some(question(&read.path[..3])),
             word: name,
@@ -219,7 +219,7 @@ impl ExpressionChecker<'_> {
     fn step(&self, used: &ExpressionUse, read: &NameRead, report: &mut FindingCollector) {
         let Some(name) = read.path.get(1) else {
             let help = "write steps.<name>, as in steps.reserve";
-            report.error(Code::UnknownName, at(report, used, "steps"), "`steps` is read one step at a time").help(help);
+            report.error(Code::UnknownName, at(report, used, "steps"), "`steps` cannot be read as a whole").help(help);
             return;
         };
         let Some(step) = self.drafts.iter().position(|draft| draft.name.value == *name) else {
@@ -231,13 +231,13 @@ impl ExpressionChecker<'_> {
         if step_of(used.at.place) == Some(step) {
             let help = "write `result` in its `check` and `undo`";
             report
-                .error(Code::UnknownName, at(report, used, name), "a step does not see itself under `steps`")
+                .error(Code::UnknownName, at(report, used, name), "a step cannot read its own result under `steps`")
                 .help(help);
         } else if let Some(action) =
             self.drafts[step].action.as_ref().and_then(without_result).filter(|_| read.path.len() > 2)
         {
             report
-                .error(Code::UnknownName, at(report, used, name), format!("`{name}` {action}, it has no result"))
+                .error(Code::UnknownName, at(report, used, name), format!("`{name}` {action} and has no result"))
                 .help("read something else");
         }
     }
@@ -257,13 +257,13 @@ impl ExpressionChecker<'_> {
         }
         let reason = match step_of(used.at.place) {
             Some(reader) if self.graph.is_some_and(|graph| !graph.precedes(step, reader)) => {
-                "is not settled before this step"
+                "may still run when this step starts"
             }
             Some(_) | None if draft.optional.is_some() => "is optional",
             Some(_) | None if draft.condition.is_some() => "has an `if`",
             Some(_) | None => return None,
         };
-        let message = format!("step `{word}` {reason}, so it need not have a result");
+        let message = format!("step `{word}` {reason}, so it may have no result");
         Some(OptionalRead {
             guard: Some(format!("has(steps.{word})")),
             word,
@@ -291,7 +291,11 @@ impl ExpressionChecker<'_> {
             let help =
                 did_you_mean(field, known.iter().copied()).unwrap_or_else(|| "add it to the step's `with`".to_owned());
             report
-                .error(Code::UnknownName, at(report, used, field), format!("the step is not sent a `{field}`"))
+                .error(
+                    Code::UnknownName,
+                    at(report, used, field),
+                    format!("the input of the step has no field `{field}`"),
+                )
                 .help(help);
         }
     }
@@ -329,7 +333,7 @@ fn unproven_result<'r>(used: &ExpressionUse, read: &'r NameRead) -> Option<Optio
     if read.path.len() == 1 || asked || !matches!(used.at.place, ExpressionPlace::Undo(_)) {
         return None;
     }
-    let message = "after an unknown outcome there is no `result` to read".to_owned();
+    let message = "`result` is null after an unknown outcome".to_owned();
     let guard = Some("result != null".to_owned());
     Some(OptionalRead { guard, word: &read.path[0], message, severity: FindingSeverity::Error })
 }
@@ -340,7 +344,8 @@ fn fixed(used: &ExpressionUse, read: &NameRead, known: &[&str], report: &mut Fin
     if known.contains(&field.as_str()) {
         return;
     }
-    let list = || if known.is_empty() { format!("`{root}` is a text") } else { format!("it has {}", known.join(", ")) };
+    let list =
+        || if known.is_empty() { format!("`{root}` is a string") } else { format!("it has {}", known.join(", ")) };
     let help = did_you_mean(field, known.iter().copied()).unwrap_or_else(list);
     report.error(Code::UnknownName, at(report, used, field), format!("`{root}` has no field `{field}`")).help(help);
 }

@@ -29,7 +29,7 @@ pub(crate) fn retry(node: &YamlNode, base: &RetryPolicy, report: &mut FindingCol
         | YamlValue::Float(_)
         | YamlValue::List(_) => {
             let help = "for example {attempts: 3, delay: 1s}";
-            fields::wrong(report, node, &format!("`retry` is one of {}, or a map", PRESETS.join(", "))).help(help);
+            fields::wrong(report, node, &format!("`retry` must be one of {}, or a map", PRESETS.join(", "))).help(help);
             None
         }
     }
@@ -81,7 +81,7 @@ fn multiplier(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<u
         return Some(percent as u32);
     }
     let help = written::unquoted(node).unwrap_or_else(|| "for example multiplier: 1.5".to_owned());
-    fields::wrong(report, node, "`multiplier` is a number from 1 to 10").help(help);
+    fields::wrong(report, node, "`multiplier` must be a number from 1 to 10").help(help);
     None
 }
 
@@ -103,7 +103,7 @@ fn attempts(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Att
         YamlValue::Text(_) => {
             let node = fields.node("attempts")?;
             let help = written::unquoted(node).unwrap_or_else(|| "write 3, or forever".to_owned());
-            fields::wrong(report, node, "`attempts` is a whole number of at least 1, or `forever`").help(help);
+            fields::wrong(report, node, "`attempts` must be a whole number of at least 1, or `forever`").help(help);
             None
         }
         YamlValue::Null

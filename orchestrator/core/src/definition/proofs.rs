@@ -35,12 +35,12 @@ fn conflicts(draft: &StepDraft, report: &mut FindingCollector) {
     let said: Vec<(&str, TextSpan)> = said.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
     if let [(first, _), (second, span), ..] = said.as_slice() {
         let message = format!("`{first}` and `{second}` contradict each other");
-        let help = "`undo` takes effects back, `readOnly` has none, `irreversible` cannot: keep one";
+        let help = "`undo`: effects that can be undone; `readOnly`: no effects; `irreversible`: effects that cannot be undone. Keep one";
         report.error(Code::ConflictingKeys, *span, message).help(help);
     }
     if let (Some(optional), Some(pivot)) = (draft.optional, draft.pivot) {
         let finding = report.error(Code::ConflictingKeys, optional, "the pivot cannot be optional");
-        finding.related(pivot, "the pivot").help("its success decides: remove one of the two");
+        finding.related(pivot, "the pivot").help("the success of the pivot decides the saga: remove one of the two");
     }
 }
 
@@ -57,13 +57,13 @@ fn constants(draft: &StepDraft, report: &mut FindingCollector) {
                 let message = format!("step `{name}` never runs");
                 report
                     .error(Code::UnreachableStep, condition.span, message)
-                    .help("remove the step, or let `if` read something");
+                    .help("remove the step, or write an `if` that depends on data");
             }
             _ => {
                 let message = format!("this `{key}` is always {truth}");
                 report
                     .warning(Code::ConstantCondition, condition.span, message)
-                    .help("remove it, or let it read something");
+                    .help("remove it, or write an expression that depends on data");
             }
         }
     }
@@ -87,7 +87,7 @@ fn needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
             }
         },
         Some(StepAction::Publish { .. } | StepAction::Wait(_)) | None => {
-            "write `undo: …`, or `irreversible: true`: an event that is out stays out"
+            "write `undo: …`, or `irreversible: true`: a published event cannot be taken back"
         }
     };
     report.error(Code::MissingUndo, draft.name.span, message).help(help);
@@ -95,7 +95,7 @@ fn needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
 
 fn check_needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
     let Some(check) = draft.check.as_ref().filter(|_| !has_answer(draft)) else { return };
-    let message = "what this `check` rejects has already happened and needs an `undo`";
+    let message = "a step that this `check` rejects has already had its effects and needs an `undo`";
     let help = "write `undo: …`, or `readOnly: true` if the step has no effects";
     report.error(Code::CheckWithoutUndo, check.span, message).help(help);
 }
@@ -103,7 +103,7 @@ fn check_needs_undo(draft: &StepDraft, report: &mut FindingCollector) {
 fn after(draft: &StepDraft, report: &mut FindingCollector) {
     if let (Some(span), Some(ExhaustionPolicy::Compensate)) = (draft.on_exhausted, draft.overrides.on_exhausted) {
         let message = format!("step `{}` is after the pivot, where nothing is undone", draft.name.value);
-        report.error(Code::CompensateAfterPivot, span, message).help("write `onExhausted: park`, or leave it away");
+        report.error(Code::CompensateAfterPivot, span, message).help("write `onExhausted: park`, or remove it");
     }
     if let Some(check) = &draft.check {
         let message = "after the pivot a `check` that rejects can only park the saga";
@@ -118,8 +118,8 @@ fn after(draft: &StepDraft, report: &mut FindingCollector) {
 fn beside(drafts: &[StepDraft], graph: &StepGraph, draft: &StepDraft, report: &mut FindingCollector) {
     let Some(pivot) = graph.pivot.map(|pivot| &drafts[pivot]) else { return };
     let name = &pivot.name.value;
-    let message = format!("step `{}` runs beside the pivot `{name}`", draft.name.value);
-    let help = format!("let it follow the pivot (`after: [{name}]`), or the pivot follow it");
+    let message = format!("step `{}` runs in parallel with the pivot `{name}`", draft.name.value);
+    let help = format!("write `after: [{name}]` at the step, or let the pivot come after the step");
     let finding = report.error(Code::BesidePivot, draft.name.span, message);
     finding.related(pivot.pivot.unwrap_or(pivot.name.span), "the pivot").help(help);
 }

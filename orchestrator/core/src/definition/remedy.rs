@@ -50,7 +50,7 @@ pub(super) fn guarded(
     match (used.at.takes, used.at.place, guard) {
         (AcceptedValues::Path, ExpressionPlace::Undo(_), _) => by_command(used, report),
         (AcceptedValues::Query(_), ExpressionPlace::Undo(_), _) => do_id(used, report),
-        (_, _, None) => FindingRemedy::only("ask in the same expression whether it is there and not null"),
+        (_, _, None) => FindingRemedy::only("test in the same expression that it exists and is not null"),
         (_, ExpressionPlace::Key, Some(guard)) => kept_out(used, guard, None, around, report),
         (AcceptedValues::Text, ExpressionPlace::Undo(_), Some(guard)) => {
             other_source(used, &format!("{guard} ? {} : doId", within(source)), report)
@@ -89,7 +89,7 @@ pub(super) fn without_null(
         (AcceptedValues::Path | AcceptedValues::Query(_), place) => {
             return match choice {
                 Some(choice) => condition(used, place, &choice.guard, Some(&choice.value), around, report),
-                None => FindingRemedy::only("let the step run only where there is a value: write `if`"),
+                None => FindingRemedy::only("let the step run only if there is a value: write `if`"),
             };
         }
         (AcceptedValues::Text | AcceptedValues::Key, ExpressionPlace::Undo(_)) => "doId",
@@ -189,7 +189,7 @@ fn condition(
         Some(condition) => quoted(&format!("{guard} && {}", within(condition.value.source()))),
         None => quoted(guard),
     };
-    let help = format!("let the step run only where there is one: if: {text}{and_value}");
+    let help = format!("let the step run only if there is one: if: {text}{and_value}");
     let asked = match &draft.condition {
         Some(condition) => whole(report, condition.span, text),
         None => new_key(report, draft.name.span, &format!("if: {text}")),

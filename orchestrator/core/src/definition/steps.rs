@@ -29,7 +29,7 @@ const WARN_STEPS: usize = 100;
 /// The steps under `steps:`, blocks flattened, in the order of the file.
 pub(crate) fn read(node: &YamlNode, reading: &mut ParseContext) -> Vec<StepDraft> {
     let YamlValue::List(items) = &node.value else {
-        wrong(&mut reading.report, node, "`steps` is a list").help("begin each step with `- step: name`");
+        wrong(&mut reading.report, node, "`steps` must be a list").help("begin each step with `- step: name`");
         return Vec::new();
     };
     if items.is_empty() {
@@ -71,7 +71,7 @@ fn block(node: &YamlNode) -> Option<&YamlNode> {
 fn parallel(node: &YamlNode, steps: &YamlNode, item: usize, drafts: &mut Vec<StepDraft>, reading: &mut ParseContext) {
     MapReader::read(node, &PARALLEL, &mut reading.report);
     let YamlValue::List(steps) = &steps.value else {
-        wrong(&mut reading.report, steps, "`parallel` is a list of steps").help("begin each with `- step: name`");
+        wrong(&mut reading.report, steps, "`parallel` must be a list of steps").help("begin each with `- step: name`");
         return;
     };
     if steps.is_empty() {
@@ -142,7 +142,7 @@ struct StepKind {
 /// Which kind of step it is, by the key that says what it does.
 fn kind_of(node: &YamlNode, reading: &mut ParseContext) -> Option<StepKind> {
     let YamlValue::Map(entries) = &node.value else {
-        wrong(&mut reading.report, node, "a step is a map").help("begin it with `- step: name`");
+        wrong(&mut reading.report, node, "a step must be a map").help("begin it with `- step: name`");
         return None;
     };
     let kinds = [("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)];
@@ -153,7 +153,7 @@ fn kind_of(node: &YamlNode, reading: &mut ParseContext) -> Option<StepKind> {
     if let [(first, _), (second, _), ..] = found.as_slice() {
         let message = format!("a step has either `{}` or `{}`", first.text, second.text);
         let finding = reading.report.error(Code::ConflictingKeys, second.span, message);
-        finding.related(first.span, "and this").help("make two steps of it");
+        finding.related(first.span, "and this").help("write two steps");
     }
     let mut shapes = found.into_iter().map(|(_, shape)| shape);
     Some(StepKind { shape: shapes.next().unwrap_or(&CALL), others: shapes.collect() })
@@ -177,8 +177,10 @@ fn step_name(fields: &MapReader<'_>, at: usize, reading: &mut ParseContext) -> S
     };
     if !is_step_name(&name.value) {
         let message = format!("`{}` cannot be the name of a step", name.value);
-        let help =
-            format!("write `{}`: a small letter from a to z, then up to 63 letters, digits or `_`", camel(&name.value));
+        let help = format!(
+            "write `{}`: a lower-case letter from a to z, then up to 63 letters, digits or `_`",
+            camel(&name.value)
+        );
         reading.report.error(Code::BadName, name.span, message).help(help);
     }
     name
@@ -209,7 +211,7 @@ fn camel(name: &str) -> String {
 fn after(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<Vec<SpannedValue<String>>> {
     let node = fields.node("after")?;
     let YamlValue::List(names) = &node.value else {
-        wrong(&mut reading.report, node, "`after` is a list of steps").help("write after: [reserve]");
+        wrong(&mut reading.report, node, "`after` must be a list of steps").help("write after: [reserve]");
         return None;
     };
     let name = |node: &YamlNode| {
@@ -268,7 +270,7 @@ fn wait(fields: &MapReader<'_>, report: &mut FindingCollector) -> Option<Duratio
         other => other.kind().to_owned(),
     };
     report
-        .error(Code::BadDuration, span, format!("a wait has a fixed length, and this is `{what}`"))
+        .error(Code::BadDuration, span, format!("a wait must have a fixed length, but this is `{what}`"))
         .help(wishes::WAIT);
     None
 }
@@ -324,7 +326,7 @@ fn key(node: &YamlNode, at: usize, reading: &mut ParseContext) -> Option<ValueTe
         ValueTemplate::List(_) | ValueTemplate::Map(_) => false,
     };
     if !is_key {
-        let expected = "a key is a text that is not empty, an integer or a boolean";
+        let expected = "a key must be a string that is not empty, an integer or a boolean";
         wrong(&mut reading.report, node, expected).help("for example: ${ event.customerId }");
     }
     Some(template)
@@ -352,7 +354,7 @@ fn undo(
         | YamlValue::Uint(_)
         | YamlValue::Float(_)
         | YamlValue::List(_) => {
-            wrong(&mut reading.report, node, "`undo` is a command, or a map with `do`").help(target::HELP);
+            wrong(&mut reading.report, node, "`undo` must be a command, or a map with `do`").help(target::HELP);
             None
         }
     };

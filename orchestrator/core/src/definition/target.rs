@@ -92,7 +92,7 @@ fn bad(report: &mut FindingCollector, span: TextSpan, text: &str) {
         }
         _ => HELP,
     };
-    report.error(Code::BadTarget, span, format!("`{text}` names no command")).help(help);
+    report.error(Code::BadTarget, span, format!("`{text}` is not a command")).help(help);
 }
 
 fn whom(text: &str) -> Option<ParticipantSelector> {

@@ -52,7 +52,7 @@ impl YamlValue {
             YamlValue::Null => "nothing",
             YamlValue::Bool(_) => "a boolean",
             YamlValue::Int(_) | YamlValue::Uint(_) | YamlValue::Float(_) => "a number",
-            YamlValue::Text(_) => "a text",
+            YamlValue::Text(_) => "a string",
             YamlValue::List(_) => "a list",
             YamlValue::Map(_) => "a map",
         }
@@ -151,7 +151,7 @@ fn key_of(node: YamlNode) -> Result<YamlKey, String> {
         YamlValue::Int(number) => number.to_string(),
         YamlValue::Uint(number) => number.to_string(),
         YamlValue::Null | YamlValue::Float(_) | YamlValue::List(_) | YamlValue::Map(_) => {
-            return Err("a key has to be a text".to_owned());
+            return Err("a key must be a string".to_owned());
         }
     };
     crate::json::check_name(&text).map_err(|unfit| unfit.to_string())?;
@@ -241,18 +241,18 @@ fn explain(error: &serde_saphyr::Error) -> (Code, String, &'static str) {
     use serde_saphyr::{Error, budget::BudgetBreach};
     match error.without_snippet() {
         Error::MergeKeyNotAllowed { .. } => {
-            (Code::Yaml, "merge keys are refused".to_owned(), "write the keys out: merge keys hide what a file says")
+            (Code::Yaml, "merge keys are not allowed".to_owned(), "write every key where it applies")
         }
         Error::DuplicateMappingKey { key, .. } => {
             let name = key.as_deref().map_or_else(String::new, |key| format!(" `{key}`"));
-            (Code::Yaml, format!("the key{name} stands here twice"), "keep one of them")
+            (Code::Yaml, format!("the key{name} occurs twice"), "keep one of them")
         }
         Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
             let help = "write one definition per file, without `---` between them";
             (Code::Yaml, "the file holds several documents".to_owned(), help)
         }
         Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
-            (Code::Yaml, "anchors and aliases are refused".to_owned(), "write the values out")
+            (Code::Yaml, "anchors and aliases are not allowed".to_owned(), "write every value where it is used")
         }
         Error::Budget { .. } => {
             let message = format!("the file has more than {MAX_LEVELS} levels or {MAX_EVENTS} parts");
@@ -283,7 +283,7 @@ fn refuse_unquoted(report: &mut FindingCollector, text: &str, offset: usize) -> 
     let is_cause = values.iter().any(|value| value.end > above && value.start < line_end);
     for value in values.into_iter().filter(|_| is_cause) {
         let quoted = quoting::quoted(&text[value.start..value.end]);
-        let message = "YAML reads the braces, the colon or the `#` of this for itself";
+        let message = "this expression needs quotes: YAML gives its braces, colon or `#` another meaning";
         let fix = SuggestedFix { span: value, text: quoted.clone() };
         report.error(Code::UnquotedExpression, value, message).help(format!("quote it: {quoted}")).fix(fix);
     }

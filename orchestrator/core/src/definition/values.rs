@@ -21,7 +21,7 @@ pub(crate) fn condition(node: &YamlNode, place: ExpressionPlace, reading: &mut P
         | YamlValue::Float(_)
         | YamlValue::List(_)
         | YamlValue::Map(_) => {
-            wrong(&mut reading.report, node, "a condition is a CEL expression")
+            wrong(&mut reading.report, node, "a condition must be a CEL expression")
                 .help("for example: event.amountCents > 0");
             return None;
         }
@@ -56,7 +56,7 @@ pub(crate) fn body(
     match &template {
         ValueTemplate::Map(_) | ValueTemplate::Whole(_) | ValueTemplate::Literal(Value::Object(_)) => Some(template),
         ValueTemplate::Literal(_) | ValueTemplate::Text(_) | ValueTemplate::List(_) => {
-            wrong(&mut reading.report, node, "`with` is a map")
+            wrong(&mut reading.report, node, "`with` must be a map")
                 .help("write with: {name: value}, or one `${ }` that makes a map");
             None
         }
@@ -83,7 +83,7 @@ pub(crate) fn template(node: &YamlNode, at: ExpressionPurpose, reading: &mut Par
 fn null_in_query(node: &YamlNode, at: ExpressionPurpose, report: &mut FindingCollector) {
     if let AcceptedValues::Query(_) = at.takes {
         let help = "give it a value, or remove it";
-        report.warning(Code::NullInText, node.span, "null is left out of the query").help(help);
+        report.warning(Code::NullInText, node.span, "a query parameter that is null is not sent").help(help);
     }
 }
 
@@ -150,10 +150,7 @@ fn entry(
 ) -> Option<(String, ValueTemplate)> {
     if key.text.contains("${") {
         let help = "compute the whole map: ${ {\"a\" + \"b\": 1} }";
-        reading
-            .report
-            .error(Code::Expression, key.span, "a key is taken as it is, `${ }` does not work in it")
-            .help(help);
+        reading.report.error(Code::Expression, key.span, "`${ }` is not evaluated in the key of a map").help(help);
     }
     template(value, at, reading).map(|value| (key.text.clone(), value))
 }

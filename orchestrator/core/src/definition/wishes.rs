@@ -174,7 +174,7 @@ const OF_STEP: [AliasHint; 19] = [
     },
     AliasHint {
         names: &["when", "condition", "unless", "runIf", "only"],
-        today: "write `if`, a bare expression",
+        today: "write `if`, with an expression without `${ }`",
         example: "- {step: ship, if: \"!event.digital\", do: shipping.CreateParcel, undo: shipping.CancelParcel}",
     },
     AliasHint {

@@ -21,8 +21,8 @@ pub(crate) fn topic(name: &SpannedValue<String>, report: &mut FindingCollector) 
     let text = name.value.as_str();
     let strange = text.chars().find(|sign| !sign.is_ascii_alphanumeric() && !"._-".contains(*sign));
     let why = match strange {
-        _ if text.contains("${") => "it stands there as it is, `${ }` does not work in it".to_owned(),
-        Some(sign) => format!("`{}` cannot stand in it", sign.escape_debug()),
+        _ if text.contains("${") => "`${ }` is not evaluated in it".to_owned(),
+        Some(sign) => format!("`{}` is not allowed in it", sign.escape_debug()),
         None if text == "." || text == ".." => "it is no name".to_owned(),
         None if text.len() > TOPIC_BYTES => format!("it has {} characters", text.len()),
         None => return,
@@ -36,11 +36,11 @@ pub(crate) fn topic(name: &SpannedValue<String>, report: &mut FindingCollector) 
 pub(crate) fn event_type(name: &SpannedValue<String>, key: &str, report: &mut FindingCollector) {
     let text = name.value.as_str();
     let why = if text.contains("${") {
-        "stands there as it is, `${ }` does not work in it"
+        "cannot contain `${ }`: it is not evaluated"
     } else if text.chars().any(char::is_control) {
-        "has no control characters and no line breaks"
+        "cannot contain control characters or line breaks"
     } else if text.trim() != text {
-        "has no blanks around it"
+        "cannot begin or end with blanks"
     } else {
         return;
     };
@@ -61,8 +61,8 @@ pub(crate) fn text(
         return;
     }
     let expression = expression_in(text);
-    let help = format!("write \"${{ {expression} }}\"; or \"${{ '{text}' }}\" if the text itself is meant");
-    report.warning(Code::LiteralExpression, span, format!("`{text}` is a text and not evaluated")).help(help);
+    let help = format!("write \"${{ {expression} }}\"; or \"${{ '{text}' }}\" if you mean the text itself");
+    report.warning(Code::LiteralExpression, span, format!("`{text}` is a string and is not evaluated")).help(help);
 }
 
 /// A key that all sagas would share, because it is a constant text where the author meant an expression.
@@ -70,7 +70,7 @@ pub(crate) fn constant_key(node: &YamlNode, text: &str, report: &mut FindingColl
     let quoted = quoting::quoted(&format!("${{ {} }}", expression_in(text)));
     let help = format!("write {quoted}");
     let fix = SuggestedFix { span: node.span, text: quoted };
-    let message = format!("`{text}` is a text and not evaluated: the key is the same for every event");
+    let message = format!("`{text}` is a string and is not evaluated: the key is the same for every event");
     let finding = report.error(Code::WrongValue, node.span, message).help(help);
     if text.chars().all(|sign| sign.is_ascii_alphanumeric() || "._".contains(sign)) {
         finding.fix(fix);
@@ -111,13 +111,15 @@ pub(crate) fn path(path: &str, span: TextSpan, report: &mut FindingCollector) {
     let name = segment.trim_start_matches(':');
     let expression = if is_path(name) { name.to_owned() } else { format!("event.{name}") };
     let help = format!("write ${{ {expression} }} for its value");
-    report.warning(Code::LiteralExpression, span, format!("`{segment}` stands in the path as it is")).help(help);
+    report.warning(Code::LiteralExpression, span, format!("`{segment}` in the path is not evaluated")).help(help);
 }
 
 /// Reports NUL, which neither the store nor most services take.
 pub(crate) fn without_nul(text: &str, span: TextSpan, report: &mut FindingCollector) {
     if text.contains('\0') {
-        report.error(Code::WrongValue, span, "a text has no NUL in it: no database takes it").help("remove `\\0`");
+        report
+            .error(Code::WrongValue, span, "a string cannot contain NUL: databases do not store it")
+            .help("remove `\\0`");
     }
 }
 
@@ -129,7 +131,7 @@ pub(crate) fn cut_by_comment(text: &str, span: TextSpan, report: &mut FindingCol
     if is_cut {
         let whole = TextSpan { start: span.start, end: span.end + line.trim_end().len() };
         let quoted = quoting::quoted(&file[whole.start..whole.end]);
-        let message = "YAML takes ` #` for the beginning of a comment";
+        let message = "YAML reads ` #` as the beginning of a comment";
         let fix = SuggestedFix { span: whole, text: quoted.clone() };
         report.error(Code::UnquotedExpression, whole, message).help(format!("quote it: {quoted}")).fix(fix);
     }

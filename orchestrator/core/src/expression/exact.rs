@@ -137,7 +137,7 @@ fn double(args: &[CowVal<'_, '_>]) -> Result<CelDouble, ExecutionError> {
 fn double_of_text(text: &str) -> Result<CelDouble, ExecutionError> {
     let double: f64 = text
         .parse()
-        .map_err(|_| own_error::in_our_words(format!("the text `{text}` is not a number for double(…)")))?;
+        .map_err(|_| own_error::in_our_words(format!("the string `{text}` is not a number for double(…)")))?;
     let is_exact = crate::json::DecimalNumber::of(text).is_none_or(|decimal| decimal.as_exact_double().is_some());
     if is_exact {
         return Ok(CelDouble::from(double));

@@ -14,7 +14,7 @@ pub(super) fn explain(error: &ExecutionError) -> String {
     let message = match error {
         ExecutionError::NoSuchKey(name) => {
             let question = spelling::asks("… ", name);
-            format!("there is no field `{name}`; where it may be missing, ask `{}` first", question.trim_end())
+            format!("there is no field `{name}`; if it may be missing, test `{}` first", question.trim_end())
         }
         ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known here"),
         ExecutionError::NoSuchOverload(overload) => no_overload(overload),
@@ -36,9 +36,9 @@ pub(super) fn explain(error: &ExecutionError) -> String {
 /// What the functions of CEL say is of their parsers.
 fn of_function(function: &str, message: &str) -> String {
     match function {
-        "duration" => "`duration` takes a text such as \"24h\", \"90m\" or \"1h30m\"; there are no days".to_owned(),
-        "timestamp" => "`timestamp` takes a text such as \"2026-01-01T00:00:00Z\", with a time and a zone".to_owned(),
-        "int" | "uint" | "double" | "bool" => format!("`{function}` does not take this text: it is none"),
+        "duration" => "`duration` takes a string such as \"24h\", \"90m\" or \"1h30m\"; there are no days".to_owned(),
+        "timestamp" => "`timestamp` takes a string such as \"2026-01-01T00:00:00Z\", with a time and a zone".to_owned(),
+        "int" | "uint" | "double" | "bool" => format!("`{function}` cannot convert this string"),
         "matches" => {
             format!("the pattern is not a regular expression: {}", message.lines().last().unwrap_or_default().trim())
         }
@@ -59,7 +59,7 @@ fn overflow(left: &Value, right: &Value) -> &'static str {
 
 pub(super) fn too_many_iterations() -> ExecutionError {
     let most = super::limits::MAX_ITERATIONS;
-    in_our_words(format!("visits more than {most} elements; let a participant work on lists of this size"))
+    in_our_words(format!("visits more than {most} elements; let a participant process lists of this size"))
 }
 
 /// `function` does not take values of these types.
@@ -101,9 +101,9 @@ fn advice(types: &[String]) -> &'static str {
     } else if has("int") && has("uint") {
         "; write the number as `2u`, or int(x)"
     } else if has("string") && (has("int") || has("uint") || has("double") || has("bool")) {
-        "; write string(x) to join texts, int(x) or double(x) to compute"
+        "; write string(x) to join strings, int(x) or double(x) to compute"
     } else if has("null_type") || has("null") {
-        "; where it may be null, ask `x != null` first"
+        "; if it may be null, test `x != null` first"
     } else {
         ""
     }

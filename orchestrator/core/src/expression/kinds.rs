@@ -29,7 +29,7 @@ impl fmt::Display for ValueKind {
         f.write_str(match self {
             ValueKind::Truth => "a boolean",
             ValueKind::Number => "a number",
-            ValueKind::Text => "a text",
+            ValueKind::Text => "a string",
             ValueKind::Bytes => "bytes",
             ValueKind::List => "a list",
             ValueKind::Map => "a map",

@@ -46,7 +46,7 @@ fn of_call(call: &CallExpr) -> Option<WrongLiteral> {
         }
         ("matches", 1, true) | ("matches", 2, false) => (
             format!("''.matches({literal})"),
-            "write a pattern of RE2: brackets in pairs, a sign itself as \"\\\\.\"; there is no look-around",
+            "write a pattern of RE2: close all brackets, a special character itself as \"\\\\.\"; there is no look-around",
         ),
         _ => return None,
     };

@@ -71,7 +71,7 @@ const HELP: &str = "write METHOD participant/path/with/${ event.id }; GET and DE
 fn wrong_path(shape: &str) -> Option<String> {
     let strange = shape.chars().find(|sign| !sign.is_ascii_alphanumeric() && !"-._~/%:@!$&'()*+,;=".contains(*sign));
     if let Some(sign) = strange {
-        return Some(format!("`{sign}` cannot stand in a path"));
+        return Some(format!("`{sign}` is not allowed in a path"));
     }
     if let Some(wrong) = wrong_percent(shape) {
         return Some(wrong);
@@ -90,7 +90,9 @@ fn wrong_percent(path: &str) -> Option<String> {
     let wrong = |(at, _): (usize, &str)| {
         let digits = path.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            None => Some("`%` begins two hexadecimal digits in a path: `%25` is the sign itself".to_owned()),
+            None => {
+                Some("two hexadecimal digits must follow `%` in a path; write `%25` for the sign itself".to_owned())
+            }
             Some(byte) if byte.is_ascii_control() => Some(format!("`%{byte:02X}` is a control character")),
             Some(_) => None,
         }

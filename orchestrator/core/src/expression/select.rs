@@ -138,7 +138,7 @@ impl PathSelection {
                     format!("`{whole}` is missing")
                 };
                 SelectionError {
-                    message: format!("{what}; where it may be missing, ask `{question}` first"),
+                    message: format!("{what}; if it may be missing, test `{question}` first"),
                     question: Some(question),
                 }
             }

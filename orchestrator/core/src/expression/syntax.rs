@@ -39,9 +39,9 @@ pub(super) fn hint(source: &str) -> Option<String> {
         "outside of quotes CEL takes the letters a-z and A-Z, and its own signs: write event['größe'] for such a \
             name, and plain quotes, -, >= and *"
     } else if sign(".?") || sign("[?") || sign("?.") {
-        "there is no optional selection: write has(event.note) ? event.note : null"
+        "CEL here has no `.?`: write has(event.note) ? event.note : null"
     } else if source.contains("${") {
-        "`when`, `if` and `check` take a bare expression: leave `${ }` away"
+        "`when`, `if` and `check` take an expression without `${ }`"
     } else if source.trim().starts_with('{') && !sign(":") {
         return Some(format!("write one pair of braces: ${{ {} }}", without_braces(source)));
     } else if sign("??") || sign("?:") {
@@ -67,10 +67,10 @@ pub(super) fn hint(source: &str) -> Option<String> {
     } else if sign("?") && !sign(":") {
         "a choice has two values: condition ? value : other"
     } else if sign("`") {
-        "write texts in quotes: 'text'"
+        "write strings in quotes: 'text'"
     } else if has_long_integer(source) {
         "integers are from -9223372036854775808 to 9223372036854775807 (with `u` behind them from 0 to \
-            18446744073709551615); write a longer number as a text, '…'"
+            18446744073709551615); write a longer number as a string, '…'"
     } else {
         return None;
     };

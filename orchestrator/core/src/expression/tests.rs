@@ -71,26 +71,26 @@ fn errors_say_what_to_write() {
     );
     assert_eq!(
         complaint("event.amountCents + 'x'"),
-        "`add` does not take int and string; write string(x) to join texts, int(x) or double(x) to compute"
+        "`add` does not take int and string; write string(x) to join strings, int(x) or double(x) to compute"
     );
     assert_eq!(
         complaint("event.missing"),
-        "`event.missing` is missing; where it may be missing, ask `has(event.missing)` first"
+        "`event.missing` is missing; if it may be missing, test `has(event.missing)` first"
     );
     assert_eq!(complaint("event.note.x"), "`event.note` is null, so `event.note.x` does not exist");
     assert_eq!(
         complaint("event.missing + 1"),
-        "there is no field `missing`; where it may be missing, ask `has(… .missing)` first"
+        "there is no field `missing`; if it may be missing, test `has(… .missing)` first"
     );
     assert_eq!(
         complaint("steps.charge.id"),
-        "step `charge` has no result; where it may be missing, ask `has(steps.charge)` first"
+        "step `charge` has no result; if it may be missing, test `has(steps.charge)` first"
     );
     assert_eq!(complaint("result.x"), "`result` is not known here");
     assert_eq!(complaint("event.amountCents / 0"), "division by zero");
     assert_eq!(
         complaint("event.note < 1"),
-        "`<` does not take null_type and int; where it may be null, ask `x != null` first"
+        "`<` does not take null_type and int; if it may be null, test `x != null` first"
     );
 }
 
@@ -215,5 +215,5 @@ fn iterations_are_counted() {
     assert!(evaluate("event.many.map(x, event.many.exists(y, y == 1)).size() == 400").is_err());
     assert_eq!(evaluate("event.many.map(x, x + 1).size()"), Ok(json!(400)));
     let complaint = evaluate("event.many.map(x, event.many.map(y, y))").expect_err("160,000 elements");
-    assert_eq!(complaint, "visits more than 100000 elements; let a participant work on lists of this size");
+    assert_eq!(complaint, "visits more than 100000 elements; let a participant process lists of this size");
 }

@@ -40,7 +40,8 @@ pub(crate) fn ambiguous(
     for (node, text) in nodes.into_iter().zip(texts) {
         let ways = ways(text);
         if let Some(parts) = ways.iter().find(|parts| is_ambiguous(parts, event)) {
-            let message = "two events with different values can have this key: what stands between them may be in them";
+            let message =
+                "two events with different values can have the same key: the values may contain the separator";
             let help = help(parts, ways.len(), is_list);
             report.warning(Code::AmbiguousKey, node.span, message).help(help);
         }
@@ -53,7 +54,7 @@ fn help(parts: &[KeyPart], ways: usize, is_list: bool) -> String {
     match (ways, is_list) {
         (1, false) => format!("write the parts as a list: key: [{parts}]"),
         (1, true) => format!("write in place of this part: {parts}"),
-        (_, _) => "give each value a part of its own in a list, key: [..., ...], and each way that the choice can go a constant part that tells it".to_owned(),
+        (_, _) => "write a list with one part for each value, key: [..., ...], and in each branch of the choice a different constant part".to_owned(),
     }
 }
 

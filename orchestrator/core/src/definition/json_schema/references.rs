@@ -13,7 +13,7 @@ pub(super) fn check(root: &Value) -> Result<(), (String, &'static str)> {
     gather(root, &mut all);
     for reference in &all {
         if target(root, reference).is_none() {
-            return Err((format!("`{reference}` is not in this file, and nothing is fetched"), HELP));
+            return Err((format!("`{reference}` is not in this file, and the engine fetches nothing"), HELP));
         }
     }
     all.iter().try_for_each(|reference| ends(root, reference))
@@ -56,7 +56,7 @@ fn ends(root: &Value, reference: &str) -> Result<(), (String, &'static str)> {
             match value {
                 Value::String(next) if key == "$ref" => {
                     if next == reference {
-                        return Err((format!("`{reference}` leads back to itself"), "describe what the value is"));
+                        return Err((format!("`{reference}` leads back to itself"), "describe the value itself"));
                     }
                     if !seen.contains(next) {
                         seen.push(next.clone());

@@ -76,12 +76,12 @@ fn a_format_is_enforced_by_the_drafts_that_say_so() {
 #[test]
 fn references_stay_in_the_file_and_end() {
     for (text, word) in [
-        (r#"{"$ref": "https://example.com/order.json"}"#, "nothing is fetched"),
-        (r#"{"properties": {"a": {"$ref": "other.json#/a"}}}"#, "nothing is fetched"),
-        (r##"{"$ref": "#/$defs/none"}"##, "nothing is fetched"),
+        (r#"{"$ref": "https://example.com/order.json"}"#, "fetches nothing"),
+        (r#"{"properties": {"a": {"$ref": "other.json#/a"}}}"#, "fetches nothing"),
+        (r##"{"$ref": "#/$defs/none"}"##, "fetches nothing"),
         (r##"{"$ref": "#"}"##, "leads back"),
         (r##"{"$ref": "#/a", "a": {"allOf": [{"$ref": "#/b"}]}, "b": {"anyOf": [{"$ref": "#/a"}]}}"##, "leads back"),
-        (r#"{"type": "objekt"}"#, "`/type` is \"objekt\", which is no type"),
+        (r#"{"type": "objekt"}"#, "`/type` is \"objekt\", which is not a type"),
         (r#"{"properties": {"a": {"type": ["string", "nul"]}}}"#, "/properties/a/type"),
         (r#"{"properties": {"a": {"pattern": "(?=x)"}}}"#, "`/properties/a/pattern` is \"(?=x)\""),
         (r#"{"properties": {"a": {"minLength": -1}}}"#, "/properties/a/minLength"),

@@ -3,7 +3,7 @@
 use crate::expression::shorten;
 use serde_json::Value;
 
-const DRAFTS: &str = "write \"$schema\": \"https://json-schema.org/draft/2020-12/schema\", or leave it away";
+const DRAFTS: &str = "write \"$schema\": \"https://json-schema.org/draft/2020-12/schema\", or remove it";
 const SCHEMA: &str =
     "compare the place with the reference of JSON Schema: https://json-schema.org/understanding-json-schema/reference";
 
@@ -35,11 +35,11 @@ pub(super) fn schema(error: &jsonschema::ValidationError<'_>) -> (String, &'stat
     let value = shorten(&error.instance().to_string(), 80);
     match place.trim_end_matches('`').rsplit('/').next() {
         Some("type") => (
-            format!("{place} is {value}, which is no type"),
+            format!("{place} is {value}, which is not a type"),
             "write string, integer, number, boolean, object, array or null, or a list of them",
         ),
         Some("pattern") => (
-            format!("{place} is {value}, which is no regular expression that is read here"),
+            format!("{place} is {value}, which is not a regular expression that is supported here"),
             "write it without look-around and back references: (?=…), (?!…), (?<=…), \\1",
         ),
         Some(_) | None => (shorten(&format!("{place}: {error}"), 300), SCHEMA),

@@ -134,7 +134,7 @@ pub(crate) static TRIGGER: MapSchema = MapSchema {
             "",
             "\"2026-01-01T00:00:00Z\"",
         ),
-        key("keepKeys", DURATION, "How long a key stays taken. For ever by default.", "", "\"90d\""),
+        key("keepKeys", DURATION, "How long a key stays in use. Forever by default.", "", "\"90d\""),
     ],
 };
 
@@ -147,8 +147,13 @@ const AFTER: KeyRule = key(
     "",
     "[\"reserve\"]",
 );
-const IF: KeyRule =
-    key("if", ValueRule::Condition, "False skips the step; what follows goes on.", "true", "\"!event.digital\"");
+const IF: KeyRule = key(
+    "if",
+    ValueRule::Condition,
+    "If it is false, the step is skipped and the saga goes on.",
+    "true",
+    "\"!event.digital\"",
+);
 const OPTIONAL: KeyRule =
     key("optional", ValueRule::Bool, "Its failure is recorded and the saga goes on.", "false", "true");
 const PIVOT: KeyRule = key(
@@ -168,7 +173,7 @@ const IRREVERSIBLE: KeyRule = key(
 const STEP_TIMEOUT: KeyRule = key(
     "timeout",
     DURATION,
-    "For everything of the step: attempts, delays and waits for guards. None by default.",
+    "For the whole step: attempts, delays and waits for guards. None by default.",
     "",
     "\"2m\"",
 );
@@ -189,7 +194,7 @@ const ATTEMPT_TIMEOUT: KeyRule = key(
 const STEP_RETRY: KeyRule = key(
     "retry",
     RETRY_RULE,
-    "Retries of this step. By default the saga's, then the participant's, then `standard`; after the pivot for ever.",
+    "Retries of this step. By default the saga's, then the participant's, then `standard`; after the pivot without end.",
     "\"standard\"",
     "\"quick\"",
 );
@@ -203,7 +208,7 @@ const STEP_EXHAUSTED: KeyRule = key(
 const WITH: KeyRule = key(
     "with",
     ValueRule::Body,
-    "What is sent: JSON in which `${ }` may stand. GET and DELETE send it as the query.",
+    "What is sent: JSON in which `${ }` is allowed. GET and DELETE send it as the query.",
     "{}",
     "{\"orderId\": \"${ event.orderId }\"}",
 );
@@ -235,7 +240,7 @@ pub(crate) static CALL: MapSchema = MapSchema {
         key(
             "check",
             ValueRule::Condition,
-            "Looks at `result` after success. Not true rejects the step: it is undone and not retried.",
+            "Condition on `result` after success. If it is false, the step is rejected: it is undone and not retried.",
             "",
             "\"result.score < 80\"",
         ),
@@ -246,14 +251,14 @@ pub(crate) static CALL: MapSchema = MapSchema {
         key(
             "cache",
             DURATION,
-            "With `readOnly`: an answer to the same request that is at most so old is used instead of a call.",
+            "With `readOnly`: an answer to the same request that is not older than this is used instead of a call.",
             "",
             "\"5m\"",
         ),
         key(
             "fallback",
             ValueRule::List(&ValueRule::Shape(&FALLBACK)),
-            "What answers when the step ended without success: the first item that can. An undo has none.",
+            "Answers for a step that ended without success. The engine uses the first item that has an answer. An undo has none.",
             "",
             "[{\"lastKnown\": true}, {\"value\": {\"score\": 50}}]",
         ),
@@ -289,7 +294,7 @@ pub(crate) static PUBLISH: MapSchema = MapSchema {
         key(
             "with",
             ValueRule::Body,
-            "The record's value: JSON in which `${ }` may stand.",
+            "The record's value: JSON in which `${ }` is allowed.",
             "{}",
             "{\"orderId\": \"${ event.orderId }\"}",
         ),
@@ -309,7 +314,7 @@ pub(crate) static PUBLISH: MapSchema = MapSchema {
 
 pub(crate) static PARALLEL: MapSchema = MapSchema {
     name: "a parallel block",
-    title: "Steps beside each other",
+    title: "Parallel steps",
     keys: &[required(
         "parallel",
         ValueRule::Some(&PARALLEL_STEP),
@@ -349,7 +354,7 @@ pub(crate) static RETRY: MapSchema = MapSchema {
         key(
             "attempts",
             ValueRule::Either(&[ValueRule::Integer(1), ValueRule::Choice(&["forever"])]),
-            "How often it is tried, the first time included.",
+            "Number of attempts, including the first one.",
             "5",
             "\"forever\"",
         ),

@@ -9,7 +9,7 @@ pub(crate) static FALLBACK: MapSchema = MapSchema {
         key(
             "cached",
             ValueRule::Duration,
-            "With `readOnly`: an answer to the same request that is at most so old.",
+            "With `readOnly`: an answer to the same request that is not older than this.",
             "",
             "\"10m\"",
         ),
@@ -20,7 +20,7 @@ pub(crate) static FALLBACK: MapSchema = MapSchema {
             "",
             "true",
         ),
-        key("value", ValueRule::Value, "This, taken as it is.", "", "{\"score\": 50}"),
+        key("value", ValueRule::Value, "This value, without evaluation.", "", "{\"score\": 50}"),
         key(
             "expression",
             ValueRule::Value,
@@ -33,7 +33,7 @@ pub(crate) static FALLBACK: MapSchema = MapSchema {
             ValueRule::Shape(&FAIL),
             "The step has failed permanently, with this code.",
             "",
-            "{\"code\": \"NO_SCORE\", \"message\": \"no score to be had\"}",
+            "{\"code\": \"NO_SCORE\", \"message\": \"no score available\"}",
         ),
         key(
             "when",
@@ -49,7 +49,7 @@ pub(crate) static FAIL: MapSchema = MapSchema {
     name: "a failure",
     title: "Failure",
     keys: &[
-        required("code", ValueRule::Text, "Stable and short, for programs.", "\"NO_SCORE\""),
-        key("message", ValueRule::Text, "For people.", "", "\"no score to be had\""),
+        required("code", ValueRule::Text, "Short and stable code, for programs.", "\"NO_SCORE\""),
+        key("message", ValueRule::Text, "Text for people.", "", "\"no score available\""),
     ],
 };

@@ -16,7 +16,7 @@ pub struct FallbackRule {
 /// What answers in place of a participant.
 #[derive(Clone, Debug)]
 pub enum FallbackAnswer {
-    /// `cached:` an answer to the same request that is at most so old.
+    /// `cached:` an answer to the same request that is not older than this.
     Cached(Duration),
     /// `lastKnown:` the last answer to the same request, however old.
     LastKnown,

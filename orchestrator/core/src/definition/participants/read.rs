@@ -73,7 +73,7 @@ impl ParticipantReader<'_> {
         };
         let Some(node) = fields.node("participants") else { return ParticipantCatalog::default() };
         let YamlValue::Map(entries) = &node.value else {
-            wrong(&mut self.report, node, "`participants` is a map of names")
+            wrong(&mut self.report, node, "`participants` must be a map of names")
                 .help("write name: {http: {url: …}} below it");
             return ParticipantCatalog::default();
         };
@@ -145,7 +145,7 @@ impl ParticipantReader<'_> {
     fn accepted(&mut self, fields: &MapReader<'_>, transport: Option<&TransportConfig>) -> AcceptedMeaning {
         let said = fields.choice("accepted", AcceptedMeaning::NAMES, &mut self.report).and_then(AcceptedMeaning::parse);
         if let (Some(TransportConfig::Kafka { .. }), Some(span)) = (transport, fields.key_span("accepted")) {
-            let message = "`accepted` is of HTTP, and this participant is called over Kafka";
+            let message = "`accepted` is only for HTTP, but this participant is called over Kafka";
             self.report
                 .error(Code::ConflictingKeys, span, message)
                 .help("remove it: a reply says `succeeded`, `failed` or `ongoing`");
@@ -158,7 +158,7 @@ impl ParticipantReader<'_> {
             .choice("idempotencyKey", IdempotencyKeyFormat::NAMES, &mut self.report)
             .and_then(IdempotencyKeyFormat::parse);
         if let (Some(TransportConfig::Kafka { .. }), Some(span)) = (transport, fields.key_span("idempotencyKey")) {
-            let message = "`idempotencyKey` is of HTTP, and this participant is called over Kafka";
+            let message = "`idempotencyKey` is only for HTTP, but this participant is called over Kafka";
             self.report.error(Code::ConflictingKeys, span, message).help("remove it: a record has the command id");
         }
         said.unwrap_or_default()
@@ -170,7 +170,7 @@ impl ParticipantReader<'_> {
         }
         for key in TIMEOUTS_OF_HTTP {
             let Some(span) = fields.key_span(key) else { continue };
-            let message = format!("`{key}` is of HTTP, and this participant is called over Kafka");
+            let message = format!("`{key}` is only for HTTP, but this participant is called over Kafka");
             self.report
                 .error(Code::ConflictingKeys, span, message)
                 .help("remove it: `timeout` is for the whole attempt, until the reply");

@@ -168,7 +168,7 @@ fn a_command_over_kafka_waits_for_no_place_in_memory() {
         refused.into_iter().map(|it| (it.code, it.message)).collect::<Vec<_>>()
     };
     for key in ["maxWaiting", "maxWait"] {
-        let message = format!("`{key}` is of HTTP, and this participant is called over Kafka");
+        let message = format!("`{key}` is only for HTTP, but this participant is called over Kafka");
         let value = if key == "maxWait" { "100ms" } else { "3" };
         assert_eq!(said(&format!("{key}: {value}")), [(crate::definition::Code::ConflictingKeys, message)]);
     }

@@ -4,7 +4,7 @@
 use crate::definition::diagnostic::{Code, FindingCollector, TextSpan};
 use serde_saphyr::granit_parser::{Event, Parser, Tag};
 
-pub(super) const HELP: &str = "remove the tag: a value is what it looks like, and quotes make a text of it";
+pub(super) const HELP: &str = "remove the tag: a value has the type that it looks like; for a string write quotes";
 
 /// Reports every tag of a text that is YAML.
 pub(super) fn refuse(report: &mut FindingCollector, text: &str) {
@@ -22,7 +22,7 @@ pub(super) fn refuse(report: &mut FindingCollector, text: &str) {
             _ => HELP.to_owned(),
         };
         let span = TextSpan { start: place.start, end: place.end };
-        report.error(Code::Yaml, span, format!("tags are refused: `{written}`")).help(help);
+        report.error(Code::Yaml, span, format!("tags are not allowed: `{written}`")).help(help);
     }
 }
 

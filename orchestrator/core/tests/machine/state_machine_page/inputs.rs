@@ -73,7 +73,7 @@ listed! {
         SagaTime: "the saga times out", "saga timeout",
             "The saga's `timeout` is over.";
         NothingDue: "a stale timer", "timer",
-            "The engine looks at the saga, and nothing is due.";
+            "The engine gives the time to the saga, and nothing is due.";
     }
 }
 

@@ -53,12 +53,18 @@ pub(super) fn phase(phase: Phase) -> &'static str {
 /// What a saga does in `status`.
 pub(super) fn status(status: SagaStatus) -> &'static str {
     match status {
-        SagaStatus::Running => "A first attempt is out, or the outcome event is due.",
+        SagaStatus::Running => {
+            "A first attempt is out. Or all steps are done, and the outcome event is not yet delivered."
+        }
         SagaStatus::Waiting => {
             "The saga goes forward and waits: for a timer, a guard, or the answer to a further attempt."
         }
-        SagaStatus::Compensating => "The saga goes back, or its outcome event is due after that.",
-        SagaStatus::Parked => "The saga cannot go on by itself. An operator or a late success moves it on.",
+        SagaStatus::Compensating => {
+            "The saga undoes its steps. Or all are undone, and the outcome event is not yet delivered."
+        }
+        SagaStatus::Parked => {
+            "The saga cannot go on by itself. It goes on after an act of an operator or a late success."
+        }
         SagaStatus::Completed => "The end: every step is applied, skipped, or optional.",
         SagaStatus::Compensated => "The end: everything that was or may have been applied is undone.",
         SagaStatus::Abandoned => "The end: an operator ended the saga as it was.",

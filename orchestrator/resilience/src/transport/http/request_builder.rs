@@ -65,7 +65,7 @@ fn ask(participant: &HttpParticipantClient, location: &str) -> Result<OutboundRe
 }
 
 fn no_path(path: &str) -> CommandFailure {
-    CommandFailure::new("request.path", format!("`{path}` is no path below the participant's URL"))
+    CommandFailure::new("request.path", format!("`{path}` is not a path below the URL of the participant"))
 }
 
 fn perform(mut url: Url, method: HttpMethod, body: Option<&Value>) -> Result<OutboundRequest, CommandFailure> {

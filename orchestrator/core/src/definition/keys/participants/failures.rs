@@ -23,7 +23,7 @@ pub(crate) static ERRORS: MapSchema = MapSchema {
         key(
             "handle",
             ValueRule::Shape(&HANDLE),
-            "What becomes of the failures of a class. It never makes certain what is unknown; only `failOn` does.",
+            "How failures of a class are handled. An unknown outcome stays unknown; only `failOn` makes a failure definite.",
             "{}",
             "{\"client_error\": \"retry\", \"server_error\": \"fail\"}",
         ),
@@ -36,10 +36,10 @@ pub(crate) static HANDLE: MapSchema = MapSchema {
     keys: &[
         class("network", "No connection, or a broken one."),
         class("timeout", "No answer in time."),
-        class("rate_limit", "It asks for fewer calls: 429."),
-        class("server_error", "An error of its own: 5xx."),
-        class("client_error", "It refuses the call: 401, 403, 404, 409 and so on."),
-        class("validation", "It refuses what was sent: 400, 413, 414, 415, 422."),
+        class("rate_limit", "The participant asks for fewer calls: 429."),
+        class("server_error", "An error inside the participant: 5xx."),
+        class("client_error", "The participant refuses the call: 401, 403, 404, 409 and so on."),
+        class("validation", "The participant refuses the content: 400, 413, 414, 415, 422."),
         class("unknown", "None of these: an answer that cannot be read."),
     ],
 };

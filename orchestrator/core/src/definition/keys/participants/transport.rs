@@ -23,7 +23,7 @@ pub(crate) static HTTP: MapSchema = MapSchema {
         key(
             "url",
             ValueRule::Url,
-            "Base of all its paths. Either this or `endpoints`. `${ env.NAME }` may stand in it.",
+            "Base of all its paths. Either this or `endpoints`. `${ env.NAME }` is allowed in it.",
             "",
             "\"http://localhost:9001\"",
         ),
@@ -44,7 +44,7 @@ pub(crate) static HTTP: MapSchema = MapSchema {
         key(
             "ejection",
             ValueRule::Either(&[ValueRule::Bool, ValueRule::Shape(&EJECTION)]),
-            "When one of them is left out for a while; never more than half of them at once. `false`: never.",
+            "When an endpoint is ejected for some time; never more than half of them at once. `false`: never.",
             "{\"consecutiveFailures\": 5, \"ejectFor\": \"30s\", \"maxEjectFor\": \"5m\"}",
             "{\"consecutiveFailures\": 3}",
         ),
@@ -64,14 +64,14 @@ pub(crate) static EJECTION: MapSchema = MapSchema {
     name: "an ejection",
     title: "Ejection of endpoints",
     keys: &[
-        key("consecutiveFailures", ValueRule::Integer(1), "So many failures in a row eject an endpoint.", "5", "3"),
+        key("consecutiveFailures", ValueRule::Integer(1), "Failures in a row that eject an endpoint.", "5", "3"),
         key(
             "ejectFor",
             ValueRule::Duration,
-            "How long the first time; each further time twice as long.",
+            "How long an endpoint is ejected the first time. Each further time takes twice as long.",
             "\"30s\"",
             "\"10s\"",
         ),
-        key("maxEjectFor", ValueRule::Duration, "The longest.", "\"5m\"", "\"1m\""),
+        key("maxEjectFor", ValueRule::Duration, "Longest time of an ejection.", "\"5m\"", "\"1m\""),
     ],
 };

@@ -3,14 +3,14 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// The URL that `text` is, its scheme in small letters; otherwise why it is none. `without` cannot stand in it.
+/// The URL that `text` is, its scheme in small letters; otherwise why it is none. `without` is not allowed in it.
 pub(super) fn read(text: &str, without: &[char]) -> Result<String, String> {
     let scheme = text.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
     let Some((scheme, rest)) = scheme.filter(|(scheme, _)| scheme == "http" || scheme == "https") else {
         return Err("it begins with http:// or https://".to_owned());
     };
     if let Some(sign) = text.chars().find(|sign| is_strange(*sign) || without.contains(sign)) {
-        return Err(format!("`{}` cannot stand in it", sign.escape_debug()));
+        return Err(format!("`{}` is not allowed in it", sign.escape_debug()));
     }
     let url = format!("{scheme}://{rest}");
     let parsed = Url::parse(&url).map_err(|error| error.to_string())?;

@@ -35,7 +35,7 @@ impl ParticipantReader<'_> {
         let Some(node) = fields.node("classify") else { return Vec::new() };
         let YamlValue::Map(entries) = &node.value else {
             let help = "write classify: {418: rate_limit, OUT_OF_STOCK: validation}";
-            wrong(&mut self.report, node, "`classify` is a map of statuses and codes").help(help);
+            wrong(&mut self.report, node, "`classify` must be a map of statuses and codes").help(help);
             return Vec::new();
         };
         if let Some((key, _)) = entries.get(MAX_PATTERNS) {
@@ -64,7 +64,7 @@ impl ParticipantReader<'_> {
         }
         let is_number = key.text.bytes().all(|byte| byte.is_ascii_digit());
         if key.text.is_empty() || key.text.contains(char::is_control) || (by_http && is_number) {
-            let message = format!("`{}` is neither a status that can be moved nor an error code", key.text);
+            let message = format!("`{}` is neither a status that can be classified nor an error code", key.text);
             let help = "write 409, a class such as 5xx, or a code such as OUT_OF_STOCK";
             self.report.error(Code::WrongValue, key.span, message).help(help);
             return None;
@@ -113,7 +113,7 @@ impl ParticipantReader<'_> {
         if status.is_none() {
             let span = first_line(&self.report, node.span);
             self.report
-                .error(Code::WrongValue, span, "not a status that can be moved")
+                .error(Code::WrongValue, span, "not a status that can be classified")
                 .help("write 409, or a class: 4xx, 5xx");
         }
         status

@@ -127,7 +127,8 @@ pub(super) fn share(fields: &MapReader<'_>, key: &str, report: &mut FindingColle
     let node = fields.node(key)?;
     let share = number(node, report)?.filter(|share| *share > 0.0 && *share <= 1.0);
     if share.is_none() {
-        wrong(report, node, &format!("`{key}` is a share, more than 0 and at most 1")).help("half of all calls is 0.5");
+        wrong(report, node, &format!("`{key}` must be a share, more than 0 and at most 1"))
+            .help("half of all calls is 0.5");
     }
     share
 }
@@ -137,7 +138,7 @@ fn factor(fields: &MapReader<'_>, key: &str, report: &mut FindingCollector) -> O
     let node = fields.node(key)?;
     let factor = number(node, report)?;
     if factor.is_none() {
-        wrong(report, node, &format!("`{key}` is a number of at least 1.1")).help("write 2, or leave it out");
+        wrong(report, node, &format!("`{key}` must be a number of at least 1.1")).help("write 2, or remove it");
     }
     factor
 }

@@ -44,7 +44,7 @@ impl ParticipantReader<'_> {
             return None;
         };
         if key != "url" && matches!(transport, Some(TransportConfig::Kafka { .. })) {
-            let message = format!("`{key}` asks endpoints, and over Kafka there are none");
+            let message = format!("`{key}` checks endpoints, but a participant over Kafka has none");
             let span = fields.key_span(key).unwrap_or(fields.span);
             self.report.error(Code::ConflictingKeys, span, message).help("write url: http://…");
             return None;
@@ -67,7 +67,7 @@ impl ParticipantReader<'_> {
             || path.contains(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '#')
             || path.contains("://")
         {
-            let message = format!("`{}` is no path below the participant's URL", text.value);
+            let message = format!("`{}` is not a path below the URL of the participant", text.value);
             self.report.error(Code::WrongValue, text.span, message).help("write health, or status/ready");
             return None;
         }
@@ -78,7 +78,7 @@ impl ParticipantReader<'_> {
         if node.value == YamlValue::Bool(true) {
             return Some(HealthCheckMethod::Connect);
         }
-        wrong(&mut self.report, node, "`connect` is true").help("write true, or remove `health`");
+        wrong(&mut self.report, node, "`connect` must be true").help("write true, or remove `health`");
         None
     }
 

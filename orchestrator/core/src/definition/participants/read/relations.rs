@@ -25,7 +25,7 @@ impl ParticipantReader<'_> {
                 capabilities.insert(name.value);
             } else {
                 let message = format!("`{}` cannot be the name of a capability", name.value);
-                let help = "small letters, digits and `-`, a letter first: text-analysis";
+                let help = "lower-case letters, digits and `-`, a letter first: text-analysis";
                 self.report.error(Code::BadName, name.span, message).help(help);
             }
         }
@@ -39,13 +39,13 @@ impl ParticipantReader<'_> {
     fn names(&mut self, fields: &MapReader<'_>, key: &str, example: &str) -> Vec<SpannedValue<String>> {
         let Some(node) = fields.node(key) else { return Vec::new() };
         let YamlValue::List(items) = &node.value else {
-            wrong(&mut self.report, node, &format!("`{key}` is a list of names"))
+            wrong(&mut self.report, node, &format!("`{key}` must be a list of names"))
                 .help(format!("write {key}: {example}"));
             return Vec::new();
         };
         if let Some(item) = items.get(MAX_NAMES) {
             let message = format!("{} names; at most {MAX_NAMES} are possible", items.len());
-            self.report.error(Code::TooLarge, item.span, message).help("leave some of them out");
+            self.report.error(Code::TooLarge, item.span, message).help("remove some of them");
         }
         let texts = items.iter().map(|item| (item.span, fields::text(item, &mut self.report)));
         texts.filter_map(|(span, text)| text.map(|value| SpannedValue { value, span })).collect()
@@ -66,7 +66,7 @@ pub(super) fn check(needs: &DependencyMap, report: &mut FindingCollector) {
         let next = circle.get(1).copied().unwrap_or(first);
         let circle: Vec<&str> = circle.iter().chain([&first]).map(|at| names[*at]).collect();
         let edge = needs[names[first]].iter().find(|name| name.value == names[next]).expect("an edge of the circle");
-        let message = format!("the participants need each other: {}", circle.join(" → "));
+        let message = format!("the participants depend on each other: {}", circle.join(" → "));
         report.error(Code::Cycle, edge.span, message).help("remove one of them from `dependsOn`");
     }
 }

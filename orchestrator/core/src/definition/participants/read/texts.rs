@@ -48,7 +48,7 @@ impl ParticipantReader<'_> {
     pub(super) fn headers(&mut self, fields: &MapReader<'_>) -> BTreeMap<String, SecretText> {
         let Some(node) = fields.node("headers") else { return BTreeMap::new() };
         let YamlValue::Map(entries) = &node.value else {
-            wrong(&mut self.report, node, "`headers` is a map of texts").help("write headers: {X-Tenant: shop}");
+            wrong(&mut self.report, node, "`headers` must be a map of strings").help("write headers: {X-Tenant: shop}");
             return BTreeMap::new();
         };
         let mut headers = BTreeMap::new();
@@ -70,7 +70,7 @@ impl ParticipantReader<'_> {
     /// A value that is the same for every command would make all of them one, or would not be sent.
     fn refuse_own_header(&mut self, name: &str, span: TextSpan) {
         let Some((_, help)) = OWN_HEADERS.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) else { return };
-        let message = format!("`{name}` is set by the engine, for each request by itself");
+        let message = format!("`{name}` is set by the engine for each request");
         self.report.error(Code::ConflictingKeys, span, message).help(*help);
     }
 
@@ -78,7 +78,7 @@ impl ParticipantReader<'_> {
     pub(super) fn secret(&mut self, text: &SpannedValue<String>) -> SecretText {
         let value = self.expand(text);
         if value.contains(|sign: char| sign.is_control()) {
-            let message = "the value of a header has no line breaks or control characters";
+            let message = "the value of a header cannot contain line breaks or control characters";
             self.report.error(Code::WrongValue, text.span, message).help("check the variables in it");
         }
         SecretText(value)
@@ -154,8 +154,8 @@ impl ParticipantReader<'_> {
             ),
             (None, Some(path)) => (
                 (self.env)(inside),
-                format!("the file `{path}` cannot be read, or is no short text"),
-                "it holds the value and nothing else".to_owned(),
+                format!("the file `{path}` cannot be read, or is not a short text"),
+                "the file must contain the value and nothing else".to_owned(),
             ),
             (None, None) => {
                 let message = format!("`${{ {inside} }}` is not known here");
@@ -167,7 +167,7 @@ impl ParticipantReader<'_> {
             match self.missing {
                 MissingVariablePolicy::Refused => self.report.error(Code::MissingVariable, span, missing).help(help),
                 MissingVariablePolicy::Allowed => {
-                    let missing = format!("{missing}: what it stands for is not checked");
+                    let missing = format!("{missing}: its value is not checked");
                     self.report.warning(Code::MissingVariable, span, missing).help(help)
                 }
             };

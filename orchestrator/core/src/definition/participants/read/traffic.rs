@@ -36,8 +36,8 @@ impl ParticipantReader<'_> {
     fn refuse_waiting_over_kafka(&mut self, fields: &MapReader<'_>) {
         let Some(YamlValue::Map(entries)) = fields.node("bulkhead").map(|node| &node.value) else { return };
         for (key, _) in entries.iter().filter(|(key, _)| WAITING.contains(&key.text.as_str())) {
-            let message = format!("`{}` is of HTTP, and this participant is called over Kafka", key.text);
-            let help = "remove it: what finds no place is recorded as waiting at once";
+            let message = format!("`{}` is only for HTTP, but this participant is called over Kafka", key.text);
+            let help = "remove it: a call that finds no place is recorded as waiting at once";
             self.report.error(Code::ConflictingKeys, key.span, message).help(help);
         }
     }
@@ -72,7 +72,7 @@ impl ParticipantReader<'_> {
     fn max_wait(&mut self, fields: &MapReader<'_>) -> Duration {
         let wait = fields.duration("maxWait", &mut self.report).unwrap_or(BULKHEAD_WAIT);
         if let Some(node) = fields.node("maxWait").filter(|_| wait > BULKHEAD_WAIT) {
-            let help = "write 1s or less: what waits longer is recorded as waiting and not lost";
+            let help = "write 1s or less: a call that waits longer is recorded as waiting and is not lost";
             self.report.error(Code::WrongValue, node.span, "`maxWait` is longer than 1s").help(help);
         }
         wait.min(BULKHEAD_WAIT)
@@ -98,7 +98,7 @@ impl ParticipantReader<'_> {
             | YamlValue::Text(_)
             | YamlValue::List(_) => {
                 let help = "write true, or {min: 4, start: 16, max: 64}";
-                wrong(&mut self.report, node, "`adaptive` is true, false or a map").help(help);
+                wrong(&mut self.report, node, "`adaptive` must be true, false or a map").help(help);
                 return None;
             }
             YamlValue::Map(_) => {}
@@ -110,7 +110,7 @@ impl ParticipantReader<'_> {
             && limit != max
         {
             let message = format!("`max` is {max} and `limit` is {limit}: an adaptive limit has one upper bound");
-            self.report.error(Code::ConflictingKeys, node.span, message).help("leave one of them out");
+            self.report.error(Code::ConflictingKeys, node.span, message).help("remove one of them");
         }
         let max = max.or(said).unwrap_or(usual);
         let start = start.unwrap_or(max);
@@ -118,7 +118,7 @@ impl ParticipantReader<'_> {
         bounds
             .inspect_err(|error| {
                 let span = first_line(&self.report, lead(node));
-                self.report.error(Code::WrongValue, span, error.to_string()).help("order the three numbers");
+                self.report.error(Code::WrongValue, span, error.to_string()).help("write the numbers in this order");
             })
             .ok()
     }
@@ -139,14 +139,14 @@ impl ParticipantReader<'_> {
             | YamlValue::Uint(_)
             | YamlValue::Float(_)
             | YamlValue::List(_) => {
-                wrong(&mut self.report, node, "`rateLimit` is a rate").help(RATE_HELP);
+                wrong(&mut self.report, node, "`rateLimit` must be a rate").help(RATE_HELP);
                 None
             }
         }?;
         if per_second(rate.calls, rate.per) > u128::from(MAX_CALLS_PER_SECOND) {
             let message = format!("more than {MAX_CALLS_PER_SECOND} calls a second");
             let span = first_line(&self.report, lead(node));
-            self.report.error(Code::WrongValue, span, message).help("leave `rateLimit` out: that is no limit");
+            self.report.error(Code::WrongValue, span, message).help("remove `rateLimit`: then there is no limit");
         }
         Some(rate)
     }

@@ -22,7 +22,7 @@ impl ParticipantReader<'_> {
             }
             (Some(_), Some(http)) => {
                 let span = fields.key_span("http").unwrap_or(http.span);
-                let help = "make two participants of it";
+                let help = "write two participants";
                 self.report.error(Code::ConflictingKeys, span, "a participant has either `kafka` or `http`").help(help);
                 None
             }
@@ -52,7 +52,9 @@ impl ParticipantReader<'_> {
             }
             (Some(_), Some(node)) => {
                 let span = first_line(&self.report, node.span);
-                self.report.error(Code::ConflictingKeys, span, "either `url` or `endpoints`").help("keep one of them");
+                self.report
+                    .error(Code::ConflictingKeys, span, "an HTTP participant has either `url` or `endpoints`")
+                    .help("keep one of them");
                 return None;
             }
         };
