@@ -72,7 +72,7 @@ pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
     if consumers_run {
         for (name, task) in [("intake", consumers.intake), ("ownership", consumers.ownership)] {
             if tokio::time::timeout(at_most(CONSUMERS), task).await.is_err() {
-                warn!(name, "did not end in time; Kafka delivers its records again");
+                warn!(name, "a task did not end in time; Kafka delivers the records of this task again");
             }
         }
     }

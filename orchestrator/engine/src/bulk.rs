@@ -334,7 +334,7 @@ async fn go_through(
         match item {
             Ok(item) => handle.progress.send_modify(|progress| progress.add(item)),
             Err(error) => {
-                warn!(job = %order.id, %error, "a job on sagas stops: its sagas cannot be read on");
+                warn!(job = %order.id, %error, "the job stops because the engine cannot read the rest of its sagas");
                 return Err(error);
             }
         }

@@ -130,7 +130,7 @@ fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
         code = %letter.poison.code,
         message = letter.poison.message,
         definition = letter.definition,
-        "a dead letter that was given back cannot be processed again; there is no letter of a letter"
+        "the engine cannot process a dead letter that was produced again; it writes no second dead letter for it"
     );
     metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
 }

@@ -165,7 +165,7 @@ impl ShardRouter {
         info!(
             shard = shard.0,
             seconds = since.elapsed().as_secs(),
-            "what went to the inbox has come back: the shard takes its messages"
+            "the shard has taken all messages that the engine had put into the inbox"
         );
     }
 

@@ -184,7 +184,7 @@ fn rolled_back(command: &SagaCommand, error: &HandlerError) -> ParticipantAnswer
 }
 
 fn temporary() -> ParticipantAnswer {
-    ParticipantAnswer::not_now(TEMPORARY, "a trouble of the service's own; nothing happened")
+    ParticipantAnswer::not_now(TEMPORARY, "the service has a temporary error; it did nothing")
 }
 
 /// An error and its causes in one line.

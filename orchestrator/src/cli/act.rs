@@ -32,7 +32,7 @@ pub(super) struct SagaActArgs {
     operator: OperatorArgs,
     #[command(flatten, next_help_heading = "Choose sagas (without ids and keys)")]
     selection: SelectionArgs,
-    /// Id of the act or of the job: sent again with the same id, nothing is done twice [default: a random id, which is
+    /// Id of the act or of the job. A repeat with the same id changes nothing [default: a random id, which is
     /// printed]
     #[arg(long, value_name = "ID")]
     id: Option<String>,

@@ -15,6 +15,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use saga_resilience::overrides::ManualRate;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, process::ExitCode};
+use uuid::Uuid;
 
 /// Subcommands of `saga guard`.
 #[derive(Debug, Subcommand)]
@@ -64,6 +65,9 @@ pub(super) struct GuardActArgs {
     participant: String,
     #[command(flatten)]
     operator: OperatorArgs,
+    /// Id of the act. A repeat with the same id changes nothing [default: a random id, which is printed]
+    #[arg(long, value_name = "UUID")]
+    id: Option<Uuid>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -164,11 +168,16 @@ async fn set(args: GuardSetArgs) -> anyhow::Result<ExitCode> {
 
 async fn act(args: GuardActArgs, action: &str, limits: &[(&str, Value)]) -> anyhow::Result<ExitCode> {
     let mut body = args.operator.body();
+    let id = args.id.unwrap_or_else(Uuid::new_v4);
+    body["id"] = json!(id);
     limits.iter().for_each(|(name, value)| body[*name] = value.clone());
     let path = format!("/api/guards/{}/{action}", encoded(&args.participant));
     let answer = args.server.open()?.post(&path, &body).await?;
     let status = answer["status"].as_str().unwrap_or_default();
-    output::line(&operator::line(action, &args.participant, status))?;
+    output::line(&operator::line(action, &args.participant, &format!("{status} (act {id})")))?;
+    if operator::is_only_accepted(&answer) {
+        output::note(&format!("hint: the same command with --id {id} asks for the result, and does nothing twice"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn retry(
     }
     if act.about.is_some() {
         return DecisionOutcome::Refused(ActRefusal::because(
-            "a retry by another definition is of all that waits: name no step",
+            "a retry with another definition retries all waiting steps: do not name a step",
         ));
     }
     if let Err(why) = fits(plan, mended, state) {
@@ -107,7 +107,7 @@ fn same_place<'m>(index: StepIndex, was: &StepDefinition, mended: &'m SagaPlan) 
 fn keeps_its_kind(was: &StepDefinition, is: &StepDefinition, step: &StepState) -> Result<(), String> {
     let name = &was.name;
     if was.side != is.side {
-        return Err(format!("step `{name}` has begun, and there it stands elsewhere relative to the pivot"));
+        return Err(format!("step `{name}` has begun, and the new definition moves it to the other side of the pivot"));
     }
     let has_begun = step.forward.request.is_some() || matches!(step.forward.phase, CommandPhase::Sleeping { .. });
     if has_begun && kind(&was.action) != kind(&is.action) {

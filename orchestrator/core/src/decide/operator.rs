@@ -68,7 +68,7 @@ impl DecisionDraft<'_, '_> {
         let is_it = |it: &&CommandRef| it.step == step && about.direction.is_none_or(|said| said == it.direction);
         of.iter().find(is_it).copied().ok_or_else(|| {
             let (named, instead) = (words::about(about), self.instead(of));
-            ActRefusal::because(format!("{named} is not what it waits for: {instead}")).into()
+            ActRefusal::because(format!("the saga does not wait for {named}: {instead}")).into()
         })
     }
 
@@ -95,7 +95,8 @@ impl DecisionDraft<'_, '_> {
             SagaPhase::Parked { was: SagaDirection::Back(_), .. } => Ok(self.state.undos_given_up(self.plan)),
             SagaPhase::Forward | SagaPhase::Compensating { .. } => self.resting_commands(),
             SagaPhase::OutcomeDue { .. } | SagaPhase::Ended(_) => {
-                let why = "nothing to retry: the outcome event is offered to the broker until it takes it";
+                let why =
+                    "no step can be retried: the engine sends the outcome event again until the broker accepts it";
                 Err(ActRefusal::because(why).into())
             }
         }

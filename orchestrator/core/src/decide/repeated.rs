@@ -29,7 +29,11 @@ pub(super) fn key_taken(
         return DecisionOutcome::Ignored(IgnoreReason::KeyTaken { is_full });
     }
     let is_last = kept.len() + 1 == KEY_TAKEN_KEPT;
-    let what = if is_last { format!("{what}; further ones are counted, and not on record") } else { what };
+    let what = if is_last {
+        format!("{what}; the engine counts further ones, and the journal does not record them")
+    } else {
+        what
+    };
     let mut draft = DecisionDraft::new(plan, state, context);
     draft.incident(None, CommandFailure::new(KEY_TAKEN, what));
     draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::KeyTaken { is_full }), DecisionOutcome::Decided)

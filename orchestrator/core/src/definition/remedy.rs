@@ -134,7 +134,7 @@ fn with_source(used: &ExpressionUse, source: &str) -> String {
 }
 
 /// Where nothing of an expression tells what to ask for.
-const NO_KEY: &str = "all events without a value would share one key, and one saga: let `when` ask for it, so that they start nothing, or name a \
+const NO_KEY: &str = "all events without a value would get the same key and start one saga: write a `when` that excludes these events, or name a \
     field that every event has";
 
 /// A key that is made up would be that of one saga for all events without a value: they start nothing. `value` is

@@ -87,7 +87,7 @@ fn bad(report: &mut FindingCollector, span: TextSpan, text: &str) {
     let help = match text {
         _ if text.starts_with("saga:") => wishes::SUB_SAGA,
         _ if is_fixed => {
-            "whom a step asks, and the command, stand there as they are: name a participant, or capability:name; give \
+            "the participant and the command cannot contain `${ }`: name a participant, or capability:name; give \
                 the steps an `if` where there are several"
         }
         _ => HELP,

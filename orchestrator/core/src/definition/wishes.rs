@@ -129,7 +129,7 @@ const OF_STEP: [AliasHint; 19] = [
     },
     AliasHint {
         names: &["onFailure", "onFailed", "onError", "onFail", "catch", "rescue", "except", "errorHandler"],
-        today: "another way on failure is an optional step, and one that runs where that has no result",
+        today: "for an alternative after a failure, make the step optional and add a second step that runs if the first has no result",
         example: "- {step: card, do: POST payments/charges, undo: POST payments/refunds, optional: true}\n\
             - {step: invoice, if: \"!has(steps.card)\", do: POST payments/invoices, undo: POST payments/invoices/cancel}",
     },
@@ -343,8 +343,8 @@ const OF_EXPRESSION: [AliasHint; 7] = [
             "sha256",
             "md5",
         ],
-        today: "expressions pick values, they do not work on them: let the producer send it, or a participant compute \
-            it in a step without effects",
+        today: "an expression cannot change a list or a string: let the producer send the finished value, or a \
+            participant compute it in a step without effects",
         example: "- {step: total, do: POST payments/totals, with: {lines: \"${ event.items }\"}, readOnly: true}",
     },
 ];

@@ -108,7 +108,7 @@ fn a_definition_that_does_not_fit_is_refused_with_the_step_and_nothing_changes()
                 "{step: pay, do: POST bank/charges, undo: POST bank/refunds}",
                 "{step: ship, do: stock.Ship, irreversible: true}",
             ],
-            "relative to the pivot",
+            "other side of the pivot",
         ),
         (vec!["{step: pay, wait: 1s}", "{step: ship, do: stock.Ship, pivot: true}"], "`pay`"),
         (

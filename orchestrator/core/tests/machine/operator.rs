@@ -84,7 +84,7 @@ fn retry_is_refused_where_nothing_failed_or_waits() {
         .when("a", done())
         .when("b", done())
         .when_operator(Retry)
-        .then_refused("until it takes it");
+        .then_refused("until the broker accepts it");
 }
 
 #[test]

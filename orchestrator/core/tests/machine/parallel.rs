@@ -188,7 +188,7 @@ fn a_repeat_of_a_skip_settles_nothing_more() {
     skipped().when_act("7", Skip).then_ignored(&IgnoreReason::Repeated);
     skipped().recovered().when_act_names("7", "left", Skip).then_ignored(&IgnoreReason::Repeated);
     // Under another id it is another act, for a step that waits for nobody any more.
-    skipped().when_act_names("8", "left", Skip).then_refused("do of left is not what it waits for: right (busy)");
+    skipped().when_act_names("8", "left", Skip).then_refused("the saga does not wait for do of left: right (busy)");
     skipped().when_act_names("7", "right", Skip).then_refused("is that of a skip of left");
     skipped().when_act_names("7", "left", Retry).then_refused("is that of a skip of left");
 }
@@ -196,8 +196,8 @@ fn a_repeat_of_a_skip_settles_nothing_more() {
 #[test]
 fn a_skip_of_what_the_saga_is_not_parked_for_is_refused() {
     let parked = || given(PARKING).when("left", busy()).then_needs(&["left"]);
-    parked().when_operator_names("right", Skip).then_refused("do of right is not what it waits for: left (busy)");
-    parked().when_operator_names("undo left", Skip).then_refused("undo of left is not what it waits for");
+    parked().when_operator_names("right", Skip).then_refused("the saga does not wait for do of right: left (busy)");
+    parked().when_operator_names("undo left", Skip).then_refused("the saga does not wait for undo of left");
     parked().when_operator_names("middle", Skip).then_refused("no step `middle`");
     parked().when_operator_names("left", Cancel).then_refused("name no step");
     parked().when_operator_names("left", Abandon).then_refused("name no step");

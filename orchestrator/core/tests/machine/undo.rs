@@ -213,7 +213,7 @@ fn of_two_undos_that_gave_up_a_skip_declares_the_one_that_it_names_done_by_hand(
         .when_operator_names("undo left", Skip)
         .then(&["operator: skip undo left", "undo left skipped", "parked (undo of right)"])
         .when_operator_names("left", Skip)
-        .then_refused("do of left is not what it waits for: undo of right (declined)");
+        .then_refused("the saga does not wait for do of left: undo of right (declined)");
     parked().when_operator_names("undo right", Retry).then(&["operator: retry undo right", "undo right sent #2"]);
 }
 

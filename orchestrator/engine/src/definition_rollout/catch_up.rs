@@ -165,7 +165,10 @@ impl CatchUps {
         let progress = publisher.positions.group_offsets(&publisher.group_of(name), &running.topics).await?;
         if running.ends.as_ref().is_some_and(|ends| has_reached(&progress, ends)) {
             publisher.caught_up(name).await?;
-            info!(catch_up = name, "what was finished without the added definitions has been read again");
+            info!(
+                catch_up = name,
+                "the engine has read again, for the added definitions, all records that older engines had finished"
+            );
         }
         Ok(())
     }

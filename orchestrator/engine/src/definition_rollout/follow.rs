@@ -122,7 +122,7 @@ impl GenerationFollower {
 
     fn not_heard(&mut self, error: &PublisherError) {
         if !std::mem::replace(&mut self.is_unavailable, true) {
-            warn!(%error, "it cannot be read which definitions are published; records of triggers wait until it can");
+            warn!(%error, "the engine cannot read the published definitions; trigger records wait until it can read them");
         }
     }
 

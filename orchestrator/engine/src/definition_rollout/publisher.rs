@@ -291,13 +291,19 @@ impl DefinitionPublisher {
         info!(generation = self.number(), definitions, removed, "the definitions of this engine are published");
         for AddedDefinition { definition, how, behind, ahead } in added {
             let begins = match how {
-                DefinitionStart::FirstContact => "its topic was never read: it begins where `trigger.from` says",
-                DefinitionStart::GroupOffset => {
-                    "its topic is read already: it begins where that has got to, and older records are not for it; \
-                     say `from: earliest` to have them"
+                DefinitionStart::FirstContact => {
+                    "no engine has read its topic: the definition starts where `trigger.from` says"
                 }
-                DefinitionStart::Configured => "its topic is read already: it begins where its `trigger.from` says",
-                DefinitionStart::Resumed => "it was removed less than seven days ago: it goes on where it was",
+                DefinitionStart::GroupOffset => {
+                    "an engine already reads its topic: the definition starts at the current position and gets no older \
+                     records. To get them, write `from: earliest`"
+                }
+                DefinitionStart::Configured => {
+                    "an engine already reads its topic: the definition starts where its `trigger.from` says"
+                }
+                DefinitionStart::Resumed => {
+                    "the definition was removed less than seven days ago: it continues at its old position"
+                }
             };
             info!(definition, records_to_read_again = behind, records_ahead = ahead, "a definition is new: {begins}");
         }

@@ -106,7 +106,7 @@ fn never_taken(shard: ShardId, message: ShardMessage, reason: &str) {
     error!(
         shard = shard.0,
         reason,
-        "a message is too large for the inbox: its cause is read or asked again; raise max.message.bytes of the inbox"
+        "the inbox refuses a message that is too large; the engine reads the record again, or sends the call again. Raise max.message.bytes of the inbox"
     );
     metrics::counter!("saga_not_forwarded_total").increment(1);
     drop(message);

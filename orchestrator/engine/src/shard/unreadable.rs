@@ -77,7 +77,7 @@ impl ShardLoop {
             match context.store.events().mark(&mark).await {
                 Ok(MarkOutcome::Shown) => {}
                 Ok(MarkOutcome::Fenced) => debug!(%saga, "the saga is another owner's by now"),
-                Err(error) => warn!(%saga, %error, "that the saga is left out cannot be shown"),
+                Err(error) => warn!(%saga, %error, "the engine could not mark the saga as parked in the lists"),
             }
         });
     }

@@ -44,8 +44,8 @@ impl SavedConfirmations {
             Err(error) => {
                 warn!(
                     %error,
-                    "Kafka does not say what earlier engines knew the event store to have: if it lost commits while no \
-                     engine ran, nobody notices"
+                    "the engine cannot read from Kafka which commits earlier engines had confirmed; it does not detect \
+                     commits that the database lost while no engine ran"
                 );
                 SavedConfirmations::default()
             }
@@ -175,8 +175,8 @@ impl ConfirmationSaverTask {
             (Err(error), SaveFailure::None) => {
                 warn!(
                     %error,
-                    "what the event store is known to have cannot be kept in Kafka; trying again. If it loses commits \
-                     while no engine runs, nobody notices"
+                    "the engine cannot store the last confirmed commits in Kafka; it tries again. Until then no engine \
+                     detects commits that the database loses while no engine runs"
                 );
                 self.trouble = SaveFailure::Told;
             }

@@ -50,7 +50,7 @@ pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
         |one: &ForeignMember| json!({"clientId": one.client_id, "host": one.host, "partitions": one.partitions});
     json!({
         "partitions": status.assigned, "lastReadAgoMs": ago(status.last_read), "topics": topics,
-        "heldByNobody": status.coverage.unassigned, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
+        "unassigned": status.coverage.unassigned, "heldByOthers": status.coverage.foreign.iter().map(foreign).collect::<Vec<_>>(),
     })
 }
 

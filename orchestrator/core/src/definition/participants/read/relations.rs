@@ -67,7 +67,7 @@ pub(super) fn check(needs: &DependencyMap, report: &mut FindingCollector) {
         let circle: Vec<&str> = circle.iter().chain([&first]).map(|at| names[*at]).collect();
         let edge = needs[names[first]].iter().find(|name| name.value == names[next]).expect("an edge of the circle");
         let message = format!("the participants depend on each other: {}", circle.join(" → "));
-        report.error(Code::Cycle, edge.span, message).help("remove one of them from `dependsOn`");
+        report.error(Code::Cycle, edge.span, message).help("remove a name of this circle from `dependsOn`");
     }
 }
 

@@ -12,10 +12,7 @@ use std::collections::BTreeMap;
 
 /// Headers that each request has from the engine or the connection, and what to do instead.
 const OWN_HEADERS: [(&str, &str); 17] = [
-    (
-        "accept-encoding",
-        "remove it: the engine asks for the codings that it reads, and an answer in another one is unknown",
-    ),
+    ("accept-encoding", "remove the header: the engine sets it; an answer in another coding has the outcome unknown"),
     ("idempotency-key", "remove it: it is the command id; idempotencyKey: uuid writes it as a UUID"),
     ("x-command-id", REMOVE),
     ("x-request-id", REMOVE),
