@@ -55,8 +55,8 @@ pub struct DecisionContext<'a> {
     pub now: Timestamp,
     /// In which time an answer could have been read: deadlines count no other.
     pub answerable: &'a AnswerWatermark,
-    /// Seed of the jitter of this decision.
-    pub random: u64,
+    /// Where the jitter of this decision comes from.
+    pub random: JitterSource<'a>,
     /// Asked before a call, or a publication of a step, is recorded as started. An admitted one holds a permit until it
     /// is made.
     pub admission: &'a mut dyn FnMut(AdmissionRequest<'_>) -> AdmissionVerdict,
@@ -69,6 +69,16 @@ pub struct DecisionContext<'a> {
     /// Asked for the last answer to the same request of a read-only step; what it says is recorded, so that a journal
     /// is folded without it.
     pub recall: &'a mut dyn FnMut(&CommandRequest) -> Option<PreviousAnswer>,
+}
+
+/// Where the jitter of a decision's delays comes from.
+#[derive(Clone, Copy)]
+pub enum JitterSource<'a> {
+    /// A seed: the decision draws its jitter from it.
+    Seed(u64),
+    /// The times that a recorded decision set, by command: a decision that is made again ends its delays there, as far
+    /// as the policies allow.
+    Recorded(&'a dyn Fn(CommandRef) -> Option<Timestamp>),
 }
 
 /// A call or a publication that is about to be recorded as started.

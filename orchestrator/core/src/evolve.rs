@@ -20,6 +20,7 @@ use crate::{
 use attempts::EndedAttempt;
 use std::sync::Arc;
 
+pub(crate) use fold::fold_as_owner;
 pub use fold::{FoldError, fold, step_of};
 
 /// Whether the row is decided by another definition than the one before.

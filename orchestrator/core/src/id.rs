@@ -54,6 +54,13 @@ impl SagaId {
         ShardId(u16::try_from(bits).expect("12 bits fit 16"))
     }
 
+    /// When the id was made, which is when the saga started.
+    #[must_use]
+    pub fn started_at(self) -> Timestamp {
+        let millis = (self.0.as_u128() >> 80) & 0xffff_ffff_ffff;
+        Timestamp(i64::try_from(millis).expect("48 bits fit 63"))
+    }
+
     /// The id as a plain UUID, as the event store keeps it.
     #[must_use]
     pub fn uuid(self) -> Uuid {

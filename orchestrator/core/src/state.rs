@@ -308,6 +308,15 @@ impl SagaState {
         self
     }
 
+    /// The state as an owner has it who made every attempt itself.
+    pub(crate) fn as_by_one_owner(mut self) -> SagaState {
+        for step in &mut self.steps {
+            step.forward.inherited = 0;
+            step.undo.inherited = 0;
+        }
+        self
+    }
+
     /// Whether the pivot is settled as succeeded or skipped: from then on the saga only goes forward, because what
     /// follows may have begun.
     #[must_use]

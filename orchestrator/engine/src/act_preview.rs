@@ -8,7 +8,7 @@ use saga_base::panics::caught;
 use saga_core::{
     answerable::ALWAYS,
     command::{CommandRef, GuardKind, GuardOwner},
-    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome},
+    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome, JitterSource},
     describe::ActPreview,
     event::{SagaDecision, SagaEvent},
     id::SagaId,
@@ -80,7 +80,7 @@ impl ActPreviewer {
         let mut context = DecisionContext {
             now,
             answerable: &ALWAYS,
-            random: 0,
+            random: JitterSource::Seed(0),
             admission: &mut |asking: AdmissionRequest<'_>| self.would_admit(asking.whose, now),
             room: &|_| None,
             choose: &mut |choosing| self.sources.choose(choosing),

@@ -6,7 +6,7 @@ use super::{
 use saga_core::{
     answerable::AnswerWatermark,
     command::{CommandRef, CommandRequest, GuardKind, GuardOwner},
-    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, PreviousAnswer},
+    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, JitterSource, PreviousAnswer},
     event::SagaDecision,
     input::SagaInput,
     state::{SagaPlan, SagaState},
@@ -145,7 +145,7 @@ impl<'a> AdmissionControl<'a> {
         decide(&mut DecisionContext {
             now,
             answerable: self.answerable,
-            random: fastrand::u64(..),
+            random: JitterSource::Seed(fastrand::u64(..)),
             admission: &mut ask,
             room: &|participant| sources.room(participant),
             choose: &mut |choosing| sources.choose(choosing),

@@ -3,7 +3,7 @@
 
 use saga_core::{
     answerable::ALWAYS,
-    decide::{AdmissionVerdict, DecisionContext},
+    decide::{AdmissionVerdict, DecisionContext, JitterSource},
     time::Timestamp,
 };
 
@@ -17,7 +17,7 @@ pub(crate) fn decided_at<T>(
     decide(&mut DecisionContext {
         now,
         answerable: &ALWAYS,
-        random,
+        random: JitterSource::Seed(random),
         admission: &mut |_| admission,
         room: &|_| None,
         choose: &mut |_| None,

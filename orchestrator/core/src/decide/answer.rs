@@ -233,12 +233,12 @@ impl DecisionDraft<'_, '_> {
     }
 
     fn next_attempt_at(&mut self, command: CommandRef, retry_after: Duration) -> crate::time::Timestamp {
-        let random = self.random();
         let it = self.state.command(command);
         let next = it.attempts_used() + 1;
         // The retry delays before an operator granted fresh attempts are no measure for these.
         let rested = it.rested.filter(|_| next > 2);
-        let delay = self.plan.policies.command(command).retry.delay_before(next, rested, random);
+        let policy = &self.plan.policies.command(command).retry;
+        let delay = self.delay(command, policy, next, rested);
         self.now.plus(delay.max(retry_after))
     }
 

@@ -1,14 +1,16 @@
 //! A decision in the making: what it has recorded so far, and the state that this leads to.
 
-use super::{DecisionContext, HISTORY_LIMIT, IgnoreReason};
+use super::{DecisionContext, HISTORY_LIMIT, IgnoreReason, JitterSource};
 use crate::{
     command::{CommandDirection, CommandRef},
     event::{ParkReason, SagaDecision, SagaEvent},
     evolve,
     id::StepIndex,
+    policy::RetryPolicy,
     state::{EventPosition, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
+use std::time::Duration;
 
 pub(super) struct DecisionDraft<'a, 'c> {
     pub(super) plan: &'a SagaPlan,
@@ -74,15 +76,34 @@ impl<'a, 'c> DecisionDraft<'a, 'c> {
         }
     }
 
-    /// Different for each use within a decision, so that parallel steps do not have the same retry delay.
-    pub(super) fn random(&mut self) -> u64 {
-        // SplitMix64's increment and finalizer (Steele, Lea, Flood 2014): one seed gives a sequence.
-        self.context.random = self.context.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.context.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    /// The delay that `policy` has for `command` before its attempt number `attempt`, as [`RetryPolicy::delay_before`]
+    /// says.
+    pub(super) fn delay(
+        &mut self,
+        command: CommandRef,
+        policy: &RetryPolicy,
+        attempt: u32,
+        previous: Option<Duration>,
+    ) -> Duration {
+        match &mut self.context.random {
+            JitterSource::Seed(seed) => policy.delay_before(attempt, previous, next_random(seed)),
+            JitterSource::Recorded(ends) => {
+                // Jitter grows with its random number.
+                let [shortest, longest] = [0, u64::MAX].map(|random| policy.delay_before(attempt, previous, random));
+                ends(command).map_or(shortest, |end| end.since(self.now).clamp(shortest, longest))
+            }
+        }
     }
+}
+
+/// Different for each use within a decision, so that parallel steps do not have the same retry delay.
+fn next_random(seed: &mut u64) -> u64 {
+    // SplitMix64's increment and finalizer (Steele, Lea, Flood 2014): one seed gives a sequence.
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 pub(super) fn forward(step: StepIndex) -> CommandRef {

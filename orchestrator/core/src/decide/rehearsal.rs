@@ -1,6 +1,6 @@
 //! What the steps of a definition send, for a caller that asks participants in place of a saga.
 
-use super::{AdmissionVerdict, CapabilityRequest, DecisionContext, draft::DecisionDraft};
+use super::{AdmissionVerdict, CapabilityRequest, DecisionContext, JitterSource, draft::DecisionDraft};
 use crate::{
     answerable::ALWAYS,
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
@@ -88,7 +88,7 @@ impl SagaRehearsal {
         let mut context = DecisionContext {
             now: self.now,
             answerable: &ALWAYS,
-            random: 0,
+            random: JitterSource::Seed(0),
             admission: &mut |_| AdmissionVerdict::Admitted,
             room: &|_| None,
             choose: &mut choose,

@@ -294,8 +294,7 @@ impl DecisionDraft<'_, '_> {
         if refused == 0 {
             return Duration::ZERO;
         }
-        let random = self.random();
-        refusals().delay_before(refused.saturating_add(1), None, random)
+        self.delay(command, &refusals(), refused.saturating_add(1), None)
     }
 }
 

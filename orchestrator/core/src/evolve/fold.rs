@@ -51,6 +51,11 @@ pub enum FoldError {
 /// When the rows are not 1..n, do not begin with the start, or name steps that the plan does not have. `plan` is what
 /// the saga runs by at the end, and knows what it ran by before.
 pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
+    fold_as_owner(plan, saga, decisions).map(SagaState::inherited)
+}
+
+/// The same as its owner has it, who made every attempt itself.
+pub(crate) fn fold_as_owner(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
     let mut plans = plan.chain().into_iter();
     let mut plan = plans.next().unwrap_or(plan);
     let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
@@ -72,7 +77,7 @@ pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result
         check_steps(plan, decision)?;
         evolve(plan, &mut state, decision);
     }
-    Ok(state.inherited())
+    Ok(state)
 }
 
 /// The step that an event is about.

@@ -3,7 +3,7 @@
 use saga_core::{
     answerable::{ALWAYS, AnswerWatermark},
     command::CommandRequest,
-    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, PreviousAnswer},
+    decide::{AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, JitterSource, PreviousAnswer},
     time::Timestamp,
 };
 
@@ -70,7 +70,7 @@ impl<'a> Surroundings<'a> {
         act(&mut DecisionContext {
             now,
             answerable,
-            random,
+            random: JitterSource::Seed(random),
             admission: &mut |_: AdmissionRequest<'_>| gate,
             room: &|participant| room.filter(|_| participant == "stock"),
             choose: &mut |_: CapabilityRequest<'_>| chosen.map(str::to_owned),

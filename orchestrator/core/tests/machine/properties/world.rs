@@ -18,6 +18,7 @@ use saga_core::{
     id::StepIndex,
     input::{ActTarget, OutcomeDelivery, PublicationRef, SagaInput},
     react::{SagaEffect, react},
+    replay::{self, RowReplay},
     state::{CommandPhase, EventPosition, SagaPhase, SagaPlan, SagaState, SendTime},
     time::Timestamp,
 };
@@ -461,11 +462,21 @@ impl World {
 
     /// What the participants are left with is what the end promises, whatever still arrives.
     pub(super) fn is_judged(&self) {
+        self.is_decided_again();
         let end = self.judge.end.as_ref().expect("it ended");
         for step in 0..self.spec.steps.len() {
             if !self.judge.answered_by_hand[step] && !self.judge.is_wait(step) {
                 self.is_judged_at(step, end);
             }
+        }
+    }
+
+    /// The rules decide the same again, from the journal alone.
+    fn is_decided_again(&self) {
+        let replayed = replay::replay(&self.plan, self.state.id, &self.journal).expect("a journal");
+        for (version, row) in &replayed.rows {
+            let RowReplay::Diverged { recorded, found } = row else { continue };
+            panic!("row {version} is {recorded:#?}\nand comes out as {found:#?}\nafter {:#?}", self.journal);
         }
     }
 
