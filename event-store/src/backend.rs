@@ -16,6 +16,8 @@ pub(crate) type RowOf<R> = <<R as QueryPool>::Db as Database>::Row;
 pub(crate) trait SqlBackend: Database<Row: StoredRow> + HasStatementCache {
     /// Reads the row of one stream in the read model.
     const SUMMARY: &'static str;
+    /// Reads a page of the rows of all streams after a position.
+    const SCAN: &'static str;
     /// Counts the streams that wait, by what they wait on.
     const WAITING_COUNTS: &'static str;
     /// Reads the database's clock, in milliseconds since the Unix epoch.

@@ -18,9 +18,9 @@ pub use bounds::PostgresTimeouts;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
-    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess,
+    StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
@@ -204,6 +204,21 @@ impl EventStore for PostgresStore {
         let query = sqlx::query(include_str!("postgres/sql/outlines.sql")).bind(reached);
         let rows = self.pool.rows(query).await?.iter().map(row_of_stream).collect::<Result<_, _>>()?;
         Ok(StreamBatch { rows, left })
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        reads::scan(&self.pool, after, limit, max_bytes).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        reads::next_stream(&self.pool, after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        check_streams(streams)?;
+        let query =
+            sqlx::query(concat!(include_str!("postgres/sql/list.sql"), include_str!("postgres/sql/of_streams.sql")));
+        self.pool.rows(query.bind(streams)).await?.iter().map(rows::summary).collect()
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {

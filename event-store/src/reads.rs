@@ -1,8 +1,8 @@
 //! Queries that are the same for both databases.
 
 use crate::{
-    MAX_NOTES, MAX_PAGE, NoteNumber, ShardAttendance, StoreError, StoreIdentity, StoredNote, StreamFlagCount,
-    StreamStatusCount, StreamSummary, WaitTarget,
+    MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity, StoredNote,
+    StreamFlagCount, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
     nul::has_nul,
     rows, standing, waits,
@@ -49,6 +49,26 @@ pub(crate) async fn last_version<R: QueryPool>(reader: &R, stream: Uuid) -> Resu
 
 pub(crate) async fn summary<R: QueryPool>(reader: &R, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
     QueryBuilder::new(R::Db::SUMMARY).with(stream).first(reader, rows::summary).await
+}
+
+pub(crate) async fn scan<R: QueryPool>(
+    reader: &R,
+    after: RowPosition,
+    limit: u32,
+    max_bytes: u64,
+) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+    QueryBuilder::new(R::Db::SCAN)
+        .with(after.stream)
+        .with(i64::from(after.version))
+        .with(i64::from(limit.clamp(1, MAX_PAGE)))
+        .with(i64::try_from(max_bytes).unwrap_or(i64::MAX).max(1))
+        .all(reader, |row| Ok((row.column("stream")?, rows::row(row)?)))
+        .await
+}
+
+pub(crate) async fn next_stream<R: QueryPool>(reader: &R, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("sql/next_stream.sql")).with(after);
+    ask.first(reader, |row| Ok(row.column("stream")?)).await
 }
 
 pub(crate) async fn counts<R: QueryPool>(reader: &R) -> Result<Vec<(String, String, i64)>, StoreError> {

@@ -11,9 +11,9 @@ mod witness;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MarkOutcome, NewNote, NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError,
-    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess,
+    StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryPool, SqlStatement},
     limits::{check_batch, check_claim, check_streams, check_texts},
@@ -196,6 +196,23 @@ impl EventStore for SqliteStore {
 
     async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         reading::within(&self.readers, OUTLINES, streams, max_bytes).await
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        reads::scan(&self.readers, after, limit, max_bytes).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        reads::next_stream(&self.readers, after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::with_capacity(streams.len());
+        for stream in in_order(streams) {
+            all.extend(self.summary(stream).await?);
+        }
+        Ok(all)
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {

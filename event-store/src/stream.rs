@@ -107,6 +107,15 @@ pub struct StreamRow {
     pub payload: Vec<u8>,
 }
 
+/// The position of a row in the order of streams and versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowPosition {
+    /// The stream of the row.
+    pub stream: Uuid,
+    /// The version of the row; 0 is the position before the first row of the stream.
+    pub version: u32,
+}
+
 /// The row of one stream in the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSummary {

@@ -16,6 +16,7 @@ pub(crate) mod opening;
 pub(crate) mod poolers;
 pub(crate) mod read_model;
 pub(crate) mod recovery;
+pub(crate) mod scanning;
 pub(crate) mod server;
 pub(crate) mod silence;
 pub(crate) mod step_back;

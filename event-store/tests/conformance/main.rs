@@ -67,6 +67,11 @@ macro_rules! conformance {
                     what_was_left_is_read_next
                     outlines_are_read_in_place_of_large_rows
                     what_was_committed_is_there_after_a_restart;
+                scanning:
+                    rows_of_all_streams_are_read_in_order
+                    a_page_of_rows_is_bounded_by_its_bytes
+                    rows_of_the_read_model_are_read_for_many_streams
+                    an_unreadable_row_is_damage_of_its_page_alone;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent
                     what_just_keeps_the_limits_is_taken

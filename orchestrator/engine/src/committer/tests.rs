@@ -4,9 +4,9 @@ use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealt
 use async_trait::async_trait;
 use saga_event_store::{
     AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
-    NoteNumber, SessionUsage, ShardAttendance, ShardEpoch, StoreError, StoreIdentity, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
-    StreamSummary, WaitTarget,
+    NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreError, StoreIdentity, StoredNote,
+    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow,
+    StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -205,6 +205,18 @@ impl EventStore for ScriptedStore {
             payload: row.payload,
         });
         Ok(of_stream.collect())
+    }
+
+    async fn scan(&self, _: RowPosition, _: u32, _: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn next_stream(&self, _: Uuid) -> Result<Option<Uuid>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn summaries(&self, _: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        Err(unasked())
     }
 
     fn identity(&self) -> StoreIdentity {

@@ -1,0 +1,1 @@
+WHERE stream = ANY ($1)
