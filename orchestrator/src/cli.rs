@@ -81,13 +81,15 @@ enum CliCommand {
     },
     /// List sagas, newest first, or count them in groups
     List(list::ListArgs),
-    /// Show one saga with its steps
-    Show(read::SagaReadArgs),
-    /// Show all events of one saga
-    History(read::SagaReadArgs),
+    /// Show one saga with its steps, as it is or as it was
+    Show(read::ShowArgs),
+    /// Show all events of one saga: when, why, and how long each took
+    History(read::HistoryArgs),
+    /// Show what changed in one saga between two versions or times
+    Diff(read::DiffArgs),
     /// Try failed or waiting steps again now, in one saga or in many
     Retry(act::RetryArgs),
-    /// Count the step that a parked saga needs a person for as settled; the saga goes on
+    /// Treat the step that a parked saga waits for as settled; the saga then continues
     Skip(act::StepActArgs),
     /// Cancel sagas: undo their steps. Not possible after the pivot
     Cancel(act::WholeActArgs),
@@ -144,6 +146,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::List(args) => list::list(args).await,
         CliCommand::Show(args) => read::show(args).await,
         CliCommand::History(args) => read::history(args).await,
+        CliCommand::Diff(args) => read::diff(args).await,
         CliCommand::Retry(args) => act::retry(args).await,
         CliCommand::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,

@@ -19,12 +19,48 @@ function tellTimes() {
   }
 }
 
+// Where there are scripts, a slider moves through the versions of a saga.
+function offerSlider() {
+  const slider = document.querySelector(".look-back input");
+  if (slider) slider.hidden = false;
+}
+
+document.addEventListener("input", (event) => {
+  const slider = event.target.closest(".look-back input");
+  if (!slider) return;
+  // A refresh would replace the slider in the reader's hand.
+  slider.dataset.moving = "";
+  slider.parentElement.querySelector("output").textContent = `version ${slider.value} of ${slider.max}`;
+});
+
+document.addEventListener("change", async (event) => {
+  const slider = event.target.closest(".look-back input");
+  if (!slider) return;
+  delete slider.dataset.moving;
+  const at = slider.value === slider.max ? "" : `&at=${slider.value}`;
+  history.replaceState(null, "", `?payloads=${slider.dataset.payloads}${at}`);
+  try {
+    await replaceMain();
+    document.querySelector(".look-back input")?.focus();
+  } catch {
+    // The engine is unavailable: the next refresh shows the version.
+  }
+});
+
 async function refresh() {
-  if (document.hidden || window.getSelection().toString() || document.querySelector("dialog[open]")) return REFRESH_MS;
-  const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(GIVE_UP_MS) });
+  if (document.hidden || window.getSelection().toString() || document.querySelector("dialog[open], .look-back input[data-moving]")) return REFRESH_MS;
+  return replaceMain();
+}
+
+async function replaceMain() {
+  const asked = location.href;
+  const answer = await fetch(asked, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(GIVE_UP_MS) });
   if (!answer.ok) return 1000 * Number(answer.headers.get("retry-after") || 0);
+  // The reader went to another version while this one was on its way.
+  if (location.href !== asked) return REFRESH_MS;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.querySelector("main").replaceWith(fresh.querySelector("main"));
+  offerSlider();
   tellTimes();
   return REFRESH_MS;
 }
@@ -39,5 +75,6 @@ async function follow(delay) {
   setTimeout(follow, next, next);
 }
 
+offerSlider();
 tellTimes();
 setTimeout(follow, REFRESH_MS, REFRESH_MS);

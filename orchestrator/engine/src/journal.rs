@@ -2,12 +2,15 @@
 
 pub mod codec;
 pub mod counts;
+pub mod difference;
 pub mod history;
 mod known;
 pub mod payloads;
 mod plans;
+pub mod point;
 pub mod reading;
 pub mod shown;
+mod timeline;
 
 pub use known::{UnknownFilterName, misnamed};
 pub use plans::{PlanCache, PlanError};

@@ -8,8 +8,10 @@ use super::{
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
         counts::{self, CountDimension, SagaGroup},
+        difference::SagaDifference,
+        point::HistoryPoint,
         reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
-        shown::{self, SagaDisplay},
+        shown::{self, LookBackError, SagaDisplay},
     },
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
     router::{LaggingShard, ShardRouter},
@@ -196,12 +198,33 @@ impl QueryHandle {
         reading::find_key(self.store(), key, definition).await
     }
 
-    /// The saga as it can be shown, also where its journal cannot be read; `None`: there is none.
+    /// The saga as it can be shown, also where its journal cannot be read; as it was at `at`, or as it is. `None`: there
+    /// is none.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the saga has no state at `at`.
+    pub async fn show(&self, saga: SagaId, at: Option<HistoryPoint>) -> Result<Option<SagaDisplay>, LookBackError> {
+        shown::show(self.store(), self.journal.plans(), saga, at).await
+    }
+
+    /// What changed in the saga between two points of its history; `None`: there is no such saga.
+    ///
+    /// # Errors
+    /// When the saga cannot be read, or has no state at one of the points.
+    pub async fn difference(
+        &self,
+        saga: SagaId,
+        points: [HistoryPoint; 2],
+    ) -> Result<Option<SagaDifference>, LookBackError> {
+        shown::difference(self.store(), self.journal.plans(), saga, points).await
+    }
+
+    /// The version of the last row of a saga; `None`: there is no such saga.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn show(&self, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
-        shown::show(self.store(), self.journal.plans(), saga).await
+    pub async fn last_version(&self, saga: SagaId) -> Result<Option<u32>, StoreError> {
+        self.store().last_version(saga.uuid()).await
     }
 
     /// The saga as its journal tells it; `None`: there is none.

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use saga_engine::journal::shown::LookBackError;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -220,6 +221,15 @@ impl From<saga_engine::journal::JournalError> for ApiError {
             ApiError::StoreAway(error.to_string())
         } else {
             ApiError::Unreadable(error.to_string())
+        }
+    }
+}
+
+impl From<LookBackError> for ApiError {
+    fn from(error: LookBackError) -> ApiError {
+        match error {
+            LookBackError::Journal(error) => error.into(),
+            LookBackError::Point(error) => ApiError::BadParameter(error.to_string()),
         }
     }
 }

@@ -75,6 +75,8 @@ struct SagaPage {
     saga: SagaView,
     held_by: Vec<BlockingGuardView>,
     history: Vec<HistoryLine>,
+    /// The versions that a reader can look back at: 1 to this one.
+    last_version: u32,
     /// Whether payloads are shown whole.
     is_full: bool,
 }
@@ -129,11 +131,17 @@ pub(super) async fn saga(
 ) -> Result<Response, ApiError> {
     let named = request::checked(named)?;
     let payloads = named.payloads()?;
-    let (shown, _) = sagas::shown(&backend, named.of(&id)).await?;
+    let at = named.at()?;
+    let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
     let saga = payloads.of_saga(shown.view());
-    let held_by = backend.query.blocking_guards(&saga.waits_on);
+    let last_version = match at {
+        Some(_) => sagas::last_version(&backend, &saga.id).await?,
+        None => saga.version,
+    };
+    let is_past = saga.version < last_version;
+    let held_by = if is_past { Vec::new() } else { backend.query.blocking_guards(&saga.waits_on) };
     let history = payloads.of_history(shown.history());
-    Ok(page(&SagaPage { saga, held_by, history, is_full: payloads == PayloadDetail::Full }))
+    Ok(page(&SagaPage { saga, held_by, history, last_version, is_full: payloads == PayloadDetail::Full }))
 }
 
 pub(super) async fn style() -> Response {
@@ -218,6 +226,21 @@ impl ListPage {
 }
 
 impl SagaPage {
+    /// Whether the page shows the saga as it was, and not as it is.
+    fn is_past(&self) -> bool {
+        self.saga.version < self.last_version
+    }
+
+    /// The query of this page at another version; the last one is the saga as it is.
+    fn at(&self, version: u32) -> String {
+        let payloads = if self.is_full { "full" } else { "short" };
+        if version >= self.last_version {
+            format!("?payloads={payloads}")
+        } else {
+            format!("?payloads={payloads}&at={version}")
+        }
+    }
+
     /// Acts on the whole saga.
     fn acts(&self) -> [OperatorAction; 3] {
         [OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]

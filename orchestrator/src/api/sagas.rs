@@ -16,7 +16,9 @@ use saga_core::{
 };
 use saga_engine::journal::{
     RecordedSaga, counts,
+    difference::SagaDifference,
     payloads::PayloadDetail,
+    point::{HistoryPoint, HistoryPointError},
     reading::{RefreshScope, SagaLine, SagaLookup, SagaQuery},
     shown::SagaDisplay,
 };
@@ -34,6 +36,18 @@ pub(super) struct SagaLookupQuery {
     key: Option<String>,
     /// `full`, or `short`, which is the default.
     payloads: Option<String>,
+    /// A version or a time: the saga as it was then.
+    at: Option<String>,
+}
+
+/// The two points of a comparison.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SagaDifferenceQuery {
+    saga: Option<String>,
+    key: Option<String>,
+    from: String,
+    to: String,
 }
 
 /// Names one saga by its id or its business key.
@@ -60,6 +74,11 @@ impl SagaLookupQuery {
         }
     }
 
+    /// The point in the history at which the saga is shown; `None`: as it is.
+    pub(super) fn at(&self) -> Result<Option<HistoryPoint>, ApiError> {
+        self.at.as_deref().map(|text| point("at", text)).transpose()
+    }
+
     pub(super) fn payloads(&self) -> Result<PayloadDetail, ApiError> {
         match self.payloads.as_deref() {
             None | Some("short") => Ok(PayloadDetail::Short),
@@ -67,6 +86,10 @@ impl SagaLookupQuery {
             Some(other) => Err(ApiError::BadParameter(format!("`payloads` is `{other}`: expected short or full"))),
         }
     }
+}
+
+fn point(parameter: &str, text: &str) -> Result<HistoryPoint, ApiError> {
+    text.parse().map_err(|error: HistoryPointError| ApiError::BadParameter(format!("`{parameter}`: {error}")))
 }
 
 pub(super) async fn list(
@@ -163,7 +186,7 @@ pub(super) async fn show(
     named: Result<Query<SagaLookupQuery>, QueryRejection>,
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
-    let (shown, earlier) = shown(&backend, named.of(&id)).await?;
+    let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
     let saga = named.payloads()?.of_saga(shown.view());
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
@@ -175,19 +198,40 @@ pub(super) async fn history(
     named: Result<Query<SagaLookupQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
-    let (shown, _) = shown(&backend, named.of(&id)).await?;
+    let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
     Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
+}
+
+pub(super) async fn difference(
+    State(backend): State<ApiState>,
+    Path(id): Path<String>,
+    query: Result<Query<SagaDifferenceQuery>, QueryRejection>,
+) -> Result<Json<SagaDifference>, ApiError> {
+    let SagaDifferenceQuery { saga, key, from, to } = checked(query)?;
+    let named = SagaLookupQuery { saga, key, ..SagaLookupQuery::default() };
+    let points = [point("from", &from)?, point("to", &to)?];
+    let _permit = backend.journal_permits.acquire().await?;
+    let (id, _) = found(&backend, named.of(&id)).await?;
+    let difference = backend.query.difference(id, points).await?;
+    Ok(Json(difference.ok_or_else(|| ApiError::NoSaga(id.to_string()))?))
 }
 
 /// The saga as it can be shown, even if its journal cannot be read, and older sagas with the same key.
 pub(super) async fn shown(
     backend: &ApiState,
     whose: SagaReference<'_>,
+    at: Option<HistoryPoint>,
 ) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
     let _permit = backend.journal_permits.acquire().await?;
     let (id, earlier) = found(backend, whose).await?;
-    let shown = backend.query.show(id).await?;
+    let shown = backend.query.show(id, at).await?;
     Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))
+}
+
+/// The version of the last row of the saga that was shown.
+pub(super) async fn last_version(backend: &ApiState, id: &str) -> Result<u32, ApiError> {
+    let id: SagaId = id.parse().map_err(|_| ApiError::NoSaga(id.to_owned()))?;
+    Ok(backend.query.last_version(id).await?.unwrap_or_default())
 }
 
 pub(super) async fn recorded(backend: &ApiState, id: SagaId) -> Result<RecordedSaga, ApiError> {

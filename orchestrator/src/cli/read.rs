@@ -1,4 +1,4 @@
-//! `show`, `history`: read the store; `show` also asks an engine for the state of guards.
+//! `show`, `history`, `diff`: read the store; `show` also asks an engine for the state of guards.
 
 use super::{OutputFormat, list, output, server::ServerArgs, store::StoreReadArgs};
 use crate::visible;
@@ -12,17 +12,21 @@ use saga_core::{
 };
 use saga_engine::journal::{
     PlanCache,
+    difference::{SagaDifference, ValueChange},
     history::HistoryLine,
     payloads::PayloadDetail,
+    point::HistoryPoint,
     reading::{self, RefreshScope, SagaLookup},
     shown::{self, SagaDisplay},
 };
+use saga_event_store::EventStore;
 use serde::Serialize;
 use serde_json::Value;
 use std::{process::ExitCode, time::Duration};
 
+/// Names one saga, and the store that has it.
 #[derive(Debug, Args)]
-pub(super) struct SagaReadArgs {
+pub(super) struct SagaNameArgs {
     /// Id or business key of the saga
     #[arg(value_name = "ID|KEY")]
     name: String,
@@ -31,6 +35,19 @@ pub(super) struct SagaReadArgs {
     saga: Option<String>,
     #[command(flatten)]
     store: StoreReadArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Arguments of `saga show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    named: SagaNameArgs,
+    /// Show the saga as it was after this version, or at this time (RFC 3339)
+    #[arg(long, value_name = "VERSION|TIME")]
+    at: Option<HistoryPoint>,
     /// Address of the API of an engine, for the state of the guards that hold the saga back [default: api.listen of the
     /// configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
@@ -38,15 +55,39 @@ pub(super) struct SagaReadArgs {
     /// Show whole payloads (trigger, requests, answers); without it long payloads are shortened
     #[arg(long)]
     full: bool,
-    /// Format of the output
-    #[arg(short, long, value_enum, default_value_t)]
-    output: OutputFormat,
 }
 
-impl SagaReadArgs {
-    fn payloads(&self) -> PayloadDetail {
-        if self.full { PayloadDetail::Full } else { PayloadDetail::Short }
-    }
+/// Arguments of `saga history`.
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    #[command(flatten)]
+    named: SagaNameArgs,
+    /// Show the events up to this version, or up to this time (RFC 3339)
+    #[arg(long, value_name = "VERSION|TIME")]
+    at: Option<HistoryPoint>,
+    /// Show the payloads (trigger, requests, answers) in the table, shortened
+    #[arg(long)]
+    payloads: bool,
+    /// Show whole payloads
+    #[arg(long)]
+    full: bool,
+}
+
+/// Arguments of `saga diff`.
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    #[command(flatten)]
+    named: SagaNameArgs,
+    /// The earlier version or time
+    #[arg(value_name = "VERSION|TIME")]
+    from: HistoryPoint,
+    /// The later version or time
+    #[arg(value_name = "VERSION|TIME")]
+    to: HistoryPoint,
+}
+
+fn detail(full: bool) -> PayloadDetail {
+    if full { PayloadDetail::Full } else { PayloadDetail::Short }
 }
 
 /// Characters of a payload in a line.
@@ -81,10 +122,11 @@ fn titled(title: &str, payload: &Value, full: bool) -> String {
 /// Maximum wait for an engine, which answers at once if it runs.
 const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
-pub(super) async fn show(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
-    let saga = args.payloads().of_saga(shown(&args).await?.view());
-    let held_by = if saga.waits_on.is_empty() { Vec::new() } else { held_by(&args, &saga).await };
-    output::one(&SagaShowOutput { saga, held_by }, args.output, |held| held_text(held, args.full))?;
+pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
+    let saga = detail(args.full).of_saga(shown(&args.named, args.at).await?.view());
+    let is_held_now = args.at.is_none() && !saga.waits_on.is_empty();
+    let held_by = if is_held_now { held_by(&args, &saga).await } else { Vec::new() };
+    output::one(&SagaShowOutput { saga, held_by }, args.named.output, |held| held_text(held, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,9 +142,9 @@ struct SagaShowOutput {
 
 /// The store knows that a guard holds the saga back; only an engine knows why. Without an engine the command shows the
 /// rest.
-async fn held_by(args: &SagaReadArgs, saga: &SagaView) -> Vec<Value> {
+async fn held_by(args: &ShowArgs, saga: &SagaView) -> Vec<Value> {
     let asked = async {
-        let server = ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
+        let server = ServerArgs::of(args.server.clone(), args.named.store.file.clone()).open()?;
         server.get(&format!("/api/sagas/{}", saga.id)).await
     };
     match tokio::time::timeout(ASKS_AN_ENGINE, asked).await {
@@ -197,19 +239,57 @@ fn attempts(step: &StepView) -> String {
     }
 }
 
-pub(super) async fn history(args: SagaReadArgs) -> anyhow::Result<ExitCode> {
-    let shown = shown(&args).await?;
-    let lines = args.payloads().of_history(shown.history());
-    output::many(&lines, args.output, |lines| history_table(lines, args.full))?;
+pub(super) async fn history(args: HistoryArgs) -> anyhow::Result<ExitCode> {
+    let shown = shown(&args.named, args.at).await?;
+    let lines = detail(args.full).of_history(shown.history());
+    let shows_payloads = args.payloads || args.full;
+    output::many(&lines, args.named.output, |lines| history_table(lines, shows_payloads, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn history_table(lines: &[HistoryLine], full: bool) -> String {
+fn history_table(lines: &[HistoryLine], shows_payloads: bool, full: bool) -> String {
     let row = |line: &HistoryLine| {
-        let payload = line.payload.as_ref().map(|payload| format!(" {}", gist(payload, full))).unwrap_or_default();
-        [line.event.clone(), line.at.clone(), format!("{}{payload}", line.text)]
+        let payload = line.payload.as_ref().filter(|_| shows_payloads);
+        let payload = payload.map(|payload| format!(" {}", gist(payload, full))).unwrap_or_default();
+        [
+            line.event.clone(),
+            line.at.clone(),
+            line.attempt.map(|attempt| attempt.to_string()).unwrap_or_default(),
+            line.took().unwrap_or_default(),
+            line.cause.clone().unwrap_or_default(),
+            format!("{}{payload}", line.text),
+        ]
     };
-    output::table_within(width(full), ["event", "time", "what happened"], lines.iter().map(row))
+    let columns = ["event", "time", "attempt", "took", "caused by", "what happened"];
+    output::table_within(width(full), columns, lines.iter().map(row))
+}
+
+pub(super) async fn diff(args: DiffArgs) -> anyhow::Result<ExitCode> {
+    let store = args.named.store.open().await?;
+    let id = resolve(&args.named, store.as_ref()).await?;
+    let difference = shown::difference(store.as_ref(), &PlanCache::default(), id, [args.from, args.to]).await?;
+    let difference = difference.with_context(|| format!("no saga has the id {id}"))?;
+    output::one(&difference, args.named.output, difference_text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn difference_text(difference: &SagaDifference) -> String {
+    let SagaDifference { from, to, changes, events } = difference;
+    if from.version == to.version {
+        return format!("version {} of {} and version {} are the same", from.version, from.at, to.version);
+    }
+    let value = |value: &Value| if value.is_null() { String::new() } else { gist(value, false) };
+    let row = |it: &ValueChange| [it.path.clone(), value(&it.before), value(&it.after)];
+    let (before, after) = (format!("version {}", from.version), format!("version {}", to.version));
+    let changes = output::table(["what changed", &before, &after], changes.iter().map(row));
+    format!(
+        "from version {} ({}) to version {} ({})\n\n{changes}\n\n{}",
+        from.version,
+        from.at,
+        to.version,
+        to.at,
+        history_table(events, false, false)
+    )
 }
 
 /// A payload that is shown whole stays in one line, so that it can be copied.
@@ -217,15 +297,20 @@ fn width(full: bool) -> Option<usize> {
     if full { None } else { output::width() }
 }
 
-async fn shown(args: &SagaReadArgs) -> anyhow::Result<SagaDisplay> {
+async fn shown(args: &SagaNameArgs, at: Option<HistoryPoint>) -> anyhow::Result<SagaDisplay> {
     let store = args.store.open().await?;
-    let mut found = reading::find(store.as_ref(), &args.name, args.saga.as_deref()).await?;
-    if let SagaLookup::Several(lines) = &mut found {
-        reading::refresh(store.as_ref(), &PlanCache::default(), lines, RefreshScope::Open).await?;
-    }
-    let id = the_one(found, &args.name)?;
-    let shown = shown::show(store.as_ref(), &PlanCache::default(), id).await?;
+    let id = resolve(args, store.as_ref()).await?;
+    let shown = shown::show(store.as_ref(), &PlanCache::default(), id, at).await?;
     shown.with_context(|| format!("no saga has the id {id}"))
+}
+
+/// The saga that the arguments name.
+async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<SagaId> {
+    let mut found = reading::find(store, &args.name, args.saga.as_deref()).await?;
+    if let SagaLookup::Several(lines) = &mut found {
+        reading::refresh(store, &PlanCache::default(), lines, RefreshScope::Open).await?;
+    }
+    the_one(found, &args.name)
 }
 
 fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {

@@ -1,6 +1,9 @@
 //! A journal in words, event by event.
 
-use super::RecordedSaga;
+use super::{
+    RecordedSaga,
+    timeline::{self, EventTiming},
+};
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
     describe,
@@ -12,7 +15,7 @@ use saga_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// One event of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +28,18 @@ pub struct HistoryLine {
     /// Name of the step that the event is about; `None` for an event of the whole saga.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Milliseconds since the row before; `None` in the first row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_before_ms: Option<u64>,
+    /// Of an event that ends an attempt, a command or the saga: how many milliseconds that took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// The attempt that the event is about, 1 for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What caused the event, in words. The id of another event: this one followed from it in the same decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// What happened, in words for operators.
     pub text: String,
     /// What came in, was sent, or was answered.
@@ -32,6 +47,28 @@ pub struct HistoryLine {
     pub payload: Option<Value>,
     /// The event as it is stored, in JSON.
     pub data: Value,
+}
+
+impl HistoryLine {
+    /// How long what ended took, in words; `None`: the event ends nothing.
+    #[must_use]
+    pub fn took(&self) -> Option<String> {
+        self.took_ms.map(span)
+    }
+}
+
+/// A span of time in words, with three digits: `950 ms`, `2.31 s`, `4m 5s`, `3h 20m`, `2d 4h`.
+#[must_use]
+pub fn span(ms: u64) -> String {
+    let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..10_000 => format!("{seconds}.{:02} s", ms % 1_000 / 10),
+        10_000..60_000 => format!("{seconds}.{} s", ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{minutes}m {}s", seconds % 60),
+        3_600_000..86_400_000 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{}d {}h", hours / 24, hours % 24),
+    }
 }
 
 /// Everything that happened to a saga, oldest first.
@@ -43,17 +80,27 @@ pub fn history(recorded: &RecordedSaga) -> Vec<HistoryLine> {
         .iter()
         .flat_map(|decision| decision.events.iter().enumerate().map(move |(index, event)| (decision, index, event)));
     let events: Vec<&SagaEvent> = recorded.decisions.iter().flat_map(|decision| &decision.events).collect();
+    let timings = timeline::timings(plan, &recorded.decisions);
     numbered
         .zip(left(&events))
-        .map(|((decision, index, event), left)| HistoryLine {
+        .zip(timings)
+        .map(|(((decision, index, event), left), EventTiming { since_before, took, attempt, cause })| HistoryLine {
             event: format!("{}.{index}", decision.version),
             at: rfc3339(decision.at),
             step: saga_core::evolve::step_of(event).map(|step| plan.definition.step(step).name.clone()),
+            since_before_ms: since_before.map(whole_ms),
+            took_ms: took.map(whole_ms),
+            attempt,
+            cause: Some(cause),
             text: describe(plan, event, left),
             payload: payload(event).filter(|payload| !payload.is_null()).cloned(),
             data: serde_json::to_value(event).unwrap_or(Value::Null),
         })
         .collect()
+}
+
+fn whole_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What an event carries: the trigger, a request, an answer, an output.
@@ -297,6 +344,13 @@ mod tests {
 
     fn of(events: &[SagaEvent]) -> Vec<SendStatus> {
         left(&events.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_span_is_told_with_three_digits() {
+        let spans = [0, 999, 1_000, 2_319, 59_999, 60_000, 245_000, 3_600_000, 12_000_000, 187_200_000].map(span);
+        let expected = ["0 ms", "999 ms", "1.00 s", "2.31 s", "59.9 s", "1m 0s", "4m 5s", "1h 0m", "3h 20m", "2d 4h"];
+        assert_eq!(spans, expected);
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! What can be shown of a saga, also of one whose journal this build cannot read.
 
-use super::{JournalError, PlanCache, RecordedSaga, codec, fold, history, history::HistoryLine};
+use super::{
+    JournalError, PlanCache, RecordedSaga, codec,
+    difference::{self, SagaDifference},
+    fold, history,
+    history::HistoryLine,
+    point::{HistoryPoint, PointOutOfRange},
+};
 use saga_core::{
     describe::SagaView,
     event::SagaEvent,
@@ -45,26 +51,63 @@ impl SagaDisplay {
     }
 }
 
-/// Reads a saga to show it; `None` if the store has no such stream.
+/// A saga cannot be shown as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum LookBackError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The saga has no state at the point.
+    #[error(transparent)]
+    Point(#[from] PointOutOfRange),
+}
+
+/// Reads a saga to show it, as it was at `at`, or as it is; `None` if the store has no such stream. Rows after `at` are
+/// not folded, so a saga with an unreadable row is shown as it was before that row.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the store does not answer, or the saga has no state at `at`.
 pub async fn show(
     store: &dyn EventStore,
     plans: &PlanCache,
     saga: SagaId,
-) -> Result<Option<SagaDisplay>, JournalError> {
-    let rows = match store.read(saga.uuid()).await {
+    at: Option<HistoryPoint>,
+) -> Result<Option<SagaDisplay>, LookBackError> {
+    let mut rows = match store.read(saga.uuid()).await {
         Ok(rows) if rows.is_empty() => return Ok(None),
         Ok(rows) => rows,
-        Err(error) if error.is_transient() => return Err(error.into()),
-        Err(error) => return unread(store, saga, Vec::new(), &error.into()).await,
+        Err(error) if error.is_transient() => return Err(JournalError::from(error).into()),
+        Err(error) => return Ok(unread(store, saga, Vec::new(), &error.into()).await?),
     };
+    at.map_or(Ok(()), |at| at.truncate(&mut rows))?;
     match fold(store, plans, saga, rows.clone()).await {
         Ok(recorded) => Ok(Some(SagaDisplay::Read(Box::new(recorded)))),
-        Err(error) if error.is_transient() => Err(error),
-        Err(error) => unread(store, saga, rows, &error).await,
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(error) => Ok(unread(store, saga, rows, &error).await?),
     }
+}
+
+/// Compares a saga at two points of its history; `None` if the store has no such stream.
+///
+/// # Errors
+/// When the saga cannot be read up to the later point, or has no state at one of the points.
+pub async fn difference(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    saga: SagaId,
+    points: [HistoryPoint; 2],
+) -> Result<Option<SagaDifference>, LookBackError> {
+    let rows = store.read(saga.uuid()).await.map_err(JournalError::from)?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let [one, other] = points.map(|point| {
+        let mut rows = rows.clone();
+        point.truncate(&mut rows).map(|()| rows)
+    });
+    let one = fold(store, plans, saga, one?).await?;
+    let other = fold(store, plans, saga, other?).await?;
+    Ok(Some(difference::between(&one, &other)))
 }
 
 /// Why a saga is parked whose journal cannot be read, with the causes of the error in one line.
@@ -120,6 +163,10 @@ fn lines(saga: SagaId, row: &StreamRow) -> Vec<HistoryLine> {
         event: format!("{}.{index}", row.version),
         at: at.clone(),
         step: None,
+        since_before_ms: None,
+        took_ms: None,
+        attempt: None,
+        cause: None,
         text,
         payload: None,
         data,
