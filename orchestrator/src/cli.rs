@@ -11,6 +11,7 @@ mod list;
 mod operator;
 mod output;
 mod read;
+mod replay;
 mod run;
 mod selection;
 mod server;
@@ -98,6 +99,9 @@ enum CliCommand {
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Read all journals of the event store again, to verify them; nothing is sent
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
     /// Show the definitions that start sagas now
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
@@ -152,6 +156,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,
         CliCommand::VerifyParticipant(args) => verify::run(args).await,

@@ -42,6 +42,7 @@ mod partition_holds;
 mod permit_table;
 mod query;
 pub mod reload;
+pub mod replay;
 mod retry;
 mod router;
 mod row;

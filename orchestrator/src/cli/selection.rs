@@ -6,11 +6,11 @@ use saga_core::{
     definition,
     incident::IncidentKind,
     state::{SagaStatus, SagaStatusError},
-    time::Timestamp,
+    time::{Timestamp, from_rfc3339},
 };
 use saga_engine::journal::reading::{GuardFilter, SagaQuery};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 /// Options that choose sagas; a saga is chosen if it fits all of them.
 #[derive(Clone, Debug, Default, Args)]
@@ -108,6 +108,20 @@ impl DurationArg {
 
 fn span(text: &str) -> Result<DurationArg, String> {
     definition::span(text).map(|span| DurationArg { text: text.to_owned(), span })
+}
+
+/// A time, typed as RFC 3339 or as how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StartedSince(pub(super) Timestamp);
+
+impl FromStr for StartedSince {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<StartedSince, String> {
+        let ago = || definition::span(text).ok().map(|span| EngineClock::Wall.now().minus(span));
+        let time = from_rfc3339(text).or_else(ago).map(StartedSince);
+        time.ok_or_else(|| format!("`{text}` is no time: write 2026-01-31T12:00:00Z, or how long ago, like 7d or 12h"))
+    }
 }
 
 /// An option's name as the API has it: `--older-than` is `olderThan`.

@@ -1,0 +1,9 @@
+//! Reads the event store as a product of its own: every journal, in order, without sending anything.
+
+mod scan;
+pub mod verify;
+
+pub use scan::ScanProgress;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Journals of a real store, verified.
+
+use super::verify::{DivergenceKind, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest, verify};
+use crate::{
+    row::{self, ShardWriter},
+    seeding::{self, SeedState},
+};
+use saga_core::{
+    command::{CommandDirection, CommandFailure},
+    definition::{self, participants},
+    event::{AttemptOutcome, SagaDecision, SagaEvent, TriggerRecord},
+    id::{SagaId, ShardId, StepIndex},
+    policy::SagaPolicies,
+    state::SagaPlan,
+    time::Timestamp,
+};
+use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StoreAccess, StreamFilter, StreamMark};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+/// Sagas of a test: more than a page of rows.
+const SAGAS: u32 = 2_500;
+
+const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
+                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
+const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
+
+struct VerifiedStore {
+    store: Arc<dyn EventStore>,
+    plan: Arc<SagaPlan>,
+    _folder: tempfile::TempDir,
+}
+
+fn trigger(key: &str) -> TriggerRecord {
+    TriggerRecord {
+        topic: "orders".into(),
+        partition: 0,
+        offset: 7,
+        key: None,
+        timestamp: Timestamp(0),
+        headers: Default::default(),
+        event: json!({"id": key}),
+    }
+}
+
+impl VerifiedStore {
+    /// With sagas whose first attempt of `charge` is out.
+    async fn seeded() -> VerifiedStore {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
+        let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
+        let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
+        let policies = SagaPolicies::resolve(&parsed.definition, &participants);
+        let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
+        seeding::seed(&store, &plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
+        VerifiedStore { store, plan, _folder: folder }
+    }
+
+    async fn verified(&self, wanted: &VerifyRequest) -> (VerifyReport, Vec<SagaDivergence>) {
+        let mut diverged = Vec::new();
+        let report = verify(Arc::clone(&self.store), wanted, 2, |event| match event {
+            VerifyEvent::Diverged(it) => diverged.push(*it),
+            VerifyEvent::Progress(progress) => assert!((0.0..=1.0).contains(&progress.share)),
+        });
+        let report = report.await.expect("the store answers");
+        assert_eq!(report.divergences, diverged.len() as u64);
+        (report, diverged)
+    }
+
+    /// The newest saga, and the epoch under which it can be written.
+    async fn newest(&self) -> (SagaId, ShardEpoch) {
+        let newest = self.store.list(&StreamFilter { limit: 1, ..StreamFilter::default() }).await.expect("a list");
+        let epoch = self.store.claim(0, "test").await.expect("the shard is claimed");
+        (SagaId::from_uuid(newest[0].stream).expect("a saga"), epoch)
+    }
+}
+
+#[tokio::test]
+async fn what_an_engine_wrote_is_verified_whole_and_by_what_is_asked_for() {
+    let it = VerifiedStore::seeded().await;
+    let (report, _) = it.verified(&VerifyRequest::default()).await;
+    let expected = VerifyReport {
+        sagas: SAGAS.into(),
+        rows: 2 * u64::from(SAGAS),
+        events: 4 * u64::from(SAGAS),
+        ..VerifyReport::default()
+    };
+    assert_eq!(report, expected);
+    let (newest, _) = it.newest().await;
+    let since = newest.started_at().minus(Duration::from_millis(9));
+    let (report, _) = it.verified(&VerifyRequest { since: Some(since), saga: None }).await;
+    assert_eq!(report.sagas, 10);
+    let (report, _) = it.verified(&VerifyRequest { since: None, saga: Some("invoice".into()) }).await;
+    assert_eq!(report, VerifyReport::default());
+}
+
+#[tokio::test]
+async fn a_read_model_that_shows_something_else_is_named() {
+    let it = VerifiedStore::seeded().await;
+    let (saga, epoch) = it.newest().await;
+    let mark = StreamMark {
+        shard: 0,
+        epoch,
+        stream: saga.uuid(),
+        status: "parked".into(),
+        reason: Some("by hand".into()),
+        at_ms: 1,
+        code: Some("damaged".into()),
+    };
+    it.store.mark(&mark).await.expect("a mark");
+    let (report, diverged) = it.verified(&VerifyRequest::default()).await;
+    let told: Vec<_> = diverged.iter().map(|it| (it.id.clone(), it.kind, it.place.as_str(), it.version)).collect();
+    let of = |place| (saga.to_string(), DivergenceKind::ReadModel, place, 2);
+    assert_eq!(told, [of("status"), of("code")], "{diverged:?}");
+    assert_eq!([&diverged[0].expected, &diverged[0].found], [&json!("running"), &json!("parked")]);
+    assert_eq!(report.sagas, u64::from(SAGAS));
+}
+
+#[tokio::test]
+async fn a_row_that_no_rule_decides_is_named_with_what_the_rules_decide() {
+    let it = VerifiedStore::seeded().await;
+    let (saga, epoch) = it.newest().await;
+    let recorded = crate::journal::read(it.store.as_ref(), &Default::default(), saga).await.expect("a read");
+    let mut recorded = recorded.expect("a saga");
+    // Undone by nothing: the rules send the saga back instead.
+    let failure = CommandFailure::new("declined", "no funds");
+    let (step, direction) = (StepIndex(1), CommandDirection::Do);
+    let failed = SagaEvent::AttemptFailed {
+        step,
+        direction,
+        attempt: 1,
+        outcome: AttemptOutcome::Failed,
+        failure,
+        retry_at: Some(recorded.state.last_at.plus(Duration::from_millis(1))),
+        needs_person: false,
+    };
+    let decision = SagaDecision { version: 3, at: recorded.state.last_at, events: vec![failed] };
+    saga_core::evolve::evolve(&it.plan, &mut recorded.state, &decision);
+    let writer = ShardWriter { shard: ShardId(0), epoch };
+    let append = row::showing(writer, &it.plan, &recorded.state, &decision).expect("a row");
+    assert_eq!(it.store.append(&[append]).await.expect("an append"), [AppendOutcome::Committed]);
+    let (_, diverged) = it.verified(&VerifyRequest::default()).await;
+    let told: Vec<_> = diverged.iter().map(|it| (it.id.clone(), it.kind, it.place.as_str(), it.version)).collect();
+    assert_eq!(told, [(saga.to_string(), DivergenceKind::Decision, "3.0", 3)], "{diverged:?}");
+    let at = |value: &serde_json::Value| value["attemptFailed"]["retry_at"].as_i64().expect("a time");
+    assert!(at(&diverged[0].found) > at(&diverged[0].expected), "the policy waits longer: {diverged:?}");
+}

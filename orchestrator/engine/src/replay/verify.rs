@@ -1,0 +1,355 @@
+//! Verifies every journal of a store: that it folds, that the read model shows what it folds to, and that the rules of
+//! this build decide again what it records. Nothing is sent and nothing is written.
+
+use super::scan::{SagaScan, ScanProgress, ScannedSaga};
+use crate::{
+    journal::{self, JournalError, PlanCache, shown::unreadable},
+    row::{self, ReadModelState},
+};
+use futures_util::{StreamExt, stream};
+use saga_base::panics::caught;
+use saga_core::{
+    event::SagaDecision,
+    id::SagaId,
+    replay::{self, ReplayedDecision, RowReplay, SagaReplay},
+    state::SagaPlan,
+    time::{Timestamp, rfc3339},
+};
+use saga_event_store::{EventStore, StoreError, StreamRow, StreamSummary};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// Which journals are verified.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyRequest {
+    /// Sagas that started then or later; `None`: all.
+    pub since: Option<Timestamp>,
+    /// Sagas of this definition; `None`: of all.
+    pub saga: Option<String>,
+}
+
+/// What was verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyReport {
+    /// Sagas whose journals were verified.
+    pub sagas: u64,
+    /// Their rows, which are decisions.
+    pub rows: u64,
+    /// Their events.
+    pub events: u64,
+    /// What does not agree.
+    pub divergences: u64,
+    /// Rows that could not be decided again, by what is not on record.
+    pub undecided: BTreeMap<&'static str, u64>,
+}
+
+/// What about a saga does not agree with its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DivergenceKind {
+    /// The journal cannot be read or does not fold.
+    Journal,
+    /// The read model shows something else.
+    ReadModel,
+    /// The rules of this build decide something else than is on record.
+    Decision,
+}
+
+impl DivergenceKind {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DivergenceKind::Journal => "journal",
+            DivergenceKind::ReadModel => "read model",
+            DivergenceKind::Decision => "decision",
+        }
+    }
+}
+
+/// Something that does not agree.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaDivergence {
+    /// The saga's id.
+    pub id: String,
+    /// The saga's business key; empty where the journal cannot be read.
+    pub key: String,
+    /// Version of the row; of the journal and the read model the last one.
+    pub version: u32,
+    /// What does not agree.
+    pub kind: DivergenceKind,
+    /// The field of the read model, or the event of the row by its place, such as `4.1`; empty for the journal.
+    pub place: String,
+    /// What is expected: of a decision the event on record, of the read model what the journal folds to.
+    pub expected: Value,
+    /// What was found instead.
+    pub found: Value,
+}
+
+/// What a verification tells while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VerifyEvent {
+    /// Something does not agree.
+    Diverged(Box<SagaDivergence>),
+    /// How far it is.
+    Progress(ScanProgress),
+}
+
+/// Verifies what is asked for, several pages at once on as many tasks as `workers`. `tell` gets every divergence, and
+/// after each page how far the verification is.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn verify(
+    store: Arc<dyn EventStore>,
+    wanted: &VerifyRequest,
+    workers: usize,
+    mut tell: impl FnMut(VerifyEvent),
+) -> Result<VerifyReport, StoreError> {
+    let plans = Arc::new(PlanCache::default());
+    let wanted = Arc::new(wanted.clone());
+    let scan = SagaScan::new(Arc::clone(&store), wanted.since);
+    let pages = stream::try_unfold(scan, |mut scan| async move { Ok(scan.next().await?.map(|page| (page, scan))) });
+    let verified = pages.map(|page: Result<_, StoreError>| {
+        let page = PageVerifier { store: Arc::clone(&store), plans: Arc::clone(&plans), wanted: Arc::clone(&wanted) }
+            .verified(page);
+        async { tokio::spawn(page).await.map_err(|error| StoreError::Damaged(format!("the verification: {error}")))? }
+    });
+    let mut verified = std::pin::pin!(verified.buffered(workers.max(1)));
+    let mut report = VerifyReport::default();
+    let mut first_ms = None;
+    while let Some(page) = verified.next().await {
+        let page = page?;
+        report.add(&page);
+        page.divergences.into_iter().for_each(|it| tell(VerifyEvent::Diverged(Box::new(it))));
+        let from_ms = *first_ms.get_or_insert(page.first_ms);
+        let share = share(from_ms, page.last_ms);
+        tell(VerifyEvent::Progress(ScanProgress { sagas: report.sagas, events: report.events, share }));
+    }
+    Ok(report)
+}
+
+/// The part of the time from `from_ms` to now that is done at `at_ms`.
+fn share(from_ms: i64, at_ms: i64) -> f64 {
+    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let all = (now_ms as f64 - from_ms as f64).max(1.0);
+    ((at_ms - from_ms) as f64 / all).clamp(0.0, 1.0)
+}
+
+/// What came out of one page.
+#[derive(Debug, Default)]
+struct VerifiedPage {
+    sagas: u64,
+    rows: u64,
+    events: u64,
+    first_ms: i64,
+    last_ms: i64,
+    divergences: Vec<SagaDivergence>,
+    undecided: Vec<&'static str>,
+}
+
+impl VerifyReport {
+    fn add(&mut self, page: &VerifiedPage) {
+        self.sagas += page.sagas;
+        self.rows += page.rows;
+        self.events += page.events;
+        self.divergences += page.divergences.len() as u64;
+        page.undecided.iter().for_each(|reason| *self.undecided.entry(reason).or_default() += 1);
+    }
+}
+
+struct PageVerifier {
+    store: Arc<dyn EventStore>,
+    plans: Arc<PlanCache>,
+    wanted: Arc<VerifyRequest>,
+}
+
+impl PageVerifier {
+    async fn verified(self, page: Result<Vec<ScannedSaga>, StoreError>) -> Result<VerifiedPage, StoreError> {
+        let page = page?;
+        let streams: Vec<Uuid> = page.iter().map(|it| it.saga.uuid()).collect();
+        let shown = self.store.summaries(&streams).await?;
+        let shown: HashMap<Uuid, StreamSummary> = shown.into_iter().map(|it| (it.stream, it)).collect();
+        let started = |it: &ScannedSaga| it.saga.started_at().0;
+        let (first_ms, last_ms) = (page.first().map_or(0, started), page.last().map_or(0, started));
+        let mut verified = VerifiedPage { first_ms, last_ms, ..VerifiedPage::default() };
+        for ScannedSaga { saga, rows } in page {
+            self.saga(saga, rows, shown.get(&saga.uuid()), &mut verified).await?;
+        }
+        Ok(verified)
+    }
+
+    async fn saga(
+        &self,
+        saga: SagaId,
+        rows: Result<Vec<StreamRow>, StoreError>,
+        shown: Option<&StreamSummary>,
+        verified: &mut VerifiedPage,
+    ) -> Result<(), StoreError> {
+        if self.wanted.saga.as_ref().is_some_and(|name| shown.is_some_and(|shown| shown.category != *name)) {
+            return Ok(());
+        }
+        let (count, version) =
+            rows.as_ref().map_or((0, 0), |rows| (rows.len(), rows.last().map_or(0, |row| row.version)));
+        verified.sagas += 1;
+        verified.rows += count as u64;
+        let replayed = match rows {
+            Ok(rows) => self.replayed(saga, rows).await,
+            Err(error) => Err(error.into()),
+        };
+        match replayed {
+            Ok((plan, decisions, replayed)) => {
+                verified.events += decisions.iter().map(|decision| decision.events.len() as u64).sum::<u64>();
+                self.compare_model(&plan, &replayed, shown.cloned(), verified).await?;
+                replayed.rows.iter().for_each(|(version, row)| verified.row(&replayed, *version, row));
+                Ok(())
+            }
+            Err(JournalError::Store(error)) if error.is_transient() => Err(error),
+            Err(error) if error.is_transient() => Err(StoreError::Unusable(error.to_string())),
+            Err(error) => {
+                verified.divergences.push(unread(saga, version, &error));
+                Ok(())
+            }
+        }
+    }
+
+    async fn replayed(
+        &self,
+        saga: SagaId,
+        rows: Vec<StreamRow>,
+    ) -> Result<(Arc<SagaPlan>, Vec<SagaDecision>, SagaReplay), JournalError> {
+        let decisions = journal::decode(saga, rows)?;
+        let plan = self.plans.of(self.store.as_ref(), saga, &decisions).await?;
+        let replayed = caught(|| replay::replay(&plan, saga, &decisions).map_err(|error| error.to_string()))
+            .flatten()
+            .map_err(|reason| JournalError::Fold { saga, reason })?;
+        Ok((plan, decisions, replayed))
+    }
+
+    /// A saga that goes on while it is verified is read again: its row in the read model may be younger than its
+    /// journal was.
+    async fn compare_model(
+        &self,
+        plan: &SagaPlan,
+        replayed: &SagaReplay,
+        shown: Option<StreamSummary>,
+        verified: &mut VerifiedPage,
+    ) -> Result<(), StoreError> {
+        let differing = differences(plan, replayed, shown.as_ref());
+        if differing.is_empty() {
+            return Ok(());
+        }
+        let stream = replayed.state.id.uuid();
+        let went_on = self.store.last_version(stream).await?.unwrap_or_default() > replayed.state.version;
+        let differing = if went_on { Vec::new() } else { differing };
+        let again = if differing.is_empty() { None } else { self.store.summary(stream).await? };
+        if again == shown {
+            verified.divergences.extend(differing);
+        }
+        Ok(())
+    }
+}
+
+impl VerifiedPage {
+    fn row(&mut self, replayed: &SagaReplay, version: u32, row: &RowReplay) {
+        match row {
+            RowReplay::Undecided { reason } => self.undecided.push(reason),
+            RowReplay::Diverged { recorded, found } => {
+                let found: Vec<Value> = match found {
+                    ReplayedDecision::Events(events) => events.iter().map(|event| json!(event)).collect(),
+                    ReplayedDecision::Nothing(reason) => vec![json!(format!("no row: {reason}"))],
+                };
+                let recorded: Vec<Value> = recorded.iter().map(|event| json!(event)).collect();
+                let at = recorded.iter().zip(&found).take_while(|(one, other)| one == other).count();
+                let event = |events: &[Value]| events.get(at).cloned().unwrap_or(Value::Null);
+                self.divergences.push(SagaDivergence {
+                    id: replayed.state.id.to_string(),
+                    key: replayed.state.key.clone(),
+                    version,
+                    kind: DivergenceKind::Decision,
+                    place: format!("{version}.{at}"),
+                    expected: event(&recorded),
+                    found: event(&found),
+                });
+            }
+        }
+    }
+}
+
+fn unread(saga: SagaId, version: u32, error: &JournalError) -> SagaDivergence {
+    SagaDivergence {
+        id: saga.to_string(),
+        key: String::new(),
+        version,
+        kind: DivergenceKind::Journal,
+        place: String::new(),
+        expected: json!("a journal that folds"),
+        found: json!(unreadable(error)),
+    }
+}
+
+/// What the read model shows otherwise than the journal folds to: all that is written whenever it changes.
+fn differences(plan: &SagaPlan, replayed: &SagaReplay, shown: Option<&StreamSummary>) -> Vec<SagaDivergence> {
+    let state = &replayed.state;
+    let found = shown.map(fields);
+    let differing =
+        fields(&expected(plan, replayed)).into_iter().enumerate().filter_map(|(index, (place, expected))| {
+            let found = found.as_ref().map_or(Value::Null, |fields| fields[index].1.clone());
+            (expected != found).then_some((place, expected, found))
+        });
+    differing
+        .map(|(place, expected, found)| SagaDivergence {
+            id: state.id.to_string(),
+            key: state.key.clone(),
+            version: state.version,
+            kind: DivergenceKind::ReadModel,
+            place: place.to_owned(),
+            expected,
+            found,
+        })
+        .collect()
+}
+
+/// The row of the read model that the journal folds to. Its reason and the time of its change are older where nothing
+/// else has changed since.
+fn expected(plan: &SagaPlan, replayed: &SagaReplay) -> StreamSummary {
+    let state = &replayed.state;
+    let summary = row::summary(plan, state, &ReadModelState::of(plan, state));
+    StreamSummary {
+        stream: state.id.uuid(),
+        category: plan.definition.name.clone(),
+        key: state.key.clone(),
+        document: summary.document,
+        status: summary.status,
+        step: summary.step,
+        reason: None,
+        started_at_ms: summary.started_at_ms,
+        updated_at_ms: 0,
+        waits_on: summary.waits_on,
+        flags: summary.flags,
+        code: summary.code,
+    }
+}
+
+/// What is compared, by name.
+fn fields(summary: &StreamSummary) -> [(&'static str, Value); 9] {
+    let waits_on: Vec<String> = summary.waits_on.iter().map(ToString::to_string).collect();
+    [
+        ("saga", json!(summary.category)),
+        ("key", json!(summary.key)),
+        ("definition", json!(summary.document)),
+        ("status", json!(summary.status)),
+        ("step", json!(summary.step)),
+        ("startedAt", json!(rfc3339(Timestamp(summary.started_at_ms)))),
+        ("waitsOn", json!(waits_on)),
+        ("incidents", json!(summary.flags)),
+        ("code", json!(summary.code)),
+    ]
+}

@@ -1,0 +1,209 @@
+//! `replay …`: the event store read again. Nothing is sent.
+
+use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use saga_engine::{
+    journal::{self, PlanCache, reading::SagaQuery},
+    replay::{
+        ScanProgress,
+        verify::{self, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest},
+    },
+};
+use saga_event_store::EventStore;
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+/// Subcommands of `saga replay`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ReplayCommand {
+    /// Check all journals: this build can read each one, the read model agrees with it, and the rules make the same decisions again
+    Verify(VerifyJournalsArgs),
+}
+
+/// Arguments of `saga replay verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyJournalsArgs {
+    /// Check only sagas that started then or later: a time (RFC 3339), or how long ago, like 7d
+    #[arg(long, value_name = "TIME|DURATION")]
+    since: Option<StartedSince>,
+    /// Check only sagas of this definition
+    #[arg(long, value_name = "NAME")]
+    saga: Option<String>,
+    #[command(flatten)]
+    store: StoreReadArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+pub(super) async fn run(command: ReplayCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ReplayCommand::Verify(args) => verify(args).await,
+    }
+}
+
+/// A line of the output: a divergence, or at the end the report.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum VerifyLine<'a> {
+    Divergence(&'a SagaDivergence),
+    Report(&'a VerifyReport),
+}
+
+async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
+    let store = args.store.open().await?;
+    named_right(store.as_ref(), args.saga.as_deref()).await?;
+    let wanted = VerifyRequest { since: args.since.map(|since| since.0), saga: args.saga.clone() };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let meter = ReplayMeter::new("verified");
+    let mut printed = Ok(());
+    let report = verify::verify(store, &wanted, workers, |event| match event {
+        VerifyEvent::Progress(progress) => meter.show(progress),
+        VerifyEvent::Diverged(it) => {
+            let print = || output::one(&VerifyLine::Divergence(&it), args.output, |_| divergence_text(&it));
+            let result = meter.beside(print);
+            printed = std::mem::replace(&mut printed, Ok(())).and(result);
+        }
+    });
+    let report = report.await.context("the event store was not read to its end")?;
+    meter.end();
+    printed?;
+    output::one(&VerifyLine::Report(&report), args.output, |_| report_text(&report, meter.took()))?;
+    Ok(ExitCode::from(u8::from(report.divergences > 0)))
+}
+
+/// A mistyped name is an error instead of a report about no saga.
+async fn named_right(store: &dyn EventStore, saga: Option<&str>) -> anyhow::Result<()> {
+    let Some(saga) = saga else { return Ok(()) };
+    let wanted = SagaQuery { saga: Some(saga.to_owned()), ..SagaQuery::default() };
+    match journal::misnamed(store, &PlanCache::default(), &wanted, &[]).await? {
+        Some(misnamed) => bail!("{misnamed}"),
+        None => Ok(()),
+    }
+}
+
+fn divergence_text(it: &SagaDivergence) -> String {
+    let key = if it.key.is_empty() { String::new() } else { format!(" (key {})", it.key) };
+    format!(
+        "saga {}{key}, version {}: {}\n  expected  {}\n  found     {}",
+        it.id,
+        it.version,
+        format!("{} {}", it.kind.as_str(), it.place).trim_end(),
+        short(&it.expected),
+        short(&it.found)
+    )
+}
+
+/// Characters of a value in a line.
+const VALUE_CHARS: usize = 400;
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(VALUE_CHARS) {
+        Some((end, _)) => format!("{}… (--output json shows all)", &text[..end]),
+        None => text,
+    }
+}
+
+fn report_text(report: &VerifyReport, took: Duration) -> String {
+    let per_second = report.events as f64 / took.as_secs_f64().max(0.001);
+    let undecided: u64 = report.undecided.values().sum();
+    let reasons = report.undecided.iter().map(|(reason, rows)| format!("\n  {rows} rows depend on {reason}"));
+    let undecided = match undecided {
+        0 => String::new(),
+        rows => format!("{rows} rows could not be decided again:{}\n", reasons.collect::<String>()),
+    };
+    format!(
+        "{} sagas, {} rows, {} events in {:.1} s ({} events/s)\n{undecided}{} divergences",
+        HumanCount(report.sagas),
+        HumanCount(report.rows),
+        HumanCount(report.events),
+        took.as_secs_f64(),
+        HumanCount(per_second as u64),
+        HumanCount(report.divergences)
+    )
+}
+
+/// How far a command is, with rate and time left, on a terminal; nothing where stderr is none.
+pub(super) struct ReplayMeter {
+    bar: ProgressBar,
+    began: Instant,
+}
+
+impl ReplayMeter {
+    /// Thousandths of the way.
+    const STEPS: u64 = 1_000;
+
+    pub(super) fn new(done: &'static str) -> ReplayMeter {
+        let bar = ProgressBar::with_draw_target(Some(ReplayMeter::STEPS), ProgressDrawTarget::stderr_with_hz(5));
+        let template = format!("{{bar:30}} {{percent:>3}} %  {{msg}} {done}");
+        let style = ProgressStyle::with_template(&template).expect("the template is written here");
+        bar.set_style(style);
+        ReplayMeter { bar, began: Instant::now() }
+    }
+
+    pub(super) fn show(&self, ScanProgress { sagas, events, share }: ScanProgress) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = HumanCount((events as f64 / seconds.max(0.001)) as u64);
+        let left = Duration::from_secs_f64((seconds / share.max(0.001) - seconds).clamp(0.0, 1e6));
+        let message = format!(
+            "{} sagas, {} events ({rate}/s, {} left)",
+            HumanCount(sagas),
+            HumanCount(events),
+            HumanDuration(left)
+        );
+        self.bar.set_message(message);
+        self.bar.set_position((share * ReplayMeter::STEPS as f64) as u64);
+    }
+
+    /// Prints lines without disturbing the bar.
+    pub(super) fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_engine::replay::verify::DivergenceKind;
+    use serde_json::json;
+
+    #[test]
+    fn a_divergence_names_saga_version_expected_and_found() {
+        let it = SagaDivergence {
+            id: "01a1fd79-2b8e-7002-908c-c8bc2b40dbf8".into(),
+            key: "4711".into(),
+            version: 4,
+            kind: DivergenceKind::ReadModel,
+            place: "status".into(),
+            expected: json!("completed"),
+            found: json!("running"),
+        };
+        let expected = "saga 01a1fd79-2b8e-7002-908c-c8bc2b40dbf8 (key 4711), version 4: read model status\n  \
+                        expected  \"completed\"\n  found     \"running\"";
+        assert_eq!(divergence_text(&it), expected);
+    }
+
+    #[test]
+    fn the_report_says_what_could_not_be_decided() {
+        let undecided = [("an outage", 2)].into_iter().collect();
+        let report = VerifyReport { sagas: 1_000, rows: 5_000, events: 9_000, divergences: 0, undecided };
+        let expected = "1,000 sagas, 5,000 rows, 9,000 events in 2.0 s (4,500 events/s)\n2 rows could not be decided \
+                        again:\n  2 rows depend on an outage\n0 divergences";
+        assert_eq!(report_text(&report, Duration::from_secs(2)), expected);
+    }
+}
