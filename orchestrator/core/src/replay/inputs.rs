@@ -64,7 +64,11 @@ pub(super) fn of(
     state: &SagaState,
     row: &SagaDecision,
 ) -> Vec<CandidateInput> {
-    let deadlines = if row.events.iter().any(fires) { ReplayedDeadlines::Over } else { ReplayedDeadlines::NotOver };
+    let both = if row.events.iter().any(fires) {
+        [ReplayedDeadlines::Over, ReplayedDeadlines::NotOver]
+    } else {
+        [ReplayedDeadlines::NotOver, ReplayedDeadlines::Over]
+    };
     let inputs = RowReading { plan, mended, state, row }.inputs();
     let assumptions = [
         (DecidingOwner::Same, UnmentionedCall::Admitted),
@@ -72,10 +76,12 @@ pub(super) fn of(
         (DecidingOwner::Same, UnmentionedCall::Gone),
         (DecidingOwner::Later, UnmentionedCall::Gone),
     ];
-    let candidates = assumptions.into_iter().flat_map(|(owner, unmentioned)| {
-        let assumed = ReplayAssumption { deadlines, owner, unmentioned };
-        inputs.iter().cloned().map(move |input| CandidateInput { input, assumed })
+    let assumed = both.into_iter().flat_map(|deadlines| {
+        let with = move |(owner, unmentioned)| ReplayAssumption { deadlines, owner, unmentioned };
+        assumptions.into_iter().map(with)
     });
+    let candidates =
+        assumed.flat_map(|assumed| inputs.iter().cloned().map(move |input| CandidateInput { input, assumed }));
     candidates.collect()
 }
 

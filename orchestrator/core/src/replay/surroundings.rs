@@ -8,8 +8,8 @@ use crate::{
         self, AdmissionRequest, AdmissionVerdict, CapabilityRequest, DecisionContext, DecisionError, DecisionOutcome,
         JitterSource, PreviousAnswer,
     },
-    definition::{CallTarget, ParticipantSelector, StepAction},
-    event::{SagaDecision, SagaEvent},
+    definition::{CallTarget, ParticipantSelector, StepAction, StepCompensation},
+    event::{OperatorAction, SagaDecision, SagaEvent},
     input::SagaInput,
     state::{SagaPlan, SagaState},
     time::Timestamp,
@@ -31,7 +31,16 @@ impl RecordedSurroundings<'_> {
         if let SagaInput::TimeReached = input {
             inputs::with_departures(state, self.row);
         }
+        if self.leaves_the_outcome_open(input) {
+            state.outcome_is_out = true;
+        }
         self.run(|context| decide::decide(self.plan, state, input, context))
+    }
+
+    /// An abandon that waits for what the broker says: the outcome event was on its way, which no row says.
+    fn leaves_the_outcome_open(&self, input: &SagaInput) -> bool {
+        let is_abandon = matches!(input, SagaInput::Operator(act) if act.action == OperatorAction::Abandon);
+        is_abandon && !self.row.events.iter().any(|event| matches!(event, SagaEvent::SagaEnded { .. }))
     }
 
     pub(super) fn run<T>(&self, act: impl FnOnce(&mut DecisionContext<'_>) -> T) -> T {
@@ -75,9 +84,10 @@ impl RecordedSurroundings<'_> {
 
     fn capability(&self, command: CommandRef) -> Option<&str> {
         let step = self.plan.definition.step(command.step);
-        let call = match (&step.action, command.direction) {
-            (StepAction::Call(call), CommandDirection::Do) => call,
-            (StepAction::Call(_) | StepAction::Wait(_) | StepAction::Publish { .. }, _) => return None,
+        let call = match (&step.action, &step.effects, command.direction) {
+            (StepAction::Call(call), _, CommandDirection::Do) => call,
+            (_, StepCompensation::Undo(undo), CommandDirection::Undo) => &undo.call,
+            (StepAction::Call(_) | StepAction::Wait(_) | StepAction::Publish { .. }, _, _) => return None,
         };
         let (CallTarget::Kafka { whom, .. } | CallTarget::Http { whom, .. }) = &call.target;
         match whom {

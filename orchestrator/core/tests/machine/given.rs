@@ -15,6 +15,7 @@ use saga_core::{
     input::{ActTarget, OperatorAct, OutcomeDelivery, PublicationRef, SagaInput, SagaStart},
     policy::SagaPolicies,
     react::{SagaEffect, react},
+    replay::{self, RowReplay},
     state::{CommandPhase, SagaPlan, SagaState, SagaStatus, SendTime},
     time::Timestamp,
 };
@@ -368,11 +369,20 @@ impl Saga {
     fn holds(&self) {
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
         assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
+        self.comes_out_the_same();
         let dues = self.state.dues(&self.plan, &self.answerable, self.now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
         let due = dues.timer.into_iter().chain(deadline).min();
         let told = matches!(self.last, DecisionOutcome::Ignored(IgnoreReason::NotDue));
         assert!(!told || due.is_none_or(|due| due > self.now), "what is due was looked at: {due:?} at {:?}", self.now);
+    }
+
+    /// Every row is decided again from what the journal has, and comes out as it is on record.
+    fn comes_out_the_same(&self) {
+        let replayed = replay::replay(&self.plan, self.state.id, &self.journal).expect("a journal");
+        for (version, row) in &replayed.rows {
+            assert!(!matches!(row, RowReplay::Diverged { .. }), "row {version} comes out as {row:#?}");
+        }
     }
 
     /// The last input was recorded as these facts.

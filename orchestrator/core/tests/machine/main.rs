@@ -30,3 +30,4 @@ mod timeouts;
 mod transitions;
 mod undo;
 mod unknown;
+mod what_if;

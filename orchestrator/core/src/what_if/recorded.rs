@@ -1,0 +1,192 @@
+//! The answers that a journal holds, by command and attempt.
+
+use super::{CommandName, name_of};
+use crate::{
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, FailureOrigin, RetryAdvice},
+    event::{AttemptOutcome, NoRetryReason, SagaDecision, SagaEvent},
+    id::StepIndex,
+    input::{ActTarget, OperatorAct},
+    state::SagaPlan,
+    time::Timestamp,
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+
+/// What the journal of a saga says of answers.
+pub(super) struct RecordedAnswers {
+    commands: BTreeMap<CommandName, BTreeMap<u32, RecordedAttempt>>,
+    /// Remembered answers that were used, by the request.
+    remembered: Vec<(CommandRequest, Timestamp, Value)>,
+    /// Who performed what a capability asked for, by step.
+    performers: BTreeMap<CommandName, String>,
+    /// In their order.
+    pub(super) acts: Vec<(Timestamp, OperatorAct)>,
+}
+
+/// One attempt that was sent.
+#[derive(Clone, Debug)]
+pub(super) struct RecordedAttempt {
+    since: Timestamp,
+    /// How long it took until the answer, or until nothing was waited for any more.
+    pub(super) took: Duration,
+    pub(super) answer: RecordedAnswer,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(super) enum RecordedAnswer {
+    /// The result.
+    Succeeded(Value),
+    /// The failure, as the participant or the way to it had it.
+    Failed { outcome: AttemptOutcome, failure: CommandFailure, retry: RetryAdvice },
+    /// No answer came in that time.
+    Silence,
+}
+
+impl RecordedAnswers {
+    pub(super) fn of(plan: &SagaPlan, decisions: &[SagaDecision]) -> RecordedAnswers {
+        let mut answers = RecordedAnswers {
+            commands: BTreeMap::new(),
+            remembered: Vec::new(),
+            performers: BTreeMap::new(),
+            acts: Vec::new(),
+        };
+        for decision in decisions {
+            for event in &decision.events {
+                answers.add(plan, decision, event);
+            }
+        }
+        let last = decisions.last().map(|decision| decision.at).unwrap_or_default();
+        answers.close(last);
+        answers
+    }
+
+    /// What the attempt was answered; `None`: it was never made.
+    pub(super) fn attempt(&self, command: &CommandName, attempt: u32) -> Option<&RecordedAttempt> {
+        self.commands.get(command)?.get(&attempt)
+    }
+
+    /// Whether the command was ever sent.
+    pub(super) fn knows(&self, command: &CommandName) -> bool {
+        self.commands.contains_key(command)
+    }
+
+    pub(super) fn remembered(&self, request: &CommandRequest) -> Option<(Timestamp, Value)> {
+        let known = self.remembered.iter().find(|(known, ..)| known == request);
+        known.map(|(_, at, result)| (*at, result.clone()))
+    }
+
+    /// Who performed the step.
+    pub(super) fn performer(&self, step: &str) -> Option<&str> {
+        let name = CommandName { step: step.to_owned(), direction: CommandDirection::Do };
+        self.performers.get(&name).map(String::as_str)
+    }
+
+    fn add(&mut self, plan: &SagaPlan, decision: &SagaDecision, event: &SagaEvent) {
+        let of = |step: &StepIndex, direction: CommandDirection| name_of(plan, CommandRef { step: *step, direction });
+        let at = decision.at;
+        match event {
+            SagaEvent::StepStarted { step, direction, request, .. } => {
+                let name = of(step, *direction);
+                if let Some(performer) = request.participant() {
+                    self.performers.insert(name.clone(), performer.to_owned());
+                }
+                self.sent(name, 1, at);
+            }
+            SagaEvent::AttemptStarted { step, direction, attempt, .. } => {
+                self.sent(of(step, *direction), *attempt, at);
+            }
+            // The attempt that was chosen was not sent.
+            SagaEvent::StepWaiting { step, direction, .. } => self.take_back(&of(step, *direction)),
+            SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, needs_person, .. } => {
+                let retry = advice(decision, *step, *direction, *needs_person);
+                let is_silence = failure.origin == FailureOrigin::Transport && failure.code == "timeout";
+                let failed = RecordedAnswer::Failed { outcome: *outcome, failure: failure.clone(), retry };
+                let answer = if is_silence { RecordedAnswer::Silence } else { failed };
+                self.answered(&of(step, *direction), Some(*attempt), at, answer);
+            }
+            SagaEvent::StepSucceeded { step, direction, result } => {
+                self.answered(&of(step, *direction), None, at, RecordedAnswer::Succeeded(result.clone()));
+            }
+            SagaEvent::StepRejected { step, result, .. } => {
+                let name = of(step, CommandDirection::Do);
+                self.answered(&name, None, at, RecordedAnswer::Succeeded(result.clone()));
+            }
+            SagaEvent::StepAnswered { by, request: Some(request), result, .. } => {
+                let remembered = by.answered_at().map(|at| (request.clone(), at, result.clone()));
+                self.remembered.extend(remembered);
+            }
+            SagaEvent::OperatorActed { id, who, reason, action, command } => {
+                let about = command.map(|command| ActTarget {
+                    step: plan.definition.step(command.step).name.clone(),
+                    direction: Some(command.direction),
+                });
+                let (id, who, reason, action) = (id.clone(), who.clone(), reason.clone(), *action);
+                self.acts.push((at, OperatorAct { id, who, reason, action, about }));
+            }
+            SagaEvent::SagaStarted { .. }
+            | SagaEvent::WaitStarted { .. }
+            | SagaEvent::AttemptExtended { .. }
+            | SagaEvent::StepFailed { .. }
+            | SagaEvent::StepAnswered { request: None, .. }
+            | SagaEvent::StepSkipped { .. }
+            | SagaEvent::ResultArrived { .. }
+            | SagaEvent::CompensationStarted { .. }
+            | SagaEvent::SagaOverdue
+            | SagaEvent::SagaParked { .. }
+            | SagaEvent::SagaResumed
+            | SagaEvent::DefinitionChanged { .. }
+            | SagaEvent::OutcomeDue { .. }
+            | SagaEvent::OutcomeWaiting { .. }
+            | SagaEvent::OutcomeShortened { .. }
+            | SagaEvent::SagaEnded { .. }
+            | SagaEvent::IncidentOpened { .. } => {}
+        }
+    }
+
+    fn sent(&mut self, name: CommandName, attempt: u32, since: Timestamp) {
+        let sent = RecordedAttempt { since, took: Duration::MAX, answer: RecordedAnswer::Silence };
+        self.commands.entry(name).or_default().insert(attempt, sent);
+    }
+
+    fn take_back(&mut self, name: &CommandName) {
+        let Some(attempts) = self.commands.get_mut(name) else { return };
+        if attempts.last_key_value().is_some_and(|(_, last)| last.took == Duration::MAX) {
+            attempts.pop_last();
+        }
+        if attempts.is_empty() {
+            self.commands.remove(name);
+        }
+    }
+
+    /// The answer to an attempt; without a number to the last one. The first answer counts.
+    fn answered(&mut self, name: &CommandName, attempt: Option<u32>, at: Timestamp, answer: RecordedAnswer) {
+        let Some(attempts) = self.commands.get_mut(name) else { return };
+        let attempt = attempt.or_else(|| attempts.keys().next_back().copied());
+        if let Some(sent) = attempt.and_then(|attempt| attempts.get_mut(&attempt))
+            && sent.took == Duration::MAX
+        {
+            (sent.took, sent.answer) = (at.since(sent.since), answer);
+        }
+    }
+
+    /// What was not answered until the end of the journal was silent until then.
+    fn close(&mut self, last: Timestamp) {
+        let open = self.commands.values_mut().flat_map(BTreeMap::values_mut);
+        open.filter(|attempt| attempt.took == Duration::MAX)
+            .for_each(|attempt| attempt.took = last.since(attempt.since));
+    }
+}
+
+/// Whether another attempt could have helped, as what follows in the row says.
+fn advice(decision: &SagaDecision, step: StepIndex, direction: CommandDirection, needs_person: bool) -> RetryAdvice {
+    let is_definite = decision.events.iter().any(|event| {
+        let SagaEvent::StepFailed { step: of, direction: way, ending, .. } = event else { return false };
+        (*of, *way, *ending) == (step, direction, NoRetryReason::Definite)
+    });
+    match (needs_person, is_definite) {
+        (true, _) => RetryAdvice::ThenPark,
+        (false, true) => RetryAdvice::No,
+        (false, false) => RetryAdvice::Yes,
+    }
+}
