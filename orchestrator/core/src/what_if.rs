@@ -76,6 +76,15 @@ pub struct WhatIfResult {
     pub undecided: Option<UndecidedReason>,
 }
 
+/// Answers that count where none is on record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssumedAnswers {
+    /// Results of steps whose do was never answered, by their names.
+    pub results: BTreeMap<String, Value>,
+    /// Whether undos that were never answered count as done.
+    pub undos_are_done: bool,
+}
+
 /// What was never answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndecidedReason {
@@ -85,8 +94,8 @@ pub struct UndecidedReason {
     pub reason: String,
 }
 
-/// Runs a recorded saga by `plan`. `start` is what its trigger is to that definition. `assumed` are results of steps
-/// that count as answered where no answer is on record.
+/// Runs a recorded saga by `plan`. `start` is what its trigger is to that definition. `assumed` counts where no answer
+/// is on record.
 ///
 /// `recorded` is the saga as it is, with the plan that it ran by.
 #[must_use]
@@ -94,7 +103,7 @@ pub fn what_if(
     plan: &SagaPlan,
     start: SagaStart,
     (ran_by, state, decisions): (&SagaPlan, &SagaState, &[SagaDecision]),
-    assumed: &BTreeMap<String, Value>,
+    assumed: &AssumedAnswers,
 ) -> WhatIfResult {
     let answers = RecordedAnswers::of(ran_by, decisions);
     let mut simulation = SagaSimulation::start(plan, start, state.id, state.started_at, &answers, assumed);

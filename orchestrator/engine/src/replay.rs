@@ -2,6 +2,7 @@
 
 mod scan;
 pub mod verify;
+pub mod what_if;
 
 pub use scan::ScanProgress;
 

@@ -1,5 +1,7 @@
 //! `replay …`: the event store read again. Nothing is sent.
 
+mod what_if;
+
 use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -24,6 +26,8 @@ use std::{
 pub(super) enum ReplayCommand {
     /// Check all journals: this build can read each one, the read model agrees with it, and the rules make the same decisions again
     Verify(VerifyJournalsArgs),
+    /// Run recorded sagas by a changed definition, and show what would differ
+    WhatIf(what_if::WhatIfArgs),
 }
 
 /// Arguments of `saga replay verify`.
@@ -45,6 +49,7 @@ pub(super) struct VerifyJournalsArgs {
 pub(super) async fn run(command: ReplayCommand) -> anyhow::Result<ExitCode> {
     match command {
         ReplayCommand::Verify(args) => verify(args).await,
+        ReplayCommand::WhatIf(args) => what_if::what_if(args).await,
     }
 }
 

@@ -215,6 +215,19 @@ pub(crate) fn load_files(
     Ok(LoadedDefinitions { plans, participants, participants_file, played })
 }
 
+/// The plan of the one definition of the files, for a machine that runs no saga: variables of participants.yaml may be
+/// missing, and without participants.yaml all participants have their defaults.
+///
+/// # Errors
+/// [`DefinitionFilesError`] with every finding, rendered.
+pub(crate) fn plan_of_file(files: &DefinitionFiles) -> Result<Arc<SagaPlan>, DefinitionFilesError> {
+    let library = files.read(&lookup, MissingVariablePolicy::Allowed);
+    match library.definitions.as_slice() {
+        [definition] if !library.has_errors() => Ok(plan(definition, &library.participants)),
+        _ => Err(DefinitionFilesError(render(&library.findings, RenderStyle::Plain))),
+    }
+}
+
 /// A number by which start positions are ordered, the earliest first.
 fn order(from: &TriggerStartPosition) -> i64 {
     match from {

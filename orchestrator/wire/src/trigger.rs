@@ -85,6 +85,21 @@ pub fn evaluate_one(record: &KafkaRecord, definition: &SagaDefinition) -> Trigge
     }
 }
 
+/// Judges a trigger that is on record, for any definition. Its topic has to be that of the definition. Its type counts
+/// as wanted: a journal does not keep it.
+#[must_use]
+pub fn evaluate_recorded(
+    trigger: &TriggerRecord,
+    traceparent: Option<&str>,
+    definition: &SagaDefinition,
+) -> TriggerOutcome {
+    if trigger.topic != definition.trigger.topic {
+        return TriggerOutcome::Unwanted;
+    }
+    let (shown, trigger, traceparent) = (record_value(trigger), trigger.clone(), traceparent.map(str::to_owned));
+    DecodedTrigger { trigger, shown, traceparent }.evaluate(definition)
+}
+
 fn wants(definition: &SagaDefinition, event_type: Option<&str>) -> bool {
     match (&definition.trigger.event_type, event_type) {
         (None, _) => true,

@@ -1,7 +1,7 @@
 //! A saga that runs by recorded answers, in a time of its own: each answer takes as long as it took.
 
 use super::{
-    CommandName, UndecidedReason, name_of, note_call,
+    AssumedAnswers, CommandName, UndecidedReason, name_of, note_call,
     recorded::{RecordedAnswer, RecordedAnswers},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct SagaSimulation<'a> {
     pub(super) state: SagaState,
     pub(super) calls: BTreeMap<CommandName, CommandRequest>,
     answers: &'a RecordedAnswers,
-    assumed: &'a BTreeMap<String, Value>,
+    assumed: &'a AssumedAnswers,
     acts: VecDeque<(Timestamp, OperatorAct)>,
     now: Timestamp,
 }
@@ -50,7 +50,7 @@ impl<'a> SagaSimulation<'a> {
         saga: SagaId,
         now: Timestamp,
         answers: &'a RecordedAnswers,
-        assumed: &'a BTreeMap<String, Value>,
+        assumed: &'a AssumedAnswers,
     ) -> SagaSimulation<'a> {
         let surroundings = SimulatedSurroundings { plan, answers };
         let (decision, state) = surroundings.run(now, |context| decide::start(plan, saga, start, context));
@@ -138,8 +138,8 @@ impl<'a> SagaSimulation<'a> {
             Ok(Some(NextInput { at, input: SagaInput::Answered { command, attempt: Some(attempt), answer } }))
         };
         let Some(recorded) = self.answers.attempt(&name, attempt) else {
-            return match self.assumed.get(&name.step).filter(|_| command.direction == CommandDirection::Do) {
-                Some(result) => answered(since, CommandAnswer::Succeeded { result: result.clone() }),
+            return match self.assumed(&name) {
+                Some(result) => answered(since, CommandAnswer::Succeeded { result }),
                 None => Err(self.never_made(name, attempt)),
             };
         };
@@ -158,12 +158,18 @@ impl<'a> SagaSimulation<'a> {
             }
             RecordedAnswer::Silence if time > recorded.took => Err(UndecidedReason {
                 reason: format!(
-                    "attempt {attempt} got no answer within {:?}, and the other definition waits {time:?}",
-                    recorded.took
+                    "attempt {attempt} was not answered in its time, and the definition waits longer: {time:?}"
                 ),
                 command: Some(name),
             }),
             RecordedAnswer::Silence => Ok(None),
+        }
+    }
+
+    fn assumed(&self, name: &CommandName) -> Option<Value> {
+        match name.direction {
+            CommandDirection::Do => self.assumed.results.get(&name.step).cloned(),
+            CommandDirection::Undo => self.assumed.undos_are_done.then_some(Value::Null),
         }
     }
 

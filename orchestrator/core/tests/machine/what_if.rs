@@ -4,10 +4,9 @@ use crate::given::{Saga, busy, declined, done, given, lost, plan, result, start_
 use saga_core::{
     event::OperatorAction::{Retry, Skip},
     state::SagaStatus,
-    what_if::{WhatIfResult, what_if},
+    what_if::{AssumedAnswers, WhatIfResult, what_if},
 };
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::json;
 
 const TWO: &str = "
 steps:
@@ -17,10 +16,10 @@ steps:
 
 /// What `saga` would have done by the definition that `body` completes.
 fn by(saga: &Saga, body: &str) -> WhatIfResult {
-    by_assuming(saga, body, &BTreeMap::new())
+    by_assuming(saga, body, &AssumedAnswers::default())
 }
 
-fn by_assuming(saga: &Saga, body: &str, assumed: &BTreeMap<String, Value>) -> WhatIfResult {
+fn by_assuming(saga: &Saga, body: &str, assumed: &AssumedAnswers) -> WhatIfResult {
     let start = start_with(json!({"id": "4711"}));
     what_if(&plan(body), start, (&saga.plan, &saga.state, &saga.journal), assumed)
 }
@@ -62,6 +61,9 @@ fn a_check_that_is_added_rejects_by_the_recorded_result() {
     assert_eq!(names(&other.added_calls()), ["undo of a"]);
     assert_eq!(names(&other.missing_calls()), ["b"]);
     assert_eq!(other.parts_at().map(|it| it.to_string()).as_deref(), Some("a"));
+    let assumed = AssumedAnswers { undos_are_done: true, ..AssumedAnswers::default() };
+    let other = by_assuming(&saga, &checked, &assumed);
+    assert_eq!((other.undecided, other.simulated.status), (None, SagaStatus::Compensated));
     let saga = given(TWO).when("a", result(json!({"score": 5}))).when("b", done());
     assert!(by(&saga, &checked).ends_alike());
 }
@@ -85,7 +87,8 @@ fn what_was_never_answered_is_named_and_can_be_assumed() {
     assert_eq!(undecided.command.map(|it| it.to_string()).as_deref(), Some("c"));
     assert_eq!(undecided.reason, "it was never sent");
     assert_eq!(names(&other.added_calls()), ["c"]);
-    let assumed = [("c".to_owned(), json!({"ok": true}))].into_iter().collect();
+    let results = [("c".to_owned(), json!({"ok": true}))].into_iter().collect();
+    let assumed = AssumedAnswers { results, undos_are_done: false };
     let other = by_assuming(&saga, &added, &assumed);
     assert_eq!(other.undecided, None);
     assert!(other.ends_alike());

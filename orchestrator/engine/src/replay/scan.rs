@@ -1,6 +1,7 @@
 //! Every saga of a store with its rows, in bounded memory.
 
 use crate::journal::{PORTION_BYTES, by_saga};
+use saga_base::clock::EngineClock;
 use saga_core::{
     id::{SagaId, ShardId},
     time::Timestamp,
@@ -22,6 +23,29 @@ pub struct ScanProgress {
     /// The part of the time between the first saga of the scan and its last one that is done, 0 to 1. Sagas are read
     /// in the order of their starts.
     pub share: f64,
+}
+
+/// Adds up how far a scan is.
+#[derive(Debug, Default)]
+pub(super) struct ScanMeter {
+    sagas: u64,
+    events: u64,
+    first: Option<Timestamp>,
+    share: f64,
+}
+
+impl ScanMeter {
+    /// After one more page of sagas, of which `ids` are the first and the last.
+    pub(super) fn page(&mut self, sagas: u64, events: u64, ids: Option<(SagaId, SagaId)>) -> ScanProgress {
+        self.sagas += sagas;
+        self.events += events;
+        if let Some((first, last)) = ids {
+            let from = *self.first.get_or_insert(first.started_at());
+            let all = EngineClock::Wall.now().since(from).as_secs_f64().max(0.001);
+            self.share = (last.started_at().since(from).as_secs_f64() / all).clamp(0.0, 1.0);
+        }
+        ScanProgress { sagas: self.sagas, events: self.events, share: self.share }
+    }
 }
 
 /// A saga with all its rows, oldest first, or why they cannot be read.

@@ -1,6 +1,9 @@
 //! Journals of a real store, verified.
 
-use super::verify::{DivergenceKind, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest, verify};
+use super::{
+    verify::{DivergenceKind, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest, verify},
+    what_if::{WhatIfEvent, WhatIfReport, WhatIfRequest, WhatIfVerdict, what_if},
+};
 use crate::{
     row::{self, ShardWriter},
     seeding::{self, SeedState},
@@ -13,6 +16,7 @@ use saga_core::{
     policy::SagaPolicies,
     state::SagaPlan,
     time::Timestamp,
+    what_if::AssumedAnswers,
 };
 use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StoreAccess, StreamFilter, StreamMark};
 use serde_json::json;
@@ -43,16 +47,20 @@ fn trigger(key: &str) -> TriggerRecord {
     }
 }
 
+fn plan(definition: &str) -> Arc<SagaPlan> {
+    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
+    let parsed = definition::parse("order.saga.yaml", definition, Some(&participants), None).expect("a definition");
+    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
+    Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)))
+}
+
 impl VerifiedStore {
     /// With sagas whose first attempt of `charge` is out.
     async fn seeded() -> VerifiedStore {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
         let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-        let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-        let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-        let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-        let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
+        let plan = plan(DEFINITION);
         seeding::seed(&store, &plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
         VerifiedStore { store, plan, _folder: folder }
     }
@@ -145,4 +153,37 @@ async fn a_row_that_no_rule_decides_is_named_with_what_the_rules_decide() {
     assert_eq!(told, [(saga.to_string(), DivergenceKind::Decision, "3.0", 3)], "{diverged:?}");
     let at = |value: &serde_json::Value| value["attemptFailed"]["retry_at"].as_i64().expect("a time");
     assert!(at(&diverged[0].found) > at(&diverged[0].expected), "the policy waits longer: {diverged:?}");
+}
+
+impl VerifiedStore {
+    async fn by(&self, definition: &str, limit: Option<u64>) -> WhatIfReport {
+        let wanted =
+            WhatIfRequest { plan: plan(definition), since: None, limit, key: None, assumed: AssumedAnswers::default() };
+        let mut lines = 0;
+        let report = what_if(Arc::clone(&self.store), wanted, 2, |event| match event {
+            WhatIfEvent::Saga(_) => lines += 1,
+            WhatIfEvent::Progress(progress) => assert!((0.0..=1.0).contains(&progress.share)),
+        });
+        let report = report.await.expect("the store answers");
+        assert_eq!(report.sagas, lines);
+        report
+    }
+}
+
+#[tokio::test]
+async fn recorded_sagas_are_run_by_a_changed_definition() {
+    let it = VerifiedStore::seeded().await;
+    let report = it.by(DEFINITION, None).await;
+    assert_eq!(report.verdicts, [(WhatIfVerdict::Open, u64::from(SAGAS))].into_iter().collect());
+    let report = it.by(DEFINITION, Some(7)).await;
+    assert_eq!(report.sagas, 7);
+    let unwanted = DEFINITION.replace("topic: orders,", "topic: orders, when: event.id == 'none',");
+    let report = it.by(&unwanted, None).await;
+    assert_eq!(report.verdicts, [(WhatIfVerdict::NotStarted, u64::from(SAGAS))].into_iter().collect());
+    assert_eq!(report.reasons.keys().collect::<Vec<_>>(), ["the trigger does not want its event"]);
+    let rekeyed = DEFINITION.replace("${ event.id }", "${ 'o-' + event.id }");
+    let report = it.by(&rekeyed, None).await;
+    assert_eq!(report.reasons.keys().collect::<Vec<_>>(), ["its key would be another one"]);
+    let report = it.by(&DEFINITION.replace("saga: order", "saga: invoice"), None).await;
+    assert_eq!(report, WhatIfReport::default());
 }

@@ -1,7 +1,7 @@
 //! Verifies every journal of a store: that it folds, that the read model shows what it folds to, and that the rules of
 //! this build decide again what it records. Nothing is sent and nothing is written.
 
-use super::scan::{SagaScan, ScanProgress, ScannedSaga};
+use super::scan::{SagaScan, ScanMeter, ScanProgress, ScannedSaga};
 use crate::{
     journal::{self, JournalError, PlanCache, shown::unreadable},
     row::{self, ReadModelState},
@@ -124,23 +124,14 @@ pub async fn verify(
     });
     let mut verified = std::pin::pin!(verified.buffered(workers.max(1)));
     let mut report = VerifyReport::default();
-    let mut first_ms = None;
+    let mut meter = ScanMeter::default();
     while let Some(page) = verified.next().await {
         let page = page?;
         report.add(&page);
         page.divergences.into_iter().for_each(|it| tell(VerifyEvent::Diverged(Box::new(it))));
-        let from_ms = *first_ms.get_or_insert(page.first_ms);
-        let share = share(from_ms, page.last_ms);
-        tell(VerifyEvent::Progress(ScanProgress { sagas: report.sagas, events: report.events, share }));
+        tell(VerifyEvent::Progress(meter.page(page.sagas, page.events, page.ids)));
     }
     Ok(report)
-}
-
-/// The part of the time from `from_ms` to now that is done at `at_ms`.
-fn share(from_ms: i64, at_ms: i64) -> f64 {
-    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
-    let all = (now_ms as f64 - from_ms as f64).max(1.0);
-    ((at_ms - from_ms) as f64 / all).clamp(0.0, 1.0)
 }
 
 /// What came out of one page.
@@ -149,8 +140,8 @@ struct VerifiedPage {
     sagas: u64,
     rows: u64,
     events: u64,
-    first_ms: i64,
-    last_ms: i64,
+    /// The first and the last saga of the page.
+    ids: Option<(SagaId, SagaId)>,
     divergences: Vec<SagaDivergence>,
     undecided: Vec<&'static str>,
 }
@@ -177,9 +168,8 @@ impl PageVerifier {
         let streams: Vec<Uuid> = page.iter().map(|it| it.saga.uuid()).collect();
         let shown = self.store.summaries(&streams).await?;
         let shown: HashMap<Uuid, StreamSummary> = shown.into_iter().map(|it| (it.stream, it)).collect();
-        let started = |it: &ScannedSaga| it.saga.started_at().0;
-        let (first_ms, last_ms) = (page.first().map_or(0, started), page.last().map_or(0, started));
-        let mut verified = VerifiedPage { first_ms, last_ms, ..VerifiedPage::default() };
+        let ids = page.first().zip(page.last()).map(|(first, last)| (first.saga, last.saga));
+        let mut verified = VerifiedPage { ids, ..VerifiedPage::default() };
         for ScannedSaga { saga, rows } in page {
             self.saga(saga, rows, shown.get(&saga.uuid()), &mut verified).await?;
         }
