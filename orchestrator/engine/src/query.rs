@@ -198,8 +198,8 @@ impl QueryHandle {
         reading::find_key(self.store(), key, definition).await
     }
 
-    /// The saga as it can be shown, also where its journal cannot be read; as it was at `at`, or as it is. `None`: there
-    /// is none.
+    /// The saga as it can be shown, also where its journal cannot be read; as it was at `at`, or as it is. `None`:
+    /// there is none.
     ///
     /// # Errors
     /// When the store does not answer, or the saga has no state at `at`.

@@ -24,7 +24,8 @@ use std::{
 /// Subcommands of `saga replay`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ReplayCommand {
-    /// Check all journals: this build can read each one, the read model agrees with it, and the rules make the same decisions again
+    /// Check all journals: this build can read each one, the read model agrees with it, and the rules make the same
+    /// decisions again
     Verify(VerifyJournalsArgs),
     /// Run recorded sagas by a changed definition, and show what would differ
     WhatIf(what_if::WhatIfArgs),

@@ -44,7 +44,8 @@ pub(super) struct VerifyArgs {
     /// The trigger event of the saga as JSON
     #[arg(long, value_name = "JSON", value_parser = event, requires = "saga")]
     event: Option<Value>,
-    /// Shell command that restarts the participant. With it, the command also tests that the participant keeps its answers over a restart
+    /// Shell command that restarts the participant. With it, the command also tests that the participant keeps its
+    /// answers over a restart
     #[arg(long, value_name = "COMMAND", value_parser = command, conflicts_with = "restart_by_hand")]
     restart: Option<String>,
     /// Wait until you have restarted the participant and pressed Enter; tests the same

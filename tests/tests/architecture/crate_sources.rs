@@ -19,13 +19,14 @@ pub(crate) struct SourceModule {
 pub(crate) type SourceTree = BTreeMap<ModulePath, SourceModule>;
 
 /// Folders with the packages' `src`, from the repository's root, each with the name of its package.
-pub(crate) const PACKAGES: [(&str, &str); 14] = [
+pub(crate) const PACKAGES: [(&str, &str); 15] = [
     ("saga-base", "orchestrator/base"),
     ("saga-brokers", "orchestrator/brokers"),
     ("saga-contract", "orchestrator/contract"),
     ("saga-core", "orchestrator/core"),
     ("saga-engine", "orchestrator/engine"),
     ("saga-event-store", "event-store"),
+    ("saga-guard-bench", "orchestrator/resilience/bench"),
     ("saga-guards", "orchestrator/guards"),
     ("saga-kafka", "orchestrator/kafka"),
     ("saga-orchestrator", "orchestrator"),

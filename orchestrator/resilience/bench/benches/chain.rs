@@ -1,4 +1,4 @@
-//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-resilience --bench
+//! What the whole chain of guards costs around a call that does nothing: `cargo bench -p saga-guard-bench --bench
 //! chain`. Everything is in it that a step's call passes: lookup, health, line, breaker, retry budget, rate limit,
 //! bulkhead, meters and the readings of the clock.
 
