@@ -96,17 +96,17 @@ pub trait EventStore: std::fmt::Debug + Send + Sync {
     /// loads nor counts the payload of such a row.
     async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError>;
 
-    /// A page of the rows of all streams after the position `after`, ordered by stream and version: at most `limit` rows,
-    /// and of these only as many as fit `max_bytes` of payload, but at least one. Empty: there are no more. A page can
-    /// end within a stream. Streams that are appended to during a scan are in it with the rows that they had when the
-    /// scan came to them.
+    /// A page of the rows of all streams after the position `after`, ordered by stream and version: at most `limit`
+    /// rows, and of these only as many as fit `max_bytes` of payload, but at least one. Empty: there are no more. A
+    /// page can end within a stream. Streams that are appended to during a scan are in it with the rows that they had
+    /// when the scan came to them.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when a row of the page cannot be read: ask for smaller pages to get the rows before it.
     async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
 
-    /// The next stream after `after` that has rows; `None`: there is none. Reads no row, so a stream whose rows cannot be
-    /// read is found.
+    /// The next stream after `after` that has rows; `None`: there is none. Reads no row, so a stream whose rows cannot
+    /// be read is found.
     async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError>;
 
     /// The rows of several streams in the read model, in an order of the store's own; at most [`crate::MAX_PAGE`]

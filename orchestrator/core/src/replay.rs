@@ -1,9 +1,9 @@
 //! Decides a recorded journal again: whether the rules of this build, given what came in, decide what is on record.
 //!
-//! A journal records decisions. What came in is read from them: a success holds the participant's answer, an attempt that
-//! failed its failure, an act its operator ([`inputs`]). What guards, caches and the jitter said at the time is read from
-//! the row as well ([`surroundings`]). Where more than one input fits a row, as the time and a guard that has a permit
-//! again, each is tried, and one that leads to the row is enough.
+//! A journal records decisions. What came in is read from them: a success holds the participant's answer, an attempt
+//! that failed its failure, an act its operator ([`inputs`]). What guards, caches and the jitter said at the time is
+//! read from the row as well ([`surroundings`]). Where more than one input fits a row, as the time and a guard that has
+//! a permit again, each is tried, and one that leads to the row is enough.
 //!
 //! What no row records cannot be asked again: a row that depends on it is [`RowReplay::Undecided`], with the reason.
 

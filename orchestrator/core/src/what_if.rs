@@ -1,9 +1,9 @@
 //! A recorded saga by another definition: what it would have done and how it would have ended, had it run by that one.
 //!
-//! The saga starts with the same trigger, and each attempt gets the answer that the same attempt of the same command got:
-//! commands are the same if step and direction have the same names. Guards admit everything; operators act as they did.
-//! Where the other definition asks for what was never answered, the simulation ends there and says so: an answer is
-//! never made up. [`recorded`] reads the answers from a journal, [`simulation`] runs the saga by them.
+//! The saga starts with the same trigger, and each attempt gets the answer that the same attempt of the same command
+//! got: commands are the same if step and direction have the same names. Guards admit everything; operators act as they
+//! did. Where the other definition asks for what was never answered, the simulation ends there and says so: an answer
+//! is never made up. [`recorded`] reads the answers from a journal, [`simulation`] runs the saga by them.
 
 mod recorded;
 mod simulation;

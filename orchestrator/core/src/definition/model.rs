@@ -107,7 +107,8 @@ pub struct StepDefinition {
     pub pivot: bool,
     /// Whether the step comes before the pivot, is the pivot, or comes after it.
     pub side: PivotSide,
-    /// `cache:` an answer to the same request that is not older than this is used instead of a call; read-only steps only.
+    /// `cache:` an answer to the same request that is not older than this is used instead of a call; read-only steps
+    /// only.
     pub cache: Option<Duration>,
     /// `fallback:` by priority; empty for pivots, waits and publications.
     pub fallback: Vec<FallbackRule>,

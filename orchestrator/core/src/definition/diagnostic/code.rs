@@ -81,8 +81,8 @@ codes! {
     /// An expression can be null where null is an error: in a path, in text, in a key, in a query, as an operand. What
     /// fails there is a step that never runs, or an undo that the engine cannot run.
     NullInText = "null-in-text",
-    /// An expression makes a list, a map or an empty string where a path, a text or a key takes none, or a kind of value
-    /// that nothing there takes.
+    /// An expression makes a list, a map or an empty string where a path, a text or a key takes none, or a kind of
+    /// value that nothing there takes.
     UnfitValue = "unfit-value",
     /// The schema of the trigger's event has no such field.
     UnknownField = "unknown-field",
@@ -98,8 +98,8 @@ codes! {
     UndoAfterPivot = "undo-after-pivot",
     /// More than one step is the pivot.
     TwoPivots = "two-pivots",
-    /// A step runs in parallel with the pivot: it may be done or not when the pivot succeeds, so neither undoing nor going on is
-    /// right.
+    /// A step runs in parallel with the pivot: it may be done or not when the pivot succeeds, so neither undoing nor
+    /// going on is right.
     BesidePivot = "beside-pivot",
     /// `onExhausted: compensate` after the pivot, where a saga only goes forward.
     CompensateAfterPivot = "compensate-after-pivot",
