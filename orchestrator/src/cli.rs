@@ -2,6 +2,7 @@
 //! usage error.
 
 mod act;
+mod audit;
 mod benchmark;
 mod check;
 mod definitions;
@@ -99,10 +100,12 @@ enum CliCommand {
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Show operators' acts on sagas and guards: who did what, when and why
+    Audit(audit::AuditArgs),
     /// Read all journals of the event store again, to verify them; nothing is sent
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
-    /// Show the definitions that start sagas now
+    /// Show the definitions that start sagas now, those by which sagas run, and their texts
     #[command(subcommand)]
     Definitions(definitions::DefinitionsCommand),
     /// Show and change the guards of participants: breakers and limits
@@ -156,6 +159,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

@@ -98,20 +98,20 @@ impl JournalWalk<'_> {
             return None;
         }
         let mended = (!std::ptr::eq(before, after)).then(|| Arc::new(after.clone()));
-        self.decide(before, mended, state, index)
+        self.decide(before, mended.as_ref(), state, index)
     }
 
     /// Tries what may have come in, the likeliest first. A decision evolves the state, so each further try folds again.
     fn decide(
         &mut self,
         plan: &SagaPlan,
-        mended: Option<Arc<SagaPlan>>,
+        mended: Option<&Arc<SagaPlan>>,
         mut state: SagaState,
         index: usize,
     ) -> Option<RowReplay> {
         let row = &self.decisions[index];
         let mut first = None;
-        for CandidateInput { input, assumed } in inputs::of(plan, mended.as_ref(), &state, row) {
+        for CandidateInput { input, assumed } in inputs::of(plan, mended, &state, row) {
             state = match assumed.owner {
                 DecidingOwner::Same => state,
                 DecidingOwner::Later => state.inherited(),
@@ -120,13 +120,13 @@ impl JournalWalk<'_> {
             let outcome = surroundings.decide(&mut state, &input);
             if matches!(&outcome, Ok(DecisionOutcome::Decided(found)) if found == row) {
                 // When another owner took over is not on record: each row is decided by either.
-                self.state = Some(state.as_by_one_owner());
+                self.state = Some(state.by_one_owner());
                 return None;
             }
             first = first.or(Some(outcome));
             state = folded(plan, self.saga, &self.decisions[..index]);
         }
-        let runs_by = mended.as_deref().unwrap_or(plan);
+        let runs_by = mended.map_or(plan, Arc::as_ref);
         self.state = Some(evolved(runs_by, state, row));
         Some(judged(row, found(first)))
     }

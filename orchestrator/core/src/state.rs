@@ -309,7 +309,7 @@ impl SagaState {
     }
 
     /// The state as an owner has it who made every attempt itself.
-    pub(crate) fn as_by_one_owner(mut self) -> SagaState {
+    pub(crate) fn by_one_owner(mut self) -> SagaState {
         for step in &mut self.steps {
             step.forward.inherited = 0;
             step.undo.inherited = 0;

@@ -157,7 +157,7 @@ fn only_in(one: &SagaCourse, other: &SagaCourse) -> Vec<CommandName> {
 fn course(plan: &SagaPlan, state: &SagaState, calls: BTreeMap<CommandName, CommandRequest>) -> SagaCourse {
     let named = |command: CommandRef| name_of(plan, command);
     let ends = state.commands().filter_map(|(command, it)| Some((named(command), end_of(&it.phase)?))).collect();
-    SagaCourse { status: state.status(), code: state.stands().code.clone(), calls, ends }
+    SagaCourse { status: state.status(), code: state.stands().code, calls, ends }
 }
 
 fn end_of(phase: &CommandPhase) -> Option<CommandEnd> {

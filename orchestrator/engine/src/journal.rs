@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod counts;
+pub mod definitions;
 pub mod difference;
 pub mod history;
 mod known;

@@ -37,6 +37,20 @@ pub struct RecordedOverride {
     pub act: OverrideRequest,
 }
 
+/// Every act on guards that `store` has on record, oldest first. Notes that are no acts are left out.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn on_record(store: &dyn EventStore) -> Result<Vec<RecordedOverride>, saga_event_store::StoreError> {
+    let (mut all, mut after) = (Vec::new(), NoteNumber::START);
+    loop {
+        let page = store.notes(TOPIC, after, MAX_NOTES).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = last.number;
+        all.extend(page.iter().filter_map(read));
+    }
+}
+
 /// What is in force for a participant, and since which act.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,5 +1,6 @@
 //! Reads the event store as a product of its own: every journal, in order, without sending anything.
 
+pub mod audit;
 mod scan;
 pub mod verify;
 pub mod what_if;

@@ -1,19 +1,67 @@
-//! `definitions list`: which definitions start sagas on an engine.
+//! `definitions …`: the definitions that start sagas on an engine, and those by which sagas of a store run or ran.
 
 use super::{
-    output,
+    OutputFormat, output,
     server::{NEWER_ENGINE, ServerOutputArgs},
+    store::StoreReadArgs,
 };
 use crate::api::DefinitionLine;
 use anyhow::Context;
-use clap::Subcommand;
-use serde_json::Value;
+use clap::{Args, Subcommand};
+use saga_engine::journal::definitions::{self, StoredDefinition};
+use serde_json::{Value, json};
+use similar::TextDiff;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DefinitionsCommand {
     /// List the definitions that start sagas on an engine
     List(ServerOutputArgs),
+    /// List the definitions by which sagas run or ran, with the number of their open sagas
+    Used(UsedDefinitionsArgs),
+    /// Show the text of a definition by which sagas run or ran
+    Show(ShowDefinitionArgs),
+    /// Show the difference between two texts of definitions
+    Diff(DiffDefinitionsArgs),
+}
+
+/// Arguments of `saga definitions used`.
+#[derive(Debug, Args)]
+pub(super) struct UsedDefinitionsArgs {
+    /// Only definitions that have open sagas
+    #[arg(long)]
+    open: bool,
+    #[command(flatten)]
+    store: StoreReadArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Arguments of `saga definitions show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowDefinitionArgs {
+    /// Name of the definition, or the beginning of its hash
+    #[arg(value_name = "NAME|HASH")]
+    definition: String,
+    #[command(flatten)]
+    store: StoreReadArgs,
+    /// Format of the output; a table is the text itself
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Arguments of `saga definitions diff`.
+#[derive(Debug, Args)]
+pub(super) struct DiffDefinitionsArgs {
+    /// Name of the older definition, or the beginning of its hash
+    #[arg(value_name = "NAME|HASH")]
+    from: String,
+    /// Name of the newer definition, or the beginning of its hash
+    #[arg(value_name = "NAME|HASH")]
+    to: String,
+    #[command(flatten)]
+    store: StoreReadArgs,
 }
 
 /// Digits of a hash that are shown: enough to tell definitions apart.
@@ -28,7 +76,57 @@ pub(super) async fn run(command: DefinitionsCommand) -> anyhow::Result<ExitCode>
             output::many(&lines, args.output, |_| table(&typed))?;
             Ok(ExitCode::SUCCESS)
         }
+        DefinitionsCommand::Used(args) => used(args).await,
+        DefinitionsCommand::Show(args) => show(args).await,
+        DefinitionsCommand::Diff(args) => diff(args).await,
     }
+}
+
+async fn used(args: UsedDefinitionsArgs) -> anyhow::Result<ExitCode> {
+    let store = args.store.open().await?;
+    let mut all = definitions::stored(store.as_ref()).await?;
+    all.retain(|it| !args.open || it.open_sagas > 0);
+    output::many(&all, args.output, used_table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn used_table(all: &[StoredDefinition]) -> String {
+    let row = |it: &StoredDefinition| {
+        let oldest = it.oldest_open_at.clone().unwrap_or_default();
+        [
+            it.name.clone(),
+            short(&it.definition),
+            it.open_sagas.to_string(),
+            oldest,
+            it.sagas.to_string(),
+            it.first_started_at.clone(),
+        ]
+    };
+    output::table(["definition", "hash", "open sagas", "oldest open", "all sagas", "first saga"], all.iter().map(row))
+}
+
+async fn show(args: ShowDefinitionArgs) -> anyhow::Result<ExitCode> {
+    let store = args.store.open().await?;
+    let (definition, text) = definitions::named(store.as_ref(), &args.definition).await?;
+    let mut shown = serde_json::to_value(&definition)?;
+    shown["text"] = json!(text);
+    output::one(&shown, args.output, |_| text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn diff(args: DiffDefinitionsArgs) -> anyhow::Result<ExitCode> {
+    let store = args.store.open().await?;
+    let (from, old) = definitions::named(store.as_ref(), &args.from).await?;
+    let (to, new) = definitions::named(store.as_ref(), &args.to).await?;
+    let header = |it: &StoredDefinition| format!("{} {}", it.name, it.definition);
+    let diff = TextDiff::from_lines(&old, &new);
+    let text = diff.unified_diff().header(&header(&from), &header(&to)).to_string();
+    output::line(if text.is_empty() { "the texts are the same" } else { text.trim_end() })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(SHORT_HASH).collect()
 }
 
 /// What the table shows; as JSON and YAML the lines are printed as the engine sent them.
@@ -39,7 +137,7 @@ fn typed(lines: &[Value]) -> anyhow::Result<Vec<DefinitionLine>> {
 
 fn table(lines: &[DefinitionLine]) -> String {
     let row = |line: &DefinitionLine| {
-        let hash: String = line.definition.chars().take(SHORT_HASH).collect();
+        let hash = short(&line.definition);
         let (steps, participants) = (line.steps.join(", "), line.participants.join(", "));
         [line.name.clone(), hash, line.topic.clone(), line.event_type.clone().unwrap_or_default(), steps, participants]
     };

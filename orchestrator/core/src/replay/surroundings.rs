@@ -65,8 +65,8 @@ impl RecordedSurroundings<'_> {
 
     /// What the row says of the command's admission.
     fn admission(&self, command: CommandRef) -> AdmissionVerdict {
-        let verdicts = self.row.events.iter().filter_map(|event| verdict(event, command));
-        verdicts.last().unwrap_or(match self.assumed.unmentioned {
+        let mut verdicts = self.row.events.iter().filter_map(|event| verdict(event, command));
+        verdicts.next_back().unwrap_or(match self.assumed.unmentioned {
             UnmentionedCall::Admitted => AdmissionVerdict::Admitted,
             UnmentionedCall::Gone => AdmissionVerdict::Gone,
         })

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The kinds of documents in the store that plans are made of.
-const DEFINITION: &str = "definition";
+pub(super) const DEFINITION: &str = "definition";
 const POLICIES: &str = "policies";
 
 /// Plans that were read or started with, by the hashes of definition and policies. They are few (one per deployed

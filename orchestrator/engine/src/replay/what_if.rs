@@ -310,7 +310,7 @@ impl PageSimulator {
             added_calls: names(result.added_calls()),
             missing_calls: if result.undecided.is_some() { Vec::new() } else { names(result.missing_calls()) },
             changed_calls: names(result.changed_calls()),
-            ..line(verdict, result.undecided.as_ref().map(|it| undecided(it)))
+            ..line(verdict, result.undecided.as_ref().map(undecided))
         })
     }
 
