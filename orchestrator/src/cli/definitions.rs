@@ -62,6 +62,9 @@ pub(super) struct DiffDefinitionsArgs {
     to: String,
     #[command(flatten)]
     store: StoreReadArgs,
+    /// Format of the output; a table is a unified diff
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
 }
 
 /// Digits of a hash that are shown: enough to tell definitions apart.
@@ -121,7 +124,9 @@ async fn diff(args: DiffDefinitionsArgs) -> anyhow::Result<ExitCode> {
     let header = |it: &StoredDefinition| format!("{} {}", it.name, it.definition);
     let diff = TextDiff::from_lines(&old, &new);
     let text = diff.unified_diff().header(&header(&from), &header(&to)).to_string();
-    output::line(if text.is_empty() { "the texts are the same" } else { text.trim_end() })?;
+    let shown = json!({"from": from, "to": to, "diff": text});
+    let told = |_: &Value| if text.is_empty() { "the texts are the same".to_owned() } else { text.clone() };
+    output::one(&shown, args.output, told)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,18 +1,22 @@
 //! Journals of a real store, verified.
 
 use super::{
+    audit::{AuditRequest, AuditTarget, audit},
     verify::{DivergenceKind, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest, verify},
     what_if::{WhatIfEvent, WhatIfReport, WhatIfRequest, WhatIfVerdict, what_if},
 };
 use crate::{
     row::{self, ShardWriter},
     seeding::{self, SeedState},
+    unguarded,
 };
 use saga_core::{
     command::{CommandDirection, CommandFailure},
+    decide::{self, AdmissionVerdict, DecisionOutcome},
     definition::{self, participants},
-    event::{AttemptOutcome, SagaDecision, SagaEvent, TriggerRecord},
+    event::{AttemptOutcome, OperatorAction, SagaDecision, SagaEvent, TriggerRecord},
     id::{SagaId, ShardId, StepIndex},
+    input::{OperatorAct, SagaInput},
     policy::SagaPolicies,
     state::SagaPlan,
     time::Timestamp,
@@ -186,4 +190,45 @@ async fn recorded_sagas_are_run_by_a_changed_definition() {
     assert_eq!(report.reasons.keys().collect::<Vec<_>>(), ["its key would be another one"]);
     let report = it.by(&DEFINITION.replace("saga: order", "saga: invoice"), None).await;
     assert_eq!(report, WhatIfReport::default());
+}
+
+#[tokio::test]
+async fn acts_on_sagas_and_guards_are_found_newest_first() {
+    let it = VerifiedStore::seeded().await;
+    let (saga, epoch) = it.newest().await;
+    let recorded = crate::journal::read(it.store.as_ref(), &Default::default(), saga).await.expect("a read");
+    let mut recorded = recorded.expect("a saga");
+    let act = OperatorAct {
+        id: "7".into(),
+        who: "anna".into(),
+        reason: "by hand".into(),
+        action: OperatorAction::Abandon,
+        about: None,
+    };
+    let input = SagaInput::Operator(act);
+    let now = recorded.state.last_at;
+    let decided = unguarded::decided_at(now, 0, AdmissionVerdict::Admitted, |context| {
+        decide::decide(&it.plan, &mut recorded.state, &input, context)
+    });
+    let Ok(DecisionOutcome::Decided(decision)) = decided else { panic!("decided, not {decided:?}") };
+    let writer = ShardWriter { shard: ShardId(0), epoch };
+    let append = row::showing(writer, &it.plan, &recorded.state, &decision).expect("a row");
+    it.store.append(&[append]).await.expect("an append");
+    let all = AuditRequest { since: None, who: None, on: None, limit: 10 };
+    let found = audit(Arc::clone(&it.store), &all, |_| {}).await.expect("the store answers");
+    let key = recorded.state.key.clone();
+    let on = AuditTarget::Saga { id: saga.to_string(), key: key.clone(), version: 3 };
+    let [entry] = found.entries.as_slice() else { panic!("one act, not {found:?}") };
+    assert_eq!((entry.who.as_str(), entry.action.as_str(), &entry.on), ("anna", "abandon", &on));
+    for (wanted, count) in [
+        (AuditRequest { on: Some(key), ..all.clone() }, 1),
+        (AuditRequest { on: Some("none".into()), ..all.clone() }, 0),
+        (AuditRequest { who: Some("ben".into()), ..all.clone() }, 0),
+        (AuditRequest { since: Some(now.plus(Duration::from_millis(1))), ..all.clone() }, 0),
+    ] {
+        let found = audit(Arc::clone(&it.store), &wanted, |_| {}).await.expect("the store answers");
+        assert_eq!(found.found, count, "{wanted:?}");
+    }
+    let (report, _) = it.verified(&VerifyRequest::default()).await;
+    assert_eq!((report.sagas, report.divergences), (u64::from(SAGAS), 0));
 }
