@@ -58,6 +58,7 @@ struct RowFormat {
 
 #[derive(Deserialize)]
 struct DecodedRow {
+    v: u8,
     events: Vec<SagaEvent>,
 }
 
@@ -97,13 +98,19 @@ pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// When the row was written by a newer build, or is not a row of ours.
 pub fn decode(saga: SagaId, version: u32, at: Timestamp, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
-    let shape = |source| RowDecodeError::Shape { saga, version, source };
-    let RowFormat { v: format } = serde_json::from_slice(payload).map_err(shape)?;
-    if format != FORMAT {
-        return Err(RowDecodeError::Format { saga, version, format });
+    match serde_json::from_slice(payload) {
+        Ok(DecodedRow { v: FORMAT, events }) => Ok(SagaDecision { version, at, events }),
+        Ok(DecodedRow { v: format, .. }) => Err(RowDecodeError::Format { saga, version, format }),
+        Err(source) => Err(unread(saga, version, payload, source)),
     }
-    let DecodedRow { events } = serde_json::from_slice(payload).map_err(shape)?;
-    Ok(SagaDecision { version, at, events })
+}
+
+/// A row of a newer build says its format, also where its events cannot be read.
+fn unread(saga: SagaId, version: u32, payload: &[u8], source: serde_json::Error) -> RowDecodeError {
+    match serde_json::from_slice(payload) {
+        Ok(RowFormat { v: format }) if format != FORMAT => RowDecodeError::Format { saga, version, format },
+        Ok(_) | Err(_) => RowDecodeError::Shape { saga, version, source },
+    }
 }
 
 #[cfg(test)]
