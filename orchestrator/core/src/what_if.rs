@@ -120,12 +120,15 @@ impl WhatIfResult {
         (self.recorded.status, &self.recorded.code) == (self.simulated.status, &self.simulated.code)
     }
 
-    /// The first command, in the order of the definition, that ends otherwise; `None`: none does.
+    /// The first command that ends otherwise; `None`: none does. Dos come before undos, each in the order of the
+    /// definition, because what a saga undoes follows from its dos.
     #[must_use]
     pub fn parts_at(&self) -> Option<CommandName> {
         let of = |course: &SagaCourse, name: &CommandName| course.ends.iter().find(|(it, _)| it == name).map(|it| it.1);
-        let mut names = self.simulated.ends.iter().chain(&self.recorded.ends).map(|(name, _)| name);
-        names.find(|name| of(&self.recorded, name) != of(&self.simulated, name)).cloned()
+        let names = || self.simulated.ends.iter().chain(&self.recorded.ends).map(|(name, _)| name);
+        let differs = |name: &&CommandName| of(&self.recorded, name) != of(&self.simulated, name);
+        let ways = [CommandDirection::Do, CommandDirection::Undo];
+        ways.iter().find_map(|way| names().filter(|name| name.direction == *way).find(differs)).cloned()
     }
 
     /// Commands that only the other definition sends.

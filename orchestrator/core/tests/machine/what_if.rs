@@ -66,6 +66,11 @@ fn a_check_that_is_added_rejects_by_the_recorded_result() {
     assert_eq!((other.undecided, other.simulated.status), (None, SagaStatus::Compensated));
     let saga = given(TWO).when("a", result(json!({"score": 5}))).when("b", done());
     assert!(by(&saga, &checked).ends_alike());
+    // What the second step does now comes before what is undone of the first.
+    let late = TWO.replace("undo: stock.UndoB,", "undo: stock.UndoB, check: result.score < 80,");
+    let saga = given(TWO).when("a", done()).when("b", result(json!({"score": 95})));
+    let parts_at = by_assuming(&saga, &late, &assumed).parts_at();
+    assert_eq!(parts_at.map(|it| it.to_string()).as_deref(), Some("b"));
 }
 
 #[test]
