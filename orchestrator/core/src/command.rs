@@ -200,6 +200,11 @@ impl CommandFailure {
         CommandFailure { code: code.into(), message: message.into(), origin: FailureOrigin::Engine, class: None }
     }
 
+    /// Whether no answer came in time: what came of the attempt is then not known.
+    pub fn is_silence(&self) -> bool {
+        self.origin == FailureOrigin::Transport && self.code == "timeout"
+    }
+
     /// The same failure, found by `origin`.
     #[must_use]
     pub fn of_origin(self, origin: FailureOrigin) -> CommandFailure {

@@ -2,16 +2,13 @@
 
 use super::{
     active_config::ActiveConfigCell,
-    journal::{JournalAccess, PlanError},
+    journal::{JournalAccess, PlanError, definitions::SHORTEST_HASH},
 };
 use saga_core::state::SagaPlan;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What an operator writes for the definition that new sagas begin with.
 const CURRENT: &str = "current";
-
-/// Fewest digits of a hash that name a definition.
-const SHORTEST_HASH: usize = 6;
 
 /// No definition is meant, or several are.
 #[derive(Debug, thiserror::Error)]

@@ -96,8 +96,8 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
     }
 }
 
-/// A mistyped name is an error instead of an empty list.
-async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
+/// A mistyped name is an error, instead of an empty answer.
+pub(super) async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
     match journal::misnamed(store, plans, wanted, &[]).await? {
         Some(misnamed) => bail!("{misnamed}"),
         None => Ok(()),

@@ -2,12 +2,12 @@
 
 mod what_if;
 
-use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
-use anyhow::{Context, bail};
+use super::{OutputFormat, list::found_nothing, output, selection::StartedSince, store::StoreReadArgs};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use saga_engine::{
-    journal::{self, PlanCache, reading::SagaQuery},
+    journal::{PlanCache, reading::SagaQuery},
     replay::{
         ScanProgress,
         verify::{self, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest},
@@ -88,10 +88,7 @@ async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
 async fn named_right(store: &dyn EventStore, saga: Option<&str>) -> anyhow::Result<()> {
     let Some(saga) = saga else { return Ok(()) };
     let wanted = SagaQuery { saga: Some(saga.to_owned()), ..SagaQuery::default() };
-    match journal::misnamed(store, &PlanCache::default(), &wanted, &[]).await? {
-        Some(misnamed) => bail!("{misnamed}"),
-        None => Ok(()),
-    }
+    found_nothing(store, &PlanCache::default(), &wanted).await
 }
 
 fn divergence_text(it: &SagaDivergence) -> String {

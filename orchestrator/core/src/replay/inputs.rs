@@ -57,13 +57,13 @@ pub(super) const START: ReplayAssumption = ReplayAssumption {
     unmentioned: UnmentionedCall::Admitted,
 };
 
-/// What may have led to `row`, the likeliest first.
+/// What may have led to `row`, the likeliest first. Each is made when it is asked for: mostly the first one fits.
 pub(super) fn of(
     plan: &SagaPlan,
     mended: Option<&Arc<SagaPlan>>,
     state: &SagaState,
     row: &SagaDecision,
-) -> Vec<CandidateInput> {
+) -> impl Iterator<Item = CandidateInput> + use<> {
     let both = if row.events.iter().any(fires) {
         [ReplayedDeadlines::Over, ReplayedDeadlines::NotOver]
     } else {
@@ -76,13 +76,11 @@ pub(super) fn of(
         (DecidingOwner::Same, UnmentionedCall::Gone),
         (DecidingOwner::Later, UnmentionedCall::Gone),
     ];
-    let assumed = both.into_iter().flat_map(|deadlines| {
+    let assumed = both.into_iter().flat_map(move |deadlines| {
         let with = move |(owner, unmentioned)| ReplayAssumption { deadlines, owner, unmentioned };
         assumptions.into_iter().map(with)
     });
-    let candidates =
-        assumed.flat_map(|assumed| inputs.iter().cloned().map(move |input| CandidateInput { input, assumed }));
-    candidates.collect()
+    assumed.flat_map(move |assumed| inputs.clone().into_iter().map(move |input| CandidateInput { input, assumed }))
 }
 
 /// Whether the event says that a deadline of a step or of the saga is over.
@@ -103,11 +101,7 @@ fn fires(event: &SagaEvent) -> bool {
 /// The command whose attempt timed out, according to the event.
 pub(super) fn timed_out(event: &SagaEvent) -> Option<CommandRef> {
     let SagaEvent::AttemptFailed { step, direction, failure, .. } = event else { return None };
-    is_timeout(failure).then(|| of_step(*step, *direction))
-}
-
-fn is_timeout(failure: &CommandFailure) -> bool {
-    failure.origin == FailureOrigin::Transport && failure.code == "timeout"
+    failure.is_silence().then(|| of_step(*step, *direction))
 }
 
 /// Lets only those attempts time out at this row that are on record: when an attempt was sent is not.
@@ -217,7 +211,7 @@ impl RowReading<'_> {
             return Vec::new();
         };
         let (attempt, retry_after) = (Some(*attempt), retry_at.map(|at| at.since(self.row.at)));
-        let time = is_timeout(failure).then_some(SagaInput::TimeReached);
+        let time = failure.is_silence().then_some(SagaInput::TimeReached);
         let answers = self.advices(command, *needs_person).into_iter().flat_map(|retry| {
             let failure = failure.clone();
             let unknown = CommandAnswer::Unknown { failure: failure.clone(), retry, retry_after };

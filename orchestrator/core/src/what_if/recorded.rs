@@ -2,7 +2,7 @@
 
 use super::{CommandName, name_of};
 use crate::{
-    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, FailureOrigin, RetryAdvice},
+    command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, RetryAdvice},
     event::{AttemptOutcome, NoRetryReason, SagaDecision, SagaEvent},
     id::StepIndex,
     input::{ActTarget, OperatorAct},
@@ -100,9 +100,8 @@ impl RecordedAnswers {
             SagaEvent::StepWaiting { step, direction, .. } => self.take_back(&of(step, *direction)),
             SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, needs_person, .. } => {
                 let retry = advice(decision, *step, *direction, *needs_person);
-                let is_silence = failure.origin == FailureOrigin::Transport && failure.code == "timeout";
                 let failed = RecordedAnswer::Failed { outcome: *outcome, failure: failure.clone(), retry };
-                let answer = if is_silence { RecordedAnswer::Silence } else { failed };
+                let answer = if failure.is_silence() { RecordedAnswer::Silence } else { failed };
                 self.answered(&of(step, *direction), Some(*attempt), at, answer);
             }
             SagaEvent::StepSucceeded { step, direction, result } => {

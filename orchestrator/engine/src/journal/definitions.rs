@@ -11,7 +11,7 @@ use uuid::Uuid;
 const MOST: u32 = 10_000;
 
 /// Fewest digits that name a definition by the beginning of its hash.
-const SHORTEST_HASH: usize = 6;
+pub(crate) const SHORTEST_HASH: usize = 6;
 
 /// One text of a definition, and the sagas that run by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub enum StoredDefinitionError {
     /// Nothing is called so.
     #[error(
         "no saga runs or ran by a definition `{0}`: write its name, or {SHORTEST_HASH} to 64 digits of its hash\nhint: \
-         `saga definitions list` shows them"
+         `saga definitions used` shows them"
     )]
     None(String),
     /// Several are called so.

@@ -241,7 +241,7 @@ impl<'a> SagaTimeline<'a> {
     fn failed(&self, step: StepIndex, direction: CommandDirection, failure: &CommandFailure) -> String {
         match failure.origin {
             FailureOrigin::Participant { .. } => self.answer_of(step, direction),
-            FailureOrigin::Transport if failure.code == "timeout" => "time: no answer in time".into(),
+            FailureOrigin::Transport if failure.is_silence() => "time: no answer in time".into(),
             FailureOrigin::Transport => "the connection".into(),
             FailureOrigin::Broker => "the broker".into(),
             FailureOrigin::Engine => "the engine".into(),
