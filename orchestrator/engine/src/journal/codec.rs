@@ -1,19 +1,30 @@
 //! Saga events ↔ stored bytes. The payload of a row is `{"v":1,"events":[…]}`; version and time are columns of their
 //! own.
+//!
+//! `v` is the format. An earlier format is brought to this one when it is read ([`upcast`]); a later one is refused.
+//! Within a format, what is new in a build must not mislead the builds before it:
+//!
+//! - A field that this build does not know is ignored. So a field may be added without another format only if a build
+//!   that ignores it folds the same course; otherwise the format changes.
+//! - A field that a row lacks has its default, or the row is refused.
+//! - A kind of event that this build does not know is refused: to ignore it would fold another saga.
+
+mod upcast;
 
 use saga_core::{event::SagaDecision, event::SagaEvent, id::SagaId, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Of the stored shape. A reader refuses a number that it does not know, so that an older build never misreads a newer
-/// row.
+/// Of the stored shape. A reader refuses a later number, so that an older build never misreads a newer row.
 const FORMAT: u8 = 1;
 
 /// A stored row cannot be read as a decision.
 #[derive(Debug, thiserror::Error)]
 pub enum RowDecodeError {
-    /// Written by a build that knows more.
+    /// Written by a build that knows more, or one that is too old.
     #[error(
-        "row {saga}/{version} has format {format}, this build reads format {FORMAT}: it was written by a newer build"
+        "row {saga}/{version} has format {format}, and this build reads formats {oldest} to {FORMAT}: \
+         {remedy}", oldest = upcast::OLDEST, remedy = other_build(*format)
     )]
     Format {
         /// The saga that the row belongs to.
@@ -22,6 +33,18 @@ pub enum RowDecodeError {
         version: u32,
         /// The format number that the row carries.
         format: u8,
+    },
+    /// The row says that it has an earlier format, and has not.
+    #[error("row {saga}/{version} of format {format} cannot be brought to format {FORMAT}: {reason}")]
+    Outdated {
+        /// The saga that the row belongs to.
+        saga: SagaId,
+        /// The row's version in the saga's journal.
+        version: u32,
+        /// The format number that the row carries.
+        format: u8,
+        /// What the row lacks.
+        reason: String,
     },
     /// The row's bytes are not what this build writes.
     #[error("row {saga}/{version} does not read as events")]
@@ -54,6 +77,17 @@ struct EncodedRow<'a> {
 #[derive(Deserialize)]
 struct RowFormat {
     v: u8,
+}
+
+#[derive(Deserialize)]
+struct OutdatedRow {
+    events: Vec<Value>,
+}
+
+#[derive(Serialize)]
+struct UpcastRow {
+    v: u8,
+    events: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -93,23 +127,46 @@ pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
     (outline.len() <= payload.len() / 2).then_some(outline)
 }
 
-/// The decision that a row records.
+/// The decision that a row records. A row of an earlier format is brought to this one first.
 ///
 /// # Errors
 /// When the row was written by a newer build, or is not a row of ours.
 pub fn decode(saga: SagaId, version: u32, at: Timestamp, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
     match serde_json::from_slice(payload) {
         Ok(DecodedRow { v: FORMAT, events }) => Ok(SagaDecision { version, at, events }),
-        Ok(DecodedRow { v: format, .. }) => Err(RowDecodeError::Format { saga, version, format }),
-        Err(source) => Err(unread(saga, version, payload, source)),
+        Ok(DecodedRow { v: format, .. }) => outdated(saga, version, at, format, payload),
+        Err(source) => match serde_json::from_slice(payload) {
+            Ok(RowFormat { v: format }) if format != FORMAT => outdated(saga, version, at, format, payload),
+            Ok(_) | Err(_) => Err(RowDecodeError::Shape { saga, version, source }),
+        },
     }
 }
 
-/// A row of a newer build says its format, also where its events cannot be read.
-fn unread(saga: SagaId, version: u32, payload: &[u8], source: serde_json::Error) -> RowDecodeError {
-    match serde_json::from_slice(payload) {
-        Ok(RowFormat { v: format }) if format != FORMAT => RowDecodeError::Format { saga, version, format },
-        Ok(_) | Err(_) => RowDecodeError::Shape { saga, version, source },
+/// A row of another format. It is written anew and read again: rows of the current format have one reader.
+#[cold]
+fn outdated(
+    saga: SagaId,
+    version: u32,
+    at: Timestamp,
+    format: u8,
+    payload: &[u8],
+) -> Result<SagaDecision, RowDecodeError> {
+    if !(upcast::OLDEST..FORMAT).contains(&format) {
+        return Err(RowDecodeError::Format { saga, version, format });
+    }
+    let unfit = |reason: String| RowDecodeError::Outdated { saga, version, format, reason };
+    let row: OutdatedRow = serde_json::from_slice(payload).map_err(|error| unfit(error.to_string()))?;
+    let events = upcast::to_current(format, row.events).map_err(unfit)?;
+    let payload = serde_json::to_vec(&UpcastRow { v: FORMAT, events }).map_err(|error| unfit(error.to_string()))?;
+    let row: DecodedRow = serde_json::from_slice(&payload).map_err(|error| unfit(error.to_string()))?;
+    Ok(SagaDecision { version, at, events: row.events })
+}
+
+fn other_build(format: u8) -> &'static str {
+    if format > FORMAT {
+        "a newer build wrote it; update this engine to that build"
+    } else {
+        "no release wrote it; restore the row from a backup"
     }
 }
 

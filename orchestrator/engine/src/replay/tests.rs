@@ -6,6 +6,7 @@ use super::{
     what_if::{WhatIfEvent, WhatIfReport, WhatIfRequest, WhatIfVerdict, what_if},
 };
 use crate::{
+    journal::PlanCache,
     row::{self, ShardWriter},
     seeding::{self, SeedState},
     unguarded,
@@ -16,13 +17,13 @@ use saga_core::{
     definition::{self, participants},
     event::{AttemptOutcome, OperatorAction, SagaDecision, SagaEvent, TriggerRecord},
     id::{SagaId, ShardId, StepIndex},
-    input::{OperatorAct, SagaInput},
+    input::{OperatorAct, SagaInput, SagaStart},
     policy::SagaPolicies,
     state::SagaPlan,
     time::Timestamp,
     what_if::AssumedAnswers,
 };
-use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StoreAccess, StreamFilter, StreamMark};
+use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StoreAccess, StreamAppend, StreamFilter, StreamMark};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
@@ -59,14 +60,18 @@ fn plan(definition: &str) -> Arc<SagaPlan> {
 }
 
 impl VerifiedStore {
-    /// With sagas whose first attempt of `charge` is out.
-    async fn seeded() -> VerifiedStore {
+    async fn empty() -> VerifiedStore {
         let folder = tempfile::tempdir().expect("a folder");
         let address = format!("sqlite:{}", folder.path().join("saga.db").display());
         let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-        let plan = plan(DEFINITION);
-        seeding::seed(&store, &plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
-        VerifiedStore { store, plan, _folder: folder }
+        VerifiedStore { store, plan: plan(DEFINITION), _folder: folder }
+    }
+
+    /// With sagas whose first attempt of `charge` is out.
+    async fn seeded() -> VerifiedStore {
+        let it = VerifiedStore::empty().await;
+        seeding::seed(&it.store, &it.plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
+        it
     }
 
     async fn verified(&self, wanted: &VerifyRequest) -> (VerifyReport, Vec<SagaDivergence>) {
@@ -157,6 +162,48 @@ async fn a_row_that_no_rule_decides_is_named_with_what_the_rules_decide() {
     assert_eq!(told, [(saga.to_string(), DivergenceKind::Decision, "3.0", 3)], "{diverged:?}");
     let at = |value: &serde_json::Value| value["attemptFailed"]["retry_at"].as_i64().expect("a time");
     assert!(at(&diverged[0].found) > at(&diverged[0].expected), "the policy waits longer: {diverged:?}");
+}
+
+/// The payload that a build of format 0 would have written.
+fn in_format_0(decision: &SagaDecision) -> Vec<u8> {
+    let event = |event: &SagaEvent| match serde_json::to_value(event).expect("JSON") {
+        serde_json::Value::Object(fields) => {
+            let (kind, mut event) = fields.into_iter().next().expect("a variant");
+            event["kind"] = json!(if kind == "stepSucceeded" { "stepDone".to_owned() } else { kind });
+            event
+        }
+        kind => json!({ "kind": kind }),
+    };
+    let events: Vec<_> = decision.events.iter().map(event).collect();
+    json!({"v": 0, "events": events}).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_saga_whose_rows_have_an_earlier_format_is_folded_and_decided_again_like_any_other() {
+    let it = VerifiedStore::empty().await;
+    let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
+    PlanCache::default().publish(it.store.as_ref(), Arc::clone(&it.plan)).await.expect("documents");
+    let (saga, writer) = (SagaId::new(Timestamp(1_000), ShardId(0), 7), ShardWriter { shard: ShardId(0), epoch });
+    let start = SagaStart { key: "old".into(), trigger: trigger("old"), traceparent: None };
+    let admit = AdmissionVerdict::Admitted;
+    let at = |ms| Timestamp(1_000).plus(Duration::from_millis(ms));
+    let (first, mut state) =
+        unguarded::decided_at(at(0), 0, admit, |context| decide::start(&it.plan, saga, start, context));
+    let first_append = row::showing(writer, &it.plan, &state, &first).expect("a row");
+    let second = unguarded::decided_at(at(60_000), 0, admit, |context| {
+        decide::decide(&it.plan, &mut state, &SagaInput::TimeReached, context)
+    });
+    let Ok(DecisionOutcome::Decided(second)) = second else { panic!("decided, not {second:?}") };
+    let second_append = row::showing(writer, &it.plan, &state, &second).expect("a row");
+    for (append, decision) in [(first_append, &first), (second_append, &second)] {
+        let append = StreamAppend { payload: in_format_0(decision), ..append };
+        assert_eq!(it.store.append(&[append]).await.expect("an append"), [AppendOutcome::Committed]);
+    }
+    let recorded = crate::journal::read(it.store.as_ref(), &PlanCache::default(), saga).await.expect("a read");
+    let recorded = recorded.expect("a saga");
+    assert_eq!(recorded.decisions, [first, second]);
+    let (report, diverged) = it.verified(&VerifyRequest::default()).await;
+    assert_eq!((report.sagas, report.rows, diverged), (1, 2, Vec::new()));
 }
 
 impl VerifiedStore {

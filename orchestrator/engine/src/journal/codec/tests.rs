@@ -40,6 +40,44 @@ fn a_newer_row_is_refused_by_its_number() {
 }
 
 #[test]
+fn a_row_of_an_earlier_format_is_brought_to_this_one() {
+    let old = br#"{"v":0,"events":[
+        {"kind":"stepDone","step":2,"result":{"amount":25000000000000000001}},
+        {"kind":"stepPassed","step":2},
+        {"kind":"stepDone","step":1,"undone":true},
+        {"kind":"sagaOverdue"}]}"#;
+    let result = serde_json::from_str(r#"{"amount":25000000000000000001}"#).expect("JSON");
+    let done = SagaEvent::StepSucceeded { step: StepIndex(2), direction: CommandDirection::Do, result };
+    let undone =
+        SagaEvent::StepSucceeded { step: StepIndex(1), direction: CommandDirection::Undo, result: Value::Null };
+    let expected = decision(vec![done, undone, SagaEvent::SagaOverdue]);
+    assert_eq!(decode(saga(), 4, Timestamp(77), old).expect("it reads"), expected);
+}
+
+#[test]
+fn a_row_that_is_not_of_the_format_that_it_names_is_refused_with_what_it_lacks() {
+    let read = |payload: &str| decode(saga(), 4, Timestamp(77), payload.as_bytes()).expect_err("unfit").to_string();
+    let place = format!("row {}/4 of format 0 cannot be brought to format 1: ", saga());
+    assert_eq!(read(r#"{"v":0,"events":[{"step":2}]}"#), format!("{place}an event of format 0 has a kind"));
+    assert!(read(r#"{"v":0,"events":[{"kind":"stepDone"}]}"#).starts_with(&format!("{place}missing field `step`")));
+    assert!(read(r#"{"v":0}"#).starts_with(&format!("{place}missing field `events`")));
+}
+
+#[test]
+fn within_a_format_an_unknown_field_is_ignored_and_an_unknown_kind_or_a_missing_field_is_refused() {
+    let read = |event: &str| {
+        let payload = format!(r#"{{"v":1,"events":[{event}],"more":1}}"#);
+        decode(saga(), 4, Timestamp(77), payload.as_bytes())
+    };
+    let known = SagaEvent::StepSkipped { step: StepIndex(2), direction: CommandDirection::Do, in_doubt: false };
+    let later = read(r#"{"stepSkipped":{"step":2,"direction":"do","later":{"a":[1]}}}"#).expect("it reads");
+    assert_eq!(later.events, [known]);
+    for unfit in [r#"{"stepFrozen":{"step":2}}"#, r#"{"stepSkipped":{"step":2}}"#] {
+        assert!(matches!(read(unfit), Err(RowDecodeError::Shape { version: 4, .. })), "{unfit}");
+    }
+}
+
+#[test]
 fn a_broken_row_names_saga_and_version() {
     let error = decode(saga(), 4, Timestamp(77), b"{").expect_err("broken");
     assert!(error.to_string().contains(&format!("{}/4", saga())), "{error}");
