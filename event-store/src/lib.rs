@@ -7,6 +7,7 @@
 //! SQL is in files: `sql` has the statements that both databases take, `postgres/sql` and `sqlite/sql` the others. Only
 //! `BEGIN`, `ROLLBACK`, one `SET` and the query for the process of a session are in the code.
 
+mod archives;
 mod attendance;
 mod backend;
 mod config;
@@ -32,6 +33,7 @@ mod sweep;
 mod tally;
 mod waits;
 
+pub use archives::StoreArchives;
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
 pub use config::{StoreAccess, StoreConfig};
 pub use error::StoreError;

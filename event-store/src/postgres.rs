@@ -1,5 +1,6 @@
 //! The store on Postgres 13 or newer.
 
+mod archives;
 mod attendance;
 mod batch;
 mod bounds;

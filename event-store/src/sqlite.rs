@@ -1,6 +1,7 @@
 //! The store in one SQLite file, for trials and small installations: one engine at a time, and readers beside it.
 
 mod append;
+mod archives;
 mod attendance;
 mod lock;
 mod marking;

@@ -2,9 +2,9 @@
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, KeySweep, KeySweepOutcome, MarkOutcome,
-    NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreError, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow,
-    StreamStatusCount, StreamSummary, WaitTarget,
+    NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError,
+    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
+    StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl StoreIdentity {
 /// A caller can drop the future of any call. The call leaves no transaction open then, and what it committed stays
 /// committed.
 #[async_trait]
-pub trait EventStore: std::fmt::Debug + Send + Sync {
+pub trait EventStore: StoreArchives {
     /// What distinguishes this store from others.
     fn identity(&self) -> StoreIdentity;
 

@@ -1,6 +1,7 @@
 //! Configuration: flags override the environment, which overrides the file. Everything is checked before the start, and
 //! all errors are reported at once.
 
+mod archive;
 #[cfg(test)]
 mod file_tests;
 mod internal_topics;
@@ -8,6 +9,7 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 
 use layers::{ConfigLayers, ConfigValue};
@@ -44,6 +46,8 @@ pub(crate) struct EngineConfig {
     pub listen: SocketAddr,
     /// Maximum difference to the clock of the event store; beyond it the engine claims no shard.
     pub max_clock_skew: Duration,
+    /// Where ended sagas go.
+    pub archive: ArchiveConfig,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -57,6 +61,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("shards", &self.shards)
             .field("listen", &self.listen)
             .field("max_clock_skew", &self.max_clock_skew)
+            .field("archive", &self.archive)
             .finish()
     }
 }
@@ -263,6 +268,7 @@ impl<'a> ConfigValidator<'a> {
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
+            archive: self.archive(),
         };
         self.properties();
         self.topics_differ(&config.topics);
@@ -344,6 +350,15 @@ impl<'a> ConfigValidator<'a> {
         self.checked(key, &default.to_string(), "a number of seconds from 1 to 86400", |text| {
             text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs)
         })
+    }
+
+    fn archive(&mut self) -> ArchiveConfig {
+        let folder = self.layers.get("archive.folder").is_some().then(|| self.path("archive.folder", "./archive"));
+        let expected = "a time from 1d to 366d, like `7d`";
+        ArchiveConfig {
+            folder,
+            partition: self.checked("archive.partition", archive::PARTITION, expected, archive::partition),
+        }
     }
 
     fn listen(&mut self, key: &str, default: SocketAddr) -> SocketAddr {

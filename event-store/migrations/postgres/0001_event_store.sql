@@ -18,7 +18,8 @@ CREATE TABLE shard_epochs (
 );
 
 -- The rows of the streams, which are only appended. The one index is on ids that rise with time: a second index or
--- random ids would cost several times as much.
+-- random ids would cost several times as much. Ids of streams begin with the time of their start, so the partitions are
+-- periods of starts, and rows that leave the store leave it with their partition.
 CREATE TABLE journal (
     stream      uuid    NOT NULL,
     version     integer NOT NULL CHECK (version > 0),
@@ -29,7 +30,7 @@ CREATE TABLE journal (
     -- a large payload outside of its row and loads it only when a query reads it. A null column needs no space.
     outline     bytea,
     PRIMARY KEY (stream, version)
-);
+) PARTITION BY RANGE (stream);
 
 -- Rows stay when streams are archived: a key that was used once stays taken.
 CREATE TABLE stream_keys (
@@ -41,7 +42,7 @@ CREATE TABLE stream_keys (
 );
 
 -- The read model has one row for each stream. The transaction of a journal row writes it, and only if that row changes
--- it.
+-- it. Its partitions are those of the journal.
 CREATE TABLE streams (
     stream     uuid    PRIMARY KEY,
     shard      integer NOT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE streams (
     flags      text,
     -- A word for what failed in a stream that is parked or compensates; null: nothing. Most streams never have one.
     code       text
-) WITH (fillfactor = 80);
+) PARTITION BY RANGE (stream);
 
 -- For recovery, which reads the open streams of one shard.
 CREATE INDEX streams_open ON streams (shard, stream) WHERE open;
@@ -82,6 +83,87 @@ CREATE INDEX streams_waiting ON streams (stream) WHERE waits_on IS NOT NULL;
 CREATE INDEX streams_wait_terms ON streams USING gin (wait_terms(waits_on)) WITH (fastupdate = off) WHERE waits_on IS NOT NULL;
 CREATE INDEX streams_flagged ON streams (stream) WHERE flags IS NOT NULL;
 CREATE INDEX streams_failed ON streams (code, stream) WHERE code IS NOT NULL;
+
+-- The periods that have partitions of journal and streams, without gaps: `journal_p<from_ms>` and `streams_p<from_ms>`.
+-- Before the first one there are `journal_old` and `streams_old`, after the last one `journal_ahead` and
+-- `streams_ahead`, so that every id has a place. There is no default partition: with one, Postgres could not read the
+-- partitions one after the other, and a list of the newest streams would begin with the oldest too.
+CREATE TABLE partitions (
+    from_ms bigint PRIMARY KEY,
+    to_ms   bigint NOT NULL CHECK (to_ms > from_ms)
+);
+
+-- The first id that a stream can have which started at this time.
+CREATE FUNCTION first_stream(p_ms bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT rpad(lpad(to_hex(p_ms), 12, '0'), 32, '0')::uuid
+$$;
+
+-- Creates partitions of `p_width_ms` after the last one, until they reach `p_until_ms`. Returns how many were created.
+-- Rows of these periods that were written meanwhile are moved to their partitions. Appends wait until this commits, and
+-- this waits at most a second for them.
+CREATE FUNCTION add_partitions(p_width_ms bigint, p_until_ms bigint) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_from   bigint;
+    v_begun  bigint;
+    v_to     bigint;
+    v_table  text;
+    v_name   text;
+    v_count  integer := 0;
+    v_option text;
+BEGIN
+    -- One at a time. Who comes second finds the partitions of the first.
+    PERFORM pg_advisory_xact_lock(1396786003, 1);
+    SELECT max(to_ms) INTO v_begun FROM partitions;
+    IF v_begun >= p_until_ms THEN
+        RETURN 0;
+    END IF;
+    PERFORM set_config('lock_timeout', '1s', true);
+    LOCK TABLE journal, streams IN ACCESS EXCLUSIVE MODE;
+    FOREACH v_table IN ARRAY ARRAY['journal', 'streams'] LOOP
+        v_option := CASE v_table WHEN 'streams' THEN 'WITH (fillfactor = 80)' ELSE '' END;
+        EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', v_table, v_table || '_ahead');
+        v_from := v_begun;
+        WHILE v_from < p_until_ms LOOP
+            v_to := (v_from / p_width_ms + 1) * p_width_ms;
+            v_name := v_table || '_p' || v_from;
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L) %s',
+                           v_name, v_table, first_stream(v_from), first_stream(v_to), v_option);
+            EXECUTE format('WITH moved AS (DELETE FROM %I WHERE stream < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
+                           v_table || '_ahead', first_stream(v_to), v_name);
+            IF v_table = 'journal' THEN
+                INSERT INTO partitions (from_ms, to_ms) VALUES (v_from, v_to);
+                v_count := v_count + 1;
+            END IF;
+            v_from := v_to;
+        END LOOP;
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (MAXVALUE)',
+                       v_table, v_table || '_ahead', first_stream(v_from));
+    END LOOP;
+    RETURN v_count;
+END $$;
+
+-- The first partitions: weeks from now on.
+DO $$
+DECLARE
+    v_week  bigint := 7 * 86400000;
+    v_first bigint := (extract(epoch FROM now()) * 1000)::bigint / v_week * v_week;
+    v_table text;
+BEGIN
+    FOREACH v_table IN ARRAY ARRAY['journal', 'streams'] LOOP
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (MINVALUE) TO (%L)',
+                       v_table || '_old', v_table, first_stream(v_first));
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                       v_table || '_p' || v_first, v_table, first_stream(v_first), first_stream(v_first + v_week));
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (MAXVALUE)',
+                       v_table || '_ahead', v_table, first_stream(v_first + v_week));
+    END LOOP;
+    ALTER TABLE streams_old SET (fillfactor = 80);
+    EXECUTE format('ALTER TABLE %I SET (fillfactor = 80)', 'streams_p' || v_first);
+    INSERT INTO partitions (from_ms, to_ms) VALUES (v_first, v_first + v_week);
+    PERFORM add_partitions(v_week, v_first + 5 * v_week);
+END $$;
 
 CREATE TABLE documents (
     kind text NOT NULL,
@@ -147,15 +229,17 @@ BEGIN
 END $$;
 
 -- Appends a batch in one transaction and one round trip. Each array is a column of the batch. A null payload hash means
--- that the append takes no key, a null status that it does not change the read model. Returns a row for each append
--- that was not written now: 0 committed before, 1 duplicate key, 2 conflict, 3 fenced.
+-- that the append takes no key, a null status that it does not change the read model. `p_first` and `p_last` are the
+-- lowest and the highest stream of the batch: without them each statement would open all partitions. Returns a row for
+-- each append that was not written now: 0 committed before, 1 duplicate key, 2 conflict, 3 fenced.
 CREATE FUNCTION append_batch(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
     p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
-    p_outline bytea[], p_flags text[], p_code text[]
+    p_outline bytea[], p_flags text[], p_code text[], p_first uuid, p_last uuid
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
-LANGUAGE plpgsql AS $$
+-- With one plan for all calls: to plan a call costs more than the call.
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_shard    integer;
     v_taken    uuid[];
@@ -191,7 +275,9 @@ BEGIN
             WHERE (h.payload_hash IS NULL OR h.stream IN (SELECT t.stream FROM taken t))
               -- Versions have no gaps. Not EXISTS: below an OR, Postgres may plan it as a hash of the whole journal.
               AND (h.version = 1
-                   OR (SELECT p.version FROM journal p WHERE p.stream = h.stream AND p.version = h.version - 1) IS NOT NULL)
+                   OR (SELECT p.version FROM journal p
+                       WHERE p.stream = h.stream AND p.version = h.version - 1
+                         AND p.stream BETWEEN p_first AND p_last) IS NOT NULL)
             ON CONFLICT DO NOTHING RETURNING journal.stream
     ), shown AS (
         -- Only for rows that were written: a repeat of an old append must not bring its status back.
@@ -226,7 +312,7 @@ BEGIN
         FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_category, p_key, p_payload_hash)
                  WITH ORDINALITY AS i (shard, epoch, append_id, stream, version, category, key, payload_hash, position)
         LEFT JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
-        LEFT JOIN journal j ON j.stream = i.stream AND j.version = i.version
+        LEFT JOIN journal j ON j.stream = i.stream AND j.version = i.version AND j.stream BETWEEN p_first AND p_last
         LEFT JOIN stream_keys k ON k.category = i.category AND k.key = i.key AND i.payload_hash IS NOT NULL
         WHERE i.stream <> ALL (coalesce(v_inserted, '{}'));
 END $$;

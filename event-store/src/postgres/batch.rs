@@ -32,6 +32,8 @@ pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
         .bind(column(batch, |append| append.outline.clone()))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| standing::stored(&summary.flags))))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
+        .bind(batch.iter().map(|append| append.stream).min())
+        .bind(batch.iter().map(|append| append.stream).max())
 }
 
 pub(super) fn read_answer(row: &PgRow) -> Result<(usize, AppendOutcome), StoreError> {

@@ -13,6 +13,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod notes;
 pub(crate) mod opening;
+pub(crate) mod partitions;
 pub(crate) mod poolers;
 pub(crate) mod read_model;
 pub(crate) mod recovery;

@@ -163,6 +163,10 @@ macro_rules! server {
                     an_epoch_that_was_lost_is_not_given_again
                     what_an_earlier_process_knew_is_missed
                     another_store_at_the_address_is_refused;
+                partitions:
+                    streams_of_every_time_have_a_place
+                    partitions_are_created_in_advance_and_take_their_rows
+                    a_table_in_use_puts_the_creation_of_partitions_off;
             }
         }
     };

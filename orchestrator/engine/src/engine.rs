@@ -24,6 +24,7 @@ use super::{
     overrides::OverrideLog,
     ownership::ShardOwnership,
     partition_holds::PartitionHolds,
+    partitions::PartitionKeeper,
     query::{EngineHealth, QueryHandle},
     reload::{ReloadHandle, WatchedFile},
     router::{InboxForwarder, MessageSource, ShardRouter},
@@ -269,6 +270,12 @@ impl SagaEngine {
     #[must_use]
     pub fn key_sweeper(&self) -> KeySweeper {
         KeySweeper::new(self.shared.journal.clone(), Arc::clone(&self.shared.config), self.shared.clock)
+    }
+
+    /// A new keeper, which creates partitions of this width in the store.
+    #[must_use]
+    pub fn partition_keeper(&self, width: Duration) -> PartitionKeeper {
+        PartitionKeeper::new(self.shared.journal.clone(), self.shared.clock, width)
     }
 
     /// The identity of the installation, as the store has it.

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -24,6 +24,8 @@ const KEYS: [&str; 12] = [
     "shards",
     "api.listen",
     "clock.maxSkewSeconds",
+    "archive.folder",
+    "archive.partition",
 ];
 
 /// Variables with our prefix that other code reads.

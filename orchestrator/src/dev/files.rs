@@ -149,6 +149,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         shards: SHARDS,
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),
+        archive: crate::config::ArchiveConfig::default(),
     }
 }
 

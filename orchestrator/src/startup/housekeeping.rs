@@ -1,9 +1,9 @@
-//! Regular tasks: they remove records of the own topics that all consumers have read, and old business keys, and read
-//! the limits of topics.
+//! Regular tasks: they remove records of the own topics that all consumers have read, and old business keys, create
+//! partitions of the store, and read the limits of topics.
 
 use super::reloading;
 use crate::{config::EngineConfig, running::HousekeepingTasks};
-use saga_engine::{KeySweeper, SagaEngine, definition_rollout::FollowerTasks};
+use saga_engine::{KeySweeper, PartitionKeeper, SagaEngine, definition_rollout::FollowerTasks};
 use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 const EVERY: Duration = Duration::from_secs(300);
 
 /// Starts the tasks. The first run is after about [`EVERY`], at random, so that engines that start together do not run
-/// them at once.
+/// them at once. Partitions are created at once: after a long pause none may be left.
 pub(super) fn start(
     config: &EngineConfig,
     kafka: &KafkaSettings,
@@ -22,6 +22,7 @@ pub(super) fn start(
     followed: Option<FollowerTasks>,
 ) -> HousekeepingTasks {
     let mut tasks = vec![tokio::spawn(forget_keys(engine.key_sweeper()))];
+    tasks.push(tokio::spawn(keep_partitions(engine.partition_keeper(config.archive.partition))));
     tasks.extend(reloading::start(engine.reload()));
     // The mock broker keeps nothing after this process, and has no limits.
     if kafka.broker == BrokerKind::Real {
@@ -39,6 +40,13 @@ async fn forget_keys(sweeper: KeySweeper) {
     loop {
         until_next_run().await;
         sweeper.sweep().await;
+    }
+}
+
+async fn keep_partitions(keeper: PartitionKeeper) {
+    loop {
+        keeper.keep_ahead().await;
+        until_next_run().await;
     }
 }
 

@@ -7,6 +7,7 @@ FROM (VALUES
     ('streams', 'SELECT', false), ('streams', 'INSERT', true), ('streams', 'UPDATE', true),
     ('shard_attendance', 'SELECT', false), ('shard_attendance', 'INSERT', true), ('shard_attendance', 'UPDATE', true),
     ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),
+    ('partitions', 'SELECT', false),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)

@@ -4,9 +4,9 @@ use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealt
 use async_trait::async_trait;
 use saga_event_store::{
     AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
-    NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreError, StoreIdentity, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow,
-    StreamStatusCount, StreamSummary, WaitTarget,
+    NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError, StoreIdentity,
+    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
+    StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -175,6 +175,13 @@ impl ScriptedStore {
             }
         }
         vec![AppendOutcome::Committed; batch.len()]
+    }
+}
+
+#[async_trait]
+impl StoreArchives for ScriptedStore {
+    async fn add_partitions(&self, _: i64, _: i64) -> Result<u32, StoreError> {
+        Err(unasked())
     }
 }
 

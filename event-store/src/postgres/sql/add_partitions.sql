@@ -1,0 +1,1 @@
+SELECT add_partitions($1, $2) AS added
