@@ -18,6 +18,10 @@ pub(crate) trait SqlBackend: Database<Row: StoredRow> + HasStatementCache {
     const SUMMARY: &'static str;
     /// Reads a page of the rows of all streams after a position.
     const SCAN: &'static str;
+    /// Reads a page of the feed after a position, beginning with the row at it.
+    const FEED: &'static str;
+    /// Reads how far the feed goes.
+    const FEED_HEAD: &'static str;
     /// Counts the streams that wait, by what they wait on.
     const WAITING_COUNTS: &'static str;
     /// Reads the database's clock, in milliseconds since the Unix epoch.

@@ -14,12 +14,20 @@ use std::sync::LazyLock;
 const TABLE: &str = "schema_versions";
 
 /// The migrations of a database on Postgres.
-pub(crate) static POSTGRES: LazyLock<Migrator> =
-    LazyLock::new(|| migrator(&[(1, "event store", include_str!("../migrations/postgres/0001_event_store.sql"))]));
+pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(&[
+        (1, "event store", include_str!("../migrations/postgres/0001_event_store.sql")),
+        (2, "feed", include_str!("../migrations/postgres/0002_feed.sql")),
+    ])
+});
 
 /// The migrations of an SQLite file.
-pub(crate) static SQLITE: LazyLock<Migrator> =
-    LazyLock::new(|| migrator(&[(1, "event store", include_str!("../migrations/sqlite/0001_event_store.sql"))]));
+pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(&[
+        (1, "event store", include_str!("../migrations/sqlite/0001_event_store.sql")),
+        (2, "feed", include_str!("../migrations/sqlite/0002_feed.sql")),
+    ])
+});
 
 /// Takes the number of each file, its subject and its text.
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -18,13 +18,15 @@ mod witness;
 pub use bounds::PostgresTimeouts;
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess,
-    StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
-    StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
+    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
+    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
+    feed,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
@@ -213,6 +215,14 @@ impl EventStore for PostgresStore {
 
     async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
         reads::next_stream(&self.pool, after).await
+    }
+
+    async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
+        feed::read(&self.pool, after, limit, max_bytes).await
+    }
+
+    async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
+        feed::extent(&self.pool).await
     }
 
     async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {

@@ -11,12 +11,14 @@ mod statements;
 mod witness;
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome,
-    MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess,
-    StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
-    StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
+    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
+    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryPool, SqlStatement},
+    feed,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
@@ -205,6 +207,14 @@ impl EventStore for SqliteStore {
 
     async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
         reads::next_stream(&self.readers, after).await
+    }
+
+    async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
+        feed::read(&self.readers, after, limit, max_bytes).await
+    }
+
+    async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
+        feed::extent(&self.readers).await
     }
 
     async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {

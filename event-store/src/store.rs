@@ -1,10 +1,11 @@
 //! What every store does, whatever its database.
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, KeySweep, KeySweepOutcome, MarkOutcome,
-    NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError,
-    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
-    StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
+    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
+    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoredNote, StreamAppend, StreamBatch,
+    StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -108,6 +109,18 @@ pub trait EventStore: StoreArchives {
     /// The next stream after `after` that has rows; `None`: there is none. Reads no row, so a stream whose rows cannot
     /// be read is found.
     async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError>;
+
+    /// A page of the feed: the rows of all streams after a position, in the order of the feed; at most `limit` rows and
+    /// [`crate::MAX_PAGE`], and at most `max_bytes` of payloads, but one row whatever its size. A reader that goes on
+    /// after the last row of each page gets every committed row once, and the rows of a stream in the order of their
+    /// versions. A row may come some time after its commit: see [`crate::FeedExtent::held_since_ms`].
+    ///
+    /// # Errors
+    /// [`FeedError::Forgotten`] and [`FeedError::Unknown`] when the store cannot go on after `after`.
+    async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError>;
+
+    /// From where to where the feed goes now.
+    async fn feed_extent(&self) -> Result<FeedExtent, StoreError>;
 
     /// The rows of several streams in the read model, in an order of the store's own; at most [`crate::MAX_PAGE`]
     /// streams. A stream that the read model does not have is not in the answer.

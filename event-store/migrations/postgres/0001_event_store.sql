@@ -244,12 +244,16 @@ DECLARE
     v_shard    integer;
     v_taken    uuid[];
     v_inserted uuid[];
+    v_era      integer := nullif(current_setting('saga.feed_era', true), '')::integer;
 BEGIN
     -- The shared locks keep claims of these shards out until the commit. Ascending order: two batches and a claim
     -- between them cannot deadlock.
     FOR v_shard IN SELECT DISTINCT s FROM unnest(p_shard) s ORDER BY s LOOP
         PERFORM pg_advisory_xact_lock_shared(1396786001, v_shard);
     END LOOP;
+    IF v_era IS NULL THEN
+        v_era := join_feed();
+    END IF;
     -- A statement of its own: Postgres takes its snapshot after the locks, so it sees every claim that the locks waited
     -- for.
     WITH input AS (
@@ -278,7 +282,14 @@ BEGIN
                    OR (SELECT p.version FROM journal p
                        WHERE p.stream = h.stream AND p.version = h.version - 1
                          AND p.stream BETWEEN p_first AND p_last) IS NOT NULL)
-            ON CONFLICT DO NOTHING RETURNING journal.stream
+            ON CONFLICT DO NOTHING RETURNING journal.stream, journal.version, journal.recorded_at
+    ), noted AS (
+        -- The snapshot of this statement is older than the id of this transaction. So if it shows a row, the commit of
+        -- that row has a smaller id: the feed has the rows of each stream in their order.
+        INSERT INTO commits (era, xid, at, row_count, streams, versions)
+            SELECT v_era, pg_current_xact_id()::text::bigint, max(w.recorded_at), count(*), array_agg(w.stream), array_agg(w.version)
+            FROM written w HAVING count(*) > 0
+            RETURNING commits.streams
     ), shown AS (
         -- Only for rows that were written: a repeat of an old append must not bring its status back.
         INSERT INTO streams AS s
@@ -291,7 +302,7 @@ BEGIN
                 document = excluded.document, code = excluded.code
             RETURNING 1
     )
-    SELECT (SELECT array_agg(t.stream) FROM taken t), (SELECT array_agg(w.stream) FROM written w) INTO v_taken, v_inserted;
+    SELECT (SELECT array_agg(t.stream) FROM taken t), (SELECT n.streams FROM noted n) INTO v_taken, v_inserted;
 
     IF cardinality(v_inserted) = cardinality(p_stream) THEN
         RETURN;

@@ -52,12 +52,23 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAp
         .bind(append.payload.clone())
         .execute(&mut **transaction)
         .await?;
+    note_commit(transaction, append).await?;
     if let Some(outline) = &append.outline {
         keep_outline(transaction, append, outline).await?;
     }
     if let Some(summary) = &append.summary {
         show(transaction, append, summary).await?;
     }
+    Ok(())
+}
+
+/// Adds the row to the feed.
+async fn note_commit(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAppend) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/add_commit.sql"))
+        .bind(append.stream)
+        .bind(i64::from(append.version))
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 

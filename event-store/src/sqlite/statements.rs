@@ -9,6 +9,8 @@ use sqlx::Sqlite;
 impl SqlBackend for Sqlite {
     const SUMMARY: &'static str = concat!(include_str!("sql/list.sql"), include_str!("../sql/of_stream.sql"));
     const SCAN: &'static str = include_str!("sql/scan.sql");
+    const FEED: &'static str = include_str!("sql/feed.sql");
+    const FEED_HEAD: &'static str = include_str!("sql/feed_head.sql");
     const WAITING_COUNTS: &'static str = include_str!("sql/waiting_counts.sql");
     const CLOCK: &'static str = include_str!("sql/clock.sql");
 

@@ -72,6 +72,15 @@ macro_rules! conformance {
                     a_page_of_rows_is_bounded_by_its_bytes
                     rows_of_the_read_model_are_read_for_many_streams
                     an_unreadable_row_is_damage_of_its_page_alone;
+                feed:
+                    the_feed_has_every_row_once
+                    what_is_not_written_is_not_in_the_feed
+                    a_page_of_the_feed_is_bounded_by_its_bytes
+                    a_large_batch_is_read_in_pages
+                    a_cursor_of_another_store_is_refused
+                    a_cursor_of_lost_rows_is_refused
+                    a_row_that_the_journal_no_longer_has_is_named
+                    whoever_follows_the_feed_gets_each_row_once;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent
                     what_just_keeps_the_limits_is_taken
@@ -147,6 +156,11 @@ macro_rules! server {
                     what_is_taken_from_a_running_store_is_waited_for
                     a_server_that_is_away_passes
                     one_damaged_value_is_told_apart_and_hinders_no_other;
+                late_commits:
+                    rows_that_are_committed_late_are_neither_missed_nor_doubled
+                    a_transaction_of_anybody_holds_the_feed_back_and_is_told
+                    on_a_server_with_lower_transaction_ids_an_era_begins
+                    rows_from_before_the_feed_are_in_it;
                 silence:
                     a_call_into_silence_ends_within_its_bound
                     all_sessions_are_replaced_when_one_does_not_answer

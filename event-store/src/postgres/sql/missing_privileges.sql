@@ -9,6 +9,8 @@ FROM (VALUES
     ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),
     ('partitions', 'SELECT', false),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true),
+    ('commits', 'SELECT', false), ('commits', 'INSERT', true),
+    ('feed_state', 'SELECT', false), ('feed_state', 'UPDATE', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)

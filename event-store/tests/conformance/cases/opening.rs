@@ -17,7 +17,7 @@ pub(crate) async fn a_store_keeps_its_identity(place: &dyn Place) -> Result<()> 
 }
 
 /// How many migrations a store has by now.
-const SCHEMA_VERSIONS: i64 = 1;
+const SCHEMA_VERSIONS: i64 = 2;
 
 pub(crate) async fn another_number_of_shards_is_refused(place: &dyn Place) -> Result<()> {
     drop(place.engine().await?);

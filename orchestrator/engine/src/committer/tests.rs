@@ -3,10 +3,10 @@
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
-    NoteNumber, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError, StoreIdentity,
-    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
-    StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
+    KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance,
+    ShardEpoch, StoreArchives, StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension,
+    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -215,6 +215,14 @@ impl EventStore for ScriptedStore {
     }
 
     async fn scan(&self, _: RowPosition, _: u32, _: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn feed(&self, _: FeedPosition, _: u32, _: u64) -> Result<FeedPage, FeedError> {
+        Err(unasked().into())
+    }
+
+    async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         Err(unasked())
     }
 

@@ -1,0 +1,34 @@
+-- $1 to $3: the position after which the page begins: era, transaction, place in it. Its own row is the first one, so
+-- that the caller can see that the store has it. $4: most rows after it, $5: most bytes of payloads.
+WITH horizon AS MATERIALIZED (
+    SELECT o_era, o_xid FROM feed_horizon()
+), reached AS (
+    SELECT c.*, sum(c.row_count - c.had) OVER (ORDER BY c.era, c.xid) - (c.row_count - c.had) AS rows_before
+    FROM (
+        SELECT commits.*, CASE WHEN era = $1::integer AND xid = $2 THEN least($3::integer, row_count) ELSE 0 END AS had
+        FROM commits
+        WHERE (era, xid) >= ($1::integer, $2)
+          AND (era, xid) < ((SELECT o_era FROM horizon), (SELECT o_xid FROM horizon))
+        ORDER BY era, xid LIMIT $4 + 1
+    ) AS c
+), page AS MATERIALIZED (
+    SELECT r.era, r.xid, n.place, n.stream, n.version,
+           r.era = $1::integer AND r.xid = $2 AND n.place = $3 AS is_own
+    FROM reached r
+    CROSS JOIN LATERAL unnest(r.streams, r.versions) WITH ORDINALITY AS n (stream, version, place)
+    WHERE r.rows_before < $4 AND (r.era, r.xid, n.place) >= ($1::integer, $2, $3)
+    ORDER BY r.era, r.xid, n.place LIMIT $4 + 1
+)
+SELECT era::bigint AS era, xid, place, stream, version::bigint AS version, is_own, recorded_at, append_id, payload
+FROM (
+    SELECT p.*, j.recorded_at, j.append_id, CASE WHEN NOT p.is_own THEN j.payload END AS payload,
+           sum(CASE WHEN p.is_own THEN 0 ELSE coalesce(octet_length(j.payload), 0) END) OVER (ORDER BY p.era, p.xid, p.place)
+               - CASE WHEN p.is_own THEN 0 ELSE coalesce(octet_length(j.payload), 0) END AS bytes_before
+    FROM page p
+    -- LIMIT: by the index, row by row. A plan that reads the whole journal is never the right one.
+    LEFT JOIN LATERAL (
+        SELECT * FROM journal j WHERE j.stream = p.stream AND j.version = p.version LIMIT 1
+    ) AS j ON true
+) AS measured
+WHERE bytes_before < $5
+ORDER BY era, xid, place

@@ -1,0 +1,1 @@
+INSERT INTO commits (stream, version) VALUES (?1, ?2)
