@@ -6,6 +6,7 @@ mod causes;
 mod census;
 mod definitions;
 mod errors;
+mod events;
 mod guard_events;
 mod guards;
 mod health;
@@ -53,6 +54,8 @@ pub(crate) struct ApiState {
     pub(crate) metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Permits for clients that follow the guard events.
     pub(crate) readers: Arc<Semaphore>,
+    /// Permits for clients that follow the feed of all events.
+    pub(crate) feed_readers: Arc<Semaphore>,
     /// Permits for requests that read journals.
     pub(crate) journal_permits: journal_permits::JournalReadPermits,
     /// Numbers of sagas by status.
@@ -71,6 +74,7 @@ impl ApiState {
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
+        let feed_readers = Arc::new(Semaphore::new(events::READERS));
         let journal_permits = journal_permits::JournalReadPermits::new();
         let census = census::CountCache::of(query.clone());
         let causes = census::CountCache::of(query.clone());
@@ -83,6 +87,7 @@ impl ApiState {
             odd_topics,
             metrics,
             readers,
+            feed_readers,
             journal_permits,
             census,
             causes,
@@ -125,6 +130,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
         .route("/api/counts", get(sagas::counts))
+        .route("/api/events", get(events::events))
         .route("/api/definitions", get(definitions::list))
         .route("/api/guards", get(guards::list))
         .route("/api/guards/acts", get(guards::acts))

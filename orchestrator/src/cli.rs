@@ -6,6 +6,7 @@ mod audit;
 mod benchmark;
 mod check;
 mod definitions;
+mod events;
 mod guard;
 mod jobs;
 mod list;
@@ -102,6 +103,8 @@ enum CliCommand {
     Jobs(jobs::JobsCommand),
     /// Show operators' acts on sagas and guards: who did what, when and why
     Audit(audit::AuditArgs),
+    /// Show the events of all sagas, in the order in which other systems get them
+    Events(events::EventsArgs),
     /// Read all journals of the event store again, to verify them; nothing is sent
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
@@ -160,6 +163,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Audit(args) => audit::audit(args).await,
+        CliCommand::Events(args) => events::events(args).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

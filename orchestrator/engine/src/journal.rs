@@ -110,6 +110,10 @@ impl JournalAccess {
         &self.plans
     }
 
+    pub(crate) fn shared_plans(&self) -> Arc<PlanCache> {
+        Arc::clone(&self.plans)
+    }
+
     /// Reads one saga from this journal, as [`read`] does.
     pub(crate) async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
         read(self.store.as_ref(), &self.plans, saga).await

@@ -28,6 +28,7 @@ pub mod delivery;
 mod dispatch;
 mod due;
 mod engine;
+pub mod feed;
 mod inbox_intake;
 pub mod journal;
 mod key_sweep;

@@ -5,6 +5,7 @@ use super::{
     answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
     definition_generations::GenerationTracker,
+    feed::FeedReader,
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
         counts::{self, CountDimension, SagaGroup},
@@ -273,6 +274,12 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn misnamed(&self, wanted: &SagaQuery) -> Result<Option<UnknownFilterName>, StoreError> {
         journal::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
+    }
+
+    /// A reader of the feed of all events.
+    #[must_use]
+    pub fn feed(&self) -> FeedReader {
+        FeedReader::with_plans(Arc::clone(self.journal.store()), self.journal.shared_plans())
     }
 
     /// Jobs on record, the latest first.

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use saga_engine::journal::shown::LookBackError;
+use saga_event_store::FeedError;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -51,7 +52,10 @@ pub(super) enum ApiError {
     ForeignHost(String),
     #[error("no participant is called `{name}`")]
     NoParticipant { name: String, hint: Option<String> },
-    #[error("{0} readers follow the guard events already")]
+    /// The feed cannot go on after a cursor.
+    #[error("{message}")]
+    CursorGone { message: String, oldest: String },
+    #[error("{0} readers follow these events already")]
     TooManyReaders(usize),
     #[error("{0} acts are on their way to shards that do not take them yet")]
     TooManyActs(usize),
@@ -124,6 +128,7 @@ impl ApiError {
             | ApiError::Refused(_)
             | ApiError::RefusedAtEnd(_)
             | ApiError::NoDefinition(_)
+            | ApiError::CursorGone { .. }
             | ApiError::Unreadable(_)
             | ApiError::TimedOut
             | ApiError::ForeignHost(_)
@@ -144,6 +149,7 @@ impl ApiError {
                 (StatusCode::CONFLICT, "refused")
             }
             ApiError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
+            ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
             ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ApiError::BadPath(_) => (StatusCode::BAD_REQUEST, "bad_path"),
             ApiError::BadParameter(_) | ApiError::Misnamed(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
@@ -189,6 +195,7 @@ impl ApiError {
             ApiError::Unreadable(_) => {
                 "another build wrote the saga, or its definition is no longer in the event store"
             }
+            ApiError::CursorGone { .. } => "docs/feed.md says what a consumer does then",
             ApiError::StoreAway(_) => "the engine goes on when the event store answers again",
             ApiError::TooManyReaders(_) => "end one of them, or ask another engine",
             ApiError::TooManyActs(_) => "nothing has changed; /health/ready names the shards; try again later",
@@ -205,7 +212,10 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let ((status, code), message, hint) = (self.kind(), self.to_string(), self.hint());
-        let body = json!({"error": {"code": code, "message": message, "hint": hint}});
+        let mut body = json!({"error": {"code": code, "message": message, "hint": hint}});
+        if let ApiError::CursorGone { oldest, .. } = &self {
+            body["error"]["oldest"] = json!(oldest);
+        }
         let told = ApiErrorDetails { message, hint: hint.to_owned() };
         let mut response = (status, Extension(told), Json(body)).into_response();
         if let Some(seconds) = self.retry_after() {
@@ -237,6 +247,18 @@ impl From<LookBackError> for ApiError {
 impl From<saga_event_store::StoreError> for ApiError {
     fn from(error: saga_event_store::StoreError) -> ApiError {
         ApiError::StoreAway(error.to_string())
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            FeedError::Store(error) => error.into(),
+            FeedError::Forgotten { oldest, .. } | FeedError::Unknown { oldest, .. } => {
+                ApiError::CursorGone { message, oldest: oldest.to_string() }
+            }
+        }
     }
 }
 

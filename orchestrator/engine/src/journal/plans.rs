@@ -154,7 +154,7 @@ impl PlanCache {
     ///
     /// # Errors
     /// When the store is unavailable, has no such text, or this build cannot read it.
-    pub(super) async fn definition(
+    pub(crate) async fn definition(
         &self,
         store: &dyn EventStore,
         hash: &str,
