@@ -102,7 +102,8 @@ impl FeedReader {
         let most = usize::try_from(limit.clamp(1, MOST_EVENTS)).unwrap_or(1);
         let mut reading = PageReading { events: Vec::new(), next: after, last_at_ms: None, most };
         for _ in 0..MOST_READS {
-            let (names, page) = self.read(reading.next).await?;
+            let rows = if filter == &EventFilter::default() { limit.clamp(1, READ_ROWS) } else { READ_ROWS };
+            let (names, page) = self.read(reading.next, rows).await?;
             let (extent, was_empty) = (page.extent, page.rows.is_empty());
             let is_full = reading.take(page.rows, &names, filter);
             if was_empty || is_full || reading.next.is_end_of(extent.newest) {
@@ -113,8 +114,8 @@ impl FeedReader {
         Ok(reading.ended(&extent, now))
     }
 
-    async fn read(&self, after: EventCursor) -> Result<(SagaNames, FeedPage), FeedError> {
-        let page = self.store.feed(after.read_after(), READ_ROWS, READ_BYTES).await?;
+    async fn read(&self, after: EventCursor, rows: u32) -> Result<(SagaNames, FeedPage), FeedError> {
+        let page = self.store.feed(after.read_after(), rows, READ_BYTES).await?;
         let is_another_row = |first: &FeedRow| !first.position.agrees_with(after.row());
         if after.is_within_a_row() && page.rows.first().is_none_or(is_another_row) {
             let FeedExtent { oldest, newest, .. } = page.extent;
