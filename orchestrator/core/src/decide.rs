@@ -266,7 +266,7 @@ pub fn decide(
         return Ok(after_the_end(plan, state, input, context));
     }
     if let SagaInput::Mended { act, plan: mended } = input {
-        return Ok(mend::retry(plan, mended, state, act, context));
+        return Ok(mend::mended(plan, mended, state, act, context));
     }
     let mut draft = DecisionDraft::new(plan, state, context);
     let verdict = match input {

@@ -158,12 +158,19 @@ pub enum OperatorAction {
     Cancel,
     /// End it as it is; what was left undone is recorded.
     Abandon,
+    /// Go on by another text of the definition, if it fits where the saga stands. A parked saga stays parked.
+    Migrate,
 }
 
 impl OperatorAction {
     /// Every act, in the order of this enum.
-    pub const ALL: [OperatorAction; 4] =
-        [OperatorAction::Retry, OperatorAction::Skip, OperatorAction::Cancel, OperatorAction::Abandon];
+    pub const ALL: [OperatorAction; 5] = [
+        OperatorAction::Retry,
+        OperatorAction::Skip,
+        OperatorAction::Cancel,
+        OperatorAction::Abandon,
+        OperatorAction::Migrate,
+    ];
 
     /// The act's word, the same as in JSON.
     #[must_use]
@@ -173,6 +180,7 @@ impl OperatorAction {
             OperatorAction::Skip => "skip",
             OperatorAction::Cancel => "cancel",
             OperatorAction::Abandon => "abandon",
+            OperatorAction::Migrate => "migrate",
         }
     }
 
@@ -414,9 +422,12 @@ pub enum SagaEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRef>,
     },
-    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act.
-    /// What is applied stays, and what has begun keeps its request. The first event of its row.
+    /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act,
+    /// which is the next event. What is applied stays, and what has begun keeps its request. The first event of its row.
     DefinitionChanged {
+        /// Hash of the text by which the saga ran until here.
+        #[serde(default)]
+        from: String,
         /// Hash of the definition's text, under which the text is stored.
         definition: String,
         /// Hash of the resolved policies, under which they are stored.

@@ -50,11 +50,11 @@ pub enum SagaInput {
         /// A text that differs for other payloads, by which a repeated record is found.
         payload: String,
     },
-    /// An operator asks for a retry, a skip, a cancel or an abandon.
+    /// An operator asks for a retry, a skip, a cancel or an abandon. A migration comes as [`SagaInput::Mended`].
     Operator(OperatorAct),
-    /// An operator retries by another text of the definition.
+    /// An operator moves the saga to another text of the definition, and retries it or lets it go on as it is.
     Mended {
-        /// The operator's act, a retry.
+        /// The operator's act, a retry or a migration.
         act: OperatorAct,
         /// What the saga runs by from then on, if it fits where the saga stands.
         plan: Arc<SagaPlan>,

@@ -47,10 +47,13 @@ impl DecisionDraft<'_, '_> {
                 }
                 Ok(())
             }
+            OperatorAction::Migrate => {
+                Err(ActRefusal::because("a migration names the definition to go on with").into())
+            }
         }
     }
 
-    fn acted(&mut self, act: &OperatorAct, command: Option<CommandRef>) {
+    pub(super) fn acted(&mut self, act: &OperatorAct, command: Option<CommandRef>) {
         let OperatorAct { id, who, reason, action, about: _ } = act.clone();
         self.emit(SagaEvent::OperatorActed { id, who, reason, action, command });
     }

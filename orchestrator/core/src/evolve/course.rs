@@ -40,6 +40,8 @@ impl EventFold<'_> {
             }
             OperatorAction::Abandon => self.abandon_waits(who, reason),
             OperatorAction::Skip => self.resumed(),
+            // The event before it says by what the saga goes on; nothing else changes.
+            OperatorAction::Migrate => {}
             OperatorAction::Retry => {
                 self.resumed();
                 self.grant_fresh_attempts(command);

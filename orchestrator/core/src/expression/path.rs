@@ -33,6 +33,19 @@ impl PathTemplate {
         }
     }
 
+    /// Whether both are written alike.
+    #[must_use]
+    pub fn is_written_like(&self, other: &PathTemplate) -> bool {
+        let is_same = |(one, other): (&TemplatePiece, &TemplatePiece)| match (one, other) {
+            (TemplatePiece::Text(one), TemplatePiece::Text(other)) => one == other,
+            (TemplatePiece::Value(one), TemplatePiece::Value(other)) => one.source() == other.source(),
+            (TemplatePiece::Text(_), TemplatePiece::Value(_)) | (TemplatePiece::Value(_), TemplatePiece::Text(_)) => {
+                false
+            }
+        };
+        self.pieces.len() == other.pieces.len() && self.pieces.iter().zip(&other.pieces).all(is_same)
+    }
+
     /// The path, percent-encoded.
     ///
     /// # Errors

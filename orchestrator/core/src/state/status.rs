@@ -73,6 +73,8 @@ impl SagaStatus {
     #[must_use]
     pub fn is_wanted_by(self, action: OperatorAction) -> bool {
         match (self, action) {
+            // It stays where it is, and goes on from there.
+            (_, OperatorAction::Migrate) => true,
             (SagaStatus::Running | SagaStatus::Waiting | SagaStatus::Compensating, _) => true,
             (SagaStatus::Parked, _) => false,
             (SagaStatus::Completed | SagaStatus::Compensated, OperatorAction::Retry | OperatorAction::Skip) => true,

@@ -3,7 +3,7 @@
 use super::{CommandName, name_of};
 use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, RetryAdvice},
-    event::{AttemptOutcome, NoRetryReason, SagaDecision, SagaEvent},
+    event::{AttemptOutcome, NoRetryReason, OperatorAction, SagaDecision, SagaEvent},
     id::StepIndex,
     input::{ActTarget, OperatorAct},
     state::SagaPlan,
@@ -115,6 +115,8 @@ impl RecordedAnswers {
                 let remembered = by.answered_at().map(|at| (request.clone(), at, result.clone()));
                 self.remembered.extend(remembered);
             }
+            // The saga runs by the changed definition all the time.
+            SagaEvent::OperatorActed { action: OperatorAction::Migrate, .. } => {}
             SagaEvent::OperatorActed { id, who, reason, action, command } => {
                 let about = command.map(|command| ActTarget {
                     step: plan.definition.step(command.step).name.clone(),

@@ -221,6 +221,15 @@ impl Saga {
         self.input(&SagaInput::Mended { act, plan: Arc::new(plan(body)) })
     }
 
+    /// An operator moves it to the definition that `body` completes.
+    pub(crate) fn when_migrated(mut self, body: &str) -> Saga {
+        self.acts += 1;
+        let SagaInput::Operator(act) = act(&format!("act-{}", self.acts), OperatorAction::Migrate) else {
+            unreachable!()
+        };
+        self.input(&SagaInput::Mended { act, plan: Arc::new(plan(body)) })
+    }
+
     /// A person is needed for exactly these.
     #[track_caller]
     pub(crate) fn then_needs(self, expected: &[&str]) -> Saga {
@@ -417,9 +426,13 @@ impl Saga {
     /// Exactly these commands and publications are outstanding.
     #[track_caller]
     pub(crate) fn then_out(self, commands: &[&str]) -> Saga {
-        let out: Vec<String> = react(&self.plan, &self.state).iter().map(|effect| self.effect(effect)).collect();
-        assert_eq!(out, commands);
+        assert_eq!(self.out(), commands);
         self
+    }
+
+    /// The commands and publications that are outstanding, and what waits.
+    pub(crate) fn out(&self) -> Vec<String> {
+        react(&self.plan, &self.state).iter().map(|effect| self.effect(effect)).collect()
     }
 
     #[track_caller]

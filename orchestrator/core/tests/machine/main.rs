@@ -14,6 +14,7 @@ mod fallback;
 mod forward;
 mod limits;
 mod mended;
+mod migrated;
 mod operator;
 mod optional;
 mod outages;

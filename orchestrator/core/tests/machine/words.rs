@@ -121,6 +121,7 @@ fn acted(action: OperatorAction) -> &'static str {
         OperatorAction::Skip => "operator: skip",
         OperatorAction::Cancel => "operator: cancel",
         OperatorAction::Abandon => "operator: abandon",
+        OperatorAction::Migrate => "operator: migrate",
     }
 }
 

@@ -404,7 +404,7 @@ impl Judge {
                 self.moves_on();
                 self.is_cancelled = true;
             }
-            OperatorAction::Abandon => {}
+            OperatorAction::Abandon | OperatorAction::Migrate => {}
         }
     }
 

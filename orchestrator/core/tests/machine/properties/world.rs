@@ -23,7 +23,7 @@ use saga_core::{
     time::Timestamp,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// More inputs than any saga of these definitions needs in a kind world.
 const MOST_INPUTS: usize = 500;
@@ -53,6 +53,8 @@ pub(super) struct World {
     acts: usize,
     life: u32,
     hours: Hours,
+    /// What it runs by once the next input is decided.
+    moves_to: Option<SagaPlan>,
 }
 
 impl World {
@@ -82,6 +84,7 @@ impl World {
             acts: 0,
             life: 1,
             hours: Hours::new(),
+            moves_to: None,
         };
         world.recorded(decision);
         world
@@ -117,6 +120,7 @@ impl World {
             26 => self.hours.reached(self.now),
             27 => self.arrives(which, Mood::MeetsItself, true),
             28 if self.is_parked() => self.acts(OperatorAction::Skip),
+            28 if which.is_multiple_of(4) => self.migrates(),
             _ => self.is_answered_twice(which),
         }
     }
@@ -278,6 +282,23 @@ impl World {
         if named.is_some() { self.acts_on(action, named) } else { self.acts(action) }
     }
 
+    /// An operator moves it to a text that says the same.
+    fn migrates(&mut self) {
+        self.acts += 1;
+        let id = format!("act-{}", self.acts);
+        let SagaInput::Operator(act) = given::act(&id, OperatorAction::Migrate) else { unreachable!("an act") };
+        let same = plan(&format!("{}\n# moved {}\n", self.spec.yaml(), self.acts));
+        let before = self.state.clone();
+        let input = SagaInput::Mended { act, plan: Arc::new(same.clone()) };
+        self.moves_to = Some(same);
+        self.input(&input);
+        self.moves_to = None;
+        let goes_on = matches!(before.course, SagaPhase::Forward | SagaPhase::Compensating { .. });
+        let is_moved = self.state.version > before.version;
+        assert!(!goes_on && !self.is_parked() || is_moved, "an equal text fits: {:?}", before.course);
+        assert!(!is_moved || self.state.course == before.course, "it goes on where it was");
+    }
+
     /// One of the steps that need a person.
     fn in_need(&self) -> Option<ActTarget> {
         let needs = self.state.needs_person(&self.plan);
@@ -369,6 +390,9 @@ impl World {
         let decided = around.decide(|context| decide::decide(&self.plan, &mut self.state, input, context));
         match decided.expect("a legal input") {
             DecisionOutcome::Decided(decision) => {
+                if let Some(moved) = self.moves_to.take() {
+                    self.plan = moved.after(Arc::new(self.plan.clone()));
+                }
                 self.recorded(decision);
                 true
             }

@@ -93,6 +93,10 @@ listed! {
             "An operator retries by another text of the definition. Here the text has one comment more.";
         MendedSame: "retry, same definition", "new definition",
             "An operator retries by the text that the saga runs by.";
+        MigratedOther: "migrate, new definition", "new definition",
+            "An operator moves the saga to another text of the definition. Here the text has one comment more.";
+        MigratedSame: "migrate, same definition", "new definition",
+            "An operator moves the saga to the text that it runs by.";
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn rows(input: &SagaInput) -> Vec<Happens> {
         SagaInput::Released { .. } => beside(Beside::Released),
         SagaInput::KeyTaken { .. } => beside(Beside::KeyTaken),
         SagaInput::Operator(act) => acted(act.action).into_iter().map(Happens::Act).collect(),
-        SagaInput::Mended { .. } => [Act::MendedOther, Act::MendedSame].map(Happens::Act).into(),
+        SagaInput::Mended { act, .. } => mended(act.action).into_iter().map(Happens::Act).collect(),
     }
 }
 
@@ -67,6 +67,16 @@ fn acted(action: OperatorAction) -> Vec<Act> {
         OperatorAction::Skip => vec![Act::Skip, Act::SkipNamed],
         OperatorAction::Cancel => vec![Act::Cancel, Act::CancelNamed],
         OperatorAction::Abandon => vec![Act::Abandon, Act::TakenId],
+        OperatorAction::Migrate => Vec::new(),
+    }
+}
+
+/// Other acts change no definition.
+fn mended(action: OperatorAction) -> Vec<Act> {
+    match action {
+        OperatorAction::Migrate => vec![Act::MigratedOther, Act::MigratedSame],
+        OperatorAction::Retry => vec![Act::MendedOther, Act::MendedSame],
+        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => Vec::new(),
     }
 }
 

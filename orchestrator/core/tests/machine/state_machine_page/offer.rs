@@ -143,8 +143,10 @@ fn acted(what: Act, mut saga: Saga, focus: CommandRef) -> (Saga, SagaInput) {
         Act::CancelNamed => named(&saga, focus, OperatorAction::Cancel),
         Act::Abandon => whole(OperatorAction::Abandon),
         Act::Repeated | Act::TakenId => on_record(what, &mut saga),
-        Act::MendedOther => mended(&saga, |text| format!("{text}\n# another text\n")),
-        Act::MendedSame => mended(&saga, str::to_owned),
+        Act::MendedOther => mended(&saga, OperatorAction::Retry, other_text),
+        Act::MendedSame => mended(&saga, OperatorAction::Retry, str::to_owned),
+        Act::MigratedOther => mended(&saga, OperatorAction::Migrate, other_text),
+        Act::MigratedSame => mended(&saga, OperatorAction::Migrate, str::to_owned),
     };
     (saga, input)
 }
@@ -163,9 +165,13 @@ fn on_record(what: Act, saga: &mut Saga) -> SagaInput {
     act(id, action)
 }
 
-/// A retry by the definition that `change` makes of the saga's.
-fn mended(saga: &Saga, change: impl FnOnce(&str) -> String) -> SagaInput {
+fn other_text(text: &str) -> String {
+    format!("{text}\n# another text\n")
+}
+
+/// An act by the definition that `change` makes of the saga's.
+fn mended(saga: &Saga, action: OperatorAction, change: impl FnOnce(&str) -> String) -> SagaInput {
     let body = saga.plan.definition.text.splitn(3, '\n').nth(2).expect("a header of two lines, and the rest");
-    let SagaInput::Operator(act) = act("act", OperatorAction::Retry) else { unreachable!("it is an operator's") };
+    let SagaInput::Operator(act) = act("act", action) else { unreachable!("it is an operator's") };
     SagaInput::Mended { act, plan: Arc::new(plan(&change(body))) }
 }
