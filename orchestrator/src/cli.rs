@@ -10,6 +10,7 @@ mod events;
 mod guard;
 mod jobs;
 mod list;
+mod migrate;
 mod operator;
 mod output;
 mod read;
@@ -98,6 +99,8 @@ enum CliCommand {
     Cancel(act::WholeActArgs),
     /// End sagas as they are, without undoing anything; the journal records which steps were not undone
     Abandon(act::WholeActArgs),
+    /// Move open sagas to another text of their definition, where it fits; without --apply, only show where it would
+    Migrate(migrate::MigrateArgs),
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
@@ -161,6 +164,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
+        CliCommand::Migrate(args) => migrate::migrate(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,

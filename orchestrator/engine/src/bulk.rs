@@ -62,8 +62,10 @@ pub struct BulkJobRequest {
     pub targets_told: String,
     /// The step that each act is about.
     pub about: Option<ActTarget>,
-    /// Only for a retry: the definition that the sagas go on with.
+    /// For a retry or a migration: the definition that the sagas go on with.
     pub definition: Option<String>,
+    /// The most sagas that the job comes to; `None`: all that are selected.
+    pub limit: Option<NonZeroU32>,
     /// The pace of the job, in sagas per second.
     pub pace: NonZeroU32,
     /// If true, the job only reports what the act would lead to.
@@ -319,13 +321,12 @@ async fn go_through(
 ) -> Result<(), saga_event_store::StoreError> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let paced = targets::stream(context.journal.store().as_ref(), &order.targets).zip(futures_util::stream::unfold(
-        pace,
-        |mut pace| async {
-            pace.tick().await;
-            Some(((), pace))
-        },
-    ));
+    let most = order.limit.map_or(usize::MAX, |limit| limit.get() as usize);
+    let targets = targets::stream(context.journal.store().as_ref(), &order.targets, goes_to(order)).take(most);
+    let paced = targets.zip(futures_util::stream::unfold(pace, |mut pace| async {
+        pace.tick().await;
+        Some(((), pace))
+    }));
     let each = paced
         .take_until(handle.stop.cancelled())
         .map(|(target, ())| async { Ok(item::of(context, order, target?).await) });
@@ -340,6 +341,14 @@ async fn go_through(
         }
     }
     Ok(())
+}
+
+/// What the sagas of a migration shall run by: those that do are not come to.
+fn goes_to(order: &BulkJobRequest) -> Option<&str> {
+    match order.action {
+        OperatorAction::Migrate => order.definition.as_deref(),
+        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => None,
+    }
 }
 
 impl BulkJobView {

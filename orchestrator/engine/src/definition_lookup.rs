@@ -4,8 +4,16 @@ use super::{
     active_config::ActiveConfigCell,
     journal::{JournalAccess, PlanError, definitions::SHORTEST_HASH},
 };
-use saga_core::state::SagaPlan;
+use saga_core::{
+    definition::{self, RenderStyle},
+    policy::SagaPolicies,
+    state::SagaPlan,
+    time::Timestamp,
+};
+use saga_event_store::{NewNote, StoreError};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
+use uuid::Uuid;
 
 /// What an operator writes for the definition that new sagas begin with.
 const CURRENT: &str = "current";
@@ -28,6 +36,33 @@ pub enum DefinitionLookupError {
     #[error(transparent)]
     Plan(#[from] PlanError),
 }
+
+/// A text that an operator brings is not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionTextError {
+    /// `saga check` finds errors in it; the findings, as `saga check` prints them.
+    #[error("the text has errors:\n{0}")]
+    Unfit(String),
+    /// The store did not take it, or did not take who brought it.
+    #[error("the event store did not answer")]
+    Store(#[from] StoreError),
+}
+
+/// Who brought a definition's text that no engine has a file for, as it is on record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionTextRecord {
+    /// Name of the definition.
+    pub name: String,
+    /// Hash of the text.
+    pub definition: String,
+    /// The operator.
+    pub who: String,
+    /// The operator's reason.
+    pub reason: String,
+}
+
+/// The log of texts that operators brought.
+pub(crate) const TEXT_LOG: &str = "definition-texts";
 
 /// Finds definitions that operators name. A cheap handle.
 #[derive(Clone, Debug)]
@@ -55,6 +90,38 @@ impl DefinitionLookup {
             self.hash_of(name, wanted)?
         };
         Ok(self.journal.stored_plan(&hash, &live.participants).await?)
+    }
+
+    /// Stores `text` with the policies that the participants give it now, if `saga check` finds no error in it. When it
+    /// returns, sagas can go on by it; it starts none.
+    ///
+    /// # Errors
+    /// The text has errors, or the store does not answer.
+    pub(crate) async fn store_text(&self, text: &str) -> Result<Arc<SagaPlan>, DefinitionTextError> {
+        let live = self.config.keep();
+        let parsed = definition::parse("the text", text, Some(&live.participants), None)
+            .map_err(|findings| DefinitionTextError::Unfit(definition::render(&findings, RenderStyle::Plain)))?;
+        let policies = SagaPolicies::resolve(&parsed.definition, &live.participants);
+        let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
+        self.journal.publish(Arc::clone(&plan)).await?;
+        Ok(plan)
+    }
+
+    /// Puts on record who brought the text of `plan`; the same id again is the same record.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn record_text(
+        &self,
+        plan: &SagaPlan,
+        (id, who, reason): (Uuid, &str, &str),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (name, definition) = (plan.definition.name.clone(), plan.definition.hash.clone());
+        let record = DefinitionTextRecord { name, definition, who: who.to_owned(), reason: reason.to_owned() };
+        let body = serde_json::to_string(&record).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        let note = NewNote { id, topic: TEXT_LOG.to_owned(), body, at_ms: now.0 };
+        self.journal.store().add_note(&note).await.map(drop)
     }
 
     /// One that this engine does not know is asked of the store, which knows them whole.

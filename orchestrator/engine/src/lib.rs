@@ -62,7 +62,7 @@ mod unguarded;
 
 pub use active_config::ActiveConfig;
 pub use answer_progress::DeadlinePause;
-pub use definition_lookup::DefinitionLookupError;
+pub use definition_lookup::{DefinitionLookupError, DefinitionTextError, DefinitionTextRecord};
 pub use engine::{EnginePreparation, EngineSettings, SagaEngine};
 pub use key_sweep::KeySweeper;
 pub use operator::OperatorHandle;

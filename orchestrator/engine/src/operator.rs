@@ -6,7 +6,7 @@ use super::{
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
-    definition_lookup::{DefinitionLookup, DefinitionLookupError},
+    definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError},
     journal::{JournalAccess, JournalError, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
     reload::ReloadHandle,
@@ -90,6 +90,22 @@ impl OperatorHandle {
     /// No definition or several are meant, or the store does not have its text.
     pub async fn plan_of(&self, name: &str, wanted: &str) -> Result<Arc<SagaPlan>, DefinitionLookupError> {
         self.definitions.plan_of(name, wanted).await
+    }
+
+    /// Stores the text of a definition that no engine has a file for, and who brought it and why; the same id again is
+    /// the same record. It starts no sagas; sagas can be moved to it when this returns.
+    ///
+    /// # Errors
+    /// `saga check` finds errors in it, or the store does not answer.
+    pub async fn store_definition(
+        &self,
+        text: &str,
+        id: Uuid,
+        (who, reason): (&str, &str),
+    ) -> Result<Arc<SagaPlan>, DefinitionTextError> {
+        let plan = self.definitions.store_text(text).await?;
+        self.definitions.record_text(&plan, (id, who, reason), self.clock.now()).await?;
+        Ok(plan)
     }
 
     /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is

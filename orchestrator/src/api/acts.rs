@@ -5,7 +5,7 @@ mod guard;
 mod saga;
 
 pub(super) use guard::act as act_on_guard;
-pub(super) use saga::{about, act as act_on_saga, parse, takes_definition, waits};
+pub(super) use saga::{about, act as act_on_saga, needs_definition, parse, waits};
 
 use super::errors::ApiError;
 use axum::http::StatusCode;

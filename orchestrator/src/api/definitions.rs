@@ -1,11 +1,31 @@
-//! `GET /api/definitions`: the definitions that start sagas on this engine.
+//! `/api/definitions`: the definitions that start sagas on this engine, and texts that operators bring.
 
-use super::ApiState;
-use axum::{Json, extract::State};
+use super::{
+    ApiState,
+    acts::{ActStatus, OperatorStatement},
+    errors::{ApiError, RequestBodyKind},
+    request,
+};
+use axum::{Json, body::Bytes, extract::State, http::HeaderMap};
 use saga_core::state::SagaPlan;
+use saga_engine::DefinitionTextError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The largest body: the largest definition, in which each character may be escaped, and a reason.
+pub(super) const BODY_BYTES: usize = 2 * 256 * 1024 + 16 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct DefinitionTextBody {
+    id: Option<Uuid>,
+    who: String,
+    reason: String,
+    /// The text of the file.
+    text: String,
+}
 
 /// A definition that starts sagas, as the API answers it and the command line reads it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,4 +71,23 @@ pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
         live.catalog.plans().iter().map(|plan| DefinitionLine::of(plan, &yielded)).collect();
     lines.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     Json(json!({"definitions": lines}))
+}
+
+/// Stores a text that sagas can be moved to. It starts none.
+pub(super) async fn bring(
+    State(backend): State<ApiState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let asked: DefinitionTextBody = request::read(RequestBodyKind::Definition, &headers, &body)?;
+    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let id = asked.id.unwrap_or_else(Uuid::new_v4);
+    let stored = backend.operator.store_definition(&asked.text, id, (&statement.who, &statement.reason)).await;
+    let plan = stored.map_err(|error| match error {
+        DefinitionTextError::Unfit(findings) => ApiError::BadDefinition(findings),
+        DefinitionTextError::Store(error) => error.into(),
+    })?;
+    let (name, hash) = (&plan.definition.name, &plan.definition.hash);
+    statement.log("store definition", format_args!("{name} {hash}"), id, ActStatus::Applied);
+    Ok(Json(json!({"id": id, "name": name, "definition": hash, "policies": plan.policies_hash})))
 }

@@ -67,6 +67,8 @@ pub(super) enum ApiError {
     Busy(usize),
     #[error("{0}")]
     NotReloaded(String),
+    #[error("{0}")]
+    BadDefinition(String),
     #[error("{text}", text = readiness::starting_text(.0.as_deref()))]
     Starting(Option<Arc<str>>),
 }
@@ -78,6 +80,7 @@ pub(super) enum RequestBodyKind {
     Job,
     GuardAct,
     Reload,
+    Definition,
 }
 
 impl RequestBodyKind {
@@ -95,6 +98,9 @@ impl RequestBodyKind {
                 r#"send {"who": "your name", "reason": "why"} as application/json; "#,
                 r#"set also takes "share": 0.25, "bulkhead": 10 or "rate": "50/s""#
             ),
+            RequestBodyKind::Definition => {
+                r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
+            }
             RequestBodyKind::Reload => "send {} as application/json",
         }
     }
@@ -133,6 +139,7 @@ impl ApiError {
             | ApiError::TimedOut
             | ApiError::ForeignHost(_)
             | ApiError::NoParticipant { .. }
+            | ApiError::BadDefinition(_)
             | ApiError::NotReloaded(_) => None,
         }
     }
@@ -155,6 +162,7 @@ impl ApiError {
             ApiError::BadParameter(_) | ApiError::Misnamed(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
             ApiError::BadBody(..) | ApiError::BadValue(_) => (StatusCode::BAD_REQUEST, "bad_body"),
             ApiError::NotReloaded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_reloaded"),
+            ApiError::BadDefinition(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_definition"),
             ApiError::ForeignHost(_) => (StatusCode::FORBIDDEN, "foreign_host"),
             ApiError::Unreadable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable"),
             ApiError::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_away"),
@@ -191,6 +199,7 @@ impl ApiError {
             ApiError::NotReloaded(_) => {
                 "correct participants.yaml; until then the engine keeps the participants it has"
             }
+            ApiError::BadDefinition(_) => "nothing has changed; `saga check` finds the same",
             ApiError::ForeignHost(_) => "use http://localhost, or set api.listen to an address that others may reach",
             ApiError::Unreadable(_) => {
                 "another build wrote the saga, or its definition is no longer in the event store"

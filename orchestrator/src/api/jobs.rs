@@ -45,6 +45,8 @@ struct BulkJobBody {
     direction: Option<CommandDirection>,
     definition: Option<String>,
     pace: Option<u32>,
+    /// The most sagas that the job comes to.
+    limit: Option<NonZeroU32>,
     #[serde(default)]
     dry_run: bool,
     #[serde(default = "some_wait")]
@@ -104,12 +106,12 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
 async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
     let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
     let action = acts::parse(&asked.action).map_err(|_| {
-        ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel or abandon", asked.action))
+        ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel, abandon or migrate", asked.action))
     })?;
-    if asked.definition.is_some() {
-        acts::takes_definition(action)?;
-    }
+    acts::needs_definition(action, asked.definition.as_deref())?;
     let about = acts::about(asked.step, asked.direction)?;
+    let of_saga = asked.filter.as_ref().and_then(SagaListQuery::of_saga).or_else(|| asked.saga.clone());
+    let definition = goes_by(backend, action, of_saga.as_deref(), asked.definition).await?;
     let (targets, targets_told) = targets(backend, action, asked.sagas, asked.saga, asked.filter).await?;
     Ok(BulkJobRequest {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
@@ -119,11 +121,26 @@ async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobReques
         targets,
         targets_told,
         about,
-        definition: asked.definition,
+        definition,
         pace: pace(asked.pace)?,
+        limit: asked.limit,
         dry_run: asked.dry_run,
         wait: acts::waits(asked.wait_ms)?,
     })
+}
+
+/// The definition that the sagas go on with. A migration of sagas of one definition names it once for all of them, so
+/// that what is current cannot change in between.
+async fn goes_by(
+    backend: &ApiState,
+    action: OperatorAction,
+    saga: Option<&str>,
+    asked: Option<String>,
+) -> Result<Option<String>, ApiError> {
+    let (OperatorAction::Migrate, Some(saga), Some(wanted)) = (action, saga, &asked) else { return Ok(asked) };
+    let found = backend.operator.plan_of(saga, wanted).await;
+    let plan = found.map_err(|unknown| ApiError::NoDefinition(unknown.to_string()))?;
+    Ok(Some(plan.definition.hash.clone()))
 }
 
 fn pace(asked: Option<u32>) -> Result<NonZeroU32, ApiError> {

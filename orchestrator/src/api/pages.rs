@@ -216,6 +216,9 @@ fn says(act: OperatorAction) -> &'static str {
         OperatorAction::Abandon => {
             "The saga ends as it is. What was done stays done and is recorded. No outcome event is published."
         }
+        OperatorAction::Migrate => {
+            "The saga goes on by another text of its definition, if that fits where it stands. What has begun stays."
+        }
     }
 }
 

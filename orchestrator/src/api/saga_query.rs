@@ -58,6 +58,11 @@ impl SagaListQuery {
         }
     }
 
+    /// The name of the definition, if it is given.
+    pub(super) fn of_saga(&self) -> Option<String> {
+        self.saga.clone().filter(|name| !is_blank(name))
+    }
+
     /// The query for the sagas of a group.
     pub(super) fn of(group: &SagaGroup) -> SagaListQuery {
         SagaListQuery {

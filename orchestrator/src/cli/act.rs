@@ -1,7 +1,7 @@
 //! `retry`, `skip`, `cancel`, `abandon`: the API brings the act to the owner of the saga; a job brings it to several
 //! sagas.
 
-mod job;
+pub(super) mod job;
 pub(super) mod results;
 
 use super::{

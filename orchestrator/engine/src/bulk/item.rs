@@ -7,7 +7,7 @@ use crate::{
     act_sender::OperatorActOutcome,
     journal::{self, reading::SagaLine},
 };
-use saga_core::{describe::ActPreview, id::SagaId, input::OperatorAct, state::SagaPlan};
+use saga_core::{describe::ActPreview, event::OperatorAction, id::SagaId, input::OperatorAct, state::SagaPlan};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -81,7 +81,10 @@ pub(super) async fn of(context: &BulkJobContext, order: &BulkJobRequest, target:
         about: order.about.clone(),
     };
     let plan = match plan(context, order, saga).await {
-        Ok(plan) => plan,
+        Ok(GoesBy::Plan(plan)) => plan,
+        Ok(GoesBy::Already) => {
+            return BulkItem::new(saga, BulkItemResult::AlreadyApplied).saying("it runs by this definition already");
+        }
         Err(unknown) => return BulkItem::new(saga, BulkItemResult::Refused).saying(unknown),
     };
     if order.dry_run {
@@ -91,12 +94,24 @@ pub(super) async fn of(context: &BulkJobContext, order: &BulkJobRequest, target:
     }
 }
 
-/// What a retry is to go by, where it says so.
-async fn plan(context: &BulkJobContext, order: &BulkJobRequest, saga: SagaId) -> Result<Option<Arc<SagaPlan>>, String> {
-    let Some(definition) = &order.definition else { return Ok(None) };
+/// What the act lets a saga go by.
+enum GoesBy {
+    /// This, or what it goes by now.
+    Plan(Option<Arc<SagaPlan>>),
+    /// A migration has nothing to do.
+    Already,
+}
+
+async fn plan(context: &BulkJobContext, order: &BulkJobRequest, saga: SagaId) -> Result<GoesBy, String> {
+    let Some(definition) = &order.definition else { return Ok(GoesBy::Plan(None)) };
     let summary = context.journal.store().summary(saga.uuid()).await.map_err(|error| error.to_string())?;
-    let name = summary.map(|summary| summary.category).ok_or("no such saga")?;
-    context.definitions.plan_of(&name, definition).await.map(Some).map_err(|unknown| unknown.to_string())
+    let summary = summary.ok_or("no such saga")?;
+    let found = context.definitions.plan_of(&summary.category, definition).await;
+    let plan = found.map_err(|unknown| unknown.to_string())?;
+    if order.action == OperatorAction::Migrate && summary.document == plan.definition.hash {
+        return Ok(GoesBy::Already);
+    }
+    Ok(GoesBy::Plan(Some(plan)))
 }
 
 async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, plan: Option<Arc<SagaPlan>>) -> BulkItem {

@@ -1,6 +1,6 @@
 //! The sagas that a job goes through, one after the other.
 
-use crate::journal::reading::{self, SagaLookup, SagaQuery};
+use crate::journal::reading::{self, SagaLine, SagaLookup, SagaQuery};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use saga_core::id::SagaId;
 use saga_event_store::{EventStore, StoreError};
@@ -31,15 +31,17 @@ pub(super) enum BulkTarget {
     Unknown { name: String, why: String },
 }
 
+/// The targets, without those of a filter that run by the definition whose hash is `beside`, or begins so.
 pub(super) fn stream<'a>(
     store: &'a dyn EventStore,
     targets: &'a BulkSelection,
+    beside: Option<&'a str>,
 ) -> stream::BoxStream<'a, Result<BulkTarget, StoreError>> {
     match targets {
         BulkSelection::Named { names, saga } => {
             stream::iter(names).then(move |name| named(store, name, saga.as_deref())).boxed()
         }
-        BulkSelection::Matching(wanted) => matching(store, wanted.clone()).boxed(),
+        BulkSelection::Matching(wanted) => matching(store, wanted.clone(), beside).boxed(),
     }
 }
 
@@ -53,13 +55,19 @@ async fn named(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Result
 }
 
 /// Page by page, each from the last saga of the one before: what a job changes is not come to twice.
-fn matching(store: &dyn EventStore, wanted: SagaQuery) -> impl Stream<Item = Result<BulkTarget, StoreError>> + use<'_> {
+fn matching<'a>(
+    store: &'a dyn EventStore,
+    wanted: SagaQuery,
+    beside: Option<&'a str>,
+) -> impl Stream<Item = Result<BulkTarget, StoreError>> + use<'a> {
     let pages = stream::try_unfold(Some(wanted), move |wanted| async move {
         let Some(wanted) = wanted else { return Ok::<_, StoreError>(None) };
         let wanted = SagaQuery { limit: PAGE, ..wanted };
         let lines = reading::list(store, &wanted).await?;
-        let ids: Vec<SagaId> = lines.iter().filter_map(|line| line.id.parse().ok()).collect();
-        let next = ids.last().map(|last| SagaQuery { before: Some(*last), ..wanted });
+        let id = |line: &SagaLine| line.id.parse().ok();
+        let next = lines.last().and_then(id).map(|last| SagaQuery { before: Some(last), ..wanted });
+        let is_meant = |line: &&SagaLine| beside.is_none_or(|hash| !line.definition.starts_with(hash));
+        let ids: Vec<SagaId> = lines.iter().filter(is_meant).filter_map(id).collect();
         Ok(next.map(|next| (stream::iter(ids).map(|id| Ok(BulkTarget::Saga(id))), Some(next))))
     });
     pages.try_flatten()

@@ -205,8 +205,8 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
         SagaEvent::OperatorActed { who, reason, action, command, .. } => {
             format!("{who}: {} ({reason})", words::acted(plan, *action, *command))
         }
-        SagaEvent::DefinitionChanged { definition, .. } => {
-            format!("from here on it runs by the definition {definition}")
+        SagaEvent::DefinitionChanged { from, definition, .. } => {
+            format!("from here on it runs by the definition {definition}, before by {from}")
         }
         SagaEvent::OutcomeDue { request, .. } => format!("the outcome event will be published: {}", sent(request)),
         SagaEvent::OutcomeWaiting { failure } => format!("the outcome event waits for its topic: {}", told(failure)),

@@ -184,7 +184,7 @@ fn hashes(decisions: &[SagaDecision]) -> Option<(String, String)> {
 
 /// The hashes of what the row is decided by, if that is another than before.
 fn changed(decision: &SagaDecision) -> Option<(&str, &str)> {
-    let SagaEvent::DefinitionChanged { definition, policies } = decision.events.first()? else { return None };
+    let SagaEvent::DefinitionChanged { definition, policies, .. } = decision.events.first()? else { return None };
     Some((definition, policies))
 }
 

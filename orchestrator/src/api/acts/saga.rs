@@ -1,4 +1,4 @@
-//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon}`.
+//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon|migrate}`.
 
 use super::{
     super::{
@@ -43,7 +43,7 @@ struct SagaActBody {
     reason: String,
     step: Option<String>,
     direction: Option<CommandDirection>,
-    /// For a retry: `current`, or the beginning of the hash of a definition.
+    /// For a retry or a migration: `current`, or the beginning of the hash of a definition.
     definition: Option<String>,
     /// Change nothing; only answer what the act would lead to.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub(in crate::api) async fn act(
     let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
     let wait = waits(asked.wait_ms)?;
     let saga = sagas::resolve(&backend, request::checked(named)?.of(&saga)).await?;
-    let plan = plan_of_retry(&backend, saga, asked.definition.as_deref(), action).await?;
+    let plan = plan_of(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
     let act = checked(asked, action)?;
     if is_dry {
@@ -199,7 +199,7 @@ async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
 pub(in crate::api) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
     OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
         let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
-        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel or abandon{guess}"))
+        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel, abandon or migrate{guess}"))
     })
 }
 
@@ -224,24 +224,37 @@ pub(in crate::api) fn about(
     }
 }
 
-pub(in crate::api) fn takes_definition(action: OperatorAction) -> Result<(), ApiError> {
+fn takes_definition(action: OperatorAction) -> Result<(), ApiError> {
     match action {
-        OperatorAction::Retry => Ok(()),
+        OperatorAction::Retry | OperatorAction::Migrate => Ok(()),
         OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            Err(ApiError::BadValue("`definition` is only for retry".to_owned()))
+            Err(ApiError::BadValue("`definition` is only for retry and migrate".to_owned()))
         }
     }
 }
 
-/// The definition that a retry names to go on with, if it names one.
-async fn plan_of_retry(
+/// A migration without a definition would go nowhere.
+pub(in crate::api) fn needs_definition(action: OperatorAction, definition: Option<&str>) -> Result<(), ApiError> {
+    match (action, definition) {
+        (OperatorAction::Migrate, None) => Err(ApiError::BadValue(
+            "a migration needs `definition`: `current`, or the beginning of the hash to go on with".to_owned(),
+        )),
+        (_, Some(_)) => takes_definition(action),
+        (OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon, None) => {
+            Ok(())
+        }
+    }
+}
+
+/// The definition that a retry or a migration names to go on with, if it names one.
+async fn plan_of(
     backend: &ApiState,
     saga: SagaId,
     text: Option<&str>,
     action: OperatorAction,
 ) -> Result<Option<Arc<SagaPlan>>, ApiError> {
+    needs_definition(action, text)?;
     let Some(text) = text else { return Ok(None) };
-    takes_definition(action)?;
     let recorded = sagas::recorded(backend, saga).await?;
     let name = &recorded.plan.definition.name;
     match backend.operator.plan_of(name, text).await {

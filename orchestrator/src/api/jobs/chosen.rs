@@ -44,9 +44,11 @@ fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiErro
         OperatorAction::Retry | OperatorAction::Skip if wanted.statuses.is_empty() && wanted.waiting_on.is_none() => {
             vec![SagaStatus::Parked]
         }
-        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            wanted.statuses.clone()
-        }
+        OperatorAction::Retry
+        | OperatorAction::Skip
+        | OperatorAction::Cancel
+        | OperatorAction::Abandon
+        | OperatorAction::Migrate => wanted.statuses.clone(),
     };
     Ok(SagaQuery { statuses, only_open: true, ..wanted })
 }

@@ -22,7 +22,8 @@ impl SagaActRequest {
                 "job {job}; Ctrl-C stops it. This command goes on later, and does nothing twice:\n  {again}"
             ));
         }
-        let followed = self.followed(&server, &format!("/api/jobs/{job}")).await;
+        let print = |item: &Value| output::next(item, self.args.output, |item| results::item(self.action, item));
+        let followed = followed(&server, &format!("/api/jobs/{job}"), print).await;
         let ended =
             followed.with_context(|| format!("job {job} cannot be followed; finished acts keep their effect"))?;
         output::note(&results::summary(self.action, &ended));
@@ -44,26 +45,30 @@ impl SagaActRequest {
         }
         order
     }
+}
 
-    /// Prints the result of each saga, and returns the job as it ended.
-    async fn followed(&self, server: &ApiClient, path: &str) -> anyhow::Result<Value> {
-        let mut after = 0;
-        let mut is_stopped = false;
-        loop {
-            let answer = server.get(&format!("{path}?after={after}")).await?;
-            for item in answer["items"].as_array().into_iter().flatten() {
-                output::next(item, self.args.output, |item| results::item(self.action, item))?;
-            }
-            after = answer["next"].as_u64().unwrap_or_default();
-            if answer["job"]["status"] != "running" {
-                return Ok(answer["job"].clone());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                _ = tokio::signal::ctrl_c(), if !is_stopped => {
-                    is_stopped = true;
-                    server.delete(path).await?;
-                }
+/// Follows a job to its end, and returns it as it ended; `each` gets the result of each saga. Ctrl-C stops the job.
+pub(in crate::cli) async fn followed(
+    server: &ApiClient,
+    path: &str,
+    mut each: impl FnMut(&Value) -> anyhow::Result<bool>,
+) -> anyhow::Result<Value> {
+    let mut after = 0;
+    let mut is_stopped = false;
+    loop {
+        let answer = server.get(&format!("{path}?after={after}")).await?;
+        for item in answer["items"].as_array().into_iter().flatten() {
+            each(item)?;
+        }
+        after = answer["next"].as_u64().unwrap_or_default();
+        if answer["job"]["status"] != "running" {
+            return Ok(answer["job"].clone());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = tokio::signal::ctrl_c(), if !is_stopped => {
+                is_stopped = true;
+                server.delete(path).await?;
             }
         }
     }

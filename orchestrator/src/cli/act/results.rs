@@ -66,8 +66,12 @@ pub(in crate::cli) fn item(action: OperatorAction, item: &Value) -> String {
     let name = item["now"]["key"].as_str().map(|key| format!(" ({key})")).unwrap_or_default();
     let id = item["id"].as_str().unwrap_or_default();
     let came = match (item["result"].as_str().unwrap_or_default(), item["message"].as_str()) {
+        (_, _) if !item["leadsTo"].is_null() && action == OperatorAction::Migrate => {
+            format!("fits; the saga would be {}", leads_to(item))
+        }
         (_, _) if !item["leadsTo"].is_null() => format!("would lead to {}", leads_to(item)),
-        ("before", _) => "applied before; nothing was done again".to_owned(),
+        ("before", Some(message)) => format!("nothing was done: {message}"),
+        ("before", None) => "applied before; nothing was done again".to_owned(),
         ("accepted", _) => "accepted, not yet applied".to_owned(),
         (result, Some(message)) => format!("{result}: {message}"),
         (_, None) => format!("applied{}", came_of(action, item).unwrap_or_default()),
@@ -109,7 +113,7 @@ pub(in crate::cli) fn counts(job: &Value) -> String {
 }
 
 /// Whether every saga has the status that the act aims at.
-pub(super) fn is_full_success(job: &Value) -> bool {
+pub(in crate::cli) fn is_full_success(job: &Value) -> bool {
     let none = |key: &str| job["counts"][key].as_u64() == Some(0);
     job["status"] == "done" && ["elsewhere", "refused", "failed"].into_iter().all(none)
 }

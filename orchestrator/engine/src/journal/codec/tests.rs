@@ -124,7 +124,7 @@ fn every_event() -> Vec<SagaEvent> {
         end: SagaEnd::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] },
     };
     vec![
-        SagaEvent::DefinitionChanged { definition: text("ab12"), policies: text("cd34") },
+        SagaEvent::DefinitionChanged { from: text("ef56"), definition: text("ab12"), policies: text("cd34") },
         SagaEvent::SagaStarted {
             name: text("order"),
             key: text("4711"),
