@@ -423,7 +423,8 @@ pub enum SagaEvent {
         command: Option<CommandRef>,
     },
     /// From here on the saga runs by another text of its definition, and by other policies: those of an operator's act,
-    /// which is the next event. What is applied stays, and what has begun keeps its request. The first event of its row.
+    /// which is the next event. What is applied stays, and what has begun keeps its request. The first event of its
+    /// row.
     DefinitionChanged {
         /// Hash of the text by which the saga ran until here.
         #[serde(default)]
