@@ -110,7 +110,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[ShardEpoch], version: u32) -> StreamA
         outline: None,
         category: "order-fulfillment".into(),
         key: format!("order-{}", stream.simple()),
-        new_key: (version == 1).then_some(NewStreamKey { payload_hash: [7; 32] }),
+        new_key: (version == 1).then_some(NewStreamKey::new([7; 32])),
         summary: match version {
             1 => Some(summary("running", true)),
             STREAM_ROWS => Some(summary("completed", false)),

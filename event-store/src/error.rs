@@ -52,6 +52,10 @@ pub enum StoreError {
         /// What the other engine wrote into the lock file: its process id.
         holder: String,
     },
+    /// This process lacks a key-encryption key that the store needs. An operator has to configure it. As with
+    /// [`StoreError::Unavailable`], an append may be committed.
+    #[error("{0}")]
+    Keys(String),
     /// The text is not the address of a store. It is shown without user and password.
     #[error(
         "`{0}` is not the address of a store: \
@@ -78,7 +82,7 @@ impl StoreError {
     fn ends(&self) -> RetryCondition {
         match self {
             StoreError::Unavailable(_) | StoreError::ReadOnly(_) => RetryCondition::ByItself,
-            StoreError::Unusable(_) => RetryCondition::ByAnOperator,
+            StoreError::Unusable(_) | StoreError::Keys(_) => RetryCondition::ByAnOperator,
             StoreError::Damaged(_)
             | StoreError::Refused(_)
             | StoreError::Limit(_)
@@ -109,6 +113,7 @@ impl StoreError {
             | StoreError::Schema(_)
             | StoreError::Shards { .. }
             | StoreError::Locked { .. }
+            | StoreError::Keys(_)
             | StoreError::Address(_)) => other,
         }
     }

@@ -10,6 +10,7 @@
 mod archives;
 mod attendance;
 mod backend;
+mod cipher;
 mod config;
 mod error;
 mod feed;
@@ -25,6 +26,7 @@ mod portion;
 pub mod postgres;
 mod reads;
 mod rows;
+mod sealing;
 pub mod sqlite;
 mod standing;
 mod step_back;
@@ -36,6 +38,7 @@ mod waits;
 
 pub use archives::StoreArchives;
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
+pub use cipher::{DataKey, KeyEncryptionKey, KeyRing, SEAL_BYTES, is_sealed};
 pub use config::{StoreAccess, StoreConfig};
 pub use error::StoreError;
 pub use feed::{FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow, PositionSyntaxError};

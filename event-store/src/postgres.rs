@@ -5,6 +5,7 @@ mod attendance;
 mod batch;
 mod bounds;
 mod comparing;
+mod data_keys;
 mod known;
 mod left;
 mod outlives;

@@ -4,8 +4,11 @@ use crate::{
     MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity, StoredNote,
     StreamFlagCount, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
+    cipher::WrappedKey,
     nul::has_nul,
-    rows, standing, waits,
+    rows,
+    sealing::StoredDataKey,
+    standing, waits,
 };
 use uuid::Uuid;
 
@@ -64,6 +67,23 @@ pub(crate) async fn scan<R: QueryPool>(
         .with(i64::try_from(max_bytes).unwrap_or(i64::MAX).max(1))
         .all(reader, |row| Ok((row.column("stream")?, rows::row(row)?)))
         .await
+}
+
+pub(crate) async fn data_key_page<R: QueryPool>(
+    reader: &R,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredDataKey>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("sql/data_key_page.sql")).with(after);
+    ask.with(i64::from(limit.min(MAX_PAGE))).all(reader, data_key).await
+}
+
+pub(crate) fn data_key(row: &impl StoredRow) -> Result<StoredDataKey, StoreError> {
+    Ok(StoredDataKey { stream: row.column("stream")?, wrapped: WrappedKey(row.column("wrapped")?) })
+}
+
+pub(crate) async fn key_ids<R: QueryPool>(reader: &R) -> Result<Vec<String>, StoreError> {
+    QueryBuilder::new(include_str!("sql/key_ids.sql")).all(reader, |row| Ok(row.column("id")?)).await
 }
 
 pub(crate) async fn next_stream<R: QueryPool>(reader: &R, after: Uuid) -> Result<Option<Uuid>, StoreError> {

@@ -3,6 +3,7 @@
 mod append;
 mod archives;
 mod attendance;
+mod data_keys;
 mod lock;
 mod marking;
 mod reading;
@@ -80,6 +81,8 @@ impl SqliteStore {
         let lock = FileLock::take(path)?;
         let options = options(path)
             .create_if_missing(true)
+            // What is erased is overwritten in the file.
+            .pragma("secure_delete", "ON")
             .journal_mode(SqliteJournalMode::Wal)
             // With FULL a confirmed commit survives a power failure, as on Postgres.
             .synchronous(SqliteSynchronous::Full);

@@ -97,6 +97,16 @@ pub trait EventStore: StoreArchives {
     /// loads nor counts the payload of such a row.
     async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError>;
 
+    /// Wraps data keys that a previous key-encryption key has wrapped with the current one, in many short transactions,
+    /// and returns how many these are. After a call that returns 0, no data key needs a previous key. A call that fails
+    /// has done a part; the caller repeats it. Without encryption there is nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Keys`] when a data key needs a key that this process does not have.
+    async fn rewrap_data_keys(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     /// A page of the rows of all streams after the position `after`, ordered by stream and version: at most `limit`
     /// rows, and of these only as many as fit `max_bytes` of payload, but at least one. Empty: there are no more. A
     /// page can end within a stream. Streams that are appended to during a scan are in it with the rows that they had

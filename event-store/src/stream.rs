@@ -1,6 +1,9 @@
 //! Streams, their rows, and appends.
 
-use crate::WaitTarget;
+use crate::{
+    WaitTarget,
+    cipher::{DataKey, WrappedKey, content_bytes},
+};
 use uuid::Uuid;
 
 /// Fencing token of a shard. Each claim of the shard raises it, and the store refuses appends under an older epoch.
@@ -38,10 +41,10 @@ pub struct StreamAppend {
 }
 
 impl StreamAppend {
-    /// Payload and outline together, which count for [`crate::MAX_BATCH_BYTES`].
+    /// Payload and outline together, which count for [`crate::MAX_BATCH_BYTES`]. What sealing adds does not count.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.payload.len() + self.outline.as_ref().map_or(0, Vec::len)
+        content_bytes(&self.payload) + self.outline.as_deref().map_or(0, content_bytes)
     }
 }
 
@@ -50,6 +53,19 @@ impl StreamAppend {
 pub struct NewStreamKey {
     /// SHA-256 of what started the stream. It distinguishes a repeated start from another start with the same key.
     pub payload_hash: [u8; 32],
+    /// Seals the rows of the stream, if the store encrypts. It is drawn with the append, as the append id is: a repeat
+    /// carries the same one.
+    pub data_key: DataKey,
+    /// The data key as the database gets it; `None`: the stream is not sealed.
+    pub(crate) wrapped: Option<WrappedKey>,
+}
+
+impl NewStreamKey {
+    /// Draws the data key of the stream.
+    #[must_use]
+    pub fn new(payload_hash: [u8; 32]) -> NewStreamKey {
+        NewStreamKey { payload_hash, data_key: DataKey::draw(), wrapped: None }
+    }
 }
 
 /// The new row of a stream in the read model.

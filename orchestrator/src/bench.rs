@@ -12,10 +12,11 @@ mod driver;
 mod memory;
 pub(crate) mod stand;
 
+use crate::config::EngineConfig;
 use anyhow::{Context, bail};
 use cpu::CpuTime;
 use driver::LoadDriver;
-use saga_event_store::{DatabaseActivity, EventStore, StoreAccess, StoreConfig};
+use saga_event_store::{DatabaseActivity, EventStore, StoreAccess};
 use serde::Serialize;
 use stand::{BenchEngine, BenchParticipant};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
@@ -70,13 +71,8 @@ impl BenchRound {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or a round makes no progress.
-pub(crate) async fn run(
-    store: &StoreConfig,
-    shards: u16,
-    sagas: u32,
-    in_flight: &[u32],
-) -> anyhow::Result<Vec<BenchRound>> {
-    let store = open(store, shards).await?;
+pub(crate) async fn run(config: &EngineConfig, sagas: u32, in_flight: &[u32]) -> anyhow::Result<Vec<BenchRound>> {
+    let store = open(config).await?;
     let mut rounds = Vec::new();
     for count in in_flight {
         rounds.push(round(&store, sagas, *count).await.with_context(|| format!("the round with {count} in flight"))?);
@@ -84,8 +80,11 @@ pub(crate) async fn run(
     Ok(rounds)
 }
 
-async fn open(config: &StoreConfig, shards: u16) -> anyhow::Result<Arc<dyn EventStore>> {
-    let store = config.open(StoreAccess::Write { shards }).await.context("the event store (key `store`)")?;
+async fn open(config: &EngineConfig) -> anyhow::Result<Arc<dyn EventStore>> {
+    let store = config
+        .open_store(StoreAccess::Write { shards: config.shards })
+        .await
+        .context("the event store (key `store`)")?;
     refuse_a_store_in_use(store.as_ref()).await?;
     Ok(store)
 }

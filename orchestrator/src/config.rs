@@ -2,6 +2,9 @@
 //! all errors are reported at once.
 
 mod archive;
+mod encryption;
+#[cfg(test)]
+mod encryption_tests;
 #[cfg(test)]
 mod file_tests;
 mod internal_topics;
@@ -15,12 +18,13 @@ pub(crate) use internal_topics::InternalTopics;
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::without_credentials;
-use saga_event_store::StoreConfig;
+use saga_event_store::{EventStore, KeyRing, StoreAccess, StoreConfig, StoreError};
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -34,6 +38,8 @@ pub(crate) struct EngineConfig {
     pub kafka: KafkaConfig,
     /// Where the event store is.
     pub store: StoreConfig,
+    /// The keys that encrypt the event store; none: it is not encrypted.
+    pub encryption: KeyRing,
     /// Folder of `*.saga.yaml` and `participants.yaml`.
     pub sagas: PathBuf,
     /// Folder of `*.avsc` and `*.schema.json`.
@@ -55,6 +61,7 @@ impl std::fmt::Debug for EngineConfig {
         f.debug_struct("EngineConfig")
             .field("kafka", &self.kafka)
             .field("store", &self.store)
+            .field("encryption", &self.encryption)
             .field("sagas", &self.sagas)
             .field("schemas", &self.schemas)
             .field("topics", &self.topics)
@@ -63,6 +70,16 @@ impl std::fmt::Debug for EngineConfig {
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
             .finish()
+    }
+}
+
+impl EngineConfig {
+    /// Opens the event store with its keys.
+    ///
+    /// # Errors
+    /// As [`StoreConfig::open_sealed`].
+    pub(crate) async fn open_store(&self, access: StoreAccess) -> Result<Arc<dyn EventStore>, StoreError> {
+        self.store.open_sealed(access, self.encryption.clone()).await
     }
 }
 
@@ -154,7 +171,7 @@ pub(crate) fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProble
         };
     let mut check = ConfigValidator::new(&layers);
     check.config();
-    let of_file = check.errors.iter().filter(|told| !layers.unset.contains(told));
+    let of_file = check.errors.iter().filter(|told| !check.unset.contains(told));
     of_file.filter_map(|told| told.strip_prefix(&format!("{file}: "))).map(|told| wrong(told.to_owned())).collect()
 }
 
@@ -240,11 +257,13 @@ fn secrets_of(config: &EngineConfig) -> Vec<String> {
 struct ConfigValidator<'a> {
     layers: &'a ConfigLayers,
     errors: Vec<String>,
+    /// Those of them that are a problem of the machine and not of the file.
+    unset: Vec<String>,
 }
 
 impl<'a> ConfigValidator<'a> {
     fn new(layers: &'a ConfigLayers) -> ConfigValidator<'a> {
-        ConfigValidator { layers, errors: layers.errors.clone() }
+        ConfigValidator { layers, errors: layers.errors.clone(), unset: layers.unset.clone() }
     }
 
     /// Remembers the secrets of the configuration first, because later texts may contain them.
@@ -262,6 +281,7 @@ impl<'a> ConfigValidator<'a> {
                 properties: self.layers.properties.clone(),
             },
             store: self.store("store", "postgres://saga:saga@localhost:5432/saga"),
+            encryption: self.encryption(),
             sagas: self.path("sagas", "./sagas"),
             schemas: self.path("schemas", "./schemas"),
             topics: self.topics(),

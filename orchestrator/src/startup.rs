@@ -132,7 +132,7 @@ async fn open_store(
     readiness: &watch::Sender<EngineReadiness>,
 ) -> anyhow::Result<Arc<dyn EventStore>> {
     let access = StoreAccess::Write { shards: config.shards };
-    let open = || async { Ok(config.store.open(access).await?) };
+    let open = || async { Ok(config.open_store(access).await?) };
     retry_while_store_is_unavailable(config, readiness, open)
         .await
         .context("the event store cannot be used (key `store`)")

@@ -236,7 +236,7 @@ CREATE FUNCTION append_batch(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
     p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
-    p_outline bytea[], p_flags text[], p_code text[], p_first uuid, p_last uuid
+    p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_first uuid, p_last uuid
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
 -- With one plan for all calls: to plan a call costs more than the call.
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -259,9 +259,9 @@ BEGIN
     WITH input AS (
         SELECT * FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key,
                              p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at, p_waits_on, p_outline, p_flags,
-                             p_code)
+                             p_code, p_data_key)
             AS t (shard, epoch, append_id, stream, version, recorded_at, payload, category, key,
-                  payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code)
+                  payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code, data_key)
     ), held AS (
         -- Appends under an older epoch end here.
         SELECT i.* FROM input i JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
@@ -290,6 +290,11 @@ BEGIN
             SELECT v_era, pg_current_xact_id()::text::bigint, max(w.recorded_at), count(*), array_agg(w.stream), array_agg(w.version)
             FROM written w HAVING count(*) > 0
             RETURNING commits.streams
+    ), keyed AS (
+        -- The wrapped key that seals the rows of a new stream; null without encryption.
+        INSERT INTO data_keys (stream, wrapped)
+            SELECT h.stream, h.data_key FROM held h JOIN written w ON w.stream = h.stream WHERE h.data_key IS NOT NULL
+            RETURNING 1
     ), shown AS (
         -- Only for rows that were written: a repeat of an old append must not bring its status back.
         INSERT INTO streams AS s

@@ -32,6 +32,9 @@ pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
         .bind(column(batch, |append| append.outline.clone()))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| standing::stored(&summary.flags))))
         .bind(column(batch, |append| append.summary.as_ref().and_then(|summary| summary.code.clone())))
+        .bind(column(batch, |append| {
+            append.new_key.as_ref().and_then(|key| key.wrapped.as_ref()).map(|wrapped| wrapped.0.clone())
+        }))
         .bind(batch.iter().map(|append| append.stream).min())
         .bind(batch.iter().map(|append| append.stream).max())
 }

@@ -1,8 +1,8 @@
 //! Appends a batch in one transaction, row by row. SQLite runs in this process, so a statement costs no round trip.
 
 use crate::{
-    AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, WaitTarget, rows::payload_hash, standing,
-    waits::in_order,
+    AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, WaitTarget, cipher::WrappedKey,
+    rows::payload_hash, standing, waits::in_order,
 };
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
@@ -44,6 +44,9 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAp
     if let Some(new_key) = &append.new_key {
         take_key(transaction, append, new_key).await?;
     }
+    if let Some(wrapped) = append.new_key.as_ref().and_then(|new_key| new_key.wrapped.as_ref()) {
+        keep_data_key(transaction, append, wrapped).await?;
+    }
     sqlx::query(include_str!("sql/add_row.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
@@ -67,6 +70,19 @@ async fn note_commit(transaction: &mut Transaction<'static, Sqlite>, append: &St
     sqlx::query(include_str!("sql/add_commit.sql"))
         .bind(append.stream)
         .bind(i64::from(append.version))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+async fn keep_data_key(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+    wrapped: &WrappedKey,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/add_data_key.sql"))
+        .bind(append.stream)
+        .bind(wrapped.0.clone())
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -20,6 +20,7 @@ pub(crate) mod poolers;
 pub(crate) mod read_model;
 pub(crate) mod recovery;
 pub(crate) mod scanning;
+pub(crate) mod sealing;
 pub(crate) mod server;
 pub(crate) mod silence;
 pub(crate) mod step_back;

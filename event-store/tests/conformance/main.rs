@@ -116,6 +116,14 @@ macro_rules! conformance {
                 memory:
                     what_one_process_knew_the_next_one_finds
                     what_was_appended_since_the_last_heartbeat_is_known;
+                sealing:
+                    sealed_rows_hold_nothing_of_their_content
+                    a_store_needs_the_keys_of_its_streams
+                    what_began_plain_stays_plain_and_what_began_sealed_stays_sealed
+                    a_repeated_start_keeps_its_data_key
+                    a_refused_start_leaves_no_data_key
+                    keys_are_rotated
+                    a_changed_row_is_damage_of_its_stream_alone;
                 cancelling:
                     a_dropped_append_is_written_whole_or_not_at_all
                     a_dropped_claim_leaves_the_shard_claimable
@@ -201,7 +209,9 @@ mod on_a_file {
 }
 
 conformance!(on_sqlite, crate::sqlite::place);
+conformance!(sealed_on_sqlite, crate::sqlite::sealed_place);
 conformance!(on_postgres, crate::postgres::place);
+conformance!(sealed_on_postgres, crate::postgres::sealed_place);
 conformance!(on_postgres_18, crate::postgres::place_18);
 server!(on_a_server, crate::postgres::database);
 server!(on_a_server_18, crate::postgres::database_18);

@@ -3,7 +3,7 @@
 //! `tests/run` provides the servers and says where they are in the environment. A test that needs one and has none says
 //! so on the terminal and ends; under `CI=true` it fails, so that nothing goes untested unnoticed.
 
-use crate::place::Place;
+use crate::place::{Place, SealedPlace};
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _, postgres::PgConnectOptions};
@@ -23,6 +23,11 @@ static DATABASES: Semaphore = Semaphore::const_new(8);
 /// An empty database; `None` has been reported.
 pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
     Ok(database().await?.map(|database| database as Box<dyn Place>))
+}
+
+/// An empty database for an encrypted store.
+pub(crate) async fn sealed_place() -> Result<Option<Box<dyn Place>>> {
+    Ok(SealedPlace::at(place().await?))
 }
 
 /// The same on Postgres 18.

@@ -1,6 +1,6 @@
 //! SQLite: a file of its own for every test, and what only a file can do.
 
-use crate::place::Place;
+use crate::place::{Place, SealedPlace};
 use anyhow::Result;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -16,6 +16,11 @@ pub(crate) struct File {
 /// A file that does not exist yet, in a folder of its own.
 pub(crate) async fn place() -> Result<Option<Box<dyn Place>>> {
     Ok(file().await?.map(|file| file as Box<dyn Place>))
+}
+
+/// The same for an encrypted store.
+pub(crate) async fn sealed_place() -> Result<Option<Box<dyn Place>>> {
+    Ok(SealedPlace::at(place().await?))
 }
 
 /// As [`place`], for what only a file can do.

@@ -39,7 +39,7 @@ pub(crate) fn start_in(shard: u16, epoch: ShardEpoch, key: &str) -> StreamAppend
         outline: None,
         category: CATEGORY.to_owned(),
         key: key.to_owned(),
-        new_key: Some(NewStreamKey { payload_hash: hash_of(key) }),
+        new_key: Some(NewStreamKey::new(hash_of(key))),
         summary: None,
     };
     showing(append, "running")

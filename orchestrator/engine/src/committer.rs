@@ -265,6 +265,7 @@ fn is_their_fault(error: &StoreError) -> bool {
         | StoreError::Schema(_)
         | StoreError::Shards { .. }
         | StoreError::Locked { .. }
+        | StoreError::Keys(_)
         | StoreError::Address(_) => false,
     }
 }

@@ -17,6 +17,7 @@ use super::{
     dispatch::OutboundCalls,
     inbox_intake::InboxIntake,
     journal::{JournalAccess, PlanCache},
+    key_rotation::KeyRotation,
     key_sweep::KeySweeper,
     message::{MessageContent, MessageReceipt, ShardMessage},
     observer::ObserverHandle,
@@ -276,6 +277,12 @@ impl SagaEngine {
     #[must_use]
     pub fn partition_keeper(&self, width: Duration) -> PartitionKeeper {
         PartitionKeeper::new(self.shared.journal.clone(), self.shared.clock, width)
+    }
+
+    /// The handle that wraps data keys by the current key of the configuration.
+    #[must_use]
+    pub fn key_rotation(&self) -> KeyRotation {
+        KeyRotation::new(self.shared.journal.clone())
     }
 
     /// The identity of the installation, as the store has it.

@@ -77,7 +77,7 @@ pub(super) fn unshown(
         payload,
         category: plan.definition.name.clone(),
         key: state.key.clone(),
-        new_key: (decision.version == 1).then(|| NewStreamKey { payload_hash: payload_hash(&state.trigger.event) }),
+        new_key: (decision.version == 1).then(|| NewStreamKey::new(payload_hash(&state.trigger.event))),
         summary: None,
     })
 }

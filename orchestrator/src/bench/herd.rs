@@ -11,11 +11,12 @@ use super::{
     open,
     stand::{self, BenchEngine, BenchParticipant, PARTICIPANT},
 };
+use crate::config::EngineConfig;
 use crate::startup::LoadedDefinitions;
 use anyhow::{Context as _, ensure};
 use saga_core::state::SagaStatus;
 use saga_engine::seeding::{self, SeedState};
-use saga_event_store::{EventStore, StoreConfig};
+use saga_event_store::EventStore;
 use saga_resilience::overrides::{BreakerMode, OverrideState};
 use serde::Serialize;
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
@@ -95,8 +96,8 @@ pub(crate) struct HerdReport {
 ///
 /// # Errors
 /// When the store or the participant cannot be used, or the run makes no progress.
-pub(crate) async fn run(store: &StoreConfig, shards: u16, asked: HerdOptions) -> anyhow::Result<HerdReport> {
-    let store = open(store, shards).await?;
+pub(crate) async fn run(config: &EngineConfig, asked: HerdOptions) -> anyhow::Result<HerdReport> {
+    let store = open(config).await?;
     let mut participant = BenchParticipant::start().await?;
     let herd = measure(&store, &participant.url, asked).await;
     participant.stop().await?;

@@ -68,7 +68,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
 async fn rounds(args: RoundsArgs) -> anyhow::Result<ExitCode> {
     let config = args.store.config()?;
-    let rounds = bench::run(&config.store, config.shards, args.sagas, &args.in_flight).await?;
+    let rounds = bench::run(&config, args.sagas, &args.in_flight).await?;
     output::many(&rounds, args.output, table)?;
     Ok(if rounds.iter().all(BenchRound::is_whole) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -27,6 +27,6 @@ impl StoreReadArgs {
             let place = config.store.place();
             output::note(&format!("the configuration names no event store; this is the default, {place}"));
         }
-        config.store.open(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
+        config.open_store(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
     }
 }

@@ -2,7 +2,10 @@
 
 mod service_link;
 
-use super::{ConfigSources, DEFAULT_FILE, EngineConfigError};
+use super::{
+    ConfigSources, DEFAULT_FILE, EngineConfigError,
+    encryption::{CURRENT, PREVIOUS},
+};
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
 use std::{
@@ -11,11 +14,13 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
-    "store",
+    STORE,
+    CURRENT,
+    PREVIOUS,
     "sagas",
     "schemas",
     "topics.inbox",
@@ -27,6 +32,11 @@ const KEYS: [&str; 14] = [
     "archive.folder",
     "archive.partition",
 ];
+
+/// The address of the event store.
+const STORE: &str = "store";
+/// The same in a file that says more about the store.
+const STORE_ADDRESS: &str = "store.address";
 
 /// Variables with our prefix that other code reads.
 const OTHER_VARIABLES: [&str; 3] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER"];
@@ -54,13 +64,15 @@ pub(super) struct ConfigLayers {
     /// Folder of the file: relative paths in it start there.
     base: PathBuf,
     pub(super) errors: Vec<String>,
+    /// The environment, for keys that are in it.
+    pub(super) env: BTreeMap<String, String>,
     /// Errors about variables that are not set: a problem of the machine and not of the file.
     pub(super) unset: Vec<String>,
 }
 
 impl ConfigLayers {
     pub(super) fn read(sources: &ConfigSources<'_>) -> Result<ConfigLayers, EngineConfigError> {
-        let mut layers = ConfigLayers::default();
+        let mut layers = ConfigLayers { env: sources.env.clone(), ..ConfigLayers::default() };
         if let Some(file) = file_of(sources) {
             layers.read_file(&file, &sources.env)?;
         }
@@ -118,6 +130,11 @@ impl ConfigLayers {
                     self.flatten(file, &path, child, env);
                 }
             }
+            Value::Array(places) if path == PREVIOUS && places.iter().all(Value::is_string) => {
+                let places: Vec<String> = places.iter().map(scalar).collect();
+                self.set(PREVIOUS, places.join(","), file.to_owned());
+            }
+            Value::String(address) if path == STORE_ADDRESS => self.set(STORE, address.clone(), file.to_owned()),
             Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
             Value::Number(number) if !self.is_as_written(number) => self.not_as_written(file, path),
             Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path) => {
@@ -180,7 +197,7 @@ impl ConfigLayers {
     fn read_environment(&mut self, env: &BTreeMap<String, String>) {
         for (name, value) in env.iter().filter(|(name, _)| name.starts_with("SAGA_")) {
             let is_read_elsewhere = OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX);
-            if is_read_elsewhere || service_link::is_one(name, value) {
+            if is_read_elsewhere || service_link::is_one(name, value) || self.has_a_key(name, env) {
                 continue;
             }
             match KEYS.iter().find(|key| variable(key) == *name) {
@@ -193,6 +210,16 @@ impl ConfigLayers {
                 }
             }
         }
+    }
+}
+
+impl ConfigLayers {
+    /// Whether the configuration says that a variable has a key of the event store.
+    fn has_a_key(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
+        let of_file = |key: &str| self.get(key).map(|it| it.value.as_str());
+        let of_environment = |key: &str| env.get(&variable(key)).map(String::as_str);
+        let places = [CURRENT, PREVIOUS].into_iter().flat_map(|key| [of_file(key), of_environment(key)]).flatten();
+        places.flat_map(|places| places.split(',')).any(|place| place.trim().strip_prefix("env:") == Some(name))
     }
 }
 

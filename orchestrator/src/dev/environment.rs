@@ -111,7 +111,7 @@ impl DevEnvironment {
             return Vec::new();
         }
         // If the store cannot be read, the start fails a moment later with the reason.
-        let Ok(store) = self.config.store.open(StoreAccess::Read).await else { return Vec::new() };
+        let Ok(store) = self.config.open_store(StoreAccess::Read).await else { return Vec::new() };
         let statuses = vec![SagaStatus::Running, SagaStatus::Waiting, SagaStatus::Compensating];
         let wanted = SagaQuery { statuses, limit: MAX_PAGE, ..SagaQuery::default() };
         let lines = reading::list(store.as_ref(), &wanted).await.unwrap_or_default();

@@ -10,7 +10,7 @@ use saga_core::definition::{
     ParticipantCatalog, SourceFile,
     participants::{self, StubParticipants},
 };
-use saga_event_store::StoreConfig;
+use saga_event_store::{KeyRing, StoreConfig};
 use saga_kafka::mock;
 use std::{
     collections::BTreeMap,
@@ -142,6 +142,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
             properties: BTreeMap::new(),
         },
         store: StoreConfig::Sqlite { path: folder.store() },
+        encryption: KeyRing::default(),
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),

@@ -1,9 +1,9 @@
 //! Regular tasks: they remove records of the own topics that all consumers have read, and old business keys, create
-//! partitions of the store, and read the limits of topics.
+//! partitions of the store, read the limits of topics, and wrap data keys by the current key.
 
 use super::reloading;
 use crate::{config::EngineConfig, running::HousekeepingTasks};
-use saga_engine::{KeySweeper, PartitionKeeper, SagaEngine, definition_rollout::FollowerTasks};
+use saga_engine::{KeyRotation, KeySweeper, PartitionKeeper, SagaEngine, definition_rollout::FollowerTasks};
 use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ pub(super) fn start(
 ) -> HousekeepingTasks {
     let mut tasks = vec![tokio::spawn(forget_keys(engine.key_sweeper()))];
     tasks.push(tokio::spawn(keep_partitions(engine.partition_keeper(config.archive.partition))));
+    tasks.push(tokio::spawn(rotate_keys(engine.key_rotation())));
     tasks.extend(reloading::start(engine.reload()));
     // The mock broker keeps nothing after this process, and has no limits.
     if kafka.broker == BrokerKind::Real {
@@ -46,6 +47,13 @@ async fn forget_keys(sweeper: KeySweeper) {
 async fn keep_partitions(keeper: PartitionKeeper) {
     loop {
         keeper.keep_ahead().await;
+        until_next_run().await;
+    }
+}
+
+async fn rotate_keys(rotation: KeyRotation) {
+    loop {
+        rotation.rotate().await;
         until_next_run().await;
     }
 }

@@ -8,6 +8,8 @@ FROM (VALUES
     ('shard_attendance', 'SELECT', false), ('shard_attendance', 'INSERT', true), ('shard_attendance', 'UPDATE', true),
     ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),
     ('partitions', 'SELECT', false),
+    ('data_keys', 'SELECT', false), ('data_keys', 'INSERT', true), ('data_keys', 'UPDATE', true), ('data_keys', 'DELETE', true),
+    ('key_encryption_keys', 'SELECT', false), ('key_encryption_keys', 'INSERT', true), ('key_encryption_keys', 'DELETE', true),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true),
     ('commits', 'SELECT', false), ('commits', 'INSERT', true),
     ('feed_state', 'SELECT', false), ('feed_state', 'UPDATE', true),

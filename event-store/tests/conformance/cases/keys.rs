@@ -14,7 +14,7 @@ pub(crate) async fn a_taken_key_is_answered_with_its_stream(place: &dyn Place) -
     let epoch = claim(&store).await?;
     let first = start(epoch, "order-1");
     commit(&store, &first).await?;
-    let second = StreamAppend { new_key: Some(NewStreamKey { payload_hash: [9; 32] }), ..start(epoch, "order-1") };
+    let second = StreamAppend { new_key: Some(NewStreamKey::new([9; 32])), ..start(epoch, "order-1") };
     let taken = AppendOutcome::DuplicateKey { stream: first.stream, payload_hash: hash_of("order-1") };
     assert_eq!(append(&store, &second).await?, taken);
     assert_eq!(append(&store, &second).await?, taken);

@@ -73,13 +73,15 @@ pub(crate) async fn many_streams_are_read_within_bounds(place: &dyn Place) -> Re
     commit_all(&store, &[one.clone(), two.clone(), three.clone(), four.clone()]).await?;
     commit(&store, &StreamAppend { payload: vec![b'y'; 100], ..after(&one) }).await?;
     let (a, b, c, d) = (one.stream, two.stream, three.stream, four.stream);
-    let asked = [d, c, a, unwritten, b, a];
+    let (asked, added) = ([d, c, a, unwritten, b, a], 3 * place.added_bytes());
     let first = [(a, 1), (a, 2), (b, 1)];
-    assert_eq!(within(&store, &asked, 1000).await?, (first.to_vec(), vec![c, unwritten, d]));
-    assert_eq!(within(&store, &asked, 999).await?, (first[..2].to_vec(), vec![b, c, unwritten, d]));
-    // One is read however large it is, whole, and what has no bytes comes with it.
+    assert_eq!(within(&store, &asked, 1000 + added).await?, (first.to_vec(), vec![c, unwritten, d]));
+    assert_eq!(within(&store, &asked, 999 + added).await?, (first[..2].to_vec(), vec![b, c, unwritten, d]));
+    // One is read however large it is, whole.
     assert_eq!(within(&store, &asked, 0).await?, (first[..2].to_vec(), vec![b, c, unwritten, d]));
-    assert_eq!(within(&store, &[c, unwritten, d], 1).await?, (vec![(c, 1), (d, 1)], vec![]));
+    // What has no bytes comes with it.
+    let with_it = if added == 0 { (vec![(c, 1), (d, 1)], vec![]) } else { (vec![(c, 1)], vec![d]) };
+    assert_eq!(within(&store, &[c, unwritten, d], 1).await?, with_it);
     assert_eq!(within(&store, &asked, u64::MAX).await?, ([&first[..], &[(c, 1), (d, 1)]].concat(), vec![]));
     let many = vec![a; MAX_PAGE as usize + 1];
     ensure!(matches!(store.read_within(&many, 1).await, Err(StoreError::Limit(_))));
@@ -94,9 +96,10 @@ pub(crate) async fn what_was_left_is_read_next(place: &dyn Place) -> Result<()> 
     commit_all(&store, &starts).await?;
     commit_all(&store, &starts.iter().map(after).collect::<Vec<_>>()).await?;
     let page = store.open_streams(SHARD, None, 25).await?;
+    let most = 100 + 10 * place.added_bytes();
     let (mut left, mut rows, mut portions) = (page.clone(), Vec::new(), 0);
     while !left.is_empty() {
-        let portion = store.read_within(&left, 100).await?;
+        let portion = store.read_within(&left, most).await?;
         let bytes: usize = portion.rows.iter().map(|(_, row)| row.payload.len()).sum();
         ensure!(bytes <= 100, "a portion has {bytes} bytes");
         (left, portions) = (portion.left, portions + 1);
@@ -123,10 +126,11 @@ pub(crate) async fn outlines_are_read_in_place_of_large_rows(place: &dyn Place) 
     commit(&store, &StreamAppend { outline: None, ..small.clone() }).await?;
     commit(&store, &again).await?;
     commit(&store, &again).await?;
-    let portion = store.outlines_within(&[two.stream, one.stream, one.stream], 100).await?;
+    let portion = store.outlines_within(&[two.stream, one.stream, one.stream], 100 + 4 * place.added_bytes()).await?;
     let read: Vec<&[u8]> = portion.rows.iter().map(|(_, row)| row.payload.as_slice()).collect();
     assert_eq!(read, [&b"outline 1"[..], &small.payload, b"outline 3", &two.payload]);
-    assert_eq!(store.outlines_within(&[one.stream, two.stream], 30).await?.left, [two.stream]);
+    let most = 30 + 3 * place.added_bytes();
+    assert_eq!(store.outlines_within(&[one.stream, two.stream], most).await?.left, [two.stream]);
     assert_eq!(store.read(one.stream).await?[0].payload, one.payload);
     let whole = store.read_many(&[one.stream]).await?;
     assert_eq!(whole[2].1.payload, again.payload);

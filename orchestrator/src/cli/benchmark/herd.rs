@@ -30,7 +30,7 @@ pub(super) async fn run(args: HerdArgs) -> anyhow::Result<ExitCode> {
     let until = args.until.unwrap_or(args.sagas).min(args.sagas);
     let asked = HerdOptions { waiting_for: args.waiting_for, sagas: args.sagas, until, places: args.bulkhead };
     let config = args.store.config()?;
-    let herd = herd::run(&config.store, config.shards, asked).await?;
+    let herd = herd::run(&config, asked).await?;
     output::one(&herd, args.output, table)?;
     Ok(ExitCode::SUCCESS)
 }

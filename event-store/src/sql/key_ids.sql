@@ -1,0 +1,1 @@
+SELECT id FROM key_encryption_keys ORDER BY id

@@ -1,0 +1,1 @@
+DELETE FROM key_encryption_keys WHERE id <> $1

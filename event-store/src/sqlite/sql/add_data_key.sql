@@ -1,0 +1,1 @@
+INSERT INTO data_keys (stream, wrapped) VALUES (?1, ?2)
