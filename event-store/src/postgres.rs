@@ -22,7 +22,7 @@ use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
     ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
     StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
@@ -34,6 +34,7 @@ use crate::{
     note::check_note,
     portion::{ReadBudget, in_order},
     reads, rows,
+    snapshot::check_snapshot,
     sweep::check_sweep,
 };
 use async_trait::async_trait;
@@ -190,6 +191,11 @@ impl EventStore for PostgresStore {
         QueryBuilder::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
     }
 
+    async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
+        let ask = QueryBuilder::new(include_str!("postgres/sql/read_from.sql")).with(stream).with(i64::from(version));
+        ask.all(&self.pool, rows::row).await
+    }
+
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let query = sqlx::query(include_str!("postgres/sql/read_many.sql")).bind(streams);
@@ -224,6 +230,10 @@ impl EventStore for PostgresStore {
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         feed::extent(&self.pool).await
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        reads::journaled(&self.pool, after, limit).await
     }
 
     async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
@@ -297,6 +307,39 @@ impl EventStore for PostgresStore {
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         reads::document(&self.pool, kind, hash).await
+    }
+
+    async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        check_snapshot(snapshot)?;
+        let query = sqlx::query(include_str!("sql/put_snapshot.sql"))
+            .bind(snapshot.stream)
+            .bind(i64::from(snapshot.version))
+            .bind(snapshot.append_id)
+            .bind(i64::from(snapshot.format))
+            .bind(snapshot.state.clone());
+        self.pool.rows(query).await?;
+        Ok(())
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        check_streams(streams)?;
+        let query = sqlx::query(include_str!("postgres/sql/snapshot_versions.sql")).bind(streams);
+        let version = |row: &PgRow| Ok((row.try_get("stream")?, rows::version(row.try_get("version")?)?));
+        self.pool.rows(query).await?.iter().map(version).collect()
+    }
+
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        check_streams(streams)?;
+        let query = sqlx::query(include_str!("postgres/sql/snapshots.sql")).bind(streams);
+        self.pool.rows(query).await?.iter().map(rows::snapshot).collect()
+    }
+
+    async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {
+        self.access.check_writable()?;
+        check_streams(streams)?;
+        let query = sqlx::query(include_str!("postgres/sql/remove_snapshots.sql")).bind(streams);
+        Ok(self.pool.rows(query).await?.len() as u64)
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {

@@ -91,6 +91,18 @@ pub(crate) async fn next_stream<R: QueryPool>(reader: &R, after: Uuid) -> Result
     ask.first(reader, |row| Ok(row.column("stream")?)).await
 }
 
+pub(crate) async fn journaled<R: QueryPool>(
+    reader: &R,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<(Uuid, bool)>, StoreError> {
+    QueryBuilder::new(include_str!("sql/journaled.sql"))
+        .with(after)
+        .with(i64::from(limit.min(MAX_PAGE)))
+        .all(reader, |row| Ok((row.column("stream")?, row.column("has_rows")?)))
+        .await
+}
+
 pub(crate) async fn counts<R: QueryPool>(reader: &R) -> Result<Vec<(String, String, i64)>, StoreError> {
     let read = |row: &RowOf<R>| Ok((row.column("category")?, row.column("status")?, row.column("streams")?));
     QueryBuilder::new(include_str!("sql/counts.sql")).all(reader, read).await

@@ -1,8 +1,8 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamRow, StreamStatusCount,
-    StreamSummary, backend::StoredRow, standing, waits,
+    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamRow, StreamSnapshot,
+    StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
 };
 
 pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
@@ -42,6 +42,16 @@ pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, StoreError>
         waits_on: waits::read(row.column("waits_on")?),
         flags: standing::read(row.column("flags")?),
         code: row.column("code")?,
+    })
+}
+
+pub(crate) fn snapshot(row: &impl StoredRow) -> Result<StreamSnapshot, StoreError> {
+    Ok(StreamSnapshot {
+        stream: row.column("stream")?,
+        version: version(row.column("version")?)?,
+        append_id: row.column("append_id")?,
+        format: version(row.column("format")?)?,
+        state: row.column("state")?,
     })
 }
 

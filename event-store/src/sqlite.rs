@@ -15,17 +15,18 @@ use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
     ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
     StreamSummary, WaitTarget,
     attendance::check_attended,
-    backend::{QueryPool, SqlStatement},
+    backend::{QueryBuilder, QueryPool, SqlStatement},
     feed,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
     note::check_note,
     portion::in_order,
-    reads,
+    reads, rows,
+    snapshot::check_snapshot,
     sweep::check_sweep,
 };
 use async_trait::async_trait;
@@ -187,6 +188,11 @@ impl EventStore for SqliteStore {
         reading::stream(&self.readers, WHOLE, stream).await
     }
 
+    async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
+        let ask = QueryBuilder::new(include_str!("sqlite/sql/read_from.sql")).with(stream).with(i64::from(version));
+        ask.all(&self.readers, rows::row).await
+    }
+
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         check_streams(streams)?;
         let mut all = Vec::new();
@@ -218,6 +224,10 @@ impl EventStore for SqliteStore {
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         feed::extent(&self.readers).await
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        reads::journaled(&self.readers, after, limit).await
     }
 
     async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
@@ -306,6 +316,52 @@ impl EventStore for SqliteStore {
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
         reads::document(&self.readers, kind, hash).await
+    }
+
+    async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        check_snapshot(snapshot)?;
+        sqlx::query(include_str!("sql/put_snapshot.sql"))
+            .bind(snapshot.stream)
+            .bind(i64::from(snapshot.version))
+            .bind(snapshot.append_id)
+            .bind(i64::from(snapshot.format))
+            .bind(&snapshot.state)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::new();
+        for stream in in_order(streams) {
+            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot_version.sql")).with(stream);
+            let version = ask.first(&self.readers, |row: &SqliteRow| rows::version(row.try_get("version")?)).await?;
+            all.extend(version.map(|version| (stream, version)));
+        }
+        Ok(all)
+    }
+
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::new();
+        for stream in in_order(streams) {
+            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot.sql")).with(stream);
+            all.extend(ask.first(&self.readers, rows::snapshot).await?);
+        }
+        Ok(all)
+    }
+
+    async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {
+        self.access.check_writable()?;
+        check_streams(streams)?;
+        let mut removed = 0;
+        for stream in in_order(streams) {
+            let remove = sqlx::query(include_str!("sqlite/sql/remove_snapshot.sql")).bind(stream);
+            removed += remove.execute(&self.writer).await?.rows_affected();
+        }
+        Ok(removed)
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {

@@ -4,7 +4,7 @@ use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
     ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoredNote, StreamAppend, StreamBatch,
-    StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount,
+    StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
     StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
@@ -76,11 +76,14 @@ pub trait EventStore: StoreArchives {
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError>;
 
     /// Changes the row of a stream in the read model without a row of the stream. An owner uses it for a stream that it
-    /// cannot read. The next append of the stream with a summary replaces the mark.
+    /// cannot read. The next append of the stream with a summary replaces the mark. The same mark again changes nothing.
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError>;
 
     /// All rows of a stream, oldest first; none if the store does not have the stream.
     async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError>;
+
+    /// The rows of a stream from this version on, oldest first.
+    async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError>;
 
     /// All rows of several streams, ordered by stream and version; at most [`crate::MAX_PAGE`] streams.
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
@@ -131,6 +134,9 @@ pub trait EventStore: StoreArchives {
 
     /// From where to where the feed goes now.
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError>;
+
+    /// A page of the streams of the read model after `after`, ascending, and whether each has a row. Reads no row.
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError>;
 
     /// The rows of several streams in the read model, in an order of the store's own; at most [`crate::MAX_PAGE`]
     /// streams. A stream that the read model does not have is not in the answer.
@@ -184,11 +190,31 @@ pub trait EventStore: StoreArchives {
     /// The connections of this process to the database.
     fn sessions(&self) -> SessionUsage;
 
-    /// Stores a text under its kind and hash. A repeat changes nothing.
+    /// Stores a text under its kind and hash. A repeat changes nothing; another text replaces the one that is there. So
+    /// the caller puts a text under its own hash only, and thereby repairs a text that was damaged.
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError>;
 
     /// The text under kind and hash, if the store has one.
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError>;
+
+    /// Keeps the state of a stream, in place of the one that is kept of it. Nothing depends on it: the rows are the truth,
+    /// and a snapshot that is lost or older than another one is as good. The call needs no claim.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] when the snapshot breaks a limit; the store sent nothing.
+    async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError>;
+
+    /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state. At
+    /// most [`crate::MAX_PAGE`] streams.
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError>;
+
+    /// The snapshots of several streams, in an order of the store's own; at most [`crate::MAX_PAGE`] streams. The caller
+    /// compares each with the row of its version ([`StreamSnapshot::is_of`]) before it uses it.
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError>;
+
+    /// Removes the snapshots of several streams, at most [`crate::MAX_PAGE`], and returns how many there were. A writer
+    /// that still has the state may keep a snapshot again: end the stream or its writer first.
+    async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError>;
 
     /// Adds a note at the end of the log of its topic, and returns its position there. If the topic has the id already,
     /// the first note stays as it is and the call returns its position. The call needs no claim. Writers of one topic

@@ -22,15 +22,18 @@ pub(crate) enum SealedPart {
     Payload,
     /// The outline of a row.
     Outline,
+    /// The snapshot of the stream at a row.
+    Snapshot,
 }
 
 impl SealedPart {
-    const ALL: [SealedPart; 2] = [SealedPart::Payload, SealedPart::Outline];
+    const ALL: [SealedPart; 3] = [SealedPart::Payload, SealedPart::Outline, SealedPart::Snapshot];
 
     fn number(self) -> u8 {
         match self {
             SealedPart::Payload => 0,
             SealedPart::Outline => 1,
+            SealedPart::Snapshot => 2,
         }
     }
 }

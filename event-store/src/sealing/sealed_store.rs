@@ -11,8 +11,8 @@ use crate::{
     FeedPage, FeedPosition, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NewStreamKey, NoteNumber,
     RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError,
     StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
-    cipher::{SealedPart, SealedPlace, seal},
+    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
 use async_trait::async_trait;
@@ -127,6 +127,50 @@ impl EventStore for SealedStore {
         let rows = self.inner.read(stream).await?.into_iter().map(|row| (stream, row)).collect();
         let opened = self.opener.open(rows, WHOLE, KeyUse::Again).await?;
         Ok(opened.into_iter().map(|(_, row)| row).collect())
+    }
+
+    async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
+        let rows = self.inner.read_from(stream, version).await?.into_iter().map(|row| (stream, row)).collect();
+        let opened = self.opener.open(rows, WHOLE, KeyUse::Again).await?;
+        Ok(opened.into_iter().map(|(_, row)| row).collect())
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        self.inner.journaled(after, limit).await
+    }
+
+    async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
+        let keys = self.opener.keys([snapshot.stream], KeyUse::Again).await?;
+        let Some(key) = keys.get(&snapshot.stream).and_then(KnownKey::key) else {
+            return self.inner.put_snapshot(snapshot).await;
+        };
+        let place = SealedPlace { stream: snapshot.stream, version: snapshot.version };
+        let state = seal(key, place, SealedPart::Snapshot, &snapshot.state);
+        self.inner.put_snapshot(&StreamSnapshot { state, ..snapshot.clone() }).await
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        self.inner.snapshot_versions(streams).await
+    }
+
+    /// A snapshot that cannot be opened is as good as none: its stream may have been erased.
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        let stored = self.inner.snapshots(streams).await?;
+        let sealed = stored.iter().filter(|it| is_sealed(&it.state)).map(|it| it.stream);
+        let keys = self.opener.keys(sealed, KeyUse::Again).await?;
+        let opened = stored.into_iter().filter_map(|mut it| {
+            if is_sealed(&it.state) {
+                let key = keys.get(&it.stream).and_then(KnownKey::key)?;
+                let place = SealedPlace { stream: it.stream, version: it.version };
+                it.state = open(key, place, &[SealedPart::Snapshot], it.state).ok()?;
+            }
+            Some(it)
+        });
+        Ok(opened.collect())
+    }
+
+    async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {
+        self.inner.remove_snapshots(streams).await
     }
 
     async fn read_many(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {

@@ -23,4 +23,5 @@ pub(crate) mod scanning;
 pub(crate) mod sealing;
 pub(crate) mod server;
 pub(crate) mod silence;
+pub(crate) mod snapshots;
 pub(crate) mod step_back;

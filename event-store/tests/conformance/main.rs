@@ -4,6 +4,7 @@
 //! A new store needs a function that returns a [`place::Place`] of its own for every test, and one line below.
 
 mod cases;
+mod model;
 mod place;
 mod pooler;
 mod postgres;
@@ -71,6 +72,7 @@ macro_rules! conformance {
                     rows_of_all_streams_are_read_in_order
                     a_page_of_rows_is_bounded_by_its_bytes
                     rows_of_the_read_model_are_read_for_many_streams
+                    a_stream_of_the_read_model_without_rows_is_found
                     an_unreadable_row_is_damage_of_its_page_alone;
                 feed:
                     the_feed_has_every_row_once
@@ -91,9 +93,17 @@ macro_rules! conformance {
                     a_sweep_has_pages
                     a_sweep_and_a_start_do_not_hinder_each_other
                     a_sweep_without_bounds_is_refused;
+                snapshots:
+                    the_latest_snapshot_of_a_stream_is_kept
+                    a_snapshot_of_another_row_is_told_apart
+                    a_snapshot_has_limits
+                    snapshots_are_removed
+                    rows_are_read_from_a_version_on
+                    a_reader_keeps_no_snapshot;
                 documents:
                     a_document_is_kept_under_its_kind_and_hash
-                    a_document_is_put_once;
+                    a_document_is_put_once
+                    a_damaged_document_is_put_back;
                 notes:
                     notes_are_read_in_the_order_they_were_added
                     a_note_is_added_once

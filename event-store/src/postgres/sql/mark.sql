@@ -5,5 +5,6 @@ WITH held AS (
 ), marked AS (
     UPDATE streams s SET status = $4, reason = $5, updated_at = $6, waits_on = NULL, code = $7
     FROM held h WHERE h.yes AND s.stream = $3 AND s.shard = $1 AND s.open
+      AND (s.status, s.reason, s.code) IS DISTINCT FROM ($4, $5, $7)
 )
 SELECT h.yes AS held FROM held h

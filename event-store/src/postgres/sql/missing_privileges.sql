@@ -10,9 +10,10 @@ FROM (VALUES
     ('partitions', 'SELECT', false),
     ('data_keys', 'SELECT', false), ('data_keys', 'INSERT', true), ('data_keys', 'UPDATE', true), ('data_keys', 'DELETE', true),
     ('key_encryption_keys', 'SELECT', false), ('key_encryption_keys', 'INSERT', true), ('key_encryption_keys', 'DELETE', true),
-    ('documents', 'SELECT', false), ('documents', 'INSERT', true),
+    ('documents', 'SELECT', false), ('documents', 'INSERT', true), ('documents', 'UPDATE', true),
     ('commits', 'SELECT', false), ('commits', 'INSERT', true),
     ('feed_state', 'SELECT', false), ('feed_state', 'UPDATE', true),
+    ('snapshots', 'SELECT', false), ('snapshots', 'INSERT', true), ('snapshots', 'UPDATE', true), ('snapshots', 'DELETE', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)

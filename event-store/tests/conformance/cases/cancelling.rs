@@ -13,7 +13,7 @@ use std::{pin::pin, task::Poll};
 const MOMENTS: usize = 60;
 
 /// Drives `future` until it was polled `polls` times, then drops it. Whether it came to its end.
-async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
+pub(crate) async fn dropped_after<F: Future>(polls: usize, future: F) -> bool {
     let mut future = pin!(future);
     let mut polled = 0;
     poll_fn(|context| {

@@ -300,6 +300,8 @@ pub(crate) async fn what_cannot_be_read_is_marked_beside_its_rows(place: &dyn Pl
     assert_eq!((shown.status.as_str(), shown.reason.as_deref()), ("parked", Some("cannot be read")));
     assert_eq!(shown.code.as_deref(), Some("unreadable"));
     assert_eq!(shown.updated_at_ms, STARTED_MS + 5000);
+    store.mark(&StreamMark { at_ms: STARTED_MS + 9000, ..mark(first.stream, epoch) }).await?;
+    assert_eq!(summary(&store, first.stream).await?.updated_at_ms, STARTED_MS + 5000);
     assert_eq!(store.open_streams(SHARD, None, 10).await?, [first.stream]);
     store.mark(&mark(ended.stream, epoch)).await?;
     assert_eq!(summary(&store, ended.stream).await?.status, "completed");

@@ -89,3 +89,19 @@ pub(crate) async fn an_unreadable_row_is_damage_of_its_page_alone(place: &dyn Pl
     assert_eq!(page(&store, (two.stream, 1), 10, ROOM).await?, [(three.stream, 1)]);
     Ok(())
 }
+
+pub(crate) async fn a_stream_of_the_read_model_without_rows_is_found(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let appends: Vec<StreamAppend> = (1..=4).map(|number| start(epoch, &format!("order-{number}"))).collect();
+    let one = StreamAppend { recorded_at_ms: 77, ..appends[1].clone() };
+    commit_all(&store, &[appends[0].clone(), one, appends[2].clone(), appends[3].clone()]).await?;
+    place.run("DELETE FROM journal WHERE recorded_at = 77").await?;
+    let expected: Vec<(Uuid, bool)> =
+        appends.iter().zip([true, false, true, true]).map(|(it, has)| (it.stream, has)).collect();
+    assert_eq!(store.journaled(Uuid::nil(), 100).await?, expected);
+    assert_eq!(store.journaled(Uuid::nil(), 2).await?, expected[..2]);
+    assert_eq!(store.journaled(expected[1].0, 2).await?, expected[2..]);
+    assert_eq!(store.journaled(expected[3].0, 2).await?, []);
+    Ok(())
+}

@@ -6,7 +6,7 @@ use saga_event_store::{
     AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
     KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance,
     ShardEpoch, StoreArchives, StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension,
-    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -227,6 +227,30 @@ impl EventStore for ScriptedStore {
     }
 
     async fn next_stream(&self, _: Uuid) -> Result<Option<Uuid>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn read_from(&self, _: Uuid, _: u32) -> Result<Vec<StreamRow>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn put_snapshot(&self, _: &StreamSnapshot) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn snapshot_versions(&self, _: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn snapshots(&self, _: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn remove_snapshots(&self, _: &[Uuid]) -> Result<u64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn journaled(&self, _: Uuid, _: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         Err(unasked())
     }
 

@@ -1,0 +1,1 @@
+DELETE FROM snapshots WHERE stream = ANY ($1) RETURNING stream
