@@ -2,6 +2,7 @@
 //! theirs.
 
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Outages that are kept apart. Beyond it the two oldest become one, with the time between them: a deadline may come
@@ -9,7 +10,7 @@ use std::time::Duration;
 pub const MOST_OUTAGES: usize = 1_000;
 
 /// A span in which no answer could be read, or nothing be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutagePeriod {
     /// The last point up to which all answers are known to have been read before it.
     pub began: Timestamp,
@@ -18,7 +19,7 @@ pub struct OutagePeriod {
 }
 
 /// Outages in order of time; none touches another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutageLog(Vec<OutagePeriod>);
 
 /// What is known of the answers to a shard's commands.

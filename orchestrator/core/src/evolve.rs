@@ -21,7 +21,7 @@ use attempts::EndedAttempt;
 use std::sync::Arc;
 
 pub(crate) use fold::fold_as_owner;
-pub use fold::{FoldError, fold, step_of};
+pub use fold::{FoldError, fold, resumed, step_of};
 
 /// Whether the row is decided by another definition than the one before.
 #[must_use]

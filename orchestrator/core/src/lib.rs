@@ -24,6 +24,7 @@ pub mod json;
 pub mod policy;
 pub mod react;
 pub mod replay;
+pub mod snapshot;
 pub mod state;
 pub mod time;
 pub mod trace;

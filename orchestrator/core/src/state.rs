@@ -9,6 +9,7 @@ mod incidents;
 mod needs;
 mod noted;
 mod plan;
+mod recorded_value;
 mod stands;
 mod status;
 mod step;
@@ -22,6 +23,7 @@ use crate::{
     id::{CommandId, SagaId, StepIndex},
     time::Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,8 +38,9 @@ pub use plan::SagaPlan;
 pub use stands::SagaPosition;
 pub use status::{SagaStatus, SagaStatusError};
 
-/// The state of one saga: what its journal folds to.
-#[derive(Clone, Debug, PartialEq)]
+/// The state of one saga: what its journal folds to. As bytes it is a snapshot: fields that are not on record are left
+/// out, and read back as a fold has them. Its shape has the number [`crate::snapshot::FORMAT`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SagaState {
     /// The saga's id, which also names its shard.
     pub id: SagaId,
@@ -74,6 +77,7 @@ pub struct SagaState {
     pub abandon: Option<(String, String)>,
     /// Whether its outcome event, which waits for its topic according to the record, is being published to find out
     /// whether the topic takes records again. Not on record.
+    #[serde(skip)]
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
@@ -82,14 +86,14 @@ pub struct SagaState {
 }
 
 /// What expressions see of a saga that never changes: made once, because every step looks at it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScopeConstants {
     pub(crate) saga: Value,
     pub(crate) record: Value,
 }
 
 /// Something that a person should look at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SagaIncident {
     /// Time of the row that opened it.
     pub at: Timestamp,
@@ -102,7 +106,7 @@ pub struct SagaIncident {
 }
 
 /// Name of an event: the row and its place in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPosition {
     /// Version of the row that holds the event.
     pub version: u32,
@@ -117,7 +121,7 @@ impl std::fmt::Display for EventPosition {
 }
 
 /// The state of one step: its two commands and its result.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepState {
     /// The state of its do.
     pub forward: CommandState,
@@ -125,13 +129,14 @@ pub struct StepState {
     pub undo: CommandState,
     /// What the participant answered: of a success, a rejected success, or a late one; of the cache's, what it answered
     /// before.
+    #[serde(with = "recorded_value")]
     pub result: Option<Value>,
     /// What answered in its place, if anything did.
     pub substitute: Option<SubstituteAnswer>,
 }
 
 /// One command of a step, in either direction.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CommandState {
     /// What is sent, once that is on record; `None` before.
     pub request: Option<Arc<CommandRequest>>,
@@ -145,6 +150,7 @@ pub struct CommandState {
     pub probes: BTreeSet<u32>,
     /// Attempts up to this one were made by an earlier owner: each may have been sent more than once, because a new
     /// owner sends again what is outstanding.
+    #[serde(skip)]
     pub inherited: u32,
     /// Attempts that are asked after: the participant has accepted them, or said that it was not ready.
     pub asked_after: BTreeSet<u32>,
@@ -169,7 +175,7 @@ pub struct CommandState {
 }
 
 /// What is going on with a command.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum CommandPhase {
     /// The command has not begun: nothing of it was sent, and it waits for nothing of its own.
     #[default]
@@ -201,18 +207,20 @@ pub enum CommandPhase {
 }
 
 /// An attempt that was started and is not answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InFlightAttempt {
     since: Timestamp,
     /// How long it is awaited: what is over then counts as unknown.
     pub time: Duration,
     /// When it was sent, as far as that is known to be later than the record says.
+    #[serde(skip)]
     pub departure: SendTime,
     ask_at: Option<Timestamp>,
     location: Option<String>,
     /// When it was last recorded that the participant works on it.
     pub heard_at: Option<Timestamp>,
     /// What is known beyond the record.
+    #[serde(skip)]
     pub noted: AttemptNotes,
     /// The event that started it; stays the same when it is asked after, because the record that is sent again names
     /// it.
@@ -236,7 +244,7 @@ pub enum SendTime {
 }
 
 /// How a command ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CommandOutcome {
     /// The do is applied, or the undo has undone it.
     Succeeded,

@@ -45,6 +45,20 @@ pub enum FoldError {
     },
 }
 
+impl FoldError {
+    /// Version of the row that does not fit; `None`: there is no row.
+    #[must_use]
+    pub fn version(&self) -> Option<u32> {
+        match self {
+            FoldError::Empty => None,
+            FoldError::NoStart { version }
+            | FoldError::Gap { expected: version, .. }
+            | FoldError::NoDefinition { version }
+            | FoldError::NoSuchStep { version, .. } => Some(*version),
+        }
+    }
+}
+
 /// Folds a whole journal.
 ///
 /// # Errors
@@ -56,13 +70,39 @@ pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result
 
 /// The same as its owner has it, who made every attempt itself.
 pub(crate) fn fold_as_owner(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
-    let mut plans = plan.chain().into_iter();
-    let mut plan = plans.next().unwrap_or(plan);
     let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
     if first.version != 1 {
         return Err(FoldError::Gap { expected: 1, found: first.version });
     }
-    let mut state = begin(plan, saga, first)?;
+    let mut plans = plan.chain().into_iter();
+    let plan = plans.next().unwrap_or(plan);
+    let state = begin(plan, saga, first)?;
+    go_on(plan, plans, state, rest)
+}
+
+/// Folds the rest of a journal onto the state of a snapshot. The result is that of [`fold`] on the whole journal.
+///
+/// # Errors
+/// As [`fold`], and when the state is not one of `plan`. `plan` is what the saga runs by at the end; `known` is the
+/// number of plans that it had run by when the snapshot was taken, the plan of that time included.
+pub fn resumed(plan: &SagaPlan, known: usize, state: SagaState, rest: &[SagaDecision]) -> Result<SagaState, FoldError> {
+    let mut plans = plan.chain().into_iter();
+    let version = state.version;
+    let of_then = known.checked_sub(1).and_then(|before| plans.nth(before));
+    let of_then = of_then.ok_or(FoldError::NoDefinition { version })?;
+    let (has, steps) = (state.steps.len(), of_then.definition.steps.len());
+    if has != steps {
+        return Err(FoldError::NoSuchStep { version, step: u16::try_from(has).unwrap_or(u16::MAX), steps });
+    }
+    go_on(of_then, plans, state, rest).map(SagaState::inherited)
+}
+
+fn go_on<'a>(
+    mut plan: &'a SagaPlan,
+    mut plans: impl Iterator<Item = &'a SagaPlan>,
+    mut state: SagaState,
+    rest: &[SagaDecision],
+) -> Result<SagaState, FoldError> {
     for decision in rest {
         let expected = state.version + 1;
         if decision.version != expected {

@@ -1,6 +1,7 @@
 //! Operators' acts that are on record, so that a repeat is known as one.
 
 use crate::{command::CommandRef, event::OperatorAction, time::Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// The latest acts on one saga whose ids are known. An operator who repeats an act does so within minutes; a saga that
@@ -8,7 +9,7 @@ use std::collections::VecDeque;
 pub const ACTS_KEPT: usize = 256;
 
 /// An act that is on record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedAct {
     /// Identity of the act: the same id is applied once.
     pub id: String,
@@ -21,7 +22,7 @@ pub struct AppliedAct {
 }
 
 /// The latest acts, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActHistory(VecDeque<AppliedAct>);
 
 impl ActHistory {

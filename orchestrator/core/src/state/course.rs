@@ -6,9 +6,10 @@ use crate::{
     event::{CompensationCause, ParkReason, SagaEnd},
     time::Timestamp,
 };
+use serde::{Deserialize, Serialize};
 
 /// Where a saga is heading.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SagaPhase {
     /// It performs its steps, towards its end.
     Forward,
@@ -46,7 +47,7 @@ pub enum SagaPhase {
 }
 
 /// How much an outcome event says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutcomeForm {
     /// All that the definition asks for.
     Whole,
@@ -55,7 +56,7 @@ pub enum OutcomeForm {
 }
 
 /// Where a parked saga was heading.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SagaDirection {
     /// It was performing its steps, towards its end.
     Forward,

@@ -38,7 +38,8 @@ impl SagaPlan {
     }
 
     /// What the saga ran by one after the other, this one last.
-    pub(crate) fn chain(&self) -> Vec<&SagaPlan> {
+    #[must_use]
+    pub fn chain(&self) -> Vec<&SagaPlan> {
         let mut chain: Vec<&SagaPlan> = std::iter::successors(Some(self), |plan| plan.before.as_deref()).collect();
         chain.reverse();
         chain

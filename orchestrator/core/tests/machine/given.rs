@@ -3,7 +3,7 @@
 //! Whatever a test does, after every input the journal folds to the state that decide left, and an input that is
 //! ignored or refused leaves the state as it was.
 
-use crate::{surroundings::Surroundings, words};
+use crate::{snapshots::TakenSnapshots, surroundings::Surroundings, words};
 use saga_core::{
     answerable::{ALWAYS, AnswerWatermark, OutagePeriod},
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
@@ -69,12 +69,16 @@ pub(crate) fn saga_id() -> SagaId {
     SagaId::new(START, ShardId(3), 42)
 }
 
+/// The snapshots of a saga under test that are compared: a life of thousands of rows has as many.
+const MOST_SNAPSHOTS: usize = 8;
+
 /// A saga under test.
 #[derive(Clone)]
 pub(crate) struct Saga {
     pub(crate) plan: SagaPlan,
     pub(crate) state: SagaState,
     pub(crate) journal: Vec<SagaDecision>,
+    snapshots: TakenSnapshots,
     now: Timestamp,
     answerable: AnswerWatermark,
     gate: AdmissionVerdict,
@@ -122,10 +126,11 @@ fn begun(
     let around = Surroundings::at(START).gate(gate).known(known.clone()).chosen(chosen);
     let (decision, state) = around.decide(|context| decide::start(&plan, saga_id(), start_with(event), context));
     let last = DecisionOutcome::Decided(decision.clone());
-    let saga = Saga {
+    let mut saga = Saga {
         plan,
         state,
         journal: vec![decision],
+        snapshots: TakenSnapshots::default(),
         now: START,
         answerable: ALWAYS.clone(),
         gate,
@@ -375,9 +380,11 @@ impl Saga {
     }
 
     /// What holds after every input.
-    fn holds(&self) {
+    fn holds(&mut self) {
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
         assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
+        self.snapshots.take(&self.plan, &self.state, MOST_SNAPSHOTS);
+        self.snapshots.lead_to(&self.plan, &self.journal, &folded);
         self.comes_out_the_same();
         let dues = self.state.dues(&self.plan, &self.answerable, self.now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);

@@ -1,6 +1,7 @@
 //! The rules of the state machine, one small test for each, and what must hold whatever happens.
 
 mod given;
+mod snapshots;
 mod surroundings;
 mod words;
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     given::{self, plan, saga_id, seconds, start_with},
+    snapshots::TakenSnapshots,
     surroundings::Surroundings,
 };
 use saga_core::{
@@ -32,6 +33,8 @@ pub(super) struct World {
     plan: SagaPlan,
     state: SagaState,
     journal: Vec<SagaDecision>,
+    /// One of every version.
+    snapshots: TakenSnapshots,
     judge: Judge,
     sites: Vec<Site>,
     now: Timestamp,
@@ -72,6 +75,7 @@ impl World {
             plan,
             state,
             journal: Vec::new(),
+            snapshots: TakenSnapshots::default(),
             now,
             refuses_until: now,
             is_gone: false,
@@ -423,6 +427,7 @@ impl World {
         self.journal.push(decision);
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
         assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
+        self.snapshots.take(&self.plan, &self.state, usize::MAX);
         self.is_seen_in_outline(&folded);
         self.sends();
     }
@@ -487,6 +492,8 @@ impl World {
     /// What the participants are left with is what the end promises, whatever still arrives.
     pub(super) fn is_judged(&self) {
         self.is_decided_again();
+        let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        self.snapshots.lead_to(&self.plan, &self.journal, &folded);
         let end = self.judge.end.as_ref().expect("it ended");
         for step in 0..self.spec.steps.len() {
             if !self.judge.answered_by_hand[step] && !self.judge.is_wait(step) {
