@@ -4,6 +4,7 @@ pub mod codec;
 pub mod counts;
 pub mod definitions;
 pub mod difference;
+mod fault;
 pub mod history;
 mod known;
 pub mod payloads;
@@ -11,16 +12,18 @@ mod plans;
 pub mod point;
 pub mod reading;
 pub mod shown;
+pub(crate) mod snapshots;
 mod timeline;
 
+pub use fault::{JournalError, JournalFault, JournalFaultKind, PlanError};
 pub use known::{UnknownFilterName, misnamed};
-pub use plans::{PlanCache, PlanError};
+pub use plans::PlanCache;
 
 use saga_base::panics::caught;
 use saga_core::{
     definition::ParticipantCatalog,
     event::SagaDecision,
-    evolve,
+    evolve::{self, FoldError},
     id::SagaId,
     state::{SagaPlan, SagaState},
     time::Timestamp,
@@ -29,39 +32,6 @@ use saga_event_store::{EventStore, StreamRow};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A saga cannot be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The store did not answer.
-    #[error("the event store did not answer")]
-    Store(#[from] saga_event_store::StoreError),
-    /// A row is not of a shape that this build reads.
-    #[error(transparent)]
-    Unreadable(#[from] codec::RowDecodeError),
-    /// Its definition or policies are not in the store or cannot be read.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The rows do not fold to a state.
-    #[error("the journal of {saga} does not fold: {reason}")]
-    Fold {
-        /// The saga whose journal it is.
-        saga: SagaId,
-        /// Which part of the journal does not fit, and why.
-        reason: String,
-    },
-}
-
-impl JournalError {
-    /// Whether the same read may succeed later without an operator's action.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            JournalError::Store(error) | JournalError::Plan(PlanError::Store(error)) => error.is_transient(),
-            JournalError::Unreadable(_) | JournalError::Plan(_) | JournalError::Fold { .. } => false,
-        }
-    }
-}
-
 /// A saga as its journal tells it.
 #[derive(Clone, Debug)]
 pub struct RecordedSaga {
@@ -69,7 +39,8 @@ pub struct RecordedSaga {
     pub plan: Arc<SagaPlan>,
     /// The saga's state after its last recorded decision.
     pub state: SagaState,
-    /// The saga's decisions, oldest first.
+    /// The saga's decisions, oldest first. The owner of a long saga reads it from a snapshot on, and has only those after
+    /// it.
     pub decisions: Vec<SagaDecision>,
 }
 
@@ -82,7 +53,7 @@ pub async fn read(
     plans: &PlanCache,
     saga: SagaId,
 ) -> Result<Option<RecordedSaga>, JournalError> {
-    let rows = store.read(saga.uuid()).await?;
+    let rows = store.read(saga.uuid()).await.map_err(|error| JournalError::of(saga, error))?;
     if rows.is_empty() {
         return Ok(None);
     }
@@ -117,6 +88,15 @@ impl JournalAccess {
     /// Reads one saga from this journal, as [`read`] does.
     pub(crate) async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
         read(self.store.as_ref(), &self.plans, saga).await
+    }
+
+    /// What a saga is that has no rows: a fault if the read model has it, otherwise nothing.
+    pub(crate) async fn without_rows(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
+        match self.store.summary(saga.uuid()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(_)) => Err(JournalFault::no_rows(saga).into()),
+            Err(error) => Err(JournalError::of(saga, error)),
+        }
     }
 
     /// Folds the rows of a saga, as [`fold`] does.
@@ -172,18 +152,42 @@ pub async fn fold(
     saga: SagaId,
     rows: Vec<StreamRow>,
 ) -> Result<RecordedSaga, JournalError> {
-    let decisions = decode(saga, rows)?;
+    let decisions = decode(saga, &rows)?;
     let plan = plans.of(store, saga, &decisions).await?;
-    let state = caught(|| evolve::fold(&plan, saga, &decisions).map_err(|error| error.to_string()))
-        .flatten()
-        .map_err(|reason| JournalError::Fold { saga, reason })?;
+    let state = guarded(saga, || evolve::fold(&plan, saga, &decisions))?;
     Ok(RecordedSaga { plan, state, decisions })
 }
 
-/// The decisions that `rows` record, oldest first.
+/// What `folded` returns; where the rows of the saga do not fit, or the rules panic on them, the fault.
 ///
 /// # Errors
-/// When a row is not of a shape that this build reads.
-pub fn decode(saga: SagaId, rows: Vec<StreamRow>) -> Result<Vec<SagaDecision>, codec::RowDecodeError> {
-    rows.into_iter().map(|row| codec::decode(saga, row.version, Timestamp(row.recorded_at_ms), &row.payload)).collect()
+/// [`JournalFaultKind::Fold`].
+pub(crate) fn guarded<T>(saga: SagaId, folded: impl FnOnce() -> Result<T, FoldError>) -> Result<T, JournalError> {
+    match caught(folded) {
+        Ok(folded) => Ok(folded.map_err(|error| JournalFault::from((saga, error)))?),
+        Err(panic) => Err(JournalFault { saga, version: None, kind: JournalFaultKind::Fold(panic) }.into()),
+    }
+}
+
+/// The decisions that `rows` record, oldest first. `rows` are the first rows of the journal, or all of them.
+///
+/// # Errors
+/// When a row is missing, or is not of a shape that this build reads.
+pub fn decode(saga: SagaId, rows: &[StreamRow]) -> Result<Vec<SagaDecision>, JournalFault> {
+    decisions_after(saga, 0, rows)
+}
+
+/// The decisions that `rows` record, which are those after the version `after`.
+pub(crate) fn decisions_after(saga: SagaId, after: u32, rows: &[StreamRow]) -> Result<Vec<SagaDecision>, JournalFault> {
+    (after.saturating_add(1)..).zip(rows).map(|(expected, row)| decision(saga, expected, row)).collect()
+}
+
+/// The decision of the row that follows the version before `expected`.
+fn decision(saga: SagaId, expected: u32, row: &StreamRow) -> Result<SagaDecision, JournalFault> {
+    if row.version != expected {
+        let kind = JournalFaultKind::MissingRows { first: expected, last: row.version.saturating_sub(1) };
+        return Err(JournalFault { saga, version: Some(expected), kind });
+    }
+    let decoded = codec::decode(row.version, Timestamp(row.recorded_at_ms), &row.payload);
+    decoded.map_err(|error| JournalFault::from((saga, error)))
 }

@@ -7,12 +7,13 @@ use super::{
     act_sender::{ActSender, OperatorActOutcome},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError},
-    journal::{JournalAccess, JournalError, reading::SagaLine},
+    journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
     reload::ReloadHandle,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, state::SagaPlan};
+use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -106,6 +107,18 @@ impl OperatorHandle {
         let plan = self.definitions.store_text(text).await?;
         self.definitions.record_text(&plan, (id, who, reason), self.clock.now()).await?;
         Ok(plan)
+    }
+
+    /// Puts the documents of a plan into the store again, each under its hash, and returns how many sagas run by its
+    /// definition and have not ended. A repeat changes nothing. Sagas that lack a document go on within minutes.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn restore_documents(&self, plan: SagaPlan) -> Result<i64, StoreError> {
+        let (hash, plan) = (plan.definition.hash.clone(), Arc::new(plan));
+        self.journal.publish(plan).await?;
+        let stored = stored(self.journal.store().as_ref()).await?;
+        Ok(stored.iter().filter(|it| it.definition == hash).map(|it| it.open_sagas).sum())
     }
 
     /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is

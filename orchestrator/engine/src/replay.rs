@@ -1,6 +1,7 @@
 //! Reads the event store as a product of its own: every journal, in order, without sending anything.
 
 pub mod audit;
+mod kept_snapshot;
 mod scan;
 pub mod verify;
 pub mod what_if;

@@ -22,6 +22,7 @@ mod reading;
 mod recovery;
 mod reply_classes;
 mod shard_loop;
+mod snapshots;
 mod starts;
 mod store_retry;
 mod table;

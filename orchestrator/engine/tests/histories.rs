@@ -81,8 +81,7 @@ async fn every_kept_journal_is_decided_again_as_it_is_on_record() {
 fn every_kind_of_event_is_in_a_kept_journal() {
     let decode = |kept: &KeptJournal| -> Vec<SagaDecision> {
         let rows = kept.rows.iter();
-        rows.map(|row| codec::decode(kept.saga, row.version, Timestamp(row.at), row.payload.as_bytes()).expect("a row"))
-            .collect()
+        rows.map(|row| codec::decode(row.version, Timestamp(row.at), row.payload.as_bytes()).expect("a row")).collect()
     };
     let events = kept::all().iter().flat_map(decode).flat_map(|decision| decision.events).collect::<Vec<_>>();
     let seen: BTreeSet<String> = events.iter().map(name).collect();

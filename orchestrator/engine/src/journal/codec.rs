@@ -11,7 +11,7 @@
 
 mod upcast;
 
-use saga_core::{event::SagaDecision, event::SagaEvent, id::SagaId, json, time::Timestamp};
+use saga_core::{event::SagaDecision, event::SagaEvent, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,26 +19,22 @@ use serde_json::Value;
 const FORMAT: u8 = 1;
 
 /// A stored row cannot be read as a decision.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowDecodeError {
     /// Written by a build that knows more, or one that is too old.
     #[error(
-        "row {saga}/{version} has format {format}, and this build reads formats {oldest} to {FORMAT}: \
-         {remedy}", oldest = upcast::OLDEST, remedy = other_build(*format)
+        "row {version} has format {format}, and this build reads formats {oldest} to {FORMAT}: {by}",
+        oldest = upcast::OLDEST, by = other_build(*format)
     )]
     Format {
-        /// The saga that the row belongs to.
-        saga: SagaId,
         /// The row's version in the saga's journal.
         version: u32,
         /// The format number that the row carries.
         format: u8,
     },
     /// The row says that it has an earlier format, and has not.
-    #[error("row {saga}/{version} of format {format} cannot be brought to format {FORMAT}: {reason}")]
+    #[error("row {version} of format {format} cannot be brought to format {FORMAT}: {reason}")]
     Outdated {
-        /// The saga that the row belongs to.
-        saga: SagaId,
         /// The row's version in the saga's journal.
         version: u32,
         /// The format number that the row carries.
@@ -46,16 +42,54 @@ pub enum RowDecodeError {
         /// What the row lacks.
         reason: String,
     },
-    /// The row's bytes are not what this build writes.
-    #[error("row {saga}/{version} does not read as events")]
-    Shape {
-        /// The saga that the row belongs to.
-        saga: SagaId,
+    /// An event of the row is of a kind that this build does not know.
+    #[error("row {version} has an event of the kind `{event}`, which this build does not know")]
+    UnknownEvent {
         /// The row's version in the saga's journal.
         version: u32,
-        /// The parser's error, which says where the row differs.
-        source: serde_json::Error,
+        /// The kind, as it is stored.
+        event: String,
     },
+    /// The row ends in the middle.
+    #[error("row {version} is cut off after {bytes} bytes")]
+    Cut {
+        /// The row's version in the saga's journal.
+        version: u32,
+        /// How many bytes there are.
+        bytes: usize,
+    },
+    /// The row's bytes are not what this build writes.
+    #[error("row {version} does not read as events: {reason}")]
+    Shape {
+        /// The row's version in the saga's journal.
+        version: u32,
+        /// Where the row differs.
+        reason: String,
+    },
+}
+
+impl RowDecodeError {
+    /// The row's version in the saga's journal.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        match self {
+            RowDecodeError::Format { version, .. }
+            | RowDecodeError::Outdated { version, .. }
+            | RowDecodeError::UnknownEvent { version, .. }
+            | RowDecodeError::Cut { version, .. }
+            | RowDecodeError::Shape { version, .. } => *version,
+        }
+    }
+
+    /// Whether a build that knows more wrote the row.
+    #[must_use]
+    pub fn is_of_newer_build(&self) -> bool {
+        match self {
+            RowDecodeError::Format { format, .. } => *format > FORMAT,
+            RowDecodeError::UnknownEvent { .. } => true,
+            RowDecodeError::Outdated { .. } | RowDecodeError::Cut { .. } | RowDecodeError::Shape { .. } => false,
+        }
+    }
 }
 
 /// A decision that would be written and could not be read back.
@@ -79,8 +113,9 @@ struct RowFormat {
     v: u8,
 }
 
+/// A row whose events are not looked at.
 #[derive(Deserialize)]
-struct OutdatedRow {
+struct RawRow {
     events: Vec<Value>,
 }
 
@@ -131,31 +166,25 @@ pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When the row was written by a newer build, or is not a row of ours.
-pub fn decode(saga: SagaId, version: u32, at: Timestamp, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
+pub fn decode(version: u32, at: Timestamp, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
     match serde_json::from_slice(payload) {
         Ok(DecodedRow { v: FORMAT, events }) => Ok(SagaDecision { version, at, events }),
-        Ok(DecodedRow { v: format, .. }) => outdated(saga, version, at, format, payload),
-        Err(source) => match serde_json::from_slice(payload) {
-            Ok(RowFormat { v: format }) if format != FORMAT => outdated(saga, version, at, format, payload),
-            Ok(_) | Err(_) => Err(RowDecodeError::Shape { saga, version, source }),
+        Ok(DecodedRow { v: format, .. }) => outdated(version, at, format, payload),
+        Err(error) => match serde_json::from_slice(payload) {
+            Ok(RowFormat { v: format }) if format != FORMAT => outdated(version, at, format, payload),
+            Ok(_) | Err(_) => Err(unread(version, payload, &error)),
         },
     }
 }
 
 /// A row of another format. It is written anew and read again: rows of the current format have one reader.
 #[cold]
-fn outdated(
-    saga: SagaId,
-    version: u32,
-    at: Timestamp,
-    format: u8,
-    payload: &[u8],
-) -> Result<SagaDecision, RowDecodeError> {
+fn outdated(version: u32, at: Timestamp, format: u8, payload: &[u8]) -> Result<SagaDecision, RowDecodeError> {
     if !(upcast::OLDEST..FORMAT).contains(&format) {
-        return Err(RowDecodeError::Format { saga, version, format });
+        return Err(RowDecodeError::Format { version, format });
     }
-    let unfit = |reason: String| RowDecodeError::Outdated { saga, version, format, reason };
-    let row: OutdatedRow = serde_json::from_slice(payload).map_err(|error| unfit(error.to_string()))?;
+    let unfit = |reason: String| RowDecodeError::Outdated { version, format, reason };
+    let row: RawRow = serde_json::from_slice(payload).map_err(|error| unfit(error.to_string()))?;
     let events = upcast::to_current(format, row.events).map_err(unfit)?;
     let payload = serde_json::to_vec(&UpcastRow { v: FORMAT, events }).map_err(|error| unfit(error.to_string()))?;
     let row: DecodedRow = serde_json::from_slice(&payload).map_err(|error| unfit(error.to_string()))?;
@@ -163,11 +192,36 @@ fn outdated(
 }
 
 fn other_build(format: u8) -> &'static str {
-    if format > FORMAT {
-        "a newer build wrote it; update this engine to that build"
-    } else {
-        "no release wrote it; restore the row from a backup"
+    if format > FORMAT { "a newer build wrote it" } else { "no release wrote it" }
+}
+
+/// Why a row of the current format cannot be read.
+fn unread(version: u32, payload: &[u8], error: &serde_json::Error) -> RowDecodeError {
+    if error.is_eof() {
+        return RowDecodeError::Cut { version, bytes: payload.len() };
     }
+    match unknown_event(payload) {
+        Some(event) => RowDecodeError::UnknownEvent { version, event },
+        None => RowDecodeError::Shape { version, reason: shortened(error) },
+    }
+}
+
+/// The kind of the first event that cannot be read, if it is a kind that this build does not know.
+fn unknown_event(payload: &[u8]) -> Option<String> {
+    let RawRow { events } = serde_json::from_slice(payload).ok()?;
+    events.into_iter().find_map(|event| {
+        let kind = event.as_str().map(str::to_owned);
+        let kind = kind.or_else(|| event.as_object()?.keys().next().cloned())?;
+        let error = serde_json::from_value::<SagaEvent>(event).err()?;
+        Some(error.to_string().starts_with(&format!("unknown variant `{kind}`")).then_some(kind))
+    })?
+}
+
+/// Without the list of all words that would have been right.
+fn shortened(error: &serde_json::Error) -> String {
+    let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+    let what = text.split(", expected one of").next().unwrap_or_default();
+    if what.ends_with(&place) { what.to_owned() } else { format!("{what}{place}") }
 }
 
 #[cfg(test)]

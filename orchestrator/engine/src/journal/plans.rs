@@ -1,5 +1,6 @@
 //! Definitions and policies by hash: a saga goes on with what it was started with, whatever the files say now.
 
+use super::fault::{self, JournalError, JournalFault, JournalFaultKind, PlanError};
 use saga_core::{
     definition::{self, ParticipantCatalog, SagaDefinition},
     event::{SagaDecision, SagaEvent},
@@ -21,46 +22,6 @@ const POLICIES: &str = "policies";
 /// version), so none is forgotten.
 #[derive(Debug, Default)]
 pub struct PlanCache(RwLock<HashMap<(String, String), Arc<SagaPlan>>>);
-
-/// The definition or the policies of a saga cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The store did not answer.
-    #[error("the event store did not answer")]
-    Store(#[from] saga_event_store::StoreError),
-    /// The journal does not begin with a start.
-    #[error("the journal of {0} does not begin with its start")]
-    NoStart(SagaId),
-    /// The store does not have the text.
-    #[error("the store has no {kind} with hash {hash}")]
-    Missing {
-        /// The kind of the missing text: `definition` or `policies`.
-        kind: &'static str,
-        /// The hash that the text is stored under.
-        hash: String,
-    },
-    /// The text is there and this build cannot read it.
-    #[error("the stored {kind} with hash {hash} cannot be read: {reason}")]
-    Unreadable {
-        /// The kind of the stored text: `definition` or `policies`.
-        kind: &'static str,
-        /// The hash that the text is stored under.
-        hash: String,
-        /// The parser's message about the stored text.
-        reason: String,
-    },
-}
-
-impl PlanError {
-    /// Whether the same read may succeed later without an operator's action.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            PlanError::Store(error) => error.is_transient(),
-            PlanError::NoStart(_) | PlanError::Missing { .. } | PlanError::Unreadable { .. } => false,
-        }
-    }
-}
 
 impl PlanCache {
     /// Stores the texts of `plan` under their hashes and remembers it. When it returns, a saga may be pinned to it.
@@ -87,11 +48,15 @@ impl PlanCache {
         store: &dyn EventStore,
         saga: SagaId,
         decisions: &[SagaDecision],
-    ) -> Result<Arc<SagaPlan>, PlanError> {
-        let (definition, policies) = hashes(decisions).ok_or(PlanError::NoStart(saga))?;
-        let mut plan = self.exactly(store, &definition, &policies).await?;
-        for (definition, policies) in decisions.iter().filter_map(changed) {
-            let next = self.exactly(store, definition, policies).await?;
+    ) -> Result<Arc<SagaPlan>, JournalError> {
+        let no_start = || JournalFault { saga, version: Some(1), kind: JournalFaultKind::NoStart };
+        let (definition, policies) = hashes(decisions).ok_or_else(no_start)?;
+        let plan = self.exactly(store, definition, policies).await;
+        let mut plan = plan.map_err(|error| fault::of_plan(saga, 1, error))?;
+        for decision in decisions {
+            let Some((definition, policies)) = changed(decision) else { continue };
+            let next = self.exactly(store, definition, policies).await;
+            let next = next.map_err(|error| fault::of_plan(saga, decision.version, error))?;
             plan = Arc::new(next.after(plan));
         }
         Ok(plan)
@@ -176,10 +141,10 @@ impl PlanCache {
     }
 }
 
-fn hashes(decisions: &[SagaDecision]) -> Option<(String, String)> {
+fn hashes(decisions: &[SagaDecision]) -> Option<(&str, &str)> {
     let first = decisions.first()?.events.first()?;
     let SagaEvent::SagaStarted { definition, policies, .. } = first else { return None };
-    Some((definition.clone(), policies.clone()))
+    Some((definition, policies))
 }
 
 /// The hashes of what the row is decided by, if that is another than before.
@@ -192,11 +157,7 @@ async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Resul
     let text = document(store, DEFINITION, definition).await?;
     let definition = read_definition(definition, &text)?;
     let text = document(store, POLICIES, policies).await?;
-    let policies = SagaPolicies::from_json(&text).map_err(|error| PlanError::Unreadable {
-        kind: POLICIES,
-        hash: policies.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let policies = read_policies(policies, &text)?;
     Ok(SagaPlan::new(Arc::new(definition), Arc::new(policies)))
 }
 
@@ -207,9 +168,17 @@ async fn document(store: &dyn EventStore, kind: &'static str, hash: &str) -> Res
 
 /// Without participants and schemas: they may have changed since, and the text was proved when it was stored.
 fn read_definition(hash: &str, text: &str) -> Result<SagaDefinition, PlanError> {
-    definition::parse_stored(text).map_err(|reason| PlanError::Unreadable {
-        kind: DEFINITION,
-        hash: hash.to_owned(),
-        reason,
-    })
+    let unreadable = |reason: String| PlanError::Unreadable { kind: DEFINITION, hash: hash.to_owned(), reason };
+    let definition = definition::parse_stored(text).map_err(unreadable)?;
+    if definition.hash == hash { Ok(definition) } else { Err(unreadable(ANOTHER_TEXT.to_owned())) }
 }
+
+fn read_policies(hash: &str, text: &str) -> Result<SagaPolicies, PlanError> {
+    let unreadable = |reason: String| PlanError::Unreadable { kind: POLICIES, hash: hash.to_owned(), reason };
+    let policies = SagaPolicies::from_json(text).map_err(|error| unreadable(error.to_string()))?;
+    // Of the text, because a later build may write the same policies in another way.
+    if definition::hash(text) == hash { Ok(policies) } else { Err(unreadable(ANOTHER_TEXT.to_owned())) }
+}
+
+/// Of a document that was changed after it was stored, though it can be read.
+const ANOTHER_TEXT: &str = "its text has another hash, so it was changed after it was stored";

@@ -1,6 +1,6 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
-use super::{JournalError, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold, shown::unreadable};
+use super::{JournalError, JournalFault, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold, shown::unreadable};
 use saga_core::{
     command::GuardKind,
     describe::{OperatorNeedView, StepPhase},
@@ -313,20 +313,26 @@ pub async fn refresh(
     let mut left: Vec<Uuid> = lines.keys().map(|id| id.uuid()).collect();
     while !left.is_empty() {
         let portion = match store.outlines_within(&left, PORTION_BYTES).await {
-            Err(error) if error.is_damage() => one_by_one(store, &left).await?,
+            Err(error) if error.is_damage() => one_by_one(store, &left, &mut lines).await?,
             portion => portion?,
         };
-        left = portion.left;
+        let is_reached = |id: &&Uuid| !portion.left.contains(id);
+        let mut without_rows: HashSet<Uuid> = left.iter().filter(is_reached).copied().collect();
         for (id, rows) in by_saga(portion.rows) {
+            without_rows.remove(&id.uuid());
             let Some(line) = lines.get_mut(&id) else { continue };
             match fold(store, plans, id, rows).await {
                 Ok(recorded) if is_left_out(line, &recorded) => {}
                 Ok(recorded) => drop(steps.insert(id, show_now(line, &recorded))),
-                Err(JournalError::Store(error)) => return Err(error),
-                Err(error) if error.is_transient() || is_over(line) => {}
+                Err(error) if error.is_transient() => {}
                 Err(error) => show_unread(line, &error),
             }
         }
+        for id in without_rows.into_iter().filter_map(SagaId::from_uuid) {
+            let Some(line) = lines.get_mut(&id).filter(|line| !is_unread(line)) else { continue };
+            show_unread(line, &JournalFault::no_rows(id).into());
+        }
+        left = portion.left;
     }
     Ok(steps)
 }
@@ -343,13 +349,22 @@ fn is_over(line: &SagaLine) -> bool {
     line.status.parse::<SagaStatus>().map_or(true, |status| status.is_terminal())
 }
 
-/// Those that can be read, of sagas that cannot be read together.
-async fn one_by_one(store: &dyn EventStore, streams: &[Uuid]) -> Result<StreamBatch, saga_event_store::StoreError> {
+/// Those that can be read, of sagas that cannot be read together. The lines of the others say so.
+async fn one_by_one(
+    store: &dyn EventStore,
+    streams: &[Uuid],
+    lines: &mut HashMap<SagaId, &mut SagaLine>,
+) -> Result<StreamBatch, saga_event_store::StoreError> {
     let mut portion = StreamBatch::default();
     for stream in streams {
         match store.outlines_within(&[*stream], PORTION_BYTES).await {
             Ok(one) => portion.rows.extend(one.rows),
-            Err(error) if error.is_damage() => {}
+            Err(error) if error.is_damage() => {
+                let line = SagaId::from_uuid(*stream).and_then(|id| Some((id, lines.get_mut(&id)?)));
+                if let Some((id, line)) = line {
+                    show_unread(line, &JournalError::of(id, error));
+                }
+            }
             Err(error) => return Err(error),
         }
     }
@@ -384,10 +399,18 @@ fn under_way(recorded: &RecordedSaga) -> Vec<String> {
     several.into_iter().map(|step| recorded.plan.definition.step(step).name.clone()).collect()
 }
 
+/// A saga that has ended stays as it ended.
 fn show_unread(line: &mut SagaLine, error: &JournalError) {
-    line.status = SagaStatus::Parked.to_string();
+    if !is_over(line) {
+        line.status = SagaStatus::Parked.to_string();
+    }
     line.reason = Some(unreadable(error));
+    line.code = Some(IncidentKind::Unreadable.as_str().to_owned());
     line.waits_on = Vec::new();
+}
+
+fn is_unread(line: &SagaLine) -> bool {
+    line.code.as_deref() == Some(IncidentKind::Unreadable.as_str())
 }
 
 /// The saga that `name` means: the one with this id, else the newest with this business key, of the definition `saga`
@@ -401,11 +424,16 @@ pub async fn find(
     saga: Option<&str>,
 ) -> Result<SagaLookup, saga_event_store::StoreError> {
     if let Ok(id) = name.parse::<SagaId>()
-        && store.summary(id.uuid()).await?.is_some()
+        && is_there(store, id).await?
     {
         return Ok(SagaLookup::One { id, earlier: Vec::new() });
     }
     find_key(store, name, saga).await
+}
+
+/// A saga that only one of the journal and the read model has is there, too, so that an operator can look at it.
+async fn is_there(store: &dyn EventStore, id: SagaId) -> Result<bool, saga_event_store::StoreError> {
+    Ok(store.summary(id.uuid()).await?.is_some() || store.last_version(id.uuid()).await?.is_some())
 }
 
 /// The newest saga with this business key, of the definition `saga` if given.

@@ -1,7 +1,7 @@
 //! What can be shown of a saga, also of one whose journal this build cannot read.
 
 use super::{
-    JournalError, PlanCache, RecordedSaga, codec,
+    JournalError, JournalFault, PlanCache, RecordedSaga, codec,
     difference::{self, SagaDifference},
     fold, history,
     history::HistoryLine,
@@ -74,16 +74,16 @@ pub async fn show(
     at: Option<HistoryPoint>,
 ) -> Result<Option<SagaDisplay>, LookBackError> {
     let mut rows = match store.read(saga.uuid()).await {
-        Ok(rows) if rows.is_empty() => return Ok(None),
+        Ok(rows) if rows.is_empty() => return Ok(without_rows(store, saga).await?),
         Ok(rows) => rows,
         Err(error) if error.is_transient() => return Err(JournalError::from(error).into()),
-        Err(error) => return Ok(unread(store, saga, Vec::new(), &error.into()).await?),
+        Err(error) => return Ok(Some(unread(store, saga, Vec::new(), &JournalError::of(saga, error)).await?)),
     };
     at.map_or(Ok(()), |at| at.truncate(&mut rows))?;
     match fold(store, plans, saga, rows.clone()).await {
         Ok(recorded) => Ok(Some(SagaDisplay::Read(Box::new(recorded)))),
         Err(error) if error.is_transient() => Err(error.into()),
-        Err(error) => Ok(unread(store, saga, rows, &error).await?),
+        Err(error) => Ok(Some(unread(store, saga, rows, &error).await?)),
     }
 }
 
@@ -97,9 +97,12 @@ pub async fn difference(
     saga: SagaId,
     points: [HistoryPoint; 2],
 ) -> Result<Option<SagaDifference>, LookBackError> {
-    let rows = store.read(saga.uuid()).await.map_err(JournalError::from)?;
+    let rows = store.read(saga.uuid()).await.map_err(|error| JournalError::of(saga, error))?;
     if rows.is_empty() {
-        return Ok(None);
+        return match store.summary(saga.uuid()).await.map_err(JournalError::from)? {
+            Some(_) => Err(JournalError::from(JournalFault::no_rows(saga)).into()),
+            None => Ok(None),
+        };
     }
     let [one, other] = points.map(|point| {
         let mut rows = rows.clone();
@@ -110,12 +113,23 @@ pub async fn difference(
     Ok(Some(difference::between(&one, &other)))
 }
 
-/// Why a saga is parked whose journal cannot be read, with the causes of the error in one line.
+/// Why a saga cannot be read, with the causes of the error in one line. The text names the saga, the row at fault and
+/// the remedy.
 #[must_use]
 pub fn unreadable(error: &JournalError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    format!("the saga cannot be read: {}", causes.join(": "))
+    match error {
+        JournalError::Store(_) => format!("the saga cannot be read: {}", causes.join(": ")),
+        JournalError::Fault(fault) => fault.to_string(),
+    }
+}
+
+/// A saga without rows is there only if the read model has it.
+async fn without_rows(store: &dyn EventStore, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
+    let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
+    let reason = JournalFault::no_rows(saga).to_string();
+    Ok(Some(SagaDisplay::Unread { view: Box::new(view(summary, 0, reason)), history: Vec::new() }))
 }
 
 async fn unread(
@@ -123,11 +137,39 @@ async fn unread(
     saga: SagaId,
     rows: Vec<StreamRow>,
     error: &JournalError,
-) -> Result<Option<SagaDisplay>, JournalError> {
-    let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
-    let version = store.last_version(saga.uuid()).await?.unwrap_or_default();
-    let history = rows.iter().flat_map(|row| lines(saga, row)).collect();
-    Ok(Some(SagaDisplay::Unread { view: Box::new(view(summary, version, unreadable(error))), history }))
+) -> Result<SagaDisplay, JournalError> {
+    let summary = store.summary(saga.uuid()).await?.unwrap_or_else(|| unlisted(saga, &rows));
+    let version = match store.last_version(saga.uuid()).await {
+        Err(error) if error.is_damage() => 0,
+        version => version?.unwrap_or_default(),
+    };
+    let history = rows.iter().flat_map(lines).collect();
+    Ok(SagaDisplay::Unread { view: Box::new(view(summary, version, unreadable(error))), history })
+}
+
+/// What the rows say of a saga that the read model does not have.
+fn unlisted(saga: SagaId, rows: &[StreamRow]) -> StreamSummary {
+    let first =
+        rows.first().and_then(|row| codec::decode(row.version, Timestamp(row.recorded_at_ms), &row.payload).ok());
+    let start = first.and_then(|decision| decision.events.into_iter().next());
+    let (category, key, document) = match start {
+        Some(SagaEvent::SagaStarted { name, key, definition, .. }) => (name, key, definition),
+        Some(_) | None => Default::default(),
+    };
+    StreamSummary {
+        stream: saga.uuid(),
+        category,
+        key,
+        document,
+        status: SagaStatus::Parked.as_str().to_owned(),
+        step: None,
+        reason: None,
+        started_at_ms: saga.started_at().0,
+        updated_at_ms: rows.last().map_or(saga.started_at().0, |row| row.recorded_at_ms),
+        waits_on: Vec::new(),
+        flags: Vec::new(),
+        code: None,
+    }
 }
 
 fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
@@ -157,7 +199,7 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
 }
 
 /// The events of a row by their names; the definition that would tell more may be what is missing.
-fn lines(saga: SagaId, row: &StreamRow) -> Vec<HistoryLine> {
+fn lines(row: &StreamRow) -> Vec<HistoryLine> {
     let at = rfc3339(Timestamp(row.recorded_at_ms));
     let line = |index: usize, text: String, data: Value| HistoryLine {
         event: format!("{}.{index}", row.version),
@@ -171,12 +213,12 @@ fn lines(saga: SagaId, row: &StreamRow) -> Vec<HistoryLine> {
         payload: None,
         data,
     };
-    match codec::decode(saga, row.version, Timestamp(row.recorded_at_ms), &row.payload) {
+    match codec::decode(row.version, Timestamp(row.recorded_at_ms), &row.payload) {
         Ok(decision) => {
             let events = decision.events.iter().enumerate();
             events.map(|(index, event)| line(index, name(event), data(event))).collect()
         }
-        Err(error) => vec![line(0, unreadable(&error.into()), Value::Null)],
+        Err(error) => vec![line(0, format!("cannot be read: {error}"), Value::Null)],
     }
 }
 

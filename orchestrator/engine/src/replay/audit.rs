@@ -2,7 +2,7 @@
 
 use super::scan::{SagaScan, ScanMeter, ScanProgress, ScannedSaga};
 use crate::{
-    journal::{self, JournalError, PlanCache},
+    journal::{self, JournalError, PlanCache, shown::unreadable},
     overrides::{self, RecordedOverride},
 };
 use memchr::memmem;
@@ -75,7 +75,7 @@ pub struct AuditReport {
     pub entries: Vec<AuditEntry>,
     /// Acts that were found; more than there are entries, if the limit left some out.
     pub found: u64,
-    /// Sagas whose journals could not be read: acts on them may be missing.
+    /// Why journals could not be read, each with its saga: acts on these may be missing.
     pub unreadable: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ pub async fn audit(
             match acts_on(store.as_ref(), &plans, saga, rows, wanted).await {
                 Ok(found) => found.into_iter().for_each(|(at, entry)| acts.add(at, entry)),
                 Err(JournalError::Store(error)) if error.is_transient() => return Err(error),
-                Err(_) => acts.report.unreadable.push(saga.to_string()),
+                Err(error) => acts.report.unreadable.push(unreadable(&error)),
             }
         }
         tell(meter.page(sagas, 0, ids));
@@ -162,12 +162,11 @@ async fn acts_on(
     rows: Result<Vec<StreamRow>, StoreError>,
     wanted: &AuditRequest,
 ) -> Result<Vec<(Timestamp, AuditEntry)>, JournalError> {
-    let rows = rows?;
-    let finder = memmem::Finder::new("operatorActed");
-    if !rows.iter().any(|row| finder.find(&row.payload).is_some()) {
+    let rows = rows.map_err(|error| JournalError::of(saga, error))?;
+    if has_no_act(&rows) {
         return Ok(Vec::new());
     }
-    let decisions = journal::decode(saga, rows)?;
+    let decisions = journal::decode(saga, &rows)?;
     let plan = plans.of(store, saga, &decisions).await?;
     let key = key(&decisions);
     if wanted.on.as_ref().is_some_and(|on| *on != key && *on != saga.to_string()) {
@@ -179,6 +178,15 @@ async fn acts_on(
         decision.events.iter().filter_map(move |event| entry(plan, saga, key, decision, event))
     });
     Ok(entries.collect())
+}
+
+/// A row that is missing or cut off may have had one.
+fn has_no_act(rows: &[StreamRow]) -> bool {
+    let finder = memmem::Finder::new("operatorActed");
+    let is_whole = |row: &StreamRow| row.payload.ends_with(b"}");
+    (1_u32..)
+        .zip(rows)
+        .all(|(version, row)| row.version == version && is_whole(row) && finder.find(&row.payload).is_none())
 }
 
 fn key(decisions: &[SagaDecision]) -> String {

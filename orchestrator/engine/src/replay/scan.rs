@@ -1,6 +1,6 @@
 //! Every saga of a store with its rows, in bounded memory.
 
-use crate::journal::{PORTION_BYTES, by_saga};
+use crate::journal::{PORTION_BYTES, by_saga, snapshots::SNAPSHOT_ROWS};
 use saga_base::clock::EngineClock;
 use saga_core::{
     id::{SagaId, ShardId},
@@ -48,12 +48,27 @@ impl ScanMeter {
     }
 }
 
+/// Before all sagas that started at `since` or later; `None`: before all.
+pub(super) fn first_stream(since: Option<Timestamp>) -> Uuid {
+    since.map(|at| SagaId::new(at, ShardId(0), 0).uuid()).unwrap_or_default()
+}
+
 /// A saga with all its rows, oldest first, or why they cannot be read.
 #[derive(Debug)]
 pub(super) struct ScannedSaga {
     pub(super) saga: SagaId,
     pub(super) rows: Result<Vec<StreamRow>, StoreError>,
 }
+
+impl ScannedSaga {
+    /// Whether it may have a snapshot.
+    pub(super) fn is_long(&self) -> bool {
+        self.rows.as_ref().is_ok_and(|rows| rows.len() >= FEWEST_ROWS)
+    }
+}
+
+/// Of a journal that has a snapshot, unless rows of it are lost.
+const FEWEST_ROWS: usize = SNAPSHOT_ROWS as usize;
 
 /// Reads sagas with all their rows, ascending by id, which is by the time of their start.
 pub(super) struct SagaScan {
@@ -67,8 +82,8 @@ pub(super) struct SagaScan {
 impl SagaScan {
     /// Of sagas that started at `since` or later; `None`: of all.
     pub(super) fn new(store: Arc<dyn EventStore>, since: Option<Timestamp>) -> SagaScan {
-        let stream = since.map(|at| SagaId::new(at, ShardId(0), 0).uuid()).unwrap_or_default();
-        SagaScan { store, after: RowPosition { stream, version: 0 }, begun: Vec::new(), is_over: false }
+        let after = RowPosition { stream: first_stream(since), version: 0 };
+        SagaScan { store, after, begun: Vec::new(), is_over: false }
     }
 
     /// The next sagas, whole; `None`: there are no more. A saga is in memory whole, whatever its size, and beside it a

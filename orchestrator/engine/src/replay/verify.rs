@@ -1,13 +1,15 @@
 //! Verifies every journal of a store: that it folds, that the read model shows what it folds to, and that the rules of
 //! this build decide again what it records. Nothing is sent and nothing is written.
 
-use super::scan::{SagaScan, ScanMeter, ScanProgress, ScannedSaga};
+use super::{
+    kept_snapshot::{KeptSnapshot, SnapshotDifference},
+    scan::{self, SagaScan, ScanMeter, ScanProgress, ScannedSaga},
+};
 use crate::{
-    journal::{self, JournalError, PlanCache, shown::unreadable},
+    journal::{self, JournalError, JournalFault, PlanCache, shown::unreadable},
     row::{self, ReadModelState},
 };
 use futures_util::{StreamExt, stream};
-use saga_base::panics::caught;
 use saga_core::{
     event::SagaDecision,
     id::SagaId,
@@ -19,7 +21,7 @@ use saga_event_store::{EventStore, StoreError, StreamRow, StreamSummary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use uuid::Uuid;
@@ -45,6 +47,8 @@ pub struct VerifyReport {
     pub events: u64,
     /// What does not agree.
     pub divergences: u64,
+    /// Snapshots of long journals that were compared with their rows.
+    pub snapshots: u64,
     /// Rows that could not be decided again, by what is not on record.
     pub undecided: BTreeMap<&'static str, u64>,
 }
@@ -59,6 +63,8 @@ pub enum DivergenceKind {
     ReadModel,
     /// The rules of this build decide something else than is on record.
     Decision,
+    /// The snapshot of a long journal is not the state that its rows fold to.
+    Snapshot,
 }
 
 impl DivergenceKind {
@@ -69,6 +75,7 @@ impl DivergenceKind {
             DivergenceKind::Journal => "journal",
             DivergenceKind::ReadModel => "read model",
             DivergenceKind::Decision => "decision",
+            DivergenceKind::Snapshot => "snapshot",
         }
     }
 }
@@ -79,9 +86,9 @@ impl DivergenceKind {
 pub struct SagaDivergence {
     /// The saga's id.
     pub id: String,
-    /// The saga's business key; empty where the journal cannot be read.
+    /// The saga's business key; empty where neither the journal nor the read model says it.
     pub key: String,
-    /// Version of the row; of the journal and the read model the last one.
+    /// Version of the row; of the read model the last one, and of a journal without one row at fault.
     pub version: u32,
     /// What does not agree.
     pub kind: DivergenceKind,
@@ -131,7 +138,30 @@ pub async fn verify(
         page.divergences.into_iter().for_each(|it| tell(VerifyEvent::Diverged(Box::new(it))));
         tell(VerifyEvent::Progress(meter.page(page.sagas, page.events, page.ids)));
     }
+    let lost = sagas_without_rows(store.as_ref(), &wanted).await?;
+    report.divergences += lost.len() as u64;
+    lost.into_iter().for_each(|it| tell(VerifyEvent::Diverged(Box::new(it))));
     Ok(report)
+}
+
+/// Streams of the read model that are looked up at once.
+const LOOKED_UP: u32 = 5_000;
+
+/// The sagas that the read model has and the journal does not. They are few, or the whole journal is lost.
+async fn sagas_without_rows(store: &dyn EventStore, wanted: &VerifyRequest) -> Result<Vec<SagaDivergence>, StoreError> {
+    let (mut lost, mut after) = (Vec::new(), scan::first_stream(wanted.since));
+    loop {
+        let page = store.journaled(after, LOOKED_UP).await?;
+        let Some((last, _)) = page.last() else { return Ok(lost) };
+        after = *last;
+        let missing: Vec<Uuid> = page.iter().filter(|(_, has_rows)| !has_rows).map(|(stream, _)| *stream).collect();
+        let shown = if missing.is_empty() { Vec::new() } else { store.summaries(&missing).await? };
+        let wanted = shown.iter().filter(|shown| wanted.saga.as_ref().is_none_or(|name| shown.category == *name));
+        lost.extend(wanted.filter_map(|shown| {
+            let error = JournalFault::no_rows(SagaId::from_uuid(shown.stream)?);
+            Some(SagaDivergence { key: shown.key.clone(), ..unread(error.saga, 0, &error.into()) })
+        }));
+    }
 }
 
 /// What came out of one page.
@@ -142,6 +172,7 @@ struct VerifiedPage {
     events: u64,
     /// The first and the last saga of the page.
     ids: Option<(SagaId, SagaId)>,
+    snapshots: u64,
     divergences: Vec<SagaDivergence>,
     undecided: Vec<&'static str>,
 }
@@ -151,6 +182,7 @@ impl VerifyReport {
         self.sagas += page.sagas;
         self.rows += page.rows;
         self.events += page.events;
+        self.snapshots += page.snapshots;
         self.divergences += page.divergences.len() as u64;
         page.undecided.iter().for_each(|reason| *self.undecided.entry(reason).or_default() += 1);
     }
@@ -168,10 +200,14 @@ impl PageVerifier {
         let streams: Vec<Uuid> = page.iter().map(|it| it.saga.uuid()).collect();
         let shown = self.store.summaries(&streams).await?;
         let shown: HashMap<Uuid, StreamSummary> = shown.into_iter().map(|it| (it.stream, it)).collect();
+        let long: Vec<Uuid> = page.iter().filter(|it| it.is_long()).map(|it| it.saga.uuid()).collect();
+        let kept = if long.is_empty() { Vec::new() } else { self.store.snapshot_versions(&long).await? };
+        let kept: HashSet<Uuid> = kept.into_iter().map(|(stream, _)| stream).collect();
         let ids = page.first().zip(page.last()).map(|(first, last)| (first.saga, last.saga));
         let mut verified = VerifiedPage { ids, ..VerifiedPage::default() };
         for ScannedSaga { saga, rows } in page {
-            self.saga(saga, rows, shown.get(&saga.uuid()), &mut verified).await?;
+            let snapshot = if kept.contains(&saga.uuid()) { self.snapshot(saga, &rows).await? } else { None };
+            self.saga(saga, rows, (shown.get(&saga.uuid()), snapshot), &mut verified).await?;
         }
         Ok(verified)
     }
@@ -180,7 +216,7 @@ impl PageVerifier {
         &self,
         saga: SagaId,
         rows: Result<Vec<StreamRow>, StoreError>,
-        shown: Option<&StreamSummary>,
+        (shown, snapshot): (Option<&StreamSummary>, Option<KeptSnapshot>),
         verified: &mut VerifiedPage,
     ) -> Result<(), StoreError> {
         if self.wanted.saga.as_ref().is_some_and(|name| shown.is_some_and(|shown| shown.category != *name)) {
@@ -192,19 +228,23 @@ impl PageVerifier {
         verified.rows += count as u64;
         let replayed = match rows {
             Ok(rows) => self.replayed(saga, rows).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(JournalError::of(saga, error)),
         };
         match replayed {
             Ok((plan, decisions, replayed)) => {
                 verified.events += decisions.iter().map(|decision| decision.events.len() as u64).sum::<u64>();
                 self.compare_model(&plan, &replayed, shown.cloned(), verified).await?;
+                if let Some(snapshot) = snapshot {
+                    verified.snapshot(&replayed, &snapshot, snapshot.differences(&plan, &decisions));
+                }
                 replayed.rows.iter().for_each(|(version, row)| verified.row(&replayed, *version, row));
                 Ok(())
             }
             Err(JournalError::Store(error)) if error.is_transient() => Err(error),
             Err(error) if error.is_transient() => Err(StoreError::Unusable(error.to_string())),
             Err(error) => {
-                verified.divergences.push(unread(saga, version, &error));
+                let key = shown.map_or_else(String::new, |shown| shown.key.clone());
+                verified.divergences.push(SagaDivergence { key, ..unread(saga, version, &error) });
                 Ok(())
             }
         }
@@ -215,12 +255,24 @@ impl PageVerifier {
         saga: SagaId,
         rows: Vec<StreamRow>,
     ) -> Result<(Arc<SagaPlan>, Vec<SagaDecision>, SagaReplay), JournalError> {
-        let decisions = journal::decode(saga, rows)?;
+        let decisions = journal::decode(saga, &rows)?;
         let plan = self.plans.of(self.store.as_ref(), saga, &decisions).await?;
-        let replayed = caught(|| replay::replay(&plan, saga, &decisions).map_err(|error| error.to_string()))
-            .flatten()
-            .map_err(|reason| JournalError::Fold { saga, reason })?;
+        let replayed = journal::guarded(saga, || replay::replay(&plan, saga, &decisions))?;
         Ok((plan, decisions, replayed))
+    }
+
+    /// The snapshot of a saga, unless it is of a row that came after the rows were read.
+    async fn snapshot(
+        &self,
+        saga: SagaId,
+        rows: &Result<Vec<StreamRow>, StoreError>,
+    ) -> Result<Option<KeptSnapshot>, StoreError> {
+        let Some(snapshot) = self.store.snapshots(&[saga.uuid()]).await?.pop() else { return Ok(None) };
+        let Ok(rows) = rows else { return Ok(None) };
+        let row = rows.iter().find(|row| row.version == snapshot.version);
+        let is_later = row.is_none() && self.store.last_version(saga.uuid()).await? >= Some(snapshot.version);
+        let of_row = row.is_some_and(|row| row.append_id == snapshot.append_id);
+        Ok((!is_later).then_some(KeptSnapshot { snapshot, of_row }))
     }
 
     /// A saga that goes on while it is verified is read again: its row in the read model may be younger than its
@@ -248,6 +300,19 @@ impl PageVerifier {
 }
 
 impl VerifiedPage {
+    fn snapshot(&mut self, replayed: &SagaReplay, kept: &KeptSnapshot, differing: Vec<SnapshotDifference>) {
+        self.snapshots += 1;
+        self.divergences.extend(differing.into_iter().map(|(place, expected, found)| SagaDivergence {
+            id: replayed.state.id.to_string(),
+            key: replayed.state.key.clone(),
+            version: kept.snapshot.version,
+            kind: DivergenceKind::Snapshot,
+            place,
+            expected,
+            found,
+        }));
+    }
+
     fn row(&mut self, replayed: &SagaReplay, version: u32, row: &RowReplay) {
         match row {
             RowReplay::Undecided { reason } => self.undecided.push(reason),
@@ -273,11 +338,16 @@ impl VerifiedPage {
     }
 }
 
-fn unread(saga: SagaId, version: u32, error: &JournalError) -> SagaDivergence {
+/// `last` is the version of the last row; the row at fault is named where there is one.
+fn unread(saga: SagaId, last: u32, error: &JournalError) -> SagaDivergence {
+    let at_fault = match error {
+        JournalError::Fault(fault) => fault.version,
+        JournalError::Store(_) => None,
+    };
     SagaDivergence {
         id: saga.to_string(),
         key: String::new(),
-        version,
+        version: at_fault.unwrap_or(last),
         kind: DivergenceKind::Journal,
         place: String::new(),
         expected: json!("a journal that folds"),
@@ -288,13 +358,18 @@ fn unread(saga: SagaId, version: u32, error: &JournalError) -> SagaDivergence {
 /// What the read model shows otherwise than the journal folds to: all that is written whenever it changes.
 fn differences(plan: &SagaPlan, replayed: &SagaReplay, shown: Option<&StreamSummary>) -> Vec<SagaDivergence> {
     let state = &replayed.state;
-    let found = shown.map(fields);
-    let differing =
-        fields(&expected(plan, replayed)).into_iter().enumerate().filter_map(|(index, (place, expected))| {
-            let found = found.as_ref().map_or(Value::Null, |fields| fields[index].1.clone());
-            (expected != found).then_some((place, expected, found))
-        });
+    let expected = fields(&expected(plan, replayed));
+    let differing: Vec<(&str, Value, Value)> = match shown.map(fields) {
+        None => vec![("row", json!(expected.into_iter().collect::<BTreeMap<_, _>>()), json!(NOT_LISTED))],
+        Some(found) => expected
+            .into_iter()
+            .zip(found)
+            .filter(|(expected, found)| expected != found)
+            .map(|((place, expected), (_, found))| (place, expected, found))
+            .collect(),
+    };
     differing
+        .into_iter()
         .map(|(place, expected, found)| SagaDivergence {
             id: state.id.to_string(),
             key: state.key.clone(),
@@ -306,6 +381,10 @@ fn differences(plan: &SagaPlan, replayed: &SagaReplay, shown: Option<&StreamSumm
         })
         .collect()
 }
+
+/// What is found of a saga that the read model does not have.
+const NOT_LISTED: &str = "no row: the saga is in no list, and no engine goes on with it. Restore its row of the table \
+                          streams from a backup";
 
 /// The row of the read model that the journal folds to. Its reason and the time of its change are older where nothing
 /// else has changed since.

@@ -3,7 +3,6 @@
 use super::scan::{SagaScan, ScanProgress, ScannedSaga};
 use crate::journal::{self, JournalError, PlanCache, shown::unreadable};
 use futures_util::{StreamExt, stream};
-use saga_base::panics::caught;
 use saga_core::{
     event::SagaEvent,
     id::SagaId,
@@ -277,7 +276,8 @@ impl PageSimulator {
         rows: Result<Vec<StreamRow>, StoreError>,
         events: &mut u64,
     ) -> Result<WhatIfLine, JournalError> {
-        let recorded = journal::fold(self.store.as_ref(), &self.plans, saga, rows?).await?;
+        let rows = rows.map_err(|error| JournalError::of(saga, error))?;
+        let recorded = journal::fold(self.store.as_ref(), &self.plans, saga, rows).await?;
         *events += recorded.decisions.iter().map(|decision| decision.events.len() as u64).sum::<u64>();
         let WhatIfRequest { plan, assumed, .. } = &self.wanted;
         let state = &recorded.state;
@@ -299,8 +299,7 @@ impl PageSimulator {
             Err(reason) => return Ok(line(WhatIfVerdict::NotStarted, Some(reason))),
         };
         let parts = (recorded.plan.as_ref(), state, recorded.decisions.as_slice());
-        let result = caught(|| what_if::what_if(plan, start, parts, assumed))
-            .map_err(|reason| JournalError::Fold { saga, reason })?;
+        let result = journal::guarded(saga, || Ok(what_if::what_if(plan, start, parts, assumed)))?;
         let verdict = verdict(&result);
         let names = |names: Vec<CommandName>| names.iter().map(ToString::to_string).collect();
         let simulated = &result.simulated;

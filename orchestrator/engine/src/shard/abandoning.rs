@@ -74,8 +74,8 @@ impl SagaAbandonment {
         let stream = self.saga.uuid();
         let known = (context.store.events().summary(stream).await, context.store.events().last_version(stream).await);
         let (summary, version) = match known {
-            (Ok(Some(summary)), Ok(Some(version))) => (summary, version),
-            (Ok(None), Ok(_)) | (Ok(_), Ok(None)) => return MessageOutcome::UnknownSaga,
+            (Ok(Some(summary)), Ok(version)) => (summary, version.unwrap_or_default()),
+            (Ok(None), Ok(_)) => return MessageOutcome::UnknownSaga,
             (Err(error), _) | (_, Err(error)) => return MessageOutcome::Refused(format!("{error}; try again")),
         };
         if summary.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal()) {

@@ -19,6 +19,9 @@ const READS: usize = 4;
 /// Portions of open sagas that new owners have in memory at once, of all shards: each is some megabytes.
 const RECOVERING: usize = 4;
 
+/// Snapshots that are written at once, of all shards: each has a copy of a state in memory, and one connection.
+const SNAPSHOTS: usize = 2;
+
 /// The parts of the engine that a shard's task uses.
 #[derive(Debug)]
 pub(crate) struct ShardContext {
@@ -60,6 +63,8 @@ pub(crate) struct ShardStore {
     pub(super) reads: Semaphore,
     /// Permits to have a portion of open sagas in memory.
     pub(super) recovering: Arc<Semaphore>,
+    /// Permits to write snapshots.
+    pub(super) snapshots: Arc<Semaphore>,
 }
 
 impl ShardStore {
@@ -72,7 +77,8 @@ impl ShardStore {
         instance: String,
     ) -> ShardStore {
         let (reads, recovering) = (Semaphore::new(READS), Arc::new(Semaphore::new(RECOVERING)));
-        ShardStore { journal, committers, health, step_back, skew, instance, reads, recovering }
+        let snapshots = Arc::new(Semaphore::new(SNAPSHOTS));
+        ShardStore { journal, committers, health, step_back, skew, instance, reads, recovering, snapshots }
     }
 
     pub(super) fn events(&self) -> &dyn EventStore {

@@ -21,6 +21,7 @@ use saga_core::{
 };
 use saga_resilience::transport::DispatchKind;
 use std::{collections::VecDeque, sync::Arc};
+use uuid::Uuid;
 
 /// The place of a saga in the shard's memory.
 pub(super) enum SagaSlot {
@@ -61,6 +62,8 @@ pub(super) struct LiveSaga {
 pub(super) struct InFlightAppend {
     pub(super) message: ShardMessage,
     pub(super) decision: SagaDecision,
+    /// The id of its row.
+    pub(super) append_id: Uuid,
     /// Of the event that the saga starts with; only a start has one.
     pub(super) payload_hash: Option<[u8; 32]>,
 }

@@ -1,13 +1,16 @@
 //! Reads journals. A saga that cannot be read must not keep others from being read.
 
-use super::context::ShardContext;
+use super::{context::ShardContext, snapshots};
 use crate::{
     journal::{self, RecordedSaga},
     retry::RetryDelays,
 };
 use saga_core::id::SagaId;
 use saga_event_store::{StreamBatch, StreamRow};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -23,7 +26,7 @@ const TRIES: u32 = 3;
 pub(super) type SagaLoadResult = Result<Option<RecordedSaga>, journal::JournalError>;
 
 /// The result of reading several sagas.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SagaLoadBatch {
     /// The sagas that were read, each once.
     pub(super) sagas: Vec<(SagaId, SagaLoadResult)>,
@@ -31,9 +34,38 @@ pub(super) struct SagaLoadBatch {
     pub(super) left: Vec<SagaId>,
 }
 
-/// Reads as many of `sagas` as make a portion. Waits while the store is unavailable. If only one saga cannot be read,
-/// the others do not notice it.
-pub(super) async fn portion(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
+/// Reads as many of `sagas` as make a portion, ascending: no saga of the portion is above one that was not reached. Long
+/// sagas are read from their snapshots on. Waits while the store is unavailable. If only one saga cannot be read, the
+/// others do not notice it.
+pub(super) async fn portion(context: &ShardContext, mut sagas: Vec<SagaId>) -> SagaLoadBatch {
+    sagas.sort_unstable();
+    let (resumed, beyond) = snapshots::resumed(context, &sagas).await;
+    let later = beyond.map_or_else(Vec::new, |beyond| sagas.split_off(sagas.partition_point(|saga| *saga < beyond)));
+    sagas.retain(|saga| !resumed.contains_key(saga));
+    let read = if sagas.is_empty() { SagaLoadBatch::default() } else { whole(context, sagas).await };
+    read.with(resumed, later)
+}
+
+impl SagaLoadBatch {
+    /// With sagas that were read from their snapshots on, as far as the others were reached.
+    fn with(mut self, resumed: BTreeMap<SagaId, RecordedSaga>, later: Vec<SagaId>) -> SagaLoadBatch {
+        let reached = self.left.iter().min().copied();
+        for (saga, recorded) in resumed {
+            if reached.is_none_or(|first_left| saga < first_left) {
+                self.sagas.push((saga, Ok(Some(recorded))));
+            } else {
+                self.left.push(saga);
+            }
+        }
+        self.left.extend(later);
+        self.left.sort_unstable();
+        self.sagas.sort_unstable_by_key(|(saga, _)| *saga);
+        self
+    }
+}
+
+/// The same by their whole journals.
+async fn whole(context: &ShardContext, sagas: Vec<SagaId>) -> SagaLoadBatch {
     let ids: Vec<Uuid> = sagas.iter().map(|saga| saga.uuid()).collect();
     let (mut tries, mut delays) = (0, RetryDelays::new(RETRY_MIN, RETRY_MAX));
     loop {
@@ -77,7 +109,11 @@ async fn one_by_one(context: &ShardContext, sagas: &[SagaId]) -> Option<Vec<(Sag
     let mut read = Vec::with_capacity(sagas.len());
     for saga in sagas {
         let _turn = context.store.reads.acquire().await;
-        read.push((*saga, context.store.journal.read(*saga).await));
+        let loaded = match context.store.journal.read(*saga).await {
+            Ok(None) => context.store.journal.without_rows(*saga).await,
+            loaded => loaded,
+        };
+        read.push((*saga, loaded));
     }
     let is_away = |loaded: &SagaLoadResult| matches!(loaded, Err(error) if error.is_transient());
     let all_away = read.iter().all(|(_, loaded)| is_away(loaded));
@@ -94,11 +130,25 @@ async fn folded(
     for saga in sagas {
         let loaded = match rows.remove(&saga) {
             Some(rows) => fold(context, saga, rows).await.map(Some),
-            None => Ok(None),
+            None => without_rows(context, saga).await,
         };
         read.push((saga, loaded));
     }
     read
+}
+
+/// A saga without rows is lost or was never there, unless the read model has it. Waits while the store is unavailable.
+async fn without_rows(context: &ShardContext, saga: SagaId) -> SagaLoadResult {
+    let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
+    loop {
+        match context.store.journal.without_rows(saga).await {
+            Err(error) if error.is_transient() => {
+                context.store.health.missed("look for a saga without rows", &error);
+                delays.wait().await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Waits for a definition whose text the store does not give now: without it no saga of it can be read.

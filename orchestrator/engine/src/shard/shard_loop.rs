@@ -244,7 +244,8 @@ impl ShardLoop {
     pub(super) fn append(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage, decision: SagaDecision) {
         let append = self.row(live, &decision);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
-        live.append = Some(InFlightAppend { message, decision, payload_hash });
+        let append_id = append.as_ref().map(|append| append.append_id).unwrap_or_default();
+        live.append = Some(InFlightAppend { message, decision, append_id, payload_hash });
         let committer = self.context.store.committer(self.shard).clone();
         self.appends.push(Box::pin(async move {
             match append {
@@ -292,7 +293,7 @@ impl ShardLoop {
 
     /// The saga parks, unless it is its parking that cannot be written.
     fn on_append_rejected(&mut self, saga: SagaId, live: LiveSaga, in_flight: InFlightAppend, reason: String) {
-        let InFlightAppend { message, decision, payload_hash: _ } = in_flight;
+        let InFlightAppend { message, decision, append_id: _, payload_hash: _ } = in_flight;
         let is_start = decision.version == 1;
         self.release_start_key(&live);
         self.dead_letter(message, PoisonCode::StoreRefused, &reason);
@@ -308,7 +309,8 @@ impl ShardLoop {
 
     /// What is outstanding by the decision may be sent now.
     fn on_committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
-        let InFlightAppend { mut message, decision, payload_hash } = in_flight;
+        let InFlightAppend { mut message, decision, append_id, payload_hash } = in_flight;
+        self.keep_snapshot(&live, append_id);
         live.keep_turn(&mut message.receipt);
         self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
         self.context.sources.learn(&live.plan, &live.state, &decision);

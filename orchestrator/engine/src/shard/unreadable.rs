@@ -43,8 +43,9 @@ impl ShardLoop {
             error!(%saga, reason, "the saga is left out; the shard goes on without it, and tries it again now and \
              then");
             metrics::counter!("saga_unreadable_total").increment(1);
-            self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         }
+        // At each try: the store may not have taken the last mark, and the same mark again changes nothing.
+        self.show(saga, SagaStatus::Parked, Some(reason), Some(UNREADABLE.to_owned()));
         let now = self.context.clock.now();
         self.table.due.set(saga, SagaTimers { timer: Some(now.plus(rest)), deadline: None });
     }
