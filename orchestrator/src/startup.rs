@@ -9,7 +9,7 @@ mod reloading;
 mod retry;
 mod topic_watch;
 
-pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file};
+pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file, plan_of_text};
 
 use crate::{
     api,

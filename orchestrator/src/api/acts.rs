@@ -75,6 +75,8 @@ impl Serialize for ActStatus {
 }
 
 /// Runs `act` in a task of its own: a client that closes its connection does not take its act back.
-async fn to_its_end<T: Send + 'static>(act: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+pub(super) async fn to_its_end<T: Send + 'static>(
+    act: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
     tokio::spawn(act).await
 }

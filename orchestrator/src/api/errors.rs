@@ -81,6 +81,7 @@ pub(super) enum RequestBodyKind {
     GuardAct,
     Reload,
     Definition,
+    Documents,
 }
 
 impl RequestBodyKind {
@@ -102,6 +103,10 @@ impl RequestBodyKind {
                 r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
             }
             RequestBodyKind::Reload => "send {} as application/json",
+            RequestBodyKind::Documents => concat!(
+                r#"send {"definition": "the text", "policies": "the text", "who": "your name", "reason": "why"} "#,
+                r#"as application/json; `saga definitions restore FILE` does"#
+            ),
         }
     }
 }

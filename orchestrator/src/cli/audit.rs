@@ -45,8 +45,8 @@ pub(super) async fn audit(args: AuditArgs) -> anyhow::Result<ExitCode> {
     if left_out > 0 {
         output::note(&format!("{left_out} older acts are not shown; --limit shows more"));
     }
-    for saga in &report.unreadable {
-        output::note(&format!("the journal of {saga} cannot be read: acts on it may be missing"));
+    for reason in &report.unreadable {
+        output::note(&format!("acts may be missing: {reason}"));
     }
     Ok(ExitCode::from(u8::from(!report.unreadable.is_empty())))
 }

@@ -1,17 +1,25 @@
 //! `definitions …`: the definitions that start sagas on an engine, and those by which sagas of a store run or ran.
 
 use super::{
-    OutputFormat, output,
+    OutputFormat,
+    operator::OperatorArgs,
+    output,
     server::{NEWER_ENGINE, ServerOutputArgs},
     store::StoreReadArgs,
 };
-use crate::api::DefinitionLine;
+use crate::{
+    api::DefinitionLine,
+    startup::{DefinitionFiles, plan_of_text},
+};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use saga_engine::journal::definitions::{self, StoredDefinition};
 use serde_json::{Value, json};
 use similar::TextDiff;
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DefinitionsCommand {
@@ -23,6 +31,20 @@ pub(super) enum DefinitionsCommand {
     Show(ShowDefinitionArgs),
     /// Show the difference between two texts of definitions
     Diff(DiffDefinitionsArgs),
+    /// Put the documents of a definition back into the store, for sagas that cannot be read without them
+    Restore(RestoreDefinitionArgs),
+}
+
+/// Arguments of `saga definitions restore`.
+#[derive(Debug, Args)]
+pub(super) struct RestoreDefinitionArgs {
+    /// File of the definition as it was then; participants.yaml of that time is read beside it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    operator: OperatorArgs,
+    #[command(flatten)]
+    engine: ServerOutputArgs,
 }
 
 /// Arguments of `saga definitions used`.
@@ -82,6 +104,7 @@ pub(super) async fn run(command: DefinitionsCommand) -> anyhow::Result<ExitCode>
         DefinitionsCommand::Used(args) => used(args).await,
         DefinitionsCommand::Show(args) => show(args).await,
         DefinitionsCommand::Diff(args) => diff(args).await,
+        DefinitionsCommand::Restore(args) => restore(args).await,
     }
 }
 
@@ -128,6 +151,32 @@ async fn diff(args: DiffDefinitionsArgs) -> anyhow::Result<ExitCode> {
     let told = |_: &Value| if text.is_empty() { "the texts are the same".to_owned() } else { text.clone() };
     output::one(&shown, args.output, told)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The store keeps documents by the hash of their text, so files that differ from those of then repair nothing. The
+/// answer names the hashes, to compare them with those that are missing.
+async fn restore(args: RestoreDefinitionArgs) -> anyhow::Result<ExitCode> {
+    let named = || args.file.display().to_string();
+    let text = std::fs::read_to_string(&args.file).with_context(named)?;
+    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = DefinitionFiles::beside(folder, Path::new("")).with_context(named)?;
+    let plan = plan_of_text(&text, &files).map_err(anyhow::Error::msg).with_context(named)?;
+    let mut body = args.operator.body();
+    body["definition"] = json!(text);
+    body["policies"] = json!(plan.policies.canonical_json());
+    let answer = args.engine.server.open()?.post("/api/definitions/restore", &body).await?;
+    output::one(&answer, args.engine.output, restored)?;
+    if answer["openSagas"] == 0 {
+        output::note("no open saga runs by this text: compare its hash with the one that is missing");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restored(answer: &Value) -> String {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default();
+    let (name, definition, policies) = (text("name"), text("definition"), text("policies"));
+    let open = &answer["openSagas"];
+    format!("stored {name}\n  definition  {definition}\n  policies    {policies}\n  open sagas  {open}")
 }
 
 fn short(hash: &str) -> String {

@@ -7,7 +7,7 @@ use crate::{
 use saga_base::secrets;
 use saga_core::{
     definition::{
-        CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SagaDefinition, SchemalessDefinition,
+        self, CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SagaDefinition, SchemalessDefinition,
         SourceFile, StepAction, TriggerStartPosition,
         json_schema::FILE_ENDING,
         participants::{CriticalPath, MissingVariablePolicy, StubParticipants, TransportConfig},
@@ -226,6 +226,18 @@ pub(crate) fn plan_of_file(files: &DefinitionFiles) -> Result<Arc<SagaPlan>, Def
         [definition] if !library.has_errors() => Ok(plan(definition, &library.participants)),
         _ => Err(DefinitionFilesError(render(&library.findings, RenderStyle::Plain))),
     }
+}
+
+/// The plan that `text`, the text of a definition, had when it was proved, with the participants of `files`. The rules of
+/// this build do not judge it.
+///
+/// # Errors
+/// When the text is no definition.
+pub(crate) fn plan_of_text(text: &str, files: &DefinitionFiles) -> Result<SagaPlan, String> {
+    let library = files.read(&lookup, MissingVariablePolicy::Allowed);
+    let definition = definition::parse_stored(text)?;
+    let policies = SagaPolicies::resolve(&definition, &library.participants);
+    Ok(SagaPlan::new(Arc::new(definition), Arc::new(policies)))
 }
 
 /// A number by which start positions are ordered, the earliest first.
