@@ -76,7 +76,8 @@ pub trait EventStore: StoreArchives {
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError>;
 
     /// Changes the row of a stream in the read model without a row of the stream. An owner uses it for a stream that it
-    /// cannot read. The next append of the stream with a summary replaces the mark. The same mark again changes nothing.
+    /// cannot read. The next append of the stream with a summary replaces the mark. The same mark again changes
+    /// nothing.
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError>;
 
     /// All rows of a stream, oldest first; none if the store does not have the stream.
@@ -197,19 +198,19 @@ pub trait EventStore: StoreArchives {
     /// The text under kind and hash, if the store has one.
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError>;
 
-    /// Keeps the state of a stream, in place of the one that is kept of it. Nothing depends on it: the rows are the truth,
-    /// and a snapshot that is lost or older than another one is as good. The call needs no claim.
+    /// Keeps the state of a stream, in place of the one that is kept of it. Nothing depends on it: the rows are the
+    /// truth, and a snapshot that is lost or older than another one is as good. The call needs no claim.
     ///
     /// # Errors
     /// [`StoreError::Limit`] when the snapshot breaks a limit; the store sent nothing.
     async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError>;
 
-    /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state. At
-    /// most [`crate::MAX_PAGE`] streams.
+    /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state.
+    /// At most [`crate::MAX_PAGE`] streams.
     async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError>;
 
-    /// The snapshots of several streams, in an order of the store's own; at most [`crate::MAX_PAGE`] streams. The caller
-    /// compares each with the row of its version ([`StreamSnapshot::is_of`]) before it uses it.
+    /// The snapshots of several streams, in an order of the store's own; at most [`crate::MAX_PAGE`] streams. The
+    /// caller compares each with the row of its version ([`StreamSnapshot::is_of`]) before it uses it.
     async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError>;
 
     /// Removes the snapshots of several streams, at most [`crate::MAX_PAGE`], and returns how many there were. A writer

@@ -10,6 +10,7 @@ mod needs;
 mod noted;
 mod plan;
 mod recorded_value;
+mod shared;
 mod stands;
 mod status;
 mod step;
@@ -56,10 +57,12 @@ pub struct SagaState {
     /// The business key, which the definition reads from the trigger.
     pub key: String,
     /// The Kafka record that started the saga.
+    #[serde(with = "shared")]
     pub trigger: Arc<TriggerRecord>,
     /// W3C `traceparent` of everything that it sends.
     pub traceparent: String,
     /// What expressions see of it that never changes.
+    #[serde(with = "shared")]
     pub(crate) seen: Arc<ScopeConstants>,
     /// Whether it goes forward, is undone, is parked, publishes its outcome, or has ended.
     pub course: SagaPhase,
@@ -139,6 +142,7 @@ pub struct StepState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CommandState {
     /// What is sent, once that is on record; `None` before.
+    #[serde(with = "shared::optional")]
     pub request: Option<Arc<CommandRequest>>,
     /// When the step began to be worked on, guards included.
     pub began_at: Option<Timestamp>,

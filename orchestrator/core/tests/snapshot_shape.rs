@@ -1,5 +1,5 @@
-//! Whoever changes a type that a snapshot consists of gives snapshots another number. `UPDATE_GOLDEN=1` writes the shape
-//! again once the number has risen.
+//! Whoever changes a type that a snapshot consists of gives snapshots another number. `UPDATE_GOLDEN=1` writes the
+//! shape again once the number has risen.
 
 use saga_core::snapshot::FORMAT;
 use std::{

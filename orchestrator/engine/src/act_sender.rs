@@ -112,7 +112,7 @@ impl ActSender {
     /// must not settle another step that needs a person by the time it arrives.
     async fn looked_at(&self, saga: SagaId, act: OperatorAct) -> Result<OperatorAct, OperatorActOutcome> {
         // The saga's owner answers for a saga that cannot be read, because it can end that saga.
-        let Ok(Some(recorded)) = self.journal.read(saga).await else { return Ok(act) };
+        let Ok(Some(recorded)) = self.journal.current(saga).await else { return Ok(act) };
         if recorded.state.acts.find(&act.id).is_some() {
             return Err(self.repeated(recorded, act));
         }

@@ -39,8 +39,8 @@ pub struct RecordedSaga {
     pub plan: Arc<SagaPlan>,
     /// The saga's state after its last recorded decision.
     pub state: SagaState,
-    /// The saga's decisions, oldest first. The owner of a long saga reads it from a snapshot on, and has only those after
-    /// it.
+    /// The saga's decisions, oldest first. The owner of a long saga reads it from a snapshot on, and has only those
+    /// after it.
     pub decisions: Vec<SagaDecision>,
 }
 

@@ -228,8 +228,8 @@ pub(crate) fn plan_of_file(files: &DefinitionFiles) -> Result<Arc<SagaPlan>, Def
     }
 }
 
-/// The plan that `text`, the text of a definition, had when it was proved, with the participants of `files`. The rules of
-/// this build do not judge it.
+/// The plan that `text`, the text of a definition, had when it was proved, with the participants of `files`. The rules
+/// of this build do not judge it.
 ///
 /// # Errors
 /// When the text is no definition.

@@ -95,8 +95,8 @@ pub(crate) enum StoreOperation {
 }
 
 fn appends() -> impl Strategy<Value = DrawnAppend> {
-    let version =
-        prop_oneof![6 => Just(DrawnVersion::Next), 1 => Just(DrawnVersion::Taken), 1 => Just(DrawnVersion::Skipping)];
+    let (taken, skipping) = (Just(DrawnVersion::Taken), Just(DrawnVersion::Skipping));
+    let version = prop_oneof![6 => Just(DrawnVersion::Next), 1 => taken, 1 => skipping];
     let new = (0..STREAMS, version, writers(), 0..KEYS, option::of(0..4usize));
     prop_oneof![
         6 => new.prop_map(|(stream, version, writer, key, status)| {
@@ -111,7 +111,8 @@ fn writers() -> impl Strategy<Value = DrawnWriter> {
 }
 
 fn fates() -> impl Strategy<Value = AppendFate> {
-    prop_oneof![6 => Just(AppendFate::Answered), 1 => (0..6usize).prop_map(AppendFate::Dropped), 1 => Just(AppendFate::Cut)]
+    let dropped = (0..6usize).prop_map(AppendFate::Dropped);
+    prop_oneof![6 => Just(AppendFate::Answered), 1 => dropped, 1 => Just(AppendFate::Cut)]
 }
 
 /// What happens in one case.

@@ -95,6 +95,14 @@ impl JournalAccess {
     pub(crate) async fn resumed(&self, saga: SagaId) -> Result<RecordedSaga, SnapshotUnused> {
         resumed(self.store.as_ref(), &self.plans, saga).await
     }
+
+    /// Reads one saga from its snapshot on if it has one that can be used, otherwise whole.
+    pub(crate) async fn current(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
+        match self.resumed(saga).await {
+            Ok(recorded) => Ok(Some(recorded)),
+            Err(_) => self.read(saga).await,
+        }
+    }
 }
 
 /// A saga, read from its snapshot on; [`RecordedSaga::decisions`] has only the rows after the snapshot.

@@ -34,9 +34,9 @@ pub(super) struct SagaLoadBatch {
     pub(super) left: Vec<SagaId>,
 }
 
-/// Reads as many of `sagas` as make a portion, ascending: no saga of the portion is above one that was not reached. Long
-/// sagas are read from their snapshots on. Waits while the store is unavailable. If only one saga cannot be read, the
-/// others do not notice it.
+/// Reads as many of `sagas` as make a portion, ascending: no saga of the portion is above one that was not reached.
+/// Long sagas are read from their snapshots on. Waits while the store is unavailable. If only one saga cannot be read,
+/// the others do not notice it.
 pub(super) async fn portion(context: &ShardContext, mut sagas: Vec<SagaId>) -> SagaLoadBatch {
     sagas.sort_unstable();
     let (resumed, beyond) = snapshots::resumed(context, &sagas).await;

@@ -18,8 +18,9 @@ use uuid::Uuid;
 const MOST_RESUMED: usize = 16;
 
 impl ShardLoop {
-    /// After a commit: keeps a snapshot at every [`SNAPSHOT_ROWS`] rows, and removes it when the saga has ended. Nothing
-    /// waits for it. If as many are being written as may be, or the store does not answer, this version has none.
+    /// After a commit: keeps a snapshot at every [`SNAPSHOT_ROWS`] rows, and removes it when the saga has ended.
+    /// Nothing waits for it. If as many are being written as may be, or the store does not answer, this version has
+    /// none.
     pub(super) fn keep_snapshot(&self, live: &LiveSaga, append_id: Uuid) {
         let version = live.state.version;
         let is_over = live.state.status().is_terminal();

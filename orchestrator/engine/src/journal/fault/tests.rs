@@ -16,8 +16,12 @@ use saga_event_store::{EventStore, StoreAccess, StreamFilter, StreamRow};
 use serde_json::json;
 use std::sync::Arc;
 
-const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
-                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
+const DEFINITION: &str = "saga: order
+trigger: {topic: orders, key: \"${ event.id }\"}
+steps:
+  - {step: rest, wait: 1m}
+  - {step: charge, do: payments.Charge, undo: payments.Refund}
+";
 const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
 
 struct FaultyStore {

@@ -19,8 +19,12 @@ use saga_event_store::{StoreAccess, StreamFilter};
 use serde_json::json;
 use std::time::Duration;
 
-const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
-                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
+const DEFINITION: &str = "saga: order
+trigger: {topic: orders, key: \"${ event.id }\"}
+steps:
+  - {step: rest, wait: 1m}
+  - {step: charge, do: payments.Charge, undo: payments.Refund}
+";
 const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
 /// More than two snapshots.
 const ROWS: u32 = 1_200;
@@ -56,7 +60,7 @@ fn plan() -> Arc<SagaPlan> {
 /// It is on record that the participant works on the step.
 fn extended(state: &SagaState) -> SagaDecision {
     let at = state.last_at.plus(Duration::from_millis(1));
-    let (step, direction, deadline) = (StepIndex(1), CommandDirection::Do, at.plus(Duration::from_secs(60)));
+    let (step, direction, deadline) = (StepIndex(1), CommandDirection::Do, at.plus(Duration::from_secs(30)));
     let event = SagaEvent::AttemptExtended { step, direction, attempt: 1, deadline, ask_at: None, location: None };
     SagaDecision { version: state.version + 1, at, events: vec![event] }
 }
