@@ -9,6 +9,8 @@
 #[allow(dead_code, reason = "the tests of the state machine use the rest")]
 #[path = "../../core/tests/machine/given.rs"]
 mod given;
+#[path = "../../core/tests/machine/snapshots.rs"]
+mod snapshots;
 #[allow(dead_code, reason = "the tests of the state machine use the rest")]
 #[path = "../../core/tests/machine/surroundings.rs"]
 mod surroundings;

@@ -122,8 +122,12 @@ fn report_text(report: &VerifyReport, took: Duration) -> String {
         0 => String::new(),
         rows => format!("{rows} rows could not be decided again:{}\n", reasons.collect::<String>()),
     };
+    let snapshots = match report.snapshots {
+        0 => String::new(),
+        snapshots => format!("{} snapshots compared\n", HumanCount(snapshots)),
+    };
     format!(
-        "{} sagas, {} rows, {} events in {:.1} s ({} events/s)\n{undecided}{} divergences",
+        "{} sagas, {} rows, {} events in {:.1} s ({} events/s)\n{snapshots}{undecided}{} divergences",
         HumanCount(report.sagas),
         HumanCount(report.rows),
         HumanCount(report.events),
@@ -204,8 +208,8 @@ mod tests {
     #[test]
     fn the_report_says_what_could_not_be_decided() {
         let undecided = [("an outage", 2)].into_iter().collect();
-        let report = VerifyReport { sagas: 1_000, rows: 5_000, events: 9_000, divergences: 0, undecided };
-        let expected = "1,000 sagas, 5,000 rows, 9,000 events in 2.0 s (4,500 events/s)\n2 rows could not be decided \
+        let report = VerifyReport { sagas: 1_000, rows: 5_000, events: 9_000, divergences: 0, snapshots: 2, undecided };
+        let expected = "1,000 sagas, 5,000 rows, 9,000 events in 2.0 s (4,500 events/s)\n2 snapshots compared\n2 rows could not be decided \
                         again:\n  2 rows depend on an outage\n0 divergences";
         assert_eq!(report_text(&report, Duration::from_secs(2)), expected);
     }

@@ -70,7 +70,7 @@ pub(crate) fn saga_id() -> SagaId {
 }
 
 /// The snapshots of a saga under test that are compared: a life of thousands of rows has as many.
-const MOST_SNAPSHOTS: usize = 8;
+const MOST_SNAPSHOTS: usize = 2;
 
 /// A saga under test.
 #[derive(Clone)]

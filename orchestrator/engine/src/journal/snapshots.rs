@@ -15,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// A snapshot is taken at every so many rows: fewer rows than that are folded in some milliseconds.
-pub const SNAPSHOT_ROWS: u32 = 500;
+pub(crate) const SNAPSHOT_ROWS: u32 = 500;
 
 /// Names what a saga ran by: the hashes of a definition and its policies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
