@@ -134,10 +134,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/events", get(events::events))
         .route("/api/definitions", get(definitions::list))
         .route("/api/definitions", post(definitions::bring).layer(DefaultBodyLimit::max(definitions::BODY_BYTES)))
-        .route(
-            "/api/definitions/restore",
-            post(documents::restore).layer(DefaultBodyLimit::max(documents::BODY_BYTES)),
-        )
+        .route("/api/definitions/restore", post(documents::restore).layer(DefaultBodyLimit::max(documents::BODY_BYTES)))
         .route("/api/guards", get(guards::list))
         .route("/api/guards/acts", get(guards::acts))
         .route("/api/guards/waiting", get(guards::waiting))

@@ -6,7 +6,8 @@ use saga_event_store::{
     AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
     KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance,
     ShardEpoch, StoreArchives, StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension,
-    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
