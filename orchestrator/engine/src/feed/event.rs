@@ -105,7 +105,7 @@ pub(super) async fn names_of(
         match plans.definition(store, hash).await {
             Ok(definition) => drop(definitions.insert(hash.clone(), definition)),
             Err(PlanError::Store(error)) => return Err(error),
-            Err(PlanError::NoStart(_) | PlanError::Missing { .. } | PlanError::Unreadable { .. }) => {}
+            Err(PlanError::Missing { .. } | PlanError::Unreadable { .. }) => {}
         }
     }
     let summaries = summaries.into_iter().map(|summary| (summary.stream, summary)).collect();
@@ -139,7 +139,7 @@ pub(super) fn events_of(row: FeedRow, names: &SagaNames) -> Vec<FeedEvent> {
     };
     let Some(stored) = row.row else { return vec![blank] };
     let at = Timestamp(stored.recorded_at_ms);
-    let events = match journal::codec::decode(saga, row.version, at, &stored.payload) {
+    let events = match journal::codec::decode(row.version, at, &stored.payload) {
         Ok(decision) => decision.events,
         Err(error) => {
             let data = json!({"reason": error.to_string()});

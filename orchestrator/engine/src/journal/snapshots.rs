@@ -170,7 +170,7 @@ impl PlanName {
     }
 
     fn changes(decision: &SagaDecision) -> Option<PlanName> {
-        let SagaEvent::DefinitionChanged { definition, policies } = decision.events.first()? else { return None };
+        let SagaEvent::DefinitionChanged { definition, policies, .. } = decision.events.first()? else { return None };
         Some(PlanName { definition: definition.clone(), policies: policies.clone() })
     }
 }
