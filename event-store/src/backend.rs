@@ -22,6 +22,8 @@ pub(crate) trait SqlBackend: Database<Row: StoredRow> + HasStatementCache {
     const FEED: &'static str;
     /// Reads how far the feed goes.
     const FEED_HEAD: &'static str;
+    /// Reads rows of a projection by their keys, a JSON list.
+    const PROJECTED: &'static str;
     /// Counts the streams that wait, by what they wait on.
     const WAITING_COUNTS: &'static str;
     /// Reads the database's clock, in milliseconds since the Unix epoch.

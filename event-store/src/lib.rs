@@ -24,6 +24,7 @@ mod nul;
 mod open;
 mod portion;
 pub mod postgres;
+mod projection;
 mod reads;
 mod rows;
 mod sealing;
@@ -49,6 +50,10 @@ pub use mark::{MarkOutcome, StreamMark};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
 pub use open::open;
 pub use portion::StreamBatch;
+pub use projection::{
+    ChangeOutcome, MAX_PROJECTED_BYTES, MAX_PROJECTED_KEY_BYTES, MAX_PROJECTED_ROWS, ProjectedRow, ProjectionChange,
+    ProjectionGeneration, StoreProjections,
+};
 pub use snapshot::{MAX_SNAPSHOT_BYTES, StreamSnapshot};
 pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};

@@ -18,6 +18,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
     migrator(&[
         (1, "event store", include_str!("../migrations/postgres/0001_event_store.sql")),
         (2, "feed", include_str!("../migrations/postgres/0002_feed.sql")),
+        (3, "projections", include_str!("../migrations/postgres/0003_projections.sql")),
         (5, "snapshots", include_str!("../migrations/postgres/0005_snapshots.sql")),
         (7, "data keys", include_str!("../migrations/postgres/0007_data_keys.sql")),
     ])
@@ -28,6 +29,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
     migrator(&[
         (1, "event store", include_str!("../migrations/sqlite/0001_event_store.sql")),
         (2, "feed", include_str!("../migrations/sqlite/0002_feed.sql")),
+        (3, "projections", include_str!("../migrations/sqlite/0003_projections.sql")),
         (5, "snapshots", include_str!("../migrations/sqlite/0005_snapshots.sql")),
         (7, "data keys", include_str!("../migrations/sqlite/0007_data_keys.sql")),
     ])

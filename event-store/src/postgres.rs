@@ -11,6 +11,7 @@ mod left;
 mod outlives;
 mod pool;
 mod pooler;
+mod projections;
 mod schema;
 mod session;
 mod statements;

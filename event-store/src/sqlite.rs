@@ -6,6 +6,7 @@ mod attendance;
 mod data_keys;
 mod lock;
 mod marking;
+mod projections;
 mod reading;
 mod schema;
 mod statements;

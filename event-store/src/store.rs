@@ -3,8 +3,8 @@
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoredNote, StreamAppend, StreamBatch,
-    StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot,
+    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot,
     StreamStatusCount, StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
@@ -36,7 +36,7 @@ impl StoreIdentity {
 /// A caller can drop the future of any call. The call leaves no transaction open then, and what it committed stays
 /// committed.
 #[async_trait]
-pub trait EventStore: StoreArchives {
+pub trait EventStore: StoreArchives + StoreProjections {
     /// What distinguishes this store from others.
     fn identity(&self) -> StoreIdentity;
 

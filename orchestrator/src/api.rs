@@ -15,6 +15,7 @@ mod jobs;
 mod journal_permits;
 mod pages;
 mod participants;
+mod projections;
 mod request;
 mod saga_query;
 mod sagas;
@@ -132,6 +133,9 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
         .route("/api/counts", get(sagas::counts))
         .route("/api/events", get(events::events))
+        .route("/api/projections", get(projections::list))
+        .route("/api/projections/{name}", get(projections::rows))
+        .route("/api/projections/{name}/rebuild", post(projections::rebuild))
         .route("/api/definitions", get(definitions::list))
         .route("/api/definitions", post(definitions::bring).layer(DefaultBodyLimit::max(definitions::BODY_BYTES)))
         .route("/api/definitions/restore", post(documents::restore).layer(DefaultBodyLimit::max(documents::BODY_BYTES)))

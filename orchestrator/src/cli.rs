@@ -13,6 +13,7 @@ mod list;
 mod migrate;
 mod operator;
 mod output;
+mod projections;
 mod read;
 mod replay;
 mod run;
@@ -108,6 +109,8 @@ enum CliCommand {
     Audit(audit::AuditArgs),
     /// Show the events of all sagas, in the order in which other systems get them
     Events(events::EventsArgs),
+    /// Show the projections and how far they are, or the rows of one
+    Projections(projections::ProjectionsArgs),
     /// Read all journals of the event store again, to verify them; nothing is sent
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
@@ -168,6 +171,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,
+        CliCommand::Projections(args) => projections::projections(args).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

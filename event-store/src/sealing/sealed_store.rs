@@ -7,11 +7,12 @@ use super::{
     opening::{KeyUse, RowOpener},
 };
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DataKey, DatabaseActivity, EventStore, FeedError, FeedExtent,
-    FeedPage, FeedPosition, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NewStreamKey, NoteNumber,
-    RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError,
-    StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity, EventStore,
+    FeedError, FeedExtent, FeedPage, FeedPosition, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
+    NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition, SessionUsage,
+    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity, StoreProjections,
+    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
+    StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -111,6 +112,49 @@ const OUTLINED: &[SealedPart] = &[SealedPart::Payload, SealedPart::Outline];
 impl StoreArchives for SealedStore {
     async fn add_partitions(&self, width_ms: i64, until_ms: i64) -> Result<u32, StoreError> {
         self.inner.add_partitions(width_ms, until_ms).await
+    }
+}
+
+/// Rows of projections have no payloads: nothing of them is sealed.
+#[async_trait]
+impl StoreProjections for SealedStore {
+    async fn projections(&self) -> Result<Vec<ProjectionGeneration>, StoreError> {
+        self.inner.projections().await
+    }
+
+    async fn begin_projection(&self, name: &str, code_version: u32, from: FeedPosition) -> Result<(), StoreError> {
+        self.inner.begin_projection(name, code_version, from).await
+    }
+
+    async fn projected(&self, name: &str, generation: i64, keys: &[String]) -> Result<Vec<ProjectedRow>, StoreError> {
+        self.inner.projected(name, generation, keys).await
+    }
+
+    async fn projection_page(
+        &self,
+        name: &str,
+        generation: i64,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ProjectedRow>, StoreError> {
+        self.inner.projection_page(name, generation, prefix, after, limit).await
+    }
+
+    async fn apply_projection(&self, change: &ProjectionChange) -> Result<ChangeOutcome, StoreError> {
+        self.inner.apply_projection(change).await
+    }
+
+    async fn switch_projection(&self, name: &str, generation: i64) -> Result<bool, StoreError> {
+        self.inner.switch_projection(name, generation).await
+    }
+
+    async fn fail_projection(&self, name: &str, generation: i64, problem: &str) -> Result<(), StoreError> {
+        self.inner.fail_projection(name, generation, problem).await
+    }
+
+    async fn drop_projection(&self, name: &str, generation: i64, limit: u32) -> Result<u64, StoreError> {
+        self.inner.drop_projection(name, generation, limit).await
     }
 }
 

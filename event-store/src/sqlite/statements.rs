@@ -11,6 +11,7 @@ impl SqlBackend for Sqlite {
     const SCAN: &'static str = include_str!("sql/scan.sql");
     const FEED: &'static str = include_str!("sql/feed.sql");
     const FEED_HEAD: &'static str = include_str!("sql/feed_head.sql");
+    const PROJECTED: &'static str = include_str!("sql/projected.sql");
     const WAITING_COUNTS: &'static str = include_str!("sql/waiting_counts.sql");
     const CLOCK: &'static str = include_str!("sql/clock.sql");
 

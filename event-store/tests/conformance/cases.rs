@@ -17,6 +17,7 @@ pub(crate) mod notes;
 pub(crate) mod opening;
 pub(crate) mod partitions;
 pub(crate) mod poolers;
+pub(crate) mod projections;
 pub(crate) mod read_model;
 pub(crate) mod recovery;
 pub(crate) mod scanning;

@@ -83,6 +83,12 @@ macro_rules! conformance {
                     a_cursor_of_lost_rows_is_refused
                     a_row_that_the_journal_no_longer_has_is_named
                     whoever_follows_the_feed_gets_each_row_once;
+                projections:
+                    a_change_moves_rows_and_position_together
+                    of_several_changes_from_one_position_one_is_applied
+                    a_new_generation_takes_the_place_of_the_live_one
+                    a_generation_with_a_problem_does_not_go_on
+                    what_breaks_a_limit_of_a_projection_is_refused;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent
                     what_just_keeps_the_limits_is_taken

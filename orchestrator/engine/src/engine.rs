@@ -26,6 +26,7 @@ use super::{
     ownership::ShardOwnership,
     partition_holds::PartitionHolds,
     partitions::PartitionKeeper,
+    projection::ProjectionWorker,
     query::{EngineHealth, QueryHandle},
     reload::{ReloadHandle, WatchedFile},
     router::{InboxForwarder, MessageSource, ShardRouter},
@@ -361,8 +362,8 @@ impl EngineShared {
     }
 
     /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and notify the
-    /// calls that wait for a guard.
-    fn start_followers(&self) -> [JoinHandle<()>; 4] {
+    /// calls that wait for a guard, and keep projections up to date.
+    fn start_followers(&self) -> [JoinHandle<()>; 5] {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);
         let (store, health) = (Arc::clone(self.journal.store()), Arc::clone(&self.store_health));
@@ -373,6 +374,7 @@ impl EngineShared {
             tokio::spawn(async move { overrides.follow(missed).await }),
             tokio::spawn(heartbeat),
             tokio::spawn(step_back.follow()),
+            tokio::spawn(ProjectionWorker::new(&self.journal, self.router.clone()).run()),
             tokio::spawn(Arc::clone(&self.guards).run_wait_scheduler()),
         ]
     }

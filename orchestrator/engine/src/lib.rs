@@ -43,6 +43,7 @@ mod ownership;
 mod partition_holds;
 mod partitions;
 mod permit_table;
+pub mod projection;
 mod query;
 pub mod reload;
 pub mod replay;

@@ -9,6 +9,7 @@ use super::{
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
+    projection::{self, RebuildError},
     reload::ReloadHandle,
 };
 use saga_base::clock::EngineClock;
@@ -33,6 +34,14 @@ pub struct OperatorHandle {
 }
 
 impl OperatorHandle {
+    /// Begins to build a projection anew; the engine that owns the first shard builds it.
+    ///
+    /// # Errors
+    /// When no projection has the name, or the store does not answer.
+    pub async fn begin_rebuild(&self, name: &str) -> Result<(), RebuildError> {
+        projection::begin_rebuild(self.journal.store().as_ref(), name).await.map(drop)
+    }
+
     pub(crate) fn new(
         journal: JournalAccess,
         (acts, previewer): (ActSender, ActPreviewer),

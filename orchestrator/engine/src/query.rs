@@ -15,6 +15,7 @@ use super::{
         shown::{self, LookBackError, SagaDisplay},
     },
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
+    projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
     router::{LaggingShard, ShardRouter},
     skew::ClockSkew,
     step_back::StepBackRecovery,
@@ -280,6 +281,35 @@ impl QueryHandle {
     #[must_use]
     pub fn feed(&self) -> FeedReader {
         FeedReader::with_plans(Arc::clone(self.journal.store()), self.journal.shared_plans())
+    }
+
+    /// Every projection, and how far it is.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn projections(&self) -> Result<Vec<ProjectionView>, StoreError> {
+        projection::views(self.store()).await
+    }
+
+    /// Rows of a projection whose keys begin with a prefix, after a key; as [`projection::page`].
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn projection_page(
+        &self,
+        name: &str,
+        (prefix, after): (&str, &str),
+        limit: u32,
+    ) -> Result<Result<ProjectionPage, UnknownProjection>, StoreError> {
+        projection::page(self.store(), name, (prefix, after), limit).await
+    }
+
+    /// When the oldest committed event was recorded that the feed cannot show yet; `None`: it shows all.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn feed_held_since_ms(&self) -> Result<Option<i64>, StoreError> {
+        Ok(self.store().feed_extent().await?.held_since_ms)
     }
 
     /// Jobs on record, the latest first.

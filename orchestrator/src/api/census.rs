@@ -27,6 +27,8 @@ pub(crate) struct SagaCounts {
     pub(super) flagged: Vec<StreamFlagCount>,
     /// Sagas that guards hold back.
     pub(super) held: Vec<(WaitTarget, i64)>,
+    /// When the oldest committed event was recorded that the feed cannot show yet.
+    pub(super) feed_held_since_ms: Option<i64>,
     /// Definitions that have had open sagas since the start of this engine: their metrics go down to 0 and do not
     /// vanish.
     pub(super) sagas: BTreeSet<String>,
@@ -91,6 +93,7 @@ impl StoreCount for SagaCounts {
         let standing = query.open_by_status().await?;
         let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
         sagas.extend(standing.iter().map(|one| one.category.clone()));
-        Ok(SagaCounts { standing, flagged: query.incident_counts().await?, held: query.waiting_counts().await?, sagas })
+        let (flagged, held) = (query.incident_counts().await?, query.waiting_counts().await?);
+        Ok(SagaCounts { standing, flagged, held, feed_held_since_ms: query.feed_held_since_ms().await?, sagas })
     }
 }

@@ -61,6 +61,9 @@ pub(super) enum ApiError {
     TooManyActs(usize),
     #[error("{0} jobs run on this engine already")]
     TooManyJobs(usize),
+    /// No projection has the name; the text lists them.
+    #[error("{0}")]
+    NoProjection(String),
     #[error("this engine has no job `{0}`")]
     NoJob(String),
     #[error("{0} other requests read sagas, and none of them ended in time")]
@@ -128,6 +131,7 @@ impl ApiError {
             ApiError::NoRoute(_)
             | ApiError::NoSaga(_)
             | ApiError::NoJob(_)
+            | ApiError::NoProjection(_)
             | ApiError::SeveralSagas(..)
             | ApiError::WrongMethod { .. }
             | ApiError::TooLarge { .. }
@@ -156,6 +160,7 @@ impl ApiError {
             ApiError::NoSaga(_) => (StatusCode::NOT_FOUND, "no_saga"),
             ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
             ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
+            ApiError::NoProjection(_) => (StatusCode::NOT_FOUND, "no_projection"),
             ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
             ApiError::Refused(_) | ApiError::RefusedAtEnd(_) | ApiError::NoDefinition(_) => {
                 (StatusCode::CONFLICT, "refused")
@@ -185,6 +190,7 @@ impl ApiError {
         match self {
             ApiError::NoRoute(_) | ApiError::WrongMethod { .. } | ApiError::BadParameter(_) => "see docs/api.md",
             ApiError::NoSaga(_) => "`saga list` shows the sagas",
+            ApiError::NoProjection(_) => "`saga projections` shows the projections",
             ApiError::NoParticipant { hint, .. } => {
                 hint.as_deref().unwrap_or("`saga guard list` shows the participants")
             }

@@ -1,5 +1,6 @@
 //! `replay …`: the event store read again. Nothing is sent.
 
+mod rebuild;
 mod what_if;
 
 use super::{OutputFormat, list::found_nothing, output, selection::StartedSince, store::StoreReadArgs};
@@ -29,6 +30,8 @@ pub(super) enum ReplayCommand {
     Verify(VerifyJournalsArgs),
     /// Run recorded sagas by a changed definition, and show what would differ
     WhatIf(what_if::WhatIfArgs),
+    /// Build a projection anew beside the live one, while engines run
+    Rebuild(rebuild::RebuildArgs),
 }
 
 /// Arguments of `saga replay verify`.
@@ -51,6 +54,7 @@ pub(super) async fn run(command: ReplayCommand) -> anyhow::Result<ExitCode> {
     match command {
         ReplayCommand::Verify(args) => verify(args).await,
         ReplayCommand::WhatIf(args) => what_if::what_if(args).await,
+        ReplayCommand::Rebuild(args) => rebuild::rebuild(args).await,
     }
 }
 
@@ -155,17 +159,21 @@ impl ReplayMeter {
         ReplayMeter { bar, began: Instant::now() }
     }
 
-    pub(super) fn show(&self, ScanProgress { sagas, events, share }: ScanProgress) {
+    pub(super) fn show(&self, progress: ScanProgress) {
+        let counts = format!("{} sagas, {} events", HumanCount(progress.sagas), HumanCount(progress.events));
+        self.show_counts(&counts, progress);
+    }
+
+    /// For a command that reads rows of the feed.
+    pub(super) fn show_rows(&self, progress: ScanProgress) {
+        self.show_counts(&format!("{} rows", HumanCount(progress.events)), progress);
+    }
+
+    fn show_counts(&self, counts: &str, ScanProgress { events, share, .. }: ScanProgress) {
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = HumanCount((events as f64 / seconds.max(0.001)) as u64);
         let left = Duration::from_secs_f64((seconds / share.max(0.001) - seconds).clamp(0.0, 1e6));
-        let message = format!(
-            "{} sagas, {} events ({rate}/s, {} left)",
-            HumanCount(sagas),
-            HumanCount(events),
-            HumanDuration(left)
-        );
-        self.bar.set_message(message);
+        self.bar.set_message(format!("{counts} ({rate}/s, {} left)", HumanDuration(left)));
         self.bar.set_position((share * ReplayMeter::STEPS as f64) as u64);
     }
 

@@ -4,7 +4,7 @@ use super::{ConfigFileArgs, output};
 use crate::config::{self, ConfigSources};
 use anyhow::Context;
 use clap::Args;
-use saga_event_store::{EventStore, StoreAccess};
+use saga_event_store::{EventStore, StoreAccess, StoreError};
 use std::sync::Arc;
 
 /// Options that name an event store.
@@ -28,5 +28,13 @@ impl StoreReadArgs {
             output::note(&format!("the configuration names no event store; this is the default, {place}"));
         }
         config.open_store(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")
+    }
+
+    /// Opens the store for a command that writes beside engines. An SQLite file that an engine has is
+    /// [`saga_event_store::StoreError::Locked`].
+    pub(super) async fn open_to_write(&self) -> anyhow::Result<Result<Arc<dyn EventStore>, StoreError>> {
+        let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
+        let config = config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?;
+        Ok(config.open_store(StoreAccess::Write { shards: config.shards }).await)
     }
 }

@@ -14,6 +14,9 @@ FROM (VALUES
     ('commits', 'SELECT', false), ('commits', 'INSERT', true),
     ('feed_state', 'SELECT', false), ('feed_state', 'UPDATE', true),
     ('snapshots', 'SELECT', false), ('snapshots', 'INSERT', true), ('snapshots', 'UPDATE', true), ('snapshots', 'DELETE', true),
+    ('projections', 'SELECT', false), ('projections', 'INSERT', true), ('projections', 'UPDATE', true), ('projections', 'DELETE', true),
+    ('projection_rows', 'SELECT', false), ('projection_rows', 'INSERT', true), ('projection_rows', 'UPDATE', true),
+    ('projection_rows', 'DELETE', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)

@@ -3,11 +3,11 @@
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    AppendOutcome, AttendanceRecord, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
-    KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage, ShardAttendance,
-    ShardEpoch, StoreArchives, StoreError, StoreIdentity, StoredNote, StreamAppend, StreamBatch, StreamDimension,
-    StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
-    StreamSummary, WaitTarget,
+    AppendOutcome, AttendanceRecord, ChangeOutcome, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
+    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange,
+    ProjectionGeneration, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError,
+    StoreIdentity, StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
+    StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -176,6 +176,48 @@ impl ScriptedStore {
             }
         }
         vec![AppendOutcome::Committed; batch.len()]
+    }
+}
+
+#[async_trait]
+impl StoreProjections for ScriptedStore {
+    async fn projections(&self) -> Result<Vec<ProjectionGeneration>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn begin_projection(&self, _: &str, _: u32, _: FeedPosition) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn projected(&self, _: &str, _: i64, _: &[String]) -> Result<Vec<ProjectedRow>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn projection_page(
+        &self,
+        _: &str,
+        _: i64,
+        _: &str,
+        _: &str,
+        _: u32,
+    ) -> Result<Vec<ProjectedRow>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn apply_projection(&self, _: &ProjectionChange) -> Result<ChangeOutcome, StoreError> {
+        Err(unasked())
+    }
+
+    async fn switch_projection(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+        Err(unasked())
+    }
+
+    async fn fail_projection(&self, _: &str, _: i64, _: &str) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn drop_projection(&self, _: &str, _: i64, _: u32) -> Result<u64, StoreError> {
+        Err(unasked())
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) fn measure(counted: &SagaCounts, now: Timestamp) {
             show(saga, status, counted.standing.iter().find(of), now);
         }
     }
+    let held_ms = counted.feed_held_since_ms.map_or(0, |since| (now.0 - since).max(0));
+    gauge!("saga_feed_held_seconds").set(float(held_ms) / 1000.0);
     for kind in IncidentKind::ALL {
         for (open, course) in [(true, "open"), (false, "ended")] {
             let of = counted.flagged.iter().find(|one| one.flag == kind.as_str() && one.open == open);

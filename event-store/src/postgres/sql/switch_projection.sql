@@ -1,0 +1,1 @@
+SELECT switch_projection($1, $2) AS switched

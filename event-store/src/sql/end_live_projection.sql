@@ -1,0 +1,1 @@
+UPDATE projections SET is_live = false WHERE name = $1 AND is_live AND generation < $2

@@ -1,0 +1,135 @@
+//! Builds a projection anew beside the live generation.
+
+use super::{
+    AdvanceError, Projection,
+    advance::{AdvanceOutcome, ProjectionSource},
+    shipped,
+    view::{UnknownProjection, find},
+};
+use saga_event_store::{EventStore, ProjectionGeneration, StoreError};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Rows of an old generation that one transaction removes.
+const DROP_ROWS: u32 = 5_000;
+/// Times that a builder lets another one go first before it reads the generations again and goes on.
+const MOST_RACES: u32 = 1_000;
+
+/// How far a rebuild is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RebuildProgress {
+    /// Rows of the feed that this call applied.
+    pub rows: u64,
+    /// The time of the last row, and of the newest row of the feed, in milliseconds since the Unix epoch.
+    pub at_ms: Option<i64>,
+    /// The time of the newest row of the feed.
+    pub newest_at_ms: Option<i64>,
+}
+
+/// What a rebuild did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildReport {
+    /// Name of the projection.
+    pub projection: String,
+    /// The generation that is live now.
+    pub generation: i64,
+    /// Rows of the feed that this call applied.
+    pub rows: u64,
+}
+
+/// A projection cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// No projection has the name.
+    #[error(transparent)]
+    Unknown(#[from] UnknownProjection),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The generation cannot go on.
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    /// The generation that was built cannot become the live one.
+    #[error(
+        "generation {0} was not taken live: another rebuild is ahead of it, or it has a problem; `saga projections` shows them"
+    )]
+    NotLive(i64),
+}
+
+/// Begins to build a projection anew, unless that is under way. The engine that owns the first shard builds it; so does
+/// [`rebuild`].
+///
+/// # Errors
+/// When no projection has the name, or the store does not answer.
+pub async fn begin_rebuild(store: &dyn EventStore, name: &str) -> Result<ProjectionGeneration, RebuildError> {
+    let rules = find(name)?;
+    let oldest = store.feed_extent().await?.oldest;
+    store.begin_projection(name, rules.version(), oldest).await?;
+    building(store, rules).await?.ok_or(RebuildError::NotLive(0))
+}
+
+/// The generation of these rules that is being built.
+pub(super) async fn building(
+    store: &dyn EventStore,
+    rules: &dyn Projection,
+) -> Result<Option<ProjectionGeneration>, StoreError> {
+    let is_built = |it: &ProjectionGeneration| {
+        it.name == rules.name() && !it.is_live && it.code_version == rules.version() && it.problem.is_none()
+    };
+    let all = store.projections().await?;
+    let live = all.iter().find(|it| it.name == rules.name() && it.is_live).map_or(0, |it| it.generation);
+    Ok(all.into_iter().rev().find(|it| is_built(it) && it.generation > live))
+}
+
+/// Builds a projection anew, catches up with the feed, takes the new generation live in one transaction, and removes
+/// older ones. A call that is dropped can be made again: it goes on where the last one ended. Engines can build the same
+/// generation at the same time.
+///
+/// # Errors
+/// When no projection has the name, the store does not answer, or the projection has a fault. The live generation stays
+/// as it is then.
+pub async fn rebuild(
+    store: Arc<dyn EventStore>,
+    name: &str,
+    mut told: impl FnMut(RebuildProgress),
+) -> Result<RebuildReport, RebuildError> {
+    let rules = find(name)?;
+    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default());
+    let mut generation = begin_rebuild(store.as_ref(), name).await?;
+    let (mut rows, mut races) = (0, 0);
+    loop {
+        match source.advance(rules, &mut generation).await? {
+            AdvanceOutcome::Moved(more) => rows += more,
+            AdvanceOutcome::CaughtUp => break,
+            AdvanceOutcome::Outdated => match building(store.as_ref(), rules).await? {
+                Some(it) if it.generation == generation.generation && races < MOST_RACES => {
+                    (generation, races) = (it, races + 1);
+                }
+                // An engine has taken it live.
+                Some(_) | None => break,
+            },
+        }
+        let newest_at_ms = store.feed_extent().await?.newest_at_ms;
+        told(RebuildProgress { rows, at_ms: generation.at_ms, newest_at_ms });
+    }
+    take_live(store.as_ref(), &generation).await?;
+    Ok(RebuildReport { projection: name.to_owned(), generation: generation.generation, rows })
+}
+
+/// Takes a generation live, and removes the older ones.
+pub(super) async fn take_live(store: &dyn EventStore, built: &ProjectionGeneration) -> Result<(), RebuildError> {
+    if !store.switch_projection(&built.name, built.generation).await? {
+        return Err(RebuildError::NotLive(built.generation));
+    }
+    let older = |it: &ProjectionGeneration| it.name == built.name && it.generation < built.generation;
+    for old in store.projections().await?.into_iter().filter(older) {
+        while store.drop_projection(&old.name, old.generation, DROP_ROWS).await? == u64::from(DROP_ROWS) {}
+    }
+    Ok(())
+}
+
+/// The names of all projections that can be built.
+pub(super) fn names() -> Vec<&'static str> {
+    shipped().iter().map(|rules| rules.name()).collect()
+}

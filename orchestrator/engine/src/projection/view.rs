@@ -1,0 +1,126 @@
+//! Projections as people see them: their rows, and how far these are.
+
+use super::{Projection, rebuild::names, shipped};
+use saga_core::{
+    definition::or_did_you_mean,
+    time::{Timestamp, rfc3339},
+};
+use saga_event_store::{EventStore, FeedExtent, ProjectionGeneration, StoreError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// No projection has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no projection is called `{name}`{guess}; there are {all}", all = names().join(", "))]
+pub struct UnknownProjection {
+    name: String,
+    guess: String,
+}
+
+/// A projection, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectionView {
+    /// The name.
+    pub projection: String,
+    /// The generation whose rows are shown; `None`: the first one is still being built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<BuildView>,
+    /// The generation that is built beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub building: Option<BuildView>,
+}
+
+/// How far a generation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildView {
+    /// Its number.
+    pub generation: i64,
+    /// The cursor of the last row of the feed that its rows contain.
+    pub position: String,
+    /// When that row was recorded, in RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// How much later the newest row of the feed was recorded.
+    pub behind_ms: i64,
+    /// Why it does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Rows of a projection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectionPage {
+    /// The projection, and how far its rows are.
+    #[serde(flatten)]
+    pub view: ProjectionView,
+    /// The rows by key; each has its `key` and its `row`.
+    pub rows: Vec<Value>,
+    /// The key after which the next page begins; `None`: there are no more rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+pub(super) fn find(name: &str) -> Result<&'static dyn Projection, UnknownProjection> {
+    let found = shipped().iter().find(|rules| rules.name() == name).copied();
+    found.ok_or_else(|| UnknownProjection { name: name.to_owned(), guess: or_did_you_mean(name, names()) })
+}
+
+/// Every projection of this build, and how far it is.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn views(store: &dyn EventStore) -> Result<Vec<ProjectionView>, StoreError> {
+    let (all, extent) = (store.projections().await?, store.feed_extent().await?);
+    Ok(names().into_iter().map(|name| view(name, &all, &extent)).collect())
+}
+
+fn view(name: &str, all: &[ProjectionGeneration], extent: &FeedExtent) -> ProjectionView {
+    let of = || all.iter().rev().filter(move |it| it.name == name);
+    let live = of().find(|it| it.is_live);
+    let newer = |it: &&ProjectionGeneration| !it.is_live && live.is_none_or(|live| live.generation < it.generation);
+    ProjectionView {
+        projection: name.to_owned(),
+        live: live.map(|it| progress(it, extent)),
+        building: of().find(newer).map(|it| progress(it, extent)),
+    }
+}
+
+fn progress(it: &ProjectionGeneration, extent: &FeedExtent) -> BuildView {
+    let behind = it.at_ms.zip(extent.newest_at_ms).map_or(0, |(at, newest)| (newest - at).max(0));
+    BuildView {
+        generation: it.generation,
+        position: it.position.to_string(),
+        at: it.at_ms.map(|at| rfc3339(Timestamp(at))),
+        behind_ms: if it.position >= extent.newest { 0 } else { behind },
+        problem: it.problem.clone(),
+    }
+}
+
+/// A page of the live rows of a projection whose keys begin with `prefix`, after the key `after`.
+///
+/// # Errors
+/// When the store does not answer. `Ok(Err(_))`: no projection has the name.
+pub async fn page(
+    store: &dyn EventStore,
+    name: &str,
+    (prefix, after): (&str, &str),
+    limit: u32,
+) -> Result<Result<ProjectionPage, UnknownProjection>, StoreError> {
+    if let Err(unknown) = find(name) {
+        return Ok(Err(unknown));
+    }
+    let (all, extent) = (store.projections().await?, store.feed_extent().await?);
+    let view = view(name, &all, &extent);
+    let Some(live) = &view.live else { return Ok(Ok(ProjectionPage { view, rows: Vec::new(), next: None })) };
+    let rows = store.projection_page(name, live.generation, prefix, after, limit).await?;
+    let is_full = u32::try_from(rows.len()).is_ok_and(|length| length == limit);
+    let next = rows.last().filter(|_| is_full).map(|row| row.key.clone());
+    let rows = rows.into_iter().map(|row| {
+        let body: Value = serde_json::from_str(&row.body).unwrap_or(Value::String(row.body));
+        json!({"key": row.key, "row": body})
+    });
+    Ok(Ok(ProjectionPage { rows: rows.collect(), view, next }))
+}

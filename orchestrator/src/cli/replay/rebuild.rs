@@ -1,0 +1,86 @@
+//! `replay rebuild`: builds a projection anew.
+
+use super::{
+    super::{OutputFormat, output, server, store::StoreReadArgs},
+    ReplayMeter,
+};
+use anyhow::Context;
+use clap::Args;
+use saga_engine::{
+    projection::{self, RebuildProgress, RebuildReport},
+    replay::ScanProgress,
+};
+use saga_event_store::StoreError;
+use serde_json::{Value, json};
+use std::{process::ExitCode, time::Duration};
+
+/// Time between two questions to an engine that builds.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Arguments of `saga replay rebuild`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RebuildArgs {
+    /// The projection; `saga projections` shows them
+    name: String,
+    /// Address of an engine, for an SQLite file that an engine has open [default: api.listen of the configuration]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    store: StoreReadArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
+    let store = match args.store.open_to_write().await? {
+        Ok(store) => store,
+        Err(StoreError::Locked { .. }) => return by_the_engine(&args).await,
+        Err(error) => return Err(error).context("the event store cannot be opened (key `store`)"),
+    };
+    let meter = ReplayMeter::new("applied");
+    let mut first = None;
+    let report = projection::rebuild(store, &args.name, |progress| {
+        let share = share(*first.get_or_insert(progress.at_ms), progress);
+        meter.show_rows(ScanProgress { sagas: 0, events: progress.rows, share });
+    });
+    let report = report.await;
+    meter.end();
+    let report = report?;
+    let took = meter.took();
+    output::one(&report, args.output, |report| text(report, took))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn share(first_ms: Option<i64>, progress: RebuildProgress) -> f64 {
+    let (Some(first), Some(at), Some(newest)) = (first_ms, progress.at_ms, progress.newest_at_ms) else { return 0.0 };
+    ((at - first) as f64 / (newest - first).max(1) as f64).clamp(0.0, 1.0)
+}
+
+fn text(report: &RebuildReport, took: Duration) -> String {
+    let RebuildReport { projection, generation, rows } = report;
+    format!("{projection}: generation {generation} is live; {rows} rows of the feed in {:.1} s", took.as_secs_f64())
+}
+
+/// An engine has the file: it builds, and this command waits. After Ctrl-C the engine goes on.
+async fn by_the_engine(args: &RebuildArgs) -> anyhow::Result<ExitCode> {
+    let client = server::ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
+    let path = format!("/api/projections/{}/rebuild", server::encoded(&args.name));
+    client.post(&path, &json!({})).await?;
+    output::note("an engine has the file and builds the projection; after Ctrl-C it goes on");
+    loop {
+        let all = client.get("/api/projections").await?;
+        let all = all["projections"].as_array().cloned().unwrap_or_default();
+        let it = all.into_iter().find(|it| it["projection"] == args.name.as_str()).unwrap_or(Value::Null);
+        if let Some(problem) = it["building"]["problem"].as_str() {
+            anyhow::bail!("the projection cannot be built: {problem}");
+        }
+        if it["building"].is_null() {
+            output::one(&it, args.output, |it| {
+                format!("{}: generation {} is live", args.name, it["live"]["generation"])
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
