@@ -1,6 +1,6 @@
 //! States of long streams, kept beside their rows.
 
-use crate::{StoreError, StreamRow};
+use crate::{StoreError, StreamRow, cipher::content_bytes};
 use uuid::Uuid;
 
 /// The most bytes of a state that is kept as a snapshot. A larger one would cost more to read than many rows.
@@ -17,7 +17,7 @@ pub struct StreamSnapshot {
     pub append_id: Uuid,
     /// The shape of `state`, by a number of the writer's own; at least 1.
     pub format: u32,
-    /// The state; at most [`MAX_SNAPSHOT_BYTES`].
+    /// The state; at most [`MAX_SNAPSHOT_BYTES`], before it is sealed.
     pub state: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl StreamSnapshot {
 /// # Errors
 /// [`StoreError::Limit`] when the snapshot breaks a limit.
 pub(crate) fn check_snapshot(snapshot: &StreamSnapshot) -> Result<(), StoreError> {
-    let bytes = snapshot.state.len();
+    let bytes = content_bytes(&snapshot.state);
     if bytes > MAX_SNAPSHOT_BYTES {
         return Err(StoreError::Limit(format!("a snapshot has {bytes} bytes, the most are {MAX_SNAPSHOT_BYTES}")));
     }

@@ -67,6 +67,11 @@ impl ModelStore {
         self.epochs.get(&shard).copied().unwrap_or(ShardEpoch(0))
     }
 
+    /// Nobody holds a shard that was never claimed.
+    fn holds(&self, shard: u16, epoch: ShardEpoch) -> bool {
+        self.epochs.get(&shard) == Some(&epoch)
+    }
+
     /// The store chooses the epoch; it has to be higher than all before it.
     pub(crate) fn claimed(&mut self, shard: u16, epoch: ShardEpoch) -> bool {
         let is_higher = epoch > self.epoch(shard);
@@ -85,7 +90,7 @@ impl ModelStore {
         if is_repeat && self.mistake != ModelMistake::ForgetsAppendIds {
             return AppendOutcome::Committed;
         }
-        if self.epoch(append.shard) != append.epoch && self.mistake != ModelMistake::IgnoresEpochs {
+        if !self.holds(append.shard, append.epoch) && self.mistake != ModelMistake::IgnoresEpochs {
             return AppendOutcome::Fenced;
         }
         let name = (append.category.clone(), append.key.clone());
@@ -144,7 +149,7 @@ impl ModelStore {
     }
 
     pub(crate) fn mark(&mut self, mark: &StreamMark) -> MarkOutcome {
-        if self.epoch(mark.shard) != mark.epoch {
+        if !self.holds(mark.shard, mark.epoch) {
             return MarkOutcome::Fenced;
         }
         let marks_all = self.mistake == ModelMistake::MarksWhatHasEnded;
