@@ -17,6 +17,8 @@ use uuid::Uuid;
 const STREAM_ROWS: u32 = 5;
 /// Shards that the streams are spread over, and that a batch locks.
 const SHARDS: u16 = 64;
+/// Of all streams.
+const CATEGORY: &str = "order-fulfillment";
 /// Bytes of one row's payload.
 const PAYLOAD_BYTES: usize = 220;
 
@@ -88,6 +90,7 @@ fn new_stream() -> (Uuid, u16) {
 }
 
 fn row(stream: Uuid, shard: u16, epochs: &[ShardEpoch], version: u32) -> StreamAppend {
+    let key = format!("order-{}", stream.simple());
     let summary = |status: &str, open| SummaryUpdate {
         document: "b7".repeat(32),
         status: status.into(),
@@ -108,9 +111,9 @@ fn row(stream: Uuid, shard: u16, epochs: &[ShardEpoch], version: u32) -> StreamA
         recorded_at_ms: now_ms(),
         payload: vec![b'x'; PAYLOAD_BYTES],
         outline: None,
-        category: "order-fulfillment".into(),
-        key: format!("order-{}", stream.simple()),
-        new_key: (version == 1).then_some(NewStreamKey::new([7; 32])),
+        category: CATEGORY.to_owned(),
+        new_key: (version == 1).then(|| NewStreamKey::new(CATEGORY, key.clone(), [7; 32])),
+        key,
         summary: match version {
             1 => Some(summary("running", true)),
             STREAM_ROWS => Some(summary("completed", false)),

@@ -59,8 +59,8 @@ pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
 pub use store::{EventStore, StoreIdentity};
 pub use stream::{
-    AppendOutcome, DatabaseActivity, NewStreamKey, RowPosition, ShardEpoch, StreamAppend, StreamRow, StreamSummary,
-    SummaryUpdate,
+    AppendOutcome, DatabaseActivity, NewStreamKey, RowPosition, ShardEpoch, StreamAppend, StreamKeyHolder, StreamRow,
+    StreamSummary, SummaryUpdate,
 };
 pub use sweep::{KeySweep, KeySweepOutcome};
 pub use tally::{StreamDimension, StreamGroup};

@@ -40,6 +40,11 @@ pub(crate) fn check_batch(batch: &[StreamAppend]) -> Result<(), StoreError> {
 fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
     check_length("key", &append.key, MAX_KEY_BYTES)?;
     check_length("category", &append.category, MAX_CATEGORY_BYTES)?;
+    if let Some(new_key) = &append.new_key {
+        check_length("key", &new_key.key, MAX_KEY_BYTES)?;
+        check_length("category", &new_key.category, MAX_CATEGORY_BYTES)?;
+        check_texts([new_key.key.as_str(), new_key.category.as_str()])?;
+    }
     if append.version == 0 || i32::try_from(append.version).is_err() {
         return Err(StoreError::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
     }

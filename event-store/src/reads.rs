@@ -2,7 +2,7 @@
 
 use crate::{
     MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity, StoredNote,
-    StreamFlagCount, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamFlagCount, StreamKeyHolder, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
     cipher::WrappedKey,
     nul::has_nul,
@@ -41,6 +41,18 @@ pub(crate) async fn open_streams<R: QueryPool>(
         .with(after.unwrap_or_default())
         .with(i64::from(limit.min(MAX_PAGE)))
         .all(reader, |row| Ok(row.column("stream")?))
+        .await
+}
+
+pub(crate) async fn key_holder<R: QueryPool>(
+    reader: &R,
+    category: &str,
+    key: &str,
+) -> Result<Option<StreamKeyHolder>, StoreError> {
+    QueryBuilder::new(include_str!("sql/key_holder.sql"))
+        .with(category.to_owned())
+        .with(key.to_owned())
+        .first(reader, rows::key_holder)
         .await
 }
 

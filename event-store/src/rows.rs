@@ -1,7 +1,7 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamRow, StreamSnapshot,
+    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot,
     StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
 };
 
@@ -26,6 +26,11 @@ pub(crate) fn version(stored: i64) -> Result<u32, StoreError> {
 pub(crate) fn payload_hash(stored: Vec<u8>) -> Result<[u8; 32], StoreError> {
     let unreadable = |bytes: Vec<u8>| StoreError::Damaged(format!("a stored payload hash has {} bytes", bytes.len()));
     stored.try_into().map_err(unreadable)
+}
+
+pub(crate) fn key_holder(row: &impl StoredRow) -> Result<StreamKeyHolder, StoreError> {
+    let payload_hash = payload_hash(row.column("payload_hash")?)?;
+    Ok(StreamKeyHolder { stream: row.column("stream")?, payload_hash })
 }
 
 pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, StoreError> {

@@ -4,7 +4,7 @@ use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
     ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot,
     StreamStatusCount, StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
@@ -145,6 +145,9 @@ pub trait EventStore: StoreArchives + StoreProjections {
 
     /// A page of the open streams of the shard, ascending, that begins after the stream `after`.
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError>;
+
+    /// The stream that has the key; `None`: the key was never taken in this category, or was forgotten.
+    async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError>;
 
     /// The version of the last row of a stream, without loading its payload; `None`: the store does not have the
     /// stream.

@@ -30,11 +30,11 @@ pub struct StreamAppend {
     /// A shorter form of the payload, which lists read in its place; `None`: the row is small, and lists read the
     /// payload.
     pub outline: Option<Vec<u8>>,
-    /// Keys are unique within a category. All appends of a stream carry the same one.
+    /// The category of the stream, as the read model has it. All appends of a stream carry the same one.
     pub category: String,
-    /// The business key of the stream. All appends of a stream carry the same one.
+    /// The business key of the stream, as the read model has it. All appends of a stream carry the same one.
     pub key: String,
-    /// Takes the key for this stream. Only the first append of a stream sets it.
+    /// A key that this stream takes. Only the first append of a stream sets it.
     pub new_key: Option<NewStreamKey>,
     /// What the read model says from this row on; `None`: the row changes nothing there.
     pub summary: Option<SummaryUpdate>,
@@ -51,6 +51,10 @@ impl StreamAppend {
 /// A key that the store takes in the same transaction as the first row of its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewStreamKey {
+    /// Keys are unique within a category. Usually it is the stream's own: [`StreamAppend::category`].
+    pub category: String,
+    /// The key that no other stream of the category has. Usually it is the stream's own: [`StreamAppend::key`].
+    pub key: String,
     /// SHA-256 of what started the stream. It distinguishes a repeated start from another start with the same key.
     pub payload_hash: [u8; 32],
     /// Seals the rows of the stream, if the store encrypts. It is drawn with the append, as the append id is: a repeat
@@ -63,9 +67,19 @@ pub struct NewStreamKey {
 impl NewStreamKey {
     /// Draws the data key of the stream.
     #[must_use]
-    pub fn new(payload_hash: [u8; 32]) -> NewStreamKey {
-        NewStreamKey { payload_hash, data_key: DataKey::draw(), wrapped: None }
+    pub fn new(category: impl Into<String>, key: impl Into<String>, payload_hash: [u8; 32]) -> NewStreamKey {
+        let (category, key) = (category.into(), key.into());
+        NewStreamKey { category, key, payload_hash, data_key: DataKey::draw(), wrapped: None }
     }
+}
+
+/// The stream that took a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamKeyHolder {
+    /// The stream whose first append took the key.
+    pub stream: Uuid,
+    /// [`NewStreamKey::payload_hash`] of that append.
+    pub payload_hash: [u8; 32],
 }
 
 /// The new row of a stream in the read model.

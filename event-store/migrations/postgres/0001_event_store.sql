@@ -229,14 +229,16 @@ BEGIN
 END $$;
 
 -- Appends a batch in one transaction and one round trip. Each array is a column of the batch. A null payload hash means
--- that the append takes no key, a null status that it does not change the read model. `p_first` and `p_last` are the
+-- that the append takes no key, a null status that it does not change the read model. The key that an append takes can
+-- be another one than the key of its stream: p_new_category and p_new_key name it. `p_first` and `p_last` are the
 -- lowest and the highest stream of the batch: without them each statement would open all partitions. Returns a row for
 -- each append that was not written now: 0 committed before, 1 duplicate key, 2 conflict, 3 fenced.
 CREATE FUNCTION append_batch(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
     p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
-    p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_first uuid, p_last uuid
+    p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_new_category text[], p_new_key text[],
+    p_first uuid, p_last uuid
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
 -- With one plan for all calls: to plan a call costs more than the call.
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -259,9 +261,10 @@ BEGIN
     WITH input AS (
         SELECT * FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key,
                              p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at, p_waits_on, p_outline, p_flags,
-                             p_code, p_data_key)
+                             p_code, p_data_key, p_new_category, p_new_key)
             AS t (shard, epoch, append_id, stream, version, recorded_at, payload, category, key,
-                  payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code, data_key)
+                  payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code, data_key,
+                  new_category, new_key)
     ), held AS (
         -- Appends under an older epoch end here.
         SELECT i.* FROM input i JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
@@ -269,7 +272,7 @@ BEGIN
         -- Of several streams with one key the unique index lets one pass. It waits for a concurrent transaction that
         -- takes the same key.
         INSERT INTO stream_keys (category, key, stream, payload_hash)
-            SELECT h.category, h.key, h.stream, h.payload_hash FROM held h WHERE h.payload_hash IS NOT NULL
+            SELECT h.new_category, h.new_key, h.stream, h.payload_hash FROM held h WHERE h.payload_hash IS NOT NULL
             ON CONFLICT DO NOTHING RETURNING stream_keys.stream
     ), written AS (
         -- A row is written only if its stream got its key. An existing row of this version stays: the answer below
@@ -313,7 +316,7 @@ BEGIN
         RETURN;
     END IF;
     -- A key stays only together with the first row of its stream.
-    DELETE FROM stream_keys k USING unnest(p_category, p_key, p_stream) AS i (category, key, stream)
+    DELETE FROM stream_keys k USING unnest(p_new_category, p_new_key, p_stream) AS i (category, key, stream)
         WHERE k.category = i.category AND k.key = i.key AND k.stream = i.stream
           AND i.stream = ANY (v_taken) AND i.stream <> ALL (coalesce(v_inserted, '{}'));
     -- For each append that was not written: it was committed before under the same append id, or the first reason
@@ -325,7 +328,7 @@ BEGIN
                     WHEN i.payload_hash IS NOT NULL AND k.stream <> i.stream THEN 1
                     ELSE 2 END,
                k.stream, k.payload_hash
-        FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_category, p_key, p_payload_hash)
+        FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_new_category, p_new_key, p_payload_hash)
                  WITH ORDINALITY AS i (shard, epoch, append_id, stream, version, category, key, payload_hash, position)
         LEFT JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
         LEFT JOIN journal j ON j.stream = i.stream AND j.version = i.version AND j.stream BETWEEN p_first AND p_last

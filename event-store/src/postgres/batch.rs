@@ -35,6 +35,8 @@ pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
         .bind(column(batch, |append| {
             append.new_key.as_ref().and_then(|key| key.wrapped.as_ref()).map(|wrapped| wrapped.0.clone())
         }))
+        .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.category.clone())))
+        .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.key.clone())))
         .bind(batch.iter().map(|append| append.stream).min())
         .bind(batch.iter().map(|append| append.stream).max())
 }

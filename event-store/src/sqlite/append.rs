@@ -127,12 +127,10 @@ async fn taken_by_another(
     transaction: &mut Transaction<'static, Sqlite>,
     append: &StreamAppend,
 ) -> Result<Option<AppendOutcome>, StoreError> {
-    if append.new_key.is_none() {
-        return Ok(None);
-    }
+    let Some(new_key) = &append.new_key else { return Ok(None) };
     let row = sqlx::query(include_str!("sql/key.sql"))
-        .bind(append.category.clone())
-        .bind(append.key.clone())
+        .bind(new_key.category.clone())
+        .bind(new_key.key.clone())
         .fetch_optional(&mut **transaction)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -150,8 +148,8 @@ async fn take_key(
     new_key: &NewStreamKey,
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/take_key.sql"))
-        .bind(append.category.clone())
-        .bind(append.key.clone())
+        .bind(new_key.category.clone())
+        .bind(new_key.key.clone())
         .bind(append.stream)
         .bind(new_key.payload_hash.to_vec())
         .execute(&mut **transaction)

@@ -32,6 +32,7 @@ macro_rules! conformance {
                 keys:
                     a_taken_key_is_answered_with_its_stream
                     a_key_is_taken_in_its_category_only
+                    a_stream_can_take_another_key_than_its_own
                     keys_differ_by_their_bytes
                     of_two_streams_with_one_key_in_a_batch_one_wins
                     of_many_starts_with_one_key_one_wins

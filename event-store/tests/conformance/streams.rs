@@ -39,10 +39,21 @@ pub(crate) fn start_in(shard: u16, epoch: ShardEpoch, key: &str) -> StreamAppend
         outline: None,
         category: CATEGORY.to_owned(),
         key: key.to_owned(),
-        new_key: Some(NewStreamKey::new(hash_of(key))),
+        new_key: Some(new_key(key)),
         summary: None,
     };
     showing(append, "running")
+}
+
+/// The key of a stream in [`CATEGORY`].
+pub(crate) fn new_key(key: &str) -> NewStreamKey {
+    NewStreamKey::new(CATEGORY, key, hash_of(key))
+}
+
+/// The same in another category, with its key.
+pub(crate) fn in_category(category: &str, append: StreamAppend) -> StreamAppend {
+    let new_key = append.new_key.clone().map(|key| NewStreamKey { category: category.into(), ..key });
+    StreamAppend { category: category.into(), new_key, ..append }
 }
 
 /// The row after `previous`, a second later, of which the read model hears nothing.

@@ -2,7 +2,9 @@
 
 use crate::{
     place::{Place, Store},
-    streams::{CATEGORY, STARTED_MS, after, append, claim, commit, commit_all, hash_of, showing, start, versions},
+    streams::{
+        CATEGORY, STARTED_MS, after, append, claim, commit, commit_all, hash_of, in_category, showing, start, versions,
+    },
 };
 use anyhow::{Result, ensure};
 use saga_event_store::{AppendOutcome, KeySweep, KeySweepOutcome, MAX_PAGE, ShardEpoch, StoreError, StreamAppend};
@@ -26,7 +28,7 @@ pub(crate) async fn keys_of_streams_that_ended_long_ago_are_forgotten(place: &dy
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
     ended(&store, epoch, "ended").await?;
-    let elsewhere = StreamAppend { category: "refund".into(), ..showing(start(epoch, "elsewhere"), "completed") };
+    let elsewhere = in_category("refund", showing(start(epoch, "elsewhere"), "completed"));
     commit_all(&store, &[start(epoch, "running"), showing(start(epoch, "parked"), "parked"), elsewhere]).await?;
     let nothing = KeySweepOutcome { forgotten: 0, next: None };
     assert_eq!(store.forget_keys(&sweep(STARTED_MS + 1000)).await?, nothing, "it ended at that very time");

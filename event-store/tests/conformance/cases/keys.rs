@@ -2,10 +2,10 @@
 
 use crate::{
     place::{Place, Store},
-    streams::{append, claim, commit, commit_all, hash_of, start},
+    streams::{CATEGORY, all, append, claim, commit, commit_all, hash_of, in_category, start},
 };
 use anyhow::{Result, ensure};
-use saga_event_store::{AppendOutcome, NewStreamKey, ShardEpoch, StreamAppend};
+use saga_event_store::{AppendOutcome, NewStreamKey, ShardEpoch, StreamAppend, StreamFilter, StreamKeyHolder};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -14,7 +14,8 @@ pub(crate) async fn a_taken_key_is_answered_with_its_stream(place: &dyn Place) -
     let epoch = claim(&store).await?;
     let first = start(epoch, "order-1");
     commit(&store, &first).await?;
-    let second = StreamAppend { new_key: Some(NewStreamKey::new([9; 32])), ..start(epoch, "order-1") };
+    let second =
+        StreamAppend { new_key: Some(NewStreamKey::new(CATEGORY, "order-1", [9; 32])), ..start(epoch, "order-1") };
     let taken = AppendOutcome::DuplicateKey { stream: first.stream, payload_hash: hash_of("order-1") };
     assert_eq!(append(&store, &second).await?, taken);
     assert_eq!(append(&store, &second).await?, taken);
@@ -26,8 +27,37 @@ pub(crate) async fn a_taken_key_is_answered_with_its_stream(place: &dyn Place) -
 pub(crate) async fn a_key_is_taken_in_its_category_only(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let refund = StreamAppend { category: "refund".into(), ..start(epoch, "order-1") };
+    let refund = in_category("refund", start(epoch, "order-1"));
     commit_all(&store, &[start(epoch, "order-1"), refund]).await
+}
+
+/// A stream can take a key that is not its own: then two streams have the same business key, and a third stream cannot
+/// take what the second one took.
+pub(crate) async fn a_stream_can_take_another_key_than_its_own(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let epoch = claim(&store).await?;
+    let first = start(epoch, "order-1");
+    let taken = NewStreamKey::new("order/again", first.stream.to_string(), [1; 32]);
+    let second = StreamAppend { new_key: Some(taken.clone()), ..start(epoch, "order-1") };
+    commit_all(&store, &[first.clone(), second.clone()]).await?;
+    commit(&store, &second).await?;
+
+    let third = StreamAppend {
+        new_key: Some(NewStreamKey { payload_hash: [2; 32], ..taken.clone() }),
+        ..start(epoch, "order-1")
+    };
+    let duplicate = AppendOutcome::DuplicateKey { stream: second.stream, payload_hash: [1; 32] };
+    assert_eq!(append(&store, &third).await?, duplicate);
+    assert_eq!(store.read(third.stream).await?, []);
+
+    let of_first = StreamKeyHolder { stream: first.stream, payload_hash: hash_of("order-1") };
+    let of_second = StreamKeyHolder { stream: second.stream, payload_hash: [1; 32] };
+    assert_eq!(store.key_holder(CATEGORY, "order-1").await?, Some(of_first));
+    assert_eq!(store.key_holder(&taken.category, &taken.key).await?, Some(of_second));
+    assert_eq!(store.key_holder(&taken.category, "order-1").await?, None);
+    let listed = store.list(&StreamFilter { key: Some("order-1".into()), ..all() }).await?;
+    assert_eq!(listed.iter().map(|it| it.stream).collect::<Vec<_>>(), [second.stream, first.stream]);
+    Ok(())
 }
 
 pub(crate) async fn keys_differ_by_their_bytes(place: &dyn Place) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::{
     place::{Place, Store},
-    streams::{CATEGORY, after, all, claim, commit, start, versions},
+    streams::{CATEGORY, after, all, claim, commit, in_category, start, versions},
 };
 use anyhow::{Result, ensure};
 use saga_event_store::{
@@ -71,8 +71,7 @@ async fn refuses(store: &Store, what: &str, batch: &[StreamAppend]) -> Result<()
 pub(crate) async fn what_just_keeps_the_limits_is_taken(place: &dyn Place) -> Result<()> {
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
-    let long =
-        StreamAppend { category: "c".repeat(MAX_CATEGORY_BYTES), ..start(epoch, &"ä".repeat(MAX_KEY_BYTES / 2)) };
+    let long = in_category(&"c".repeat(MAX_CATEGORY_BYTES), start(epoch, &"ä".repeat(MAX_KEY_BYTES / 2)));
     commit(&store, &long).await?;
     let found = store.list(&StreamFilter { key: Some(long.key.clone()), ..all() }).await?;
     assert_eq!(found.iter().map(|row| row.stream).collect::<Vec<_>>(), [long.stream]);

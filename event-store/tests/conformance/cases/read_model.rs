@@ -2,7 +2,10 @@
 
 use crate::{
     place::{Place, Store},
-    streams::{CATEGORY, SHARD, STARTED_MS, after, all, append, claim, commit, commit_all, rival_of, showing, start},
+    streams::{
+        CATEGORY, SHARD, STARTED_MS, after, all, append, claim, commit, commit_all, in_category, rival_of, showing,
+        start,
+    },
 };
 use anyhow::{Context, Result};
 use saga_event_store::{
@@ -118,10 +121,7 @@ async fn a_few_streams(store: &Store) -> Result<Vec<Uuid>> {
         ("order-1", "running", "refund"),
         ("order-4", "parked", "refund"),
     ];
-    let starts = made.map(|(key, status, category)| StreamAppend {
-        category: category.into(),
-        ..showing(start(epoch, key), status)
-    });
+    let starts = made.map(|(key, status, category)| in_category(category, showing(start(epoch, key), status)));
     commit_all(store, &starts).await?;
     Ok(starts.iter().map(|it| it.stream).collect())
 }

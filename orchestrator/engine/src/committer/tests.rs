@@ -7,7 +7,7 @@ use saga_event_store::{
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange,
     ProjectionGeneration, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError,
     StoreIdentity, StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
-    StreamFlagCount, StreamGroup, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -338,6 +338,10 @@ impl EventStore for ScriptedStore {
     }
 
     async fn open_streams(&self, _: u16, _: Option<Uuid>, _: u32) -> Result<Vec<Uuid>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn key_holder(&self, _: &str, _: &str) -> Result<Option<StreamKeyHolder>, StoreError> {
         Err(unasked())
     }
 
