@@ -1,8 +1,8 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot,
-    StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
+    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamKeyHolder, StreamRow,
+    StreamSnapshot, StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
 };
 
 pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {

@@ -127,6 +127,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))
         .route("/api/sagas/{id}/diff", get(sagas::difference))
+        .route("/api/sagas/{id}/rerun", post(acts::rerun_saga))
         .route("/api/sagas/{id}/{action}", post(acts::act_on_saga))
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))

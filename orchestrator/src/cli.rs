@@ -16,6 +16,7 @@ mod output;
 mod projections;
 mod read;
 mod replay;
+mod rerun;
 mod run;
 mod selection;
 mod server;
@@ -102,6 +103,8 @@ enum CliCommand {
     Abandon(act::WholeActArgs),
     /// Move open sagas to another text of their definition, where it fits; without --apply, only show where it would
     Migrate(migrate::MigrateArgs),
+    /// Run an ended saga again, by a new saga: from the beginning, or from a step
+    Rerun(rerun::RerunArgs),
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
@@ -168,6 +171,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Migrate(args) => migrate::migrate(args).await,
+        CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,

@@ -33,6 +33,8 @@ mod payloads;
 mod pivot;
 #[path = "scenarios/poison.rs"]
 mod poison;
+#[path = "scenarios/rerun.rs"]
+mod rerun;
 #[path = "scenarios/standstill.rs"]
 mod standstill;
 #[path = "scenarios/time.rs"]

@@ -11,8 +11,8 @@ use crate::{
     FeedError, FeedExtent, FeedPage, FeedPosition, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
     NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition, SessionUsage,
     ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity, StoreProjections,
-    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamMark,
-    StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -285,6 +285,10 @@ impl EventStore for SealedStore {
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         self.inner.open_streams(shard, after, limit).await
+    }
+
+    async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError> {
+        self.inner.key_holder(category, key).await
     }
 
     async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {

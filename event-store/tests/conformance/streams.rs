@@ -52,7 +52,7 @@ pub(crate) fn new_key(key: &str) -> NewStreamKey {
 
 /// The same in another category, with its key.
 pub(crate) fn in_category(category: &str, append: StreamAppend) -> StreamAppend {
-    let new_key = append.new_key.clone().map(|key| NewStreamKey { category: category.into(), ..key });
+    let new_key = append.new_key.clone().map(|taken| NewStreamKey::new(category, taken.key, taken.payload_hash));
     StreamAppend { category: category.into(), new_key, ..append }
 }
 

@@ -27,10 +27,10 @@ use crate::{
     answerable::AnswerWatermark,
     command::{CommandAnswer, CommandFailure, CommandRef, CommandRequest, GuardKind, GuardOwner},
     definition::TransportKind,
-    event::{OperatorAction, ParkReason, SagaDecision, SagaEnd, SagaEvent},
+    event::{ForkOrigin, OperatorAction, ParkReason, SagaDecision, SagaEnd, SagaEvent},
     evolve,
     id::SagaId,
-    input::{OutcomeDelivery, SagaInput, SagaStart},
+    input::{OutcomeDelivery, SagaFork, SagaInput, SagaStart},
     state::{SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
@@ -227,16 +227,40 @@ pub fn start(
     start: SagaStart,
     context: &mut DecisionContext<'_>,
 ) -> (SagaDecision, SagaState) {
-    let event = started(plan, start);
-    let mut state = evolve::started(plan, saga, &event, context.now).expect("the event is a start");
+    begin(plan, saga, started(plan, start, None), Vec::new(), context)
+}
+
+/// Starts a saga that runs another one again: its start, the outcomes that it takes over, and its first steps are one
+/// row. [`crate::rerun::fork`] makes the fork, and judges whether it is safe.
+pub fn rerun(
+    plan: &SagaPlan,
+    saga: SagaId,
+    start: SagaStart,
+    fork: SagaFork,
+    context: &mut DecisionContext<'_>,
+) -> (SagaDecision, SagaState) {
+    let SagaFork { origin, taken } = fork;
+    let taken = taken.into_iter().map(|(step, taken)| SagaEvent::StepTakenOver { step, taken: Box::new(taken) });
+    begin(plan, saga, started(plan, start, Some(origin)), taken.collect(), context)
+}
+
+fn begin(
+    plan: &SagaPlan,
+    saga: SagaId,
+    started: SagaEvent,
+    taken: Vec<SagaEvent>,
+    context: &mut DecisionContext<'_>,
+) -> (SagaDecision, SagaState) {
+    let mut state = evolve::started(plan, saga, &started, context.now).expect("the event is a start");
     let mut draft = DecisionDraft::new(plan, &mut state, context);
-    draft.emit(event);
+    draft.emit(started);
+    taken.into_iter().for_each(|event| draft.emit(event));
     draft.advance();
     let decision = draft.finish().expect("it holds the start");
     (decision, state)
 }
 
-fn started(plan: &SagaPlan, start: SagaStart) -> SagaEvent {
+fn started(plan: &SagaPlan, start: SagaStart, forked_from: Option<ForkOrigin>) -> SagaEvent {
     SagaEvent::SagaStarted {
         name: plan.definition.name.clone(),
         key: start.key,
@@ -244,6 +268,7 @@ fn started(plan: &SagaPlan, start: SagaStart) -> SagaEvent {
         policies: plan.policies_hash.clone(),
         trigger: Box::new(start.trigger),
         traceparent: start.traceparent,
+        forked_from: forked_from.map(Box::new),
     }
 }
 

@@ -11,7 +11,7 @@ mod step;
 use crate::{
     answerable::OutageLog,
     command::{CommandDirection, CommandFailure},
-    event::SagaEnd,
+    event::{ForkOrigin, SagaEnd},
     id::StepIndex,
     state::{SagaIncident, SagaPhase, SagaPlan, SagaState, SagaStatus},
     time::{Timestamp, rfc3339},
@@ -71,6 +71,12 @@ pub struct SagaView {
     /// What it waits for a person for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs_person: Vec<OperatorNeedView>,
+    /// The saga that it runs again, and the act that asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkOrigin>,
+    /// Id of the saga that runs it again. The journal does not say it: whoever reads the store adds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerun_as: Option<String>,
     /// The record that started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<TriggerView>,
@@ -140,6 +146,8 @@ impl SagaState {
             version: self.version,
             overdue: self.overdue,
             needs_person: self.needs_view(plan),
+            forked_from: self.forked_from.as_deref().cloned(),
+            rerun_as: None,
             trigger: Some(TriggerView::of(&self.trigger)),
             steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
             output: self.completed_output(),

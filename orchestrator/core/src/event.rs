@@ -3,6 +3,7 @@
 //! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed.
 //! Recorded histories in `tests/histories` hold every released build to that.
 
+mod fork;
 mod outline;
 mod substitute;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+pub use fork::{ForkOrigin, TakenOutcome, TakenOverStep};
 pub use substitute::{FallbackKind, SubstituteAnswer};
 
 /// One row of the journal.
@@ -242,6 +244,16 @@ pub enum SagaEvent {
         /// W3C `traceparent` of the trigger, if it had one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
+        /// The saga that this one runs again; `None`: a record started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forked_from: Option<Box<ForkOrigin>>,
+    },
+    /// The outcome that a step had in the saga that is run again counts for this one. Only in the first row.
+    StepTakenOver {
+        /// The step, which is not performed.
+        step: StepIndex,
+        /// How it ended there.
+        taken: Box<TakenOverStep>,
     },
     /// The first attempt of a command, or the beginning of a wait. Recorded before anything is sent.
     StepStarted {

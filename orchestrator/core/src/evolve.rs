@@ -59,7 +59,7 @@ pub(crate) fn counts(events: &[SagaEvent]) -> bool {
 
 /// The state right after its start; `None` if `event` is not a start.
 pub(crate) fn started(plan: &SagaPlan, saga: SagaId, event: &SagaEvent, at: Timestamp) -> Option<SagaState> {
-    let SagaEvent::SagaStarted { key, trigger, traceparent, .. } = event else { return None };
+    let SagaEvent::SagaStarted { key, trigger, traceparent, forked_from, .. } = event else { return None };
     Some(SagaState {
         id: saga,
         version: 0,
@@ -67,6 +67,7 @@ pub(crate) fn started(plan: &SagaPlan, saga: SagaId, event: &SagaEvent, at: Time
         counted_rows: 0,
         started_at: at,
         key: key.clone(),
+        forked_from: forked_from.as_deref().map(|origin| Arc::new(origin.clone())),
         trigger: Arc::new(trigger.as_ref().clone()),
         traceparent: trace::traceparent(saga, traceparent.as_deref()),
         seen: Arc::new(ScopeConstants::new(plan, saga, key, at, trigger)),
@@ -102,6 +103,7 @@ impl EventFold<'_> {
     fn apply(&mut self, event: &SagaEvent) {
         match event {
             SagaEvent::SagaStarted { .. } => {}
+            SagaEvent::StepTakenOver { step, taken } => self.taken_over(*step, taken),
             SagaEvent::StepStarted { step, direction, request, probe } => {
                 self.step_started(of(*step, *direction), request, *probe);
             }

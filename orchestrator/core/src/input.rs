@@ -2,7 +2,8 @@
 
 use crate::{
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef},
-    event::{OperatorAction, TriggerRecord},
+    event::{ForkOrigin, OperatorAction, SagaDecision, SagaEvent, TakenOverStep, TriggerRecord},
+    id::StepIndex,
     state::SagaPlan,
 };
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,28 @@ pub struct SagaStart {
     pub trigger: TriggerRecord,
     /// W3C `traceparent` header of the trigger; `None`: it had none.
     pub traceparent: Option<String>,
+}
+
+/// What a saga has that runs another one again: which one, and the outcomes that it takes over from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SagaFork {
+    /// The saga that is run again, and why.
+    pub origin: ForkOrigin,
+    /// The steps that are not performed again; each step once, and none whose predecessors are performed.
+    pub taken: Vec<(StepIndex, TakenOverStep)>,
+}
+
+impl SagaFork {
+    /// What the first row of a saga says that it took over; `None`: it runs no other saga again.
+    pub(crate) fn recorded(row: &SagaDecision) -> Option<SagaFork> {
+        let Some(SagaEvent::SagaStarted { forked_from, .. }) = row.events.first() else { return None };
+        let origin = forked_from.as_deref()?.clone();
+        let taken = row.events.iter().filter_map(|event| {
+            let SagaEvent::StepTakenOver { step, taken } = event else { return None };
+            Some((*step, taken.as_ref().clone()))
+        });
+        Some(SagaFork { origin, taken: taken.collect() })
+    }
 }
 
 /// One thing that happens to a saga that exists.

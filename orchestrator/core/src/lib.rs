@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is
 //! recorded), [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`],
-//! [`replay`] (a journal decided again), [`what_if`] (by another definition), and [`describe`] (what people and
+//! [`replay`] (a journal decided again), [`rerun`] (whether an ended saga can be run again), [`what_if`] (by another definition), and [`describe`] (what people and
 //! programs are shown of it). Arrows between modules go one way: no two of them use each other.
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
@@ -24,6 +24,7 @@ pub mod json;
 pub mod policy;
 pub mod react;
 pub mod replay;
+pub mod rerun;
 pub mod snapshot;
 pub mod state;
 pub mod time;

@@ -4,7 +4,7 @@
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest, GuardKind, GuardOwner},
     definition::{ParticipantSelector, StepAction, TransportKind},
-    id::CommandId,
+    id::{CommandId, SagaId},
     input::PublicationRef,
     state::{CommandPhase, CommandState, EventPosition, InFlightAttempt, OutcomeForm, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
@@ -50,7 +50,10 @@ pub struct WaitEffect {
 pub struct CallEffect {
     /// The command that is sent, or asked after.
     pub command: CommandRef,
-    /// The command's identity, the same for every attempt.
+    /// The saga that waits for the answer.
+    pub saga: SagaId,
+    /// The command's identity, the same for every attempt. It names the saga that performed the step, which is another
+    /// one if the step's outcome was taken over.
     pub id: CommandId,
     /// The attempt of the command; 1 is the first.
     pub attempt: u32,
@@ -187,6 +190,7 @@ fn effect(plan: &SagaPlan, state: &SagaState, command: CommandRef, attempting: &
     }
     Some(SagaEffect::Call(CallEffect {
         command,
+        saga: state.id,
         id,
         attempt,
         request,

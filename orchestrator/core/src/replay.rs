@@ -15,7 +15,7 @@ use crate::{
     event::{ParkReason, SagaDecision, SagaEvent},
     evolve::{self, FoldError},
     id::SagaId,
-    input::SagaStart,
+    input::{SagaFork, SagaStart},
     state::{SagaPhase, SagaPlan, SagaState},
 };
 use inputs::{CandidateInput, DecidingOwner};
@@ -137,7 +137,10 @@ impl JournalWalk<'_> {
         let (key, trigger, traceparent) = (key.clone(), trigger.as_ref().clone(), traceparent.clone());
         let start = SagaStart { key, trigger, traceparent };
         let surroundings = RecordedSurroundings { plan, row, assumed: inputs::START };
-        let (found, state) = surroundings.run(|context| decide::start(plan, self.saga, start, context));
+        let (found, state) = surroundings.run(|context| match SagaFork::recorded(row) {
+            None => decide::start(plan, self.saga, start, context),
+            Some(fork) => decide::rerun(plan, self.saga, start, fork, context),
+        });
         if found == *row {
             self.state = Some(state);
             return None;

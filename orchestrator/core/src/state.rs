@@ -20,7 +20,7 @@ use crate::{
     answerable::OutageLog,
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
     definition::PivotSide,
-    event::{NoRetryReason, SubstituteAnswer, TriggerRecord},
+    event::{ForkOrigin, NoRetryReason, SubstituteAnswer, TriggerRecord},
     id::{CommandId, SagaId, StepIndex},
     time::Timestamp,
 };
@@ -56,6 +56,9 @@ pub struct SagaState {
     pub started_at: Timestamp,
     /// The business key, which the definition reads from the trigger.
     pub key: String,
+    /// The saga that this one runs again; `None`: a record started it.
+    #[serde(with = "shared::optional")]
+    pub forked_from: Option<Arc<ForkOrigin>>,
     /// The Kafka record that started the saga.
     #[serde(with = "shared")]
     pub trigger: Arc<TriggerRecord>,
@@ -136,6 +139,8 @@ pub struct StepState {
     pub result: Option<Value>,
     /// What answered in its place, if anything did.
     pub substitute: Option<SubstituteAnswer>,
+    /// The saga that performed it, if its outcome was taken over from another saga; `None`: this saga.
+    pub done_in: Option<SagaId>,
 }
 
 /// One command of a step, in either direction.
@@ -290,11 +295,13 @@ impl SagaState {
         }
     }
 
-    /// The identity of a command.
+    /// The identity of a command, by which its participant knows it. If another saga performed the step, it names that
+    /// saga: the participant finds what the undo undoes by the command id of the do.
     #[must_use]
     pub fn command_id(&self, plan: &SagaPlan, command: CommandRef) -> CommandId {
         let step = plan.definition.step(command.step).name.clone();
-        CommandId { saga: self.id, step, direction: command.direction }
+        let saga = self.step(command.step).done_in.unwrap_or(self.id);
+        CommandId { saga, step, direction: command.direction }
     }
 
     /// All commands, steps in order, do before undo.

@@ -11,7 +11,7 @@ mod simulation;
 use crate::{
     command::{CommandDirection, CommandRef, CommandRequest},
     event::{SagaDecision, SagaEvent},
-    input::SagaStart,
+    input::{SagaFork, SagaStart},
     state::{CommandOutcome, CommandPhase, SagaPlan, SagaState, SagaStatus},
 };
 use recorded::RecordedAnswers;
@@ -106,11 +106,20 @@ pub fn what_if(
     assumed: &AssumedAnswers,
 ) -> WhatIfResult {
     let answers = RecordedAnswers::of(ran_by, decisions);
+    let start = (start, fork(plan, ran_by, decisions));
     let mut simulation = SagaSimulation::start(plan, start, state.id, state.started_at, &answers, assumed);
     let undecided = simulation.run();
     let simulated = course(plan, &simulation.state, simulation.calls);
     let recorded = course(ran_by, state, calls(ran_by, decisions));
     WhatIfResult { recorded, simulated, undecided }
+}
+
+/// What a saga took over that runs another one again, as far as the other definition has those steps.
+fn fork(plan: &SagaPlan, ran_by: &SagaPlan, decisions: &[SagaDecision]) -> Option<SagaFork> {
+    let began_by = ran_by.chain()[0];
+    let SagaFork { origin, taken } = decisions.first().and_then(SagaFork::recorded)?;
+    let known = |(step, taken)| Some((plan.definition.find(&began_by.definition.step(step).name)?, taken));
+    Some(SagaFork { origin, taken: taken.into_iter().filter_map(known).collect() })
 }
 
 impl WhatIfResult {

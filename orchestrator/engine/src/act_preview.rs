@@ -12,7 +12,8 @@ use saga_core::{
     describe::ActPreview,
     event::{SagaDecision, SagaEvent},
     id::SagaId,
-    input::{ActTarget, OperatorAct, SagaInput},
+    input::{ActTarget, OperatorAct, SagaFork, SagaInput},
+    rerun,
     state::SagaPlan,
     time::Timestamp,
 };
@@ -76,6 +77,20 @@ impl ActPreviewer {
         mut recorded: RecordedSaga,
         input: &SagaInput,
     ) -> Option<(DecisionOutcome, RecordedSaga)> {
+        let (plan, state) = (&recorded.plan, &mut recorded.state);
+        let outcome = self.with_context(|context| decide::decide(plan, state, input, context))?.ok()?;
+        Some((outcome, recorded))
+    }
+
+    /// Where the rerun of a saga would lead that begins now by `plan`. `None`: the decision panics.
+    pub(crate) fn rerun(&self, recorded: &RecordedSaga, plan: &SagaPlan, fork: SagaFork) -> Option<ActPreview> {
+        let start = rerun::start_of(&recorded.state);
+        let saga = recorded.state.id;
+        let (decision, state) = self.with_context(|context| decide::rerun(plan, saga, start, fork, context))?;
+        Some(ActPreview::of(plan, &state, &decision))
+    }
+
+    fn with_context<T>(&self, decide: impl FnOnce(&mut DecisionContext<'_>) -> T) -> Option<T> {
         let now = self.clock.now();
         let mut context = DecisionContext {
             now,
@@ -86,8 +101,7 @@ impl ActPreviewer {
             choose: &mut |choosing| self.sources.choose(choosing),
             recall: &mut |request| self.sources.recall(request),
         };
-        let outcome = caught(|| decide::decide(&recorded.plan, &mut recorded.state, input, &mut context)).ok()?.ok()?;
-        Some((outcome, recorded))
+        caught(|| decide(&mut context)).ok()
     }
 
     /// What the guards say without giving a permit away: an act goes before all that waits in a queue, so only what

@@ -91,6 +91,7 @@ impl AnswerCache {
                 SagaEvent::StepSucceeded { .. }
                 | SagaEvent::StepStarted { .. }
                 | SagaEvent::SagaStarted { .. }
+                | SagaEvent::StepTakenOver { .. }
                 | SagaEvent::WaitStarted { .. }
                 | SagaEvent::AttemptStarted { .. }
                 | SagaEvent::AttemptFailed { .. }

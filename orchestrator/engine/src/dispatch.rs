@@ -168,7 +168,7 @@ impl OutboundCalls {
     }
 
     fn call_over_http(&self, effect: CallEffect, origin: &EffectOrigin, permit: CallPermit, dispatch: DispatchKind) {
-        let (id, attempt) = (effect.id.clone(), effect.attempt);
+        let (saga, id, attempt) = (effect.saga, effect.id.clone(), effect.attempt);
         let call = ParticipantCall::new(effect, &origin.name, Some(&origin.traceparent));
         let call = match dispatch {
             DispatchKind::First => call,
@@ -177,7 +177,7 @@ impl OutboundCalls {
         let sender = self.clone();
         self.under_way.spawn(async move {
             let answer = sender.guards.call(permit, call).await;
-            sender.route_answer(id, attempt, answer).await;
+            sender.route_answer(saga, id, attempt, answer).await;
         });
     }
 
@@ -190,7 +190,7 @@ impl OutboundCalls {
         (pending, slot): (PendingCall, BulkheadSlotCell),
         send_time: Option<SendTimeGuard>,
     ) {
-        let (id, attempt) = (effect.id.clone(), effect.attempt);
+        let (saga, id, attempt) = (effect.saga, effect.id.clone(), effect.attempt);
         let sender = self.clone();
         self.under_way.spawn(async move {
             let answer = match pending.acquire().await {
@@ -206,7 +206,7 @@ impl OutboundCalls {
             };
             drop(send_time);
             let Some(answer) = answer else { return };
-            sender.route_answer(id, attempt, answer).await;
+            sender.route_answer(saga, id, attempt, answer).await;
         });
     }
 
@@ -218,6 +218,7 @@ impl OutboundCalls {
         Some(cloudevents::command(
             &topic,
             &CommandRecord {
+                saga: effect.saga,
                 id: &effect.id,
                 command,
                 body,
@@ -271,9 +272,10 @@ impl OutboundCalls {
         delivery::publication(&sending::once(&kafka.producer, self.guards.topics(), record).await)
     }
 
-    async fn route_answer(&self, command: CommandId, attempt: u32, answer: CommandAnswer) {
-        let shard = command.saga.shard();
-        let body = MessageContent::Reply(Box::new(CommandReply { command, attempt: Some(attempt), answer }));
+    async fn route_answer(&self, saga: SagaId, command: CommandId, attempt: u32, answer: CommandAnswer) {
+        let shard = saga.shard();
+        let reply = CommandReply { saga, command, attempt: Some(attempt), answer };
+        let body = MessageContent::Reply(Box::new(reply));
         let message = ShardMessage { body, record: None, receipt: MessageReceipt::None };
         self.router.route(shard, message, MessageSource::Call).await;
     }

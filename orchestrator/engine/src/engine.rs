@@ -29,6 +29,7 @@ use super::{
     projection::ProjectionWorker,
     query::{EngineHealth, QueryHandle},
     reload::{ReloadHandle, WatchedFile},
+    rerun_sender::RerunSender,
     router::{InboxForwarder, MessageSource, ShardRouter},
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
@@ -414,7 +415,8 @@ impl EngineShared {
 
     fn operator(&self, sources: DecisionSources, watched: Option<WatchedFile>, tasks: TaskTracker) -> OperatorHandle {
         let previewer = ActPreviewer::new(self.journal.clone(), sources, self.clock);
-        let acts = ActSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks);
+        let acts = ActSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks.clone());
+        let reruns = RerunSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks);
         let reload = ReloadHandle::new(
             self.journal.clone(),
             Arc::clone(&self.guards),
@@ -424,6 +426,6 @@ impl EngineShared {
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
         let overrides = Arc::clone(&self.overrides);
-        OperatorHandle::new(self.journal.clone(), (acts, previewer), definitions, overrides, reload, self.clock)
+        OperatorHandle::new(self.journal.clone(), (acts, reruns, previewer), definitions, overrides, reload, self.clock)
     }
 }

@@ -80,50 +80,64 @@ impl InboxIntake {
             Ok(InboxEnvelope::Reply(original)) => {
                 self.intake.take_reply(Arc::new(original), receipt, MessageSource::Inbox).await;
             }
-            Ok(InboxEnvelope::Outcome(CallOutcome { command, .. })) if !self.router.has(command.saga.shard()) => {
+            Ok(InboxEnvelope::Outcome(CallOutcome { saga, .. })) if !self.router.has(saga.shard()) => {
                 self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
             }
-            Ok(InboxEnvelope::Operator { saga, .. }) if !self.router.has(saga.shard()) => {
+            Ok(InboxEnvelope::Operator { saga, .. } | InboxEnvelope::Rerun { saga, .. })
+                if !self.router.has(saga.shard()) =>
+            {
                 self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
             }
             Ok(InboxEnvelope::Outcome(outcome)) => self.take_outcome(outcome, receipt).await,
             Ok(InboxEnvelope::Operator { saga, act, definition }) => {
-                self.take_act(saga, act, definition, (record, receipt)).await;
+                let input = self.input_of(act, definition).await;
+                let body = input.map(|input| MessageContent::Input { saga, input });
+                self.take_act(saga, body, (record, receipt)).await;
+            }
+            Ok(InboxEnvelope::Rerun { saga, order, definition }) => {
+                let plan = self.plan_named(definition).await;
+                let body = plan.map(|plan| MessageContent::Rerun { saga, plan, order: Box::new(order) });
+                self.take_act(saga, body, (record, receipt)).await;
             }
             Err(poison) => self.letters.send(record, receipt, poison.into()),
         }
     }
 
     async fn take_outcome(&self, outcome: CallOutcome, receipt: MessageReceipt) {
-        let CallOutcome { command, attempt, answer } = outcome;
-        let shard = command.saga.shard();
-        let body = MessageContent::Reply(Box::new(CommandReply { command, attempt, answer }));
+        let CallOutcome { saga, command, attempt, answer } = outcome;
+        let shard = saga.shard();
+        let body = MessageContent::Reply(Box::new(CommandReply { saga, command, attempt, answer }));
         self.router.route(shard, ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
     }
 
     async fn take_act(
         &self,
         saga: SagaId,
-        act: OperatorAct,
-        definition: Option<(String, String)>,
+        body: Result<MessageContent, String>,
         (record, receipt): (Arc<KafkaRecord>, MessageReceipt),
     ) {
-        let input = match self.input_of(act, definition).await {
-            Ok(input) => input,
+        let body = match body {
+            Ok(body) => body,
             Err(reason) => {
                 let letter = DeadLetter::new(PoisonCode::UnknownDefinition, reason);
                 return self.letters.send(record, receipt, letter);
             }
         };
-        let body = MessageContent::Input { saga, input };
         self.router.route(saga.shard(), ShardMessage { body, record: None, receipt }, MessageSource::Inbox).await;
     }
 
     /// The engine that forwarded a retry by another definition had stored its text before.
     async fn input_of(&self, act: OperatorAct, definition: Option<(String, String)>) -> Result<SagaInput, String> {
-        let Some((hash, policies)) = &definition else { return Ok(SagaInput::Operator(act)) };
-        let plan = self.plan_of(PinnedDefinition { name: "", hash, policies: Some(policies) }).await?;
-        Ok(SagaInput::Mended { act, plan })
+        Ok(match self.plan_named(definition).await? {
+            None => SagaInput::Operator(act),
+            Some(plan) => SagaInput::Mended { act, plan },
+        })
+    }
+
+    /// The plan with the hashes of a text and of its policies, if an act names them.
+    async fn plan_named(&self, definition: Option<(String, String)>) -> Result<Option<Arc<SagaPlan>>, String> {
+        let Some((hash, policies)) = &definition else { return Ok(None) };
+        self.plan_of(PinnedDefinition { name: "", hash, policies: Some(policies) }).await.map(Some)
     }
 
     /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has

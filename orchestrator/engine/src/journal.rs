@@ -11,6 +11,7 @@ pub mod payloads;
 mod plans;
 pub mod point;
 pub mod reading;
+pub mod reruns;
 pub mod shown;
 pub(crate) mod snapshots;
 mod timeline;

@@ -47,6 +47,7 @@ pub mod projection;
 mod query;
 pub mod reload;
 pub mod replay;
+pub mod rerun_sender;
 mod retry;
 mod router;
 mod row;

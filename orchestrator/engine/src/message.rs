@@ -6,7 +6,8 @@ use saga_core::{
     event::TriggerRecord,
     id::SagaId,
     input::{SagaInput, SagaStart},
-    state::SagaPlan,
+    rerun::RerunOrder,
+    state::{SagaPlan, SagaState},
 };
 use saga_kafka::RecordAck;
 use saga_resilience::gate::NotifiedCall;
@@ -55,6 +56,7 @@ impl ShardMessage {
     pub(crate) fn is_own(&self) -> bool {
         match &self.body {
             MessageContent::Start { .. }
+            | MessageContent::Rerun { .. }
             | MessageContent::Input {
                 input: SagaInput::KeyTaken { .. } | SagaInput::Operator(_) | SagaInput::Mended { .. },
                 ..
@@ -83,6 +85,15 @@ pub(crate) enum MessageContent {
         /// The business key and the trigger of the saga.
         start: Box<SagaStart>,
     },
+    /// An operator asks that an ended saga is run again, by another saga.
+    Rerun {
+        /// The saga that has ended.
+        saga: SagaId,
+        /// What the new saga is pinned to; `None`: what the ended one runs by.
+        plan: Option<Arc<SagaPlan>>,
+        /// The act, with its id, its author and its reason.
+        order: Box<RerunOrder>,
+    },
     /// All answers up to a time have been read: those before it are in the queue already.
     ReadUntil(AnswerWatermarkUpdate),
     /// A participant's reply, which names its step as the definition does.
@@ -102,23 +113,28 @@ impl MessageContent {
     pub(crate) fn saga(&self) -> Option<SagaId> {
         match self {
             MessageContent::Start { .. } | MessageContent::ReadUntil(_) => None,
-            MessageContent::Reply(reply) => Some(reply.command.saga),
-            MessageContent::Input { saga, .. } => Some(*saga),
+            MessageContent::Reply(reply) => Some(reply.saga),
+            MessageContent::Input { saga, .. } | MessageContent::Rerun { saga, .. } => Some(*saga),
         }
     }
 
-    /// What happens to a saga that runs by `plan`; `None` if it names a step that the plan does not have. A start that
-    /// comes to a saga has a key that is taken.
-    #[must_use]
-    pub(crate) fn input(&self, plan: &SagaPlan) -> Option<SagaInput> {
+    /// What happens to the saga of `state`, which runs by `plan`. A start that comes to a saga has a key that is taken.
+    ///
+    /// # Errors
+    /// It does not happen to this saga, for this reason.
+    pub(crate) fn input(&self, plan: &SagaPlan, state: &SagaState) -> Result<SagaInput, &'static str> {
         match self {
-            MessageContent::ReadUntil(_) => None,
-            MessageContent::Start { start, .. } => Some(key_taken(&start.trigger)),
-            MessageContent::Input { input, .. } => Some(input.clone()),
+            MessageContent::ReadUntil(_) | MessageContent::Rerun { .. } => Err("it is no input of a saga"),
+            MessageContent::Start { start, .. } => Ok(key_taken(&start.trigger)),
+            MessageContent::Input { input, .. } => Ok(input.clone()),
             MessageContent::Reply(reply) => {
-                let step = plan.definition.find(&reply.command.step)?;
+                let step = plan.definition.find(&reply.command.step);
+                let step = step.ok_or("the saga's definition has no such step")?;
                 let command = CommandRef { step, direction: reply.command.direction };
-                Some(SagaInput::Answered { command, attempt: reply.attempt, answer: reply.answer.clone() })
+                if state.command_id(plan, command) != reply.command {
+                    return Err("the saga that ce_correlationid names did not send the command of idempotency_key");
+                }
+                Ok(SagaInput::Answered { command, attempt: reply.attempt, answer: reply.answer.clone() })
             }
         }
     }
@@ -169,11 +185,11 @@ impl MessageReceipt {
 pub(crate) enum MessageOutcome {
     /// The message caused this saga to start.
     Started(SagaId),
-    /// Another saga has the business key of the start.
+    /// Another saga has the business key of the start, or runs the ended saga again.
     Duplicate {
         /// The saga that has the key.
         saga: SagaId,
-        /// Whether the payload is another one than that saga was started with.
+        /// Whether that saga was started by another payload, or by another act.
         other_payload: bool,
     },
     /// The message caused a decision, which is committed.

@@ -11,9 +11,10 @@ use super::{
     overrides::{OverrideError, OverrideLog},
     projection::{self, RebuildError},
     reload::ReloadHandle,
+    rerun_sender::{RerunOutcome, RerunPreview, RerunSender},
 };
 use saga_base::clock::EngineClock;
-use saga_core::{id::SagaId, input::OperatorAct, state::SagaPlan};
+use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
 use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub struct OperatorHandle {
     journal: JournalAccess,
     acts: ActSender,
+    reruns: RerunSender,
     previewer: ActPreviewer,
     definitions: DefinitionLookup,
     jobs: Arc<BulkJobRegistry>,
@@ -44,7 +46,7 @@ impl OperatorHandle {
 
     pub(crate) fn new(
         journal: JournalAccess,
-        (acts, previewer): (ActSender, ActPreviewer),
+        (acts, reruns, previewer): (ActSender, RerunSender, ActPreviewer),
         definitions: DefinitionLookup,
         overrides: Arc<OverrideLog>,
         reload: ReloadHandle,
@@ -55,6 +57,7 @@ impl OperatorHandle {
         OperatorHandle {
             journal,
             acts,
+            reruns,
             previewer,
             definitions,
             jobs: Arc::default(),
@@ -85,6 +88,35 @@ impl OperatorHandle {
         plan: Option<&Arc<SagaPlan>>,
     ) -> Result<Option<ActPreviewOutcome>, JournalError> {
         self.previewer.preview(saga, act, plan).await
+    }
+
+    /// Begins a saga that runs an ended one again, and waits for what becomes of that, at most
+    /// [`PATIENCE`](super::act_sender::PATIENCE). It runs by `plan`, or by what the ended saga ran by. The act is not
+    /// lost, unless the owner crashes before the commit: a repeat under the same id begins the saga then, and finds it
+    /// otherwise.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the ended saga cannot be read.
+    pub async fn rerun(
+        &self,
+        saga: SagaId,
+        order: RerunOrder,
+        plan: Option<Arc<SagaPlan>>,
+    ) -> Result<RerunOutcome, JournalError> {
+        self.reruns.send(saga, order, plan).await
+    }
+
+    /// What the rerun would lead to if it began now. `None`: there is no such saga.
+    ///
+    /// # Errors
+    /// As [`OperatorHandle::rerun`].
+    pub async fn preview_rerun(
+        &self,
+        saga: SagaId,
+        order: &RerunOrder,
+        plan: Option<Arc<SagaPlan>>,
+    ) -> Result<Option<RerunPreview>, JournalError> {
+        self.reruns.preview(saga, order, plan).await
     }
 
     /// Where the saga is as soon as it waits, is parked or has ended, and after `wait` in any case. `None`: the store

@@ -12,6 +12,7 @@ use super::{
         difference::SagaDifference,
         point::HistoryPoint,
         reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
+        reruns,
         shown::{self, LookBackError, SagaDisplay},
     },
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
@@ -23,7 +24,11 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    definition::participants::CriticalPath, describe::StepPhase, id::SagaId, state::SagaPlan, time::Timestamp,
+    definition::participants::CriticalPath,
+    describe::{SagaView, StepPhase},
+    id::SagaId,
+    state::SagaPlan,
+    time::Timestamp,
 };
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use saga_resilience::{
@@ -219,6 +224,14 @@ impl QueryHandle {
         points: [HistoryPoint; 2],
     ) -> Result<Option<SagaDifference>, LookBackError> {
         shown::difference(self.store(), self.journal.plans(), saga, points).await
+    }
+
+    /// The saga with the id of the one that runs it again, if one does.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn with_rerun(&self, saga: SagaView) -> Result<SagaView, StoreError> {
+        reruns::told(self.store(), saga).await
     }
 
     /// The version of the last row of a saga; `None`: there is no such saga.

@@ -77,9 +77,20 @@ pub(super) fn unshown(
         payload,
         category: plan.definition.name.clone(),
         key: state.key.clone(),
-        new_key: (decision.version == 1).then(|| NewStreamKey::new(payload_hash(&state.trigger.event))),
+        new_key: (decision.version == 1).then(|| new_key(plan, state)),
         summary: None,
     })
+}
+
+/// The key that keeps a saga from starting twice: the business key, or of a rerun the saga that is run again.
+pub(super) fn new_key(plan: &SagaPlan, state: &SagaState) -> NewStreamKey {
+    match &state.forked_from {
+        None => {
+            let payload_hash = payload_hash(&state.trigger.event);
+            NewStreamKey::new(plan.definition.name.as_str(), state.key.as_str(), payload_hash)
+        }
+        Some(origin) => journal::reruns::key(&plan.definition.name, origin.saga, &origin.act),
+    }
 }
 
 /// A code as it is found again: what a participant calls its failures is short, or is cut.

@@ -21,6 +21,7 @@ mod owner;
 mod reading;
 mod recovery;
 mod reply_classes;
+mod reruns;
 mod shard_loop;
 mod snapshots;
 mod starts;

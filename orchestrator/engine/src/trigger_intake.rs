@@ -199,12 +199,12 @@ impl TriggerIntake {
     pub(crate) async fn take_reply(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, source: MessageSource) {
         metrics::counter!("saga_replies_total").increment(1);
         match reply::parse(&record) {
-            ParsedReply::Reply(reply) if !self.router.has(reply.command.saga.shard()) => {
+            ParsedReply::Reply(reply) if !self.router.has(reply.saga.shard()) => {
                 self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
             }
             ParsedReply::Reply(reply) => self.route_reply(reply, Some(record), receipt, source).await,
             ParsedReply::Poison { poison, unknown } => {
-                if let Some(reply) = unknown.filter(|reply| self.router.has(reply.command.saga.shard())) {
+                if let Some(reply) = unknown.filter(|reply| self.router.has(reply.saga.shard())) {
                     self.route_reply(reply, None, MessageReceipt::None, source).await;
                 }
                 self.letters.send(record, receipt, poison.into());
@@ -219,7 +219,7 @@ impl TriggerIntake {
         receipt: MessageReceipt,
         source: MessageSource,
     ) {
-        let shard = reply.command.saga.shard();
+        let shard = reply.saga.shard();
         let body = MessageContent::Reply(Box::new(reply));
         self.router.route(shard, ShardMessage { body, record, receipt }, source).await;
     }

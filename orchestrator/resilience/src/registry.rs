@@ -307,7 +307,7 @@ impl GuardRegistry {
             return refused(by);
         }
         let answer = participant.call(&call).await;
-        permit.record_failure(call.id.saga, &answer);
+        permit.record_failure(call.saga, &answer);
         permit.settle(CallSignal::from_answer(&answer));
         answer
     }

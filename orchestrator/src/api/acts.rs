@@ -2,9 +2,11 @@
 //! one way.
 
 mod guard;
+mod rerun;
 mod saga;
 
 pub(super) use guard::act as act_on_guard;
+pub(super) use rerun::act as rerun_saga;
 pub(super) use saga::{about, act as act_on_saga, needs_definition, parse, waits};
 
 use super::errors::ApiError;

@@ -40,6 +40,9 @@ pub(super) enum ApiError {
     /// The saga has ended.
     #[error("{0}")]
     RefusedAtEnd(String),
+    /// An ended saga cannot be run again as asked.
+    #[error("{0}")]
+    RerunRefused(String),
     #[error("{0}")]
     NoDefinition(String),
     #[error("{0}")]
@@ -80,6 +83,7 @@ pub(super) enum ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestBodyKind {
     Act,
+    Rerun,
     Job,
     GuardAct,
     Reload,
@@ -93,6 +97,10 @@ impl RequestBodyKind {
             RequestBodyKind::Act => concat!(
                 r#"send {"who": "your name", "reason": "why"} as application/json; "#,
                 r#""step" and "direction" go with skip and retry"#
+            ),
+            RequestBodyKind::Rerun => concat!(
+                r#"send {"who": "your name", "reason": "why"} as application/json; "#,
+                r#""from": "charge" begins at a step, "force": true lets effects stay"#
             ),
             RequestBodyKind::Job => concat!(
                 r#"send {"action": "retry", "who": "your name", "reason": "why", "filter": {"status": "parked"}} "#,
@@ -142,6 +150,7 @@ impl ApiError {
             | ApiError::BadValue(_)
             | ApiError::Refused(_)
             | ApiError::RefusedAtEnd(_)
+            | ApiError::RerunRefused(_)
             | ApiError::NoDefinition(_)
             | ApiError::CursorGone { .. }
             | ApiError::Unreadable(_)
@@ -162,9 +171,10 @@ impl ApiError {
             ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
             ApiError::NoProjection(_) => (StatusCode::NOT_FOUND, "no_projection"),
             ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
-            ApiError::Refused(_) | ApiError::RefusedAtEnd(_) | ApiError::NoDefinition(_) => {
-                (StatusCode::CONFLICT, "refused")
-            }
+            ApiError::Refused(_)
+            | ApiError::RefusedAtEnd(_)
+            | ApiError::RerunRefused(_)
+            | ApiError::NoDefinition(_) => (StatusCode::CONFLICT, "refused"),
             ApiError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
             ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -200,6 +210,7 @@ impl ApiError {
             ApiError::SeveralSagas(..) => "name one by its id",
             ApiError::Refused(_) => "`saga show` says what the saga waits for",
             ApiError::RefusedAtEnd(_) => "`saga history` says how the saga ended",
+            ApiError::RerunRefused(_) => "`saga show` shows what stands; docs/replay.md says what can be run again",
             ApiError::NoDefinition(_) => "`saga definitions list` shows the definitions of an engine",
             ApiError::TooLarge { .. } | ApiError::BadValue(_) => "nothing has changed",
             ApiError::BadPath(_) => "percent-encode an id or a key as UTF-8, as one segment",

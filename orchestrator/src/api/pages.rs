@@ -133,7 +133,7 @@ pub(super) async fn saga(
     let payloads = named.payloads()?;
     let at = named.at()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
-    let saga = payloads.of_saga(shown.view());
+    let saga = payloads.of_saga(backend.query.with_rerun(shown.view()).await?);
     let last_version = match at {
         Some(_) => sagas::last_version(&backend, &saga.id).await?,
         None => saga.version,

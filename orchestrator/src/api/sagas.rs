@@ -187,7 +187,7 @@ pub(super) async fn show(
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
-    let saga = named.payloads()?.of_saga(shown.view());
+    let saga = named.payloads()?.of_saga(backend.query.with_rerun(shown.view()).await?);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use saga_core::{
     command::GuardKind,
     describe::{IncidentView, OperatorNeedView, SagaView, StepView},
+    event::ForkOrigin,
     id::SagaId,
     words,
 };
@@ -17,6 +18,7 @@ use saga_engine::journal::{
     payloads::PayloadDetail,
     point::HistoryPoint,
     reading::{self, RefreshScope, SagaLookup},
+    reruns,
     shown::{self, SagaDisplay},
 };
 use saga_event_store::EventStore;
@@ -123,7 +125,9 @@ fn titled(title: &str, payload: &Value, full: bool) -> String {
 const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
-    let saga = detail(args.full).of_saga(shown(&args.named, args.at).await?.view());
+    let store = args.named.store.open().await?;
+    let shown = shown(&args.named, store.as_ref(), args.at).await?;
+    let saga = detail(args.full).of_saga(reruns::told(store.as_ref(), shown.view()).await?);
     let is_held_now = args.at.is_none() && !saga.waits_on.is_empty();
     let held_by = if is_held_now { held_by(&args, &saga).await } else { Vec::new() };
     output::one(&SagaShowOutput { saga, held_by }, args.named.output, |held| held_text(held, args.full))?;
@@ -168,8 +172,9 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         let failure = step.failure.as_ref().map(words::told).unwrap_or_default();
         let result = step.result.as_ref().map(|result| gist(result, full)).unwrap_or_default();
         let answered = step.answered_by.as_ref().map(|by| format!(", answered by {}", by.text)).unwrap_or_default();
+        let taken = if step.done_in.is_some() { ", taken over" } else { "" };
         let doubt = if step.skipped_in_doubt { ", may have happened" } else { "" };
-        [step.step.clone(), format!("{}{doubt}{answered}", step.phase.as_str()), attempts(step), result, failure]
+        [step.step.clone(), format!("{}{taken}{doubt}{answered}", step.phase.as_str()), attempts(step), result, failure]
     };
     let columns = ["step", "state", "attempts", "result", "failure"];
     let steps = output::table_within(width(full), columns, saga.steps.iter().map(row));
@@ -177,12 +182,13 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, visible::in_line(&incident.text()));
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let needs = needs_person(saga);
+    let forks = forks(saga);
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
     let payloads = payloads(saga, full);
     let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
         saga.saga,
         visible::in_line(&saga.key),
         saga.status,
@@ -190,6 +196,21 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         saga.started_at,
         saga.updated_at
     )
+}
+
+/// The saga that this one runs again, and the one that runs this one again.
+fn forks(saga: &SagaView) -> String {
+    let of = |origin: &ForkOrigin| {
+        let from = origin.from.as_ref().map(|step| format!(" from {step}")).unwrap_or_default();
+        let (who, reason) = (visible::in_line(&origin.who), visible::in_line(&origin.reason));
+        let standing = match origin.standing.as_slice() {
+            [] => String::new(),
+            steps => format!("effects of {} that stay beside its own: {}\n", origin.saga, steps.join(", ")),
+        };
+        format!("runs {} again{from} ({who}: {reason})\n{standing}", origin.saga)
+    };
+    let by = saga.rerun_as.as_ref().map(|rerun| format!("run again by {rerun}\n")).unwrap_or_default();
+    format!("{}{by}", saga.forked_from.as_ref().map(of).unwrap_or_default())
 }
 
 /// The payloads of the trigger and of the requests.
@@ -240,7 +261,8 @@ fn attempts(step: &StepView) -> String {
 }
 
 pub(super) async fn history(args: HistoryArgs) -> anyhow::Result<ExitCode> {
-    let shown = shown(&args.named, args.at).await?;
+    let store = args.named.store.open().await?;
+    let shown = shown(&args.named, store.as_ref(), args.at).await?;
     let lines = detail(args.full).of_history(shown.history());
     let shows_payloads = args.payloads || args.full;
     output::many(&lines, args.named.output, |lines| history_table(lines, shows_payloads, args.full))?;
@@ -297,10 +319,9 @@ fn width(full: bool) -> Option<usize> {
     if full { None } else { output::width() }
 }
 
-async fn shown(args: &SagaNameArgs, at: Option<HistoryPoint>) -> anyhow::Result<SagaDisplay> {
-    let store = args.store.open().await?;
-    let id = resolve(args, store.as_ref()).await?;
-    let shown = shown::show(store.as_ref(), &PlanCache::default(), id, at).await?;
+async fn shown(args: &SagaNameArgs, store: &dyn EventStore, at: Option<HistoryPoint>) -> anyhow::Result<SagaDisplay> {
+    let id = resolve(args, store).await?;
+    let shown = shown::show(store, &PlanCache::default(), id, at).await?;
     shown.with_context(|| format!("no saga has the id {id}"))
 }
 

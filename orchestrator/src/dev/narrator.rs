@@ -45,7 +45,7 @@ impl SagaNarrator<'_> {
             SagaEvent::AttemptExtended { step, direction, .. } => {
                 self.step(*step, *direction, NarrationMark::Wait, "the participant still works on it")
             }
-            SagaEvent::ResultArrived { .. } => return None,
+            SagaEvent::StepTakenOver { .. } | SagaEvent::ResultArrived { .. } => return None,
             SagaEvent::StepWaiting { step, direction, guard, .. } => {
                 self.step(*step, *direction, NarrationMark::Wait, format!("waits for {}", words::guard_name(*guard)))
             }

@@ -162,6 +162,7 @@ impl KafkaTrialTransport {
     async fn send(&self, call: &ParticipantCall) -> Option<CommandAnswer> {
         let CommandRequest::Kafka { command, body, .. } = call.request.as_ref() else { return None };
         let record = cloudevents::CommandRecord {
+            saga: call.saga,
             id: &call.id,
             command,
             body,

@@ -205,6 +205,7 @@ impl<'a> ParticipantTrial<'a> {
         let script = &self.subject.script;
         let result = self.results.get(&asked.saga).unwrap_or(&Value::Null);
         Ok(ParticipantCall {
+            saga: asked.saga,
             id: CommandId { saga: asked.saga, step: script.step().into(), direction },
             saga_name: script.saga().into(),
             attempt,

@@ -27,7 +27,10 @@ const BATCH: &str = "application/cloudevents-batch";
 /// What a command record says besides its body.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandRecord<'a> {
-    /// The command's identity: `ce_id` and `idempotency_key`.
+    /// The saga that sends it and gets the reply.
+    pub saga: SagaId,
+    /// The command's identity: `ce_id` and `idempotency_key`. The saga in it performed the step; it is another one if
+    /// this one undoes what that one did.
     pub id: &'a CommandId,
     /// Type of the command, for example `ReserveStock`.
     pub command: &'a str,
@@ -70,14 +73,13 @@ pub struct PublishedRecord<'a> {
     pub at: Timestamp,
 }
 
-/// The record of one attempt of a command, keyed by the saga.
+/// The record of one attempt of a command, keyed by the saga that performed the step: a do and its undo stay in order.
 #[must_use]
 pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> OutgoingRecord {
     let CommandRecord { id, saga_name, attempt, reply_topic, .. } = *record;
     let ce_id = id.to_string();
-    let saga = id.saga.to_string();
     let mut headers = event_headers(&ce_id, record.command, saga_name, record.at);
-    headers.extend(correlation(&saga, record.causation, record.traceparent));
+    headers.extend(correlation(&record.saga.to_string(), record.causation, record.traceparent));
     headers.extend([
         text_header(names::SAGA_NAME, saga_name),
         text_header(names::SAGA_STEP, id.step.as_str()),
@@ -86,7 +88,7 @@ pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> OutgoingRecord {
         text_header(names::IDEMPOTENCY_KEY, ce_id),
         text_header(names::REPLY_TOPIC, reply_topic),
     ]);
-    outgoing(topic, saga, record.body, headers)
+    outgoing(topic, id.saga.to_string(), record.body, headers)
 }
 
 /// The record of a published event. Every try of it has the same bytes.

@@ -16,6 +16,7 @@ use saga_core::{
     command::CommandAnswer,
     id::{CommandId, SagaId, ShardId},
     input::OperatorAct,
+    rerun::RerunOrder,
     time::Timestamp,
 };
 use std::{str::FromStr, sync::Arc};
@@ -48,6 +49,15 @@ pub enum InboxEnvelope {
     Reply(KafkaRecord),
     /// The result of an attempt that did not come as a reply record.
     Outcome(CallOutcome),
+    /// An operator's act that runs an ended saga again.
+    Rerun {
+        /// The ended saga.
+        saga: SagaId,
+        /// The act, with its id, its author and its reason.
+        order: RerunOrder,
+        /// By another definition than the ended saga: the hashes of its text and of its policies.
+        definition: Option<(String, String)>,
+    },
     /// An operator's act on one saga.
     Operator {
         /// The saga that it changes.
@@ -62,6 +72,8 @@ pub enum InboxEnvelope {
 /// The result of an attempt of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallOutcome {
+    /// The saga that waits for the answer.
+    pub saga: SagaId,
     /// The command that was attempted.
     pub command: CommandId,
     /// Number of the attempt, from 1. `None`: not known.
@@ -83,7 +95,10 @@ pub fn forward(inbox: &Arc<str>, shard: ShardId, inbound: &InboxEnvelope) -> Out
         }
         InboxEnvelope::Reply(record) => OutgoingRecord { partition, ..wrap(inbox, "reply", record) },
         InboxEnvelope::Outcome(outcome) => {
-            OutgoingRecord { partition, ..write(inbox, "outcome", outcome.command.saga, wire::outcome(outcome)) }
+            OutgoingRecord { partition, ..write(inbox, "outcome", outcome.saga, wire::outcome(outcome)) }
+        }
+        InboxEnvelope::Rerun { saga, order, definition } => {
+            OutgoingRecord { partition, ..write(inbox, "rerun", *saga, wire::rerun(*saga, order, definition.as_ref())) }
         }
         InboxEnvelope::Operator { saga, act, definition } => OutgoingRecord {
             partition,
@@ -107,6 +122,7 @@ pub fn receive(record: &KafkaRecord) -> Result<InboxEnvelope, PoisonDiagnosis> {
         Some("reply") => Ok(InboxEnvelope::Reply(unwrap(record)?)),
         Some("outcome") => wire::read_outcome(body(record)?).map(InboxEnvelope::Outcome),
         Some("operator") => wire::read_operator(body(record)?),
+        Some("rerun") => wire::read_rerun(body(record)?),
         Some(other) => Err(foreign(format!("{KIND} is `{other}`"))),
         None => Err(foreign(format!("no header {KIND}: only instances write to the inbox"))),
     }

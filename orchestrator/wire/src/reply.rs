@@ -8,8 +8,8 @@ use super::{
 use saga_base::secrets;
 use saga_contract::{ReplyOutcome, headers as names};
 use saga_core::{
-    command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
-    id::CommandId,
+    command::{CommandAnswer, CommandDirection, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
+    id::{CommandId, SagaId},
 };
 use serde_json::Value;
 
@@ -22,7 +22,9 @@ const UNNAMED: &str = "failed";
 /// What came back for a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandReply {
-    /// Which command it answers; carries the saga and thereby the shard.
+    /// The saga that waits for the answer. Its id carries the shard.
+    pub saga: SagaId,
+    /// Which command it answers. The saga in it is another one if that one performed the step, and this one undoes it.
     pub command: CommandId,
     /// Which attempt, if the participant said so.
     pub attempt: Option<u32>,
@@ -47,8 +49,8 @@ pub enum ParsedReply {
 /// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis.
 #[must_use]
 pub fn parse(record: &KafkaRecord) -> ParsedReply {
-    let command = match command(record) {
-        Ok(command) => command,
+    let (saga, command) = match command(record) {
+        Ok(found) => found,
         Err(poison) => return ParsedReply::Poison { poison: covered(&poison), unknown: None },
     };
     let (attempt, answer) = match attempt(record) {
@@ -56,31 +58,42 @@ pub fn parse(record: &KafkaRecord) -> ParsedReply {
         Err(poison) => (None, Err(poison)),
     };
     match answer {
-        Ok(answer) => ParsedReply::Reply(CommandReply { command, attempt, answer: secrets::cover_answer(answer) }),
+        Ok(answer) => {
+            ParsedReply::Reply(CommandReply { saga, command, attempt, answer: secrets::cover_answer(answer) })
+        }
         Err(poison) => {
             let poison = covered(&poison);
             let failure = CommandFailure::new(format!("reply.{}", poison.code), poison.message.as_str());
             let failure = failure.of_origin(FailureOrigin::REPLY).of_class(ErrorClass::Unknown);
-            let unknown = Some(CommandReply { command, attempt, answer: CommandAnswer::unknown(failure) });
+            let unknown = Some(CommandReply { saga, command, attempt, answer: CommandAnswer::unknown(failure) });
             ParsedReply::Poison { poison, unknown }
         }
     }
 }
 
-/// The idempotency key names the command; a correlation id that names another saga makes both worthless. One that
-/// cannot be read leaves the answer unknown.
-fn command(record: &KafkaRecord) -> Result<CommandId, PoisonDiagnosis> {
+/// The idempotency key names the command, and the correlation id the saga that sent it; without one it is the saga of
+/// the key. They differ where a saga undoes what the saga did that it runs again; those two are in one shard, and every
+/// other pair is worthless. A correlation id that cannot be read leaves the answer unknown.
+fn command(record: &KafkaRecord) -> Result<(SagaId, CommandId), PoisonDiagnosis> {
     let unreadable = |message: String| PoisonDiagnosis::new(PoisonCode::NoCommand, message);
     let key = payload::header(record, names::IDEMPOTENCY_KEY).map_err(|poison| unreadable(poison.message))?;
     let key = key.ok_or_else(|| unreadable("no header idempotency_key".into()))?;
     let command: CommandId =
         key.parse().map_err(|error: saga_core::id::CommandIdError| unreadable(error.to_string()))?;
     match correlated(record) {
-        Ok(Some(saga)) if !saga.eq_ignore_ascii_case(&command.saga.to_string()) => {
-            Err(unreadable(format!("ce_correlationid `{saga}` is not the saga of idempotency_key `{key}`")))
-        }
-        Ok(Some(_) | None) | Err(_) => Ok(command),
+        Ok(Some(said)) => match said.parse::<SagaId>() {
+            Ok(saga) if saga == command.saga || is_undone_by(saga, &command) => Ok((saga, command)),
+            Ok(_) | Err(_) => {
+                Err(unreadable(format!("ce_correlationid `{said}` is not the saga of idempotency_key `{key}`")))
+            }
+        },
+        Ok(None) | Err(_) => Ok((command.saga, command)),
     }
+}
+
+/// Whether `saga` may have sent the undo of what another saga did. The owner of the shard knows.
+fn is_undone_by(saga: SagaId, command: &CommandId) -> bool {
+    command.direction == CommandDirection::Undo && saga.shard() == command.saga.shard()
 }
 
 /// The saga that the correlation id names, if there is one.

@@ -43,7 +43,7 @@ pub(crate) async fn a_stream_can_take_another_key_than_its_own(place: &dyn Place
     commit(&store, &second).await?;
 
     let third = StreamAppend {
-        new_key: Some(NewStreamKey { payload_hash: [2; 32], ..taken.clone() }),
+        new_key: Some(NewStreamKey::new(taken.category.as_str(), taken.key.as_str(), [2; 32])),
         ..start(epoch, "order-1")
     };
     let duplicate = AppendOutcome::DuplicateKey { stream: second.stream, payload_hash: [1; 32] };

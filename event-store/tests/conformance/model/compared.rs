@@ -148,7 +148,8 @@ impl<'a> ComparedStores<'a> {
             outline: (self.ticks % 3 == 0).then(|| b"outline".to_vec()),
             payload,
             category: CATEGORY.to_owned(),
-            new_key: (version == 1).then(|| NewStreamKey::new(hash_of(&format!("{key}{}", self.ticks)))),
+            new_key: (version == 1)
+                .then(|| NewStreamKey::new(CATEGORY, key.as_str(), hash_of(&format!("{key}{}", self.ticks)))),
             key,
             summary: status.map(|status| summary(status, at)),
         })

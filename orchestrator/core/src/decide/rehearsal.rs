@@ -42,7 +42,7 @@ impl SagaRehearsal {
         now: Timestamp,
         choose: Arc<CapabilityResolver>,
     ) -> SagaRehearsal {
-        let started = super::started(&plan, start);
+        let started = super::started(&plan, start, None);
         SagaRehearsal { plan, started, now, choose, results: Map::new() }
     }
 

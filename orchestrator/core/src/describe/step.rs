@@ -24,6 +24,9 @@ pub struct StepView {
     /// It was skipped, may have happened, and is not undone: if the saga goes back it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skipped_in_doubt: bool,
+    /// The saga that performed it, if its outcome was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done_in: Option<String>,
     /// How many attempts of the do were started.
     pub attempts: u32,
     /// How many attempts of the undo were started.
@@ -167,6 +170,7 @@ impl SagaState {
         StepView {
             step: definition.name.clone(),
             phase: self.phase(plan, index),
+            done_in: step.done_in.map(|saga| saga.to_string()),
             skipped_in_doubt: step.forward.is_skipped() && step.may_be_applied() && !step.is_undone(),
             attempts: step.forward.attempt,
             undo_attempts: step.undo.attempt,

@@ -1,6 +1,6 @@
 //! A row without what it carries: enough to see where a saga stands, and small however large its payloads are.
 
-use super::{SagaDecision, SagaEnd, SagaEvent, TriggerRecord};
+use super::{SagaDecision, SagaEnd, SagaEvent, TakenOverStep, TriggerRecord};
 use crate::command::CommandRequest;
 use serde_json::Value;
 
@@ -16,14 +16,20 @@ impl SagaDecision {
 
 fn event(event: &SagaEvent) -> SagaEvent {
     match event {
-        SagaEvent::SagaStarted { name, key, definition, policies, trigger, traceparent: _ } => SagaEvent::SagaStarted {
-            name: name.clone(),
-            key: key.clone(),
-            definition: definition.clone(),
-            policies: policies.clone(),
-            trigger: Box::new(self::trigger(trigger)),
-            traceparent: None,
-        },
+        SagaEvent::SagaStarted { name, key, definition, policies, trigger, traceparent: _, forked_from } => {
+            SagaEvent::SagaStarted {
+                name: name.clone(),
+                key: key.clone(),
+                definition: definition.clone(),
+                policies: policies.clone(),
+                trigger: Box::new(self::trigger(trigger)),
+                traceparent: None,
+                forked_from: forked_from.clone(),
+            }
+        }
+        SagaEvent::StepTakenOver { step, taken } => {
+            SagaEvent::StepTakenOver { step: *step, taken: Box::new(self::taken(taken)) }
+        }
         SagaEvent::StepStarted { step, direction, request, probe } => SagaEvent::StepStarted {
             step: *step,
             direction: *direction,
@@ -75,6 +81,16 @@ fn trigger(trigger: &TriggerRecord) -> TriggerRecord {
         timestamp: trigger.timestamp,
         headers: std::collections::BTreeMap::new(),
         event: Value::Null,
+    }
+}
+
+fn taken(taken: &TakenOverStep) -> TakenOverStep {
+    TakenOverStep {
+        outcome: taken.outcome.clone(),
+        result: Value::Null,
+        request: taken.request.as_ref().map(request),
+        done_in: taken.done_in,
+        by: taken.by.clone(),
     }
 }
 

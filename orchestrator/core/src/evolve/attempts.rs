@@ -36,6 +36,9 @@ impl EventFold<'_> {
         let policy = self.plan.policies.command(command);
         let time = policy.time_for(self.state.command(command).request.as_deref());
         self.begins_anew(command, attempt.saturating_sub(1));
+        if command.direction == CommandDirection::Do {
+            self.state.steps[command.step.at()].done_in = None;
+        }
         let it = self.state.command_mut(command);
         mark_probe(it, attempt, probe);
         it.began_at.get_or_insert(self.at);

@@ -3,7 +3,7 @@
 use super::{EventFold, of};
 use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
-    event::{AttemptOutcome, NoRetryReason, SubstituteAnswer},
+    event::{AttemptOutcome, NoRetryReason, SubstituteAnswer, TakenOutcome, TakenOverStep},
     id::StepIndex,
     state::{CommandOutcome, CommandPhase},
 };
@@ -68,6 +68,28 @@ impl EventFold<'_> {
             self.state.results.insert(self.plan.definition.step(step).name.clone(), result.clone());
         }
         self.state.steps[step.at()].substitute = Some(by.clone());
+    }
+
+    /// The step is settled as it was in the saga that is run again. Nothing of it was sent by this saga.
+    pub(super) fn taken_over(&mut self, step: StepIndex, taken: &TakenOverStep) {
+        let command = of(step, CommandDirection::Do);
+        self.settle(
+            command,
+            match &taken.outcome {
+                TakenOutcome::Succeeded => CommandOutcome::Succeeded,
+                TakenOutcome::Skipped => CommandOutcome::Skipped,
+                TakenOutcome::Failed { failure } => CommandOutcome::Failed(failure.clone()),
+            },
+        );
+        let is_applied = matches!(taken.outcome, TakenOutcome::Succeeded);
+        let it = &mut self.state.steps[step.at()];
+        it.forward.request = taken.request.clone().map(Arc::new);
+        it.result = is_applied.then(|| taken.result.clone());
+        it.substitute = taken.by.clone();
+        it.done_in = Some(taken.done_in);
+        if taken.has_result() {
+            self.state.results.insert(self.plan.definition.step(step).name.clone(), taken.result.clone());
+        }
     }
 
     /// A success that comes after its step was given up: from now on the step may be applied, and its undo knows the

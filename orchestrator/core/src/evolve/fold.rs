@@ -135,6 +135,7 @@ pub fn step_of(event: &SagaEvent) -> Option<StepIndex> {
         | SagaEvent::StepFailed { step, .. }
         | SagaEvent::StepAnswered { step, .. }
         | SagaEvent::StepSkipped { step, .. }
+        | SagaEvent::StepTakenOver { step, .. }
         | SagaEvent::ResultArrived { step, .. } => Some(*step),
         SagaEvent::IncidentOpened { step, .. } => *step,
         SagaEvent::OperatorActed { command, .. } => command.map(|command| command.step),

@@ -184,7 +184,7 @@ impl RowReading<'_> {
             | SagaEvent::SagaResumed
             | SagaEvent::OutcomeDue { .. }
             | SagaEvent::OutcomeShortened { .. } => vec![SagaInput::TimeReached],
-            SagaEvent::SagaStarted { .. } => Vec::new(),
+            SagaEvent::SagaStarted { .. } | SagaEvent::StepTakenOver { .. } => Vec::new(),
         }
     }
 

@@ -126,6 +126,7 @@ impl RecordedAnswers {
                 self.acts.push((at, OperatorAct { id, who, reason, action, about }));
             }
             SagaEvent::SagaStarted { .. }
+            | SagaEvent::StepTakenOver { .. }
             | SagaEvent::WaitStarted { .. }
             | SagaEvent::AttemptExtended { .. }
             | SagaEvent::StepFailed { .. }

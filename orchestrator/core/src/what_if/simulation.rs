@@ -13,7 +13,7 @@ use crate::{
     definition::{CallTarget, ParticipantSelector, StepAction},
     event::{AttemptOutcome, SagaDecision},
     id::SagaId,
-    input::{OperatorAct, OutcomeDelivery, SagaInput, SagaStart},
+    input::{OperatorAct, OutcomeDelivery, SagaFork, SagaInput, SagaStart},
     state::{CommandPhase, SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
 };
@@ -46,14 +46,17 @@ struct NextInput {
 impl<'a> SagaSimulation<'a> {
     pub(super) fn start(
         plan: &'a SagaPlan,
-        start: SagaStart,
+        (start, fork): (SagaStart, Option<SagaFork>),
         saga: SagaId,
         now: Timestamp,
         answers: &'a RecordedAnswers,
         assumed: &'a AssumedAnswers,
     ) -> SagaSimulation<'a> {
         let surroundings = SimulatedSurroundings { plan, answers };
-        let (decision, state) = surroundings.run(now, |context| decide::start(plan, saga, start, context));
+        let (decision, state) = surroundings.run(now, |context| match fork {
+            None => decide::start(plan, saga, start, context),
+            Some(fork) => decide::rerun(plan, saga, start, fork, context),
+        });
         let acts = answers.acts.iter().cloned().collect();
         let mut simulation = SagaSimulation { plan, state, calls: BTreeMap::new(), answers, assumed, acts, now };
         simulation.note(&decision);

@@ -12,7 +12,7 @@ use saga_core::{
     event::{OperatorAction, SagaDecision, TriggerRecord},
     evolve,
     id::{SagaId, ShardId},
-    input::{ActTarget, OperatorAct, OutcomeDelivery, PublicationRef, SagaInput, SagaStart},
+    input::{ActTarget, OperatorAct, OutcomeDelivery, PublicationRef, SagaFork, SagaInput, SagaStart},
     policy::SagaPolicies,
     react::{SagaEffect, react},
     replay::{self, RowReplay},
@@ -145,6 +145,28 @@ fn begun(
 }
 
 impl Saga {
+    /// A saga that runs another one again, right after its start.
+    pub(crate) fn forked(plan: &SagaPlan, id: SagaId, start: SagaStart, fork: SagaFork) -> Saga {
+        let around = Surroundings::at(START).chosen(Some("reader-a"));
+        let (decision, state) = around.decide(|context| decide::rerun(plan, id, start, fork, context));
+        let mut saga = Saga {
+            plan: plan.clone(),
+            state,
+            journal: vec![decision.clone()],
+            snapshots: TakenSnapshots::default(),
+            now: START,
+            answerable: ALWAYS.clone(),
+            gate: AdmissionVerdict::Admitted,
+            known: None,
+            chosen: Some("reader-a"),
+            room: None,
+            last: DecisionOutcome::Decided(decision),
+            acts: 0,
+        };
+        saga.holds();
+        saga
+    }
+
     /// `command` is a step's name, or `undo` and a step's name.
     pub(crate) fn command(&self, command: &str) -> CommandRef {
         let (direction, name) = match command.strip_prefix("undo ") {

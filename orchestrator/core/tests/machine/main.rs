@@ -27,6 +27,7 @@ mod prospects;
 mod recovery;
 mod rejected;
 mod repeated;
+mod rerun;
 mod state_machine_page;
 mod timeouts;
 mod transitions;

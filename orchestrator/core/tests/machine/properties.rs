@@ -59,4 +59,5 @@ fn live(spec: &Spec, events: &[u16]) {
     }
     world.is_kind();
     world.is_judged();
+    world.is_safe_to_run_again();
 }

@@ -4,7 +4,7 @@ use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef},
     event::{
         AttemptOutcome, CompensationCause, OperatorAction, ParkReason, SagaEnd, SagaEvent, StepFailureKind,
-        SubstituteAnswer,
+        SubstituteAnswer, TakenOutcome,
     },
     id::StepIndex,
     state::SagaPlan,
@@ -31,6 +31,14 @@ pub(crate) fn told(plan: &SagaPlan, event: &SagaEvent) -> String {
     let named = |step: &StepIndex, direction: &CommandDirection| named(plan, *step, *direction);
     match event {
         SagaEvent::SagaStarted { .. } => "started".into(),
+        SagaEvent::StepTakenOver { step, taken } => {
+            let outcome = match &taken.outcome {
+                TakenOutcome::Succeeded => "succeeded".to_owned(),
+                TakenOutcome::Skipped => "skipped".to_owned(),
+                TakenOutcome::Failed { failure } => format!("failed ({})", failure.code),
+            };
+            format!("{} taken over: {outcome}", name(plan, *step))
+        }
         SagaEvent::StepStarted { step, direction, .. } => format!("{} sent", named(step, direction)),
         SagaEvent::WaitStarted { step, .. } => format!("{} waits", name(plan, *step)),
         SagaEvent::AttemptStarted { step, direction, attempt, .. } => {

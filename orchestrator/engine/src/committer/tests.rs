@@ -7,7 +7,8 @@ use saga_event_store::{
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange,
     ProjectionGeneration, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError,
     StoreIdentity, StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
-    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,

@@ -7,7 +7,7 @@ use super::{
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
     describe,
-    event::{AttemptOutcome, NoRetryReason, SagaEnd, SagaEvent},
+    event::{AttemptOutcome, ForkOrigin, NoRetryReason, SagaEnd, SagaEvent, TakenOutcome},
     id::StepIndex,
     state::SagaPlan,
     time::rfc3339,
@@ -114,6 +114,7 @@ fn payload(event: &SagaEvent) -> Option<&Value> {
         | SagaEvent::StepRejected { result, .. }
         | SagaEvent::StepAnswered { result, .. }
         | SagaEvent::ResultArrived { result, .. } => Some(result),
+        SagaEvent::StepTakenOver { taken, .. } => Some(&taken.result),
         SagaEvent::SagaEnded { end: SagaEnd::Completed { output } } => Some(output),
         SagaEvent::SagaEnded { end: SagaEnd::Compensated { .. } | SagaEnd::Abandoned { .. } }
         | SagaEvent::WaitStarted { .. }
@@ -138,6 +139,19 @@ fn payload(event: &SagaEvent) -> Option<&Value> {
 #[must_use]
 pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String {
     match event {
+        SagaEvent::SagaStarted { name, key, forked_from: Some(origin), .. } => {
+            let from = origin.from.as_ref().map(|step| format!(" from {step}")).unwrap_or_default();
+            let ForkOrigin { saga, who, reason, .. } = origin.as_ref();
+            format!("saga {name} for key {key} runs {saga} again{from}; {who}: {reason}{}", left_standing(origin))
+        }
+        SagaEvent::StepTakenOver { step, taken } => {
+            let outcome = match &taken.outcome {
+                TakenOutcome::Succeeded => "succeeded".to_owned(),
+                TakenOutcome::Skipped => "skipped".to_owned(),
+                TakenOutcome::Failed { failure } => format!("failed: {}", told(failure)),
+            };
+            format!("{} taken over from {}: {outcome}", name(plan, *step), taken.done_in)
+        }
         SagaEvent::SagaStarted { name, key, trigger, .. } => {
             format!("saga {name} started for key {key} by {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
         }
@@ -217,6 +231,13 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
         SagaEvent::IncidentOpened { step, direction, failure } => {
             format!("incident: {}", words::incident(step.map(|step| name(plan, step)), *direction, failure))
         }
+    }
+}
+
+fn left_standing(origin: &ForkOrigin) -> String {
+    match origin.standing.as_slice() {
+        [] => String::new(),
+        steps => format!("; effects that stay beside those of this saga: {}", steps.join(", ")),
     }
 }
 

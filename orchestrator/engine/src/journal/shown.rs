@@ -194,6 +194,8 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         trigger: None,
         steps: Vec::new(),
         output: None,
+        forked_from: None,
+        rerun_as: None,
         incidents: Vec::new(),
     }
 }

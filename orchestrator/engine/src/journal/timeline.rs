@@ -79,6 +79,7 @@ impl<'a> SagaTimeline<'a> {
             | SagaEvent::StepAnswered { step, .. }
             | SagaEvent::ResultArrived { step, .. } => of(*step, CommandDirection::Do).map(|it| it.began_at),
             SagaEvent::SagaStarted { .. }
+            | SagaEvent::StepTakenOver { .. }
             | SagaEvent::StepStarted { .. }
             | SagaEvent::WaitStarted { .. }
             | SagaEvent::AttemptStarted { .. }
@@ -123,7 +124,8 @@ impl<'a> SagaTimeline<'a> {
                 let waits_for = retry_at.map(|_| "time: the retry delay is over".into());
                 self.command(*step, *direction, at).waits_for = waits_for;
             }
-            SagaEvent::AttemptExtended { .. }
+            SagaEvent::StepTakenOver { .. }
+            | SagaEvent::AttemptExtended { .. }
             | SagaEvent::StepSucceeded { .. }
             | SagaEvent::StepRejected { .. }
             | SagaEvent::StepFailed { .. }
@@ -168,6 +170,7 @@ impl<'a> SagaTimeline<'a> {
                 self.last_attempt(*step, CommandDirection::Do)
             }
             SagaEvent::SagaStarted { .. }
+            | SagaEvent::StepTakenOver { .. }
             | SagaEvent::WaitStarted { .. }
             | SagaEvent::StepWaiting { .. }
             | SagaEvent::StepAnswered { .. }
@@ -193,6 +196,7 @@ impl<'a> SagaTimeline<'a> {
     /// What made the engine decide the row that begins with `event`.
     fn cause(&self, event: &SagaEvent) -> String {
         match event {
+            SagaEvent::SagaStarted { forked_from: Some(origin), .. } => format!("operator {}", origin.who),
             SagaEvent::SagaStarted { trigger, .. } => {
                 format!("record {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
             }
@@ -213,6 +217,7 @@ impl<'a> SagaTimeline<'a> {
                 let whose = participant.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
                 format!("guard {}{whose}", guard.as_str())
             }
+            SagaEvent::StepTakenOver { taken, .. } => format!("saga {}", taken.done_in),
             SagaEvent::OperatorActed { who, .. } => format!("operator {who}"),
             SagaEvent::DefinitionChanged { .. } => "an operator".into(),
             SagaEvent::CompensationStarted { .. } | SagaEvent::SagaOverdue => "time: the saga's timeout is over".into(),

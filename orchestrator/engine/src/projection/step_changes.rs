@@ -44,6 +44,7 @@ fn change_of(event: &SagaEvent) -> Option<(StepIndex, CommandDirection, StepChan
             Some((*step, Do, StepChange::Ended))
         }
         SagaEvent::SagaStarted { .. }
+        | SagaEvent::StepTakenOver { .. }
         | SagaEvent::AttemptFailed { .. }
         | SagaEvent::AttemptExtended { .. }
         | SagaEvent::ResultArrived { .. }

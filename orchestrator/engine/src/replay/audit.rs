@@ -182,11 +182,10 @@ async fn acts_on(
 
 /// A row that is missing or cut off may have had one.
 fn has_no_act(rows: &[StreamRow]) -> bool {
-    let finder = memmem::Finder::new("operatorActed");
+    let finders = ["operatorActed", "forked_from"].map(memmem::Finder::new);
+    let has_act = |row: &StreamRow| finders.iter().any(|finder| finder.find(&row.payload).is_some());
     let is_whole = |row: &StreamRow| row.payload.ends_with(b"}");
-    (1_u32..)
-        .zip(rows)
-        .all(|(version, row)| row.version == version && is_whole(row) && finder.find(&row.payload).is_none())
+    (1_u32..).zip(rows).all(|(version, row)| row.version == version && is_whole(row) && !has_act(row))
 }
 
 fn key(decisions: &[SagaDecision]) -> String {
@@ -203,13 +202,19 @@ fn entry(
     decision: &SagaDecision,
     event: &SagaEvent,
 ) -> Option<(Timestamp, AuditEntry)> {
+    let on = AuditTarget::Saga { id: saga.to_string(), key: key.to_owned(), version: decision.version };
+    if let SagaEvent::SagaStarted { forked_from: Some(origin), .. } = event {
+        let from = origin.from.as_ref().map(|step| format!(" from {step}")).unwrap_or_default();
+        let action = format!("rerun of {}{from}{}", origin.saga, if origin.forced { ", forced" } else { "" });
+        let (who, reason, id) = (origin.who.clone(), origin.reason.clone(), origin.act.clone());
+        return Some((decision.at, AuditEntry { at: rfc3339(decision.at), who, action, reason, on, id }));
+    }
     let SagaEvent::OperatorActed { id, who, reason, action, command } = event else { return None };
     let mended = decision.events.iter().find_map(|event| {
         let SagaEvent::DefinitionChanged { definition, .. } = event else { return None };
         Some(format!(" by definition {definition}"))
     });
     let action = format!("{}{}", words::acted(plan, *action, *command), mended.unwrap_or_default());
-    let on = AuditTarget::Saga { id: saga.to_string(), key: key.to_owned(), version: decision.version };
     let (who, reason, id) = (who.clone(), reason.clone(), id.clone());
     Some((decision.at, AuditEntry { at: rfc3339(decision.at), who, action, reason, on, id }))
 }

@@ -124,10 +124,16 @@ fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
         (MessageContent::Start { .. }, None) | (MessageContent::ReadUntil(_), _) => None,
         (MessageContent::Reply(_), Some(record)) => Some(InboxEnvelope::Reply(record.clone())),
         (MessageContent::Reply(reply), None) => Some(InboxEnvelope::Outcome(CallOutcome {
+            saga: reply.saga,
             command: reply.command.clone(),
             attempt: reply.attempt,
             answer: reply.answer.clone(),
         })),
+        (MessageContent::Rerun { saga, plan, order }, _) => Some(InboxEnvelope::Rerun {
+            saga: *saga,
+            order: order.as_ref().clone(),
+            definition: plan.as_ref().map(|plan| (plan.definition.hash.clone(), plan.policies_hash.clone())),
+        }),
         (MessageContent::Input { saga, input: SagaInput::Operator(act) }, _) => {
             Some(InboxEnvelope::Operator { saga: *saga, act: act.clone(), definition: None })
         }

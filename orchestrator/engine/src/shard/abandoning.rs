@@ -46,6 +46,10 @@ impl ShardLoop {
                     .receipt
                     .settle(MessageOutcome::Refused(format!("it was read again just now. {reason}; abandon ends it")));
             }
+            MessageContent::Rerun { .. } => {
+                let why = "a saga that cannot be read cannot be run again";
+                message.receipt.settle(MessageOutcome::Refused(format!("{reason}; {why}")));
+            }
             // What came under its key starts nothing, and its journal takes no note of it.
             MessageContent::Start { .. } => {
                 message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload: true });

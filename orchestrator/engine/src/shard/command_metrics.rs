@@ -31,6 +31,7 @@ fn end_of(event: &SagaEvent) -> Option<(CommandRef, bool)> {
             Some((CommandRef { step: *step, direction: *direction }, false))
         }
         SagaEvent::SagaStarted { .. }
+        | SagaEvent::StepTakenOver { .. }
         | SagaEvent::WaitStarted { .. }
         | SagaEvent::StepStarted { .. }
         | SagaEvent::AttemptStarted { .. }

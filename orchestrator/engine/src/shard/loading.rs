@@ -129,7 +129,7 @@ impl ShardLoop {
 
     /// The shard was about to report a start to the saga that has its key.
     pub(super) fn unknown_saga(&self, message: ShardMessage) {
-        if let MessageContent::Start { .. } = message.body {
+        if let MessageContent::Start { .. } | MessageContent::Rerun { .. } = message.body {
             return message.receipt.settle(MessageOutcome::UnknownSaga);
         }
         let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
@@ -152,7 +152,7 @@ impl ShardLoop {
 
     /// Everything that is held and not settled. Timers are left out: the next owner has its own.
     pub(super) fn take_unfinished(&mut self) -> Vec<ShardMessage> {
-        let repeated = std::mem::take(&mut self.table.duplicate_starts).into_iter().map(|(_, message)| message);
+        let repeated = std::mem::take(&mut self.table.deferred_messages).into_iter().map(|(_, message)| message);
         let starting: Vec<ShardMessage> = self.table.starting.take_all().chain(repeated).collect();
         let slots = std::mem::take(&mut self.table.sagas).into_values();
         let waiting = slots.flat_map(|slot| match slot {

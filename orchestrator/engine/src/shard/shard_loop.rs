@@ -55,7 +55,7 @@ impl ShardLoop {
             for (saga, input) in std::mem::take(&mut self.table.deferred_inputs) {
                 self.handle_input(saga, ShardMessage::of(saga, input));
             }
-            for (saga, message) in std::mem::take(&mut self.table.duplicate_starts) {
+            for (saga, message) in std::mem::take(&mut self.table.deferred_messages) {
                 self.handle_input(saga, message);
             }
             if messages_since_timers >= TIMERS_EVERY {
@@ -171,8 +171,12 @@ impl ShardLoop {
     }
 
     fn step(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
-        let Some(input) = message.body.input(&live.plan) else {
-            return self.dead_letter(message, PoisonCode::UnknownStep, "the saga's definition has no such step");
+        if let MessageContent::Rerun { .. } = message.body {
+            return self.begin_rerun(live, message);
+        }
+        let input = match message.body.input(&live.plan, &live.state) {
+            Ok(input) => input,
+            Err(reason) => return self.dead_letter(message, PoisonCode::UnknownStep, reason),
         };
         let input = classified(&self.context.config.load().participants, &live.state, input);
         if let Some(participant) = live.late_success(&input) {
@@ -317,14 +321,15 @@ impl ShardLoop {
         command_metrics::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);
         let disposition = match &message.body {
-            MessageContent::Start { .. } if decision.version == 1 => {
+            MessageContent::Start { .. } | MessageContent::Rerun { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);
                 MessageOutcome::Started(saga)
             }
             MessageContent::Start { .. } => MessageOutcome::Duplicate { saga, other_payload: true },
-            MessageContent::Reply(_) | MessageContent::Input { .. } | MessageContent::ReadUntil(_) => {
-                MessageOutcome::Applied
-            }
+            MessageContent::Rerun { .. }
+            | MessageContent::Reply(_)
+            | MessageContent::Input { .. }
+            | MessageContent::ReadUntil(_) => MessageOutcome::Applied,
         };
         message.receipt.settle(disposition);
         self.dispatch_outstanding(saga, &mut live);
@@ -339,8 +344,11 @@ impl ShardLoop {
         metrics::counter!("saga_conflicts_total").increment(1);
         self.release_start_key(&live);
         match in_flight.message.body {
-            MessageContent::Start { .. } if in_flight.decision.version == 1 => self.take_start(in_flight.message),
+            MessageContent::Start { .. } | MessageContent::Rerun { .. } if in_flight.decision.version == 1 => {
+                self.take_start(in_flight.message);
+            }
             MessageContent::Start { .. }
+            | MessageContent::Rerun { .. }
             | MessageContent::Reply(_)
             | MessageContent::Input { .. }
             | MessageContent::ReadUntil(_) => {

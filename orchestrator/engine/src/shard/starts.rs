@@ -4,16 +4,23 @@ use super::{
     ShardLoop,
     context::ShardContext,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
+    reruns::settle_rerun,
 };
 use crate::{
     admission::AdmissionControl,
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
     permit_table::PermitTable,
-    row::payload_hash,
-    starting::{KeyHolder, StartAdmission},
+    row::{self, payload_hash},
+    starting::{KeyHolder, StartAdmission, StartKey},
 };
 use saga_base::panics::caught;
-use saga_core::{decide, id::SagaId, input::SagaStart};
+use saga_core::{
+    decide::{self, DecisionContext},
+    event::SagaDecision,
+    id::SagaId,
+    input::SagaStart,
+    state::{SagaPlan, SagaState},
+};
 use saga_resilience::guard_events::GuardEventKind;
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
@@ -27,44 +34,61 @@ const TOLD_ENOUGH: usize = 1024;
 impl ShardLoop {
     /// A second start with the same key waits for the first: only the store can tell whether that one will be there.
     pub(super) fn take_start(&mut self, message: ShardMessage) {
-        let MessageContent::Start { plan, start } = &message.body else { return };
+        let (plan, start) = match &message.body {
+            MessageContent::Start { plan, start } => (Arc::clone(plan), start.as_ref().clone()),
+            // The saga that it is about is judged again.
+            MessageContent::Rerun { saga, .. } => return self.table.deferred_messages.push((*saga, message)),
+            MessageContent::Input { .. } | MessageContent::Reply(_) | MessageContent::ReadUntil(_) => return,
+        };
         let key = (plan.definition.name.clone(), start.key.clone());
-        match self.table.starting.begin(key, message, Instant::now()) {
-            StartAdmission::First(message) => self.start(message),
+        self.begin_first(&key, message, &plan, |id, context| decide::start(&plan, id, start, context));
+    }
+
+    /// Begins a saga, unless one of this key has begun or is about to.
+    pub(super) fn begin_first(
+        &mut self,
+        key: &StartKey,
+        message: ShardMessage,
+        plan: &Arc<SagaPlan>,
+        start: impl FnOnce(SagaId, &mut DecisionContext<'_>) -> (SagaDecision, SagaState),
+    ) {
+        match self.table.starting.begin(key.clone(), message, Instant::now()) {
+            StartAdmission::First(message) => self.start(key, message, plan, start),
             StartAdmission::Waits => {}
             StartAdmission::Taken(message, holder) => self.settle_duplicate(message, &holder),
         }
     }
 
-    fn start(&mut self, message: ShardMessage) {
-        let MessageContent::Start { plan, start } = &message.body else { return };
-        let plan = Arc::clone(plan);
-        let start = start.as_ref().clone();
+    fn start(
+        &mut self,
+        key: &StartKey,
+        message: ShardMessage,
+        plan: &Arc<SagaPlan>,
+        start: impl FnOnce(SagaId, &mut DecisionContext<'_>) -> (SagaDecision, SagaState),
+    ) {
         let now = self.context.clock.now();
         let id = SagaId::new(now, self.shard, fastrand::u64(..));
         let mut permits = PermitTable::default();
         let mut admissions = AdmissionControl::new(&self.context.sources, now, &self.table.answerable, permits.draft());
-        let started = caught(|| admissions.with_context(|context| decide::start(&plan, id, start, context)));
+        let started = caught(|| admissions.with_context(|context| start(id, context)));
         let (decision, state) = match started {
             Ok(started) => started,
             Err(panic) => {
                 drop(admissions);
-                return self.start_impossible(message, &panic);
+                return self.start_impossible(key, message, &panic);
             }
         };
         admissions.keep_permits();
-        let mut live = Box::new(LiveSaga::new(plan, state));
+        let mut live = Box::new(LiveSaga::new(Arc::clone(plan), state));
         live.permits = permits;
         self.append(id, &mut live, message, decision);
         self.table.sagas.insert(id, SagaSlot::Ready(live));
     }
 
     /// Nothing of the start is recorded; the messages that wait for the key may try.
-    fn start_impossible(&mut self, message: ShardMessage, reason: &str) {
-        let MessageContent::Start { plan, start } = &message.body else { return };
-        let key = (plan.definition.name.clone(), start.key.clone());
+    fn start_impossible(&mut self, key: &StartKey, message: ShardMessage, reason: &str) {
         self.dead_letter(message, PoisonCode::IllegalInput, reason);
-        for message in self.table.starting.end(&key) {
+        for message in self.table.starting.end(key) {
             self.take_start(message);
         }
     }
@@ -84,14 +108,13 @@ impl ShardLoop {
 
     /// The saga is there: all that waited for its key are answered.
     pub(super) fn start_committed(&mut self, saga: SagaId, live: &LiveSaga, payload_hash: Option<[u8; 32]>) {
-        let trigger = &live.state.trigger;
-        let payload_hash = payload_hash.unwrap_or_else(|| self::payload_hash(&trigger.event));
-        self.key_taken(live, &KeyHolder { stream: saga.uuid(), payload_hash, record: Some(coordinates(trigger)) });
+        let payload_hash = payload_hash.unwrap_or_else(|| row::new_key(&live.plan, &live.state).payload_hash);
+        let record = Some(coordinates(&live.state.trigger));
+        self.key_taken(live, &KeyHolder { stream: saga.uuid(), payload_hash, record });
     }
 
     fn key_taken(&mut self, live: &LiveSaga, holder: &KeyHolder) {
-        let key = (live.plan.definition.name.clone(), live.state.key.clone());
-        for message in self.table.starting.taken(key, holder.clone(), Instant::now()) {
+        for message in self.table.starting.taken(start_key(live), holder.clone(), Instant::now()) {
             self.settle_duplicate(message, holder);
         }
     }
@@ -99,7 +122,11 @@ impl ShardLoop {
     /// At-least-once delivery brings the same payload again. An operator should look at another payload: the saga that
     /// has the key is notified of it.
     fn settle_duplicate(&mut self, message: ShardMessage, holder: &KeyHolder) {
-        let MessageContent::Start { plan, start } = &message.body else { return };
+        let (plan, start) = match &message.body {
+            MessageContent::Start { plan, start } => (plan, start),
+            MessageContent::Rerun { .. } => return settle_rerun(message, holder),
+            MessageContent::Input { .. } | MessageContent::Reply(_) | MessageContent::ReadUntil(_) => return,
+        };
         let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
         count(other_payload);
         if other_payload {
@@ -110,7 +137,7 @@ impl ShardLoop {
             return message.receipt.settle(MessageOutcome::Ignored(why.into()));
         };
         if other_payload && saga.shard() == self.shard && !self.table.duplicate_reports_full.contains(&saga) {
-            self.table.duplicate_starts.push((saga, message));
+            self.table.deferred_messages.push((saga, message));
         } else {
             message.receipt.settle(MessageOutcome::Duplicate { saga, other_payload });
         }
@@ -129,10 +156,16 @@ impl ShardLoop {
         if live.state.version != 1 {
             return;
         }
-        for message in self.table.starting.end(&(live.plan.definition.name.clone(), live.state.key.clone())) {
+        for message in self.table.starting.end(&start_key(live)) {
             self.take_start(message);
         }
     }
+}
+
+/// The key under which the saga starts.
+fn start_key(live: &LiveSaga) -> StartKey {
+    let key = row::new_key(&live.plan, &live.state);
+    (key.category, key.key)
 }
 
 /// Reports the duplicate in the log, and to the followers of changes.

@@ -20,8 +20,9 @@ pub(super) struct ShardTable {
     pub(super) unreadable: UnreadableSagas,
     /// Calls that the guard holds back outside of a decision; they become inputs in the next turn.
     pub(super) deferred_inputs: Vec<(SagaId, SagaInput)>,
-    /// Starts under keys that these sagas have, with other payloads.
-    pub(super) duplicate_starts: Vec<(SagaId, ShardMessage)>,
+    /// Messages for these sagas: starts under keys that they have, with other payloads, and reruns of them whose turn
+    /// comes again.
+    pub(super) deferred_messages: Vec<(SagaId, ShardMessage)>,
     /// Sagas that have enough of them on record.
     pub(super) duplicate_reports_full: HashSet<SagaId>,
     /// Sagas that are read again to be parked, with the reason.
@@ -40,7 +41,7 @@ impl ShardTable {
             starting: PendingStarts::default(),
             unreadable: UnreadableSagas::default(),
             deferred_inputs: Vec::new(),
-            duplicate_starts: Vec::new(),
+            deferred_messages: Vec::new(),
             duplicate_reports_full: HashSet::new(),
             to_park: HashMap::new(),
             waits: WaitRegistry::default(),

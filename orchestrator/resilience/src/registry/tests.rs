@@ -86,6 +86,7 @@ fn a_call() -> ParticipantCall {
     let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
     let body = Some(json!({}));
     ParticipantCall {
+        saga,
         id: CommandId { saga, step: "charge".into(), direction: CommandDirection::Do },
         saga_name: "order".into(),
         attempt: 1,

@@ -2,7 +2,7 @@
 
 use saga_core::{
     command::{CommandDirection, CommandRequest},
-    id::CommandId,
+    id::{CommandId, SagaId},
     react::CallEffect,
 };
 use std::{sync::Arc, time::Duration};
@@ -10,6 +10,8 @@ use std::{sync::Arc, time::Duration};
 /// One attempt of one command.
 #[derive(Clone, Debug)]
 pub struct ParticipantCall {
+    /// The saga that waits for the answer.
+    pub saga: SagaId,
     /// The command's identity for ever.
     pub id: CommandId,
     /// Name of the saga's definition.
@@ -44,6 +46,7 @@ impl ParticipantCall {
     #[must_use]
     pub fn new(effect: CallEffect, saga_name: &str, traceparent: Option<&str>) -> ParticipantCall {
         ParticipantCall {
+            saga: effect.saga,
             id: effect.id,
             saga_name: saga_name.into(),
             attempt: effect.attempt,

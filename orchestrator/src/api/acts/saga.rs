@@ -199,18 +199,24 @@ async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
 pub(in crate::api) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
     OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
         let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
-        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel, abandon or migrate{guess}"))
+        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel, abandon, migrate or rerun{guess}"))
     })
 }
 
 fn checked(asked: SagaActBody, action: OperatorAction) -> Result<OperatorAct, ApiError> {
     let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
-    let id = asked.id.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let id = act_id(asked.id)?;
+    let about = about(asked.step, asked.direction)?;
+    Ok(OperatorAct { id, who, reason, action, about })
+}
+
+/// The id that the caller gives the act, or a new one.
+pub(super) fn act_id(given: Option<String>) -> Result<String, ApiError> {
+    let id = given.unwrap_or_else(|| Uuid::new_v4().to_string());
     if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
         return Err(ApiError::BadValue(format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes")));
     }
-    let about = about(asked.step, asked.direction)?;
-    Ok(OperatorAct { id, who, reason, action, about })
+    Ok(id)
 }
 
 /// The command that an act is about, if it is about one.

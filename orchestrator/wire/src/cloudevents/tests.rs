@@ -18,6 +18,35 @@ fn structured_record(value: &str) -> KafkaRecord {
     incoming(vec![text_header("content-type", "Application/CloudEvents+JSON; charset=utf-8")], Some(value))
 }
 
+/// The participant finds the do by the id that it knows; the reply goes to the saga that asks.
+#[test]
+fn an_undo_of_what_another_saga_did_names_both_sagas() {
+    let (first, second) = (SagaId::new(Timestamp(1), ShardId(7), 1), SagaId::new(Timestamp(2), ShardId(7), 2));
+    let id = CommandId { saga: first, step: "reserve".into(), direction: CommandDirection::Undo };
+    let outgoing = command(
+        &"inventory.commands".into(),
+        &CommandRecord {
+            saga: second,
+            id: &id,
+            command: "ReleaseStock",
+            body: &json!({}),
+            saga_name: "order-fulfillment",
+            attempt: 1,
+            reply_topic: "saga.replies",
+            causation: "3.1",
+            traceparent: None,
+            at: Timestamp(3),
+        },
+    );
+    let header = |name: &str| {
+        let found = outgoing.headers.iter().find(|(found, _)| found == name);
+        found.and_then(|(_, value)| String::from_utf8(value.as_deref()?.to_vec()).ok())
+    };
+    assert_eq!(header("idempotency_key"), Some(format!("{first}:reserve:undo")));
+    assert_eq!(header("ce_correlationid"), Some(second.to_string()));
+    assert_eq!(outgoing.key.as_deref(), Some(first.to_string().as_bytes()), "in the order of the do");
+}
+
 #[test]
 fn a_command_says_everything_a_participant_may_need() {
     let saga = SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42);
@@ -25,6 +54,7 @@ fn a_command_says_everything_a_participant_may_need() {
     let outgoing = command(
         &"inventory.commands".into(),
         &CommandRecord {
+            saga,
             id: &id,
             command: "ReleaseStock",
             body: &json!({"b": 1, "a": [null]}),

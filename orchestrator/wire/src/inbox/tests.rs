@@ -11,6 +11,11 @@ fn saga() -> SagaId {
     SagaId::new(Timestamp(1_700_000_000_000), ShardId(7), 42)
 }
 
+/// It undoes what [`saga`] did.
+fn other_saga() -> SagaId {
+    SagaId::new(Timestamp(1_700_000_000_001), ShardId(7), 43)
+}
+
 /// What comes out at the other end of the inbox.
 fn through_the_inbox(inbound: &InboxEnvelope) -> Result<InboxEnvelope, PoisonDiagnosis> {
     let OutgoingRecord { topic, partition, key, value, headers } = forward(&"saga.inbox".into(), ShardId(7), inbound);
@@ -88,8 +93,21 @@ fn every_answer_survives_forwarding() {
     ];
     for (answer, attempt) in answers.into_iter().zip([Some(1), None].into_iter().cycle()) {
         let command = CommandId { saga: saga(), step: "charge".into(), direction: CommandDirection::Do };
-        let outcome = InboxEnvelope::Outcome(CallOutcome { command, attempt, answer });
-        assert_eq!(through_the_inbox(&outcome), Ok(outcome));
+        for saga in [saga(), other_saga()] {
+            let (command, answer) = (command.clone(), answer.clone());
+            let outcome = InboxEnvelope::Outcome(CallOutcome { saga, command, attempt, answer });
+            assert_eq!(through_the_inbox(&outcome), Ok(outcome));
+        }
+    }
+}
+
+#[test]
+fn a_rerun_survives_forwarding() {
+    for (from, definition) in [(None, None), (Some("charge".to_owned()), Some(("ab".to_owned(), "cd".to_owned())))] {
+        let force = from.is_some();
+        let order = RerunOrder { id: "7".into(), who: "ada".into(), reason: "fixed".into(), from, force };
+        let rerun = InboxEnvelope::Rerun { saga: saga(), order, definition };
+        assert_eq!(through_the_inbox(&rerun), Ok(rerun));
     }
 }
 

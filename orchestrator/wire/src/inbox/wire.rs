@@ -6,8 +6,9 @@ use crate::poison::{PoisonCode, PoisonDiagnosis};
 use saga_core::{
     command::{CommandAnswer, CommandDirection, CommandFailure, GuardKind, RetryAdvice},
     event::OperatorAction,
-    id::SagaId,
+    id::{CommandId, CommandIdError, SagaId, SagaIdError},
     input::{ActTarget, OperatorAct},
+    rerun::RerunOrder,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -17,6 +18,9 @@ use std::time::Duration;
 #[serde(rename_all = "camelCase")]
 struct OutcomeWire {
     command: String,
+    /// The saga that waits, if it is not the one of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    saga: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     answer: AnswerWire,
@@ -72,9 +76,26 @@ struct OperatorWire {
     definition: Option<(String, String)>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RerunWire {
+    saga: String,
+    id: String,
+    who: String,
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(default)]
+    force: bool,
+    /// By another definition: the hashes of its text and of its policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    definition: Option<(String, String)>,
+}
+
 pub(super) fn outcome(outcome: &CallOutcome) -> String {
-    let CallOutcome { command, attempt, answer } = outcome;
-    json(&OutcomeWire { command: command.to_string(), attempt: *attempt, answer: to_wire(answer.clone()) })
+    let CallOutcome { saga, command, attempt, answer } = outcome;
+    let saga = (*saga != command.saga).then(|| saga.to_string());
+    json(&OutcomeWire { command: command.to_string(), saga, attempt: *attempt, answer: to_wire(answer.clone()) })
 }
 
 pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(String, String)>) -> String {
@@ -85,16 +106,32 @@ pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(Str
 }
 
 pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, PoisonDiagnosis> {
-    let OutcomeWire { command, attempt, answer } = read(bytes)?;
-    let command = command.parse().map_err(|error: saga_core::id::CommandIdError| foreign(error.to_string()))?;
-    Ok(CallOutcome { command, attempt, answer: from_wire(answer) })
+    let OutcomeWire { command, saga, attempt, answer } = read(bytes)?;
+    let command: CommandId = command.parse().map_err(|error: CommandIdError| foreign(error.to_string()))?;
+    let saga = saga.map_or(Ok(command.saga), |saga| saga_of(&saga))?;
+    Ok(CallOutcome { saga, command, attempt, answer: from_wire(answer) })
 }
 
 pub(super) fn read_operator(bytes: &[u8]) -> Result<InboxEnvelope, PoisonDiagnosis> {
     let OperatorWire { saga, id, who, reason, action, step, direction, definition } = read(bytes)?;
-    let saga: SagaId = saga.parse().map_err(|error: saga_core::id::SagaIdError| foreign(error.to_string()))?;
+    let saga = saga_of(&saga)?;
     let about = step.map(|step| ActTarget { step, direction });
     Ok(InboxEnvelope::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
+}
+
+pub(super) fn rerun(saga: SagaId, order: &RerunOrder, definition: Option<&(String, String)>) -> String {
+    let RerunOrder { id, who, reason, from, force } = order.clone();
+    json(&RerunWire { saga: saga.to_string(), id, who, reason, from, force, definition: definition.cloned() })
+}
+
+pub(super) fn read_rerun(bytes: &[u8]) -> Result<InboxEnvelope, PoisonDiagnosis> {
+    let RerunWire { saga, id, who, reason, from, force, definition } = read(bytes)?;
+    let order = RerunOrder { id, who, reason, from, force };
+    Ok(InboxEnvelope::Rerun { saga: saga_of(&saga)?, order, definition })
+}
+
+fn saga_of(text: &str) -> Result<SagaId, PoisonDiagnosis> {
+    text.parse().map_err(|error: SagaIdError| foreign(error.to_string()))
 }
 
 fn to_wire(answer: CommandAnswer) -> AnswerWire {

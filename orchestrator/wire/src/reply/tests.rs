@@ -35,8 +35,8 @@ fn reply(more: &[(&str, &str)], value: Option<&[u8]>) -> KafkaRecord {
 
 fn answered(record: &KafkaRecord) -> (Option<u32>, CommandAnswer) {
     match parse(record) {
-        ParsedReply::Reply(CommandReply { command, attempt, answer }) => {
-            assert_eq!(command, id());
+        ParsedReply::Reply(CommandReply { saga, command, attempt, answer }) => {
+            assert_eq!((saga, command), (id().saga, id()));
             (attempt, answer)
         }
         ParsedReply::Poison { poison, .. } => panic!("{poison}"),

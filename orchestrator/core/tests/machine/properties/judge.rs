@@ -198,6 +198,7 @@ impl Judge {
                 self.end = Some(end.clone());
             }
             SagaEvent::SagaStarted { .. }
+            | SagaEvent::StepTakenOver { .. }
             | SagaEvent::DefinitionChanged { .. }
             | SagaEvent::AttemptExtended { .. }
             | SagaEvent::OutcomeWaiting { .. }

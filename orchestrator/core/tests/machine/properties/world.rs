@@ -1,5 +1,7 @@
 //! A world that loses, repeats, delays and refuses.
 
+mod again;
+
 use super::{
     hours::Hours,
     judge::{Ended, Judge},

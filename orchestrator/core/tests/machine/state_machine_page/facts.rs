@@ -66,6 +66,7 @@ fn about(event: &SagaEvent) -> Option<CommandRef> {
 /// What of an event decides how a saga goes on.
 fn detail(event: &SagaEvent) -> String {
     match event {
+        SagaEvent::StepTakenOver { taken, .. } => variant(&taken.outcome),
         SagaEvent::AttemptFailed { outcome, retry_at: Some(_), .. } => format!("{outcome:?}, retried"),
         SagaEvent::AttemptFailed { outcome, retry_at: None, .. } => format!("{outcome:?}"),
         SagaEvent::StepFailed { outcome, ending, .. } => format!("{outcome:?}, {ending:?}"),

@@ -4,14 +4,18 @@ use super::*;
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, HttpMethod},
     event::{
-        AttemptOutcome, CompensationCause, FallbackKind, NoRetryReason, OperatorAction, ParkReason, SagaEnd,
-        StepFailureKind, SubstituteAnswer, TriggerRecord,
+        AttemptOutcome, CompensationCause, FallbackKind, ForkOrigin, NoRetryReason, OperatorAction, ParkReason,
+        SagaEnd, StepFailureKind, SubstituteAnswer, TakenOutcome, TakenOverStep, TriggerRecord,
     },
-    id::StepIndex,
+    id::{SagaId, ShardId, StepIndex},
     json::MAX_DEPTH,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+fn some_saga() -> SagaId {
+    SagaId::new(Timestamp(1), ShardId(3), 99)
+}
 
 fn decision(events: Vec<SagaEvent>) -> SagaDecision {
     SagaDecision { version: 4, at: Timestamp(77), events }
@@ -115,6 +119,10 @@ fn every_event() -> Vec<SagaEvent> {
     let text = String::from;
     let fallback = |kind| SubstituteAnswer::Fallback { index: 1, kind };
     let answered = |by| SagaEvent::StepAnswered { step, by, request: Some(kafka.clone()), result: worst() };
+    let taken_over = |outcome, result, by| SagaEvent::StepTakenOver {
+        step,
+        taken: Box::new(TakenOverStep { outcome, result, request: Some(kafka.clone()), done_in: some_saga(), by }),
+    };
     let parked = |reason| SagaEvent::SagaParked { reason };
     let compensated = |cause| SagaEvent::SagaEnded {
         end: SagaEnd::Compensated { cause, irreversible: vec![step], in_doubt: vec![step] },
@@ -128,7 +136,21 @@ fn every_event() -> Vec<SagaEvent> {
             policies: text("cd"),
             trigger: Box::new(trigger),
             traceparent: Some(text("00-1-2-01")),
+            forked_from: Some(Box::new(ForkOrigin {
+                saga: some_saga(),
+                version: 9,
+                act: text("act"),
+                who: text("ada"),
+                reason: text("\u{0}fixed"),
+                from: Some(text("charge")),
+                forced: true,
+                standing: vec![text("charge")],
+            })),
         },
+        taken_over(TakenOutcome::Succeeded, worst(), None),
+        taken_over(TakenOutcome::Succeeded, Value::Null, None),
+        taken_over(TakenOutcome::Skipped, Value::Null, None),
+        taken_over(TakenOutcome::Failed { failure: failure.clone() }, worst(), Some(fallback(FallbackKind::Value))),
         SagaEvent::StepStarted { step, direction: do_, request: kafka.clone(), probe: true },
         SagaEvent::StepStarted { step, direction: undo, request: http, probe: false },
         SagaEvent::WaitStarted { step, until: at },

@@ -95,7 +95,13 @@ impl WorkingShard {
 
     async fn answer(&self, command: CommandId) -> oneshot::Receiver<MessageOutcome> {
         let answer = CommandAnswer::Succeeded { result: json!({}) };
-        self.bring(MessageContent::Reply(Box::new(CommandReply { command, attempt: Some(1), answer }))).await
+        self.bring(MessageContent::Reply(Box::new(CommandReply {
+            saga: command.saga,
+            command,
+            attempt: Some(1),
+            answer,
+        })))
+        .await
     }
 
     async fn decisions(&self, saga: SagaId) -> Vec<SagaDecision> {

@@ -50,7 +50,7 @@ pub(super) fn build(
         }
     }
     headers.insert(REQUEST_ID, header(&format!("{id}:{}", call.attempt))?);
-    headers.insert(CORRELATION_ID, header(&call.id.saga.to_string())?);
+    headers.insert(CORRELATION_ID, header(&call.saga.to_string())?);
     if let Some(traceparent) = &call.traceparent {
         headers.insert(TRACEPARENT, header(traceparent)?);
     }

@@ -35,6 +35,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn a_call() -> ParticipantCall {
     let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
     ParticipantCall {
+        saga,
         id: CommandId { saga, step: "charge".into(), direction: CommandDirection::Do },
         saga_name: "order".into(),
         attempt: 1,

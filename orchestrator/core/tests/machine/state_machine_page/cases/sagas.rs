@@ -1,12 +1,14 @@
 //! Sagas in every status.
 
 use super::{Case, admitted, case, refused};
-use crate::given::{Saga, busy, declined, done, given, given_gate, lost, seconds};
+use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, seconds};
 use saga_core::{
     command::CommandFailure,
     decide::AdmissionVerdict,
     event::OperatorAction::{Abandon, Cancel},
+    id::{SagaId, ShardId},
     input::OutcomeDelivery,
+    rerun::{self, RerunOrder},
 };
 use serde_json::json;
 
@@ -142,6 +144,17 @@ fn ended() -> Vec<Case> {
 }
 
 /// Sagas right after their start.
+/// `it` is done in the ended saga, and `next` is out in the one that runs it again.
+fn from_next() -> Saga {
+    let ended = two("").when_operator(Abandon);
+    let from = Some("next".to_owned());
+    let (id, who, reason) = ("again".to_owned(), "ada".to_owned(), "fixed".to_owned());
+    let order = RerunOrder { id, who, reason, from, force: false };
+    let fork = rerun::fork((&ended.plan, &ended.state), &ended.plan, &order).expect("what is taken over stands");
+    let id = SagaId::new(START, ShardId(3), 43);
+    Saga::forked(&ended.plan, id, rerun::start_of(&ended.state), fork)
+}
+
 pub(in super::super) fn starts() -> Vec<Case> {
     let no_value = "with: {x: \"${ event.no }\"}";
     let gate = |admission| given_gate(&text("", &usual()), json!({"id": "4711"}), admission);
@@ -153,6 +166,7 @@ pub(in super::super) fn starts() -> Vec<Case> {
         it("the `if` of every step is false", one("", &format!("{}, if: has(event.no)", usual()))),
         it("the same, outcome events", one(EVENTS, &format!("{}, if: has(event.no)", usual()))),
         it("the request has no value", one("", &format!("{}, {no_value}", usual()))),
+        it("runs an ended saga again, from `next`", from_next()),
         it("the request has no value, optional", one("", &format!("{}, optional: true, {no_value}", usual()))),
     ]
 }
