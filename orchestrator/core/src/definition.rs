@@ -31,6 +31,7 @@ mod proofs;
 mod quoting;
 mod remedy;
 mod resolved;
+mod retention;
 pub mod schema;
 mod spanned;
 mod steps;

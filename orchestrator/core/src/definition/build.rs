@@ -22,7 +22,7 @@ use super::{
     },
     names::ExpressionChecker,
     participants::ParticipantCatalog,
-    policies, proofs,
+    policies, proofs, retention,
     spanned::SpannedValue,
     steps, target, tree,
     uses::{ExpressionPlace, ParseContext},
@@ -78,6 +78,7 @@ fn read(
     let timeout = fields.node("timeout").map(|node| node.span);
     let timeout =
         fields.duration("timeout", &mut reading.report).zip(timeout).map(|(value, span)| SpannedValue { value, span });
+    let retention = retention::read(&fields, &mut reading.report);
     let defaults = defaults(&fields, reading);
     let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
     let output =
@@ -102,6 +103,7 @@ fn read(
         output,
         on_completed,
         on_compensated,
+        retention,
         defaults,
     })
 }

@@ -4,7 +4,7 @@ mod definition;
 mod fallback;
 mod participants;
 
-pub(crate) use definition::{CALL, DEFINITION, OUTCOME, PARALLEL, PUBLISH, RETRY, TRIGGER, UNDO, WAIT};
+pub(crate) use definition::{CALL, DEFINITION, OUTCOME, PARALLEL, PUBLISH, RETENTION, RETRY, TRIGGER, UNDO, WAIT};
 pub(crate) use fallback::{FAIL, FALLBACK};
 pub(crate) use participants::{
     ADAPTIVE, BREAKER, BULKHEAD, CLASSES, DEGRADED, EJECTION, ENDPOINT, ERRORS, HANDLE, HANDLINGS, HEALTH, HTTP, KAFKA,

@@ -2,6 +2,7 @@
 
 mod fallback;
 mod key;
+mod retention;
 mod whom;
 
 use super::headers::HeaderReads;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use fallback::{FallbackAnswer, FallbackCondition, FallbackRule};
 pub use key::BusinessKeyTemplate;
+pub use retention::{RetentionRule, RetentionTarget};
 pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 
 /// One saga definition. Identified by `name` and `hash`.
@@ -39,6 +41,8 @@ pub struct SagaDefinition {
     pub on_completed: Option<OutcomeEvent>,
     /// The event that the engine publishes when a saga has been compensated; `None`: no event.
     pub on_compensated: Option<OutcomeEvent>,
+    /// `retention:` how long an ended saga stays in the event store; `None`: for ever.
+    pub retention: Option<RetentionRule>,
     /// The saga's own defaults, for the resolution of policies.
     pub defaults: PolicyOverrides,
 }

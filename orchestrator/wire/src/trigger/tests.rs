@@ -30,6 +30,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<SagaDe
         output: None,
         on_completed: None,
         on_compensated: None,
+        retention: None,
         defaults: PolicyOverrides::default(),
     })
 }

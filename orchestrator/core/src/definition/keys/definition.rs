@@ -61,6 +61,14 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
             "\"compensate\"",
             "\"park\"",
         ),
+        key(
+            "retention",
+            RETENTION_RULE,
+            "How long a saga stays in the event store after it has ended, and where it goes then. For ever by default. \
+                The text that is current decides, also about sagas of earlier texts.",
+            "",
+            "\"90d\"",
+        ),
         required(
             "steps",
             ValueRule::Some(&STEP),
@@ -91,6 +99,7 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
     ],
 };
 
+const RETENTION_RULE: ValueRule = ValueRule::Either(&[ValueRule::Duration, ValueRule::Shape(&RETENTION)]);
 const RETRY_RULE: ValueRule = ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&RETRY)]);
 const ON_OUTAGE: ValueRule = ValueRule::Choice(&["extend", "count"]);
 const ON_EXHAUSTED: ValueRule = ValueRule::Choice(&["compensate", "park"]);
@@ -98,6 +107,21 @@ const STEP: ValueRule =
     ValueRule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH), ("parallel", &PARALLEL)]);
 const PARALLEL_STEP: ValueRule = ValueRule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH)]);
 const TOPIC: ValueRule = ValueRule::Pattern("^[A-Za-z0-9._-]{1,249}$");
+
+pub(crate) static RETENTION: MapSchema = MapSchema {
+    name: "a retention",
+    title: "Retention",
+    keys: &[
+        required("after", DURATION, "How long after its last change an ended saga leaves the event store.", "\"90d\""),
+        key(
+            "to",
+            ValueRule::Choice(&["archive", "drop"]),
+            "Where it goes: to an archive file, or nowhere.",
+            "\"archive\"",
+            "\"drop\"",
+        ),
+    ],
+};
 
 pub(crate) static TRIGGER: MapSchema = MapSchema {
     name: "a trigger",
