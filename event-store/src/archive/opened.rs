@@ -1,0 +1,71 @@
+//! Archives with the keys of their store.
+
+use super::ArchiveReader;
+use crate::{EventStore, JournalReader, RowPosition, StoreError, StreamRow, StreamSnapshot, StreamSummary};
+use async_trait::async_trait;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Archives whose encrypted rows are opened with the keys that the store keeps.
+#[derive(Debug)]
+pub struct OpenedArchive {
+    archive: ArchiveReader,
+    store: Arc<dyn EventStore>,
+}
+
+impl OpenedArchive {
+    /// Reads `archive` with the keys of `store`.
+    #[must_use]
+    pub fn new(archive: ArchiveReader, store: Arc<dyn EventStore>) -> OpenedArchive {
+        OpenedArchive { archive, store }
+    }
+}
+
+#[async_trait]
+impl JournalReader for OpenedArchive {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
+        let rows = self.archive.read(stream).await?.into_iter().map(|row| (stream, row)).collect();
+        Ok(self.store.open_archived(rows).await?.into_iter().map(|(_, row)| row).collect())
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        self.store.open_archived(self.archive.scan(after, limit, max_bytes).await?).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        self.archive.next_stream(after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        self.archive.summaries(streams).await
+    }
+
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
+        self.archive.last_version(stream).await
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+        self.archive.summary(stream).await
+    }
+
+    /// A saga of an archive has its rows.
+    async fn journaled(&self, _after: Uuid, _limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn snapshot_versions(&self, _streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn snapshots(&self, _streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
+        match self.archive.get_document(kind, hash).await? {
+            Some(text) => Ok(Some(text)),
+            // The texts of an encrypted saga are not known when it is archived. The store keeps all texts.
+            None => self.store.get_document(kind, hash).await,
+        }
+    }
+}
