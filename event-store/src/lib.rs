@@ -7,6 +7,7 @@
 //! SQL is in files: `sql` has the statements that both databases take, `postgres/sql` and `sqlite/sql` the others. Only
 //! `BEGIN`, `ROLLBACK`, one `SET` and the query for the process of a session are in the code.
 
+pub mod archive;
 mod archives;
 mod attendance;
 mod backend;
@@ -38,7 +39,10 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use archives::StoreArchives;
+pub use archives::{
+    ArchiveContent, ArchiveRecord, ArchiveState, DetachOutcome, LeavingRule, RemovedPortion, StartPeriod,
+    StoreArchives, StreamStanding,
+};
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
 pub use cipher::{DataKey, KeyEncryptionKey, KeyRing, SEAL_BYTES, is_sealed};
 pub use config::{StoreAccess, StoreConfig};
@@ -57,7 +61,7 @@ pub use projection::{
 pub use snapshot::{MAX_SNAPSHOT_BYTES, StreamSnapshot};
 pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
-pub use store::{EventStore, StoreIdentity};
+pub use store::{EventStore, JournalReader, StoreIdentity};
 pub use stream::{
     AppendOutcome, DatabaseActivity, NewStreamKey, RowPosition, ShardEpoch, StreamAppend, StreamKeyHolder, StreamRow,
     StreamSummary, SummaryUpdate,

@@ -106,6 +106,11 @@ pub(crate) fn check_shards(shards: u16) -> Result<(), StoreError> {
     Err(StoreError::Limit(format!("a store cannot have {shards} shards, expected 1 to {MAX_SHARDS}")))
 }
 
+/// The rows of a page, as a database takes it.
+pub(crate) fn page_limit(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, MAX_PAGE))
+}
+
 /// # Errors
 /// [`StoreError::Limit`] when one call asks for more than [`MAX_PAGE`] streams.
 pub(crate) fn check_streams(streams: &[Uuid]) -> Result<(), StoreError> {

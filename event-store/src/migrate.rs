@@ -20,6 +20,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         (2, "feed", include_str!("../migrations/postgres/0002_feed.sql")),
         (3, "projections", include_str!("../migrations/postgres/0003_projections.sql")),
         (5, "snapshots", include_str!("../migrations/postgres/0005_snapshots.sql")),
+        (6, "archives", include_str!("../migrations/postgres/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/postgres/0007_data_keys.sql")),
     ])
 });
@@ -31,6 +32,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         (2, "feed", include_str!("../migrations/sqlite/0002_feed.sql")),
         (3, "projections", include_str!("../migrations/sqlite/0003_projections.sql")),
         (5, "snapshots", include_str!("../migrations/sqlite/0005_snapshots.sql")),
+        (6, "archives", include_str!("../migrations/sqlite/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/sqlite/0007_data_keys.sql")),
     ])
 });

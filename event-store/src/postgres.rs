@@ -21,10 +21,10 @@ pub use bounds::PostgresTimeouts;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
-    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow,
-    StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote,
+    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
+    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
@@ -123,6 +123,57 @@ impl PostgresStore {
 }
 
 #[async_trait]
+impl JournalReader for PostgresStore {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
+        QueryBuilder::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        reads::scan(&self.pool, after, limit, max_bytes).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        reads::next_stream(&self.pool, after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        check_streams(streams)?;
+        let query =
+            sqlx::query(concat!(include_str!("postgres/sql/list.sql"), include_str!("postgres/sql/of_streams.sql")));
+        self.pool.rows(query.bind(streams)).await?.iter().map(rows::summary).collect()
+    }
+
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
+        reads::last_version(&self.pool, stream).await
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+        reads::summary(&self.pool, stream).await
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
+        reads::document(&self.pool, kind, hash).await
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        reads::journaled(&self.pool, after, limit).await
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        check_streams(streams)?;
+        let query = sqlx::query(include_str!("postgres/sql/snapshot_versions.sql")).bind(streams);
+        let version = |row: &PgRow| Ok((row.try_get("stream")?, rows::version(row.try_get("version")?)?));
+        self.pool.rows(query).await?.iter().map(version).collect()
+    }
+
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        check_streams(streams)?;
+        let query = sqlx::query(include_str!("postgres/sql/snapshots.sql")).bind(streams);
+        self.pool.rows(query).await?.iter().map(rows::snapshot).collect()
+    }
+}
+
+#[async_trait]
 impl EventStore for PostgresStore {
     fn identity(&self) -> StoreIdentity {
         self.identity
@@ -188,10 +239,6 @@ impl EventStore for PostgresStore {
         Ok(if row.try_get("held")? { MarkOutcome::Shown } else { MarkOutcome::Fenced })
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
-        QueryBuilder::new(include_str!("postgres/sql/read.sql")).with(stream).all(&self.pool, rows::row).await
-    }
-
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
         let ask = QueryBuilder::new(include_str!("postgres/sql/read_from.sql")).with(stream).with(i64::from(version));
         ask.all(&self.pool, rows::row).await
@@ -217,31 +264,12 @@ impl EventStore for PostgresStore {
         Ok(StreamBatch { rows, left })
     }
 
-    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
-        reads::scan(&self.pool, after, limit, max_bytes).await
-    }
-
-    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
-        reads::next_stream(&self.pool, after).await
-    }
-
     async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
         feed::read(&self.pool, after, limit, max_bytes).await
     }
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         feed::extent(&self.pool).await
-    }
-
-    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
-        reads::journaled(&self.pool, after, limit).await
-    }
-
-    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
-        check_streams(streams)?;
-        let query =
-            sqlx::query(concat!(include_str!("postgres/sql/list.sql"), include_str!("postgres/sql/of_streams.sql")));
-        self.pool.rows(query.bind(streams)).await?.iter().map(rows::summary).collect()
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
@@ -251,14 +279,6 @@ impl EventStore for PostgresStore {
     async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError> {
         check_texts([category, key])?;
         reads::key_holder(&self.pool, category, key).await
-    }
-
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
-        reads::last_version(&self.pool, stream).await
-    }
-
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        reads::summary(&self.pool, stream).await
     }
 
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
@@ -311,10 +331,6 @@ impl EventStore for PostgresStore {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
-        reads::document(&self.pool, kind, hash).await
-    }
-
     async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_snapshot(snapshot)?;
@@ -326,19 +342,6 @@ impl EventStore for PostgresStore {
             .bind(snapshot.state.clone());
         self.pool.rows(query).await?;
         Ok(())
-    }
-
-    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
-        check_streams(streams)?;
-        let query = sqlx::query(include_str!("postgres/sql/snapshot_versions.sql")).bind(streams);
-        let version = |row: &PgRow| Ok((row.try_get("stream")?, rows::version(row.try_get("version")?)?));
-        self.pool.rows(query).await?.iter().map(version).collect()
-    }
-
-    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
-        check_streams(streams)?;
-        let query = sqlx::query(include_str!("postgres/sql/snapshots.sql")).bind(streams);
-        self.pool.rows(query).await?.iter().map(rows::snapshot).collect()
     }
 
     async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {

@@ -1,8 +1,8 @@
 //! Queries that are the same for both databases.
 
 use crate::{
-    MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity, StoredNote,
-    StreamFlagCount, StreamKeyHolder, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    ArchiveRecord, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity,
+    StoredNote, StreamFlagCount, StreamKeyHolder, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
     cipher::WrappedKey,
     nul::has_nul,
@@ -113,6 +113,10 @@ pub(crate) async fn journaled<R: QueryPool>(
         .with(i64::from(limit.min(MAX_PAGE)))
         .all(reader, |row| Ok((row.column("stream")?, row.column("has_rows")?)))
         .await
+}
+
+pub(crate) async fn archives<R: QueryPool>(reader: &R) -> Result<Vec<ArchiveRecord>, StoreError> {
+    QueryBuilder::new(include_str!("sql/archives.sql")).all(reader, rows::archive).await
 }
 
 pub(crate) async fn counts<R: QueryPool>(reader: &R) -> Result<Vec<(String, String, i64)>, StoreError> {

@@ -1,8 +1,9 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    AttendanceGap, NoteNumber, StoreError, StoreIdentity, StoredNote, StreamGroup, StreamKeyHolder, StreamRow,
-    StreamSnapshot, StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
+    ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, StartPeriod, StoreError, StoreIdentity,
+    StoredNote, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount,
+    StreamSummary, backend::StoredRow, standing, waits,
 };
 
 pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
@@ -81,6 +82,42 @@ pub(crate) fn standing(row: &impl StoredRow) -> Result<StreamStatusCount, StoreE
         streams: row.column("streams")?,
         oldest_started_ms: row.column("oldest_started")?,
         oldest_changed_ms: row.column("oldest_changed")?,
+    })
+}
+
+pub(crate) fn stream_standing(row: &impl StoredRow) -> Result<StreamStanding, StoreError> {
+    let shard: i64 = row.column("shard")?;
+    let shard = u16::try_from(shard).map_err(|_| StoreError::Damaged(format!("a stored shard is {shard}")))?;
+    Ok(StreamStanding { summary: summary(row)?, shard, open: row.column("open")? })
+}
+
+pub(crate) fn streams(row: &impl StoredRow) -> Result<i64, StoreError> {
+    Ok(row.column("streams")?)
+}
+
+pub(crate) fn period(row: &impl StoredRow) -> Result<StartPeriod, StoreError> {
+    Ok(StartPeriod { from_ms: row.column("from_ms")?, to_ms: row.column("to_ms")? })
+}
+
+pub(crate) fn archive(row: &impl StoredRow) -> Result<ArchiveRecord, StoreError> {
+    let count = |name: &str| Ok::<u64, StoreError>(row.column::<i64>(name)?.unsigned_abs());
+    let categories: String = row.column("categories")?;
+    Ok(ArchiveRecord {
+        number: row.column("number")?,
+        state: ArchiveState::parse(&row.column::<String>("state")?)?,
+        period: period(row)?,
+        content: ArchiveContent {
+            file: row.column("file")?,
+            streams: count("streams")?,
+            rows: count("row_count")?,
+            dropped: count("dropped")?,
+            bytes: count("bytes")?,
+            sha256: row.column("sha256")?,
+            categories: categories.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect(),
+            newest_ms: row.column("newest_ms")?,
+        },
+        begun_ms: row.column("begun_ms")?,
+        ended_ms: row.column("ended_ms")?,
     })
 }
 

@@ -4,6 +4,7 @@
 //!
 //! [`SealedStore`] is in front of a store and does all this. Its users see plain bytes.
 
+mod archives;
 mod cache;
 mod keyed;
 mod opening;

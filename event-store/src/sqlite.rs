@@ -14,10 +14,10 @@ mod witness;
 
 use crate::{
     AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
-    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow,
-    StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote,
+    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
+    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool, SqlStatement},
     feed,
@@ -139,6 +139,67 @@ async fn in_task<T: Send + 'static>(
 }
 
 #[async_trait]
+impl JournalReader for SqliteStore {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
+        reading::stream(&self.readers, WHOLE, stream).await
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        reads::scan(&self.readers, after, limit, max_bytes).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        reads::next_stream(&self.readers, after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::with_capacity(streams.len());
+        for stream in in_order(streams) {
+            all.extend(self.summary(stream).await?);
+        }
+        Ok(all)
+    }
+
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
+        reads::last_version(&self.readers, stream).await
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+        reads::summary(&self.readers, stream).await
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
+        reads::document(&self.readers, kind, hash).await
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        reads::journaled(&self.readers, after, limit).await
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::new();
+        for stream in in_order(streams) {
+            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot_version.sql")).with(stream);
+            let version = ask.first(&self.readers, |row: &SqliteRow| rows::version(row.try_get("version")?)).await?;
+            all.extend(version.map(|version| (stream, version)));
+        }
+        Ok(all)
+    }
+
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        check_streams(streams)?;
+        let mut all = Vec::new();
+        for stream in in_order(streams) {
+            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot.sql")).with(stream);
+            all.extend(ask.first(&self.readers, rows::snapshot).await?);
+        }
+        Ok(all)
+    }
+}
+
+#[async_trait]
 impl EventStore for SqliteStore {
     fn identity(&self) -> StoreIdentity {
         self.identity
@@ -185,10 +246,6 @@ impl EventStore for SqliteStore {
         in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
-        reading::stream(&self.readers, WHOLE, stream).await
-    }
-
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
         let ask = QueryBuilder::new(include_str!("sqlite/sql/read_from.sql")).with(stream).with(i64::from(version));
         ask.all(&self.readers, rows::row).await
@@ -211,33 +268,12 @@ impl EventStore for SqliteStore {
         reading::within(&self.readers, OUTLINES, streams, max_bytes).await
     }
 
-    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
-        reads::scan(&self.readers, after, limit, max_bytes).await
-    }
-
-    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
-        reads::next_stream(&self.readers, after).await
-    }
-
     async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
         feed::read(&self.readers, after, limit, max_bytes).await
     }
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         feed::extent(&self.readers).await
-    }
-
-    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
-        reads::journaled(&self.readers, after, limit).await
-    }
-
-    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
-        check_streams(streams)?;
-        let mut all = Vec::with_capacity(streams.len());
-        for stream in in_order(streams) {
-            all.extend(self.summary(stream).await?);
-        }
-        Ok(all)
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
@@ -247,14 +283,6 @@ impl EventStore for SqliteStore {
     async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError> {
         check_texts([category, key])?;
         reads::key_holder(&self.readers, category, key).await
-    }
-
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
-        reads::last_version(&self.readers, stream).await
-    }
-
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        reads::summary(&self.readers, stream).await
     }
 
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
@@ -320,10 +348,6 @@ impl EventStore for SqliteStore {
         Ok(())
     }
 
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
-        reads::document(&self.readers, kind, hash).await
-    }
-
     async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
         self.access.check_writable()?;
         check_snapshot(snapshot)?;
@@ -336,27 +360,6 @@ impl EventStore for SqliteStore {
             .execute(&self.writer)
             .await?;
         Ok(())
-    }
-
-    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
-        check_streams(streams)?;
-        let mut all = Vec::new();
-        for stream in in_order(streams) {
-            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot_version.sql")).with(stream);
-            let version = ask.first(&self.readers, |row: &SqliteRow| rows::version(row.try_get("version")?)).await?;
-            all.extend(version.map(|version| (stream, version)));
-        }
-        Ok(all)
-    }
-
-    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
-        check_streams(streams)?;
-        let mut all = Vec::new();
-        for stream in in_order(streams) {
-            let ask = QueryBuilder::new(include_str!("sqlite/sql/snapshot.sql")).with(stream);
-            all.extend(ask.first(&self.readers, rows::snapshot).await?);
-        }
-        Ok(all)
     }
 
     async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {

@@ -31,12 +31,57 @@ impl StoreIdentity {
     }
 }
 
+/// The part of a store that archives have, too: reads of whole streams, in order or by id.
+#[async_trait]
+pub trait JournalReader: std::fmt::Debug + Send + Sync {
+    /// All rows of a stream, oldest first; none if the store does not have the stream.
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError>;
+
+    /// A page of the rows of all streams after the position `after`, ordered by stream and version: at most `limit`
+    /// rows, and of these only as many as fit `max_bytes` of payload, but at least one. Empty: there are no more. A
+    /// page can end within a stream. Streams that are appended to during a scan are in it with the rows that they had
+    /// when the scan came to them.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a row of the page cannot be read: ask for smaller pages to get the rows before it.
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
+
+    /// The next stream after `after` that has rows; `None`: there is none. Reads no row, so a stream whose rows cannot
+    /// be read is found.
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError>;
+
+    /// The rows of several streams in the read model, in an order of the store's own; at most [`crate::MAX_PAGE`]
+    /// streams. A stream that the read model does not have is not in the answer.
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError>;
+
+    /// The version of the last row of a stream, without loading its payload; `None`: the store does not have the
+    /// stream.
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError>;
+
+    /// The row of one stream in the read model; `None`: the read model does not have the stream.
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError>;
+
+    /// The text under kind and hash, if the store has one.
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError>;
+
+    /// A page of the streams of the read model after `after`, ascending, and whether each has a row. Reads no row.
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError>;
+
+    /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state.
+    /// At most [`crate::MAX_PAGE`] streams.
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError>;
+
+    /// The snapshots of several streams, in an order of the store's own; at most [`crate::MAX_PAGE`] streams. The
+    /// caller compares each with the row of its version ([`StreamSnapshot::is_of`]) before it uses it.
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError>;
+}
+
 /// Streams of versioned rows. Callers share a store as `Arc<dyn EventStore>`.
 ///
 /// A caller can drop the future of any call. The call leaves no transaction open then, and what it committed stays
 /// committed.
 #[async_trait]
-pub trait EventStore: StoreArchives + StoreProjections {
+pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
     /// What distinguishes this store from others.
     fn identity(&self) -> StoreIdentity;
 
@@ -80,9 +125,6 @@ pub trait EventStore: StoreArchives + StoreProjections {
     /// nothing.
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError>;
 
-    /// All rows of a stream, oldest first; none if the store does not have the stream.
-    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError>;
-
     /// The rows of a stream from this version on, oldest first.
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError>;
 
@@ -111,19 +153,6 @@ pub trait EventStore: StoreArchives + StoreProjections {
         Ok(0)
     }
 
-    /// A page of the rows of all streams after the position `after`, ordered by stream and version: at most `limit`
-    /// rows, and of these only as many as fit `max_bytes` of payload, but at least one. Empty: there are no more. A
-    /// page can end within a stream. Streams that are appended to during a scan are in it with the rows that they had
-    /// when the scan came to them.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] when a row of the page cannot be read: ask for smaller pages to get the rows before it.
-    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
-
-    /// The next stream after `after` that has rows; `None`: there is none. Reads no row, so a stream whose rows cannot
-    /// be read is found.
-    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError>;
-
     /// A page of the feed: the rows of all streams after a position, in the order of the feed; at most `limit` rows and
     /// [`crate::MAX_PAGE`], and at most `max_bytes` of payloads, but one row whatever its size. A reader that goes on
     /// after the last row of each page gets every committed row once, and the rows of a stream in the order of their
@@ -136,25 +165,11 @@ pub trait EventStore: StoreArchives + StoreProjections {
     /// From where to where the feed goes now.
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError>;
 
-    /// A page of the streams of the read model after `after`, ascending, and whether each has a row. Reads no row.
-    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError>;
-
-    /// The rows of several streams in the read model, in an order of the store's own; at most [`crate::MAX_PAGE`]
-    /// streams. A stream that the read model does not have is not in the answer.
-    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError>;
-
     /// A page of the open streams of the shard, ascending, that begins after the stream `after`.
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError>;
 
     /// The stream that has the key; `None`: the key was never taken in this category, or was forgotten.
     async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError>;
-
-    /// The version of the last row of a stream, without loading its payload; `None`: the store does not have the
-    /// stream.
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError>;
-
-    /// The row of one stream in the read model; `None`: the read model does not have the stream.
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError>;
 
     /// A page of the read model, newest streams first.
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError>;
@@ -198,23 +213,12 @@ pub trait EventStore: StoreArchives + StoreProjections {
     /// the caller puts a text under its own hash only, and thereby repairs a text that was damaged.
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError>;
 
-    /// The text under kind and hash, if the store has one.
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError>;
-
     /// Keeps the state of a stream, in place of the one that is kept of it. Nothing depends on it: the rows are the
     /// truth, and a snapshot that is lost or older than another one is as good. The call needs no claim.
     ///
     /// # Errors
     /// [`StoreError::Limit`] when the snapshot breaks a limit; the store sent nothing.
     async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError>;
-
-    /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state.
-    /// At most [`crate::MAX_PAGE`] streams.
-    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError>;
-
-    /// The snapshots of several streams, in an order of the store's own; at most [`crate::MAX_PAGE`] streams. The
-    /// caller compares each with the row of its version ([`StreamSnapshot::is_of`]) before it uses it.
-    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError>;
 
     /// Removes the snapshots of several streams, at most [`crate::MAX_PAGE`], and returns how many there were. A writer
     /// that still has the state may keep a snapshot again: end the stream or its writer first.

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity, EventStore,
-    FeedError, FeedExtent, FeedPage, FeedPosition, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome, NewNote,
-    NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity, StoreProjections,
-    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome,
+    NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition, SessionUsage,
+    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoreProjections, StoredNote,
+    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
+    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -24,8 +24,8 @@ use uuid::Uuid;
 /// A store whose rows are sealed. Streams that began without encryption stay plain.
 #[derive(Debug)]
 pub(crate) struct SealedStore {
-    inner: Arc<dyn DataKeyStore>,
-    opener: RowOpener,
+    pub(super) inner: Arc<dyn DataKeyStore>,
+    pub(super) opener: RowOpener,
 }
 
 impl SealedStore {
@@ -109,9 +109,59 @@ const WHOLE: &[SealedPart] = &[SealedPart::Payload];
 const OUTLINED: &[SealedPart] = &[SealedPart::Payload, SealedPart::Outline];
 
 #[async_trait]
-impl StoreArchives for SealedStore {
-    async fn add_partitions(&self, width_ms: i64, until_ms: i64) -> Result<u32, StoreError> {
-        self.inner.add_partitions(width_ms, until_ms).await
+impl JournalReader for SealedStore {
+    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
+        let rows = self.inner.read(stream).await?.into_iter().map(|row| (stream, row)).collect();
+        let opened = self.opener.open(rows, WHOLE, KeyUse::Again).await?;
+        Ok(opened.into_iter().map(|(_, row)| row).collect())
+    }
+
+    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        self.opener.open(self.inner.scan(after, limit, max_bytes).await?, WHOLE, KeyUse::Once).await
+    }
+
+    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
+        self.inner.next_stream(after).await
+    }
+
+    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        self.inner.summaries(streams).await
+    }
+
+    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
+        self.inner.last_version(stream).await
+    }
+
+    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+        self.inner.summary(stream).await
+    }
+
+    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
+        self.inner.get_document(kind, hash).await
+    }
+
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        self.inner.journaled(after, limit).await
+    }
+
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        self.inner.snapshot_versions(streams).await
+    }
+
+    /// A snapshot that cannot be opened is as good as none: its stream may have been erased.
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        let stored = self.inner.snapshots(streams).await?;
+        let sealed = stored.iter().filter(|it| is_sealed(&it.state)).map(|it| it.stream);
+        let keys = self.opener.keys(sealed, KeyUse::Again).await?;
+        let opened = stored.into_iter().filter_map(|mut it| {
+            if is_sealed(&it.state) {
+                let key = keys.get(&it.stream).and_then(KnownKey::key)?;
+                let place = SealedPlace { stream: it.stream, version: it.version };
+                it.state = open(key, place, &[SealedPart::Snapshot], it.state).ok()?;
+            }
+            Some(it)
+        });
+        Ok(opened.collect())
     }
 }
 
@@ -167,20 +217,10 @@ impl EventStore for SealedStore {
         Ok(answers)
     }
 
-    async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
-        let rows = self.inner.read(stream).await?.into_iter().map(|row| (stream, row)).collect();
-        let opened = self.opener.open(rows, WHOLE, KeyUse::Again).await?;
-        Ok(opened.into_iter().map(|(_, row)| row).collect())
-    }
-
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {
         let rows = self.inner.read_from(stream, version).await?.into_iter().map(|row| (stream, row)).collect();
         let opened = self.opener.open(rows, WHOLE, KeyUse::Again).await?;
         Ok(opened.into_iter().map(|(_, row)| row).collect())
-    }
-
-    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
-        self.inner.journaled(after, limit).await
     }
 
     async fn put_snapshot(&self, snapshot: &StreamSnapshot) -> Result<(), StoreError> {
@@ -191,26 +231,6 @@ impl EventStore for SealedStore {
         let place = SealedPlace { stream: snapshot.stream, version: snapshot.version };
         let state = seal(key, place, SealedPart::Snapshot, &snapshot.state);
         self.inner.put_snapshot(&StreamSnapshot { state, ..snapshot.clone() }).await
-    }
-
-    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
-        self.inner.snapshot_versions(streams).await
-    }
-
-    /// A snapshot that cannot be opened is as good as none: its stream may have been erased.
-    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
-        let stored = self.inner.snapshots(streams).await?;
-        let sealed = stored.iter().filter(|it| is_sealed(&it.state)).map(|it| it.stream);
-        let keys = self.opener.keys(sealed, KeyUse::Again).await?;
-        let opened = stored.into_iter().filter_map(|mut it| {
-            if is_sealed(&it.state) {
-                let key = keys.get(&it.stream).and_then(KnownKey::key)?;
-                let place = SealedPlace { stream: it.stream, version: it.version };
-                it.state = open(key, place, &[SealedPart::Snapshot], it.state).ok()?;
-            }
-            Some(it)
-        });
-        Ok(opened.collect())
     }
 
     async fn remove_snapshots(&self, streams: &[Uuid]) -> Result<u64, StoreError> {
@@ -227,10 +247,6 @@ impl EventStore for SealedStore {
 
     async fn outlines_within(&self, streams: &[Uuid], max_bytes: u64) -> Result<StreamBatch, StoreError> {
         self.opened(self.inner.outlines_within(streams, max_bytes).await?, OUTLINED).await
-    }
-
-    async fn scan(&self, after: RowPosition, limit: u32, max_bytes: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
-        self.opener.open(self.inner.scan(after, limit, max_bytes).await?, WHOLE, KeyUse::Once).await
     }
 
     async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
@@ -275,28 +291,12 @@ impl EventStore for SealedStore {
         self.inner.mark(mark).await
     }
 
-    async fn next_stream(&self, after: Uuid) -> Result<Option<Uuid>, StoreError> {
-        self.inner.next_stream(after).await
-    }
-
-    async fn summaries(&self, streams: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
-        self.inner.summaries(streams).await
-    }
-
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {
         self.inner.open_streams(shard, after, limit).await
     }
 
     async fn key_holder(&self, category: &str, key: &str) -> Result<Option<StreamKeyHolder>, StoreError> {
         self.inner.key_holder(category, key).await
-    }
-
-    async fn last_version(&self, stream: Uuid) -> Result<Option<u32>, StoreError> {
-        self.inner.last_version(stream).await
-    }
-
-    async fn summary(&self, stream: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        self.inner.summary(stream).await
     }
 
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
@@ -333,10 +333,6 @@ impl EventStore for SealedStore {
 
     async fn put_document(&self, kind: &str, hash: &str, body: &str) -> Result<(), StoreError> {
         self.inner.put_document(kind, hash, body).await
-    }
-
-    async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
-        self.inner.get_document(kind, hash).await
     }
 
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {

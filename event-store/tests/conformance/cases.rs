@@ -1,6 +1,7 @@
 //! The cases, by what they are about. Each gets a place of its own.
 
 pub(crate) mod appends;
+pub(crate) mod archiving;
 pub(crate) mod attendance;
 pub(crate) mod cancelling;
 pub(crate) mod damage;

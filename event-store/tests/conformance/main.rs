@@ -107,6 +107,13 @@ macro_rules! conformance {
                     snapshots_are_removed
                     rows_are_read_from_a_version_on
                     a_reader_keeps_no_snapshot;
+                archiving:
+                    streams_leave_that_ended_long_ago
+                    an_archive_is_on_record_step_by_step
+                    what_is_removed_has_ended_and_is_as_it_was_read
+                    a_key_of_a_stream_that_left_stays_taken_for_its_time
+                    the_feed_forgets_what_has_left
+                    a_reader_sees_archives_and_archives_nothing;
                 documents:
                     a_document_is_kept_under_its_kind_and_hash
                     a_document_is_put_once
@@ -205,7 +212,11 @@ macro_rules! server {
                 partitions:
                     streams_of_every_time_have_a_place
                     partitions_are_created_in_advance_and_take_their_rows
-                    a_table_in_use_puts_the_creation_of_partitions_off;
+                    a_table_in_use_puts_the_creation_of_partitions_off
+                    a_partition_leaves_whole_but_for_what_stays
+                    a_partition_stays_if_what_was_to_leave_has_changed
+                    a_table_in_use_puts_the_removal_of_a_partition_off
+                    one_process_at_a_time_archives;
             }
         }
     };

@@ -1,0 +1,1 @@
+SELECT check_old_partitions()

@@ -1,0 +1,1 @@
+DELETE FROM archive_lease WHERE holder = $1

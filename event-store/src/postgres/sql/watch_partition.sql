@@ -1,0 +1,1 @@
+SELECT watch_partition($1)

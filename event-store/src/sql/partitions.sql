@@ -1,0 +1,1 @@
+SELECT from_ms, to_ms FROM partitions ORDER BY from_ms

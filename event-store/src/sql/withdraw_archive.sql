@@ -1,0 +1,1 @@
+DELETE FROM archives WHERE number = $1 AND state = 'writing'

@@ -1,0 +1,1 @@
+SELECT count(*) AS streams FROM streams WHERE stream >= ?1 AND stream < ?2

@@ -1,0 +1,1 @@
+DELETE FROM commits WHERE position <= ?1

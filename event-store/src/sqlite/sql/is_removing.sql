@@ -1,0 +1,1 @@
+SELECT 1 FROM archives WHERE number = ?1 AND state = 'removing'
