@@ -8,6 +8,7 @@ use super::{
     admission::DecisionSources,
     answer_progress::AnswerProgress,
     answer_watch::AnswerWatchContext,
+    archiving::ArchiveKeeper,
     catalog::DefinitionCatalog,
     committer::GroupCommitter,
     dead_letter::DeadLetterWriter,
@@ -43,7 +44,7 @@ use saga_core::{definition::ParticipantCatalog, id::ShardId, input::SagaStart, s
 use saga_event_store::{EventStore, StoreError};
 use saga_kafka::OffsetMetadataStore;
 use saga_resilience::{overrides::OverrideState, registry::GuardRegistry};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -285,6 +286,13 @@ impl SagaEngine {
     #[must_use]
     pub fn key_rotation(&self) -> KeyRotation {
         KeyRotation::new(self.shared.journal.clone())
+    }
+
+    /// A new keeper, which lets ended sagas leave the store: to files in `folder`, a period of `width` at a time.
+    #[must_use]
+    pub fn archive_keeper(&self, folder: Option<PathBuf>, width: Duration) -> ArchiveKeeper {
+        let shared = &self.shared;
+        ArchiveKeeper::new(shared.journal.clone(), Arc::clone(&shared.config), shared.clock, (folder, width))
     }
 
     /// The identity of the installation, as the store has it.

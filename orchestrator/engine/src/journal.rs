@@ -19,6 +19,9 @@ mod timeline;
 pub use fault::{JournalError, JournalFault, JournalFaultKind, PlanError};
 pub use known::{UnknownFilterName, misnamed};
 pub use plans::PlanCache;
+pub(crate) use plans::texts_of;
+
+use crate::archiving::ArchiveHorizon;
 
 use saga_base::panics::caught;
 use saga_core::{
@@ -29,7 +32,7 @@ use saga_core::{
     state::{SagaPlan, SagaState},
     time::Timestamp,
 };
-use saga_event_store::{EventStore, StreamRow};
+use saga_event_store::{EventStore, JournalReader, StreamRow};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -50,7 +53,7 @@ pub struct RecordedSaga {
 /// # Errors
 /// When the store is unavailable, or this build cannot read the journal.
 pub async fn read(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     plans: &PlanCache,
     saga: SagaId,
 ) -> Result<Option<RecordedSaga>, JournalError> {
@@ -66,15 +69,21 @@ pub async fn read(
 pub(crate) struct JournalAccess {
     store: Arc<dyn EventStore>,
     plans: Arc<PlanCache>,
+    horizon: ArchiveHorizon,
 }
 
 impl JournalAccess {
     pub(crate) fn new(store: Arc<dyn EventStore>, plans: PlanCache) -> JournalAccess {
-        JournalAccess { store, plans: Arc::new(plans) }
+        JournalAccess { store, plans: Arc::new(plans), horizon: ArchiveHorizon::default() }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
         &self.store
+    }
+
+    /// Up to where sagas may have left the store.
+    pub(crate) fn horizon(&self) -> &ArchiveHorizon {
+        &self.horizon
     }
 
     /// The cache of the plans that this process has used.
@@ -148,7 +157,7 @@ pub fn by_saga(rows: Vec<(Uuid, StreamRow)>) -> Vec<(SagaId, Vec<StreamRow>)> {
 /// # Errors
 /// When the plan cannot be read from the store, or the rows are not a journal of this build.
 pub async fn fold(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     plans: &PlanCache,
     saga: SagaId,
     rows: Vec<StreamRow>,

@@ -16,6 +16,7 @@ mod admission;
 mod answer_cache;
 mod answer_progress;
 pub mod answer_watch;
+pub mod archiving;
 pub mod bulk;
 pub mod catalog;
 mod committed_state;
@@ -65,6 +66,7 @@ mod unguarded;
 
 pub use active_config::ActiveConfig;
 pub use answer_progress::DeadlinePause;
+pub use archiving::ArchiveKeeper;
 pub use definition_lookup::{DefinitionLookupError, DefinitionTextError, DefinitionTextRecord};
 pub use engine::{EnginePreparation, EngineSettings, SagaEngine};
 pub use key_rotation::KeyRotation;

@@ -3,11 +3,12 @@
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    AppendOutcome, AttendanceRecord, ChangeOutcome, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
-    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange,
-    ProjectionGeneration, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StoreArchives, StoreError,
-    StoreIdentity, StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
-    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
+    AppendOutcome, ArchiveContent, ArchiveRecord, AttendanceRecord, ChangeOutcome, DatabaseActivity, DetachOutcome,
+    EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, LeavingRule,
+    MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RemovedPortion,
+    RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StartPeriod, StoreArchives, StoreError, StoreIdentity,
+    StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount,
     StreamSummary, WaitTarget,
 };
 use std::{
@@ -227,23 +228,95 @@ impl StoreArchives for ScriptedStore {
     async fn add_partitions(&self, _: i64, _: i64) -> Result<u32, StoreError> {
         Err(unasked())
     }
+
+    async fn partitions(&self) -> Result<Vec<StartPeriod>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn lease_archiving(&self, _: Uuid) -> Result<bool, StoreError> {
+        Err(unasked())
+    }
+
+    async fn release_archiving(&self, _: Uuid) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn archives(&self) -> Result<Vec<ArchiveRecord>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn begin_archive(&self, _: StartPeriod, _: i64) -> Result<i64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn withdraw_archive(&self, _: i64) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn record_archive(&self, _: i64, _: &ArchiveContent) -> Result<bool, StoreError> {
+        Err(unasked())
+    }
+
+    async fn remove_archived(&self, _: &RemovedPortion) -> Result<u64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn end_archive(&self, _: i64, _: i64) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn leaving(
+        &self,
+        _: StartPeriod,
+        _: &[LeavingRule],
+        _: Uuid,
+        _: u32,
+    ) -> Result<Vec<StreamStanding>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn standings(&self, _: &[Uuid]) -> Result<Vec<StreamStanding>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn staying(&self, _: StartPeriod, _: &[LeavingRule], _: u32) -> Result<u64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn forget_feed(&self, _: u32) -> Result<u64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn scan_stored(&self, _: RowPosition, _: u32, _: u64) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn read_stored_within(&self, _: &[Uuid], _: u64) -> Result<StreamBatch, StoreError> {
+        Err(unasked())
+    }
+
+    async fn open_archived(&self, _: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn watch_partition(&self, _: StartPeriod) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn detach_partition(
+        &self,
+        _: i64,
+        _: StartPeriod,
+        _: &[Uuid],
+        _: &ArchiveContent,
+        _: i64,
+    ) -> Result<DetachOutcome, StoreError> {
+        Err(unasked())
+    }
 }
 
 #[async_trait]
-impl EventStore for ScriptedStore {
-    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
-        let next = self.tries.lock().expect(UNPOISONED).pop_front();
-        match next {
-            Some(ScriptedAppend::Fails(fault)) => Err(fault()),
-            Some(ScriptedAppend::LosesTheAnswer) => {
-                self.write(batch);
-                Err(away())
-            }
-            None if batch.iter().any(|append| append.payload == FAULTY.as_bytes()) => Err(out_of_range()),
-            None => Ok(self.write(batch)),
-        }
-    }
-
+impl JournalReader for ScriptedStore {
     async fn read(&self, stream: Uuid) -> Result<Vec<StreamRow>, StoreError> {
         if let Some(fault) = self.reads_fail.lock().expect(UNPOISONED).pop_front() {
             return Err(fault());
@@ -262,23 +335,7 @@ impl EventStore for ScriptedStore {
         Err(unasked())
     }
 
-    async fn feed(&self, _: FeedPosition, _: u32, _: u64) -> Result<FeedPage, FeedError> {
-        Err(unasked().into())
-    }
-
-    async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
-        Err(unasked())
-    }
-
     async fn next_stream(&self, _: Uuid) -> Result<Option<Uuid>, StoreError> {
-        Err(unasked())
-    }
-
-    async fn read_from(&self, _: Uuid, _: u32) -> Result<Vec<StreamRow>, StoreError> {
-        Err(unasked())
-    }
-
-    async fn put_snapshot(&self, _: &StreamSnapshot) -> Result<(), StoreError> {
         Err(unasked())
     }
 
@@ -290,15 +347,59 @@ impl EventStore for ScriptedStore {
         Err(unasked())
     }
 
-    async fn remove_snapshots(&self, _: &[Uuid]) -> Result<u64, StoreError> {
-        Err(unasked())
-    }
-
     async fn journaled(&self, _: Uuid, _: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         Err(unasked())
     }
 
     async fn summaries(&self, _: &[Uuid]) -> Result<Vec<StreamSummary>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn last_version(&self, _: Uuid) -> Result<Option<u32>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn summary(&self, _: Uuid) -> Result<Option<StreamSummary>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn get_document(&self, _: &str, _: &str) -> Result<Option<String>, StoreError> {
+        Err(unasked())
+    }
+}
+
+#[async_trait]
+impl EventStore for ScriptedStore {
+    async fn read_from(&self, _: Uuid, _: u32) -> Result<Vec<StreamRow>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn put_snapshot(&self, _: &StreamSnapshot) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn remove_snapshots(&self, _: &[Uuid]) -> Result<u64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
+        let next = self.tries.lock().expect(UNPOISONED).pop_front();
+        match next {
+            Some(ScriptedAppend::Fails(fault)) => Err(fault()),
+            Some(ScriptedAppend::LosesTheAnswer) => {
+                self.write(batch);
+                Err(away())
+            }
+            None if batch.iter().any(|append| append.payload == FAULTY.as_bytes()) => Err(out_of_range()),
+            None => Ok(self.write(batch)),
+        }
+    }
+
+    async fn feed(&self, _: FeedPosition, _: u32, _: u64) -> Result<FeedPage, FeedError> {
+        Err(unasked().into())
+    }
+
+    async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         Err(unasked())
     }
 
@@ -346,14 +447,6 @@ impl EventStore for ScriptedStore {
         Err(unasked())
     }
 
-    async fn last_version(&self, _: Uuid) -> Result<Option<u32>, StoreError> {
-        Err(unasked())
-    }
-
-    async fn summary(&self, _: Uuid) -> Result<Option<StreamSummary>, StoreError> {
-        Err(unasked())
-    }
-
     async fn list(&self, _: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
         Err(unasked())
     }
@@ -387,10 +480,6 @@ impl EventStore for ScriptedStore {
     }
 
     async fn put_document(&self, _: &str, _: &str, _: &str) -> Result<(), StoreError> {
-        Err(unasked())
-    }
-
-    async fn get_document(&self, _: &str, _: &str) -> Result<Option<String>, StoreError> {
         Err(unasked())
     }
 

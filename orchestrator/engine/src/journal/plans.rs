@@ -1,14 +1,16 @@
 //! Definitions and policies by hash: a saga goes on with what it was started with, whatever the files say now.
 
 use super::fault::{self, JournalError, JournalFault, JournalFaultKind, PlanError};
+use memchr::memmem;
 use saga_core::{
     definition::{self, ParticipantCatalog, SagaDefinition},
     event::{SagaDecision, SagaEvent},
     id::SagaId,
     policy::SagaPolicies,
     state::SagaPlan,
+    time::Timestamp,
 };
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, JournalReader, StreamRow, StreamSummary};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -45,7 +47,7 @@ impl PlanCache {
     /// When the store is unavailable, or does not have what the saga's rows name.
     pub async fn of(
         &self,
-        store: &dyn EventStore,
+        store: &dyn JournalReader,
         saga: SagaId,
         decisions: &[SagaDecision],
     ) -> Result<Arc<SagaPlan>, JournalError> {
@@ -82,7 +84,7 @@ impl PlanCache {
     /// When the store is unavailable ([`PlanError::is_transient`]), has no such texts, or this build cannot read them.
     pub async fn exactly(
         &self,
-        store: &dyn EventStore,
+        store: &dyn JournalReader,
         definition: &str,
         policies: &str,
     ) -> Result<Arc<SagaPlan>, PlanError> {
@@ -141,6 +143,24 @@ impl PlanCache {
     }
 }
 
+/// The texts that a saga runs by and ran by, by kind and hash, as far as its rows can be read.
+pub(crate) fn texts_of(summary: &StreamSummary, rows: &[StreamRow]) -> Vec<(&'static str, String)> {
+    let mut texts = vec![(DEFINITION, summary.document.clone())];
+    let changes = memmem::Finder::new("definitionChanged");
+    for row in rows.iter().filter(|row| row.version == 1 || changes.find(&row.payload).is_some()) {
+        let at = Timestamp(row.recorded_at_ms);
+        let Ok(decision) = super::codec::decode(row.version, at, &row.payload) else { continue };
+        let decision = std::slice::from_ref(&decision);
+        let named = hashes(decision).or_else(|| changed(&decision[0]));
+        texts.extend(
+            named.into_iter().flat_map(|(definition, policies)| {
+                [(DEFINITION, definition.to_owned()), (POLICIES, policies.to_owned())]
+            }),
+        );
+    }
+    texts
+}
+
 fn hashes(decisions: &[SagaDecision]) -> Option<(&str, &str)> {
     let first = decisions.first()?.events.first()?;
     let SagaEvent::SagaStarted { definition, policies, .. } = first else { return None };
@@ -153,7 +173,7 @@ fn changed(decision: &SagaDecision) -> Option<(&str, &str)> {
     Some((definition, policies))
 }
 
-async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Result<SagaPlan, PlanError> {
+async fn load(store: &dyn JournalReader, definition: &str, policies: &str) -> Result<SagaPlan, PlanError> {
     let text = document(store, DEFINITION, definition).await?;
     let definition = read_definition(definition, &text)?;
     let text = document(store, POLICIES, policies).await?;
@@ -161,7 +181,7 @@ async fn load(store: &dyn EventStore, definition: &str, policies: &str) -> Resul
     Ok(SagaPlan::new(Arc::new(definition), Arc::new(policies)))
 }
 
-async fn document(store: &dyn EventStore, kind: &'static str, hash: &str) -> Result<String, PlanError> {
+async fn document(store: &dyn JournalReader, kind: &'static str, hash: &str) -> Result<String, PlanError> {
     let found = store.get_document(kind, hash).await?;
     found.ok_or_else(|| PlanError::Missing { kind, hash: hash.to_owned() })
 }

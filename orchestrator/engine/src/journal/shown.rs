@@ -14,7 +14,7 @@ use saga_core::{
     state::SagaStatus,
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{EventStore, StreamRow, StreamSummary};
+use saga_event_store::{JournalReader, StreamRow, StreamSummary};
 use serde_json::Value;
 
 /// A saga as the engine shows it to operators.
@@ -68,7 +68,7 @@ pub enum LookBackError {
 /// # Errors
 /// When the store does not answer, or the saga has no state at `at`.
 pub async fn show(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     plans: &PlanCache,
     saga: SagaId,
     at: Option<HistoryPoint>,
@@ -92,7 +92,7 @@ pub async fn show(
 /// # Errors
 /// When the saga cannot be read up to the later point, or has no state at one of the points.
 pub async fn difference(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     plans: &PlanCache,
     saga: SagaId,
     points: [HistoryPoint; 2],
@@ -126,14 +126,14 @@ pub fn unreadable(error: &JournalError) -> String {
 }
 
 /// A saga without rows is there only if the read model has it.
-async fn without_rows(store: &dyn EventStore, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
+async fn without_rows(store: &dyn JournalReader, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
     let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
     let reason = JournalFault::no_rows(saga).to_string();
     Ok(Some(SagaDisplay::Unread { view: Box::new(view(summary, 0, reason)), history: Vec::new() }))
 }
 
 async fn unread(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     saga: SagaId,
     rows: Vec<StreamRow>,
     error: &JournalError,

@@ -93,7 +93,7 @@ pub async fn audit(
         acts.guard(act);
     }
     let (plans, mut meter) = (PlanCache::default(), ScanMeter::default());
-    let mut scan = SagaScan::new(Arc::clone(&store), None);
+    let mut scan = SagaScan::new(Arc::<dyn EventStore>::clone(&store), None);
     while let Some(page) = scan.next().await? {
         let ids = page.first().zip(page.last()).map(|(first, last)| (first.saga, last.saga));
         let sagas = page.len() as u64;

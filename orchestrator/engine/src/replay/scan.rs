@@ -6,7 +6,7 @@ use saga_core::{
     id::{SagaId, ShardId},
     time::Timestamp,
 };
-use saga_event_store::{EventStore, RowPosition, StoreError, StreamRow};
+use saga_event_store::{JournalReader, RowPosition, StoreError, StreamRow};
 use std::{mem, sync::Arc};
 use uuid::Uuid;
 
@@ -72,7 +72,7 @@ const FEWEST_ROWS: usize = SNAPSHOT_ROWS as usize;
 
 /// Reads sagas with all their rows, ascending by id, which is by the time of their start.
 pub(super) struct SagaScan {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     after: RowPosition,
     /// The beginning of a saga whose other rows are on the next page.
     begun: Vec<(Uuid, StreamRow)>,
@@ -81,7 +81,7 @@ pub(super) struct SagaScan {
 
 impl SagaScan {
     /// Of sagas that started at `since` or later; `None`: of all.
-    pub(super) fn new(store: Arc<dyn EventStore>, since: Option<Timestamp>) -> SagaScan {
+    pub(super) fn new(store: Arc<dyn JournalReader>, since: Option<Timestamp>) -> SagaScan {
         let after = RowPosition { stream: first_stream(since), version: 0 };
         SagaScan { store, after, begun: Vec::new(), is_over: false }
     }

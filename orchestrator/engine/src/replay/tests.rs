@@ -76,7 +76,7 @@ impl VerifiedStore {
 
     async fn verified(&self, wanted: &VerifyRequest) -> (VerifyReport, Vec<SagaDivergence>) {
         let mut diverged = Vec::new();
-        let report = verify(Arc::clone(&self.store), wanted, 2, |event| match event {
+        let report = verify(Arc::<dyn EventStore>::clone(&self.store), wanted, 2, |event| match event {
             VerifyEvent::Diverged(it) => diverged.push(*it),
             VerifyEvent::Progress(progress) => assert!((0.0..=1.0).contains(&progress.share)),
         });
@@ -211,7 +211,7 @@ impl VerifiedStore {
         let wanted =
             WhatIfRequest { plan: plan(definition), since: None, limit, key: None, assumed: AssumedAnswers::default() };
         let mut lines = 0;
-        let report = what_if(Arc::clone(&self.store), wanted, 2, |event| match event {
+        let report = what_if(Arc::<dyn EventStore>::clone(&self.store), wanted, 2, |event| match event {
             WhatIfEvent::Saga(_) => lines += 1,
             WhatIfEvent::Progress(progress) => assert!((0.0..=1.0).contains(&progress.share)),
         });

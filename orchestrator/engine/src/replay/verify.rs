@@ -17,7 +17,7 @@ use saga_core::{
     state::SagaPlan,
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{EventStore, StoreError, StreamRow, StreamSummary};
+use saga_event_store::{JournalReader, StoreError, StreamRow, StreamSummary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -115,7 +115,7 @@ pub enum VerifyEvent {
 /// # Errors
 /// When the store does not answer.
 pub async fn verify(
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     wanted: &VerifyRequest,
     workers: usize,
     mut tell: impl FnMut(VerifyEvent),
@@ -148,7 +148,10 @@ pub async fn verify(
 const LOOKED_UP: u32 = 5_000;
 
 /// The sagas that the read model has and the journal does not. They are few, or the whole journal is lost.
-async fn sagas_without_rows(store: &dyn EventStore, wanted: &VerifyRequest) -> Result<Vec<SagaDivergence>, StoreError> {
+async fn sagas_without_rows(
+    store: &dyn JournalReader,
+    wanted: &VerifyRequest,
+) -> Result<Vec<SagaDivergence>, StoreError> {
     let (mut lost, mut after) = (Vec::new(), scan::first_stream(wanted.since));
     loop {
         let page = store.journaled(after, LOOKED_UP).await?;
@@ -189,7 +192,7 @@ impl VerifyReport {
 }
 
 struct PageVerifier {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     plans: Arc<PlanCache>,
     wanted: Arc<VerifyRequest>,
 }

@@ -11,7 +11,7 @@ use saga_core::{
     time::Timestamp,
     what_if::{self, AssumedAnswers, CommandName, WhatIfResult},
 };
-use saga_event_store::{EventStore, StoreError, StreamRow, StreamSummary};
+use saga_event_store::{JournalReader, StoreError, StreamRow, StreamSummary};
 use saga_wire::trigger::{self, TriggerOutcome};
 use serde::Serialize;
 use std::{
@@ -163,7 +163,7 @@ pub enum WhatIfEvent {
 /// # Errors
 /// When the store does not answer.
 pub async fn what_if(
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     wanted: WhatIfRequest,
     workers: usize,
     mut tell: impl FnMut(WhatIfEvent),
@@ -241,7 +241,7 @@ struct SimulatedPage {
 }
 
 struct PageSimulator {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     plans: PlanCache,
     wanted: WhatIfRequest,
 }

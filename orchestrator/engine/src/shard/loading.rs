@@ -132,6 +132,12 @@ impl ShardLoop {
         if let MessageContent::Start { .. } | MessageContent::Rerun { .. } = message.body {
             return message.receipt.settle(MessageOutcome::UnknownSaga);
         }
+        if let MessageContent::Reply(reply) = &message.body
+            && self.context.store.journal.horizon().may_have_left(reply.command.saga)
+        {
+            metrics::counter!("saga_archived_replies_total").increment(1);
+            return message.receipt.settle(MessageOutcome::Ignored("the saga has ended and left the store".to_owned()));
+        }
         let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
         self.reject(message, letter, MessageOutcome::UnknownSaga);
     }

@@ -103,7 +103,7 @@ impl LongSaga {
     async fn verified(&self) -> (u64, Vec<SagaDivergence>) {
         let mut diverged = Vec::new();
         let wanted = VerifyRequest::default();
-        let report = verify::verify(Arc::clone(&self.store), &wanted, 1, |event| match event {
+        let report = verify::verify(Arc::<dyn EventStore>::clone(&self.store), &wanted, 1, |event| match event {
             VerifyEvent::Diverged(it) => diverged.push(*it),
             VerifyEvent::Progress(_) => {}
         });

@@ -1,0 +1,202 @@
+//! Passes on a real file, also after passes that ended in the middle.
+
+use super::{ArchivePass, ArchivingError, RetentionOf};
+use crate::journal::PlanCache;
+use anyhow::{Context as _, Result, ensure};
+use saga_base::clock::EngineClock;
+use saga_core::{
+    definition::{RetentionRule, RetentionTarget},
+    id::{SagaId, ShardId},
+    time::Timestamp,
+};
+use saga_event_store::{
+    ArchiveState, EventStore, JournalReader as _, NewStreamKey, RemovedPortion, ShardEpoch, StartPeriod, StoreAccess,
+    StreamAppend, SummaryUpdate,
+    archive::{ArchiveReader, ArchiveWriter},
+    open,
+};
+use std::{sync::Arc, time::Duration};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const STARTED_MS: i64 = 1_700_000_000_000;
+/// All starts.
+const EVER: StartPeriod = StartPeriod { from_ms: 0, to_ms: 4_000_000_000_000 };
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A store in a folder, with a folder for archives.
+struct Archive {
+    folder: TempDir,
+    store: Arc<dyn EventStore>,
+    epoch: ShardEpoch,
+}
+
+impl Archive {
+    async fn new() -> Result<Archive> {
+        let folder = tempfile::tempdir()?;
+        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
+        let store = open(&address, StoreAccess::Write { shards: 1 }).await?;
+        let epoch = store.claim(0, "test").await?;
+        Ok(Archive { folder, store, epoch })
+    }
+
+    /// A saga of two rows.
+    async fn saga(&self, category: &str, number: u64, open: bool) -> Result<Uuid> {
+        let at_ms = STARTED_MS + i64::try_from(number)?;
+        let stream = SagaId::new(Timestamp(at_ms), ShardId(0), number).uuid();
+        for version in 1..=2 {
+            let summary = SummaryUpdate {
+                document: "d0".into(),
+                status: if open { "waiting" } else { "completed" }.into(),
+                open,
+                step: None,
+                reason: None,
+                started_at_ms: at_ms,
+                waits_on: Vec::new(),
+                flags: Vec::new(),
+                code: None,
+            };
+            let row = StreamAppend {
+                append_id: Uuid::new_v4(),
+                shard: 0,
+                epoch: self.epoch,
+                stream,
+                version,
+                recorded_at_ms: at_ms,
+                payload: format!("{{\"row\":{version}}}").into_bytes(),
+                outline: None,
+                category: category.into(),
+                key: format!("{category}-{number}"),
+                new_key: (version == 1).then_some(NewStreamKey::new(category, format!("{category}-{number}"), [1; 32])),
+                summary: Some(summary),
+            };
+            self.store.append(&[row]).await?;
+        }
+        Ok(stream)
+    }
+
+    fn pass(&self, retention: Vec<RetentionOf>) -> ArchivePass {
+        ArchivePass {
+            store: Arc::clone(&self.store),
+            plans: Arc::new(PlanCache::default()),
+            retention,
+            folder: Some(self.folder.path().join("archive")),
+            width: DAY,
+            clock: EngineClock::Wall,
+        }
+    }
+
+    fn orders(&self) -> ArchivePass {
+        self.pass(vec![kept("order", DAY, RetentionTarget::Archive)])
+    }
+
+    fn files(&self) -> Result<ArchiveReader> {
+        Ok(ArchiveReader::open(&self.folder.path().join("archive"))?)
+    }
+
+    async fn is_in_store(&self, stream: Uuid) -> Result<bool> {
+        Ok(!self.store.read(stream).await?.is_empty())
+    }
+
+    async fn is_in_file(&self, stream: Uuid) -> Result<bool> {
+        Ok(!self.files()?.read(stream).await?.is_empty())
+    }
+}
+
+fn kept(saga: &str, after: Duration, to: RetentionTarget) -> RetentionOf {
+    RetentionOf { saga: saga.into(), rule: RetentionRule { after, to } }
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_leaves_as_its_definition_says() -> Result<()> {
+    let archive = Archive::new().await?;
+    let (ended, open) = (archive.saga("order", 1, false).await?, archive.saga("order", 2, true).await?);
+    let (dropped, forever) = (archive.saga("trace", 3, false).await?, archive.saga("claim", 4, false).await?);
+    let patient = archive.saga("refund", 5, false).await?;
+    let pass = archive.pass(vec![
+        kept("order", DAY, RetentionTarget::Archive),
+        kept("trace", DAY, RetentionTarget::Drop),
+        kept("refund", DAY * 100_000, RetentionTarget::Archive),
+    ]);
+    let report = pass.run().await?;
+    assert_eq!(report.archives.len(), 1);
+    assert_eq!((report.archives[0].content.streams, report.archives[0].content.dropped), (1, 1));
+    ensure!(!archive.is_in_store(ended).await? && archive.is_in_file(ended).await?);
+    ensure!(!archive.is_in_store(dropped).await? && !archive.is_in_file(dropped).await?);
+    for stays in [open, forever, patient] {
+        ensure!(archive.is_in_store(stays).await? && !archive.is_in_file(stays).await?);
+    }
+    assert_eq!(pass.run().await?.archives, [], "a second pass finds nothing");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pass_that_ended_before_its_record_is_thrown_away_and_done_again() -> Result<()> {
+    let archive = Archive::new().await?;
+    let ended = archive.saga("order", 1, false).await?;
+    let pass = archive.orders();
+    let number = archive.store.begin_archive(EVER, 1).await?;
+    let path = pass.path(number).context("there is a folder")?;
+    // Neither a part of a file nor a whole one counts without its record.
+    drop(ArchiveWriter::create(&path, archive.store.identity().installation, number, 1)?);
+    let whole = ArchiveWriter::create(&path, archive.store.identity().installation, number, 1)?;
+    whole.finish()?;
+    let report = pass.run().await?;
+    assert_eq!(report.archives.len(), 1);
+    let archives = archive.store.archives().await?;
+    ensure!(archives.len() == 1 && archives[0].state == ArchiveState::Done, "{archives:?}");
+    assert_eq!(archive.files()?.files().len(), 1);
+    ensure!(!archive.is_in_store(ended).await? && archive.is_in_file(ended).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pass_that_ended_while_it_deleted_is_finished() -> Result<()> {
+    let archive = Archive::new().await?;
+    let (one, two) = (archive.saga("order", 1, false).await?, archive.saga("order", 2, false).await?);
+    let pass = archive.orders();
+    let number = archive.store.begin_archive(EVER, 1).await?;
+    let rules = super::rules::PassRules::of(&pass.retention, pass.clock.now().0).of_old(DAY);
+    let exported = super::export::portion(&pass, Uuid::nil(), number, EVER, &rules).await?;
+    ensure!(archive.store.record_archive(number, &exported.content).await?);
+    let first = RemovedPortion { number, shard: 0, streams: vec![(one, 2)] };
+    ensure!(archive.store.remove_archived(&first).await? == 1);
+    // Here the process ends: one saga is gone, the other is in both places, and the store is the truth about it.
+    ensure!(archive.is_in_store(two).await? && archive.is_in_file(one).await? && archive.is_in_file(two).await?);
+    assert_eq!(pass.run().await?.archives, [], "nothing new leaves");
+    ensure!(!archive.is_in_store(two).await?);
+    ensure!(archive.store.archives().await?[0].state == ArchiveState::Done);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_by_a_file_that_was_changed() -> Result<()> {
+    let archive = Archive::new().await?;
+    let ended = archive.saga("order", 1, false).await?;
+    let pass = archive.orders();
+    let number = archive.store.begin_archive(EVER, 1).await?;
+    let rules = super::rules::PassRules::of(&pass.retention, pass.clock.now().0).of_old(DAY);
+    let exported = super::export::portion(&pass, Uuid::nil(), number, EVER, &rules).await?;
+    ensure!(archive.store.record_archive(number, &exported.content).await?);
+    let path = pass.path(number).context("there is a folder")?;
+    let mut bytes = std::fs::read(&path)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&path, bytes)?;
+    let refused = pass.run().await;
+    ensure!(matches!(&refused, Err(ArchivingError::Archive(_))), "{refused:?}");
+    ensure!(archive.is_in_store(ended).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_archive_without_a_folder_is_refused_with_what_to_write() -> Result<()> {
+    let archive = Archive::new().await?;
+    let pass = ArchivePass { folder: None, ..archive.orders() };
+    let refused = pass.run().await;
+    let Err(error @ ArchivingError::NoFolder(_)) = refused else { anyhow::bail!("{refused:?}") };
+    ensure!(error.to_string().contains("archive: {folder: ./archive}"), "{error}");
+    let drops = archive.pass(vec![kept("order", DAY, RetentionTarget::Drop)]);
+    ArchivePass { folder: None, ..drops }.run().await?;
+    Ok(())
+}
