@@ -2,6 +2,7 @@
 //! usage error.
 
 mod act;
+mod archive;
 mod audit;
 mod benchmark;
 mod check;
@@ -114,6 +115,9 @@ enum CliCommand {
     Events(events::EventsArgs),
     /// Show the projections and how far they are, or the rows of one
     Projections(projections::ProjectionsArgs),
+    /// Let ended sagas leave the event store, and look into the archives they went to
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
     /// Read all journals of the event store again, to verify them; nothing is sent
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
@@ -176,6 +180,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,
         CliCommand::Projections(args) => projections::projections(args).await,
+        CliCommand::Archive(command) => archive::run(command).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

@@ -25,6 +25,7 @@ use saga_base::clock::EngineClock;
 use saga_engine::{
     EngineSettings, KafkaOutput, SagaEngine,
     answer_watch::{self, AnswerSources, AnswerWatchContext},
+    archiving::{require_folder, retention_of},
     catalog::DefinitionCatalog,
     definition_rollout::{self, DefinitionPublisher, PublisherContext},
     observer::ObserverHandle,
@@ -85,6 +86,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<RunningEngine> {
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
+    require_archive_folder(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
@@ -125,6 +127,13 @@ pub(crate) async fn start(
     engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
     Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
+}
+
+/// Sagas that should go to an archive need a folder for it.
+fn require_archive_folder(config: &EngineConfig, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
+    let retention = retention_of(loaded.plans.iter().map(|plan| plan.definition.as_ref()));
+    require_folder(&retention, config.archive.folder.as_deref())?;
+    Ok(())
 }
 
 async fn open_store(

@@ -1,6 +1,6 @@
 //! `show`, `history`, `diff`: read the store; `show` also asks an engine for the state of guards.
 
-use super::{OutputFormat, list, output, server::ServerArgs, store::StoreReadArgs};
+use super::{OutputFormat, archive::archived, list, output, server::ServerArgs, store::StoreReadArgs};
 use crate::visible;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -21,10 +21,10 @@ use saga_engine::journal::{
     reruns,
     shown::{self, SagaDisplay},
 };
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, JournalReader, archive::OpenedArchive};
 use serde::Serialize;
 use serde_json::Value;
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 /// Names one saga, and the store that has it.
 #[derive(Debug, Args)]
@@ -126,7 +126,7 @@ const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
-    let shown = shown(&args.named, store.as_ref(), args.at).await?;
+    let shown = shown(&args.named, &store, args.at).await?;
     let saga = detail(args.full).of_saga(reruns::told(store.as_ref(), shown.view()).await?);
     let is_held_now = args.at.is_none() && !saga.waits_on.is_empty();
     let held_by = if is_held_now { held_by(&args, &saga).await } else { Vec::new() };
@@ -262,7 +262,7 @@ fn attempts(step: &StepView) -> String {
 
 pub(super) async fn history(args: HistoryArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
-    let shown = shown(&args.named, store.as_ref(), args.at).await?;
+    let shown = shown(&args.named, &store, args.at).await?;
     let lines = detail(args.full).of_history(shown.history());
     let shows_payloads = args.payloads || args.full;
     output::many(&lines, args.named.output, |lines| history_table(lines, shows_payloads, args.full))?;
@@ -288,8 +288,8 @@ fn history_table(lines: &[HistoryLine], shows_payloads: bool, full: bool) -> Str
 
 pub(super) async fn diff(args: DiffArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
-    let id = resolve(&args.named, store.as_ref()).await?;
-    let difference = shown::difference(store.as_ref(), &PlanCache::default(), id, [args.from, args.to]).await?;
+    let (journals, id) = located(&args.named, &store).await?;
+    let difference = shown::difference(journals.as_ref(), &PlanCache::default(), id, [args.from, args.to]).await?;
     let difference = difference.with_context(|| format!("no saga has the id {id}"))?;
     output::one(&difference, args.named.output, difference_text)?;
     Ok(ExitCode::SUCCESS)
@@ -319,14 +319,31 @@ fn width(full: bool) -> Option<usize> {
     if full { None } else { output::width() }
 }
 
-async fn shown(args: &SagaNameArgs, store: &dyn EventStore, at: Option<HistoryPoint>) -> anyhow::Result<SagaDisplay> {
-    let id = resolve(args, store).await?;
-    let shown = shown::show(store, &PlanCache::default(), id, at).await?;
+async fn shown(
+    args: &SagaNameArgs,
+    store: &Arc<dyn EventStore>,
+    at: Option<HistoryPoint>,
+) -> anyhow::Result<SagaDisplay> {
+    let (journals, id) = located(args, store).await?;
+    let shown = shown::show(journals.as_ref(), &PlanCache::default(), id, at).await?;
     shown.with_context(|| format!("no saga has the id {id}"))
 }
 
-/// The saga that the arguments name.
-async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<SagaId> {
+/// The saga that the arguments name, and what has its journal: the store, or an archive that it went to.
+async fn located(args: &SagaNameArgs, store: &Arc<dyn EventStore>) -> anyhow::Result<(Arc<dyn JournalReader>, SagaId)> {
+    let store = Arc::clone(store);
+    if let Some(id) = resolve(args, store.as_ref()).await? {
+        return Ok((store, id));
+    }
+    let folder = args.store.archive_folder()?;
+    match archived(store.as_ref(), folder.as_deref(), &args.name, args.saga.as_deref()).await? {
+        Some((archive, id)) => Ok((Arc::new(OpenedArchive::new(archive, store)), id)),
+        None => bail!("no saga has the id or key `{}`\nhint: `saga list` shows the sagas", args.name),
+    }
+}
+
+/// The saga that the arguments name; `None`: the store does not have it.
+async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<Option<SagaId>> {
     let mut found = reading::find(store, &args.name, args.saga.as_deref()).await?;
     if let SagaLookup::Several(lines) = &mut found {
         reading::refresh(store, &PlanCache::default(), lines, RefreshScope::Open).await?;
@@ -334,7 +351,7 @@ async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<
     the_one(found, &args.name)
 }
 
-fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
+fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<Option<SagaId>> {
     match found {
         SagaLookup::One { id, earlier } => {
             if !earlier.is_empty() {
@@ -344,9 +361,9 @@ fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<SagaId> {
                     ids.join(", ")
                 ));
             }
-            Ok(id)
+            Ok(Some(id))
         }
-        SagaLookup::None => bail!("no saga has the id or key `{name}`\nhint: `saga list` shows the sagas"),
+        SagaLookup::None => Ok(None),
         SagaLookup::Several(lines) => {
             bail!("several sagas have the key `{name}`:\n{}\nhint: `--saga NAME` chooses one", list::several(&lines))
         }

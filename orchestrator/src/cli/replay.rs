@@ -3,7 +3,10 @@
 mod rebuild;
 mod what_if;
 
-use super::{OutputFormat, list::found_nothing, output, selection::StartedSince, store::StoreReadArgs};
+use super::{
+    OutputFormat, archive::ArchiveSourceArgs, list::found_nothing, output, selection::StartedSince,
+    store::StoreReadArgs,
+};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,11 +17,12 @@ use saga_engine::{
         verify::{self, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest},
     },
 };
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, JournalReader};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -44,6 +48,8 @@ pub(super) struct VerifyJournalsArgs {
     #[arg(long, value_name = "NAME")]
     saga: Option<String>,
     #[command(flatten)]
+    source: ArchiveSourceArgs,
+    #[command(flatten)]
     store: StoreReadArgs,
     /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
@@ -67,13 +73,12 @@ enum VerifyLine<'a> {
 }
 
 async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
-    let store = args.store.open().await?;
-    named_right(store.as_ref(), args.saga.as_deref()).await?;
+    let journals = journals(&args.source, &args.store, args.saga.as_deref()).await?;
     let wanted = VerifyRequest { since: args.since.map(|since| since.0), saga: args.saga.clone() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = ReplayMeter::new("verified");
     let mut printed = Ok(());
-    let report = verify::verify(store, &wanted, workers, |event| match event {
+    let report = verify::verify(journals, &wanted, workers, |event| match event {
         VerifyEvent::Progress(progress) => meter.show(progress),
         VerifyEvent::Diverged(it) => {
             let print = || output::one(&VerifyLine::Divergence(&it), args.output, |_| divergence_text(&it));
@@ -86,6 +91,20 @@ async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
     printed?;
     output::one(&VerifyLine::Report(&report), args.output, |_| report_text(&report, meter.took()))?;
     Ok(ExitCode::from(u8::from(report.divergences > 0)))
+}
+
+/// The archives that are named, or the event store.
+async fn journals(
+    source: &ArchiveSourceArgs,
+    store: &StoreReadArgs,
+    saga: Option<&str>,
+) -> anyhow::Result<Arc<dyn JournalReader>> {
+    if let Some(archives) = source.open(store).await? {
+        return Ok(archives);
+    }
+    let store = store.open().await?;
+    named_right(store.as_ref(), saga).await?;
+    Ok(store)
 }
 
 /// A mistyped name is an error instead of a report about no saga.

@@ -5,7 +5,7 @@ use crate::config::{self, ConfigSources};
 use anyhow::Context;
 use clap::Args;
 use saga_event_store::{EventStore, StoreAccess, StoreError};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// Options that name an event store.
 #[derive(Debug, Args)]
@@ -18,6 +18,12 @@ pub(super) struct StoreReadArgs {
 }
 
 impl StoreReadArgs {
+    /// The folder of archives, if the configuration names one.
+    pub(super) fn archive_folder(&self) -> anyhow::Result<Option<PathBuf>> {
+        let sources = ConfigSources::of_process(self.file.config.as_deref(), Vec::new());
+        Ok(config::load(&sources)?.archive.folder)
+    }
+
     /// Opens the store for reading, and notes on stderr when no configuration names one.
     pub(super) async fn open(&self) -> anyhow::Result<Arc<dyn EventStore>> {
         let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();

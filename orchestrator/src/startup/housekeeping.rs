@@ -3,7 +3,9 @@
 
 use super::reloading;
 use crate::{config::EngineConfig, running::HousekeepingTasks};
-use saga_engine::{KeyRotation, KeySweeper, PartitionKeeper, SagaEngine, definition_rollout::FollowerTasks};
+use saga_engine::{
+    ArchiveKeeper, KeyRotation, KeySweeper, PartitionKeeper, SagaEngine, definition_rollout::FollowerTasks,
+};
 use saga_kafka::{BrokerKind, KafkaProducer, KafkaSettings, topics};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -22,6 +24,8 @@ pub(super) fn start(
     followed: Option<FollowerTasks>,
 ) -> HousekeepingTasks {
     let mut tasks = vec![tokio::spawn(forget_keys(engine.key_sweeper()))];
+    let keeper = engine.archive_keeper(config.archive.folder.clone(), config.archive.partition);
+    tasks.push(tokio::spawn(archive(keeper)));
     tasks.push(tokio::spawn(keep_partitions(engine.partition_keeper(config.archive.partition))));
     tasks.push(tokio::spawn(rotate_keys(engine.key_rotation())));
     tasks.extend(reloading::start(engine.reload()));
@@ -41,6 +45,17 @@ async fn forget_keys(sweeper: KeySweeper) {
     loop {
         until_next_run().await;
         sweeper.sweep().await;
+    }
+}
+
+/// What sagas leave is read at once: until then a late answer to one of them is a dead letter.
+async fn archive(keeper: ArchiveKeeper) {
+    if let Err(error) = keeper.look_at_horizon().await {
+        warn!(%error, "the archives on record are not read; the next try is later");
+    }
+    loop {
+        until_next_run().await;
+        keeper.pass().await;
     }
 }
 

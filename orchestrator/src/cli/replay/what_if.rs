@@ -2,7 +2,7 @@
 
 use super::ReplayMeter;
 use crate::{
-    cli::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs},
+    cli::{OutputFormat, archive::ArchiveSourceArgs, output, selection::StartedSince, store::StoreReadArgs},
     startup::{DefinitionFiles, plan_of_file},
 };
 use anyhow::{Context, bail};
@@ -48,6 +48,8 @@ pub(in crate::cli) struct WhatIfArgs {
     #[arg(long)]
     each: bool,
     #[command(flatten)]
+    source: ArchiveSourceArgs,
+    #[command(flatten)]
     store: StoreReadArgs,
     /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
@@ -92,8 +94,7 @@ enum WhatIfOutput<'a> {
 pub(super) async fn what_if(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(&args.definition)?;
     let assumed = AssumedAnswers { results: assumed(&plan, &args.assume)?, undos_are_done: args.assume_undos };
-    let store = args.store.open().await?;
-    super::named_right(store.as_ref(), Some(&plan.definition.name)).await?;
+    let journals = super::journals(&args.source, &args.store, Some(&plan.definition.name)).await?;
     let wanted = WhatIfRequest {
         plan: Arc::clone(&plan),
         since: args.since.map(|since| since.0),
@@ -104,7 +105,7 @@ pub(super) async fn what_if(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = ReplayMeter::new("run");
     let mut printed = Ok(());
-    let report = what_if::what_if(store, wanted, workers, |event| match event {
+    let report = what_if::what_if(journals, wanted, workers, |event| match event {
         WhatIfEvent::Progress(progress) => meter.show(progress),
         WhatIfEvent::Saga(line) if args.each && line.verdict != WhatIfVerdict::Same => {
             let print = || output::one(&WhatIfOutput::Saga(&line), args.output, |_| line_text(&line));
