@@ -15,6 +15,7 @@ mod cipher;
 mod config;
 mod error;
 mod feed;
+mod feed_reading;
 mod filter;
 mod limits;
 mod mark;

@@ -28,7 +28,7 @@ use crate::{
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
-    feed,
+    feed_reading,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
@@ -265,11 +265,11 @@ impl EventStore for PostgresStore {
     }
 
     async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
-        feed::read(&self.pool, after, limit, max_bytes).await
+        feed_reading::read(&self.pool, after, limit, max_bytes).await
     }
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
-        feed::extent(&self.pool).await
+        feed_reading::extent(&self.pool).await
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {

@@ -95,9 +95,8 @@ pub trait StoreProjections: std::fmt::Debug + Send + Sync {
     /// Writes rows and position in one transaction, if the generation has the position that the change begins with. So
     /// of several processes that apply the same part of the feed, one does.
     ///
-    /// # Errors
-    /// [`StoreError::Limit`] when the change breaks a limit. After an error that [`StoreError::is_transient`] the change
-    /// may be committed; the same change again is [`ChangeOutcome::Outdated`] then.
+    /// # Errors [`StoreError::Limit`] when the change breaks a limit. After an error that [`StoreError::is_transient`]
+    /// the change may be committed; the same change again is [`ChangeOutcome::Outdated`] then.
     async fn apply_projection(&self, change: &ProjectionChange) -> Result<ChangeOutcome, StoreError>;
 
     /// Makes a generation the live one, in one transaction with the end of the older one. False: it has a problem, is
@@ -107,8 +106,8 @@ pub trait StoreProjections: std::fmt::Debug + Send + Sync {
     /// Records why a generation does not go on.
     async fn fail_projection(&self, name: &str, generation: i64, problem: &str) -> Result<(), StoreError>;
 
-    /// Removes at most `limit` rows of a generation, and the generation itself after its last row. Returns how many rows
-    /// it removed; fewer than `limit`: the generation is gone. Never removes the live generation itself.
+    /// Removes at most `limit` rows of a generation, and the generation itself after its last row. Returns how many
+    /// rows it removed; fewer than `limit`: the generation is gone. Never removes the live generation itself.
     async fn drop_projection(&self, name: &str, generation: i64, limit: u32) -> Result<u64, StoreError>;
 }
 

@@ -20,7 +20,7 @@ use crate::{
     StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool, SqlStatement},
-    feed,
+    feed_reading,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
     matching,
@@ -269,11 +269,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn feed(&self, after: FeedPosition, limit: u32, max_bytes: u64) -> Result<FeedPage, FeedError> {
-        feed::read(&self.readers, after, limit, max_bytes).await
+        feed_reading::read(&self.readers, after, limit, max_bytes).await
     }
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
-        feed::extent(&self.readers).await
+        feed_reading::extent(&self.readers).await
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {

@@ -1,11 +1,12 @@
 //! Projections: rows about all sagas that are made of the feed's events, kept in the store.
 //!
-//! A projection is an implementation of [`Projection`] and a line in [`shipped`]. It depends on events alone, so its rows
-//! can be made again at any time: a new generation is built beside the live one and then takes its place.
+//! A projection is an implementation of [`EventProjection`] and a line in [`shipped`]. It depends on events alone, so
+//! its rows can be made again at any time: a new generation is built beside the live one and then takes its place.
 
 mod advance;
 mod durations;
 mod in_flight;
+mod lookup;
 mod outcomes;
 mod rebuild;
 mod rows;
@@ -15,9 +16,10 @@ mod waiting;
 mod worker;
 
 pub use advance::AdvanceError;
+pub use lookup::UnknownProjection;
 pub use rebuild::{RebuildError, RebuildProgress, RebuildReport, begin_rebuild, rebuild};
 pub use rows::ProjectionRows;
-pub use view::{BuildView, ProjectionPage, ProjectionView, UnknownProjection, page, views};
+pub use view::{BuildView, ProjectionPage, ProjectionView, page, views};
 pub(crate) use worker::ProjectionWorker;
 
 use saga_core::{event::SagaEvent, id::SagaId, id::StepIndex, time::Timestamp};
@@ -25,16 +27,16 @@ use std::fmt;
 
 /// How events become rows.
 ///
-/// `apply` is pure: the same events in the same order make the same rows. It reads and writes the rows that `keys` names,
-/// and nothing else.
-pub trait Projection: fmt::Debug + Send + Sync {
+/// `apply` is pure: the same events in the same order make the same rows. It reads and writes the rows that `keys`
+/// names, and nothing else.
+pub trait EventProjection: fmt::Debug + Send + Sync {
     /// The name, in camel case.
     fn name(&self) -> &'static str;
 
     /// Raised with every change of the rules: engines then build the rows anew by themselves.
     fn version(&self) -> u32;
 
-    /// The keys of the rows that [`Projection::apply`] reads or writes for this event.
+    /// The keys of the rows that [`EventProjection::apply`] reads or writes for this event.
     fn keys(&self, event: &ProjectedEvent<'_>) -> Vec<String>;
 
     /// Changes rows as the event says.
@@ -67,12 +69,12 @@ impl ProjectedEvent<'_> {
 }
 
 /// Every projection of this build.
-static SHIPPED: [&dyn Projection; 4] =
+static SHIPPED: [&dyn EventProjection; 4] =
     [&in_flight::StepsInFlight, &durations::StepDurations, &outcomes::OutcomesByHour, &waiting::WaitingByReason];
 
 /// Every projection of this build.
 #[must_use]
-pub fn shipped() -> &'static [&'static dyn Projection] {
+pub fn shipped() -> &'static [&'static dyn EventProjection] {
     &SHIPPED
 }
 

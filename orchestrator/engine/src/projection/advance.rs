@@ -1,6 +1,6 @@
 //! Applies the next part of the feed to a generation.
 
-use super::{ProjectedEvent, Projection, ProjectionRows};
+use super::{EventProjection, ProjectedEvent, ProjectionRows};
 use crate::journal::{self, PlanCache, PlanError};
 use saga_core::{event::SagaDecision, id::SagaId, time::Timestamp};
 use saga_event_store::{
@@ -17,7 +17,8 @@ use uuid::Uuid;
 const PORTION_ROWS: u32 = 500;
 /// Payloads of one transaction.
 const PORTION_BYTES: u64 = 4 * 1024 * 1024;
-/// Rows that cannot be read have a row under this prefix and their saga and version, so that people see what is missing.
+/// Rows that cannot be read have a row under this prefix and their saga and version, so that people see what is
+/// missing.
 const UNREADABLE: &str = "!unreadable/";
 
 /// A generation cannot go on.
@@ -64,7 +65,7 @@ type RowChanges = (Vec<saga_event_store::ProjectedRow>, Vec<String>);
 
 async fn apply(
     store: &dyn EventStore,
-    rules: &dyn Projection,
+    rules: &dyn EventProjection,
     generation: &ProjectionGeneration,
     portion: &DecodedPortion,
 ) -> Result<RowChanges, AdvanceError> {
@@ -106,8 +107,8 @@ impl DecodedPortion {
         Ok(portion)
     }
 
-    /// A row that the journal no longer has says nothing to a projection: what the saga was is in its other rows, or its
-    /// archive.
+    /// A row that the journal no longer has says nothing to a projection: what the saga was is in its other rows, or
+    /// its archive.
     fn decode(&mut self, row: FeedRow) {
         let (Some(saga), Some(stored)) = (SagaId::from_uuid(row.stream), row.row) else { return };
         let at = Timestamp(stored.recorded_at_ms);
@@ -183,7 +184,7 @@ impl ProjectionSource {
     /// may succeed later, the generation records why it does not go on.
     pub(super) async fn advance(
         &mut self,
-        rules: &dyn Projection,
+        rules: &dyn EventProjection,
         generation: &mut ProjectionGeneration,
     ) -> Result<AdvanceOutcome, AdvanceError> {
         let done = self.apply_next(rules, generation).await;
@@ -197,7 +198,7 @@ impl ProjectionSource {
 
     async fn apply_next(
         &mut self,
-        rules: &dyn Projection,
+        rules: &dyn EventProjection,
         generation: &mut ProjectionGeneration,
     ) -> Result<AdvanceOutcome, AdvanceError> {
         let Some(portion) = self.read(generation.position).await? else { return Ok(AdvanceOutcome::CaughtUp) };

@@ -1,7 +1,7 @@
 //! Durations of steps: a histogram for each definition, step and direction.
 
 use super::{
-    ProjectedEvent, Projection, ProjectionRows,
+    EventProjection, ProjectedEvent, ProjectionRows,
     step_changes::{StepChange, step_change},
 };
 use saga_core::event::SagaEvent;
@@ -42,7 +42,7 @@ fn total_key(event: &ProjectedEvent<'_>, step: &str) -> String {
     format!("total/{}/{step}", event.definition)
 }
 
-impl Projection for StepDurations {
+impl EventProjection for StepDurations {
     fn name(&self) -> &'static str {
         "stepDurations"
     }

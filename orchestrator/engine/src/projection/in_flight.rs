@@ -1,7 +1,7 @@
 //! Steps in flight: what open sagas are working on now.
 
 use super::{
-    ProjectedEvent, Projection, ProjectionRows,
+    EventProjection, ProjectedEvent, ProjectionRows,
     step_changes::{StepChange, step_change},
 };
 use saga_core::{event::SagaEvent, time::rfc3339};
@@ -29,7 +29,7 @@ struct StepInFlight {
     waits_for: Option<String>,
 }
 
-impl Projection for StepsInFlight {
+impl EventProjection for StepsInFlight {
     fn name(&self) -> &'static str {
         "stepsInFlight"
     }

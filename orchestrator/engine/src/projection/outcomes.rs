@@ -1,6 +1,6 @@
 //! Outcomes: how many sagas of each definition ended in each hour, and how.
 
-use super::{ProjectedEvent, Projection, ProjectionRows};
+use super::{EventProjection, ProjectedEvent, ProjectionRows};
 use saga_core::{
     event::{SagaEnd, SagaEvent},
     time::{Timestamp, rfc3339},
@@ -29,7 +29,7 @@ fn key(event: &ProjectedEvent<'_>) -> Option<String> {
     Some(format!("{}/{hour}/{status}", event.definition))
 }
 
-impl Projection for OutcomesByHour {
+impl EventProjection for OutcomesByHour {
     fn name(&self) -> &'static str {
         "outcomes"
     }

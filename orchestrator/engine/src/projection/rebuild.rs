@@ -1,10 +1,9 @@
 //! Builds a projection anew beside the live generation.
 
 use super::{
-    AdvanceError, Projection,
+    AdvanceError, EventProjection,
     advance::{AdvanceOutcome, ProjectionSource},
-    shipped,
-    view::{UnknownProjection, find},
+    lookup::{UnknownProjection, find},
 };
 use saga_event_store::{EventStore, ProjectionGeneration, StoreError};
 use serde::Serialize;
@@ -72,7 +71,7 @@ pub async fn begin_rebuild(store: &dyn EventStore, name: &str) -> Result<Project
 /// The generation of these rules that is being built.
 pub(super) async fn building(
     store: &dyn EventStore,
-    rules: &dyn Projection,
+    rules: &dyn EventProjection,
 ) -> Result<Option<ProjectionGeneration>, StoreError> {
     let is_built = |it: &ProjectionGeneration| {
         it.name == rules.name() && !it.is_live && it.code_version == rules.version() && it.problem.is_none()
@@ -83,8 +82,8 @@ pub(super) async fn building(
 }
 
 /// Builds a projection anew, catches up with the feed, takes the new generation live in one transaction, and removes
-/// older ones. A call that is dropped can be made again: it goes on where the last one ended. Engines can build the same
-/// generation at the same time.
+/// older ones. A call that is dropped can be made again: it goes on where the last one ended. Engines can build the
+/// same generation at the same time.
 ///
 /// # Errors
 /// When no projection has the name, the store does not answer, or the projection has a fault. The live generation stays
@@ -127,9 +126,4 @@ pub(super) async fn take_live(store: &dyn EventStore, built: &ProjectionGenerati
         while store.drop_projection(&old.name, old.generation, DROP_ROWS).await? == u64::from(DROP_ROWS) {}
     }
     Ok(())
-}
-
-/// The names of all projections that can be built.
-pub(super) fn names() -> Vec<&'static str> {
-    shipped().iter().map(|rules| rules.name()).collect()
 }

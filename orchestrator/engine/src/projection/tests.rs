@@ -1,7 +1,7 @@
 //! Projections of a real store.
 
 use super::{
-    ProjectedEvent, Projection, ProjectionRows,
+    EventProjection, ProjectedEvent, ProjectionRows,
     advance::{AdvanceOutcome, ProjectionSource},
     begin_rebuild, page, rebuild, shipped, views,
 };
@@ -126,7 +126,8 @@ async fn projections_say_what_the_events_said() {
     }
 }
 
-/// A portion is applied, sagas go on, somebody else builds too, the builder is gone and comes back: nothing of it shows.
+/// A portion is applied, sagas go on, somebody else builds too, the builder is gone and comes back: nothing of it
+/// shows.
 #[tokio::test]
 async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_from_scratch() {
     let (store, _folder) = seeded().await;
@@ -164,7 +165,7 @@ async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_fro
 #[derive(Debug)]
 struct BrokenRules;
 
-impl Projection for BrokenRules {
+impl EventProjection for BrokenRules {
     fn name(&self) -> &'static str {
         "broken"
     }

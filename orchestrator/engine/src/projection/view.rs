@@ -1,21 +1,10 @@
 //! Projections as people see them: their rows, and how far these are.
 
-use super::{Projection, rebuild::names, shipped};
-use saga_core::{
-    definition::or_did_you_mean,
-    time::{Timestamp, rfc3339},
-};
+use super::lookup::{UnknownProjection, find, names};
+use saga_core::time::{Timestamp, rfc3339};
 use saga_event_store::{EventStore, FeedExtent, ProjectionGeneration, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
-
-/// No projection has this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no projection is called `{name}`{guess}; there are {all}", all = names().join(", "))]
-pub struct UnknownProjection {
-    name: String,
-    guess: String,
-}
 
 /// A projection, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,11 +50,6 @@ pub struct ProjectionPage {
     /// The key after which the next page begins; `None`: there are no more rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-pub(super) fn find(name: &str) -> Result<&'static dyn Projection, UnknownProjection> {
-    let found = shipped().iter().find(|rules| rules.name() == name).copied();
-    found.ok_or_else(|| UnknownProjection { name: name.to_owned(), guess: or_did_you_mean(name, names()) })
 }
 
 /// Every projection of this build, and how far it is.

@@ -1,14 +1,14 @@
 //! Waiting: how many sagas wait, by definition and reason.
 
 use super::{
-    ProjectedEvent, Projection, ProjectionRows,
+    EventProjection, ProjectedEvent, ProjectionRows,
     step_changes::{StepChange, step_change},
 };
 use saga_core::event::{ParkReason, SagaEvent};
 use std::collections::BTreeMap;
 
-/// `count/<definition>` has a number for each reason; `open/<saga>` has the reasons of one saga. A reason is a guard and
-/// its participant (`breaker:payments`), `time`, or `parked:<why>`.
+/// `count/<definition>` has a number for each reason; `open/<saga>` has the reasons of one saga. A reason is a guard
+/// and its participant (`breaker:payments`), `time`, or `parked:<why>`.
 #[derive(Debug)]
 pub(super) struct WaitingByReason;
 
@@ -64,7 +64,7 @@ fn count_key(event: &ProjectedEvent<'_>) -> String {
     format!("count/{}", event.definition)
 }
 
-impl Projection for WaitingByReason {
+impl EventProjection for WaitingByReason {
     fn name(&self) -> &'static str {
         "waiting"
     }

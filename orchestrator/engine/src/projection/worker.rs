@@ -1,10 +1,10 @@
 //! Keeps projections up to date: the engine that owns the first shard applies the feed.
 //!
-//! Another engine that does the same by mistake does no harm: rows and position change in one transaction, and only from
-//! the position that was read.
+//! Another engine that does the same by mistake does no harm: rows and position change in one transaction, and only
+//! from the position that was read.
 
 use super::{
-    Projection,
+    EventProjection,
     advance::{AdvanceOutcome, ProjectionSource},
     rebuild::{building, take_live},
     shipped,
@@ -51,7 +51,7 @@ impl ProjectionWorker {
     }
 
     /// Brings one projection forward. True: there is more to do. What goes wrong with one projection hinders no other.
-    async fn keep(&mut self, rules: &'static dyn Projection) -> bool {
+    async fn keep(&mut self, rules: &'static dyn EventProjection) -> bool {
         match self.bring_forward(rules).await {
             Ok(has_more) => has_more,
             Err(error) => {
@@ -61,7 +61,7 @@ impl ProjectionWorker {
         }
     }
 
-    async fn bring_forward(&mut self, rules: &'static dyn Projection) -> Result<bool, StoreError> {
+    async fn bring_forward(&mut self, rules: &'static dyn EventProjection) -> Result<bool, StoreError> {
         let all = self.source.store.projections().await?;
         let live = all.into_iter().find(|it| it.name == rules.name() && it.is_live);
         let is_current = live.as_ref().is_some_and(|it| it.code_version == rules.version());
@@ -85,7 +85,7 @@ impl ProjectionWorker {
     }
 
     /// Begins the first generation of these rules; one that has failed is not begun again by itself.
-    async fn begin(&self, rules: &dyn Projection) -> Result<(), StoreError> {
+    async fn begin(&self, rules: &dyn EventProjection) -> Result<(), StoreError> {
         let store = &self.source.store;
         let has_failed = |it: &ProjectionGeneration| {
             it.name == rules.name() && it.code_version == rules.version() && it.problem.is_some()
@@ -100,7 +100,7 @@ impl ProjectionWorker {
     /// Applies a portion; `None`: there are more. Else the generation as it is at the end of the feed.
     async fn portion(
         &mut self,
-        rules: &dyn Projection,
+        rules: &dyn EventProjection,
         mut generation: ProjectionGeneration,
     ) -> Result<Option<ProjectionGeneration>, StoreError> {
         match self.source.advance(rules, &mut generation).await {
