@@ -119,6 +119,7 @@ fn row(stream: Uuid, shard: u16, epochs: &[ShardEpoch], version: u32) -> StreamA
             STREAM_ROWS => Some(summary("completed", false)),
             _ => None,
         },
+        act: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! SQL is in files: `sql` has the statements that both databases take, `postgres/sql` and `sqlite/sql` the others. Only
 //! `BEGIN`, `ROLLBACK`, one `SET` and the query for the process of a session are in the code.
 
+mod act;
 pub mod archive;
 mod archives;
 mod attendance;
@@ -40,6 +41,7 @@ mod sweep;
 mod tally;
 mod waits;
 
+pub use act::{ActPosition, ActQuery, ActScope, MAX_ACTS, StoredAct, StreamAct};
 pub use archives::{
     ArchiveContent, ArchiveRecord, ArchiveState, DetachOutcome, LeavingRule, RemovedPortion, StartPeriod,
     StoreArchives, StreamStanding,
@@ -50,7 +52,9 @@ pub use config::{StoreAccess, StoreConfig};
 pub use error::StoreError;
 pub use feed::{FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow, PositionSyntaxError};
 pub use filter::StreamFilter;
-pub use limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS};
+pub use limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, MAX_WHO_BYTES,
+};
 pub use mark::{MarkOutcome, StreamMark};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
 pub use open::open;

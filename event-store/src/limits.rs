@@ -1,6 +1,6 @@
 //! Limits of a store, and the checks that requests meet before the store sends them.
 
-use crate::{StoreError, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
+use crate::{StoreError, StreamAct, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_KEY_BYTES: usize = 256;
 /// Most bytes of a category. Category and key are one index entry, which has at most 2,704 bytes on Postgres.
 pub const MAX_CATEGORY_BYTES: usize = 256;
+/// Most bytes of the name of a person who acts. It is part of an index entry, which has at most 2,704 bytes on Postgres.
+pub const MAX_WHO_BYTES: usize = 2_000;
 /// Most shards of a store. A stream id has 12 bits for its shard.
 pub const MAX_SHARDS: u16 = 4096;
 /// Most entries in one page of a list, a recovery or a sweep, and most streams in one read.
@@ -49,7 +51,14 @@ fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
         return Err(StoreError::Limit(format!("a version is {}, expected 1 to {}", append.version, i32::MAX)));
     }
     check_texts([append.key.as_str(), append.category.as_str()])?;
+    append.act.as_ref().map_or(Ok(()), check_act)?;
     append.summary.as_ref().map_or(Ok(()), check_summary)
+}
+
+fn check_act(act: &StreamAct) -> Result<(), StoreError> {
+    // Who and time are an index entry.
+    check_length("name of a person", &act.who, MAX_WHO_BYTES)?;
+    check_texts([&act.who, &act.id, &act.action, &act.reason].map(String::as_str))
 }
 
 fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {

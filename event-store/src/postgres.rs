@@ -20,9 +20,9 @@ mod witness;
 pub use bounds::PostgresTimeouts;
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
-    FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote,
+    ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
+    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
     StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
     StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
@@ -157,6 +157,10 @@ impl JournalReader for PostgresStore {
 
     async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         reads::journaled(&self.pool, after, limit).await
+    }
+
+    async fn acts_between(&self, first: Uuid, last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        reads::acts_between(&self.pool, first, last).await.map(Some)
     }
 
     async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
@@ -364,6 +368,10 @@ impl EventStore for PostgresStore {
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         reads::notes(&self.pool, topic, after, limit).await
+    }
+
+    async fn acts(&self, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+        reads::acts(&self.pool, wanted).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! Queries that are the same for both databases.
 
 use crate::{
-    ArchiveRecord, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition, ShardAttendance, StoreError, StoreIdentity,
-    StoredNote, StreamFlagCount, StreamKeyHolder, StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
+    ActPosition, ActQuery, ActScope, ArchiveRecord, MAX_ACTS, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition,
+    ShardAttendance, StoreError, StoreIdentity, StoredAct, StoredNote, StreamFlagCount, StreamKeyHolder, StreamRow,
+    StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
     cipher::WrappedKey,
     nul::has_nul,
@@ -159,4 +160,30 @@ pub(crate) async fn notes<R: QueryPool>(
     }
     let ask = QueryBuilder::new(include_str!("sql/notes.sql")).with(topic.to_owned()).with(after.0);
     ask.with(i64::from(limit.min(MAX_NOTES))).all(reader, rows::note).await
+}
+
+pub(crate) async fn acts<R: QueryPool>(reader: &R, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+    let sql = match &wanted.scope {
+        ActScope::All => include_str!("sql/acts.sql"),
+        ActScope::By(who) if has_nul(who) => return Ok(Vec::new()),
+        ActScope::By(_) => include_str!("sql/acts_by.sql"),
+        ActScope::On(_) => include_str!("sql/acts_on.sql"),
+    };
+    let ActPosition { at_ms, stream, version } = wanted.before;
+    let ask = QueryBuilder::new(sql).with(at_ms).with(stream).with(i64::from(version)).with(wanted.since_ms);
+    let ask = ask.with(i64::from(wanted.limit.min(MAX_ACTS)));
+    let ask = match &wanted.scope {
+        ActScope::All => ask,
+        ActScope::By(who) => ask.with(who.clone()),
+        ActScope::On(stream) => ask.with(*stream),
+    };
+    ask.all(reader, rows::act).await
+}
+
+pub(crate) async fn acts_between<R: QueryPool>(
+    reader: &R,
+    first: Uuid,
+    last: Uuid,
+) -> Result<Vec<StoredAct>, StoreError> {
+    QueryBuilder::new(include_str!("sql/acts_between.sql")).with(first).with(last).all(reader, rows::act).await
 }

@@ -1,9 +1,9 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, StartPeriod, StoreError, StoreIdentity,
-    StoredNote, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount,
-    StreamSummary, backend::StoredRow, standing, waits,
+    ActPosition, ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, StartPeriod, StoreError,
+    StoreIdentity, StoredAct, StoredNote, StreamAct, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot,
+    StreamStanding, StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
 };
 
 pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
@@ -13,6 +13,17 @@ pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
         append_id: row.column("append_id")?,
         payload: row.column("payload")?,
     })
+}
+
+pub(crate) fn act(row: &impl StoredRow) -> Result<StoredAct, StoreError> {
+    let (stream, version) = (row.column("stream")?, version(row.column("version")?)?);
+    let act = StreamAct {
+        id: row.column("id")?,
+        who: row.column("who")?,
+        action: row.column("action")?,
+        reason: row.column("reason")?,
+    };
+    Ok(StoredAct { position: ActPosition { at_ms: row.column("at")?, stream, version }, key: row.column("key")?, act })
 }
 
 /// # Errors

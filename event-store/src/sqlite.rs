@@ -13,9 +13,9 @@ mod statements;
 mod witness;
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent, FeedPage,
-    FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredNote,
+    ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
+    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
     StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
     StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
@@ -175,6 +175,10 @@ impl JournalReader for SqliteStore {
 
     async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         reads::journaled(&self.readers, after, limit).await
+    }
+
+    async fn acts_between(&self, first: Uuid, last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        reads::acts_between(&self.readers, first, last).await.map(Some)
     }
 
     async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
@@ -388,6 +392,10 @@ impl EventStore for SqliteStore {
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         reads::notes(&self.readers, topic, after, limit).await
+    }
+
+    async fn acts(&self, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+        reads::acts(&self.readers, wanted).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {

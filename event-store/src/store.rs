@@ -1,11 +1,11 @@
 //! What every store does, whatever its database.
 
 use crate::{
-    AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
+    ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
     FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow,
-    StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredAct, StoredNote,
+    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
+    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ pub trait JournalReader: std::fmt::Debug + Send + Sync {
     /// A page of the streams of the read model after `after`, ascending, and whether each has a row. Reads no row.
     async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError>;
 
+    /// All acts on the streams from `first` to `last`, ascending by stream and version: for comparison with their rows.
+    /// `None`: there is no index of acts; archives have none.
+    async fn acts_between(&self, first: Uuid, last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError>;
+
     /// Which of several streams have a snapshot, and of which version, in an order of the store's own. Loads no state.
     /// At most [`crate::MAX_PAGE`] streams.
     async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError>;
@@ -119,6 +123,9 @@ pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
     /// - An error that [`StoreError::is_transient`]: the caller does not know what was committed. The same batch again
     ///   answers [`AppendOutcome::Committed`] for each append that was.
     async fn append(&self, batch: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError>;
+
+    /// A page of what people did to streams, newest first. An act is here as soon as its row is.
+    async fn acts(&self, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError>;
 
     /// Changes the row of a stream in the read model without a row of the stream. An owner uses it for a stream that it
     /// cannot read. The next append of the stream with a summary replaces the mark. The same mark again changes

@@ -1,7 +1,7 @@
 //! Streams, their rows, and appends.
 
 use crate::{
-    WaitTarget,
+    StreamAct, WaitTarget,
     cipher::{DataKey, WrappedKey, content_bytes},
 };
 use uuid::Uuid;
@@ -38,6 +38,8 @@ pub struct StreamAppend {
     pub new_key: Option<NewStreamKey>,
     /// What the read model says from this row on; `None`: the row changes nothing there.
     pub summary: Option<SummaryUpdate>,
+    /// The act of a person that made the row; few rows have one. The store indexes it in the same transaction.
+    pub act: Option<StreamAct>,
 }
 
 impl StreamAppend {

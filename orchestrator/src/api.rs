@@ -2,6 +2,7 @@
 //! of shards as inputs.
 
 mod acts;
+mod audit;
 mod causes;
 mod census;
 mod definitions;
@@ -132,6 +133,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
+        .route("/api/audit", get(audit::list))
         .route("/api/counts", get(sagas::counts))
         .route("/api/events", get(events::events))
         .route("/api/projections", get(projections::list))

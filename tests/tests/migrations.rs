@@ -115,6 +115,17 @@ async fn open_sagas_go_on_by_the_new_text_and_nothing_is_open_on_the_old_one() -
     assert!(moved.is_some() || history.iter().any(|event| event.to_string().contains(&old)), "{history:?}");
     let acts = it.read(&["audit", "--who", "ada"]).await?;
     assert_eq!(acts.iter().filter(|act| act["action"].to_string().contains("migrate")).count(), ORDERS, "{acts:?}");
+    let (_, page) = it.engine.api().get("/api/audit?who=ada&limit=5").await?;
+    let next = page["next"].as_str().context("more than a page")?;
+    assert_eq!(page["entries"].as_array().map(Vec::len), Some(5), "{page}");
+    let (_, rest) = it.engine.api().get(&format!("/api/audit?who=ada&after={next}")).await?;
+    assert_eq!(rest["entries"].as_array().map(Vec::len), Some(acts.len() - 5), "{rest}");
+    let (_, published) = it.engine.api().get("/api/audit?on=order").await?;
+    let first = published["entries"].as_array().and_then(|entries| entries.last()).context("an entry")?;
+    assert_eq!(
+        (&first["action"], &first["on"]["definition"]["definition"]),
+        (&json!("publish definition"), &json!(old))
+    );
     let verified = &it.read(&["replay", "verify"]).await?[0]["report"];
     assert_eq!((&verified["sagas"], &verified["divergences"]), (&json!(ORDERS), &json!(0)), "{verified}");
     Ok(())

@@ -238,7 +238,9 @@ CREATE FUNCTION append_batch(
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
     p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
     p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_new_category text[], p_new_key text[],
-    p_first uuid, p_last uuid
+    p_first uuid, p_last uuid,
+    -- Of the appends that an act of a person made, which are few: by stream, and not by place in the batch.
+    p_act_stream uuid[], p_act_id text[], p_act_who text[], p_act_action text[], p_act_reason text[]
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
 -- With one plan for all calls: to plan a call costs more than the call.
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -311,6 +313,15 @@ BEGIN
             RETURNING 1
     )
     SELECT (SELECT array_agg(t.stream) FROM taken t), (SELECT n.streams FROM noted n) INTO v_taken, v_inserted;
+
+    -- A batch without acts does not pay for them.
+    IF cardinality(p_act_stream) > 0 THEN
+        INSERT INTO acts (stream, version, at, key, who, action, reason, id)
+            SELECT i.stream, i.version, i.recorded_at, i.key, a.who, a.action, a.reason, a.id
+            FROM unnest(p_act_stream, p_act_id, p_act_who, p_act_action, p_act_reason) AS a (stream, id, who, action, reason)
+            JOIN unnest(p_stream, p_version, p_recorded_at, p_key) AS i (stream, version, recorded_at, key) USING (stream)
+            WHERE a.stream = ANY (v_inserted);
+    END IF;
 
     IF cardinality(v_inserted) = cardinality(p_stream) THEN
         RETURN;

@@ -1,7 +1,7 @@
 //! Reads archive files like a store: all streams of all files in the order of their ids.
 
 use super::{ARCHIVE_SUFFIX, ArchiveError, ArchiveFile, ArchivedStream};
-use crate::{JournalReader, MAX_PAGE, RowPosition, StoreError, StreamRow, StreamSnapshot, StreamSummary};
+use crate::{JournalReader, MAX_PAGE, RowPosition, StoreError, StoredAct, StreamRow, StreamSnapshot, StreamSummary};
 use async_trait::async_trait;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -278,6 +278,10 @@ impl JournalReader for ArchiveReader {
     /// A saga of an archive has its rows.
     async fn journaled(&self, _after: Uuid, _limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn acts_between(&self, _first: Uuid, _last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        Ok(None)
     }
 
     async fn snapshot_versions(&self, _streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {

@@ -1,7 +1,7 @@
 //! Archives with the keys of their store.
 
 use super::ArchiveReader;
-use crate::{EventStore, JournalReader, RowPosition, StoreError, StreamRow, StreamSnapshot, StreamSummary};
+use crate::{EventStore, JournalReader, RowPosition, StoreError, StoredAct, StreamRow, StreamSnapshot, StreamSummary};
 use async_trait::async_trait;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -51,6 +51,10 @@ impl JournalReader for OpenedArchive {
     /// A saga of an archive has its rows.
     async fn journaled(&self, _after: Uuid, _limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn acts_between(&self, _first: Uuid, _last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        Ok(None)
     }
 
     async fn snapshot_versions(&self, _streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {

@@ -1,6 +1,6 @@
 //! A batch of appends as one statement, and its answers.
 
-use crate::{AppendOutcome, StoreError, StreamAppend, backend::SqlStatement, rows, standing, waits::stored};
+use crate::{AppendOutcome, StoreError, StreamAct, StreamAppend, backend::SqlStatement, rows, standing, waits::stored};
 use sqlx::{Row as _, postgres::PgRow};
 
 pub(super) type PgQuery = SqlStatement<sqlx::Postgres>;
@@ -39,6 +39,16 @@ pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
         .bind(column(batch, |append| append.new_key.as_ref().map(|key| key.key.clone())))
         .bind(batch.iter().map(|append| append.stream).min())
         .bind(batch.iter().map(|append| append.stream).max())
+        .bind(acted(batch, |append, _| append.stream))
+        .bind(acted(batch, |_, act| act.id.clone()))
+        .bind(acted(batch, |_, act| act.who.clone()))
+        .bind(acted(batch, |_, act| act.action.clone()))
+        .bind(acted(batch, |_, act| act.reason.clone()))
+}
+
+/// A column of the acts in a batch: empty in most batches.
+fn acted<T>(batch: &[StreamAppend], value: impl Fn(&StreamAppend, &StreamAct) -> T) -> Vec<T> {
+    batch.iter().filter_map(|append| append.act.as_ref().map(|act| value(append, act))).collect()
 }
 
 pub(super) fn read_answer(row: &PgRow) -> Result<(usize, AppendOutcome), StoreError> {

@@ -7,12 +7,12 @@ use super::{
     opening::{KeyUse, RowOpener},
 };
 use crate::{
-    AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity, EventStore,
-    FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome, MarkOutcome,
-    NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoreProjections, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
-    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    ActQuery, AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity,
+    EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome,
+    MarkOutcome, NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity,
+    StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -142,6 +142,10 @@ impl JournalReader for SealedStore {
 
     async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         self.inner.journaled(after, limit).await
+    }
+
+    async fn acts_between(&self, first: Uuid, last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        self.inner.acts_between(first, last).await
     }
 
     async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
@@ -341,6 +345,10 @@ impl EventStore for SealedStore {
 
     async fn notes(&self, topic: &str, after: NoteNumber, limit: u32) -> Result<Vec<StoredNote>, StoreError> {
         self.inner.notes(topic, after, limit).await
+    }
+
+    async fn acts(&self, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+        self.inner.acts(wanted).await
     }
 
     async fn heartbeat(&self, owner: &str, at_ms: i64) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Appends a batch in one transaction, row by row. SQLite runs in this process, so a statement costs no round trip.
 
 use crate::{
-    AppendOutcome, NewStreamKey, StoreError, StreamAppend, SummaryUpdate, WaitTarget, cipher::WrappedKey,
+    AppendOutcome, NewStreamKey, StoreError, StreamAct, StreamAppend, SummaryUpdate, WaitTarget, cipher::WrappedKey,
     rows::payload_hash, standing, waits::in_order,
 };
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
@@ -62,6 +62,28 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAp
     if let Some(summary) = &append.summary {
         show(transaction, append, summary).await?;
     }
+    if let Some(act) = &append.act {
+        keep_act(transaction, append, act).await?;
+    }
+    Ok(())
+}
+
+async fn keep_act(
+    transaction: &mut Transaction<'static, Sqlite>,
+    append: &StreamAppend,
+    act: &StreamAct,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/add_act.sql"))
+        .bind(append.stream)
+        .bind(i64::from(append.version))
+        .bind(append.recorded_at_ms)
+        .bind(append.key.clone())
+        .bind(act.who.clone())
+        .bind(act.action.clone())
+        .bind(act.reason.clone())
+        .bind(act.id.clone())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The cases, by what they are about. Each gets a place of its own.
 
+pub(crate) mod acts;
 pub(crate) mod appends;
 pub(crate) mod archiving;
 pub(crate) mod attendance;

@@ -69,6 +69,10 @@ macro_rules! conformance {
                     what_was_left_is_read_next
                     outlines_are_read_in_place_of_large_rows
                     what_was_committed_is_there_after_a_restart;
+                acts:
+                    acts_are_found_newest_first_by_person_and_by_stream
+                    acts_have_pages
+                    an_act_is_there_if_and_only_if_its_row_is;
                 scanning:
                     rows_of_all_streams_are_read_in_order
                     a_page_of_rows_is_bounded_by_its_bytes

@@ -41,6 +41,7 @@ pub(crate) fn start_in(shard: u16, epoch: ShardEpoch, key: &str) -> StreamAppend
         key: key.to_owned(),
         new_key: Some(new_key(key)),
         summary: None,
+        act: None,
     };
     showing(append, "running")
 }
@@ -65,6 +66,7 @@ pub(crate) fn after(previous: &StreamAppend) -> StreamAppend {
         payload: format!("decision {}", previous.version + 1).into_bytes(),
         new_key: None,
         summary: None,
+        act: None,
         ..previous.clone()
     }
 }

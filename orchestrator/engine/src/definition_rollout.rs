@@ -7,6 +7,7 @@
 mod catch_up;
 mod follow;
 mod publisher;
+pub(crate) mod recorded;
 
 pub use follow::{FollowerContext, FollowerTasks, follow};
 pub use publisher::{DefinitionPublisher, PublisherContext, PublisherError};

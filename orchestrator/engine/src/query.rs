@@ -17,6 +17,7 @@ use super::{
     },
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
+    replay::audit::{self, AuditReport, AuditRequest},
     router::{LaggingShard, ShardRouter},
     skew::ClockSkew,
     step_back::StepBackRecovery,
@@ -323,6 +324,14 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn feed_held_since_ms(&self) -> Result<Option<i64>, StoreError> {
         Ok(self.store().feed_extent().await?.held_since_ms)
+    }
+
+    /// A page of what operators and deployments did, newest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn audit(&self, wanted: &AuditRequest) -> Result<AuditReport, StoreError> {
+        audit::audit(Arc::clone(self.journal.store()), wanted).await
     }
 
     /// Jobs on record, the latest first.

@@ -2,12 +2,13 @@
 
 use crate::journal;
 use saga_core::{
-    event::SagaDecision,
+    event::{SagaDecision, SagaEvent},
     id::ShardId,
     incident::IncidentKind,
     state::{BlockingGuard, SagaPlan, SagaPosition, SagaState, SagaStatus},
+    words,
 };
-use saga_event_store::{NewStreamKey, ShardEpoch, StreamAppend, SummaryUpdate, WaitTarget};
+use saga_event_store::{MAX_WHO_BYTES, NewStreamKey, ShardEpoch, StreamAct, StreamAppend, SummaryUpdate, WaitTarget};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -79,6 +80,7 @@ pub(super) fn unshown(
         key: state.key.clone(),
         new_key: (decision.version == 1).then(|| new_key(plan, state)),
         summary: None,
+        act: act(plan, decision),
     })
 }
 
@@ -90,6 +92,43 @@ pub(super) fn new_key(plan: &SagaPlan, state: &SagaState) -> NewStreamKey {
             NewStreamKey::new(plan.definition.name.as_str(), state.key.as_str(), payload_hash)
         }
         Some(origin) => journal::reruns::key(&plan.definition.name, origin.saga, &origin.act),
+    }
+}
+
+/// Bytes of the texts of an act: what the API takes, and room for what was recorded without it.
+const ACT_BYTES: usize = MAX_WHO_BYTES;
+
+/// The act of an operator that made the row, as the audit shows it; `None`: no operator made it. `plan` is what the saga
+/// runs by after it.
+pub(crate) fn act(plan: &SagaPlan, decision: &SagaDecision) -> Option<StreamAct> {
+    decision.events.iter().find_map(|event| {
+        if let SagaEvent::SagaStarted { forked_from: Some(origin), .. } = event {
+            let from = origin.from.as_ref().map(|step| format!(" from {step}")).unwrap_or_default();
+            let action = format!("rerun of {}{from}{}", origin.saga, if origin.forced { ", forced" } else { "" });
+            return Some(acted_as(&origin.act, &origin.who, &origin.reason, action));
+        }
+        let SagaEvent::OperatorActed { id, who, reason, action, command } = event else { return None };
+        let acted = words::acted(plan, *action, *command);
+        Some(acted_as(id, who, reason, format!("{acted}{}", by_definition(decision))))
+    })
+}
+
+/// The act in these words.
+pub(crate) fn acted_as(id: &str, who: &str, reason: &str, action: String) -> StreamAct {
+    let text = |text: &str| {
+        let text = text.replace('\0', "\u{fffd}");
+        text[..text.floor_char_boundary(ACT_BYTES)].to_owned()
+    };
+    // A journal of an earlier build, or of another program, may lack the name.
+    let who = if who.is_empty() { "?" } else { who };
+    StreamAct { id: text(id), who: text(who), reason: text(reason), action }
+}
+
+/// The text that the saga runs by from this row on: `, to the definition 53ac…`
+fn by_definition(decision: &SagaDecision) -> String {
+    match decision.events.first() {
+        Some(SagaEvent::DefinitionChanged { definition, .. }) => format!(" to the definition {definition}"),
+        Some(_) | None => String::new(),
     }
 }
 

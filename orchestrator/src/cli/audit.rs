@@ -1,9 +1,9 @@
-//! `audit`: operators' acts, from journals and the log of acts on guards.
+//! `audit`: what operators did to sagas, guards and definitions, and what deployments changed.
 
-use super::{OutputFormat, output, replay::ReplayMeter, selection::StartedSince, store::StoreReadArgs};
+use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
 use anyhow::Context;
 use clap::Args;
-use saga_engine::replay::audit::{self, AuditEntry, AuditRequest, AuditTarget};
+use saga_engine::replay::audit::{self, AuditEntry, AuditPlace, AuditRequest};
 use std::process::ExitCode;
 
 /// Arguments of `saga audit`.
@@ -15,12 +15,16 @@ pub(super) struct AuditArgs {
     /// Only acts of this operator
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
-    /// Only acts on the sagas with this id or business key, or on the participant with this name
-    #[arg(long, value_name = "ID|KEY|PARTICIPANT")]
+    /// Only acts on the sagas with this id or business key, on the participant with this name, or on the definition
+    /// with this name or hash
+    #[arg(long, value_name = "ID|KEY|PARTICIPANT|DEFINITION")]
     on: Option<String>,
     /// Most acts, the newest first
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=9_999))]
     limit: u32,
+    /// Go on after this place, which the command before printed
+    #[arg(long, value_name = "PLACE")]
+    after: Option<AuditPlace>,
     #[command(flatten)]
     store: StoreReadArgs,
     /// Format of the output
@@ -34,29 +38,23 @@ pub(super) async fn audit(args: AuditArgs) -> anyhow::Result<ExitCode> {
         since: args.since.map(|since| since.0),
         who: args.who,
         on: args.on,
+        after: args.after,
         limit: usize::try_from(args.limit)?,
     };
-    let meter = ReplayMeter::new("read");
-    let report = audit::audit(store, &wanted, |progress| meter.show(progress)).await;
-    meter.end();
-    let report = report.context("the event store was not read to its end")?;
+    let report = audit::audit(store, &wanted).await.context("the event store did not answer")?;
     output::many(&report.entries, args.output, table)?;
-    let left_out = report.found.saturating_sub(report.entries.len() as u64);
-    if left_out > 0 {
-        output::note(&format!("{left_out} older acts are not shown; --limit shows more"));
+    if let Some(next) = &report.next {
+        output::note(&format!("there are older acts; --after {next} shows them"));
     }
-    for reason in &report.unreadable {
-        output::note(&format!("acts may be missing: {reason}"));
+    for record in &report.unreadable {
+        output::note(&format!("{record} cannot be read: acts may be missing"));
     }
     Ok(ExitCode::from(u8::from(!report.unreadable.is_empty())))
 }
 
 fn table(entries: &[AuditEntry]) -> String {
     let row = |entry: &AuditEntry| {
-        let on = match &entry.on {
-            AuditTarget::Saga { key, .. } => key.clone(),
-            AuditTarget::Participant { name } => name.clone(),
-        };
+        let on = entry.on.name().to_owned();
         [entry.at.clone(), entry.who.clone(), entry.action.clone(), on, entry.reason.clone(), entry.id.clone()]
     };
     output::table(["time", "who", "what", "on", "why", "act"], entries.iter().map(row))

@@ -19,6 +19,7 @@ FROM (VALUES
     ('projection_rows', 'SELECT', false), ('projection_rows', 'INSERT', true), ('projection_rows', 'UPDATE', true),
     ('projection_rows', 'DELETE', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
+    ('acts', 'SELECT', false), ('acts', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)
 WHERE ($1 OR NOT needed.writes) AND NOT has_table_privilege(needed.name, needed.privilege)

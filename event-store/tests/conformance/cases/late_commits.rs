@@ -24,7 +24,7 @@ async fn held_append(database: &Database, epoch: ShardEpoch, key: &str) -> Resul
         "SELECT count(*) FROM append_batch(ARRAY[7], ARRAY[$1], ARRAY[gen_random_uuid()], ARRAY[$2], ARRAY[1], ARRAY[$3],
             ARRAY['late'::bytea], ARRAY[$4], ARRAY[$5], ARRAY[sha256('late'::bytea)], ARRAY['d0'], ARRAY['running'], ARRAY[true],
             ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[$3], ARRAY[NULL::text], ARRAY[NULL::bytea], ARRAY[NULL::text],
-            ARRAY[NULL::text], $2, $2)",
+            ARRAY[NULL::text], ARRAY[NULL::bytea], ARRAY[$4], ARRAY[$5], $2, $2, '{}', '{}', '{}', '{}', '{}')",
     );
     let written = written.bind(epoch.0).bind(stream).bind(STARTED_MS).bind(CATEGORY.to_owned()).bind(key.to_owned());
     written.execute(&mut session).await?;

@@ -152,6 +152,7 @@ impl<'a> ComparedStores<'a> {
                 .then(|| NewStreamKey::new(CATEGORY, key.as_str(), hash_of(&format!("{key}{}", self.ticks)))),
             key,
             summary: status.map(|status| summary(status, at)),
+            act: None,
         })
     }
 

@@ -3,13 +3,13 @@
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    AppendOutcome, ArchiveContent, ArchiveRecord, AttendanceRecord, ChangeOutcome, DatabaseActivity, DetachOutcome,
-    EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, LeavingRule,
-    MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RemovedPortion,
-    RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StartPeriod, StoreArchives, StoreError, StoreIdentity,
-    StoreProjections, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
-    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount,
-    StreamSummary, WaitTarget,
+    ActQuery, AppendOutcome, ArchiveContent, ArchiveRecord, AttendanceRecord, ChangeOutcome, DatabaseActivity,
+    DetachOutcome, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome,
+    LeavingRule, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration,
+    RemovedPortion, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StartPeriod, StoreArchives, StoreError,
+    StoreIdentity, StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
+    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStanding,
+    StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -118,6 +118,7 @@ fn row(payload: &str) -> StreamAppend {
         key: payload.into(),
         new_key: None,
         summary: None,
+        act: None,
     }
 }
 
@@ -347,6 +348,10 @@ impl JournalReader for ScriptedStore {
         Err(unasked())
     }
 
+    async fn acts_between(&self, _: Uuid, _: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        Err(unasked())
+    }
+
     async fn journaled(&self, _: Uuid, _: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
         Err(unasked())
     }
@@ -370,6 +375,10 @@ impl JournalReader for ScriptedStore {
 
 #[async_trait]
 impl EventStore for ScriptedStore {
+    async fn acts(&self, _: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+        Err(unasked())
+    }
+
     async fn read_from(&self, _: Uuid, _: u32) -> Result<Vec<StreamRow>, StoreError> {
         Err(unasked())
     }

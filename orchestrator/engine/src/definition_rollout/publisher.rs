@@ -29,8 +29,8 @@ use std::{
 use tracing::info;
 
 /// The log in the event store, and the kind of its documents.
-const LOG: &str = "definitions";
-const SET: &str = "generation";
+pub(super) const LOG: &str = "definitions";
+pub(super) const SET: &str = "generation";
 /// The kind of document that says that a catch-up is over.
 const CAUGHT_UP: &str = "caught-up";
 
@@ -72,9 +72,9 @@ impl PublisherError {
 
 /// One entry of the log: where the set is stored, and which engine published it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct GenerationAnnouncement {
-    set: String,
-    by: String,
+pub(super) struct GenerationAnnouncement {
+    pub(super) set: String,
+    pub(super) by: String,
 }
 
 /// What publishing needs of the engine. A cheap handle.

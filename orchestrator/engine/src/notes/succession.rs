@@ -45,6 +45,11 @@ impl<T: Serialize + DeserializeOwned> OptimisticLog<T> {
         self.entries.last()
     }
 
+    /// All that count, oldest first, as far as they were read.
+    pub fn entries(&self) -> &[OptimisticLogEntry<T>] {
+        &self.entries
+    }
+
     /// Reads what is new. Where the store lost what was read, all is read anew.
     ///
     /// # Errors

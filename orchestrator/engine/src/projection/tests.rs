@@ -79,6 +79,7 @@ async fn end_sagas(store: &Arc<dyn EventStore>, most: usize) {
             key: summary.key,
             new_key: None,
             summary: None,
+            act: None,
         };
         assert_eq!(store.append(&[row]).await.expect("an answer"), [AppendOutcome::Committed]);
     }

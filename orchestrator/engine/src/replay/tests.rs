@@ -23,9 +23,12 @@ use saga_core::{
     time::Timestamp,
     what_if::AssumedAnswers,
 };
-use saga_event_store::{AppendOutcome, EventStore, ShardEpoch, StoreAccess, StreamAppend, StreamFilter, StreamMark};
+use saga_event_store::{
+    AppendOutcome, EventStore, NewNote, ShardEpoch, StoreAccess, StreamAppend, StreamFilter, StreamMark,
+};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
 
 /// Sagas of a test: more than a page of rows.
 const SAGAS: u32 = 2_500;
@@ -261,11 +264,12 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
     let writer = ShardWriter { shard: ShardId(0), epoch };
     let append = row::showing(writer, &it.plan, &recorded.state, &decision).expect("a row");
     it.store.append(&[append]).await.expect("an append");
-    let all = AuditRequest { since: None, who: None, on: None, limit: 10 };
-    let found = audit(Arc::clone(&it.store), &all, |_| {}).await.expect("the store answers");
+    let all = AuditRequest { since: None, who: None, on: None, after: None, limit: 10 };
+    let found = audit(Arc::clone(&it.store), &all).await.expect("the store answers");
     let key = recorded.state.key.clone();
     let on = AuditTarget::Saga { id: saga.to_string(), key: key.clone(), version: 3 };
     let [entry] = found.entries.as_slice() else { panic!("one act, not {found:?}") };
+    assert_eq!(found.next, None);
     assert_eq!((entry.who.as_str(), entry.action.as_str(), &entry.on), ("anna", "abandon", &on));
     for (wanted, count) in [
         (AuditRequest { on: Some(key), ..all.clone() }, 1),
@@ -273,9 +277,108 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
         (AuditRequest { who: Some("ben".into()), ..all.clone() }, 0),
         (AuditRequest { since: Some(now.plus(Duration::from_millis(1))), ..all.clone() }, 0),
     ] {
-        let found = audit(Arc::clone(&it.store), &wanted, |_| {}).await.expect("the store answers");
-        assert_eq!(found.found, count, "{wanted:?}");
+        let found = audit(Arc::clone(&it.store), &wanted).await.expect("the store answers");
+        assert_eq!(found.entries.len(), count, "{wanted:?}");
     }
     let (report, _) = it.verified(&VerifyRequest::default()).await;
     assert_eq!((report.sagas, report.divergences), (u64::from(SAGAS), 0));
+}
+
+#[tokio::test]
+async fn acts_of_all_sources_are_one_list_that_has_pages() {
+    let it = VerifiedStore::empty().await;
+    let note = |topic: &str, at_ms, body: serde_json::Value| NewNote {
+        id: Uuid::new_v4(),
+        topic: topic.to_owned(),
+        body: body.to_string(),
+        at_ms,
+    };
+    let mut log = Vec::new();
+    for (at, hash) in [(1, Some("aa")), (3, Some("bb")), (5, None)] {
+        let set = format!("set-{at}");
+        let published = |hash: &str| json!({"order": {"topic": "orders", "hash": hash, "sinceMs": 1}});
+        let definitions = hash.map_or(json!({}), published);
+        let generation = json!({"definitions": definitions, "participants": []});
+        it.store.put_document("generation", &set, &generation.to_string()).await.expect("a document");
+        let after = log.last().copied().unwrap_or(0);
+        let body = json!({"after": after, "set": set, "by": "engine-1"});
+        log.push(it.store.add_note(&note("definitions", at, body)).await.expect("a note").0);
+    }
+    let text = json!({"name": "order", "definition": "cc", "who": "ada", "reason": "v2"});
+    it.store.add_note(&note("definition-texts", 3, text)).await.expect("a note");
+    let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
+    let saga = SagaId::new(Timestamp(1), ShardId(0), 7);
+    let start = SagaStart { key: "4711".into(), trigger: trigger("4711"), traceparent: None };
+    let admit = AdmissionVerdict::Admitted;
+    let (first, mut state) =
+        unguarded::decided_at(Timestamp(2), 0, admit, |context| decide::start(&it.plan, saga, start, context));
+    let writer = ShardWriter { shard: ShardId(0), epoch };
+    let first = row::showing(writer, &it.plan, &state, &first).expect("a row");
+    let act = OperatorAct {
+        id: "7".into(),
+        who: "ada".into(),
+        reason: "by hand".into(),
+        action: OperatorAction::Abandon,
+        about: None,
+    };
+    let decided = unguarded::decided_at(Timestamp(3), 0, admit, |context| {
+        decide::decide(&it.plan, &mut state, &SagaInput::Operator(act), context)
+    });
+    let Ok(DecisionOutcome::Decided(second)) = decided else { panic!("decided, not {decided:?}") };
+    let second = row::showing(writer, &it.plan, &state, &second).expect("a row");
+    it.store.append(&[first]).await.expect("an append");
+    it.store.append(&[second]).await.expect("an append");
+    let all = AuditRequest { since: None, who: None, on: None, after: None, limit: 100 };
+    let whole = audit(Arc::clone(&it.store), &all).await.expect("the store answers");
+    let told: Vec<_> = whole.entries.iter().map(|it| (it.who.as_str(), it.action.as_str())).collect();
+    let expected = [
+        ("engine-1", "withdraw definition"),
+        ("ada", "abandon"),
+        ("ada", "store definition"),
+        ("engine-1", "publish definition in place of aa"),
+        ("engine-1", "publish definition"),
+    ];
+    assert_eq!(told, expected, "{whole:?}");
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let wanted = AuditRequest { after, limit: 1, ..all.clone() };
+        let page = audit(Arc::clone(&it.store), &wanted).await.expect("the store answers");
+        paged.extend(page.entries);
+        let Some(next) = page.next else { break };
+        after = Some(next.to_string().parse().expect("a place"));
+    }
+    assert_eq!(paged, whole.entries);
+    let of = |on: &str| AuditRequest { on: Some(on.into()), ..all.clone() };
+    for (wanted, count) in [(of("order"), 4), (of("cc"), 1), (of("4711"), 1), (of(&saga.to_string()), 1), (of("x"), 0)]
+    {
+        let found = audit(Arc::clone(&it.store), &wanted).await.expect("the store answers");
+        assert_eq!(found.entries.len(), count, "{wanted:?}");
+    }
+    assert_eq!(whole.unreadable, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_act_that_the_index_lacks_is_named() {
+    let it = VerifiedStore::empty().await;
+    PlanCache::default().publish(it.store.as_ref(), Arc::clone(&it.plan)).await.expect("documents");
+    let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
+    let (saga, admit) = (SagaId::new(Timestamp(1), ShardId(0), 7), AdmissionVerdict::Admitted);
+    let start = SagaStart { key: "4711".into(), trigger: trigger("4711"), traceparent: None };
+    let (first, mut state) =
+        unguarded::decided_at(Timestamp(2), 0, admit, |context| decide::start(&it.plan, saga, start, context));
+    let writer = ShardWriter { shard: ShardId(0), epoch };
+    let first = row::showing(writer, &it.plan, &state, &first).expect("a row");
+    let (who, reason, action) = ("ada".to_owned(), "by hand".to_owned(), OperatorAction::Cancel);
+    let act = OperatorAct { id: "7".into(), who, reason, action, about: None };
+    let decided = unguarded::decided_at(Timestamp(3), 0, admit, |context| {
+        decide::decide(&it.plan, &mut state, &SagaInput::Operator(act), context)
+    });
+    let Ok(DecisionOutcome::Decided(second)) = decided else { panic!("decided, not {decided:?}") };
+    let second = row::showing(writer, &it.plan, &state, &second).expect("a row");
+    it.store.append(&[first]).await.expect("an append");
+    it.store.append(&[StreamAppend { act: None, ..second }]).await.expect("an append");
+    let (_, diverged) = it.verified(&VerifyRequest::default()).await;
+    let told: Vec<_> = diverged.iter().map(|it| (it.kind, it.version, &it.found)).collect();
+    assert_eq!(told, [(DivergenceKind::Act, 2, &json!(null))], "{diverged:?}");
+    assert_eq!(diverged[0].expected["who"], "ada");
 }

@@ -17,7 +17,7 @@ use saga_core::{
     state::SagaPlan,
     time::{Timestamp, rfc3339},
 };
-use saga_event_store::{JournalReader, StoreError, StreamRow, StreamSummary};
+use saga_event_store::{JournalReader, StoreError, StoredAct, StreamAct, StreamRow, StreamSummary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -65,6 +65,8 @@ pub enum DivergenceKind {
     Decision,
     /// The snapshot of a long journal is not the state that its rows fold to.
     Snapshot,
+    /// The index of acts has another act than the journal, or none.
+    Act,
 }
 
 impl DivergenceKind {
@@ -76,6 +78,7 @@ impl DivergenceKind {
             DivergenceKind::ReadModel => "read model",
             DivergenceKind::Decision => "decision",
             DivergenceKind::Snapshot => "snapshot",
+            DivergenceKind::Act => "audit",
         }
     }
 }
@@ -191,6 +194,28 @@ impl VerifyReport {
     }
 }
 
+/// What the store says of a saga beside its journal.
+struct IndexedSaga<'a> {
+    shown: Option<&'a StreamSummary>,
+    snapshot: Option<KeptSnapshot>,
+    /// `None`: there is no index of acts, as in an archive.
+    acts: Option<BTreeMap<u32, StreamAct>>,
+}
+
+/// The acts on the sagas of a page, by stream and version; `None`: there is no index of them.
+async fn acts_of(
+    store: &dyn JournalReader,
+    ids: Option<(SagaId, SagaId)>,
+) -> Result<Option<HashMap<Uuid, BTreeMap<u32, StreamAct>>>, StoreError> {
+    let Some((first, last)) = ids else { return Ok(None) };
+    let Some(indexed) = store.acts_between(first.uuid(), last.uuid()).await? else { return Ok(None) };
+    let mut acts: HashMap<Uuid, BTreeMap<u32, StreamAct>> = HashMap::new();
+    for StoredAct { position, act, .. } in indexed {
+        acts.entry(position.stream).or_default().insert(position.version, act);
+    }
+    Ok(Some(acts))
+}
+
 struct PageVerifier {
     store: Arc<dyn JournalReader>,
     plans: Arc<PlanCache>,
@@ -207,10 +232,14 @@ impl PageVerifier {
         let kept = if long.is_empty() { Vec::new() } else { self.store.snapshot_versions(&long).await? };
         let kept: HashSet<Uuid> = kept.into_iter().map(|(stream, _)| stream).collect();
         let ids = page.first().zip(page.last()).map(|(first, last)| (first.saga, last.saga));
+        // After the rows were read: each act is there as soon as its row is.
+        let mut acts = acts_of(self.store.as_ref(), ids).await?;
         let mut verified = VerifiedPage { ids, ..VerifiedPage::default() };
         for ScannedSaga { saga, rows } in page {
             let snapshot = if kept.contains(&saga.uuid()) { self.snapshot(saga, &rows).await? } else { None };
-            self.saga(saga, rows, (shown.get(&saga.uuid()), snapshot), &mut verified).await?;
+            let acts = acts.as_mut().map(|acts| acts.remove(&saga.uuid()).unwrap_or_default());
+            let shown = shown.get(&saga.uuid());
+            self.saga(saga, rows, IndexedSaga { shown, snapshot, acts }, &mut verified).await?;
         }
         Ok(verified)
     }
@@ -219,7 +248,7 @@ impl PageVerifier {
         &self,
         saga: SagaId,
         rows: Result<Vec<StreamRow>, StoreError>,
-        (shown, snapshot): (Option<&StreamSummary>, Option<KeptSnapshot>),
+        IndexedSaga { shown, snapshot, acts }: IndexedSaga<'_>,
         verified: &mut VerifiedPage,
     ) -> Result<(), StoreError> {
         if self.wanted.saga.as_ref().is_some_and(|name| shown.is_some_and(|shown| shown.category != *name)) {
@@ -241,6 +270,8 @@ impl PageVerifier {
                     verified.snapshot(&replayed, &snapshot, snapshot.differences(&plan, &decisions));
                 }
                 replayed.rows.iter().for_each(|(version, row)| verified.row(&replayed, *version, row));
+                let differing = acts.map(|acts| differing_acts(&plan, &replayed, &decisions, &acts));
+                verified.divergences.extend(differing.into_iter().flatten());
                 Ok(())
             }
             Err(JournalError::Store(error)) if error.is_transient() => Err(error),
@@ -388,6 +419,31 @@ fn differences(plan: &SagaPlan, replayed: &SagaReplay, shown: Option<&StreamSumm
 /// What is found of a saga that the read model does not have.
 const NOT_LISTED: &str = "no row: the saga is in no list, and no engine goes on with it. Restore its row of the table \
                           streams from a backup";
+
+/// What the index of acts says otherwise than the rows; of rows that were written since they were read it says more.
+fn differing_acts(
+    plan: &SagaPlan,
+    replayed: &SagaReplay,
+    decisions: &[SagaDecision],
+    indexed: &BTreeMap<u32, StreamAct>,
+) -> Vec<SagaDivergence> {
+    let told = |act: Option<&StreamAct>| {
+        act.map_or(Value::Null, |act| json!({"id": act.id, "who": act.who, "action": act.action, "reason": act.reason}))
+    };
+    let differing = decisions.iter().filter_map(|decision| {
+        let (expected, found) = (row::act(plan, decision), indexed.get(&decision.version));
+        (expected.as_ref() != found).then(|| SagaDivergence {
+            id: replayed.state.id.to_string(),
+            key: replayed.state.key.clone(),
+            version: decision.version,
+            kind: DivergenceKind::Act,
+            place: String::new(),
+            expected: told(expected.as_ref()),
+            found: told(found),
+        })
+    });
+    differing.collect()
+}
 
 /// The row of the read model that the journal folds to. Its reason and the time of its change are older where nothing
 /// else has changed since.

@@ -6,6 +6,7 @@ use crate::{
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
     message::{MessageContent, MessageOutcome, ShardMessage},
+    row,
 };
 use saga_core::{
     decide::{self, ActMetadata},
@@ -127,6 +128,7 @@ impl SagaAbandonment {
                 flags: vec![IncidentKind::Unreadable.as_str().to_owned()],
                 code: Some(IncidentKind::Unreadable.as_str().to_owned()),
             }),
+            act: Some(row::acted_as(&self.id, &self.who, &self.reason, OperatorAction::Abandon.as_str().to_owned())),
         })
     }
 

@@ -1,0 +1,114 @@
+//! The order of all acts, and a place in it, by which the next page is asked for.
+
+use saga_core::time::Timestamp;
+use saga_event_store::ActPosition;
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
+
+/// The place of an act: its time, and among those of one time its source and its place there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditPlace {
+    at: Timestamp,
+    source: AuditSource,
+}
+
+/// Where an act is on record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum AuditSource {
+    /// The number of a deployment, and the name of a definition.
+    Deployment(i64, String),
+    /// The number of a text that an operator brought.
+    Text(i64),
+    /// The number of an act on guards.
+    Guard(i64),
+    /// A row of a saga's journal.
+    Saga(Uuid, u32),
+}
+
+impl AuditPlace {
+    pub(super) fn new(at: Timestamp, source: AuditSource) -> AuditPlace {
+        AuditPlace { at, source }
+    }
+
+    /// When the act was recorded.
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Acts on sagas before this position are before this place.
+    pub(super) fn in_index(&self) -> ActPosition {
+        let (stream, version) = match &self.source {
+            AuditSource::Saga(stream, version) => (*stream, *version),
+            // Of one time, the acts on sagas come after all others, so a page has shown them before these.
+            AuditSource::Deployment(..) | AuditSource::Text(_) | AuditSource::Guard(_) => (Uuid::nil(), 0),
+        };
+        ActPosition { at_ms: self.at.0, stream, version }
+    }
+}
+
+/// A text is no place in the audit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no place in the audit: use the value `next` of the page before")]
+pub struct AuditPlaceError(String);
+
+impl fmt::Display for AuditPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}~", self.at.0)?;
+        match &self.source {
+            AuditSource::Deployment(number, name) => write!(f, "deployment~{number}~{name}"),
+            AuditSource::Text(number) => write!(f, "text~{number}"),
+            AuditSource::Guard(number) => write!(f, "guard~{number}"),
+            AuditSource::Saga(stream, version) => write!(f, "saga~{stream}~{version}"),
+        }
+    }
+}
+
+impl FromStr for AuditPlace {
+    type Err = AuditPlaceError;
+
+    fn from_str(text: &str) -> Result<AuditPlace, AuditPlaceError> {
+        read(text).ok_or_else(|| AuditPlaceError(text.to_owned()))
+    }
+}
+
+fn read(text: &str) -> Option<AuditPlace> {
+    let (at, rest) = text.split_once('~')?;
+    let (kind, rest) = rest.split_once('~')?;
+    let source = match kind {
+        "deployment" => {
+            let (number, name) = rest.split_once('~')?;
+            AuditSource::Deployment(number.parse().ok()?, name.to_owned())
+        }
+        "text" => AuditSource::Text(rest.parse().ok()?),
+        "guard" => AuditSource::Guard(rest.parse().ok()?),
+        "saga" => {
+            let (stream, version) = rest.split_once('~')?;
+            AuditSource::Saga(stream.parse().ok()?, version.parse().ok().filter(|it| *it <= i32::MAX.unsigned_abs())?)
+        }
+        _ => return None,
+    };
+    Some(AuditPlace::new(Timestamp(at.parse().ok()?), source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_and_another_text_is_refused() {
+        for source in [
+            AuditSource::Deployment(3, "order".into()),
+            AuditSource::Text(7),
+            AuditSource::Guard(8),
+            AuditSource::Saga(Uuid::from_u128(9), 4),
+        ] {
+            let place = AuditPlace::new(Timestamp(1_700_000_000_000), source);
+            assert_eq!(place.to_string().parse(), Ok(place));
+        }
+        for wrong in
+            ["", "1~", "1~saga~x~1", "1~saga~00000000-0000-0000-0000-000000000009~-1", "x~guard~1", "1~other~1"]
+        {
+            assert_eq!(wrong.parse::<AuditPlace>(), Err(AuditPlaceError(wrong.into())));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Where acts are on record: the index of acts on sagas, the logs of acts on guards and of texts, and the log of what
+//! engines published.
+
+use super::{
+    AuditEntry, AuditRequest, AuditTarget,
+    place::{AuditPlace, AuditSource},
+};
+use crate::{
+    definition_lookup::{DefinitionTextRecord, TEXT_LOG},
+    definition_rollout::recorded::{self, DefinitionChangeKind},
+    journal::reading::{self, SagaQuery},
+    overrides,
+};
+use saga_core::{
+    id::SagaId,
+    time::{Timestamp, from_rfc3339, rfc3339},
+};
+use saga_event_store::{
+    ActPosition, ActQuery, ActScope, EventStore, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError, StoredAct, StoredNote,
+};
+use uuid::Uuid;
+
+/// An act and its place.
+#[derive(Clone, Debug)]
+pub(super) struct PlacedEntry {
+    pub(super) place: AuditPlace,
+    pub(super) entry: AuditEntry,
+}
+
+impl PlacedEntry {
+    pub(super) fn is_wanted(&self, wanted: &AuditRequest) -> bool {
+        let AuditRequest { since, who, on, after, limit: _ } = wanted;
+        since.is_none_or(|since| self.place.at() >= since)
+            && after.as_ref().is_none_or(|after| self.place < *after)
+            && who.as_ref().is_none_or(|who| *who == self.entry.who)
+            && on.as_ref().is_none_or(|on| is_on(&self.entry.on, on))
+    }
+}
+
+fn is_on(target: &AuditTarget, on: &str) -> bool {
+    match target {
+        AuditTarget::Saga { id, key, .. } => id == on || key == on,
+        AuditTarget::Participant { name } => name == on,
+        AuditTarget::Definition { name, definition } => name == on || definition == on,
+    }
+}
+
+/// The most sagas of one key that are looked at, the newest ones: a key is taken again only after long.
+const MOST_OF_A_KEY: u32 = 200;
+
+/// One more than a page, so that the caller sees whether there are more.
+pub(super) async fn on_sagas(store: &dyn EventStore, wanted: &AuditRequest) -> Result<Vec<PlacedEntry>, StoreError> {
+    let limit = u32::try_from(wanted.limit).unwrap_or(MAX_ACTS).saturating_add(1);
+    let page = |scope| ActQuery {
+        scope,
+        since_ms: wanted.since.map_or(i64::MIN, |since| since.0),
+        before: wanted.after.as_ref().map_or(ActPosition::END, AuditPlace::in_index),
+        limit,
+    };
+    let Some(on) = &wanted.on else {
+        let scope = wanted.who.clone().map_or(ActScope::All, ActScope::By);
+        return Ok(store.acts(&page(scope)).await?.into_iter().map(on_saga).collect());
+    };
+    let mut found = Vec::new();
+    for stream in streams(store, on).await? {
+        // The acts on one saga are few, so whose they are is looked at here.
+        let query = ActQuery { limit: MAX_ACTS, ..page(ActScope::On(stream)) };
+        found.extend(store.acts(&query).await?.into_iter().map(on_saga));
+    }
+    Ok(found)
+}
+
+/// The sagas with this id or key.
+async fn streams(store: &dyn EventStore, on: &str) -> Result<Vec<Uuid>, StoreError> {
+    if let Ok(saga) = on.parse::<SagaId>() {
+        return Ok(vec![saga.uuid()]);
+    }
+    let of_key = SagaQuery { key: Some(on.to_owned()), limit: MOST_OF_A_KEY, ..SagaQuery::default() };
+    let lines = reading::list(store, &of_key).await?;
+    Ok(lines.iter().filter_map(|line| line.id.parse::<SagaId>().ok()).map(SagaId::uuid).collect())
+}
+
+fn on_saga(stored: StoredAct) -> PlacedEntry {
+    let StoredAct { position: ActPosition { at_ms, stream, version }, key, act } = stored;
+    let at = Timestamp(at_ms);
+    let id = SagaId::from_uuid(stream).map_or_else(|| stream.to_string(), |saga| saga.to_string());
+    let on = AuditTarget::Saga { id, key, version };
+    let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.reason, on, id: act.id };
+    PlacedEntry { place: AuditPlace::new(at, AuditSource::Saga(stream, version)), entry }
+}
+
+pub(super) async fn on_guards(store: &dyn EventStore) -> Result<Vec<PlacedEntry>, StoreError> {
+    let acts = overrides::on_record(store).await?.into_iter();
+    Ok(acts
+        .map(|recorded| {
+            let at = from_rfc3339(&recorded.at).unwrap_or_default();
+            let entry = AuditEntry {
+                at: recorded.at,
+                who: recorded.act.who.clone(),
+                action: format!("guard {}", recorded.act.action.as_str()),
+                reason: recorded.act.reason.clone(),
+                on: AuditTarget::Participant { name: recorded.act.participant.clone() },
+                id: recorded.id.to_string(),
+            };
+            PlacedEntry { place: AuditPlace::new(at, AuditSource::Guard(recorded.number)), entry }
+        })
+        .collect())
+}
+
+/// Texts that operators brought, to move sagas to them.
+pub(super) async fn texts(
+    store: &dyn EventStore,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), NoteNumber::START);
+    loop {
+        let page = store.notes(TEXT_LOG, after, MAX_NOTES).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.number;
+        for note in page {
+            match text(&note) {
+                Some(entry) => found.push(entry),
+                None => unreadable.push(format!("note {} of {TEXT_LOG}", note.number.0)),
+            }
+        }
+    }
+}
+
+fn text(note: &StoredNote) -> Option<PlacedEntry> {
+    let DefinitionTextRecord { name, definition, who, reason } = serde_json::from_str(&note.body).ok()?;
+    let at = Timestamp(note.at_ms);
+    let on = AuditTarget::Definition { name, definition };
+    let action = "store definition".to_owned();
+    let entry = AuditEntry { at: rfc3339(at), who, action, reason, on, id: note.id.to_string() };
+    Some(PlacedEntry { place: AuditPlace::new(at, AuditSource::Text(note.number.0)), entry })
+}
+
+/// What engines published and withdrew as they started.
+pub(super) async fn deployments(
+    store: &dyn EventStore,
+    wanted: &AuditRequest,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    let until = wanted.after.as_ref().map(AuditPlace::at);
+    // Of one engine or definition, all have to be looked at: a deployment of another one is no part of the page.
+    let is_all = wanted.who.is_none() && wanted.on.is_none();
+    let most = if is_all { wanted.limit } else { usize::MAX };
+    let changes = recorded::changes(store, (wanted.since, until), most, unreadable).await?;
+    Ok(changes
+        .into_iter()
+        .map(|change| {
+            let (action, definition) = match change.kind {
+                DefinitionChangeKind::Published { hash } => ("publish definition".to_owned(), hash),
+                DefinitionChangeKind::Replaced { hash, by } => (format!("publish definition in place of {hash}"), by),
+                DefinitionChangeKind::Withdrawn { hash } => ("withdraw definition".to_owned(), hash),
+            };
+            let place = AuditPlace::new(change.at, AuditSource::Deployment(change.number, change.name.clone()));
+            let on = AuditTarget::Definition { name: change.name, definition };
+            let (at, id) = (rfc3339(change.at), change.number.to_string());
+            PlacedEntry { place, entry: AuditEntry { at, who: change.by, action, reason: String::new(), on, id } }
+        })
+        .collect())
+}
