@@ -14,6 +14,7 @@ mod attendance;
 mod backend;
 mod cipher;
 mod config;
+mod erasure;
 mod error;
 mod feed;
 mod feed_reading;
@@ -49,6 +50,7 @@ pub use archives::{
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
 pub use cipher::{DataKey, KeyEncryptionKey, KeyRing, SEAL_BYTES, is_sealed};
 pub use config::{StoreAccess, StoreConfig};
+pub use erasure::{ERASED_HASH, ErasedRow, StreamErasure};
 pub use error::StoreError;
 pub use feed::{FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow, PositionSyntaxError};
 pub use filter::StreamFilter;

@@ -23,11 +23,12 @@ use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
     FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
     SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
-    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
+    erasure::check_erasure,
     feed_reading,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
@@ -39,7 +40,7 @@ use crate::{
     sweep::check_sweep,
 };
 use async_trait::async_trait;
-use batch::{PgQuery, bind_batch, read_answer};
+use batch::{PgQuery, bind_batch, bind_erasure, read_answer};
 use pool::SessionPool;
 use sqlx::{
     Row as _,
@@ -226,6 +227,20 @@ impl EventStore for PostgresStore {
         }
         self.witness.appended(batch, &answers);
         Ok(answers)
+    }
+
+    async fn erase(&self, erasure: &StreamErasure) -> Result<AppendOutcome, StoreError> {
+        self.access.check_writable()?;
+        check_erasure(erasure)?;
+        let batch = std::slice::from_ref(&erasure.append);
+        let fenced = self.witness.fenced(batch);
+        let query = bind_erasure(fenced.as_deref().unwrap_or(batch), &erasure.rows);
+        let answer = match self.pool.rows(query).await?.first() {
+            Some(row) => read_answer(row)?.1,
+            None => AppendOutcome::Committed,
+        };
+        self.witness.appended(batch, std::slice::from_ref(&answer));
+        Ok(answer)
     }
 
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {

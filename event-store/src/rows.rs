@@ -59,6 +59,7 @@ pub(crate) fn summary(row: &impl StoredRow) -> Result<StreamSummary, StoreError>
         waits_on: waits::read(row.column("waits_on")?),
         flags: standing::read(row.column("flags")?),
         code: row.column("code")?,
+        erased_at_ms: row.column("erased_at")?,
     })
 }
 

@@ -4,6 +4,7 @@ mod append;
 mod archives;
 mod attendance;
 mod data_keys;
+mod erasing;
 mod lock;
 mod marking;
 mod projections;
@@ -16,10 +17,11 @@ use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
     FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
     SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder,
-    StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool, SqlStatement},
+    erasure::check_erasure,
     feed_reading,
     limits::{check_batch, check_claim, check_streams, check_texts},
     mark::check_mark,
@@ -241,6 +243,15 @@ impl EventStore for SqliteStore {
         let answers = in_task("the append", async move { append::append(&writer, &owned).await }).await?;
         self.witness.appended(batch, &answers);
         Ok(answers)
+    }
+
+    async fn erase(&self, erasure: &StreamErasure) -> Result<AppendOutcome, StoreError> {
+        self.access.check_writable()?;
+        check_erasure(erasure)?;
+        let (writer, owned) = (self.writer.clone(), erasure.clone());
+        let answer = in_task("the erasure", async move { erasing::erase(&writer, &owned).await }).await?;
+        self.witness.appended(std::slice::from_ref(&erasure.append), std::slice::from_ref(&answer));
+        Ok(answer)
     }
 
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {

@@ -176,6 +176,8 @@ pub struct StreamSummary {
     pub flags: Vec<String>,
     /// A word for what failed, if anything did: [`SummaryUpdate::code`].
     pub code: Option<String>,
+    /// When the content of the rows was erased ([`crate::EventStore::erase`]); `None`: it is there.
+    pub erased_at_ms: Option<i64>,
 }
 
 /// Counters of the database for benchmarks. They only grow.

@@ -61,7 +61,9 @@ CREATE TABLE streams (
     -- Words for what people should look at: `,overdue,undoGaveUp,`; null: none. Few streams have one, open or ended.
     flags      text,
     -- A word for what failed in a stream that is parked or compensates; null: nothing. Most streams never have one.
-    code       text
+    code       text,
+    -- When the content of the rows was erased; null: it is there.
+    erased_at  bigint
 ) PARTITION BY RANGE (stream);
 
 -- For recovery, which reads the open streams of one shard.

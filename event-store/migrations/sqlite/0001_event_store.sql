@@ -50,7 +50,8 @@ CREATE TABLE streams (
     started_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     flags      TEXT,
-    code       TEXT
+    code       TEXT,
+    erased_at  INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX streams_open ON streams (shard, stream) WHERE open;

@@ -1,16 +1,29 @@
 //! A batch of appends as one statement, and its answers.
 
-use crate::{AppendOutcome, StoreError, StreamAct, StreamAppend, backend::SqlStatement, rows, standing, waits::stored};
+use crate::{
+    AppendOutcome, ErasedRow, StoreError, StreamAct, StreamAppend, backend::SqlStatement, rows, standing, waits::stored,
+};
 use sqlx::{Row as _, postgres::PgRow};
 
 pub(super) type PgQuery = SqlStatement<sqlx::Postgres>;
 
 /// Binds one array for each column of the batch. The statement owns the values, because it runs in a task.
 pub(super) fn bind_batch(batch: &[StreamAppend]) -> PgQuery {
+    bind_columns(include_str!("sql/append.sql"), batch)
+}
+
+/// Binds the columns of the batch, which has one append, and after them the rows that lose their content.
+pub(super) fn bind_erasure(batch: &[StreamAppend], rows: &[ErasedRow]) -> PgQuery {
+    bind_columns(include_str!("sql/erase.sql"), batch)
+        .bind(rows.iter().map(|row| row.version.cast_signed()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.payload.clone()).collect::<Vec<_>>())
+}
+
+fn bind_columns(statement: &'static str, batch: &[StreamAppend]) -> PgQuery {
     fn column<T>(batch: &[StreamAppend], value: impl Fn(&StreamAppend) -> T) -> Vec<T> {
         batch.iter().map(value).collect()
     }
-    sqlx::query(include_str!("sql/append.sql"))
+    sqlx::query(statement)
         .bind(column(batch, |append| i32::from(append.shard)))
         .bind(column(batch, |append| append.epoch.0))
         .bind(column(batch, |append| append.append_id))

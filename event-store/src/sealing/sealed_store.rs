@@ -11,8 +11,9 @@ use crate::{
     EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome,
     MarkOutcome, NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition,
     SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity,
-    StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount,
-    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter,
+    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -265,6 +266,15 @@ impl EventStore for SealedStore {
 
     async fn feed_extent(&self) -> Result<FeedExtent, StoreError> {
         self.inner.feed_extent().await
+    }
+
+    /// What remains is not sealed.
+    async fn erase(&self, erasure: &StreamErasure) -> Result<AppendOutcome, StoreError> {
+        let answer = self.inner.erase(erasure).await?;
+        if answer == AppendOutcome::Committed {
+            self.opener.cache.put(erasure.append.stream, KnownKey::None);
+        }
+        Ok(answer)
     }
 
     async fn rewrap_data_keys(&self) -> Result<u64, StoreError> {

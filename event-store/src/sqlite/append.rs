@@ -17,7 +17,7 @@ pub(super) async fn append(writer: &SqlitePool, batch: &[StreamAppend]) -> Resul
     Ok(answers)
 }
 
-async fn append_one(
+pub(super) async fn append_one(
     transaction: &mut Transaction<'static, Sqlite>,
     append: &StreamAppend,
 ) -> Result<AppendOutcome, StoreError> {

@@ -7,6 +7,7 @@ pub(crate) mod attendance;
 pub(crate) mod cancelling;
 pub(crate) mod damage;
 pub(crate) mod documents;
+pub(crate) mod erasing;
 pub(crate) mod feed;
 pub(crate) mod fencing;
 pub(crate) mod file;

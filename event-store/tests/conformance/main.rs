@@ -152,6 +152,12 @@ macro_rules! conformance {
                     a_refused_start_leaves_no_data_key
                     keys_are_rotated
                     a_changed_row_is_damage_of_its_stream_alone;
+                erasing:
+                    an_erased_stream_keeps_its_rows_without_their_content
+                    an_erasure_is_repeated_and_changes_nothing
+                    a_refused_erasure_takes_nothing_out
+                    the_key_of_an_erased_stream_stays_taken_and_tells_nothing
+                    the_data_key_of_an_erased_stream_is_thrown_away;
                 cancelling:
                     a_dropped_append_is_written_whole_or_not_at_all
                     a_dropped_claim_leaves_the_shard_claimable
@@ -235,6 +241,7 @@ mod on_a_file {
             another_name_of_the_file_has_the_same_lock
             a_file_can_be_read_when_no_engine_runs
             an_older_copy_in_its_place_is_noticed
+            what_is_erased_is_not_in_the_file
             what_is_no_database_is_refused
             an_address_that_is_none_is_refused_without_its_secret;
     }

@@ -402,12 +402,13 @@ fn after_the_end(
     context: &mut DecisionContext<'_>,
 ) -> DecisionOutcome {
     match input {
+        SagaInput::Operator(act) if act.action == OperatorAction::Erase => operator::erase(plan, state, act, context),
         SagaInput::Operator(act) | SagaInput::Mended { act, .. } => match operator::is_new(plan, state, act) {
             Ok(()) => DecisionOutcome::Refused(ActRefusal::because("the saga has ended and cannot change any more")),
             Err(stop) => stop.into(),
         },
         SagaInput::Answered { command, answer: CommandAnswer::Succeeded { result }, .. }
-            if late::is_news_after_the_end(plan, state, *command) =>
+            if state.erased.is_none() && late::is_news_after_the_end(plan, state, *command) =>
         {
             let mut draft = DecisionDraft::new(plan, state, context);
             draft.late_after_the_end(*command, result);

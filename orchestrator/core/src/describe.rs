@@ -13,7 +13,7 @@ use crate::{
     command::{CommandDirection, CommandFailure},
     event::{ForkOrigin, SagaEnd},
     id::StepIndex,
-    state::{SagaIncident, SagaPhase, SagaPlan, SagaState, SagaStatus},
+    state::{SagaErasure, SagaIncident, SagaPhase, SagaPlan, SagaState, SagaStatus},
     time::{Timestamp, rfc3339},
     words,
 };
@@ -85,9 +85,29 @@ pub struct SagaView {
     /// The output of a completed saga.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// Who took out what the saga carried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasureView>,
     /// What a person should look at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incidents: Vec<IncidentView>,
+}
+
+/// The act by which a saga was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErasureView {
+    /// When it was recorded; RFC 3339, UTC.
+    pub at: String,
+    /// The operator.
+    pub who: String,
+    /// The operator's reason.
+    pub reason: String,
+}
+
+impl ErasureView {
+    fn of(erased: &SagaErasure) -> ErasureView {
+        ErasureView { at: rfc3339(erased.at), who: erased.who.clone(), reason: erased.reason.clone() }
+    }
 }
 
 /// Something that a person should look at.
@@ -151,6 +171,7 @@ impl SagaState {
             trigger: Some(TriggerView::of(&self.trigger)),
             steps: plan.definition.indices().map(|step| self.step_view(plan, step)).collect(),
             output: self.completed_output(),
+            erased: self.erased.as_ref().map(ErasureView::of),
             incidents: self.incidents.iter().map(|incident| IncidentView::of(plan, incident)).collect(),
         }
     }

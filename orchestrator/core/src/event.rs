@@ -3,6 +3,7 @@
 //! The serde shape of these types is the stored shape: fields are added with defaults, never renamed or removed.
 //! Recorded histories in `tests/histories` hold every released build to that.
 
+mod erased;
 mod fork;
 mod outline;
 mod substitute;
@@ -162,16 +163,19 @@ pub enum OperatorAction {
     Abandon,
     /// Go on by another text of the definition, if it fits where the saga stands. A parked saga stays parked.
     Migrate,
+    /// Remove for ever what a saga that has ended was given, sent and was answered; its course stays on record.
+    Erase,
 }
 
 impl OperatorAction {
     /// Every act, in the order of this enum.
-    pub const ALL: [OperatorAction; 5] = [
+    pub const ALL: [OperatorAction; 6] = [
         OperatorAction::Retry,
         OperatorAction::Skip,
         OperatorAction::Cancel,
         OperatorAction::Abandon,
         OperatorAction::Migrate,
+        OperatorAction::Erase,
     ];
 
     /// The act's word, the same as in JSON.
@@ -183,6 +187,7 @@ impl OperatorAction {
             OperatorAction::Cancel => "cancel",
             OperatorAction::Abandon => "abandon",
             OperatorAction::Migrate => "migrate",
+            OperatorAction::Erase => "erase",
         }
     }
 

@@ -79,6 +79,7 @@ pub(crate) fn started(plan: &SagaPlan, saga: SagaId, event: &SagaEvent, at: Time
         cancel: None,
         abandon: None,
         acts: ActHistory::default(),
+        erased: None,
         outcome_is_out: false,
         incidents: Vec::new(),
     })

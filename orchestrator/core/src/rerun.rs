@@ -69,6 +69,9 @@ pub fn fork(
     if !state.status().is_terminal() {
         return Err(RerunRefusal::NotEnded(state.status()));
     }
+    if state.erased.is_some() {
+        return Err(RerunRefusal::Erased);
+    }
     if ran_by.definition.name != plan.definition.name {
         return Err(RerunRefusal::OtherSaga(ran_by.definition.name.clone(), plan.definition.name.clone()));
     }

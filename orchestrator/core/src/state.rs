@@ -87,8 +87,22 @@ pub struct SagaState {
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
+    /// Who took out what the saga carried; `None`: it is on record. Not in snapshots: sagas that have ended have none.
+    #[serde(skip)]
+    pub erased: Option<SagaErasure>,
     /// What a person should look at.
     pub incidents: Vec<SagaIncident>,
+}
+
+/// The act by which a saga was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SagaErasure {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The operator.
+    pub who: String,
+    /// The operator's reason.
+    pub reason: String,
 }
 
 /// What expressions see of a saga that never changes: made once, because every step looks at it.

@@ -7,7 +7,7 @@ use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::{
     command::{CommandDirection, CommandRequest},
     decide::PreviousAnswer,
-    event::{SagaDecision, SagaEvent, SubstituteAnswer},
+    event::{OperatorAction, SagaDecision, SagaEvent, SubstituteAnswer},
     id::StepIndex,
     state::{SagaPlan, SagaState},
     time::Timestamp,
@@ -88,6 +88,7 @@ impl AnswerCache {
                 }
                 SagaEvent::StepStarted { step, direction: CommandDirection::Do, .. } => missed(plan, *step),
                 SagaEvent::StepAnswered { step, by, .. } => count_substitute(plan, *step, by),
+                SagaEvent::OperatorActed { action: OperatorAction::Erase, .. } => self.forget_erased(state),
                 SagaEvent::StepSucceeded { .. }
                 | SagaEvent::StepStarted { .. }
                 | SagaEvent::SagaStarted { .. }
@@ -113,6 +114,13 @@ impl AnswerCache {
                 | SagaEvent::SagaEnded { .. }
                 | SagaEvent::IncidentOpened { .. } => {}
             }
+        }
+    }
+
+    /// The answers to what an erased saga asked.
+    fn forget_erased(&self, state: &SagaState) {
+        for request in state.steps.iter().filter_map(|step| step.forward.request.as_ref()) {
+            self.kept().forget(&key(request));
         }
     }
 

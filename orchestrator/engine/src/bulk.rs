@@ -347,7 +347,11 @@ async fn go_through(
 fn goes_to(order: &BulkJobRequest) -> Option<&str> {
     match order.action {
         OperatorAction::Migrate => order.definition.as_deref(),
-        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => None,
+        OperatorAction::Retry
+        | OperatorAction::Skip
+        | OperatorAction::Cancel
+        | OperatorAction::Abandon
+        | OperatorAction::Erase => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     store_health::{StoreHealth, StoreWriter},
 };
 use saga_core::id::SagaId;
-use saga_event_store::{AppendOutcome, EventStore, StoreError, StreamAppend};
+use saga_event_store::{AppendOutcome, ErasedRow, EventStore, StoreError, StreamAppend, StreamErasure};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -63,6 +63,19 @@ pub(crate) enum CommitOutcome {
     Fenced,
 }
 
+impl CommitOutcome {
+    fn of(answer: AppendOutcome, receipt: CommitReceipt) -> CommitOutcome {
+        match answer {
+            AppendOutcome::Committed => CommitOutcome::Committed(receipt),
+            AppendOutcome::DuplicateKey { stream, payload_hash } => {
+                CommitOutcome::DuplicateKey { stream, payload_hash }
+            }
+            AppendOutcome::Conflict => CommitOutcome::Conflict,
+            AppendOutcome::Fenced => CommitOutcome::Fenced,
+        }
+    }
+}
+
 /// The append was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum CommitError {
@@ -77,6 +90,8 @@ pub(super) enum CommitError {
 #[derive(Debug)]
 struct QueuedAppend {
     append: StreamAppend,
+    /// The rows before it without their content, if it erases its saga.
+    erased: Option<Vec<ErasedRow>>,
     reply: oneshot::Sender<Result<AppendOutcome, CommitError>>,
 }
 
@@ -102,19 +117,23 @@ impl GroupCommitter {
     /// When the store refuses the bytes permanently, or the committer has stopped.
     pub(super) async fn commit(&self, append: StreamAppend) -> Result<CommitOutcome, CommitError> {
         let receipt = CommitReceipt { stream: append.stream, version: append.version };
-        Ok(match self.append(append).await? {
-            AppendOutcome::Committed => CommitOutcome::Committed(receipt),
-            AppendOutcome::DuplicateKey { stream, payload_hash } => {
-                CommitOutcome::DuplicateKey { stream, payload_hash }
-            }
-            AppendOutcome::Conflict => CommitOutcome::Conflict,
-            AppendOutcome::Fenced => CommitOutcome::Fenced,
-        })
+        Ok(CommitOutcome::of(self.write(append, None).await?, receipt))
     }
 
-    async fn append(&self, append: StreamAppend) -> Result<AppendOutcome, CommitError> {
+    /// Appends the last decision of a saga and takes the content out of the rows before it, as
+    /// [`GroupCommitter::commit`] appends.
+    ///
+    /// # Errors
+    /// As [`GroupCommitter::commit`].
+    pub(super) async fn erase(&self, erasure: StreamErasure) -> Result<CommitOutcome, CommitError> {
+        let receipt = CommitReceipt { stream: erasure.append.stream, version: erasure.append.version };
+        let answer = self.write(erasure.append, Some(erasure.rows)).await?;
+        Ok(CommitOutcome::of(answer, receipt))
+    }
+
+    async fn write(&self, append: StreamAppend, erased: Option<Vec<ErasedRow>>) -> Result<AppendOutcome, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(QueuedAppend { append, reply }).await.map_err(|_| CommitError::Stopped)?;
+        self.queue.send(QueuedAppend { append, erased, reply }).await.map_err(|_| CommitError::Stopped)?;
         answer.await.unwrap_or(Err(CommitError::Stopped))
     }
 }
@@ -136,8 +155,15 @@ async fn run(way: CommitTarget, mut requests: mpsc::Receiver<QueuedAppend>) {
                 None => return,
             },
         };
-        let (appends, replies) = collect(first, &mut requests, &mut held_over);
-        commit(&way, appends, replies).await;
+        match first {
+            QueuedAppend { append, erased: Some(rows), reply } => {
+                drop(reply.send(erase(&way, StreamErasure { append, rows }).await));
+            }
+            first @ QueuedAppend { erased: None, .. } => {
+                let (appends, replies) = collect(first, &mut requests, &mut held_over);
+                commit(&way, appends, replies).await;
+            }
+        }
     }
 }
 
@@ -154,7 +180,7 @@ fn collect(
         let Ok(next) = requests.try_recv() else { break };
         bytes += next.append.bytes();
         // It was taken out of the queue and cannot be put back: it begins the next batch.
-        if bytes > BATCH_BYTES {
+        if bytes > BATCH_BYTES || next.erased.is_some() {
             *held_over = Some(next);
             break;
         }
@@ -177,6 +203,17 @@ async fn commit(way: &CommitTarget, appends: Vec<StreamAppend>, replies: AppendR
         }
         // One append that is at fault must not fail the hundred that share its batch.
         Err(_) => one_by_one(way, appends, replies).await,
+    }
+}
+
+/// An erasure is a transaction of its own: it is rare, and rewrites rows.
+async fn erase(way: &CommitTarget, erasure: StreamErasure) -> Result<AppendOutcome, CommitError> {
+    match until_known(way, 1, || async { Ok(vec![way.store.erase(&erasure).await?]) }).await {
+        Ok(answers) => answers.into_iter().next().ok_or(CommitError::Stopped),
+        Err(refusal) => {
+            error!(error = %refusal, stream = %erasure.append.stream, "the event store refuses an erasure for good");
+            Err(CommitError::Impossible(refusal.to_string()))
+        }
     }
 }
 
@@ -225,10 +262,18 @@ async fn is_there(store: &dyn EventStore, append: &StreamAppend) -> bool {
 /// # Errors
 /// Only when an append of these is itself at fault.
 async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Result<Vec<AppendOutcome>, StoreError> {
+    until_known(way, appends.len(), || way.store.append(appends)).await
+}
+
+async fn until_known<F: Future<Output = Result<Vec<AppendOutcome>, StoreError>>>(
+    way: &CommitTarget,
+    rows: usize,
+    mut attempt: impl FnMut() -> F,
+) -> Result<Vec<AppendOutcome>, StoreError> {
     let mut delays = delays();
     way.health.begins(way.writer);
     loop {
-        let appended = way.store.append(appends).await;
+        let appended = attempt().await;
         way.tell(&appended);
         match appended {
             Ok(answers) => return Ok(answers),
@@ -237,7 +282,7 @@ async fn append_until_known(way: &CommitTarget, appends: &[StreamAppend]) -> Res
                 way.health.missed("write rows, which are written again", &error);
             }
             Err(error) => {
-                error!(%error, rows = appends.len(), "the event store takes no rows until an operator repairs this; the \
+                error!(%error, rows, "the event store takes no rows until an operator repairs this; the \
                  same rows wait for it");
             }
         }

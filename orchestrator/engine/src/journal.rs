@@ -4,6 +4,7 @@ pub mod codec;
 pub mod counts;
 pub mod definitions;
 pub mod difference;
+pub(crate) mod erasing;
 mod fault;
 pub mod history;
 mod known;

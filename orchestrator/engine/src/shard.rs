@@ -12,6 +12,7 @@ mod answer_watermark;
 mod command_metrics;
 mod context;
 mod effects;
+mod erasing;
 mod incidents;
 mod listing;
 mod live_saga;

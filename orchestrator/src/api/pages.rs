@@ -219,6 +219,9 @@ fn says(act: OperatorAction) -> &'static str {
         OperatorAction::Migrate => {
             "The saga goes on by another text of its definition, if that fits where it stands. What has begun stays."
         }
+        OperatorAction::Erase => {
+            "What the saga was given, sent and was answered is removed for ever. Its steps, times and codes stay."
+        }
     }
 }
 
@@ -245,8 +248,11 @@ impl SagaPage {
     }
 
     /// Acts on the whole saga.
-    fn acts(&self) -> [OperatorAction; 3] {
-        [OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]
+    fn acts(&self) -> &'static [OperatorAction] {
+        if self.saga.status.is_terminal() {
+            return &[OperatorAction::Erase];
+        }
+        &[OperatorAction::Retry, OperatorAction::Cancel, OperatorAction::Abandon]
     }
 
     fn says(&self, act: &OperatorAction) -> &'static str {

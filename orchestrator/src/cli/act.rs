@@ -1,5 +1,5 @@
-//! `retry`, `skip`, `cancel`, `abandon`: the API brings the act to the owner of the saga; a job brings it to several
-//! sagas.
+//! `retry`, `skip`, `cancel`, `abandon`, `erase`: the API brings the act to the owner of the saga; a job brings
+//! it to several sagas.
 
 pub(super) mod job;
 pub(super) mod results;

@@ -141,6 +141,10 @@ fn report_text(report: &VerifyReport, took: Duration) -> String {
     let per_second = report.events as f64 / took.as_secs_f64().max(0.001);
     let undecided: u64 = report.undecided.values().sum();
     let reasons = report.undecided.iter().map(|(reason, rows)| format!("\n  {rows} rows depend on {reason}"));
+    let erased = match report.erased {
+        0 => String::new(),
+        erased => format!("{} sagas are erased and could not be decided again\n", HumanCount(erased)),
+    };
     let undecided = match undecided {
         0 => String::new(),
         rows => format!("{rows} rows could not be decided again:{}\n", reasons.collect::<String>()),
@@ -150,7 +154,7 @@ fn report_text(report: &VerifyReport, took: Duration) -> String {
         snapshots => format!("{} snapshots compared\n", HumanCount(snapshots)),
     };
     format!(
-        "{} sagas, {} rows, {} events in {:.1} s ({} events/s)\n{snapshots}{undecided}{} divergences",
+        "{} sagas, {} rows, {} events in {:.1} s ({} events/s)\n{snapshots}{undecided}{erased}{} divergences",
         HumanCount(report.sagas),
         HumanCount(report.rows),
         HumanCount(report.events),
@@ -235,9 +239,17 @@ mod tests {
     #[test]
     fn the_report_says_what_could_not_be_decided() {
         let undecided = [("an outage", 2)].into_iter().collect();
-        let report = VerifyReport { sagas: 1_000, rows: 5_000, events: 9_000, divergences: 0, snapshots: 2, undecided };
+        let report = VerifyReport {
+            sagas: 1_000,
+            rows: 5_000,
+            events: 9_000,
+            divergences: 0,
+            snapshots: 2,
+            erased: 2,
+            undecided,
+        };
         let expected = "1,000 sagas, 5,000 rows, 9,000 events in 2.0 s (4,500 events/s)\n2 snapshots compared\n2 rows could not be decided \
-                        again:\n  2 rows depend on an outage\n0 divergences";
+                        again:\n  2 rows depend on an outage\n2 sagas are erased and could not be decided again\n0 divergences";
         assert_eq!(report_text(&report, Duration::from_secs(2)), expected);
     }
 }

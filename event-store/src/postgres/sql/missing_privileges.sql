@@ -2,8 +2,8 @@
 SELECT string_agg(needed.privilege || ' on ' || needed.name, ', ') AS missing
 FROM (VALUES
     ('shard_epochs', 'SELECT', false), ('shard_epochs', 'INSERT', true), ('shard_epochs', 'UPDATE', true),
-    ('journal', 'SELECT', false), ('journal', 'INSERT', true),
-    ('stream_keys', 'SELECT', false), ('stream_keys', 'INSERT', true), ('stream_keys', 'DELETE', true),
+    ('journal', 'SELECT', false), ('journal', 'INSERT', true), ('journal', 'UPDATE', true),
+    ('stream_keys', 'SELECT', false), ('stream_keys', 'INSERT', true), ('stream_keys', 'UPDATE', true), ('stream_keys', 'DELETE', true),
     ('streams', 'SELECT', false), ('streams', 'INSERT', true), ('streams', 'UPDATE', true),
     ('shard_attendance', 'SELECT', false), ('shard_attendance', 'INSERT', true), ('shard_attendance', 'UPDATE', true),
     ('shard_gaps', 'SELECT', false), ('shard_gaps', 'INSERT', true), ('shard_gaps', 'UPDATE', true), ('shard_gaps', 'DELETE', true),

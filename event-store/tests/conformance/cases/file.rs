@@ -3,10 +3,10 @@
 use crate::{
     place::{Place, SHARDS, Store},
     sqlite::File,
-    streams::{all, claim, commit, start, versions},
+    streams::{after, all, claim, commit, showing, start, versions},
 };
 use anyhow::{Context, Result, bail, ensure};
-use saga_event_store::{StoreAccess, StoreError, open};
+use saga_event_store::{ErasedRow, StoreAccess, StoreError, StreamAppend, StreamErasure, open};
 use std::{fs, path::Path};
 
 fn place(file: &File) -> &(dyn Place + '_) {
@@ -137,4 +137,36 @@ pub(crate) async fn an_address_that_is_none_is_refused_without_its_secret(_: &Fi
         }
     }
     Ok(())
+}
+
+/// Neither in the file nor in its log, although the file has free pages.
+pub(crate) async fn what_is_erased_is_not_in_the_file(file: &File) -> Result<()> {
+    const CANARY: &[u8] = b"canary-4711";
+    let store = place(file).engine().await?;
+    let epoch = claim(&store).await?;
+    let first = StreamAppend {
+        payload: CANARY.repeat(5000),
+        outline: Some(CANARY.repeat(500)),
+        ..showing(start(epoch, "order-1"), "completed")
+    };
+    commit(&store, &first).await?;
+    ensure!(found(file, CANARY)?, "the store has not kept the row in its file");
+    let rows = vec![ErasedRow { version: 1, payload: b"row 1".to_vec() }];
+    let append = StreamAppend { payload: b"erased".to_vec(), outline: None, ..showing(after(&first), "completed") };
+    store.erase(&StreamErasure { append, rows }).await?;
+    ensure!(!found(file, CANARY)?, "the file or its log has what was erased");
+    drop(store);
+    ensure!(!found(file, CANARY)?, "the file or its log has what was erased");
+    Ok(())
+}
+
+fn found(file: &File, text: &[u8]) -> Result<bool> {
+    for ending in ["", "-wal"] {
+        let path = format!("{}{ending}", file.path().display());
+        let bytes = if std::fs::exists(&path)? { std::fs::read(&path)? } else { Vec::new() };
+        if bytes.windows(text.len()).any(|window| window == text) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -32,6 +32,7 @@ pub(crate) async fn a_status_changes_with_its_row(place: &dyn Place) -> Result<(
         waits_on: Vec::new(),
         flags: Vec::new(),
         code: None,
+        erased_at_ms: None,
     };
     assert_eq!(running, expected);
     let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");

@@ -132,6 +132,7 @@ impl ModelStore {
             None => (append.category.clone(), append.key.clone(), summary.started_at_ms),
         };
         let shown = StreamSummary {
+            erased_at_ms: None,
             stream: append.stream,
             category,
             key,

@@ -33,7 +33,7 @@ pub(super) fn mended(
     let fits = match act.action {
         OperatorAction::Retry => fit.for_a_retry(),
         OperatorAction::Migrate => fit.for_a_migration(context.now),
-        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Erase => {
             Err("only a retry or a migration changes it".to_owned())
         }
     };
@@ -53,9 +53,11 @@ pub(super) fn mended(
 fn of_all_steps(action: OperatorAction) -> &'static str {
     match action {
         OperatorAction::Migrate => "a migration is of the whole saga: do not name a step",
-        OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
-            "a retry with another definition retries all waiting steps: do not name a step"
-        }
+        OperatorAction::Retry
+        | OperatorAction::Skip
+        | OperatorAction::Cancel
+        | OperatorAction::Abandon
+        | OperatorAction::Erase => "a retry with another definition retries all waiting steps: do not name a step",
     }
 }
 
@@ -64,7 +66,11 @@ impl DecisionDraft<'_, '_> {
     fn acted_by_it(&mut self, act: &OperatorAct, parked_for: &[CommandRef]) {
         match act.action {
             OperatorAction::Migrate => self.acted(act, None),
-            OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+            OperatorAction::Retry
+            | OperatorAction::Skip
+            | OperatorAction::Cancel
+            | OperatorAction::Abandon
+            | OperatorAction::Erase => {
                 match self.retry(act, parked_for) {
                     Ok(()) => {}
                     // What can be retried has been looked at, and the change is on record in any case.

@@ -1,6 +1,6 @@
 //! Operators' acts. Each is an input with an id, a person and a reason; the same id changes nothing twice.
 
-use super::{ActRefusal, IgnoreReason, NoDecision, draft::DecisionDraft};
+use super::{ActRefusal, DecisionContext, DecisionOutcome, IgnoreReason, NoDecision, draft::DecisionDraft};
 use crate::{
     command::{CommandDirection, CommandRef},
     event::{OperatorAction, ParkReason, SagaEnd, SagaEvent},
@@ -31,6 +31,9 @@ impl DecisionDraft<'_, '_> {
             OperatorAction::Retry => self.retry(act, &[]),
             OperatorAction::Skip => self.skip(act),
             OperatorAction::Cancel => on_the_whole(act).and_then(|()| self.cancel(act)),
+            OperatorAction::Erase => {
+                Err(ActRefusal::because("only a saga that has ended is erased: cancel or abandon it first").into())
+            }
             OperatorAction::Abandon => {
                 on_the_whole(act)?;
                 let is_on_its_way = match &self.state.course {
@@ -217,9 +220,30 @@ impl DecisionDraft<'_, '_> {
     }
 }
 
+/// Of a saga that has ended. The row of the act is the last one of its journal: from then on no input changes anything.
+pub(super) fn erase(
+    plan: &SagaPlan,
+    state: &mut SagaState,
+    act: &OperatorAct,
+    context: &mut DecisionContext<'_>,
+) -> DecisionOutcome {
+    let allowed = is_new(plan, state, act).and_then(|()| on_the_whole(act)).and_then(|()| match &state.erased {
+        Some(erased) => Err(ActRefusal::because(format!("{} has erased the saga already", erased.who)).into()),
+        None => Ok(()),
+    });
+    if let Err(stop) = allowed {
+        return stop.into();
+    }
+    let mut draft = DecisionDraft::new(plan, state, context);
+    draft.acted(act, None);
+    draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::Terminal), DecisionOutcome::Decided)
+}
+
 fn on_the_whole(act: &OperatorAct) -> Result<(), NoDecision> {
     match &act.about {
-        Some(_) => Err(ActRefusal::because("cancel and abandon are about the whole saga, and name no step").into()),
+        Some(_) => {
+            Err(ActRefusal::because("cancel, abandon and erase are about the whole saga, and name no step").into())
+        }
         None => Ok(()),
     }
 }

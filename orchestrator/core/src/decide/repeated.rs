@@ -19,6 +19,9 @@ pub(super) fn key_taken(
     record: &str,
     payload: &str,
 ) -> DecisionOutcome {
+    if state.erased.is_some() {
+        return DecisionOutcome::Ignored(IgnoreReason::Terminal);
+    }
     let what = format!("record {record} with another payload ({payload}) came under this key, and is ignored");
     let kind = |incident: &&crate::state::SagaIncident| {
         IncidentKind::of(incident.direction, &incident.failure) == IncidentKind::KeyTaken

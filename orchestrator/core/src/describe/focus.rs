@@ -13,6 +13,14 @@ impl SagaState {
     /// The step that the saga is at or waits for, and why it is where it is: what a list shows.
     #[must_use]
     pub fn focus(&self, plan: &SagaPlan) -> (Option<StepIndex>, Option<String>) {
+        let (step, reason) = self.focus_of_course(plan);
+        match &self.erased {
+            Some(erased) => (step, Some(format!("erased by {}: {}", erased.who, erased.reason))),
+            None => (step, reason),
+        }
+    }
+
+    fn focus_of_course(&self, plan: &SagaPlan) -> (Option<StepIndex>, Option<String>) {
         match &self.course {
             SagaPhase::Forward | SagaPhase::Compensating { .. } => self.focus_on_work(plan),
             SagaPhase::Parked { reason, .. } => (reason.step(), Some(parked(plan, reason))),

@@ -6,7 +6,7 @@ use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
     event::{CompensationCause, OperatorAction, ParkReason, SagaEnd},
     id::StepIndex,
-    state::{CommandPhase, OutcomeForm, SagaDirection, SagaPhase, StepState},
+    state::{CommandPhase, OutcomeForm, SagaDirection, SagaErasure, SagaPhase, StepState},
 };
 
 impl EventFold<'_> {
@@ -39,6 +39,10 @@ impl EventFold<'_> {
                 self.state.cancel = Some((who.to_owned(), reason.to_owned()));
             }
             OperatorAction::Abandon => self.abandon_waits(who, reason),
+            OperatorAction::Erase => {
+                let (who, reason) = (who.to_owned(), reason.to_owned());
+                self.state.erased = Some(SagaErasure { at: self.at, who, reason });
+            }
             OperatorAction::Skip => self.resumed(),
             // The event before it says by what the saga goes on; nothing else changes.
             OperatorAction::Migrate => {}

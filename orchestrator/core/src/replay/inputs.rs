@@ -248,7 +248,7 @@ impl RowReading<'_> {
         };
         let about = match action {
             OperatorAction::Retry | OperatorAction::Skip => command.map(target),
-            OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Migrate => None,
+            OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Migrate | OperatorAction::Erase => None,
         };
         Some(OperatorAct { id: id.clone(), who: who.clone(), reason: reason.clone(), action: *action, about })
     }

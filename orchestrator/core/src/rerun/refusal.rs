@@ -9,6 +9,9 @@ pub enum RerunRefusal {
     /// It has not ended.
     #[error("the saga is {status}: only a saga that has ended can be run again; cancel or abandon it first, or retry it", status = .0.as_str())]
     NotEnded(SagaStatus),
+    /// An operator erased what it was started with.
+    #[error("the saga is erased: what it was started with is not known any more")]
+    Erased,
     /// The definition is of another saga: the name that it has to have, and the one that it has.
     #[error("the saga runs by `{0}`, the definition is of `{1}`: name a definition of `{0}`")]
     OtherSaga(String, String),

@@ -77,6 +77,7 @@ impl SagaStatus {
             (_, OperatorAction::Migrate) => true,
             (SagaStatus::Running | SagaStatus::Waiting | SagaStatus::Compensating, _) => true,
             (SagaStatus::Parked, _) => false,
+            (SagaStatus::Completed | SagaStatus::Compensated | SagaStatus::Abandoned, OperatorAction::Erase) => true,
             (SagaStatus::Completed | SagaStatus::Compensated, OperatorAction::Retry | OperatorAction::Skip) => true,
             (SagaStatus::Compensated, OperatorAction::Cancel) | (SagaStatus::Abandoned, OperatorAction::Abandon) => {
                 true

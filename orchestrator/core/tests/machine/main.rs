@@ -11,6 +11,7 @@ mod capabilities;
 mod conflict;
 mod digits;
 mod ends;
+mod erase;
 mod fallback;
 mod forward;
 mod limits;

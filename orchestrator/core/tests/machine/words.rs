@@ -130,6 +130,7 @@ fn acted(action: OperatorAction) -> &'static str {
         OperatorAction::Cancel => "operator: cancel",
         OperatorAction::Abandon => "operator: abandon",
         OperatorAction::Migrate => "operator: migrate",
+        OperatorAction::Erase => "operator: erase",
     }
 }
 

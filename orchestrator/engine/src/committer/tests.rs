@@ -27,7 +27,7 @@ async fn a_row_outlives_whatever_somebody_has_to_mend() {
     ]);
     let (committer, task) = GroupCommitter::start(store.clone(), Arc::default(), 0);
     let row = row("order-1");
-    assert_eq!(committer.append(row.clone()).await.expect("it is committed"), AppendOutcome::Committed);
+    assert_eq!(committer.write(row.clone(), None).await.expect("it is committed"), AppendOutcome::Committed);
     assert_eq!(store.payloads(), [row.payload]);
     drop(committer);
     task.await.expect("the committer ends in peace");
@@ -376,6 +376,10 @@ impl JournalReader for ScriptedStore {
 #[async_trait]
 impl EventStore for ScriptedStore {
     async fn acts(&self, _: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn erase(&self, _: &saga_event_store::StreamErasure) -> Result<AppendOutcome, StoreError> {
         Err(unasked())
     }
 

@@ -105,6 +105,8 @@ pub struct RowEncodeError {
 #[derive(Serialize)]
 struct EncodedRow<'a> {
     v: u8,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
     events: &'a [SagaEvent],
 }
 
@@ -137,9 +139,29 @@ struct DecodedRow {
 /// # Errors
 /// When it would not be read back.
 pub fn encode(decision: &SagaDecision) -> Result<Vec<u8>, RowEncodeError> {
+    written(decision, false)
+}
+
+/// The payload that replaces that of the row when its saga is erased. It says so.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_erased(decision: &SagaDecision) -> Result<Vec<u8>, RowEncodeError> {
+    written(&decision.erased(), true)
+}
+
+/// Whether a row lost its content in an erasure of its saga.
+#[must_use]
+pub fn is_erased(payload: &[u8]) -> bool {
+    /// The mark is the second member, behind a format of at most three digits.
+    const WITHIN: usize = 24;
+    memchr::memmem::find(&payload[..payload.len().min(WITHIN)], br#","erased":true,"#).is_some()
+}
+
+fn written(decision: &SagaDecision, erased: bool) -> Result<Vec<u8>, RowEncodeError> {
     let unwritable = |reason: String| RowEncodeError { version: decision.version, reason };
-    let payload = serde_json::to_vec(&EncodedRow { v: FORMAT, events: &decision.events })
-        .map_err(|error| unwritable(error.to_string()))?;
+    let row = EncodedRow { v: FORMAT, erased, events: &decision.events };
+    let payload = serde_json::to_vec(&row).map_err(|error| unwritable(error.to_string()))?;
     json::check_written(&payload).map_err(|unfit| unwritable(unfit.to_string()))?;
     if cfg!(debug_assertions) {
         serde_json::from_slice::<DecodedRow>(&payload).map_err(|error| unwritable(error.to_string()))?;
@@ -158,7 +180,7 @@ pub fn outline(decision: &SagaDecision, payload: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let outline = decision.outline();
-    let outline = serde_json::to_vec(&EncodedRow { v: FORMAT, events: &outline.events }).ok()?;
+    let outline = serde_json::to_vec(&EncodedRow { v: FORMAT, erased: false, events: &outline.events }).ok()?;
     (outline.len() <= payload.len() / 2).then_some(outline)
 }
 

@@ -46,6 +46,9 @@ pub struct SagaLine {
     pub since: String,
     /// Hash of the definition that the saga runs by.
     pub definition: String,
+    /// When an operator erased what it was given, sent and was answered; RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<String>,
     /// The guards that hold it back, as `guard:participant`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_on: Vec<String>,
@@ -74,10 +77,12 @@ impl SagaLine {
         self.status.parse::<SagaStatus>().ok().map(|status| status.is_wanted_by(action))
     }
 
-    /// Its status, marked if it has incidents.
+    /// Its status, marked if it has incidents or is erased.
     #[must_use]
     pub fn marked_status(&self) -> String {
-        format!("{}{}", self.status, if self.has_incidents { ", incident" } else { "" })
+        let incident = if self.has_incidents { ", incident" } else { "" };
+        let erased = if self.erased_at.is_some() { ", erased" } else { "" };
+        format!("{}{incident}{erased}", self.status)
     }
 
     /// The steps that it is at, or for which it needs a person: all of them, or the first and how many more.
@@ -113,6 +118,7 @@ impl From<StreamSummary> for SagaLine {
             since: rfc3339(Timestamp(row.updated_at_ms)),
             code: row.code,
             definition: row.document,
+            erased_at: row.erased_at_ms.map(|at| rfc3339(Timestamp(at))),
             waits_on: row.waits_on.iter().map(ToString::to_string).collect(),
             has_incidents: !row.flags.is_empty(),
             incident_kinds: row.flags,

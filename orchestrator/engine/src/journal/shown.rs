@@ -157,6 +157,7 @@ fn unlisted(saga: SagaId, rows: &[StreamRow]) -> StreamSummary {
         Some(_) | None => Default::default(),
     };
     StreamSummary {
+        erased_at_ms: None,
         stream: saga.uuid(),
         category,
         key,
@@ -196,6 +197,7 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         output: None,
         forked_from: None,
         rerun_as: None,
+        erased: None,
         incidents: Vec::new(),
     }
 }

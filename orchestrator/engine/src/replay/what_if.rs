@@ -51,6 +51,8 @@ pub enum WhatIfVerdict {
     Undecided,
     /// It has not ended yet.
     Open,
+    /// An operator has erased what it was given and answered.
+    Erased,
     /// Its journal cannot be read.
     Unreadable,
 }
@@ -66,6 +68,7 @@ impl WhatIfVerdict {
             WhatIfVerdict::NotStarted => "not started",
             WhatIfVerdict::Undecided => "undecided",
             WhatIfVerdict::Open => "still open",
+            WhatIfVerdict::Erased => "erased",
             WhatIfVerdict::Unreadable => "unreadable",
         }
     }
@@ -75,7 +78,11 @@ impl WhatIfVerdict {
     pub fn is_difference(self) -> bool {
         match self {
             WhatIfVerdict::OtherCalls | WhatIfVerdict::OtherEnd | WhatIfVerdict::NotStarted => true,
-            WhatIfVerdict::Same | WhatIfVerdict::Undecided | WhatIfVerdict::Open | WhatIfVerdict::Unreadable => false,
+            WhatIfVerdict::Same
+            | WhatIfVerdict::Undecided
+            | WhatIfVerdict::Open
+            | WhatIfVerdict::Erased
+            | WhatIfVerdict::Unreadable => false,
         }
     }
 }
@@ -294,6 +301,9 @@ impl PageSimulator {
             changed_calls: Vec::new(),
             reason,
         };
+        if state.erased.is_some() {
+            return Ok(line(WhatIfVerdict::Erased, None));
+        }
         let start = match self.start(&recorded.decisions[0].events) {
             Ok(start) => start,
             Err(reason) => return Ok(line(WhatIfVerdict::NotStarted, Some(reason))),

@@ -2,7 +2,7 @@
 //! effects.
 
 use super::{
-    OwnershipEnd, ShardLoop, command_metrics, incidents,
+    OwnershipEnd, ShardLoop, command_metrics, erasing, incidents,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
     recovery,
     reply_classes::classified,
@@ -29,7 +29,7 @@ use saga_core::{
 use saga_event_store::StreamAppend;
 use saga_resilience::gate::WakeSignal;
 use saga_wire::poison::PoisonCode;
-use std::{collections::VecDeque, pin::pin};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -249,10 +249,12 @@ impl ShardLoop {
         let append = self.row(live, &decision);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         let append_id = append.as_ref().map(|append| append.append_id).unwrap_or_default();
+        let is_erasure = journal::erasing::erases(&decision);
         live.append = Some(InFlightAppend { message, decision, append_id, payload_hash });
-        let committer = self.context.store.committer(self.shard).clone();
+        let (context, committer) = (Arc::clone(&self.context), self.context.store.committer(self.shard).clone());
         self.appends.push(Box::pin(async move {
             match append {
+                Ok(append) if is_erasure => (saga, erasing::commit(&context, &committer, append).await),
                 Ok(append) => (saga, committer.commit(append).await),
                 // Nothing of it has left: it is as if the store had refused it.
                 Err(unwritable) => (saga, Err(CommitError::Impossible(unwritable.to_string()))),
@@ -268,7 +270,9 @@ impl ShardLoop {
         let by = ShardWriter { shard: self.shard, epoch: self.epoch };
         let append = row::unshown(by, &live.plan, &live.state, decision)?;
         let shows = ReadModelState::of(&live.plan, &live.state);
-        let changes = live.shown.as_ref() != Some(&shows) || evolve::changes_definition(decision);
+        let is_same = live.shown.as_ref() == Some(&shows);
+        // The reason of an erased saga goes, too.
+        let changes = !is_same || evolve::changes_definition(decision) || journal::erasing::erases(decision);
         let summary = changes.then(|| row::summary(&live.plan, &live.state, &shows));
         live.shown = Some(shows);
         Ok(StreamAppend { summary, ..append })

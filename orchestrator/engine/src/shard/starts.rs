@@ -21,6 +21,7 @@ use saga_core::{
     input::SagaStart,
     state::{SagaPlan, SagaState},
 };
+use saga_event_store::ERASED_HASH;
 use saga_resilience::guard_events::GuardEventKind;
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
@@ -127,7 +128,9 @@ impl ShardLoop {
             MessageContent::Rerun { .. } => return settle_rerun(message, holder),
             MessageContent::Input { .. } | MessageContent::Reply(_) | MessageContent::ReadUntil(_) => return,
         };
-        let other_payload = holder.payload_hash != payload_hash(&start.trigger.event);
+        // What started an erased saga is not known any more.
+        let is_known = holder.payload_hash != ERASED_HASH;
+        let other_payload = is_known && holder.payload_hash != payload_hash(&start.trigger.event);
         count(other_payload);
         if other_payload {
             report_duplicate(&self.context, &plan.definition.name, start, holder);

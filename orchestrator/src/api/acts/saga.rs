@@ -1,4 +1,4 @@
-//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon|migrate}`.
+//! `POST /api/sagas/{id}/{retry|skip|cancel|abandon|migrate|erase}`.
 
 use super::{
     super::{
@@ -199,7 +199,7 @@ async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
 pub(in crate::api) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
     OperatorAction::ALL.into_iter().find(|known| known.as_str() == action).ok_or_else(|| {
         let guess = definition::or_did_you_mean(action, OperatorAction::ALL.map(OperatorAction::as_str));
-        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel, abandon, migrate or rerun{guess}"))
+        ApiError::NoRoute(format!("…/{action}: expected retry, skip, cancel, abandon, migrate, erase or rerun{guess}"))
     })
 }
 
@@ -233,7 +233,7 @@ pub(in crate::api) fn about(
 fn takes_definition(action: OperatorAction) -> Result<(), ApiError> {
     match action {
         OperatorAction::Retry | OperatorAction::Migrate => Ok(()),
-        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => {
+        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Erase => {
             Err(ApiError::BadValue("`definition` is only for retry and migrate".to_owned()))
         }
     }
@@ -246,9 +246,14 @@ pub(in crate::api) fn needs_definition(action: OperatorAction, definition: Optio
             "a migration needs `definition`: `current`, or the beginning of the hash to go on with".to_owned(),
         )),
         (_, Some(_)) => takes_definition(action),
-        (OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon, None) => {
-            Ok(())
-        }
+        (
+            OperatorAction::Retry
+            | OperatorAction::Skip
+            | OperatorAction::Cancel
+            | OperatorAction::Abandon
+            | OperatorAction::Erase,
+            None,
+        ) => Ok(()),
     }
 }
 

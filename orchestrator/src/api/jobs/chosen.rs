@@ -32,9 +32,12 @@ pub(super) fn nothing() -> ApiError {
     ))
 }
 
-/// Sagas that have ended are never chosen. Retry and skip choose parked sagas, unless the filter names a status or a
-/// guard.
+/// Sagas that have ended are never chosen, except to be erased. Retry and skip choose parked sagas, unless the filter
+/// names a status or a guard.
 fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiError> {
+    if action == OperatorAction::Erase {
+        return ended_ones(wanted);
+    }
     if let [status, ..] = wanted.statuses.as_slice()
         && wanted.statuses.iter().all(|status| status.is_terminal())
     {
@@ -48,9 +51,22 @@ fn meant(wanted: SagaQuery, action: OperatorAction) -> Result<SagaQuery, ApiErro
         | OperatorAction::Skip
         | OperatorAction::Cancel
         | OperatorAction::Abandon
-        | OperatorAction::Migrate => wanted.statuses.clone(),
+        | OperatorAction::Migrate
+        | OperatorAction::Erase => wanted.statuses.clone(),
     };
     Ok(SagaQuery { statuses, only_open: true, ..wanted })
+}
+
+/// An erasure chooses among the sagas that have ended.
+fn ended_ones(wanted: SagaQuery) -> Result<SagaQuery, ApiError> {
+    let ends = || SagaStatus::ALL.into_iter().filter(|status| status.is_terminal());
+    if let Some(open) = wanted.statuses.iter().find(|status| !status.is_terminal()) {
+        let ends = ends().map(SagaStatus::as_str).collect::<Vec<_>>().join(", ");
+        let told = format!("sagas that are {open} have not ended and are not erased: choose among {ends}");
+        return Err(ApiError::BadValue(told));
+    }
+    let statuses = if wanted.statuses.is_empty() { ends().collect() } else { wanted.statuses.clone() };
+    Ok(SagaQuery { statuses, ..wanted })
 }
 
 fn ended(status: SagaStatus) -> ApiError {

@@ -405,7 +405,7 @@ impl Judge {
                 self.moves_on();
                 self.is_cancelled = true;
             }
-            OperatorAction::Abandon | OperatorAction::Migrate => {}
+            OperatorAction::Abandon | OperatorAction::Migrate | OperatorAction::Erase => {}
         }
     }
 

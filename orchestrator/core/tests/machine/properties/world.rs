@@ -445,6 +445,18 @@ impl World {
             (state.status(), state.focus(&self.plan), state.held_by(&self.plan), state.last_at, phases)
         };
         assert_eq!(seen(&outline), seen(whole), "the outlines tell where the saga stands");
+        self.is_seen_without_its_texts(whole);
+    }
+
+    /// An erased journal tells the same course.
+    fn is_seen_without_its_texts(&self, whole: &SagaState) {
+        let erased: Vec<SagaDecision> = self.journal.iter().map(SagaDecision::erased).collect();
+        let erased = evolve::fold(&self.plan, self.state.id, &erased).expect("erased rows are a journal");
+        let seen = |state: &SagaState| {
+            let phases: Vec<_> = state.view(&self.plan).steps.into_iter().map(|step| step.phase).collect();
+            (state.status(), state.stands(), state.held_by(&self.plan), state.incident_kinds(), state.last_at, phases)
+        };
+        assert_eq!(seen(&erased), seen(whole), "the erased rows tell where the saga stands");
     }
 
     /// Everything outstanding leaves, once in a life; and it is all that the journal says is out.

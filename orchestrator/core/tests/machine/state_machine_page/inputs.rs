@@ -87,6 +87,7 @@ listed! {
         Cancel: "cancel", "cancel", "An operator cancels the saga.";
         CancelNamed: "cancel, names the command", "cancel", "An operator cancels and names a step.";
         Abandon: "abandon", "abandon", "An operator abandons the saga.";
+        Erase: "erase", "erase", "An operator erases the saga.";
         Repeated: "the same act again", "act again", "The journal has the same act with the same id.";
         TakenId: "another act, same id", "act again", "The journal has another act with the same id.";
         MendedOther: "retry, new definition", "new definition",

@@ -67,6 +67,7 @@ fn acted(action: OperatorAction) -> Vec<Act> {
         OperatorAction::Skip => vec![Act::Skip, Act::SkipNamed],
         OperatorAction::Cancel => vec![Act::Cancel, Act::CancelNamed],
         OperatorAction::Abandon => vec![Act::Abandon, Act::TakenId],
+        OperatorAction::Erase => vec![Act::Erase],
         OperatorAction::Migrate => Vec::new(),
     }
 }
@@ -76,7 +77,7 @@ fn mended(action: OperatorAction) -> Vec<Act> {
     match action {
         OperatorAction::Migrate => vec![Act::MigratedOther, Act::MigratedSame],
         OperatorAction::Retry => vec![Act::MendedOther, Act::MendedSame],
-        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon => Vec::new(),
+        OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Erase => Vec::new(),
     }
 }
 

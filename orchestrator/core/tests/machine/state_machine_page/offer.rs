@@ -142,6 +142,7 @@ fn acted(what: Act, mut saga: Saga, focus: CommandRef) -> (Saga, SagaInput) {
         Act::Cancel => whole(OperatorAction::Cancel),
         Act::CancelNamed => named(&saga, focus, OperatorAction::Cancel),
         Act::Abandon => whole(OperatorAction::Abandon),
+        Act::Erase => whole(OperatorAction::Erase),
         Act::Repeated | Act::TakenId => on_record(what, &mut saga),
         Act::MendedOther => mended(&saga, OperatorAction::Retry, other_text),
         Act::MendedSame => mended(&saga, OperatorAction::Retry, str::to_owned),

@@ -1,0 +1,1 @@
+DELETE FROM journal_outlines WHERE stream = ?1

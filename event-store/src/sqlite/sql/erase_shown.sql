@@ -1,0 +1,1 @@
+UPDATE streams SET erased_at = ?2 WHERE stream = ?1
