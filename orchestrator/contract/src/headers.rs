@@ -16,6 +16,10 @@ pub const CE_CORRELATION_ID: &str = "ce_correlationid";
 /// The event of the saga's journal that caused the record.
 pub const CE_CAUSATION_ID: &str = "ce_causationid";
 
+/// The run that publishes a recorded event once more. Engines ignore records that have it, unless a definition accepts
+/// them.
+pub const CE_REPLAY: &str = "ce_replay";
+
 /// The media type of a record's value.
 pub const CONTENT_TYPE: &str = "content-type";
 /// The W3C trace context that the saga began with, in records and requests.

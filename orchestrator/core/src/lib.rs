@@ -2,8 +2,9 @@
 //!
 //! Read in this order: [`definition`] (what a team writes), [`policy`] (what it resolves to), [`event`] (what is
 //! recorded), [`state`] (what the events fold to), [`input`] (what can happen), [`decide`] → [`evolve`] → [`react`],
-//! [`replay`] (a journal decided again), [`rerun`] (whether an ended saga can be run again), [`what_if`] (by another definition), and [`describe`] (what people and
-//! programs are shown of it). Arrows between modules go one way: no two of them use each other.
+//! [`replay`] (a journal decided again), [`rerun`] (whether an ended saga can be run again), [`what_if`] (by another
+//! definition), and [`describe`] (what people and programs are shown of it). Arrows between modules go one way: no two
+//! of them use each other.
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
 

@@ -158,7 +158,9 @@ impl InboxIntake {
             TriggerOutcome::Poison(poison) => {
                 self.letters.send(original, receipt, DeadLetter::from(poison).of(definition));
             }
-            TriggerOutcome::Unwanted => receipt.settle(MessageOutcome::Ignored("unwanted".into())),
+            TriggerOutcome::Unwanted | TriggerOutcome::Replayed => {
+                receipt.settle(MessageOutcome::Ignored("unwanted".into()))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod kept_snapshot;
+pub mod publish;
 mod scan;
 pub mod verify;
 pub mod what_if;

@@ -17,7 +17,7 @@ use saga_kafka::{
     end_offsets,
 };
 use saga_wire::{
-    KafkaRecord,
+    KafkaRecord, cloudevents,
     reply::{self, CommandReply, ParsedReply},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
@@ -119,6 +119,10 @@ impl TriggerIntake {
         if is_reply && end_offsets::is_marker(&record) {
             return ack.finish();
         }
+        if is_reply && cloudevents::is_replayed(&record) {
+            count_replayed("reply");
+            return ack.finish();
+        }
         if is_reply {
             return self.take_reply(record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
         }
@@ -174,6 +178,7 @@ impl TriggerIntake {
                 let letter = DeadLetter { poison, definition };
                 self.letters.send(Arc::clone(record), MessageReceipt::Offset(ack.clone()), letter);
             }
+            (TriggerOutcome::Replayed, _) => count_replayed("trigger"),
             (TriggerOutcome::Unwanted | TriggerOutcome::Start(_), _) => {
                 debug!(record = %record.coordinates(), "the trigger does not want the record");
             }
@@ -223,6 +228,11 @@ impl TriggerIntake {
         let body = MessageContent::Reply(Box::new(reply));
         self.router.route(shard, ShardMessage { body, record, receipt }, source).await;
     }
+}
+
+/// Counts a record that is ignored because it is published once more.
+fn count_replayed(kind: &'static str) {
+    metrics::counter!("saga_replayed_ignored_total", "kind" => kind).increment(1);
 }
 
 /// Logs an event that a consumer reports about itself.

@@ -1,5 +1,6 @@
-//! `replay …`: the event store read again. Nothing is sent.
+//! `replay …`: the event store read again. Only `publish --send` sends anything.
 
+mod publish;
 mod rebuild;
 mod what_if;
 
@@ -32,6 +33,9 @@ pub(super) enum ReplayCommand {
     /// Check all journals: this build can read each one, the read model agrees with it, and the rules make the same
     /// decisions again
     Verify(VerifyJournalsArgs),
+    /// Send recorded outcome or step events to a topic once more, marked by the header ce_replay; without --send, only
+    /// count them
+    Publish(publish::PublishEventsArgs),
     /// Run recorded sagas by a changed definition, and show what would differ
     WhatIf(what_if::WhatIfArgs),
     /// Build a projection anew beside the live one, while engines run
@@ -59,6 +63,7 @@ pub(super) struct VerifyJournalsArgs {
 pub(super) async fn run(command: ReplayCommand) -> anyhow::Result<ExitCode> {
     match command {
         ReplayCommand::Verify(args) => verify(args).await,
+        ReplayCommand::Publish(args) => publish::publish(args).await,
         ReplayCommand::WhatIf(args) => what_if::what_if(args).await,
         ReplayCommand::Rebuild(args) => rebuild::rebuild(args).await,
     }
@@ -180,6 +185,18 @@ impl ReplayMeter {
         let style = ProgressStyle::with_template(&template).expect("the template is written here");
         bar.set_style(style);
         ReplayMeter { bar, began: Instant::now() }
+    }
+
+    /// For a command that does not know how much there is.
+    pub(super) fn spinner(done: &'static str) -> ReplayMeter {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+        let template = format!("{{spinner}} {{human_pos}} records {done} ({{per_sec}})");
+        bar.set_style(ProgressStyle::with_template(&template).expect("the template is written here"));
+        ReplayMeter { bar, began: Instant::now() }
+    }
+
+    pub(super) fn count(&self, records: u64) {
+        self.bar.set_position(records);
     }
 
     pub(super) fn show(&self, progress: ScanProgress) {

@@ -134,7 +134,7 @@ fn camel_case(option: &str) -> String {
     })
 }
 
-fn status(text: &str) -> Result<SagaStatus, String> {
+pub(super) fn status(text: &str) -> Result<SagaStatus, String> {
     text.parse().map_err(|error: SagaStatusError| error.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! The event store, for commands that read it and talk to no engine.
 
 use super::{ConfigFileArgs, output};
-use crate::config::{self, ConfigSources};
+use crate::config::{self, ConfigSources, EngineConfig};
 use anyhow::Context;
 use clap::Args;
 use saga_event_store::{EventStore, StoreAccess, StoreError};
@@ -22,6 +22,12 @@ impl StoreReadArgs {
     pub(super) fn archive_folder(&self) -> anyhow::Result<Option<PathBuf>> {
         let sources = ConfigSources::of_process(self.file.config.as_deref(), Vec::new());
         Ok(config::load(&sources)?.archive.folder)
+    }
+
+    /// The configuration that the arguments name.
+    pub(super) fn config(&self) -> anyhow::Result<EngineConfig> {
+        let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
+        Ok(config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?)
     }
 
     /// Opens the store for reading, and notes on stderr when no configuration names one.

@@ -204,7 +204,7 @@ fn started(plan: &SagaPlan, event: &Value, now: Timestamp) -> Result<SagaStart, 
     };
     match evaluate_one(&record, &plan.definition) {
         TriggerOutcome::Start(start) => Ok(*start),
-        TriggerOutcome::Unwanted => Err(NoStartError::Unwanted),
+        TriggerOutcome::Unwanted | TriggerOutcome::Replayed => Err(NoStartError::Unwanted),
         TriggerOutcome::Poison(poison) => Err(NoStartError::Poison(poison.message)),
     }
 }

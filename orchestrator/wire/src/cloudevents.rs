@@ -147,6 +147,12 @@ impl<'a> IncomingEvent<'a> {
         }
     }
 
+    /// Whether it is a recorded event that is published once more: it has the header `ce_replay`, or a structured
+    /// CloudEvent has the attribute `replay`.
+    pub(crate) fn is_replayed(&self) -> bool {
+        is_replayed(self.record) || self.structured.has("replay")
+    }
+
     /// W3C `traceparent`, from the header or the envelope.
     pub(crate) fn traceparent(&self) -> Option<&str> {
         let header = |name| self.record.header(name).and_then(payload::text);
@@ -168,7 +174,25 @@ impl<'a> IncomingEvent<'a> {
     }
 }
 
+/// Whether the header `ce_replay` marks the record: whoever published it published it once more.
+#[must_use]
+pub fn is_replayed(record: &KafkaRecord) -> bool {
+    record.headers.iter().any(|(name, _)| name == names::CE_REPLAY)
+}
+
+/// Marks a record as published once more by `run`.
+pub fn mark_replayed(record: &mut OutgoingRecord, run: &str) {
+    record.headers.push(text_header(names::CE_REPLAY, run));
+}
+
 impl StructuredEvent {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            StructuredEvent::Envelope(envelope) => envelope.contains_key(name),
+            StructuredEvent::No | StructuredEvent::Broken(_) => false,
+        }
+    }
+
     fn attribute(&self, name: &str) -> Option<&str> {
         match self {
             StructuredEvent::Envelope(envelope) => envelope.get(name)?.as_str(),

@@ -10,7 +10,7 @@ use super::{
 };
 use saga_base::panics::caught;
 use saga_core::{
-    definition::{BusinessKeyTemplate, SagaDefinition, business_key::joined},
+    definition::{BusinessKeyTemplate, ReplayedRecords, SagaDefinition, business_key::joined},
     event::TriggerRecord,
     expression::{EvaluateError, ExpressionScope, ValueTemplate},
     input::SagaStart,
@@ -30,6 +30,8 @@ pub enum TriggerOutcome {
     Start(Box<SagaStart>),
     /// The definition does not want it.
     Unwanted,
+    /// It is a recorded event that is published once more, and the definition does not accept these.
+    Replayed,
     /// The definition wants it and can never process it.
     Poison(PoisonDiagnosis),
 }
@@ -43,13 +45,32 @@ pub struct TriggerEvaluation {
     pub disposition: TriggerOutcome,
 }
 
-/// Judges `record` for every definition whose trigger reads its topic, in this order: type, unwanted, `no_type`, size,
+/// Judges `record` for every definition whose trigger reads its topic, in this order: published once more, type, unwanted, `no_type`, size,
 /// content, the schema, `when`, `key`; what `when` does not want is not held to the schema. A definition that fails
 /// does not hinder the others.
 #[must_use]
 pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
-    let reading = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
+    let all = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
     let incoming = IncomingEvent::of(record);
+    let is_replayed = incoming.is_replayed();
+    let refuses = |at: &usize| is_replayed && ignores_replayed(&definitions[*at]);
+    let replayed = all()
+        .filter(refuses)
+        .map(|at| TriggerEvaluation { definition: Some(at), disposition: TriggerOutcome::Replayed });
+    let replayed: Vec<TriggerEvaluation> = replayed.collect();
+    let reading = || all().filter(|at| !refuses(at));
+    let judged = judge(record, incoming, definitions, &reading().collect::<Vec<_>>());
+    replayed.into_iter().chain(judged).collect()
+}
+
+/// Judges the record for the definitions at `reading`.
+fn judge(
+    record: &KafkaRecord,
+    incoming: IncomingEvent<'_>,
+    definitions: &[Arc<SagaDefinition>],
+    reading: &[usize],
+) -> Vec<TriggerEvaluation> {
+    let reading = || reading.iter().copied();
     let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
     if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
         return vec![TriggerEvaluation {
@@ -79,7 +100,11 @@ pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Ve
 /// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
 #[must_use]
 pub fn evaluate_one(record: &KafkaRecord, definition: &SagaDefinition) -> TriggerOutcome {
-    match content(record, IncomingEvent::of(record)) {
+    let incoming = IncomingEvent::of(record);
+    if incoming.is_replayed() && ignores_replayed(definition) {
+        return TriggerOutcome::Replayed;
+    }
+    match content(record, incoming) {
         Ok(decoded) => decoded.evaluate(definition),
         Err(poison) => TriggerOutcome::Poison(poison),
     }
@@ -98,6 +123,13 @@ pub fn evaluate_recorded(
     }
     let (shown, trigger, traceparent) = (record_value(trigger), trigger.clone(), traceparent.map(str::to_owned));
     DecodedTrigger { trigger, shown, traceparent }.evaluate(definition)
+}
+
+fn ignores_replayed(definition: &SagaDefinition) -> bool {
+    match definition.trigger.replayed {
+        ReplayedRecords::Ignored => true,
+        ReplayedRecords::Accepted => false,
+    }
 }
 
 fn wants(definition: &SagaDefinition, event_type: Option<&str>) -> bool {

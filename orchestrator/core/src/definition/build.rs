@@ -17,8 +17,8 @@ use super::{
     json_schema::JsonSchema,
     keys::{DEFINITION, OUTCOME, TRIGGER},
     model::{
-        OutcomeEvent, PivotSide, PolicyOverrides, SagaDefinition, StepAction, StepCompensation, StepDefinition,
-        TriggerDefinition, TriggerStartPosition,
+        OutcomeEvent, PivotSide, PolicyOverrides, ReplayedRecords, SagaDefinition, StepAction, StepCompensation,
+        StepDefinition, TriggerDefinition, TriggerStartPosition,
     },
     names::ExpressionChecker,
     participants::ParticipantCatalog,
@@ -136,6 +136,10 @@ fn trigger(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<Trigger
     let when = fields.node("when").and_then(|node| values::condition(node, ExpressionPlace::When, reading));
     let key = fields.node("key").and_then(|node| business_key::read(node, reading));
     let from = from(&fields, &mut reading.report);
+    let replayed = match fields.choice("replayed", &["ignore", "accept"], &mut reading.report) {
+        Some("accept") => ReplayedRecords::Accepted,
+        Some(_) | None => ReplayedRecords::Ignored,
+    };
     let keep_keys = fields.duration("keepKeys", &mut reading.report);
     Some(TriggerDefinition {
         topic: topic?.value,
@@ -143,6 +147,7 @@ fn trigger(fields: &MapReader<'_>, reading: &mut ParseContext) -> Option<Trigger
         when,
         key: key?,
         from,
+        replayed,
         keep_keys,
         headers: HeaderReads::default(),
         schema: None,

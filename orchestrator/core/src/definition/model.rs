@@ -61,12 +61,24 @@ pub struct TriggerDefinition {
     /// Where the definition begins in its topic. `None`: with the oldest record, or, of a topic that is read already,
     /// where reading has got to.
     pub from: Option<TriggerStartPosition>,
+    /// `replayed:` what records do that are published once more.
+    pub replayed: ReplayedRecords,
     /// How long a key stays taken; `None` for ever.
     pub keep_keys: Option<Duration>,
     /// Which headers of the record the definition's expressions read.
     pub headers: HeaderReads,
     /// What an event has to be, where this engine has a JSON Schema of its type. Not part of the text.
     pub schema: Option<super::JsonSchema>,
+}
+
+/// What a record does that `saga replay publish` sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplayedRecords {
+    /// It starts nothing.
+    #[default]
+    Ignored,
+    /// It starts sagas like any other record.
+    Accepted,
 }
 
 /// Where a first contact with a trigger topic begins.

@@ -86,6 +86,12 @@ impl SagaScan {
         SagaScan { store, after, begun: Vec::new(), is_over: false }
     }
 
+    /// Of sagas after this one.
+    pub(super) fn after(store: Arc<dyn EventStore>, saga: SagaId) -> SagaScan {
+        let after = RowPosition { stream: saga.uuid(), version: LAST_VERSION };
+        SagaScan { store, after, begun: Vec::new(), is_over: false }
+    }
+
     /// The next sagas, whole; `None`: there are no more. A saga is in memory whole, whatever its size, and beside it a
     /// page of others.
     ///

@@ -332,7 +332,9 @@ impl PageSimulator {
         match trigger::evaluate_recorded(trigger, traceparent.as_deref(), definition) {
             TriggerOutcome::Start(start) if start.key == *key => Ok(*start),
             TriggerOutcome::Start(_) => Err("its key would be another one".to_owned()),
-            TriggerOutcome::Unwanted => Err("the trigger does not want its event".to_owned()),
+            TriggerOutcome::Unwanted | TriggerOutcome::Replayed => {
+                Err("the trigger does not want its event".to_owned())
+            }
             TriggerOutcome::Poison(poison) => Err(format!("its event is a dead letter: {}", poison.code.as_str())),
         }
     }

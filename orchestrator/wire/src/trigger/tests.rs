@@ -21,6 +21,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<SagaDe
             when: (!when.is_empty()).then(|| CelExpression::compile(when).expect("an expression")),
             key: BusinessKeyTemplate::One(ValueTemplate::text(key).expect("a template")),
             from: None,
+            replayed: ReplayedRecords::Ignored,
             keep_keys: None,
             headers: HeaderReads::default(),
             schema: None,
@@ -91,7 +92,7 @@ fn only(record: &KafkaRecord, definition: Arc<SagaDefinition>) -> TriggerOutcome
 fn code(disposition: TriggerOutcome) -> PoisonCode {
     match disposition {
         TriggerOutcome::Poison(poison) => poison.code,
-        TriggerOutcome::Start(_) | TriggerOutcome::Unwanted => panic!("{disposition:?}"),
+        TriggerOutcome::Start(_) | TriggerOutcome::Unwanted | TriggerOutcome::Replayed => panic!("{disposition:?}"),
     }
 }
 
@@ -420,4 +421,41 @@ fn a_saga_keeps_of_the_headers_what_is_read_and_what_tells_where_the_record_belo
     assert_eq!(kept(HeaderReads::default()), "ce_id traceparent");
     assert_eq!(kept(HeaderReads::Named(["tenant".to_owned()].into())), "ce_id tenant traceparent");
     assert_eq!(kept(HeaderReads::Any), "ce_id customer tenant traceparent");
+}
+
+/// The same, which takes records that are published once more.
+fn accepting(definition: &SagaDefinition) -> Arc<SagaDefinition> {
+    let mut accepting = definition.clone();
+    accepting.name = "accepting".into();
+    accepting.trigger.replayed = ReplayedRecords::Accepted;
+    Arc::new(accepting)
+}
+
+#[test]
+fn a_record_that_is_published_once_more_starts_a_saga_only_where_that_is_accepted() {
+    let mut marked = placed(r#"{"orderId":"4711","amountCents":5}"#);
+    marked.headers.push(text_header("ce_replay", "run-1"));
+    assert_eq!(only(&marked, orders()), TriggerOutcome::Replayed);
+    let both = [orders(), accepting(&orders())];
+    let evaluations = evaluate(&marked, &both);
+    let of = |at| evaluations.iter().find(|it| it.definition == Some(at)).map(|it| &it.disposition);
+    assert_eq!((evaluations.len(), of(0)), (2, Some(&TriggerOutcome::Replayed)));
+    assert!(matches!(of(1), Some(TriggerOutcome::Start(_))), "{evaluations:?}");
+    assert_eq!(evaluate_one(&marked, &orders()), TriggerOutcome::Replayed);
+    assert!(matches!(evaluate_one(&marked, &both[1]), TriggerOutcome::Start(_)));
+}
+
+#[test]
+fn what_is_marked_is_not_looked_at_further() {
+    let marked = |headers: Vec<RecordHeader>, value: &[u8]| {
+        let mut headers = headers;
+        headers.push(("ce_replay".into(), None));
+        only(&record(headers, Some(value)), orders())
+    };
+    assert_eq!(marked(vec![text_header("ce_type", "OrderPlaced")], b"no JSON"), TriggerOutcome::Replayed);
+    assert_eq!(marked(Vec::new(), b"{}"), TriggerOutcome::Replayed, "a record without a type is no poison then");
+    let structured =
+        r#"{"specversion":"1.0","type":"OrderPlaced","replay":"run-1","data":{"orderId":"1","amountCents":5}}"#;
+    let headers = vec![text_header("content-type", "application/cloudevents+json")];
+    assert_eq!(only(&record(headers, Some(structured.as_bytes())), orders()), TriggerOutcome::Replayed);
 }

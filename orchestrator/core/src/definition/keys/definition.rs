@@ -102,6 +102,7 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
 const RETENTION_RULE: ValueRule = ValueRule::Either(&[ValueRule::Duration, ValueRule::Shape(&RETENTION)]);
 const RETRY_RULE: ValueRule = ValueRule::Either(&[ValueRule::Choice(super::PRESETS), ValueRule::Shape(&RETRY)]);
 const ON_OUTAGE: ValueRule = ValueRule::Choice(&["extend", "count"]);
+const REPLAYED: ValueRule = ValueRule::Choice(&["ignore", "accept"]);
 const ON_EXHAUSTED: ValueRule = ValueRule::Choice(&["compensate", "park"]);
 const STEP: ValueRule =
     ValueRule::Kinds(&[("do", &CALL), ("wait", &WAIT), ("publish", &PUBLISH), ("parallel", &PARALLEL)]);
@@ -157,6 +158,14 @@ pub(crate) static TRIGGER: MapSchema = MapSchema {
                 topic that is read already, where reading has got to.",
             "",
             "\"2026-01-01T00:00:00Z\"",
+        ),
+        key(
+            "replayed",
+            REPLAYED,
+            "What a record does that `saga replay publish` sent: `ignore`, or `accept`, which starts sagas like any \
+                other.",
+            "ignore",
+            "accept",
         ),
         key("keepKeys", DURATION, "How long a key stays in use. Forever by default.", "", "\"90d\""),
     ],

@@ -1,0 +1,282 @@
+//! `replay publish`: recorded outcome or step events, sent to a topic once more.
+
+mod progress;
+
+use super::ReplayMeter;
+use crate::{
+    cli::{OutputFormat, output, selection, selection::StartedSince, store::StoreReadArgs},
+    startup,
+};
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
+use indicatif::HumanCount;
+use progress::{PublishProgress, PublishProgressFile};
+use saga_core::state::SagaStatus;
+use saga_engine::replay::publish::{
+    self, PublishEnd, PublishFailure, PublishFilter, PublishKind, PublishReport, PublishRequest, PublishTarget,
+    RecordRate,
+};
+use saga_kafka::{KafkaProducer, settings::BrokerKind};
+use serde::Serialize;
+use std::{path::Path, process::ExitCode, sync::Arc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Arguments of `saga replay publish`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PublishEventsArgs {
+    /// Topic to send to; it has to exist
+    #[arg(long, value_name = "TOPIC", value_parser = NonEmptyStringValueParser::new(), required_unless_present = "resume")]
+    topic: Option<String>,
+    /// Which events
+    #[arg(long, value_enum, default_value_t)]
+    what: PublishedEvents,
+    /// Only sagas of this definition
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    saga: Option<String>,
+    /// Only sagas with one of these statuses, separated by commas
+    #[arg(long, value_delimiter = ',', value_parser = selection::status)]
+    status: Vec<SagaStatus>,
+    /// Only sagas that started then or later: a time (RFC 3339), or how long ago, like 7d
+    #[arg(long, value_name = "TIME|DURATION")]
+    since: Option<StartedSince>,
+    /// Only sagas that started before: a time (RFC 3339), or how long ago
+    #[arg(long, value_name = "TIME|DURATION")]
+    until: Option<StartedSince>,
+    /// Only the sagas with this business key
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
+    key: Option<String>,
+    /// Send the records; without it the command only counts them
+    #[arg(long)]
+    send: bool,
+    /// Records per second at most, like 500/s [default: as fast as the broker takes them]
+    #[arg(long, value_name = "N/s")]
+    rate: Option<RecordRate>,
+    /// Go on with a run that was interrupted. Its topic and its filter are in its file saga-replay-RUN.json in this
+    /// folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["topic", "what", "saga", "status", "since", "until", "key", "send"])]
+    resume: Option<Uuid>,
+    #[command(flatten)]
+    store: StoreReadArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Which events are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum PublishedEvents {
+    /// The outcome events of sagas, as they were published
+    #[default]
+    Outcome,
+    /// One record for each event of a step
+    Steps,
+}
+
+/// The output: what would be sent, or what was.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PublishOutput<'a> {
+    run: String,
+    topic: &'a str,
+    status: PublishStatus,
+    /// Records that earlier commands of this run have sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    sent_before: u64,
+    #[serde(flatten)]
+    report: &'a PublishReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum PublishStatus {
+    DryRun,
+    Done,
+    Interrupted,
+    Failed,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+pub(super) async fn publish(args: PublishEventsArgs) -> anyhow::Result<ExitCode> {
+    let folder = Path::new(".");
+    match args.resume {
+        Some(run) => {
+            let (file, progress) = PublishProgressFile::read(folder, run)?;
+            if progress.done {
+                bail!("run {run} is done: it sent {} records", progress.records);
+            }
+            send(&args, file, progress).await
+        }
+        None if args.send => {
+            let progress = PublishProgress::new(Uuid::new_v4(), topic(&args)?, filter(&args));
+            let file = PublishProgressFile::create(folder, &progress)?;
+            send(&args, file, progress).await
+        }
+        None => dry_run(&args).await,
+    }
+}
+
+fn topic(args: &PublishEventsArgs) -> anyhow::Result<String> {
+    args.topic.clone().context("--topic names the topic")
+}
+
+fn filter(args: &PublishEventsArgs) -> PublishFilter {
+    PublishFilter {
+        what: match args.what {
+            PublishedEvents::Outcome => PublishKind::Outcome,
+            PublishedEvents::Steps => PublishKind::Steps,
+        },
+        saga: args.saga.clone(),
+        status: args.status.clone(),
+        since: args.since.map(|since| since.0),
+        until: args.until.map(|until| until.0),
+        key: args.key.clone(),
+    }
+}
+
+async fn dry_run(args: &PublishEventsArgs) -> anyhow::Result<ExitCode> {
+    let (topic, filter) = (topic(args)?, filter(args));
+    refuse_own_topics(args, &topic)?;
+    let store = args.store.open().await?;
+    super::named_right(store.as_ref(), filter.saga.as_deref()).await?;
+    let wanted = PublishRequest { filter, topic: Arc::from(topic.as_str()), run: "dry-run".to_owned(), after: None };
+    let meter = ReplayMeter::spinner("found");
+    let report = publish::count(store, &wanted, |report| meter.count(report.records)).await;
+    let report = report.context("the event store was not read to its end")?;
+    meter.end();
+    let (run, status) = (wanted.run.clone(), PublishStatus::DryRun);
+    let told = PublishOutput { run, topic: &topic, status, sent_before: 0, report: &report, failure: None };
+    output::one(&told, args.output, told_text)?;
+    Ok(ExitCode::from(u8::from(!report.unreadable.is_empty())))
+}
+
+async fn send(
+    args: &PublishEventsArgs,
+    mut file: PublishProgressFile,
+    mut progress: PublishProgress,
+) -> anyhow::Result<ExitCode> {
+    refuse_own_topics(args, &progress.topic)?;
+    let config = args.store.config()?;
+    let store = args.store.open().await?;
+    super::named_right(store.as_ref(), progress.filter.saga.as_deref()).await?;
+    let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
+    let producer = KafkaProducer::start(&settings).context("cannot start the producer of Kafka")?;
+    let wanted = PublishRequest {
+        filter: progress.filter.clone(),
+        topic: Arc::from(progress.topic.as_str()),
+        run: progress.run.to_string(),
+        after: progress.after,
+    };
+    output::note(&format!("run {}: its progress is in {}", progress.run, file.path().display()));
+    let (before, stop) = (progress.records, stopped_by_ctrl_c());
+    let meter = ReplayMeter::spinner("sent");
+    let target = PublishTarget::new(producer);
+    let published = publish::publish(store, &wanted, (&target, args.rate), &stop, |saga, report| {
+        meter.count(before + report.records);
+        progress.moves_to(saga, before + report.records);
+        file.keep(&progress)
+    });
+    let ended = published.await;
+    meter.end();
+    // What was sent before an error is kept, too.
+    let (report, end) = ended.inspect_err(|_| drop(file.flush(&progress))).with_context(|| resumed(progress.run))?;
+    progress.done = matches!(end, PublishEnd::Done);
+    file.flush(&progress).context("the progress of the run cannot be written")?;
+    told(args, &progress, before, &report, &end)
+}
+
+fn told(
+    args: &PublishEventsArgs,
+    progress: &PublishProgress,
+    before: u64,
+    report: &PublishReport,
+    end: &PublishEnd,
+) -> anyhow::Result<ExitCode> {
+    let (status, failure) = match end {
+        PublishEnd::Done => (PublishStatus::Done, None),
+        PublishEnd::Stopped => (PublishStatus::Interrupted, None),
+        PublishEnd::Failed(failure) => (PublishStatus::Failed, Some(failure.to_string())),
+    };
+    let (run, topic) = (progress.run.to_string(), progress.topic.as_str());
+    let told = PublishOutput { run, topic, status, sent_before: before, report, failure };
+    output::one(&told, args.output, told_text)?;
+    match end {
+        PublishEnd::Done => return Ok(ExitCode::from(u8::from(!report.unreadable.is_empty()))),
+        PublishEnd::Stopped | PublishEnd::Failed(PublishFailure { is_permanent: false, .. }) => {
+            output::note(&resumed(progress.run));
+        }
+        PublishEnd::Failed(PublishFailure { is_permanent: true, .. }) => {
+            output::note(
+                "hint: the topic never takes this record: raise its max.message.bytes, or leave its saga out by the filter",
+            );
+            output::note(&resumed(progress.run));
+        }
+    }
+    Ok(ExitCode::from(1))
+}
+
+fn resumed(run: Uuid) -> String {
+    format!(
+        "hint: `saga replay publish --resume {run}` goes on; records that were on their way may be sent again, under the \
+         same ce_id"
+    )
+}
+
+/// The first Ctrl-C ends the run in good order: what is on its way is awaited. A second one ends the process.
+fn stopped_by_ctrl_c() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            output::note("stopping: what is on its way is awaited; Ctrl-C again ends at once");
+            told.cancel();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(1);
+        }
+    });
+    stop
+}
+
+/// Engines read these topics, and what they read there has other meanings.
+fn refuse_own_topics(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<()> {
+    let topics = args.store.config()?.topics;
+    if [&topics.inbox, &topics.replies, &topics.dlq].iter().any(|own| own.as_str() == topic) {
+        bail!("`{topic}` is a topic of the engine\nhint: name a topic of your own with --topic");
+    }
+    Ok(())
+}
+
+fn told_text(told: &PublishOutput<'_>) -> String {
+    let PublishOutput { run, topic, status, sent_before, report, failure } = told;
+    let (records, sagas) = (HumanCount(report.records), HumanCount(report.sagas));
+    let head = match status {
+        PublishStatus::DryRun => format!("would send {records} records of {sagas} sagas to {topic}"),
+        PublishStatus::Done => format!("sent {records} records of {sagas} sagas to {topic}; run {run} is done"),
+        PublishStatus::Interrupted => {
+            format!("sent {records} records of {sagas} sagas to {topic}; run {run} was stopped")
+        }
+        PublishStatus::Failed => format!("sent {records} records of {sagas} sagas to {topic}; run {run} failed"),
+    };
+    let before = match sent_before {
+        0 => String::new(),
+        before => format!("\n{} records were sent before", HumanCount(*before)),
+    };
+    let types = report.by_type.iter().map(|(kind, records)| format!("\n  {} {kind}", HumanCount(*records)));
+    let mark = |name: &str, mark: &Option<publish::PublishedMark>| {
+        let mark = mark.as_ref()?;
+        Some(format!("\n{name}  {} of {}, key {}, {}", mark.event_id, mark.saga, mark.key, mark.at))
+    };
+    let marks = [mark("first", &report.first), mark("last ", &report.last)].into_iter().flatten().collect::<String>();
+    let unreadable = report.unreadable.iter().map(|saga| format!("\nleft out, because it cannot be read: {saga}"));
+    let failure = failure.as_ref().map(|failure| format!("\n{failure}")).unwrap_or_default();
+    let hint = if *status == PublishStatus::DryRun { "\nNothing was sent; --send sends" } else { "" };
+    let types = types.collect::<String>();
+    crate::visible::in_lines(&format!("{head}{before}{types}{marks}{}{failure}{hint}", unreadable.collect::<String>()))
+        .into_owned()
+}
