@@ -49,8 +49,12 @@ enum StoreDatabase {
 impl StoreDatabase {
     async fn run(&self, statement: &str) -> Result<()> {
         match self {
-            StoreDatabase::Postgres(pool) => drop(sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await?),
-            StoreDatabase::Sqlite(pool) => drop(sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await?),
+            StoreDatabase::Postgres(pool) => {
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await?;
+            }
+            StoreDatabase::Sqlite(pool) => {
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await?;
+            }
         }
         Ok(())
     }

@@ -265,18 +265,19 @@ BEGIN
     WITH input AS (
         SELECT * FROM unnest(p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key,
                              p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at, p_waits_on, p_outline, p_flags,
-                             p_code, p_data_key, p_new_category, p_new_key)
+                             p_code, p_data_key, p_new_category, p_new_key) WITH ORDINALITY
             AS t (shard, epoch, append_id, stream, version, recorded_at, payload, category, key,
                   payload_hash, document, status, open, step, reason, started_at, waits_on, outline, flags, code, data_key,
-                  new_category, new_key)
+                  new_category, new_key, place)
     ), held AS (
         -- Appends under an older epoch end here.
         SELECT i.* FROM input i JOIN shard_epochs e ON e.shard = i.shard AND e.epoch = i.epoch
     ), taken AS (
-        -- Of several streams with one key the unique index lets one pass. It waits for a concurrent transaction that
-        -- takes the same key.
+        -- Of several streams with one key the unique index lets the first one of the batch pass. It waits for a concurrent
+        -- transaction that takes the same key.
         INSERT INTO stream_keys (category, key, stream, payload_hash)
             SELECT h.new_category, h.new_key, h.stream, h.payload_hash FROM held h WHERE h.payload_hash IS NOT NULL
+            ORDER BY h.place
             ON CONFLICT DO NOTHING RETURNING stream_keys.stream
     ), written AS (
         -- A row is written only if its stream got its key. An existing row of this version stays: the answer below

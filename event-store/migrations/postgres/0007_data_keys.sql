@@ -18,7 +18,9 @@ CREATE FUNCTION erase_stream(
     p_shard integer[], p_epoch bigint[], p_append_id uuid[], p_stream uuid[], p_version integer[], p_recorded_at bigint[],
     p_payload bytea[], p_category text[], p_key text[], p_payload_hash bytea[], p_document text[],
     p_status text[], p_open boolean[], p_step text[], p_reason text[], p_started_at bigint[], p_waits_on text[],
-    p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_first uuid, p_last uuid,
+    p_outline bytea[], p_flags text[], p_code text[], p_data_key bytea[], p_new_category text[], p_new_key text[],
+    p_first uuid, p_last uuid,
+    p_act_stream uuid[], p_act_id text[], p_act_who text[], p_act_action text[], p_act_reason text[],
     p_versions integer[], p_payloads bytea[]
 ) RETURNS TABLE (o_position bigint, o_answer integer, o_stream uuid, o_payload_hash bytea)
 LANGUAGE plpgsql AS $$
@@ -31,7 +33,8 @@ BEGIN
         SELECT a.o_position, a.o_answer, a.o_stream, a.o_payload_hash
         FROM append_batch(p_shard, p_epoch, p_append_id, p_stream, p_version, p_recorded_at, p_payload, p_category, p_key,
                           p_payload_hash, p_document, p_status, p_open, p_step, p_reason, p_started_at, p_waits_on, p_outline,
-                          p_flags, p_code, p_data_key, p_first, p_last) AS a;
+                          p_flags, p_code, p_data_key, p_new_category, p_new_key, p_first, p_last,
+                          p_act_stream, p_act_id, p_act_who, p_act_action, p_act_reason) AS a;
     -- An answer means that the row was not written now. If an earlier try wrote it, that try did the rest, too.
     IF FOUND THEN
         RETURN;

@@ -73,7 +73,7 @@ pub(super) struct FooterLine {
 pub(super) enum ArchiveLine<'a> {
     Archive(ArchiveHeader),
     #[serde(borrow)]
-    Saga(StreamLine<'a>),
+    Saga(Box<StreamLine<'a>>),
     Document(ArchivedDocument),
     Footer(FooterLine),
 }
@@ -100,6 +100,8 @@ pub(super) struct StreamLine<'a> {
     waits_on: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     incidents: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased_at_ms: Option<i64>,
     #[serde(borrow)]
     rows: Vec<RowLine<'a>>,
 }
@@ -134,6 +136,7 @@ impl ArchivedStream {
             updated_at_ms: summary.updated_at_ms,
             waits_on: summary.waits_on.iter().map(ToString::to_string).collect(),
             incidents: summary.flags.clone(),
+            erased_at_ms: summary.erased_at_ms,
             rows: self.rows.iter().map(row_line).collect(),
         }
     }
@@ -170,6 +173,7 @@ impl StreamLine<'_> {
             waits_on: waits::read(waits_on),
             flags: self.incidents,
             code: self.code,
+            erased_at_ms: self.erased_at_ms,
         };
         Ok(ArchivedStream { summary, shard: self.shard, rows })
     }

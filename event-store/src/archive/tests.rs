@@ -38,6 +38,7 @@ fn stream(number: u128) -> ArchivedStream {
         waits_on: Vec::new(),
         flags: vec!["overdue".into()],
         code: None,
+        erased_at_ms: (number == 3).then_some(4),
     };
     ArchivedStream { summary, shard: 3, rows: payloads.into_iter().enumerate().map(row).collect() }
 }

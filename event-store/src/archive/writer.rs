@@ -90,7 +90,7 @@ impl ArchiveWriter {
     /// When the file system refuses.
     pub fn add(&mut self, stream: &ArchivedStream) -> Result<(), ArchiveError> {
         let id = stream.summary.stream;
-        let line = ArchiveLine::Saga(stream.line());
+        let line = ArchiveLine::Saga(Box::new(stream.line()));
         write_line(&mut self.block, &line).map_err(|source| self.failed(source))?;
         self.rows += stream.rows.len() as u64;
         let begun = self.begun.get_or_insert(BlockEntry {

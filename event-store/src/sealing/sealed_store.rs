@@ -10,10 +10,9 @@ use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity,
     EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome,
     MarkOutcome, NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreArchives, StoreError, StoreIdentity,
-    StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter,
-    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount,
-    StreamSummary, WaitTarget,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoreProjections,
+    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };

@@ -64,11 +64,11 @@ pub(crate) enum CommitOutcome {
 }
 
 impl CommitOutcome {
-    fn of(answer: AppendOutcome, receipt: CommitReceipt) -> CommitOutcome {
+    fn of(answer: &AppendOutcome, receipt: CommitReceipt) -> CommitOutcome {
         match answer {
             AppendOutcome::Committed => CommitOutcome::Committed(receipt),
             AppendOutcome::DuplicateKey { stream, payload_hash } => {
-                CommitOutcome::DuplicateKey { stream, payload_hash }
+                CommitOutcome::DuplicateKey { stream: *stream, payload_hash: *payload_hash }
             }
             AppendOutcome::Conflict => CommitOutcome::Conflict,
             AppendOutcome::Fenced => CommitOutcome::Fenced,
@@ -117,7 +117,7 @@ impl GroupCommitter {
     /// When the store refuses the bytes permanently, or the committer has stopped.
     pub(super) async fn commit(&self, append: StreamAppend) -> Result<CommitOutcome, CommitError> {
         let receipt = CommitReceipt { stream: append.stream, version: append.version };
-        Ok(CommitOutcome::of(self.write(append, None).await?, receipt))
+        Ok(CommitOutcome::of(&self.write(append, None).await?, receipt))
     }
 
     /// Appends the last decision of a saga and takes the content out of the rows before it, as
@@ -128,7 +128,7 @@ impl GroupCommitter {
     pub(super) async fn erase(&self, erasure: StreamErasure) -> Result<CommitOutcome, CommitError> {
         let receipt = CommitReceipt { stream: erasure.append.stream, version: erasure.append.version };
         let answer = self.write(erasure.append, Some(erasure.rows)).await?;
-        Ok(CommitOutcome::of(answer, receipt))
+        Ok(CommitOutcome::of(&answer, receipt))
     }
 
     async fn write(&self, append: StreamAppend, erased: Option<Vec<ErasedRow>>) -> Result<AppendOutcome, CommitError> {

@@ -159,7 +159,7 @@ impl InboxIntake {
                 self.letters.send(original, receipt, DeadLetter::from(poison).of(definition));
             }
             TriggerOutcome::Unwanted | TriggerOutcome::Replayed => {
-                receipt.settle(MessageOutcome::Ignored("unwanted".into()))
+                receipt.settle(MessageOutcome::Ignored("unwanted".into()));
             }
         }
     }

@@ -69,6 +69,7 @@ impl Archive {
                 key: format!("{category}-{number}"),
                 new_key: (version == 1).then_some(NewStreamKey::new(category, format!("{category}-{number}"), [1; 32])),
                 summary: Some(summary),
+                act: None,
             };
             self.store.append(&[row]).await?;
         }

@@ -18,7 +18,7 @@ use crate::journal::{self, JournalError, PlanCache};
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use pace::RecordPacer;
 use saga_core::id::SagaId;
-use saga_event_store::{EventStore, StoreError};
+use saga_event_store::{JournalReader, StoreError};
 use saga_wire::OutgoingRecord;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -112,7 +112,7 @@ pub enum PublishError {
 /// # Errors
 /// When the store does not answer.
 pub async fn count(
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     wanted: &PublishRequest,
     mut tell: impl FnMut(&PublishReport),
 ) -> Result<PublishReport, StoreError> {
@@ -137,7 +137,7 @@ pub async fn count(
 /// # Errors
 /// When the store does not answer, or `keep` fails.
 pub async fn publish(
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn JournalReader>,
     wanted: &PublishRequest,
     (target, rate): (&PublishTarget, Option<RecordRate>),
     stop: &CancellationToken,
@@ -199,7 +199,7 @@ fn settle(
     }
 }
 
-fn scan(store: &Arc<dyn EventStore>, wanted: &PublishRequest) -> SagaScan {
+fn scan(store: &Arc<dyn JournalReader>, wanted: &PublishRequest) -> SagaScan {
     match wanted.after {
         Some(saga) => SagaScan::after(Arc::clone(store), saga),
         None => SagaScan::new(Arc::clone(store), wanted.filter.since),
@@ -208,7 +208,7 @@ fn scan(store: &Arc<dyn EventStore>, wanted: &PublishRequest) -> SagaScan {
 
 /// The records of one saga, or why it cannot be read.
 async fn selected(
-    store: &dyn EventStore,
+    store: &dyn JournalReader,
     plans: &PlanCache,
     wanted: &PublishRequest,
     scanned: ScannedSaga,
@@ -222,6 +222,8 @@ async fn selected(
         Err(error) => Err(JournalError::of(saga, error)),
     };
     match folded {
+        // What it published is erased.
+        Ok(recorded) if recorded.state.erased.is_some() => Ok(Ok((saga, Vec::new()))),
         Ok(recorded) => Ok(Ok((saga, selection::records(wanted, &recorded)))),
         Err(JournalError::Store(error)) if error.is_transient() => Err(error),
         Err(error) => Ok(Err(format!("{saga}: {error}"))),

@@ -87,7 +87,7 @@ impl SagaScan {
     }
 
     /// Of sagas after this one.
-    pub(super) fn after(store: Arc<dyn EventStore>, saga: SagaId) -> SagaScan {
+    pub(super) fn after(store: Arc<dyn JournalReader>, saga: SagaId) -> SagaScan {
         let after = RowPosition { stream: saga.uuid(), version: LAST_VERSION };
         SagaScan { store, after, begun: Vec::new(), is_over: false }
     }

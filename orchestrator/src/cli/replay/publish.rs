@@ -228,6 +228,10 @@ fn resumed(run: Uuid) -> String {
 }
 
 /// The first Ctrl-C ends the run in good order: what is on its way is awaited. A second one ends the process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator asked a second time; --resume sends again what was on its way"
+)]
 fn stopped_by_ctrl_c() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
