@@ -36,7 +36,7 @@ impl ActPosition {
 
 /// Which acts are wanted, by one index each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ActScope {
+pub enum ActSelection {
     /// All.
     All,
     /// Those of this person.
@@ -49,7 +49,7 @@ pub enum ActScope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActQuery {
     /// Which acts.
-    pub scope: ActScope,
+    pub scope: ActSelection,
     /// Only acts at this time or later, in milliseconds since the Unix epoch.
     pub since_ms: i64,
     /// Only acts before this position.

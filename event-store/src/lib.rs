@@ -42,7 +42,7 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use act::{ActPosition, ActQuery, ActScope, MAX_ACTS, StoredAct, StreamAct};
+pub use act::{ActPosition, ActQuery, ActSelection, MAX_ACTS, StoredAct, StreamAct};
 pub use archives::{
     ArchiveContent, ArchiveRecord, ArchiveState, DetachOutcome, LeavingRule, RemovedPortion, StartPeriod,
     StoreArchives, StreamStanding,

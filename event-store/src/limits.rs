@@ -13,7 +13,7 @@ pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_KEY_BYTES: usize = 256;
 /// Most bytes of a category. Category and key are one index entry, which has at most 2,704 bytes on Postgres.
 pub const MAX_CATEGORY_BYTES: usize = 256;
-/// Most bytes of the name of a person who acts. It is part of an index entry, which has at most 2,704 bytes on Postgres.
+/// Most bytes of the name of a person who acts. It is part of an index entry of at most 2,704 bytes on Postgres.
 pub const MAX_WHO_BYTES: usize = 2_000;
 /// Most shards of a store. A stream id has 12 bits for its shard.
 pub const MAX_SHARDS: u16 = 4096;

@@ -1,7 +1,7 @@
 //! Queries that are the same for both databases.
 
 use crate::{
-    ActPosition, ActQuery, ActScope, ArchiveRecord, MAX_ACTS, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition,
+    ActPosition, ActQuery, ActSelection, ArchiveRecord, MAX_ACTS, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition,
     ShardAttendance, StoreError, StoreIdentity, StoredAct, StoredNote, StreamFlagCount, StreamKeyHolder, StreamRow,
     StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
@@ -164,18 +164,18 @@ pub(crate) async fn notes<R: QueryPool>(
 
 pub(crate) async fn acts<R: QueryPool>(reader: &R, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
     let sql = match &wanted.scope {
-        ActScope::All => include_str!("sql/acts.sql"),
-        ActScope::By(who) if has_nul(who) => return Ok(Vec::new()),
-        ActScope::By(_) => include_str!("sql/acts_by.sql"),
-        ActScope::On(_) => include_str!("sql/acts_on.sql"),
+        ActSelection::All => include_str!("sql/acts.sql"),
+        ActSelection::By(who) if has_nul(who) => return Ok(Vec::new()),
+        ActSelection::By(_) => include_str!("sql/acts_by.sql"),
+        ActSelection::On(_) => include_str!("sql/acts_on.sql"),
     };
     let ActPosition { at_ms, stream, version } = wanted.before;
     let ask = QueryBuilder::new(sql).with(at_ms).with(stream).with(i64::from(version)).with(wanted.since_ms);
     let ask = ask.with(i64::from(wanted.limit.min(MAX_ACTS)));
     let ask = match &wanted.scope {
-        ActScope::All => ask,
-        ActScope::By(who) => ask.with(who.clone()),
-        ActScope::On(stream) => ask.with(*stream),
+        ActSelection::All => ask,
+        ActSelection::By(who) => ask.with(who.clone()),
+        ActSelection::On(stream) => ask.with(*stream),
     };
     ask.all(reader, rows::act).await
 }

@@ -127,17 +127,17 @@ pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
     /// A page of what people did to streams, newest first. An act is here as soon as its row is.
     async fn acts(&self, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError>;
 
-    /// Appends the last row of a stream, as [`EventStore::append`] does, and in the same transaction takes the content out
-    /// of all rows before it: the store replaces their payloads and deletes their outlines, the data key of the stream,
-    /// and what [`crate::NewStreamKey::payload_hash`] tells of its start. The rows keep versions, times and append ids.
+    /// Appends the last row of a stream, as [`EventStore::append`] does, and in the same transaction takes the content
+    /// out of all rows before it: the store replaces their payloads and deletes their outlines, the data key of the
+    /// stream, and what [`crate::NewStreamKey::payload_hash`] tells of its start. The rows keep versions, times and append ids.
     /// [`StreamSummary::erased_at_ms`] says when. The caller appends nothing to the stream afterwards.
     ///
-    /// The answer is [`AppendOutcome::Conflict`], too, when the store does not have exactly the rows before it. A repeat
-    /// of a committed erasure under its append id changes nothing.
+    /// The answer is [`AppendOutcome::Conflict`], too, when the store does not have exactly the rows before it. A
+    /// repeat of a committed erasure under its append id changes nothing.
     ///
     /// # Errors
-    /// As [`EventStore::append`]; [`StoreError::Limit`] when the rows are not numbered 1 to the one before the append, or
-    /// have more than [`crate::MAX_BATCH_BYTES`].
+    /// As [`EventStore::append`]; [`StoreError::Limit`] when the rows are not numbered 1 to the one before the append,
+    /// or have more than [`crate::MAX_BATCH_BYTES`].
     async fn erase(&self, erasure: &StreamErasure) -> Result<AppendOutcome, StoreError>;
 
     /// Changes the row of a stream in the read model without a row of the stream. An owner uses it for a stream that it

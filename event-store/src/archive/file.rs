@@ -3,7 +3,7 @@
 use super::{
     ARCHIVE_FORMAT, ArchiveError,
     line::{ArchiveHeader, ArchiveLine, ArchivedDocument, ArchivedStream, BlockEntry, FooterLine},
-    writer::{self, hex},
+    writer::{self, TRAILER_MAGIC, hex},
 };
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -14,8 +14,6 @@ use std::{
 };
 use uuid::Uuid;
 
-/// The beginning of the trailer's content.
-pub(super) const TRAILER_MAGIC: &[u8; 8] = b"SAGAARC1";
 /// Magic number and size of a frame that is skipped.
 const SKIPPED: usize = 8;
 /// Magic, three numbers and the sum.

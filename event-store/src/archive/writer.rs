@@ -2,7 +2,6 @@
 
 use super::{
     ARCHIVE_FORMAT, ArchiveError,
-    file::TRAILER_MAGIC,
     line::{ArchiveHeader, ArchiveLine, ArchivedDocument, ArchivedStream, BlockEntry, FooterLine},
 };
 use sha2::{Digest as _, Sha256};
@@ -19,6 +18,8 @@ use uuid::Uuid;
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// How hard zstd tries. More costs much time and saves little.
 const LEVEL: i32 = 3;
+/// The beginning of the trailer's content.
+pub(super) const TRAILER_MAGIC: &[u8; 8] = b"SAGAARC1";
 /// The end of the name of a file that is not whole yet.
 const PARTIAL: &str = ".partial";
 

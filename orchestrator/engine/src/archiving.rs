@@ -5,7 +5,6 @@
 //! recorded file has it. The next pass finishes what was begun, or throws it away.
 
 mod export;
-mod horizon;
 mod keeper;
 mod removal;
 mod rules;
@@ -14,8 +13,6 @@ mod tests;
 
 pub use keeper::{ArchiveKeeper, retention_of};
 pub use rules::RetentionOf;
-
-pub(crate) use horizon::ArchiveHorizon;
 
 use crate::journal::PlanCache;
 use rules::{PassRules, start_ms};

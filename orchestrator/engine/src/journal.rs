@@ -1,5 +1,6 @@
 //! The only place that knows both saga events and stored rows.
 
+mod archive_horizon;
 pub mod codec;
 pub mod counts;
 pub mod definitions;
@@ -22,7 +23,7 @@ pub use known::{UnknownFilterName, misnamed};
 pub use plans::PlanCache;
 pub(crate) use plans::texts_of;
 
-use crate::archiving::ArchiveHorizon;
+use archive_horizon::ArchiveHorizon;
 
 use saga_base::panics::caught;
 use saga_core::{

@@ -98,8 +98,8 @@ pub(super) fn new_key(plan: &SagaPlan, state: &SagaState) -> NewStreamKey {
 /// Bytes of the texts of an act: what the API takes, and room for what was recorded without it.
 const ACT_BYTES: usize = MAX_WHO_BYTES;
 
-/// The act of an operator that made the row, as the audit shows it; `None`: no operator made it. `plan` is what the saga
-/// runs by after it.
+/// The act of an operator that made the row, as the audit shows it; `None`: no operator made it. `plan` is what the
+/// saga runs by after it.
 pub(crate) fn act(plan: &SagaPlan, decision: &SagaDecision) -> Option<StreamAct> {
     decision.events.iter().find_map(|event| {
         if let SagaEvent::SagaStarted { forked_from: Some(origin), .. } = event {

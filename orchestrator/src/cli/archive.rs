@@ -29,7 +29,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 /// Subcommands of `saga archive`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ArchiveCommand {
-    /// Let ended sagas leave the event store now, as `retention` of their definitions says. Engines do this by themselves
+    /// Let ended sagas leave the event store now, as `retention` of their definitions says; engines do so by themselves
     Run(RunArchiveArgs),
     /// List the archives on record
     List(ListArchivesArgs),

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::Result;
 use saga_event_store::{
-    ActPosition, ActQuery, ActScope, AppendOutcome, MAX_WHO_BYTES, ShardEpoch, StoreError, StreamAct, StreamAppend,
+    ActPosition, ActQuery, ActSelection, AppendOutcome, MAX_WHO_BYTES, ShardEpoch, StoreError, StreamAct, StreamAppend,
 };
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ fn act(append: StreamAppend, who: &str) -> StreamAppend {
 }
 
 fn all() -> ActQuery {
-    ActQuery { scope: ActScope::All, since_ms: i64::MIN, before: ActPosition::END, limit: 100 }
+    ActQuery { scope: ActSelection::All, since_ms: i64::MIN, before: ActPosition::END, limit: 100 }
 }
 
 async fn found(store: &Store, wanted: &ActQuery) -> Result<Vec<(Uuid, u32)>> {
@@ -48,9 +48,9 @@ pub(crate) async fn acts_are_found_newest_first_by_person_and_by_stream(place: &
     let (_, one, two) = acted(&store).await?;
     let (a, b) = (one.stream, two.stream);
     assert_eq!(found(&store, &all()).await?, [(a, 4), (b, 2), (a, 2)], "of one time the greater stream first");
-    assert_eq!(found(&store, &ActQuery { scope: ActScope::By("ada".into()), ..all() }).await?, [(a, 4), (a, 2)]);
-    assert_eq!(found(&store, &ActQuery { scope: ActScope::By("nul\0".into()), ..all() }).await?, []);
-    assert_eq!(found(&store, &ActQuery { scope: ActScope::On(b), ..all() }).await?, [(b, 2)]);
+    assert_eq!(found(&store, &ActQuery { scope: ActSelection::By("ada".into()), ..all() }).await?, [(a, 4), (a, 2)]);
+    assert_eq!(found(&store, &ActQuery { scope: ActSelection::By("nul\0".into()), ..all() }).await?, []);
+    assert_eq!(found(&store, &ActQuery { scope: ActSelection::On(b), ..all() }).await?, [(b, 2)]);
     let newest = &store.acts(&all()).await?[0];
     assert_eq!((newest.key.as_str(), newest.act.who.as_str()), ("order-1", "ada"));
     assert_eq!((newest.act.action.as_str(), newest.act.reason.as_str()), ("retry", "token renewed"));

@@ -1,6 +1,6 @@
 //! Archives again and again while an engine runs.
 
-use super::{ArchiveHorizon, ArchivePass, ArchivePassReport, ArchivingError, RetentionOf};
+use super::{ArchivePass, ArchivePassReport, ArchivingError, RetentionOf};
 use crate::{active_config::ActiveConfigCell, journal::JournalAccess};
 use saga_base::clock::EngineClock;
 use saga_event_store::ArchiveState;
@@ -43,7 +43,7 @@ impl ArchiveKeeper {
     /// When the store does not answer.
     pub async fn look_at_horizon(&self) -> Result<(), saga_event_store::StoreError> {
         let archives = self.journal.store().archives().await?;
-        let horizon: &ArchiveHorizon = self.journal.horizon();
+        let horizon = self.journal.horizon();
         archives.iter().filter(|it| it.state != ArchiveState::Writing).for_each(|it| horizon.reach(it.period.to_ms));
         Ok(())
     }

@@ -16,7 +16,7 @@ use saga_core::{
     time::{Timestamp, from_rfc3339, rfc3339},
 };
 use saga_event_store::{
-    ActPosition, ActQuery, ActScope, EventStore, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError, StoredAct, StoredNote,
+    ActPosition, ActQuery, ActSelection, EventStore, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError, StoredAct, StoredNote,
 };
 use uuid::Uuid;
 
@@ -58,13 +58,13 @@ pub(super) async fn on_sagas(store: &dyn EventStore, wanted: &AuditRequest) -> R
         limit,
     };
     let Some(on) = &wanted.on else {
-        let scope = wanted.who.clone().map_or(ActScope::All, ActScope::By);
+        let scope = wanted.who.clone().map_or(ActSelection::All, ActSelection::By);
         return Ok(store.acts(&page(scope)).await?.into_iter().map(on_saga).collect());
     };
     let mut found = Vec::new();
     for stream in streams(store, on).await? {
         // The acts on one saga are few, so whose they are is looked at here.
-        let query = ActQuery { limit: MAX_ACTS, ..page(ActScope::On(stream)) };
+        let query = ActQuery { limit: MAX_ACTS, ..page(ActSelection::On(stream)) };
         found.extend(store.acts(&query).await?.into_iter().map(on_saga));
     }
     Ok(found)
