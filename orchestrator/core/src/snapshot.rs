@@ -5,6 +5,6 @@
 
 /// Number of the shape of [`crate::state::SagaState`] as bytes. It rises whenever a type changes that the state
 /// consists of; a test compares the types with this number. Snapshots of other numbers are not read.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 pub use crate::evolve::resumed;

@@ -87,15 +87,14 @@ pub struct SagaState {
     pub outcome_is_out: bool,
     /// The latest operators' acts.
     pub acts: ActHistory,
-    /// Who took out what the saga carried; `None`: it is on record. Not in snapshots: sagas that have ended have none.
-    #[serde(skip)]
+    /// Who took out what the saga carried; `None`: it is on record.
     pub erased: Option<SagaErasure>,
     /// What a person should look at.
     pub incidents: Vec<SagaIncident>,
 }
 
 /// The act by which a saga was erased.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SagaErasure {
     /// When it was recorded.
     pub at: Timestamp,

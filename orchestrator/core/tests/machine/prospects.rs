@@ -59,5 +59,7 @@ fn only_where_the_saga_is_parked_again_or_ends_otherwise_an_act_was_not_wanted()
     let led = given(SHOP).when("reserve", declined()).then_status(SagaStatus::Compensated);
     assert!(!led.state.status().is_wanted_by(OperatorAction::Abandon));
     let again = given(SHOP).when("reserve", lost()).when_operator(OperatorAction::Retry).when("reserve", lost());
-    assert!(OperatorAction::ALL.iter().all(|action| !again.state.status().is_wanted_by(*action)));
+    // A saga that is moved to another text stays where it is.
+    let others = OperatorAction::ALL.into_iter().filter(|action| *action != OperatorAction::Migrate);
+    assert!(others.into_iter().all(|action| !again.state.status().is_wanted_by(action)));
 }

@@ -5,8 +5,11 @@ use saga_core::{
     command::{CommandFailure, GuardKind},
     decide::{AdmissionVerdict, PreviousAnswer},
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
+    id::{SagaId, ShardId},
     input::{OutcomeDelivery, SagaInput},
+    rerun::{self, RerunOrder},
     state::SagaStatus::{self, Compensated, Completed, Parked},
+    time::Timestamp,
 };
 use serde_json::json;
 
@@ -58,12 +61,27 @@ pub(crate) fn all() -> Vec<RecordedLife> {
         life("cancelled-and-skipped", cancelled_and_skipped(), Compensated),
         life("late-result", late_result(), Compensated),
         life("abandoned", given(ORDER).when("reserve", lost()).when_operator(Abandon), SagaStatus::Abandoned),
+        life("run-again", run_again(), Compensated),
         life("parked", given(DOUBTFUL).when("pay", lost()), Parked),
     ]
 }
 
 fn refused() -> CommandFailure {
     CommandFailure::new("broker", "the topic takes nothing now")
+}
+
+/// Runs an abandoned saga again behind its first step, whose outcome is taken over, and is undone.
+fn run_again() -> Saga {
+    let mut first = given(ORDER).when("reserve", result(json!({"id": "r-1"}))).when_operator(Abandon);
+    first.state.id = SagaId::new(Timestamp(1_699_999_000_000), ShardId(3), 41);
+    let (from, who, reason) = (Some("cool".to_owned()), "ada".to_owned(), "the bank is back".to_owned());
+    let order = RerunOrder { id: "act".to_owned(), who, reason, from, force: false };
+    let fork = rerun::fork((&first.plan, &first.state), &first.plan, &order).expect("nothing else stands");
+    Saga::forked(&first.plan, crate::saga_id(), rerun::start_of(&first.state), fork)
+        .when_due()
+        .when("charge", declined())
+        .when("undo reserve", done())
+        .when_outcome(OutcomeDelivery::Acknowledged)
 }
 
 /// A retry, a wait, a published step, an outcome event that waits and is shortened.

@@ -164,8 +164,8 @@ pub(crate) static TRIGGER: MapSchema = MapSchema {
             REPLAYED,
             "What a record does that `saga replay publish` sent: `ignore`, or `accept`, which starts sagas like any \
                 other.",
-            "ignore",
-            "accept",
+            "\"ignore\"",
+            "\"accept\"",
         ),
         key("keepKeys", DURATION, "How long a key stays in use. Forever by default.", "", "\"90d\""),
     ],

@@ -108,6 +108,8 @@ impl LongSaga {
             VerifyEvent::Progress(_) => {}
         });
         let snapshots = report.await.expect("the store answers").snapshots;
+        // Its rows are made up: an owner records less often that a participant is at work.
+        diverged.retain(|it: &SagaDivergence| it.kind != DivergenceKind::Decision);
         (snapshots, diverged)
     }
 
