@@ -40,7 +40,8 @@ async fn can_damage(pool: &PgPool) -> Result<bool> {
 async fn damage(pool: &PgPool) -> Result<()> {
     let damage = "DO $$ DECLARE v_toast regclass; v_chunks tid[]; BEGIN
         CREATE EXTENSION IF NOT EXISTS pg_surgery;
-        SELECT c.reltoastrelid::regclass INTO v_toast FROM pg_class c WHERE c.oid = 'journal'::regclass;
+        SELECT c.reltoastrelid::regclass INTO v_toast FROM pg_class c
+            WHERE c.oid = (SELECT j.tableoid FROM journal j ORDER BY j.stream DESC LIMIT 1);
         EXECUTE format('SELECT array_agg(t.ctid) FROM %s t WHERE t.chunk_seq = 0', v_toast) INTO v_chunks;
         PERFORM heap_force_kill(v_toast, v_chunks);
     END $$";

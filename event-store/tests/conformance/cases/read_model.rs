@@ -165,9 +165,11 @@ pub(crate) async fn what_streams_wait_on_is_found_by_kind_and_name(place: &dyn P
     let store = place.engine().await?;
     let epoch = claim(&store).await?;
     let waits = [&["breaker:payments"][..], &[], &["breaker:pay", "bulkhead:payments"], &["breaker:pay"]];
-    let starts = waits.map(|words| waiting_on(showing(start(epoch, "order"), "waiting"), words));
-    let starts: Vec<StreamAppend> =
-        starts.into_iter().zip(1..).map(|(it, n)| StreamAppend { key: format!("{n}"), ..it }).collect();
+    let starts: Vec<StreamAppend> = waits
+        .iter()
+        .zip(1..)
+        .map(|(words, n)| waiting_on(showing(start(epoch, &format!("order-{n}")), "waiting"), words))
+        .collect();
     commit_all(&store, &starts).await?;
     let listed = async |kind: &str, name: &str| -> Result<Vec<usize>> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());

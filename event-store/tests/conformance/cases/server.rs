@@ -267,7 +267,8 @@ async fn damages_the_value_of(database: &Database, stream: uuid::Uuid) -> Result
     database.run("CREATE EXTENSION IF NOT EXISTS pg_surgery").await?;
     let damage = format!(
         "DO $$ DECLARE v_toast regclass; v_chunk tid; BEGIN
-            SELECT c.reltoastrelid::regclass INTO v_toast FROM pg_class c WHERE c.oid = 'journal'::regclass;
+            SELECT c.reltoastrelid::regclass INTO v_toast FROM pg_class c
+                WHERE c.oid = (SELECT DISTINCT j.tableoid FROM journal j WHERE j.stream = '{stream}');
             EXECUTE format('SELECT t.ctid FROM %s t WHERE t.chunk_seq = 0 ORDER BY t.chunk_id OFFSET (
                 SELECT count(*) FROM journal j WHERE j.stream < ''{stream}'') LIMIT 1', v_toast) INTO v_chunk;
             PERFORM heap_force_kill(v_toast, ARRAY[v_chunk]);
