@@ -105,7 +105,7 @@ async fn a_long_saga_goes_on_from_its_snapshot_and_without_it() -> Result<()> {
     let refusing = Arc::clone(&refuses);
     let inventory = ParticipantScript::default().on("reserve:do", move |_| {
         if refusing.load(Ordering::SeqCst) {
-            ScriptedBehaviour::fail("out_of_stock")
+            ScriptedBehaviour::fail_retryably("out_of_stock")
         } else {
             ScriptedBehaviour::succeed(json!({}))
         }
@@ -113,7 +113,7 @@ async fn a_long_saga_goes_on_from_its_snapshot_and_without_it() -> Result<()> {
     let Some(world) = TestWorld::new(inventory, ParticipantScript::default()).await? else { return Ok(()) };
     world.define(
         "order",
-        "onExhausted: park\nsteps:\n  - {step: reserve, do: inventory.Reserve, undo: inventory.Release}\n",
+        "onExhausted: park\nretry: {attempts: 1}\nsteps:\n  - {step: reserve, do: inventory.Reserve, undo: inventory.Release}\n",
     )?;
     let pool = world.database.pool().await?;
     let snapshots = || async {

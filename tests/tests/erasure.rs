@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary, http_client},
-    participant::{ParticipantScript, ScriptedAnswer, ScriptedBehaviour},
+    participant::{ParticipantScript, RecordedCall, ScriptedAnswer, ScriptedBehaviour},
     world::{TestWorld, reaches},
 };
 use serde_json::{Value, json};
@@ -40,12 +40,20 @@ enum StoreForm {
 }
 
 async fn world(form: StoreForm) -> Result<Option<TestWorld>> {
-    let inventory = ParticipantScript::default()
-        .on("reserve:do", |_| ScriptedBehaviour::succeed(json!({"said": CANARY, "long": CANARY.repeat(500)})));
+    let is_of_the_canary =
+        |call: &RecordedCall, command: &str| call.command.ends_with(command) && call.body["customer"] == CANARY;
+    let inventory = ParticipantScript::default().when(move |call, _| {
+        let said = || ScriptedBehaviour::succeed(json!({"said": CANARY, "long": CANARY.repeat(500)}));
+        is_of_the_canary(call, ":reserve:do").then(said)
+    });
     let refusal =
         || ScriptedAnswer::Failed { code: "card_refused".into(), message: format!("no, {CANARY}"), retryable: false };
     let payments = ParticipantScript::default()
-        .on("charge:do", move |_| ScriptedBehaviour { answer: refusal(), ..ScriptedBehaviour::fail("card_refused") });
+        .when(move |call, _| {
+            let refused = || ScriptedBehaviour { answer: refusal(), ..ScriptedBehaviour::fail("card_refused") };
+            is_of_the_canary(call, ":charge:do").then(refused)
+        })
+        .on("charge:do", |_| ScriptedBehaviour::fail("card_refused"));
     let Some(mut world) = TestWorld::new(inventory, payments).await? else { return Ok(None) };
     let address = world.database.url().to_owned();
     let store = match form {
@@ -56,7 +64,7 @@ async fn world(form: StoreForm) -> Result<Option<TestWorld>> {
     world.installation = world.installation.set("store", store).with_env("STORE_KEY", KEY);
     world.define("order", STEPS)?;
     let pausing = format!(
-        "saga: pausing\ntrigger: {{topic: {}, type: OrderPlaced, key: \"${{ event.orderId }}\", when: \"${{ event.customer == 'nobody' }}\"}}\n{OPEN}",
+        "saga: pausing\ntrigger: {{topic: {}, type: OrderPlaced, key: \"${{ event.orderId }}\", when: \"event.customer == 'nobody'\"}}\n{OPEN}",
         world.orders
     );
     world.installation.definition("pausing", &pausing)?;

@@ -155,9 +155,9 @@ async fn readers_say_so(folder: &Path, ids: &BTreeMap<String, String>) -> Result
     let unlisted = &unlisted.context("the saga that the read model does not have")?["divergence"];
     ensure!((&unlisted["kind"], &unlisted["place"]) == (&json!("readModel"), &json!("row")), "{unlisted}");
     ensure!(lines(folder, &["show", &ids["unlisted"]]).await?[0]["key"] == "unlisted");
+    // The index of acts needs no journal.
     let audited = saga(folder, &["audit"]).await?;
-    let told = String::from_utf8_lossy(&audited.stderr).into_owned();
-    ensure!(audited.status.code() == Some(1) && told.contains("row 2 is cut off"), "{told}");
+    ensure!(audited.status.success(), "{audited:?}");
     let tried = lines(folder, &["replay", "what-if", "--definition", "sagas/order.saga.yaml"]).await?;
     let report = &tried.last().context("a report")?["report"];
     ensure!(report["verdicts"]["unreadable"] == 6, "{report}");

@@ -90,7 +90,7 @@ async fn open_sagas_go_on_by_the_new_text_and_nothing_is_open_on_the_old_one() -
     let refused = lines(&misfit)?;
     assert_eq!((misfit.status.code(), counted(&refused, "refused")), (Some(1), ORDERS), "{misfit:?}");
     assert!(refused[0]["message"].as_str().is_some_and(|why| why.contains("there it is missing")), "{refused:?}");
-    let longer = format!("{text}  - {{step: tell, do: inventory.TellCustomer}}\n");
+    let longer = format!("{text}  - {{step: tell, do: inventory.TellCustomer, irreversible: true}}\n");
     let dry = it.migrate(&longer, &["--from", &old]).await?;
     let foretold = lines(&dry)?;
     assert_eq!((dry.status.code(), counted(&foretold, "applied")), (Some(0), ORDERS), "{dry:?}");
