@@ -128,8 +128,8 @@ pub struct RemovedPortion {
 ///
 /// The order of an archive: [`StoreArchives::begin_archive`]; the file is written, is on the disk and has its name;
 /// then either [`StoreArchives::detach_partition`], or [`StoreArchives::record_archive`],
-/// [`StoreArchives::remove_archived`] until all are gone, and [`StoreArchives::end_archive`]. As long as a stream has rows in the store, these are the
-/// truth, and a reader looks here first.
+/// [`StoreArchives::remove_archived`] until all are gone, and [`StoreArchives::end_archive`]. As long as a
+/// stream has rows in the store, these are the truth, and a reader looks here first.
 #[async_trait]
 pub trait StoreArchives: std::fmt::Debug + Send + Sync {
     /// Creates partitions of `width_ms` for streams that will start, until they reach `until_ms`. Returns how many it

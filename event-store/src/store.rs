@@ -129,8 +129,8 @@ pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
 
     /// Appends the last row of a stream, as [`EventStore::append`] does, and in the same transaction takes the content
     /// out of all rows before it: the store replaces their payloads and deletes their outlines, the data key of the
-    /// stream, and what [`crate::NewStreamKey::payload_hash`] tells of its start. The rows keep versions, times and append ids.
-    /// [`StreamSummary::erased_at_ms`] says when. The caller appends nothing to the stream afterwards.
+    /// stream, and what [`crate::NewStreamKey::payload_hash`] tells of its start. The rows keep versions, times
+    /// and append ids. [`StreamSummary::erased_at_ms`] says when. The caller appends nothing to the stream afterwards.
     ///
     /// The answer is [`AppendOutcome::Conflict`], too, when the store does not have exactly the rows before it. A
     /// repeat of a committed erasure under its append id changes nothing.

@@ -46,8 +46,8 @@ pub struct TriggerEvaluation {
 }
 
 /// Judges `record` for every definition whose trigger reads its topic, in this order: published once more, type,
-/// unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want is not held to the schema. A definition that fails
-/// does not hinder the others.
+/// unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want is not held to the
+/// schema. A definition that fails does not hinder the others.
 #[must_use]
 pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
     let all = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);

@@ -21,7 +21,7 @@ use saga_core::id::SagaId;
 use saga_event_store::{JournalReader, StoreError};
 use saga_wire::OutgoingRecord;
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Sagas whose records are on their way at the same time: enough for full batches, few enough to be sent again after
@@ -156,7 +156,21 @@ pub async fn publish(
                     continue;
                 }
             };
-            if stop.is_cancelled() || !pacer.take(records.len(), stop).await {
+            let mut time = pin!(pacer.take(records.len(), stop));
+            let may_pass = loop {
+                tokio::select! {
+                    biased;
+                    may_pass = &mut time => break may_pass,
+                    // What is on its way goes on meanwhile.
+                    Some(sent) = under_way.next(), if !under_way.is_empty() => {
+                        failed = settle(sent, &mut report, &mut keep)?;
+                        if failed.is_some() {
+                            break 'reading;
+                        }
+                    }
+                }
+            };
+            if stop.is_cancelled() || !may_pass {
                 break 'reading;
             }
             under_way.push_back(target.send_all(saga, records));
