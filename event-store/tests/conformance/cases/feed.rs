@@ -112,8 +112,8 @@ pub(crate) async fn a_page_of_the_feed_is_bounded_by_its_bytes(place: &dyn Place
     }
     settled(&store).await?;
     let mut at = FeedPosition::START;
-    // One row is read however large it is, and the row before it does not count.
-    for expected in [(401, vec![1, 2]), (0, vec![3])] {
+    // One row is read however large it is, and the row before it, which a sealed store makes longer, does not count.
+    for expected in [(500, vec![1, 2]), (0, vec![3])] {
         let page = store.feed(at, 10, expected.0).await?.rows;
         assert_eq!(page.iter().map(|row| row.version).collect::<Vec<_>>(), expected.1);
         at = page.last().context("a page is not empty")?.position;
