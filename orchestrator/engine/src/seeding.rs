@@ -3,6 +3,9 @@
 //! The state machine makes the decisions and the codec the rows, so that a seeded journal is one that an engine could
 //! have written.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use crate::{
     journal::{PlanCache, codec::RowEncodeError},
     row, unguarded,

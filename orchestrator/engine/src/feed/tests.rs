@@ -1,48 +1,18 @@
 //! The feed of a real store, read event by event.
 
 use super::{EventCursor, EventFilter, FeedReader, FeedStart, check_event_type};
-use crate::seeding::{self, SeedState};
-use saga_core::{
-    definition::{self, participants},
-    event::TriggerRecord,
-    policy::SagaPolicies,
-    state::SagaPlan,
-    time::Timestamp,
-};
-use saga_event_store::{EventStore, FeedError, StoreAccess};
-use serde_json::json;
+use crate::seeding::fixture::SeededStore;
+use saga_core::time::Timestamp;
+use saga_event_store::FeedError;
 use std::sync::Arc;
 
 /// More than the store loads at once.
 const SAGAS: u32 = 700;
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
-                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
-const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
-
-fn trigger(key: &str) -> TriggerRecord {
-    TriggerRecord {
-        topic: "orders".into(),
-        partition: 0,
-        offset: 7,
-        key: None,
-        timestamp: Timestamp(0),
-        headers: Default::default(),
-        event: json!({"id": key}),
-    }
-}
-
-async fn seeded() -> (FeedReader, Arc<dyn EventStore>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-    let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-    let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-    let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
-    seeding::seed(&store, &plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
-    (FeedReader::new(Arc::clone(&store)), store, folder)
+async fn seeded() -> (FeedReader, SeededStore) {
+    let seeded = SeededStore::with(SAGAS).await;
+    (FeedReader::new(Arc::clone(&seeded.store)), seeded)
 }
 
 /// The names of all events that pass, read in pages of `limit`; each cursor is read from its text.
@@ -62,7 +32,8 @@ async fn followed(reader: &FeedReader, limit: u32, filter: &EventFilter) -> Vec<
 
 #[tokio::test]
 async fn pages_of_any_size_have_every_event_once() {
-    let (reader, store, _folder) = seeded().await;
+    let (reader, seeded) = seeded().await;
+    let store = &seeded.store;
     let all = followed(&reader, 1_000, &EventFilter::default()).await;
     let distinct: std::collections::HashSet<&String> = all.iter().collect();
     assert_eq!(distinct.len(), all.len());
@@ -75,7 +46,7 @@ async fn pages_of_any_size_have_every_event_once() {
 
 #[tokio::test]
 async fn a_reader_goes_on_within_a_row() {
-    let (reader, _store, _folder) = seeded().await;
+    let (reader, _seeded) = seeded().await;
     let start = reader.begin(FeedStart::Oldest).await.expect("a start");
     let first = reader.page(start, 1, &EventFilter::default(), NOW).await.expect("a page");
     let (event, cursor) = (&first.events[0], first.next.to_string());
@@ -92,7 +63,7 @@ async fn a_reader_goes_on_within_a_row() {
 
 #[tokio::test]
 async fn a_filter_lets_events_of_a_type_pass_and_the_cursor_goes_on_behind_the_others() {
-    let (reader, _store, _folder) = seeded().await;
+    let (reader, _seeded) = seeded().await;
     let started = EventFilter { kind: Some("sagaStarted".into()), saga: Some("order".into()) };
     assert_eq!(followed(&reader, 100, &started).await.len(), SAGAS as usize);
     let nothing = EventFilter { saga: Some("refund".into()), kind: None };

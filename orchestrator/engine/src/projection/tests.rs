@@ -5,55 +5,20 @@ use super::{
     advance::{AdvanceOutcome, ProjectionSource},
     begin_rebuild, page, rebuild, shipped, views,
 };
-use crate::{
-    journal,
-    seeding::{self, SeedState},
-};
+use crate::{journal, seeding::fixture::SeededStore};
 use saga_core::{
     command::CommandDirection,
-    definition::{self, participants},
-    event::{SagaDecision, SagaEnd, SagaEvent, TriggerRecord},
+    event::{SagaDecision, SagaEnd, SagaEvent},
     id::StepIndex,
-    policy::SagaPolicies,
-    state::SagaPlan,
     time::Timestamp,
 };
-use saga_event_store::{AppendOutcome, EventStore, StoreAccess, StreamAppend, StreamFilter};
+use saga_event_store::{AppendOutcome, EventStore, StreamAppend, StreamFilter};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// More than two portions of the feed.
 const SAGAS: u32 = 400;
-
-const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
-                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
-const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
-
-fn trigger(key: &str) -> TriggerRecord {
-    TriggerRecord {
-        topic: "orders".into(),
-        partition: 0,
-        offset: 7,
-        key: None,
-        timestamp: Timestamp(0),
-        headers: Default::default(),
-        event: json!({"id": key}),
-    }
-}
-
-/// With sagas whose step `charge` is in flight.
-async fn seeded() -> (Arc<dyn EventStore>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-    let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-    let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-    let plan = Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)));
-    seeding::seed(&store, &plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
-    (store, folder)
-}
 
 /// Ends `most` of the open sagas, as their owner does.
 async fn end_sagas(store: &Arc<dyn EventStore>, most: usize) {
@@ -105,14 +70,15 @@ async fn rebuild_all(store: &Arc<dyn EventStore>) {
 
 #[tokio::test]
 async fn projections_say_what_the_events_said() {
-    let (store, _folder) = seeded().await;
-    end_sagas(&store, 100).await;
-    rebuild_all(&store).await;
-    let in_flight = rows(&store, "stepsInFlight").await;
+    let seeded = SeededStore::with(SAGAS).await;
+    let store = &seeded.store;
+    end_sagas(store, 100).await;
+    rebuild_all(store).await;
+    let in_flight = rows(store, "stepsInFlight").await;
     assert_eq!(in_flight.len(), SAGAS as usize - 100);
     let one = &in_flight[0]["row"];
     assert!(one["saga"] == "order" && one["steps"]["charge/do"]["attempt"] == 1, "{one}");
-    let outcomes = rows(&store, "outcomes").await;
+    let outcomes = rows(store, "outcomes").await;
     let ended: u64 = outcomes.iter().filter_map(|row| row["row"]["count"].as_u64()).sum();
     assert_eq!(ended, 100);
     assert!(outcomes[0]["key"].as_str().is_some_and(|key| key.starts_with("order/") && key.ends_with("/completed")));
@@ -120,7 +86,7 @@ async fn projections_say_what_the_events_said() {
     let keys: Vec<&Value> = durations.rows.iter().map(|row| &row["key"]).collect();
     assert_eq!(keys, ["total/order/charge/do", "total/order/rest/do"]);
     assert_eq!((&durations.rows[0]["row"]["count"], &durations.rows[1]["row"]["count"]), (&json!(100), &json!(SAGAS)));
-    assert_eq!(rows(&store, "waiting").await, Vec::<Value>::new(), "no saga waits");
+    assert_eq!(rows(store, "waiting").await, Vec::<Value>::new(), "no saga waits");
     for view in views(store.as_ref()).await.expect("views") {
         let live = view.live.expect("it is live");
         assert!(live.behind_ms == 0 && live.at.is_some() && view.building.is_none());
@@ -131,14 +97,15 @@ async fn projections_say_what_the_events_said() {
 /// shows.
 #[tokio::test]
 async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_from_scratch() {
-    let (store, _folder) = seeded().await;
-    rebuild_all(&store).await;
+    let seeded = SeededStore::with(SAGAS).await;
+    let store = &seeded.store;
+    rebuild_all(store).await;
     for rules in shipped() {
         let mut generation = begin_rebuild(store.as_ref(), rules.name()).await.expect("it begins");
         loop {
             // A builder of its own for every portion: as after an interruption.
-            let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default());
-            end_sagas(&store, 5).await;
+            let mut source = ProjectionSource::new(Arc::clone(store), Arc::default());
+            end_sagas(store, 5).await;
             let mut outdated = generation.clone();
             match source.advance(*rules, &mut generation).await.expect("it goes on") {
                 AdvanceOutcome::Moved(_) => {
@@ -154,12 +121,12 @@ async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_fro
                 break;
             }
         }
-        rebuild(Arc::clone(&store), rules.name(), |_| {}).await.expect("it is built");
+        rebuild(Arc::clone(store), rules.name(), |_| {}).await.expect("it is built");
     }
-    rebuild_all(&store).await;
-    let interrupted = all_rows(&store).await;
-    rebuild_all(&store).await;
-    assert_eq!(all_rows(&store).await, interrupted);
+    rebuild_all(store).await;
+    let interrupted = all_rows(store).await;
+    rebuild_all(store).await;
+    assert_eq!(all_rows(store).await, interrupted);
     assert_eq!(store.projections().await.expect("generations").len(), shipped().len(), "old generations are gone");
 }
 
@@ -186,11 +153,12 @@ impl EventProjection for BrokenRules {
 
 #[tokio::test]
 async fn a_projection_at_fault_stops_and_says_why() {
-    let (store, _folder) = seeded().await;
+    let seeded = SeededStore::with(SAGAS).await;
+    let store = &seeded.store;
     let oldest = store.feed_extent().await.expect("an extent").oldest;
     store.begin_projection("broken", 1, oldest).await.expect("it begins");
     let mut generation = store.projections().await.expect("generations").remove(0);
-    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default());
+    let mut source = ProjectionSource::new(Arc::clone(store), Arc::default());
     let error = source.advance(&BrokenRules, &mut generation).await.expect_err("a fault");
     assert!(error.to_string().contains("`undeclared`, which it has not named"), "{error}");
     let failed = store.projections().await.expect("generations").remove(0);
@@ -199,7 +167,8 @@ async fn a_projection_at_fault_stops_and_says_why() {
 
 #[tokio::test]
 async fn an_unknown_projection_is_named_with_those_that_there_are() {
-    let (store, _folder) = seeded().await;
-    let said = rebuild(store, "outcome", |_| {}).await.expect_err("no such projection").to_string();
+    let seeded = SeededStore::with(SAGAS).await;
+    let store = &seeded.store;
+    let said = rebuild(Arc::clone(store), "outcome", |_| {}).await.expect_err("no such projection").to_string();
     assert!(said.contains("`outcome`") && said.contains("outcomes") && said.contains("stepDurations"), "{said}");
 }

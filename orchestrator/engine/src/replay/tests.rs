@@ -8,24 +8,19 @@ use super::{
 use crate::{
     journal::PlanCache,
     row::{self, ShardWriter},
-    seeding::{self, SeedState},
+    seeding::fixture::{DEFINITION, SeededStore, plan, trigger},
     unguarded,
 };
 use saga_core::{
     command::{CommandDirection, CommandFailure},
     decide::{self, AdmissionVerdict, DecisionOutcome},
-    definition::{self, participants},
-    event::{AttemptOutcome, OperatorAction, SagaDecision, SagaEvent, TriggerRecord},
+    event::{AttemptOutcome, OperatorAction, SagaDecision, SagaEvent},
     id::{SagaId, ShardId, StepIndex},
     input::{OperatorAct, SagaInput, SagaStart},
-    policy::SagaPolicies,
-    state::SagaPlan,
     time::Timestamp,
     what_if::AssumedAnswers,
 };
-use saga_event_store::{
-    AppendOutcome, EventStore, NewNote, ShardEpoch, StoreAccess, StreamAppend, StreamFilter, StreamMark,
-};
+use saga_event_store::{AppendOutcome, EventStore, NewNote, ShardEpoch, StreamAppend, StreamMark};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -33,50 +28,7 @@ use uuid::Uuid;
 /// Sagas of a test: more than a page of rows.
 const SAGAS: u32 = 2_500;
 
-const DEFINITION: &str = "saga: order\ntrigger: {topic: orders, key: \"${ event.id }\"}\nsteps:\n  - {step: rest, wait: 1m}\n  \
-                          - {step: charge, do: payments.Charge, undo: payments.Refund}\n";
-const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
-
-struct VerifiedStore {
-    store: Arc<dyn EventStore>,
-    plan: Arc<SagaPlan>,
-    _folder: tempfile::TempDir,
-}
-
-fn trigger(key: &str) -> TriggerRecord {
-    TriggerRecord {
-        topic: "orders".into(),
-        partition: 0,
-        offset: 7,
-        key: None,
-        timestamp: Timestamp(0),
-        headers: Default::default(),
-        event: json!({"id": key}),
-    }
-}
-
-fn plan(definition: &str) -> Arc<SagaPlan> {
-    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-    let parsed = definition::parse("order.saga.yaml", definition, Some(&participants), None).expect("a definition");
-    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-    Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)))
-}
-
-impl VerifiedStore {
-    async fn empty() -> VerifiedStore {
-        let folder = tempfile::tempdir().expect("a folder");
-        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-        VerifiedStore { store, plan: plan(DEFINITION), _folder: folder }
-    }
-
-    /// With sagas whose first attempt of `charge` is out.
-    async fn seeded() -> VerifiedStore {
-        let it = VerifiedStore::empty().await;
-        seeding::seed(&it.store, &it.plan, SeedState::AwaitedAnswer, SAGAS, trigger).await.expect("journals");
-        it
-    }
-
+impl SeededStore {
     async fn verified(&self, wanted: &VerifyRequest) -> (VerifyReport, Vec<SagaDivergence>) {
         let mut diverged = Vec::new();
         let report = verify(Arc::<dyn EventStore>::clone(&self.store), wanted, 2, |event| match event {
@@ -89,16 +41,15 @@ impl VerifiedStore {
     }
 
     /// The newest saga, and the epoch under which it can be written.
-    async fn newest(&self) -> (SagaId, ShardEpoch) {
-        let newest = self.store.list(&StreamFilter { limit: 1, ..StreamFilter::default() }).await.expect("a list");
+    async fn newest_claimed(&self) -> (SagaId, ShardEpoch) {
         let epoch = self.store.claim(0, "test").await.expect("the shard is claimed");
-        (SagaId::from_uuid(newest[0].stream).expect("a saga"), epoch)
+        (self.newest().await, epoch)
     }
 }
 
 #[tokio::test]
 async fn what_an_engine_wrote_is_verified_whole_and_by_what_is_asked_for() {
-    let it = VerifiedStore::seeded().await;
+    let it = SeededStore::with(SAGAS).await;
     let (report, _) = it.verified(&VerifyRequest::default()).await;
     let expected = VerifyReport {
         sagas: SAGAS.into(),
@@ -107,7 +58,7 @@ async fn what_an_engine_wrote_is_verified_whole_and_by_what_is_asked_for() {
         ..VerifyReport::default()
     };
     assert_eq!(report, expected);
-    let (newest, _) = it.newest().await;
+    let newest = it.newest().await;
     let since = newest.started_at().minus(Duration::from_millis(9));
     let (report, _) = it.verified(&VerifyRequest { since: Some(since), saga: None }).await;
     assert_eq!(report.sagas, 10);
@@ -117,8 +68,8 @@ async fn what_an_engine_wrote_is_verified_whole_and_by_what_is_asked_for() {
 
 #[tokio::test]
 async fn a_read_model_that_shows_something_else_is_named() {
-    let it = VerifiedStore::seeded().await;
-    let (saga, epoch) = it.newest().await;
+    let it = SeededStore::with(SAGAS).await;
+    let (saga, epoch) = it.newest_claimed().await;
     let mark = StreamMark {
         shard: 0,
         epoch,
@@ -139,8 +90,8 @@ async fn a_read_model_that_shows_something_else_is_named() {
 
 #[tokio::test]
 async fn a_row_that_no_rule_decides_is_named_with_what_the_rules_decide() {
-    let it = VerifiedStore::seeded().await;
-    let (saga, epoch) = it.newest().await;
+    let it = SeededStore::with(SAGAS).await;
+    let (saga, epoch) = it.newest_claimed().await;
     let recorded = crate::journal::read(it.store.as_ref(), &Default::default(), saga).await.expect("a read");
     let mut recorded = recorded.expect("a saga");
     // Undone by nothing: the rules send the saga back instead.
@@ -183,7 +134,7 @@ fn in_format_0(decision: &SagaDecision) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_saga_whose_rows_have_an_earlier_format_is_folded_and_decided_again_like_any_other() {
-    let it = VerifiedStore::empty().await;
+    let it = SeededStore::empty().await;
     let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
     PlanCache::default().publish(it.store.as_ref(), Arc::clone(&it.plan)).await.expect("documents");
     let (saga, writer) = (SagaId::new(Timestamp(1_000), ShardId(0), 7), ShardWriter { shard: ShardId(0), epoch });
@@ -209,7 +160,7 @@ async fn a_saga_whose_rows_have_an_earlier_format_is_folded_and_decided_again_li
     assert_eq!((report.sagas, report.rows, diverged), (1, 2, Vec::new()));
 }
 
-impl VerifiedStore {
+impl SeededStore {
     async fn by(&self, definition: &str, limit: Option<u64>) -> WhatIfReport {
         let wanted =
             WhatIfRequest { plan: plan(definition), since: None, limit, key: None, assumed: AssumedAnswers::default() };
@@ -226,7 +177,7 @@ impl VerifiedStore {
 
 #[tokio::test]
 async fn recorded_sagas_are_run_by_a_changed_definition() {
-    let it = VerifiedStore::seeded().await;
+    let it = SeededStore::with(SAGAS).await;
     let report = it.by(DEFINITION, None).await;
     assert_eq!(report.verdicts, [(WhatIfVerdict::Open, u64::from(SAGAS))].into_iter().collect());
     let report = it.by(DEFINITION, Some(7)).await;
@@ -244,8 +195,8 @@ async fn recorded_sagas_are_run_by_a_changed_definition() {
 
 #[tokio::test]
 async fn acts_on_sagas_and_guards_are_found_newest_first() {
-    let it = VerifiedStore::seeded().await;
-    let (saga, epoch) = it.newest().await;
+    let it = SeededStore::with(SAGAS).await;
+    let (saga, epoch) = it.newest_claimed().await;
     let recorded = crate::journal::read(it.store.as_ref(), &Default::default(), saga).await.expect("a read");
     let mut recorded = recorded.expect("a saga");
     let act = OperatorAct {
@@ -286,7 +237,7 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
 
 #[tokio::test]
 async fn acts_of_all_sources_are_one_list_that_has_pages() {
-    let it = VerifiedStore::empty().await;
+    let it = SeededStore::empty().await;
     let note = |topic: &str, at_ms, body: serde_json::Value| NewNote {
         id: Uuid::new_v4(),
         topic: topic.to_owned(),
@@ -359,7 +310,7 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
 
 #[tokio::test]
 async fn an_act_that_the_index_lacks_is_named() {
-    let it = VerifiedStore::empty().await;
+    let it = SeededStore::empty().await;
     PlanCache::default().publish(it.store.as_ref(), Arc::clone(&it.plan)).await.expect("documents");
     let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
     let (saga, admit) = (SagaId::new(Timestamp(1), ShardId(0), 7), AdmissionVerdict::Admitted);

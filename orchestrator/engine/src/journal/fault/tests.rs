@@ -3,66 +3,27 @@
 use super::*;
 use crate::{
     journal::{self, PlanCache, reading, reading::RefreshScope, shown},
-    seeding::{self, SeedState},
+    seeding::fixture::SeededStore,
 };
-use saga_core::{
-    definition::{self, participants},
-    event::TriggerRecord,
-    policy::SagaPolicies,
-    state::SagaPlan,
-    time::Timestamp,
-};
-use saga_event_store::{EventStore, StoreAccess, StreamFilter, StreamRow};
-use serde_json::json;
+use saga_core::{state::SagaPlan, time::Timestamp};
+use saga_event_store::{EventStore, StoreAccess, StreamRow};
 use std::sync::Arc;
-
-const DEFINITION: &str = "saga: order
-trigger: {topic: orders, key: \"${ event.id }\"}
-steps:
-  - {step: rest, wait: 1m}
-  - {step: charge, do: payments.Charge, undo: payments.Refund}
-";
-const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
 
 struct FaultyStore {
     store: Arc<dyn EventStore>,
     plan: Arc<SagaPlan>,
     saga: SagaId,
     rows: Vec<StreamRow>,
-    _folder: tempfile::TempDir,
-}
-
-fn trigger(key: &str) -> TriggerRecord {
-    TriggerRecord {
-        topic: "orders".into(),
-        partition: 0,
-        offset: 7,
-        key: None,
-        timestamp: Timestamp(0),
-        headers: Default::default(),
-        event: json!({"id": key}),
-    }
-}
-
-fn plan() -> Arc<SagaPlan> {
-    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-    let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-    Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)))
+    _seeded: SeededStore,
 }
 
 impl FaultyStore {
     /// With one saga of two rows, and its documents.
     async fn seeded() -> FaultyStore {
-        let folder = tempfile::tempdir().expect("a folder");
-        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-        let plan = plan();
-        seeding::seed(&store, &plan, SeedState::AwaitedAnswer, 1, trigger).await.expect("journals");
-        let listed = store.list(&StreamFilter { limit: 1, ..StreamFilter::default() }).await.expect("a list");
-        let saga = SagaId::from_uuid(listed[0].stream).expect("a saga");
-        let rows = store.read(saga.uuid()).await.expect("rows");
-        FaultyStore { store, plan, saga, rows, _folder: folder }
+        let seeded = SeededStore::with(1).await;
+        let saga = seeded.newest().await;
+        let rows = seeded.store.read(saga.uuid()).await.expect("rows");
+        FaultyStore { store: Arc::clone(&seeded.store), plan: Arc::clone(&seeded.plan), saga, rows, _seeded: seeded }
     }
 
     async fn fault(&self, rows: Vec<StreamRow>) -> JournalFault {

@@ -5,27 +5,16 @@ use crate::{
     journal::{self, JournalAccess},
     replay::verify::{self, DivergenceKind, SagaDivergence, VerifyEvent, VerifyRequest},
     row::{self, ShardWriter},
-    seeding::{self, SeedState},
+    seeding::fixture::SeededStore,
 };
 use saga_core::{
     command::CommandDirection,
-    definition::{self, participants},
-    event::TriggerRecord,
     evolve,
     id::{ShardId, StepIndex},
-    policy::SagaPolicies,
 };
-use saga_event_store::{StoreAccess, StreamFilter};
 use serde_json::json;
 use std::time::Duration;
 
-const DEFINITION: &str = "saga: order
-trigger: {topic: orders, key: \"${ event.id }\"}
-steps:
-  - {step: rest, wait: 1m}
-  - {step: charge, do: payments.Charge, undo: payments.Refund}
-";
-const PARTICIPANTS: &str = "participants: {payments: {kafka: {commands: payments.commands}}}";
 /// More than two snapshots.
 const ROWS: u32 = 1_200;
 
@@ -35,26 +24,7 @@ struct LongSaga {
     saga: SagaId,
     /// The snapshot of row 1,000.
     snapshot: StreamSnapshot,
-    _folder: tempfile::TempDir,
-}
-
-fn trigger(key: &str) -> TriggerRecord {
-    TriggerRecord {
-        topic: "orders".into(),
-        partition: 0,
-        offset: 7,
-        key: None,
-        timestamp: Timestamp(0),
-        headers: Default::default(),
-        event: json!({"id": key}),
-    }
-}
-
-fn plan() -> Arc<SagaPlan> {
-    let participants = participants::parse("participants.yaml", PARTICIPANTS, &|_| None).expect("participants");
-    let parsed = definition::parse("order.saga.yaml", DEFINITION, Some(&participants), None).expect("a definition");
-    let policies = SagaPolicies::resolve(&parsed.definition, &participants);
-    Arc::new(SagaPlan::new(Arc::new(parsed.definition), Arc::new(policies)))
+    _seeded: SeededStore,
 }
 
 /// It is on record that the participant works on the step.
@@ -67,13 +37,8 @@ fn extended(state: &SagaState) -> SagaDecision {
 
 impl LongSaga {
     async fn recorded() -> LongSaga {
-        let folder = tempfile::tempdir().expect("a folder");
-        let address = format!("sqlite:{}", folder.path().join("saga.db").display());
-        let store = saga_event_store::open(&address, StoreAccess::Write { shards: 1 }).await.expect("a store");
-        let plan = plan();
-        seeding::seed(&store, &plan, SeedState::AwaitedAnswer, 1, trigger).await.expect("journals");
-        let listed = store.list(&StreamFilter { limit: 1, ..StreamFilter::default() }).await.expect("a list");
-        let saga = SagaId::from_uuid(listed[0].stream).expect("a saga");
+        let seeded = SeededStore::with(1).await;
+        let (store, plan, saga) = (Arc::clone(&seeded.store), Arc::clone(&seeded.plan), seeded.newest().await);
         let access = JournalAccess::new(Arc::clone(&store), PlanCache::default());
         let mut state = access.read(saga).await.expect("a read").expect("a saga").state;
         let writer = ShardWriter { shard: ShardId(0), epoch: store.claim(0, "test").await.expect("a claim") };
@@ -88,7 +53,7 @@ impl LongSaga {
                 snapshot = taken(&plan, &state, append_id);
             }
         }
-        LongSaga { store, access, saga, snapshot: snapshot.expect("row 1,000 came by"), _folder: folder }
+        LongSaga { store, access, saga, snapshot: snapshot.expect("row 1,000 came by"), _seeded: seeded }
     }
 
     async fn keeps(&self, snapshot: &StreamSnapshot) {
