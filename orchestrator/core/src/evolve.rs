@@ -20,8 +20,8 @@ use crate::{
 use attempts::EndedAttempt;
 use std::sync::Arc;
 
-pub(crate) use fold::fold_as_owner;
 pub use fold::{FoldError, fold, resumed, step_of};
+pub(crate) use fold::{check, fold_as_owner};
 
 /// Whether the row is decided by another definition than the one before.
 #[must_use]

@@ -60,14 +60,18 @@ pub enum ReplayedDecision {
 
 /// Decides the rows of a saga again. `plan` is what the saga runs by at the end, and knows what it ran by before.
 ///
+/// A decision evolves the state by the events that it makes. So a row that comes out as it is on record is folded by
+/// that, and only other rows are folded for themselves.
+///
 /// # Errors
 /// When the rows do not fold.
 pub fn replay(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaReplay, FoldError> {
-    let state = evolve::fold(plan, saga, decisions)?;
+    evolve::check(plan, decisions)?;
     let mut walk = JournalWalk { plans: plan.chain(), saga, decisions, state: None };
     let replayed = decisions.iter().enumerate().filter_map(|(index, row)| Some((row.version, walk.row(index)?)));
     let rows = replayed.collect();
-    Ok(SagaReplay { state, rows })
+    let state = walk.state.take().unwrap_or_else(|| folded(plan, saga, decisions));
+    Ok(SagaReplay { state: state.as_recorded().inherited(), rows })
 }
 
 /// The rows of one saga, one after the other.
@@ -153,7 +157,7 @@ impl JournalWalk<'_> {
     }
 }
 
-/// What the rows fold to. They were folded before, so they fold.
+/// What the rows fold to. They were checked before, so they fold.
 fn folded(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> SagaState {
     evolve::fold_as_owner(plan, saga, decisions).expect("a beginning of a journal that folds")
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod kept_snapshot;
+mod page_pipeline;
 pub mod publish;
 mod scan;
 pub mod verify;

@@ -70,14 +70,38 @@ pub fn fold(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result
 
 /// The same as its owner has it, who made every attempt itself.
 pub(crate) fn fold_as_owner(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDecision]) -> Result<SagaState, FoldError> {
-    let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
-    if first.version != 1 {
-        return Err(FoldError::Gap { expected: 1, found: first.version });
-    }
+    let (first, rest) = checked_start(decisions)?;
     let mut plans = plan.chain().into_iter();
     let plan = plans.next().unwrap_or(plan);
     let state = begin(plan, saga, first)?;
     go_on(plan, plans, state, rest)
+}
+
+/// Whether the rows fold, without a fold.
+///
+/// # Errors
+/// As [`fold`].
+pub(crate) fn check(plan: &SagaPlan, decisions: &[SagaDecision]) -> Result<(), FoldError> {
+    let (first, rest) = checked_start(decisions)?;
+    let mut plans = plan.chain().into_iter();
+    let mut plan = plans.next().unwrap_or(plan);
+    match first.events.first() {
+        Some(SagaEvent::SagaStarted { .. }) => check_steps(plan, first)?,
+        Some(_) | None => return Err(FoldError::NoStart { version: first.version }),
+    }
+    for (expected, decision) in (first.version + 1..).zip(rest) {
+        plan = checked_next(plan, &mut plans, expected, decision)?;
+    }
+    Ok(())
+}
+
+/// The first row and the others.
+fn checked_start(decisions: &[SagaDecision]) -> Result<(&SagaDecision, &[SagaDecision]), FoldError> {
+    let (first, rest) = decisions.split_first().ok_or(FoldError::Empty)?;
+    match first.version {
+        1 => Ok((first, rest)),
+        found => Err(FoldError::Gap { expected: 1, found }),
+    }
 }
 
 /// Folds the rest of a journal onto the state of a snapshot. The result is that of [`fold`] on the whole journal.
@@ -104,20 +128,31 @@ fn go_on<'a>(
     rest: &[SagaDecision],
 ) -> Result<SagaState, FoldError> {
     for decision in rest {
-        let expected = state.version + 1;
-        if decision.version != expected {
-            return Err(FoldError::Gap { expected, found: decision.version });
-        }
-        if decision.events.iter().any(|event| matches!(event, SagaEvent::SagaStarted { .. })) {
-            return Err(FoldError::NoStart { version: decision.version });
-        }
-        if super::changes_definition(decision) {
-            plan = plans.next().ok_or(FoldError::NoDefinition { version: decision.version })?;
-        }
-        check_steps(plan, decision)?;
+        plan = checked_next(plan, &mut plans, state.version + 1, decision)?;
         evolve(plan, &mut state, decision);
     }
     Ok(state)
+}
+
+/// What the saga runs by from this row on, if the row may follow as `expected`.
+fn checked_next<'a>(
+    mut plan: &'a SagaPlan,
+    plans: &mut impl Iterator<Item = &'a SagaPlan>,
+    expected: u32,
+    decision: &SagaDecision,
+) -> Result<&'a SagaPlan, FoldError> {
+    let version = decision.version;
+    if version != expected {
+        return Err(FoldError::Gap { expected, found: version });
+    }
+    if decision.events.iter().any(|event| matches!(event, SagaEvent::SagaStarted { .. })) {
+        return Err(FoldError::NoStart { version });
+    }
+    if super::changes_definition(decision) {
+        plan = plans.next().ok_or(FoldError::NoDefinition { version })?;
+    }
+    check_steps(plan, decision)?;
+    Ok(plan)
 }
 
 /// The step that an event is about.

@@ -407,7 +407,7 @@ impl Saga {
         assert_eq!(folded, self.state.clone().as_recorded().inherited(), "the journal folds to the state");
         self.snapshots.take(&self.plan, &self.state, MOST_SNAPSHOTS);
         self.snapshots.lead_to(&self.plan, &self.journal, &folded);
-        self.comes_out_the_same();
+        self.comes_out_the_same(&folded);
         let dues = self.state.dues(&self.plan, &self.answerable, self.now);
         let deadline = dues.deadline.filter(|deadline| *deadline <= self.answerable.until);
         let due = dues.timer.into_iter().chain(deadline).min();
@@ -415,9 +415,10 @@ impl Saga {
         assert!(!told || due.is_none_or(|due| due > self.now), "what is due was looked at: {due:?} at {:?}", self.now);
     }
 
-    /// Every row is decided again from what the journal has, and comes out as it is on record.
-    fn comes_out_the_same(&self) {
+    /// Every row is decided again from what the journal has, and comes out as it is on record; the state, too.
+    fn comes_out_the_same(&self, folded: &SagaState) {
         let replayed = replay::replay(&self.plan, self.state.id, &self.journal).expect("a journal");
+        assert_eq!(replayed.state, *folded);
         for (version, row) in &replayed.rows {
             assert!(!matches!(row, RowReplay::Diverged { .. }), "row {version} comes out as {row:#?}");
         }

@@ -3,13 +3,14 @@
 
 use super::{
     kept_snapshot::{KeptSnapshot, SnapshotDifference},
+    page_pipeline,
     scan::{self, SagaScan, ScanMeter, ScanProgress, ScannedSaga},
 };
 use crate::{
     journal::{self, JournalError, JournalFault, PlanCache, shown::unreadable},
     row::{self, ReadModelState},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use saga_core::{
     event::SagaDecision,
     id::SagaId,
@@ -114,7 +115,7 @@ pub enum VerifyEvent {
     Progress(ScanProgress),
 }
 
-/// Verifies what is asked for, several pages at once on as many tasks as `workers`. `tell` gets every divergence, and
+/// Verifies what is asked for, several pages at once for as many cores as `workers`. `tell` gets every divergence, and
 /// after each page how far the verification is.
 ///
 /// # Errors
@@ -125,16 +126,11 @@ pub async fn verify(
     workers: usize,
     mut tell: impl FnMut(VerifyEvent),
 ) -> Result<VerifyReport, StoreError> {
-    let plans = Arc::new(PlanCache::default());
-    let wanted = Arc::new(wanted.clone());
+    let (plans, wanted) = (Arc::new(PlanCache::default()), Arc::new(wanted.clone()));
     let scan = SagaScan::new(Arc::clone(&store), wanted.since);
-    let pages = stream::try_unfold(scan, |mut scan| async move { Ok(scan.next().await?.map(|page| (page, scan))) });
-    let verified = pages.map(|page: Result<_, StoreError>| {
-        let page = PageVerifier { store: Arc::clone(&store), plans: Arc::clone(&plans), wanted: Arc::clone(&wanted) }
-            .verified(page);
-        async { tokio::spawn(page).await.map_err(|error| StoreError::Damaged(format!("the verification: {error}")))? }
-    });
-    let mut verified = std::pin::pin!(verified.buffered(workers.max(1)));
+    let verifier =
+        || PageVerifier { store: Arc::clone(&store), plans: Arc::clone(&plans), wanted: Arc::clone(&wanted) };
+    let mut verified = std::pin::pin!(page_pipeline::processed(scan, workers, |page| verifier().verified(page)));
     let mut report = VerifyReport::default();
     let mut meter = ScanMeter::default();
     while let Some(page) = verified.next().await {
@@ -227,8 +223,7 @@ struct PageVerifier {
 }
 
 impl PageVerifier {
-    async fn verified(self, page: Result<Vec<ScannedSaga>, StoreError>) -> Result<VerifiedPage, StoreError> {
-        let page = page?;
+    async fn verified(self, page: Vec<ScannedSaga>) -> Result<VerifiedPage, StoreError> {
         let streams: Vec<Uuid> = page.iter().map(|it| it.saga.uuid()).collect();
         let shown = self.store.summaries(&streams).await?;
         let shown: HashMap<Uuid, StreamSummary> = shown.into_iter().map(|it| (it.stream, it)).collect();

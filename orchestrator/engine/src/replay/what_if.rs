@@ -1,8 +1,11 @@
 //! Recorded sagas by a changed definition. Nothing is sent and nothing is written.
 
-use super::scan::{SagaScan, ScanProgress, ScannedSaga};
+use super::{
+    page_pipeline,
+    scan::{SagaScan, ScanProgress, ScannedSaga},
+};
 use crate::journal::{self, JournalError, PlanCache, shown::unreadable};
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use saga_core::{
     event::SagaEvent,
     id::SagaId,
@@ -164,7 +167,7 @@ pub enum WhatIfEvent {
     Progress(ScanProgress),
 }
 
-/// Runs the recorded sagas, several pages at once on as many tasks as `workers`. `tell` gets every saga, and after each
+/// Runs the recorded sagas, several pages at once for as many cores as `workers`. `tell` gets every saga, and after each
 /// page how far the run is.
 ///
 /// # Errors
@@ -177,13 +180,11 @@ pub async fn what_if(
 ) -> Result<WhatIfReport, StoreError> {
     let simulator = Arc::new(PageSimulator { store: Arc::clone(&store), plans: PlanCache::default(), wanted });
     let scan = SagaScan::new(store, simulator.wanted.since);
-    let pages = stream::try_unfold(scan, |mut scan| async move { Ok(scan.next().await?.map(|page| (page, scan))) });
-    let simulated = pages.map(|page: Result<_, StoreError>| {
+    let simulated = page_pipeline::processed(scan, workers, |page| {
         let simulator = Arc::clone(&simulator);
-        let page = async move { simulator.simulated(page?).await };
-        async { tokio::spawn(page).await.map_err(|error| StoreError::Damaged(format!("the simulation: {error}")))? }
+        async move { simulator.simulated(page).await }
     });
-    let mut simulated = std::pin::pin!(simulated.buffered(workers.max(1)));
+    let mut simulated = std::pin::pin!(simulated);
     let most = simulator.wanted.limit.unwrap_or(u64::MAX);
     let mut report = WhatIfReport::default();
     let mut meter = super::scan::ScanMeter::default();

@@ -505,8 +505,8 @@ impl World {
 
     /// What the participants are left with is what the end promises, whatever still arrives.
     pub(super) fn is_judged(&self) {
-        self.is_decided_again();
         let folded = evolve::fold(&self.plan, self.state.id, &self.journal).expect("a journal");
+        self.is_decided_again(&folded);
         self.snapshots.lead_to(&self.plan, &self.journal, &folded);
         let end = self.judge.end.as_ref().expect("it ended");
         for step in 0..self.spec.steps.len() {
@@ -516,9 +516,10 @@ impl World {
         }
     }
 
-    /// The rules decide the same again, from the journal alone.
-    fn is_decided_again(&self) {
+    /// The rules decide the same again, from the journal alone, and that leads to the state to which the journal folds.
+    fn is_decided_again(&self, folded: &SagaState) {
         let replayed = replay::replay(&self.plan, self.state.id, &self.journal).expect("a journal");
+        assert_eq!(replayed.state, *folded, "after {:#?}", self.journal);
         for (version, row) in &replayed.rows {
             let RowReplay::Diverged { recorded, found } = row else { continue };
             panic!("row {version} is {recorded:#?}\nand comes out as {found:#?}\nafter {:#?}", self.journal);
