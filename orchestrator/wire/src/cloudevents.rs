@@ -73,6 +73,25 @@ pub struct PublishedRecord<'a> {
     pub at: Timestamp,
 }
 
+/// What a record of one event of a journal says besides its body. A part that is not known is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalEventRecord<'a> {
+    /// The saga's id: the key of the record, so that the events of a saga keep their order.
+    pub saga: &'a str,
+    /// Name of its definition.
+    pub saga_name: Option<&'a str>,
+    /// The event, `<version>.<index>`. With the saga it is `ce_id`, which is the same for every try.
+    pub event: &'a str,
+    /// What happened, for example `stepSucceeded`: `ce_type` is `saga.stepSucceeded`.
+    pub word: &'a str,
+    /// The value of the record, before it is encoded.
+    pub body: &'a Value,
+    /// W3C `traceparent` to pass on.
+    pub traceparent: Option<&'a str>,
+    /// When it was decided, RFC 3339.
+    pub at: Option<&'a str>,
+}
+
 /// The record of one attempt of a command, keyed by the saga that performed the step: a do and its undo stay in order.
 #[must_use]
 pub fn command(topic: &Arc<str>, record: &CommandRecord<'_>) -> OutgoingRecord {
@@ -99,6 +118,17 @@ pub fn published(topic: &Arc<str>, record: &PublishedRecord<'_>) -> OutgoingReco
     headers.extend(correlation(&saga, record.causation, record.traceparent));
     headers.push(text_header(names::SAGA_NAME, record.saga_name));
     outgoing(topic, record.key.to_owned(), record.body, headers)
+}
+
+/// The record of one event of a journal. Every try of it has the same bytes.
+#[must_use]
+pub fn journal_event(topic: &Arc<str>, record: &JournalEventRecord<'_>) -> OutgoingRecord {
+    let JournalEventRecord { saga, saga_name, event, word, .. } = *record;
+    let (id, event_type) = (format!("{saga}:{event}"), format!("saga.{word}"));
+    let mut headers = headers_of(&id, &event_type, saga_name, record.at);
+    headers.extend(correlation(saga, event, record.traceparent));
+    headers.extend(saga_name.map(|name| text_header(names::SAGA_NAME, name)));
+    outgoing(topic, saga.to_owned(), record.body, headers)
 }
 
 /// What is known of a record before its content is decoded.
@@ -253,13 +283,20 @@ fn data(mut envelope: Map<String, Value>) -> Result<Value, PoisonDiagnosis> {
 }
 
 fn event_headers(id: &str, event_type: &str, saga_name: &str, at: Timestamp) -> Vec<RecordHeader> {
-    vec![
+    headers_of(id, event_type, Some(saga_name), Some(&rfc3339(at)))
+}
+
+/// CloudEvents require a source and not a time.
+fn headers_of(id: &str, event_type: &str, saga_name: Option<&str>, at: Option<&str>) -> Vec<RecordHeader> {
+    let source = saga_name.map_or_else(|| "/sagas".to_owned(), |name| format!("/sagas/{name}"));
+    let mut headers = vec![
         text_header(names::CE_SPECVERSION, "1.0"),
         text_header(names::CE_ID, id),
-        text_header(names::CE_SOURCE, format!("/sagas/{saga_name}")),
+        text_header(names::CE_SOURCE, source),
         text_header(names::CE_TYPE, event_type),
-        text_header(names::CE_TIME, rfc3339(at)),
-    ]
+    ];
+    headers.extend(at.map(|at| text_header(names::CE_TIME, at)));
+    headers
 }
 
 fn correlation(saga: &str, causation: &str, traceparent: Option<&str>) -> Vec<RecordHeader> {

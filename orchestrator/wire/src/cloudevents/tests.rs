@@ -120,6 +120,29 @@ fn every_try_of_an_outcome_event_has_the_same_bytes() {
 }
 
 #[test]
+fn an_event_of_a_journal_is_named_by_its_saga_and_place() {
+    let whole = JournalEventRecord {
+        saga: "one",
+        saga_name: Some("order"),
+        event: "4.1",
+        word: "stepSucceeded",
+        body: &json!({"version": 4}),
+        traceparent: None,
+        at: Some("2023-11-14T22:13:20.123Z"),
+    };
+    let record = journal_event(&"saga.events".into(), &whole);
+    let header = |name: &str| record.header_text(name);
+    assert_eq!((header("ce_id"), header("ce_type")), (Some("one:4.1"), Some("saga.stepSucceeded")));
+    assert_eq!((header("ce_source"), header("ce_time")), (Some("/sagas/order"), whole.at));
+    assert_eq!((header("ce_causationid"), header("saga_name")), (Some("4.1"), Some("order")));
+    assert_eq!(record.key.as_deref(), Some(&b"one"[..]));
+    let gone = JournalEventRecord { saga_name: None, word: "gone", at: None, ..whole };
+    let record = journal_event(&"saga.events".into(), &gone);
+    let header = |name: &str| record.header_text(name);
+    assert_eq!((header("ce_source"), header("ce_time"), header("saga_name")), (Some("/sagas"), None, None));
+}
+
+#[test]
 fn the_type_comes_from_the_header_else_from_the_envelope() {
     let binary = incoming(vec![text_header("ce_type", "OrderPlaced")], Some("{"));
     assert_eq!(IncomingEvent::of(&binary).event_type(), Some("OrderPlaced"));

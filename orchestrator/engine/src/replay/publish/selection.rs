@@ -9,7 +9,7 @@ use saga_core::{
     state::{EventPosition, SagaStatus},
     time::{Timestamp, rfc3339},
 };
-use saga_wire::cloudevents::{self, PublishedRecord};
+use saga_wire::cloudevents::{self, JournalEventRecord, PublishedRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -152,28 +152,24 @@ fn step(
     let (state, definition) = (&recorded.state, &recorded.plan.definition);
     let stored = serde_json::to_value(event).ok()?;
     let (word, data) = stored.as_object().and_then(|stored| stored.iter().next())?;
-    let position = EventPosition { version: decision.version, index };
-    let (id, saga) = (format!("{}:{position}", state.id), state.id.to_string());
-    let event_type = format!("saga.{word}");
+    let position = EventPosition { version: decision.version, index }.to_string();
+    let (saga, at) = (state.id.to_string(), rfc3339(decision.at));
     let body = json!({
-        "sagaId": saga, "saga": definition.name, "key": state.key, "event": position.to_string(),
-        "at": rfc3339(decision.at), "type": word, "step": definition.step(step).name, "data": data,
+        "sagaId": saga, "saga": definition.name, "key": state.key, "event": position,
+        "at": at, "type": word, "step": definition.step(step).name, "data": data,
     });
-    let mut record = cloudevents::published(
-        &wanted.topic,
-        &PublishedRecord {
-            id: &id,
-            event_type: &event_type,
-            key: &saga,
-            body: &body,
-            saga: state.id,
-            saga_name: &definition.name,
-            causation: &position.to_string(),
-            traceparent: Some(&state.traceparent),
-            at: decision.at,
-        },
-    );
+    let event = JournalEventRecord {
+        saga: &saga,
+        saga_name: Some(&definition.name),
+        event: &position,
+        word,
+        body: &body,
+        traceparent: Some(&state.traceparent),
+        at: Some(&at),
+    };
+    let mut record = cloudevents::journal_event(&wanted.topic, &event);
     cloudevents::mark_replayed(&mut record, &wanted.run);
-    let mark = PublishedMark { saga, key: state.key.clone(), event_id: id, at: rfc3339(decision.at) };
-    Some(SelectedRecord { record, mark, kind: format!("{} {event_type}", definition.name) })
+    let event_id = format!("{saga}:{position}");
+    let mark = PublishedMark { saga, key: state.key.clone(), event_id, at };
+    Some(SelectedRecord { record, mark, kind: format!("{} saga.{word}", definition.name) })
 }
