@@ -93,6 +93,12 @@ impl ShardRouter {
         shard.0 < self.shards()
     }
 
+    /// Whether this engine owns the shard, or is about to: its task may still claim it.
+    #[must_use]
+    pub(crate) fn owns(&self, shard: ShardId) -> bool {
+        self.owner(shard).is_some()
+    }
+
     /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery
     /// report. Never loses the message. How long it may wait for the shard is `source`'s matter.
     pub(crate) async fn route(&self, shard: ShardId, message: ShardMessage, source: MessageSource) {

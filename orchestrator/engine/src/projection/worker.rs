@@ -40,7 +40,7 @@ impl ProjectionWorker {
     pub(crate) async fn run(mut self) {
         loop {
             let (began, mut has_more) = (Instant::now(), false);
-            if self.router.has(SHARD) {
+            if self.router.owns(SHARD) {
                 for rules in shipped() {
                     has_more |= self.keep(*rules).await;
                 }
