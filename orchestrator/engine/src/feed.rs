@@ -9,7 +9,7 @@ pub use event::{FeedEvent, UnknownEventType, check_event_type};
 use crate::journal::PlanCache;
 use event::{SagaNames, names_of};
 use saga_core::time::Timestamp;
-use saga_event_store::{EventStore, FeedError, FeedExtent, FeedPage, FeedRow};
+use saga_event_store::{EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -47,6 +47,18 @@ pub struct EventPage {
     /// How long the oldest committed events have waited that the feed cannot show yet, because an older transaction of
     /// the database server runs.
     pub held_ms: i64,
+}
+
+/// Whole rows of the feed, for a reader that goes on after rows.
+pub(crate) struct FeedPortion {
+    /// Their events, in the order of the feed.
+    pub(crate) events: Vec<FeedEvent>,
+    /// The position of the last row.
+    pub(crate) end: FeedPosition,
+    /// When the oldest row was recorded whose time is known, in milliseconds since the Unix epoch.
+    pub(crate) first_at_ms: Option<i64>,
+    /// The same of the last one.
+    pub(crate) last_at_ms: Option<i64>,
 }
 
 /// Reads the feed. A cheap handle.
@@ -112,6 +124,20 @@ impl FeedReader {
         }
         let extent = self.store.feed_extent().await?;
         Ok(reading.ended(&extent, now))
+    }
+
+    /// The next rows after `after`, at most [`READ_ROWS`]; `None`: there are no more for now.
+    ///
+    /// # Errors
+    /// As [`FeedReader::page`].
+    pub(crate) async fn portion(&self, after: FeedPosition) -> Result<Option<FeedPortion>, FeedError> {
+        let (names, page) = self.read(EventCursor::after_row(after), READ_ROWS).await?;
+        let Some(end) = page.rows.last().map(|row| row.position) else { return Ok(None) };
+        let mut times = page.rows.iter().filter_map(|row| Some(row.row.as_ref()?.recorded_at_ms));
+        let first_at_ms = times.next();
+        let last_at_ms = times.next_back().or(first_at_ms);
+        let events = page.rows.into_iter().flat_map(|row| event::events_of(row, &names)).collect();
+        Ok(Some(FeedPortion { events, end, first_at_ms, last_at_ms }))
     }
 
     async fn read(&self, after: EventCursor, rows: u32) -> Result<(SagaNames, FeedPage), FeedError> {

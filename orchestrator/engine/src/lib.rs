@@ -29,6 +29,7 @@ pub mod delivery;
 mod dispatch;
 mod due;
 mod engine;
+pub mod events_topic;
 pub mod feed;
 mod inbox_intake;
 pub mod journal;

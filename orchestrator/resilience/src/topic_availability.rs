@@ -148,6 +148,15 @@ impl TopicTracker {
         gauge!("saga_topic_refuses", "topic" => topic.to_string()).set(1.0);
     }
 
+    /// Why `topic` takes no records; `None`: it takes them, as far as is known.
+    #[must_use]
+    pub fn refusal(&self, topic: &str) -> Option<String> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.refusing.lock().get(topic).map(|it| it.why.clone())
+    }
+
     /// Those that took a record again since this was last asked.
     pub(super) fn recovered(&self) -> Vec<Arc<str>> {
         std::mem::take(&mut *self.recovered.lock())
@@ -264,6 +273,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_goes_on_when_another_record_was_taken() {
         let (topics, topic) = refusing();
+        assert_eq!((topics.refusal(&topic).as_deref(), topics.refusal("other")), (Some("no such topic"), None));
         let begun = Instant::now();
         let (topics, name) = (Arc::new(topics), Arc::clone(&topic));
         let waiting = tokio::spawn({

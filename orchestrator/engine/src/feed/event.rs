@@ -48,6 +48,17 @@ pub struct FeedEvent {
     pub step: Option<String>,
     /// The event as it is stored.
     pub data: Value,
+    /// Bytes of the data, if it was left out because a topic does not take a record of its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_omitted: Option<usize>,
+}
+
+impl FeedEvent {
+    /// The same without its data.
+    pub(crate) fn without_data(&self) -> FeedEvent {
+        let bytes = self.data.to_string().len();
+        FeedEvent { data: Value::Null, data_omitted: Some(bytes), ..self.clone() }
+    }
 }
 
 /// The type of a row that the journal no longer has.
@@ -136,6 +147,7 @@ pub(super) fn events_of(row: FeedRow, names: &SagaNames) -> Vec<FeedEvent> {
         kind: GONE.to_owned(),
         step: None,
         data: Value::Null,
+        data_omitted: None,
     };
     let Some(stored) = row.row else { return vec![blank] };
     let at = Timestamp(stored.recorded_at_ms);
