@@ -16,6 +16,7 @@ use super::{
     definition_lookup::DefinitionLookup,
     definition_rollout::{FollowerContext, PublisherContext},
     dispatch::OutboundCalls,
+    events_topic::{EventsTopic, EventsTopicStanding, EventsTopicWorker, TopicBookmark},
     inbox_intake::InboxIntake,
     journal::{JournalAccess, PlanCache},
     key_rotation::KeyRotation,
@@ -71,6 +72,8 @@ pub struct EngineSettings {
     pub instance: String,
     /// Where commands and events are produced; `None` without Kafka.
     pub kafka: Option<KafkaOutput>,
+    /// The topic that gets all events; `None`: there is none. It needs Kafka.
+    pub events_topic: Option<EventsTopic>,
     /// The clock that the engine reads the time from.
     pub clock: EngineClock,
     /// The largest allowed difference between the engine's clock and the store's clock.
@@ -117,11 +120,13 @@ struct EngineShared {
     skew: Arc<ClockSkew>,
     clock: EngineClock,
     kafka: Option<KafkaOutput>,
+    events_topic: Option<(EventsTopic, Arc<EventsTopicStanding>)>,
     instance: String,
 }
 
 impl SagaEngine {
-    /// Stores the definitions, and puts into effect what operators decided about guards. Can be repeated.
+    /// Stores the definitions and where the topic of all events begins, and puts into effect what operators decided
+    /// about guards. Can be repeated.
     ///
     /// # Errors
     /// When the store does not take the definitions, or does not say what is on record.
@@ -129,6 +134,9 @@ impl SagaEngine {
         let plans = PlanCache::default();
         for plan in settings.catalog.plans() {
             plans.publish(settings.store.as_ref(), Arc::clone(plan)).await?;
+        }
+        if let Some(topic) = &settings.events_topic {
+            TopicBookmark::read_or_begin(settings.store.as_ref(), topic).await?;
         }
         let overrides = Arc::new(OverrideLog::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
         overrides.catch_up().await?;
@@ -218,6 +226,7 @@ impl SagaEngine {
             Arc::clone(&shared.step_back),
             shared.router.clone(),
             Arc::clone(&shared.answers),
+            shared.events_topic.as_ref().map(|(_, standing)| Arc::clone(standing)),
         );
         QueryHandle::new(
             shared.journal.clone(),
@@ -345,6 +354,10 @@ impl EngineShared {
             topics: Arc::clone(&topics),
         });
         let config = ActiveConfig { catalog: settings.catalog, participants: settings.participants };
+        let events_topic = settings.events_topic.map(|topic| {
+            let standing = EventsTopicStanding::new(Arc::clone(&topic.name), Arc::clone(&topics));
+            (topic, Arc::new(standing))
+        });
         EngineShared {
             journal: JournalAccess::new(settings.store, plans),
             guards: settings.guarded,
@@ -360,6 +373,7 @@ impl EngineShared {
             skew: Arc::new(ClockSkew::new(settings.most_skew)),
             clock: settings.clock,
             kafka: settings.kafka,
+            events_topic,
             instance: settings.instance,
         }
     }
@@ -371,21 +385,29 @@ impl EngineShared {
     }
 
     /// The tasks that prove that the store takes writes, follow its steps back and the acts on guards, and notify the
-    /// calls that wait for a guard, and keep projections up to date.
-    fn start_followers(&self) -> [JoinHandle<()>; 5] {
+    /// calls that wait for a guard, keep projections up to date, and write the topic of all events.
+    fn start_followers(&self) -> Vec<JoinHandle<()>> {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);
         let (store, health) = (Arc::clone(self.journal.store()), Arc::clone(&self.store_health));
         let heartbeat = store_health::keep_proving(store, self.instance.clone(), self.clock, health);
         let step_back =
             StepBackFollower::new(self.journal.clone(), Arc::clone(&self.step_back), Arc::clone(&self.store_health));
-        [
+        let mut tasks = vec![
             tokio::spawn(async move { overrides.follow(missed).await }),
             tokio::spawn(heartbeat),
             tokio::spawn(step_back.follow()),
             tokio::spawn(ProjectionWorker::new(&self.journal, self.router.clone()).run()),
             tokio::spawn(Arc::clone(&self.guards).run_wait_scheduler()),
-        ]
+        ];
+        tasks.extend(self.events_topic_worker().map(|worker| tokio::spawn(worker.run())));
+        tasks
+    }
+
+    fn events_topic_worker(&self) -> Option<EventsTopicWorker> {
+        let ((topic, standing), kafka) = self.events_topic.as_ref().zip(self.kafka.as_ref())?;
+        let (topics, standing) = (Arc::clone(self.guards.topics()), Arc::clone(standing));
+        Some(EventsTopicWorker::new(&self.journal, self.router.clone(), (topic.clone(), kafka), topics, standing))
     }
 
     fn decision_sources(&self) -> DecisionSources {

@@ -5,6 +5,7 @@ use super::{
     answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
     definition_generations::GenerationTracker,
+    events_topic::{EventsTopicStanding, EventsTopicView},
     feed::FeedReader,
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
@@ -64,6 +65,7 @@ pub struct EngineHealth {
     step_back: Arc<StepBackRecovery>,
     router: ShardRouter,
     answers: Arc<AnswerProgress>,
+    events_topic: Option<Arc<EventsTopicStanding>>,
 }
 
 impl EngineHealth {
@@ -73,8 +75,9 @@ impl EngineHealth {
         step_back: Arc<StepBackRecovery>,
         router: ShardRouter,
         answers: Arc<AnswerProgress>,
+        events_topic: Option<Arc<EventsTopicStanding>>,
     ) -> EngineHealth {
-        EngineHealth { store, skew, step_back, router, answers }
+        EngineHealth { store, skew, step_back, router, answers, events_topic }
     }
 
     /// Why the engine does not work as it should, as text for operators; empty: it does.
@@ -106,6 +109,12 @@ impl EngineHealth {
     #[must_use]
     pub fn deadline_pause(&self) -> Option<DeadlinePause> {
         self.answers.deadline_pause()
+    }
+
+    /// How the topic of all events stands; `None`: there is none, or another engine writes to it.
+    #[must_use]
+    pub fn events_topic(&self, now: Timestamp) -> Option<EventsTopicView> {
+        self.events_topic.as_ref()?.view(now)
     }
 }
 
