@@ -15,9 +15,11 @@ mod tests;
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 
+use internal_topics::{EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
-use saga_core::definition::without_credentials;
+use saga_core::definition::{ReservedTopic, without_credentials};
+use saga_engine::events_topic::EventsTopic;
 use saga_event_store::{EventStore, KeyRing, StoreAccess, StoreConfig, StoreError};
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
@@ -347,7 +349,17 @@ impl<'a> ConfigValidator<'a> {
             inbox: self.topic("topics.inbox", "saga.inbox"),
             replies: self.topic("topics.replies", "saga.replies"),
             dlq: self.topic("topics.dlq", "saga.dlq"),
+            events: self.events_topic(),
         }
+    }
+
+    fn events_topic(&mut self) -> Option<EventsTopic> {
+        let start = self.checked(EVENTS_FROM, "newest", "`newest` or `oldest`", internal_topics::events_start);
+        let is_named = self.layers.get(EVENTS).is_some();
+        if !is_named && let Some(ConfigValue { source, .. }) = self.layers.get(EVENTS_FROM) {
+            self.errors.push(format!("{source}: `{EVENTS_FROM}` says where a topic begins: expected `{EVENTS}`, too"));
+        }
+        is_named.then(|| EventsTopic { name: self.topic(EVENTS, "saga.events").into(), start })
     }
 
     /// A topic name that Kafka accepts, with room for the suffix of the mark topic.
@@ -397,9 +409,10 @@ impl<'a> ConfigValidator<'a> {
     }
 
     fn topics_differ(&mut self, topics: &InternalTopics) {
-        let named = [("topics.inbox", &topics.inbox), ("topics.replies", &topics.replies), ("topics.dlq", &topics.dlq)];
-        for (position, (key, name)) in named.iter().enumerate() {
-            let Some((other, _)) = named[..position].iter().find(|(_, other)| other == name) else { continue };
+        let named = topics.reserved();
+        for (position, ReservedTopic { key, topic: name }) in named.iter().enumerate() {
+            let same = named[..position].iter().find(|other| other.topic == *name);
+            let Some(ReservedTopic { key: other, .. }) = same else { continue };
             // Two defaults never collide, so at least one of the two was set.
             let (set, other) = if self.layers.get(key).is_some() { (key, other) } else { (other, key) };
             let source = self.layers.get(set).map_or("default", |setting| &setting.source);

@@ -192,7 +192,9 @@ pub(crate) fn kafka_settings(
 }
 
 fn needs(config: &EngineConfig, loaded: &LoadedDefinitions) -> topics::RequiredTopics {
-    let shared = |names: Vec<String>| names.into_iter().map(Arc::from).collect();
+    let shared = |names: Vec<String>| names.into_iter().map(Arc::from).collect::<Vec<Arc<str>>>();
+    let mut written = shared(loaded.written_topics());
+    written.extend(config.topics.events.as_ref().map(|events| Arc::clone(&events.name)));
     topics::RequiredTopics {
         group: Arc::from(config.kafka.group.as_str()),
         inbox: Arc::from(config.topics.inbox.as_str()),
@@ -200,7 +202,7 @@ fn needs(config: &EngineConfig, loaded: &LoadedDefinitions) -> topics::RequiredT
         dlq: Arc::from(config.topics.dlq.as_str()),
         shards: config.shards,
         triggers: shared(loaded.trigger_topics()),
-        written: shared(loaded.written_topics()),
+        written,
     }
 }
 
@@ -258,6 +260,7 @@ fn engine_settings(
         shards: config.shards,
         instance: instance_name(),
         kafka: Some(kafka),
+        events_topic: config.topics.events.clone(),
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,

@@ -1,5 +1,6 @@
 //! Live: the process answers. Ready: it takes work.
 
+mod events_topic;
 mod reading;
 mod shards;
 mod standing;
@@ -50,8 +51,8 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(with_backlog(&backend, body))).into_response()
 }
 
-/// Adds deadlines that stand still and shards that are behind. Neither makes the engine not ready: they wait and lose
-/// nothing.
+/// Adds deadlines that stand still, shards that are behind, and how the topic of all events stands. None of them makes
+/// the engine not ready: they wait and lose nothing.
 fn with_backlog(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
@@ -62,6 +63,9 @@ fn with_backlog(backend: &ApiState, mut body: serde_json::Value) -> serde_json::
             "since": saga_core::time::rfc3339(stands_still.since),
             "reason": &*stands_still.reason,
         });
+    }
+    if let Some(events) = backend.query.health().events_topic(backend.query.now()) {
+        body["eventsTopic"] = events_topic::shown(&events);
     }
     body
 }
@@ -78,6 +82,7 @@ pub(super) fn starting(waiting_for: Option<&str>) -> Response {
 pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {
     let known = show_sagas(&backend).await;
     shards::measure(&backend.query.health().lagging_shards());
+    events_topic::measure(backend.query.health().events_topic(backend.query.now()).as_ref());
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now());
     }

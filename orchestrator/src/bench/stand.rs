@@ -70,6 +70,7 @@ impl BenchEngine {
             shards: store.identity().shards,
             instance: format!("bench/{}", std::process::id()),
             kafka: None,
+            events_topic: None,
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),

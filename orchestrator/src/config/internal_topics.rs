@@ -1,6 +1,12 @@
 //! The topics that an installation keeps for itself.
 
 use saga_core::definition::ReservedTopic;
+use saga_engine::events_topic::{EventsTopic, EventsTopicStart};
+
+/// The key of the topic of all events.
+pub(super) const EVENTS: &str = "topics.events";
+/// The key that says where it begins.
+pub(super) const EVENTS_FROM: &str = "topics.eventsFrom";
 
 /// Names of the internal topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,21 +17,35 @@ pub(crate) struct InternalTopics {
     pub replies: String,
     /// Dead letters: poison messages.
     pub dlq: String,
+    /// All events of all sagas, for other systems; `None`: they are not written to Kafka.
+    pub events: Option<EventsTopic>,
 }
 
 impl InternalTopics {
     /// Each with the key that names it, for refusals.
-    pub(crate) fn reserved(&self) -> [ReservedTopic<'_>; 3] {
-        [
+    pub(crate) fn reserved(&self) -> Vec<ReservedTopic<'_>> {
+        let events = self.events.as_ref().map(|events| ReservedTopic { key: EVENTS, topic: &events.name });
+        let always = [
             ReservedTopic { key: "topics.inbox", topic: &self.inbox },
             ReservedTopic { key: "topics.replies", topic: &self.replies },
             ReservedTopic { key: "topics.dlq", topic: &self.dlq },
-        ]
+        ];
+        always.into_iter().chain(events).collect()
     }
 }
 
 impl Default for InternalTopics {
     fn default() -> InternalTopics {
-        InternalTopics { inbox: "saga.inbox".into(), replies: "saga.replies".into(), dlq: "saga.dlq".into() }
+        let (inbox, replies, dlq) = ("saga.inbox".into(), "saga.replies".into(), "saga.dlq".into());
+        InternalTopics { inbox, replies, dlq, events: None }
+    }
+}
+
+/// Reads where the topic of all events begins.
+pub(super) fn events_start(text: &str) -> Option<EventsTopicStart> {
+    match text {
+        "newest" => Some(EventsTopicStart::Newest),
+        "oldest" => Some(EventsTopicStart::Oldest),
+        _ => None,
     }
 }

@@ -5,6 +5,7 @@ mod service_link;
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
     encryption::{CURRENT, PREVIOUS},
+    internal_topics::{EVENTS, EVENTS_FROM},
 };
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
@@ -14,7 +15,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -26,6 +27,8 @@ const KEYS: [&str; 16] = [
     "topics.inbox",
     "topics.replies",
     "topics.dlq",
+    EVENTS,
+    EVENTS_FROM,
     "shards",
     "api.listen",
     "clock.maxSkewSeconds",

@@ -1,6 +1,7 @@
 //! What a configuration is, and what is said of one that is wrong.
 
 use super::{ConfigFlags, ConfigSources, EngineConfig, load, load_to_serve};
+use saga_engine::events_topic::{EventsTopic, EventsTopicStart};
 
 fn check(file: &str, env: &[(&str, &str)], flags: ConfigFlags) -> Result<EngineConfig, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -36,6 +37,31 @@ fn every_error_is_told_at_once_with_place_value_and_expectation() {
             "c.yaml: `topics.dlq` is `saga.inbox`: expected another topic than `topics.inbox` has",
         ]
     );
+}
+
+#[test]
+fn the_topic_of_all_events_is_off_until_it_is_named() {
+    assert_eq!(check("shards: 8\n", &[], vec![]).expect("good").topics.events, None);
+    for (file, start) in [
+        ("topics: {events: all.events}", EventsTopicStart::Newest),
+        ("topics: {events: all.events, eventsFrom: oldest}", EventsTopicStart::Oldest),
+    ] {
+        let events = check(file, &[], vec![]).expect("good").topics.events;
+        assert_eq!(events, Some(EventsTopic { name: "all.events".into(), start }), "{file}");
+    }
+    for (file, told) in [
+        (
+            "topics: {events: saga.dlq}",
+            "c.yaml: `topics.events` is `saga.dlq`: expected another topic than `topics.dlq` has",
+        ),
+        (
+            "topics: {eventsFrom: oldest}",
+            "c.yaml: `topics.eventsFrom` says where a topic begins: expected `topics.events`, too",
+        ),
+        ("topics: {events: e, eventsFrom: now}", "c.yaml: `topics.eventsFrom` is `now`: expected `newest` or `oldest`"),
+    ] {
+        assert_eq!(check(file, &[], vec![]).expect_err("bad"), [told], "{file}");
+    }
 }
 
 #[test]

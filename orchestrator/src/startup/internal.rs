@@ -37,6 +37,7 @@ fn uses(loaded: &LoadedDefinitions) -> Vec<(String, String)> {
 mod tests {
     use super::{super::DefinitionFiles, *};
     use saga_core::definition::SourceFile;
+    use saga_engine::events_topic::{EventsTopic, EventsTopicStart};
 
     fn refused(definition: &str, participants: &str) -> String {
         let files = DefinitionFiles {
@@ -45,7 +46,8 @@ mod tests {
             ..DefinitionFiles::default()
         };
         let loaded = super::super::load_files(&files, &|_| None).expect("usable files");
-        let topics = InternalTopics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into() };
+        let events = Some(EventsTopic { name: "all".into(), start: EventsTopicStart::Newest });
+        let topics = InternalTopics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into(), events };
         require_unused(&topics, &loaded).expect_err("an internal topic").to_string()
     }
 
@@ -61,6 +63,8 @@ mod tests {
         assert!(said.contains("`a` is triggered by topic back") && said.contains("topics.replies"), "{said}");
         let said = refused(&with("t", "onCompleted: {publish: dead, type: Done}\n"), nobody);
         assert!(said.contains("`a` publishes to topic dead") && said.contains("topics.dlq"), "{said}");
+        let said = refused(&with("all", ""), nobody);
+        assert!(said.contains("`a` is triggered by topic all") && said.contains("topics.events"), "{said}");
         let said = refused(&with("t", ""), "participants: {stock: {kafka: {commands: in}}}");
         assert!(said.contains("participant stock") && said.contains("topics.inbox"), "{said}");
     }

@@ -250,7 +250,7 @@ fn stopped_by_ctrl_c() -> CancellationToken {
 /// Engines read these topics, and what they read there has other meanings.
 fn refuse_own_topics(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<()> {
     let topics = args.store.config()?.topics;
-    if [&topics.inbox, &topics.replies, &topics.dlq].iter().any(|own| own.as_str() == topic) {
+    if topics.reserved().iter().any(|own| own.topic == topic) {
         bail!("`{topic}` is a topic of the engine\nhint: name a topic of your own with --topic");
     }
     Ok(())
