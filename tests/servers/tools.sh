@@ -39,6 +39,7 @@ provide_tools() {
     provide_compilers
     provide_rust
     provide_kcat
+    provide_python
 }
 
 # librdkafka and the TLS libraries are compiled from the sources that their crates carry.
@@ -71,6 +72,11 @@ provide_rust() {
 
 provide_kcat() {
     command -v kcat >/dev/null || install_packages kcat
+}
+
+# Listings of the documentation are run with it.
+provide_python() {
+    command -v python3 >/dev/null || install_packages python3
 }
 
 # With the compiler: a listing of the documentation is run from its source.

@@ -5,8 +5,10 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{binary, free_port},
     eventually::eventually,
-    servers,
+    servers, traffic,
+    world::TestWorld,
 };
+use serde_json::Value;
 use std::{path::Path, process::Stdio, time::Duration};
 use tempfile::TempDir;
 use tokio::{
@@ -99,6 +101,44 @@ fn jdbc(url: &str) -> Result<String> {
     let (user, password) = login.split_once(':').context("a password")?;
     let place = place.split_once('?').map_or(place, |(place, _)| place);
     Ok(format!("jdbc:postgresql://{place}?user={user}&password={password}"))
+}
+
+/// Runs the consumer to the end of the feed.
+async fn consumed(folder: &Path, api: &str) -> Result<Vec<Value>> {
+    let mut command = Command::new("python3");
+    command.current_dir(folder).arg("consumer.py").env("SAGA_API", api).env("ONCE", "1").kill_on_drop(true);
+    let ran = command.output().await.context("python3 cannot be run: install it, or let `tests/run` do so")?;
+    ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let written = std::fs::read_to_string(folder.join("ended.jsonl"))?;
+    written.lines().map(|line| serde_json::from_str(line).context("a line of JSON")).collect()
+}
+
+#[tokio::test]
+async fn the_consumer_of_the_feed_writes_each_ended_saga_once() -> Result<()> {
+    let Some(world) = TestWorld::new(traffic::inventory(), traffic::payments()).await? else { return Ok(()) };
+    traffic::participants(&world)?;
+    world.define("order", traffic::DEFINITION)?;
+    let (engine, folder) = (world.start().await?, tempfile::tempdir()?);
+    let mut printed = blocks("feed.md", "python")?;
+    ensure!(printed.len() == 1, "{} listings in Python", printed.len());
+    std::fs::write(folder.path().join("consumer.py"), printed.remove(0))?;
+    for orders in [6, 12] {
+        traffic::place(&world, orders - 6, orders).await?;
+        traffic::ends_well(&world, &engine, orders).await?;
+        let (_, listed) = engine.api().get("/api/sagas?limit=1000").await?;
+        let mut ended: Vec<&Value> = listed["sagas"].as_array().into_iter().flatten().map(|saga| &saga["id"]).collect();
+        let lines = eventually("the feed shows every end", START, || async {
+            let lines = consumed(folder.path(), engine.api().base()).await?;
+            Ok((lines.len() >= orders).then_some(lines))
+        })
+        .await?;
+        let mut written: Vec<&Value> = lines.iter().map(|line| &line["id"]).collect();
+        for all in [&mut ended, &mut written] {
+            all.sort_by_key(ToString::to_string);
+        }
+        ensure!(written == ended, "each saga once: {lines:?}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
