@@ -30,6 +30,7 @@ mod portion;
 pub mod postgres;
 mod projection;
 mod reads;
+mod repair;
 mod rows;
 mod sealing;
 mod snapshot;
@@ -62,9 +63,10 @@ pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, 
 pub use open::open;
 pub use portion::StreamBatch;
 pub use projection::{
-    ChangeOutcome, MAX_PROJECTED_BYTES, MAX_PROJECTED_KEY_BYTES, MAX_PROJECTED_ROWS, ProjectedRow, ProjectionChange,
-    ProjectionGeneration, StoreProjections,
+    ArchiveReading, ArchiveReadingError, ChangeOutcome, MAX_PROJECTED_BYTES, MAX_PROJECTED_KEY_BYTES,
+    MAX_PROJECTED_ROWS, ProjectedRow, ProjectionChange, ProjectionGeneration, ProjectionStart, StoreProjections,
 };
+pub use repair::{RepairOutcome, StreamRepair};
 pub use snapshot::{MAX_SNAPSHOT_BYTES, StreamSnapshot};
 pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};

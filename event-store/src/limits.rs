@@ -61,7 +61,7 @@ fn check_act(act: &StreamAct) -> Result<(), StoreError> {
     check_texts([&act.who, &act.id, &act.action, &act.reason].map(String::as_str))
 }
 
-fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {
+pub(crate) fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {
     check_texts([summary.document.as_str(), summary.status.as_str()])?;
     check_texts(summary.step.as_deref())?;
     check_texts(summary.reason.as_deref())?;

@@ -23,6 +23,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         (5, "snapshots", include_str!("../migrations/postgres/0005_snapshots.sql")),
         (6, "archives", include_str!("../migrations/postgres/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/postgres/0007_data_keys.sql")),
+        (9, "rebuilds", include_str!("../migrations/postgres/0009_rebuilds.sql")),
     ])
 });
 
@@ -36,6 +37,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         (5, "snapshots", include_str!("../migrations/sqlite/0005_snapshots.sql")),
         (6, "archives", include_str!("../migrations/sqlite/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/sqlite/0007_data_keys.sql")),
+        (9, "rebuilds", include_str!("../migrations/sqlite/0009_rebuilds.sql")),
     ])
 });
 

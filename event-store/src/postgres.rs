@@ -21,10 +21,11 @@ pub use bounds::PostgresTimeouts;
 
 use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
-    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RepairOutcome,
+    RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity,
+    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool},
     config::without_secret,
@@ -35,12 +36,14 @@ use crate::{
     matching,
     note::check_note,
     portion::{ReadBudget, in_order},
-    reads, rows,
+    reads,
+    repair::check_repair,
+    rows,
     snapshot::check_snapshot,
     sweep::check_sweep,
 };
 use async_trait::async_trait;
-use batch::{PgQuery, bind_batch, bind_erasure, read_answer};
+use batch::{PgQuery, bind_batch, bind_erasure, bind_repair, read_answer};
 use pool::SessionPool;
 use sqlx::{
     Row as _,
@@ -256,6 +259,13 @@ impl EventStore for PostgresStore {
             .bind(&mark.code);
         let row = self.pool.row(query).await?;
         Ok(if row.try_get("held")? { MarkOutcome::Shown } else { MarkOutcome::Fenced })
+    }
+
+    async fn repair(&self, repair: &StreamRepair) -> Result<RepairOutcome, StoreError> {
+        self.access.check_writable()?;
+        check_repair(repair, self.identity.shards)?;
+        let repaired: bool = self.pool.row(bind_repair(repair)).await?.try_get("repaired")?;
+        Ok(if repaired { RepairOutcome::Repaired } else { RepairOutcome::Outdated })
     }
 
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {

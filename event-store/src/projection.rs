@@ -1,5 +1,9 @@
 //! Projections: rows that are made of the feed's events, kept with the position up to which they are made.
 
+mod archive_reading;
+
+pub use archive_reading::{ArchiveReading, ArchiveReadingError};
+
 use crate::{
     FeedPosition, StoreError,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
@@ -31,6 +35,25 @@ pub struct ProjectionGeneration {
     pub at_ms: Option<i64>,
     /// Why it does not go on; `None`: it does.
     pub problem: Option<String>,
+    /// How far its rows are made of archives.
+    pub archives: ArchiveReading,
+    /// Which archives its rows lack, in the form of the caller; `None`: none.
+    pub left_out: Option<String>,
+}
+
+/// A generation that is to be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectionStart {
+    /// Name of the projection.
+    pub name: String,
+    /// The version of the rules that make its rows.
+    pub code_version: u32,
+    /// The position in the feed after which it begins.
+    pub from: FeedPosition,
+    /// Which archives are read before the feed.
+    pub archives: ArchiveReading,
+    /// Which archives are left out, in the form of the caller; `None`: none.
+    pub left_out: Option<String>,
 }
 
 /// A row of a projection.
@@ -53,6 +76,12 @@ pub struct ProjectionChange {
     pub from: FeedPosition,
     /// The position that it has afterwards.
     pub to: FeedPosition,
+    /// How far archives are read before the change.
+    pub archives_from: ArchiveReading,
+    /// How far archives are read afterwards.
+    pub archives_to: ArchiveReading,
+    /// Which archives the rows lack from now on; `None`: as before.
+    pub left_out: Option<String>,
     /// When the row at `to` was recorded, if that is known.
     pub at_ms: Option<i64>,
     /// Rows that are written, each key once.
@@ -76,8 +105,8 @@ pub trait StoreProjections: std::fmt::Debug + Send + Sync {
     /// All generations, by name and generation.
     async fn projections(&self) -> Result<Vec<ProjectionGeneration>, StoreError>;
 
-    /// Begins a generation at the position `from`, unless one is being built by the same version of the rules.
-    async fn begin_projection(&self, name: &str, code_version: u32, from: FeedPosition) -> Result<(), StoreError>;
+    /// Begins a generation, unless one is being built by the same version of the rules.
+    async fn begin_projection(&self, start: &ProjectionStart) -> Result<(), StoreError>;
 
     /// The rows of a generation with these keys, in an order of the store's own; keys without a row are left out.
     async fn projected(&self, name: &str, generation: i64, keys: &[String]) -> Result<Vec<ProjectedRow>, StoreError>;
@@ -92,8 +121,9 @@ pub trait StoreProjections: std::fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<ProjectedRow>, StoreError>;
 
-    /// Writes rows and position in one transaction, if the generation has the position that the change begins with. So
-    /// of several processes that apply the same part of the feed, one does.
+    /// Writes rows and position in one transaction, if the generation has the position that the change begins with,
+    /// and has read archives as far as the change says. So of several processes that apply the same part of the feed,
+    /// one does.
     ///
     /// # Errors [`StoreError::Limit`] when the change breaks a limit. After an error that [`StoreError::is_transient`]
     /// the change may be committed; the same change again is [`ChangeOutcome::Outdated`] then.
@@ -117,6 +147,7 @@ pub(crate) async fn generations<R: QueryPool>(reader: &R) -> Result<Vec<Projecti
 
 fn generation<R: QueryPool>(row: &RowOf<R>) -> Result<ProjectionGeneration, StoreError> {
     let (position, version): (String, i64) = (row.column("position")?, row.column("code_version")?);
+    let archives: Option<String> = row.column("archives")?;
     let damaged = |what: &str| StoreError::Damaged(format!("a projection has {what}"));
     Ok(ProjectionGeneration {
         name: row.column("name")?,
@@ -126,18 +157,25 @@ fn generation<R: QueryPool>(row: &RowOf<R>) -> Result<ProjectionGeneration, Stor
         position: position.parse().map_err(|_| damaged(&format!("the position `{position}`")))?,
         at_ms: row.column("at")?,
         problem: row.column("problem")?,
+        archives: archives
+            .map_or(Ok(ArchiveReading::None), |text| text.parse())
+            .map_err(|it| damaged(&it.to_string()))?,
+        left_out: row.column("left_out")?,
     })
 }
 
-pub(crate) async fn begin<R: QueryPool>(
-    writer: &R,
-    name: &str,
-    code_version: u32,
-    from: FeedPosition,
-) -> Result<(), StoreError> {
-    check_texts([name])?;
-    let query = QueryBuilder::new(include_str!("sql/begin_projection.sql")).with(name.to_owned());
-    query.with(i64::from(code_version)).with(from.to_string()).all(writer, |_| Ok(())).await.map(drop)
+pub(crate) async fn begin<R: QueryPool>(writer: &R, start: &ProjectionStart) -> Result<(), StoreError> {
+    check_texts([start.name.as_str()])?;
+    check_texts(start.left_out.as_deref())?;
+    QueryBuilder::new(include_str!("sql/begin_projection.sql"))
+        .with(start.name.clone())
+        .with(i64::from(start.code_version))
+        .with(start.from.to_string())
+        .with(start.archives.stored())
+        .with(start.left_out.clone())
+        .all(writer, |_| Ok(()))
+        .await
+        .map(drop)
 }
 
 pub(crate) async fn rows_of<R: QueryPool>(
@@ -229,6 +267,7 @@ pub(crate) fn check_change(change: &ProjectionChange) -> Result<(), StoreError> 
     if rows > MAX_PROJECTED_ROWS {
         return Err(StoreError::Limit(format!("a change has {rows} rows, the limit is {MAX_PROJECTED_ROWS}")));
     }
+    check_texts(change.left_out.as_deref())?;
     let keys = change.put.iter().map(|row| &row.key).chain(&change.removed);
     for key in keys {
         check_length("key of a projected row", key, MAX_PROJECTED_KEY_BYTES)?;

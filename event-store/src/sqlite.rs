@@ -9,16 +9,18 @@ mod lock;
 mod marking;
 mod projections;
 mod reading;
+mod repairing;
 mod schema;
 mod statements;
 mod witness;
 
 use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, EventStore, FeedError, FeedExtent,
-    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoredAct, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RepairOutcome,
+    RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity,
+    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
     attendance::check_attended,
     backend::{QueryBuilder, QueryPool, SqlStatement},
     erasure::check_erasure,
@@ -28,7 +30,9 @@ use crate::{
     matching,
     note::check_note,
     portion::in_order,
-    reads, rows,
+    reads,
+    repair::check_repair,
+    rows,
     snapshot::check_snapshot,
     sweep::check_sweep,
 };
@@ -259,6 +263,13 @@ impl EventStore for SqliteStore {
         check_mark(mark)?;
         let (writer, owned) = (self.writer.clone(), mark.clone());
         in_task("the mark", async move { marking::mark(&writer, &owned).await }).await
+    }
+
+    async fn repair(&self, repair: &StreamRepair) -> Result<RepairOutcome, StoreError> {
+        self.access.check_writable()?;
+        check_repair(repair, self.identity.shards)?;
+        let (writer, owned) = (self.writer.clone(), repair.clone());
+        in_task("the repair", async move { repairing::repair(&writer, &owned).await }).await
     }
 
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError> {

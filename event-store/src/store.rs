@@ -2,10 +2,10 @@
 
 use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
-    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RowPosition, SessionUsage,
-    ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredAct, StoredNote,
-    StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    FeedPosition, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RepairOutcome, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredAct,
+    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -144,6 +144,15 @@ pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
     /// cannot read. The next append of the stream with a summary replaces the mark. The same mark again changes
     /// nothing.
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError>;
+
+    /// Writes the row of a stream in the read model as the rows of the stream say it, if the last one has the version
+    /// that the caller read. The store compares the version and writes in one transaction that keeps appends of the
+    /// shard out, so it never takes back what an append showed. The call needs no claim. The same repair again changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] when the repair breaks a limit; the store sent nothing.
+    async fn repair(&self, repair: &StreamRepair) -> Result<RepairOutcome, StoreError>;
 
     /// The rows of a stream from this version on, oldest first.
     async fn read_from(&self, stream: Uuid, version: u32) -> Result<Vec<StreamRow>, StoreError>;

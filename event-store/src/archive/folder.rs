@@ -16,8 +16,8 @@ use uuid::Uuid;
 const KEPT_BLOCKS: usize = 48;
 
 /// The streams of several files. If several have a stream, the file with the highest number counts: it was written
-/// after the stream had changed.
-#[derive(Debug)]
+/// after the stream had changed. A cheap handle.
+#[derive(Clone, Debug)]
 pub struct ArchiveReader {
     shared: Arc<SharedFiles>,
 }
@@ -93,6 +93,21 @@ impl ArchiveReader {
     /// When that part of the file is damaged.
     pub async fn stream(&self, stream: Uuid) -> Result<Option<ArchivedStream>, StoreError> {
         self.with(move |files| files.stream(stream)).await
+    }
+
+    /// The versions of the last rows of several streams. Those that no file has, or that are in a damaged part of a
+    /// file, are not in the answer.
+    ///
+    /// # Errors
+    /// When a file cannot be read at all.
+    pub async fn last_versions(&self, streams: &[Uuid]) -> Result<HashMap<Uuid, u32>, StoreError> {
+        let streams = streams.to_vec();
+        let last = |files: &SharedFiles, stream: Uuid| match files.stream(stream) {
+            Ok(found) => Ok(found.and_then(|it| it.rows.last().map(|row| (stream, row.version)))),
+            Err(ArchiveError::Block { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.with(move |files| streams.iter().filter_map(|stream| last(files, *stream).transpose()).collect()).await
     }
 
     /// Unpacks in a task for work that blocks.

@@ -1,7 +1,8 @@
 //! A batch of appends as one statement, and its answers.
 
 use crate::{
-    AppendOutcome, ErasedRow, StoreError, StreamAct, StreamAppend, backend::SqlStatement, rows, standing, waits::stored,
+    AppendOutcome, ErasedRow, StoreError, StreamAct, StreamAppend, StreamRepair, backend::SqlStatement, rows, standing,
+    waits::stored,
 };
 use sqlx::{Row as _, postgres::PgRow};
 
@@ -17,6 +18,28 @@ pub(super) fn bind_erasure(batch: &[StreamAppend], rows: &[ErasedRow]) -> PgQuer
     bind_columns(include_str!("sql/erase.sql"), batch)
         .bind(rows.iter().map(|row| row.version.cast_signed()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.payload.clone()).collect::<Vec<_>>())
+}
+
+/// Binds one value for each column of the row.
+pub(super) fn bind_repair(repair: &StreamRepair) -> PgQuery {
+    let summary = repair.summary.clone();
+    sqlx::query(include_str!("sql/repair.sql"))
+        .bind(i32::from(repair.shard))
+        .bind(repair.stream)
+        .bind(i64::from(repair.version))
+        .bind(repair.category.clone())
+        .bind(repair.key.clone())
+        .bind(summary.document)
+        .bind(summary.status)
+        .bind(summary.open)
+        .bind(summary.step)
+        .bind(summary.reason)
+        .bind(summary.started_at_ms)
+        .bind(repair.updated_at_ms)
+        .bind(stored(&summary.waits_on))
+        .bind(standing::stored(&summary.flags))
+        .bind(summary.code)
+        .bind(repair.erased_at_ms)
 }
 
 fn bind_columns(statement: &'static str, batch: &[StreamAppend]) -> PgQuery {

@@ -2,7 +2,7 @@
 
 use super::PostgresStore;
 use crate::{
-    ChangeOutcome, FeedPosition, ProjectedRow, ProjectionChange, ProjectionGeneration, StoreError, StoreProjections,
+    ChangeOutcome, ProjectedRow, ProjectionChange, ProjectionGeneration, ProjectionStart, StoreError, StoreProjections,
     projection,
 };
 use async_trait::async_trait;
@@ -14,9 +14,9 @@ impl StoreProjections for PostgresStore {
         projection::generations(&self.pool).await
     }
 
-    async fn begin_projection(&self, name: &str, code_version: u32, from: FeedPosition) -> Result<(), StoreError> {
+    async fn begin_projection(&self, start: &ProjectionStart) -> Result<(), StoreError> {
         self.access.check_writable()?;
-        projection::begin(&self.pool, name, code_version, from).await
+        projection::begin(&self.pool, start).await
     }
 
     async fn projected(&self, name: &str, generation: i64, keys: &[String]) -> Result<Vec<ProjectedRow>, StoreError> {
@@ -57,7 +57,10 @@ impl StoreProjections for PostgresStore {
             .bind(change.at_ms)
             .bind(change.removed.clone())
             .bind(keys)
-            .bind(bodies);
+            .bind(bodies)
+            .bind(change.archives_from.stored())
+            .bind(change.archives_to.stored())
+            .bind(change.left_out.clone());
         let moved: i64 = self.pool.row(query).await?.try_get("moved")?;
         Ok(if moved == 1 { ChangeOutcome::Applied } else { ChangeOutcome::Outdated })
     }

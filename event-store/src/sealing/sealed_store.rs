@@ -9,10 +9,11 @@ use super::{
 use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, ChangeOutcome, CommitConfirmation, DataKey, DatabaseActivity,
     EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeyRing, KeySweep, KeySweepOutcome,
-    MarkOutcome, NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration, RowPosition,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess, StoreError, StoreIdentity, StoreProjections,
-    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount,
-    StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    MarkOutcome, NewNote, NewStreamKey, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration,
+    ProjectionStart, RepairOutcome, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreAccess,
+    StoreError, StoreIdentity, StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension,
+    StreamErasure, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRepair, StreamRow,
+    StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     limits::check_batch,
 };
@@ -176,8 +177,8 @@ impl StoreProjections for SealedStore {
         self.inner.projections().await
     }
 
-    async fn begin_projection(&self, name: &str, code_version: u32, from: FeedPosition) -> Result<(), StoreError> {
-        self.inner.begin_projection(name, code_version, from).await
+    async fn begin_projection(&self, start: &ProjectionStart) -> Result<(), StoreError> {
+        self.inner.begin_projection(start).await
     }
 
     async fn projected(&self, name: &str, generation: i64, keys: &[String]) -> Result<Vec<ProjectedRow>, StoreError> {
@@ -302,6 +303,10 @@ impl EventStore for SealedStore {
 
     async fn mark(&self, mark: &StreamMark) -> Result<MarkOutcome, StoreError> {
         self.inner.mark(mark).await
+    }
+
+    async fn repair(&self, repair: &StreamRepair) -> Result<RepairOutcome, StoreError> {
+        self.inner.repair(repair).await
     }
 
     async fn open_streams(&self, shard: u16, after: Option<Uuid>, limit: u32) -> Result<Vec<Uuid>, StoreError> {

@@ -1,1 +1,1 @@
-SELECT name, generation, code_version, is_live, position, at, problem FROM projections ORDER BY name, generation
+SELECT name, generation, code_version, is_live, position, at, problem, archives, left_out FROM projections ORDER BY name, generation

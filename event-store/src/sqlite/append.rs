@@ -214,7 +214,7 @@ pub(super) async fn end_waits(transaction: &mut Transaction<'static, Sqlite>, st
     Ok(())
 }
 
-async fn add_wait(
+pub(super) async fn add_wait(
     transaction: &mut Transaction<'static, Sqlite>,
     stream: Uuid,
     waits_on: &WaitTarget,

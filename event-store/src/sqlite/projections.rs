@@ -2,7 +2,7 @@
 
 use super::{SqliteStore, in_task};
 use crate::{
-    ChangeOutcome, FeedPosition, ProjectedRow, ProjectionChange, ProjectionGeneration, StoreError, StoreProjections,
+    ChangeOutcome, ProjectedRow, ProjectionChange, ProjectionGeneration, ProjectionStart, StoreError, StoreProjections,
     projection,
 };
 use async_trait::async_trait;
@@ -14,9 +14,9 @@ impl StoreProjections for SqliteStore {
         projection::generations(&self.readers).await
     }
 
-    async fn begin_projection(&self, name: &str, code_version: u32, from: FeedPosition) -> Result<(), StoreError> {
+    async fn begin_projection(&self, start: &ProjectionStart) -> Result<(), StoreError> {
         self.access.check_writable()?;
-        projection::begin(&self.writer, name, code_version, from).await
+        projection::begin(&self.writer, start).await
     }
 
     async fn projected(&self, name: &str, generation: i64, keys: &[String]) -> Result<Vec<ProjectedRow>, StoreError> {
@@ -66,6 +66,9 @@ async fn apply(writer: &SqlitePool, change: &ProjectionChange) -> Result<ChangeO
         .bind(change.from.to_string())
         .bind(change.to.to_string())
         .bind(change.at_ms)
+        .bind(change.archives_from.stored())
+        .bind(change.archives_to.stored())
+        .bind(change.left_out.clone())
         .execute(&mut *transaction)
         .await?;
     if moved.rows_affected() == 0 {

@@ -23,6 +23,7 @@ pub(crate) mod poolers;
 pub(crate) mod projections;
 pub(crate) mod read_model;
 pub(crate) mod recovery;
+pub(crate) mod repairs;
 pub(crate) mod scanning;
 pub(crate) mod sealing;
 pub(crate) mod server;

@@ -61,6 +61,12 @@ macro_rules! conformance {
                     what_streams_wait_on_is_found_by_kind_and_name
                     what_cannot_be_read_is_marked_beside_its_rows
                     streams_are_found_and_counted_by_what_failed;
+                repairs:
+                    a_row_that_is_missing_is_written_from_the_rows
+                    a_row_that_says_something_else_is_written_as_the_rows_say
+                    a_repair_of_rows_that_went_on_changes_nothing
+                    of_a_repair_and_an_append_at_once_the_append_is_shown
+                    what_breaks_a_limit_of_a_repair_is_refused;
                 recovery:
                     open_streams_are_those_of_the_shard
                     open_streams_have_pages
@@ -93,6 +99,7 @@ macro_rules! conformance {
                     of_several_changes_from_one_position_one_is_applied
                     a_new_generation_takes_the_place_of_the_live_one
                     a_generation_with_a_problem_does_not_go_on
+                    rows_and_how_far_archives_are_read_move_together
                     what_breaks_a_limit_of_a_projection_is_refused;
                 limits:
                     what_breaks_a_limit_is_refused_before_it_is_sent

@@ -1,8 +1,9 @@
 -- Rows and position change together, and only if the position is the one that the caller read. Of two callers the second
 -- waits for the first, and then finds another position.
 WITH moved AS (
-    UPDATE projections SET position = $4, at = coalesce($5, at)
-    WHERE name = $1 AND generation = $2 AND position = $3 AND problem IS NULL RETURNING 1 AS one
+    UPDATE projections SET position = $4, at = coalesce($5, at), archives = $10, left_out = coalesce($11, left_out)
+    WHERE name = $1 AND generation = $2 AND position = $3 AND archives IS NOT DISTINCT FROM $9 AND problem IS NULL
+    RETURNING 1 AS one
 ), removed AS (
     DELETE FROM projection_rows r USING moved
     WHERE r.name = $1 AND r.generation = $2 AND r.row_key = ANY ($6::text[])

@@ -3,9 +3,11 @@
 use crate::place::{Place, Store};
 use anyhow::{Context, Result, ensure};
 use saga_event_store::{
-    ChangeOutcome, FeedPosition, MAX_PROJECTED_BYTES, ProjectedRow, ProjectionChange, ProjectionGeneration, StoreError,
+    ArchiveReading, ChangeOutcome, FeedPosition, MAX_PROJECTED_BYTES, ProjectedRow, ProjectionChange,
+    ProjectionGeneration, ProjectionStart, StoreError,
 };
 use std::sync::Arc;
+use uuid::Uuid;
 
 const NAME: &str = "outcomes";
 
@@ -23,15 +25,23 @@ fn change(generation: i64, from: FeedPosition, to: FeedPosition, put: &[(&str, &
         generation,
         from,
         to,
+        archives_from: ArchiveReading::None,
+        archives_to: ArchiveReading::None,
+        left_out: None,
         at_ms: Some(7),
         put: put.iter().map(|(key, body)| row(key, body)).collect(),
         removed: Vec::new(),
     }
 }
 
+fn first() -> ProjectionStart {
+    let (name, from, archives) = (NAME.to_owned(), FeedPosition::START, ArchiveReading::None);
+    ProjectionStart { name, code_version: 1, from, archives, left_out: None }
+}
+
 async fn begun(place: &dyn Place) -> Result<Store> {
     let store = place.engine().await?;
-    store.begin_projection(NAME, 1, FeedPosition::START).await?;
+    store.begin_projection(&first()).await?;
     Ok(store)
 }
 
@@ -74,6 +84,8 @@ pub(crate) async fn a_change_moves_rows_and_position_together(place: &dyn Place)
         position: position(2),
         at_ms: Some(7),
         problem: None,
+        archives: ArchiveReading::None,
+        left_out: None,
     };
     assert_eq!(reader.projections().await?, [expected]);
     ensure!(reader.apply_projection(&second).await.is_err(), "a reader changes nothing");
@@ -107,8 +119,8 @@ pub(crate) async fn of_several_changes_from_one_position_one_is_applied(place: &
 pub(crate) async fn a_new_generation_takes_the_place_of_the_live_one(place: &dyn Place) -> Result<()> {
     let store = begun(place).await?;
     ensure!(store.switch_projection(NAME, 1).await?);
-    store.begin_projection(NAME, 1, FeedPosition::START).await?;
-    store.begin_projection(NAME, 1, FeedPosition::START).await?;
+    store.begin_projection(&first()).await?;
+    store.begin_projection(&first()).await?;
     assert_eq!(generations(&store).await?, [(1, true), (2, false)], "it goes on with the one that is being built");
     for generation in [1, 2] {
         let filling = change(generation, FeedPosition::START, position(1), &[("a", "1"), ("b", "2"), ("c", "3")]);
@@ -132,11 +144,38 @@ pub(crate) async fn a_generation_with_a_problem_does_not_go_on(place: &dyn Place
     let next = change(1, FeedPosition::START, position(1), &[("a", "1")]);
     assert_eq!(store.apply_projection(&next).await?, ChangeOutcome::Outdated);
     ensure!(!store.switch_projection(NAME, 1).await?);
-    store.begin_projection(NAME, 1, FeedPosition::START).await?;
+    store.begin_projection(&first()).await?;
     assert_eq!(generations(&store).await?, [(1, false), (2, false)], "another one begins beside it");
     let all = store.projections().await?;
     let problem = all[0].problem.as_deref().context("it is recorded")?;
     ensure!(problem.starts_with("a rule is") && all[1].problem.is_none(), "{all:?}");
+    Ok(())
+}
+
+pub(crate) async fn rows_and_how_far_archives_are_read_move_together(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let reading = |after| ArchiveReading::Reading { base: 0, until: 3, after: Uuid::from_u128(after) };
+    let left_out = Some("archive 2".to_owned());
+    store.begin_projection(&ProjectionStart { archives: reading(0), left_out: left_out.clone(), ..first() }).await?;
+    let from_archives = |from, to, put| ProjectionChange {
+        archives_from: from,
+        archives_to: to,
+        ..change(1, FeedPosition::START, FeedPosition::START, put)
+    };
+    let first = from_archives(reading(0), reading(7), &[("a", "1")]);
+    assert_eq!(store.apply_projection(&first).await?, ChangeOutcome::Applied);
+    assert_eq!(store.apply_projection(&first).await?, ChangeOutcome::Outdated, "the position alone does not tell");
+    let of_the_feed = change(1, FeedPosition::START, position(1), &[("a", "2")]);
+    assert_eq!(store.apply_projection(&of_the_feed).await?, ChangeOutcome::Outdated, "the archives come first");
+    let read = ArchiveReading::Read { until: 3 };
+    let more = Some("archives 2 and 3".to_owned());
+    let last = ProjectionChange { to: position(4), left_out: more.clone(), ..from_archives(reading(7), read, &[]) };
+    assert_eq!(store.apply_projection(&last).await?, ChangeOutcome::Applied);
+    let next = ProjectionChange { archives_from: read, archives_to: read, ..change(1, position(4), position(5), &[]) };
+    assert_eq!(store.apply_projection(&next).await?, ChangeOutcome::Applied);
+    let it = store.projections().await?.remove(0);
+    assert_eq!((it.position, it.archives, it.left_out), (position(5), read, more));
+    assert_eq!(store.projected(NAME, 1, &["a".into()]).await?, [row("a", "1")]);
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use saga_event_store::{
     ActQuery, AppendOutcome, ArchiveContent, ArchiveRecord, AttendanceRecord, ChangeOutcome, DatabaseActivity,
     DetachOutcome, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome,
     LeavingRule, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration,
-    RemovedPortion, RowPosition, SessionUsage, ShardAttendance, ShardEpoch, StartPeriod, StoreArchives, StoreError,
-    StoreIdentity, StoreProjections, StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter,
-    StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark, StreamRow, StreamSnapshot, StreamStanding,
-    StreamStatusCount, StreamSummary, WaitTarget,
+    ProjectionStart, RemovedPortion, RepairOutcome, RowPosition, SessionUsage, ShardAttendance, ShardEpoch,
+    StartPeriod, StoreArchives, StoreError, StoreIdentity, StoreProjections, StoredAct, StoredNote, StreamAppend,
+    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark,
+    StreamRepair, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount, StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -188,7 +188,7 @@ impl StoreProjections for ScriptedStore {
         Err(unasked())
     }
 
-    async fn begin_projection(&self, _: &str, _: u32, _: FeedPosition) -> Result<(), StoreError> {
+    async fn begin_projection(&self, _: &ProjectionStart) -> Result<(), StoreError> {
         Err(unasked())
     }
 
@@ -433,6 +433,10 @@ impl EventStore for ScriptedStore {
     }
 
     async fn clock_ms(&self) -> Result<i64, StoreError> {
+        Err(unasked())
+    }
+
+    async fn repair(&self, _: &StreamRepair) -> Result<RepairOutcome, StoreError> {
         Err(unasked())
     }
 
