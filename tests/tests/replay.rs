@@ -148,3 +148,45 @@ async fn a_changed_definition_is_tried_on_recorded_sagas() -> Result<()> {
     assert_eq!(assumed.status.code(), Some(1));
     Ok(())
 }
+
+/// Damage that no engine does, while one runs.
+async fn damage(world: &TestWorld) -> Result<()> {
+    let pool = world.database.pool().await?;
+    for statement in [
+        "UPDATE streams SET status = 'waiting', open = true, waits_on = ARRAY['breaker:payments'] WHERE key = '1'",
+        "DELETE FROM streams WHERE key = '2'",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_list_of_sagas_is_found_and_mended_while_an_engine_runs() -> Result<()> {
+    let Some(world) = with_three_orders().await? else { return Ok(()) };
+    let folder = world.installation.folder();
+    let engine = world.start().await?;
+    let before = lines(folder, &["list"]).await?;
+    damage(&world).await?;
+    let found = saga(folder, &["replay", "verify"]).await?;
+    let said = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.status.code() == Some(1) && said.contains("saga replay rebuild sagas"), "{said}");
+    let told = lines(folder, &["replay", "rebuild", "sagas", "--dry-run"]).await?;
+    let repaired = |lines: &[Value]| lines.iter().filter(|line| !line["repair"].is_null()).count();
+    assert_eq!((repaired(&told), &told[2]["report"]["dryRun"]), (2, &json!(true)), "{told:?}");
+    assert_eq!(saga(folder, &["replay", "verify"]).await?.status.code(), Some(1), "a dry run writes nothing");
+    let mended = lines(folder, &["replay", "rebuild", "sagas"]).await?;
+    assert_eq!((repaired(&mended), &mended[2]["report"]["sagas"]), (2, &json!(3)), "{mended:?}");
+    let waits = mended.iter().flat_map(|line| line["repair"]["changes"].as_array().cloned().unwrap_or_default());
+    assert!(waits.into_iter().any(|it| it["field"] == "waitsOn" && it["was"] == json!(["breaker:payments"])));
+    assert_eq!(lines(folder, &["list"]).await?, before);
+    let again = lines(folder, &["replay", "rebuild", "sagas"]).await?;
+    assert_eq!((again.len(), &again[0]["report"]["repaired"]), (1, &json!(0)), "{again:?}");
+    world.order("4", &json!({"refuse": false, "amount": 4200})).await?;
+    reaches(&engine, "4", &["completed"]).await?;
+    let report = &lines(folder, &["replay", "verify"]).await?[0]["report"];
+    assert_eq!((&report["sagas"], &report["divergences"]), (&json!(4), &json!(0)), "{report}");
+    let projections = lines(folder, &["projections"]).await?;
+    assert!(projections[0]["projection"] == "sagas" && projections[0]["current"] == true, "{projections:?}");
+    Ok(())
+}

@@ -4,7 +4,9 @@ pub mod audit;
 mod kept_snapshot;
 mod page_pipeline;
 pub mod publish;
-mod scan;
+mod read_model;
+pub mod repair;
+pub(crate) mod scan;
 pub mod verify;
 pub mod what_if;
 

@@ -4,11 +4,12 @@
 use super::{
     kept_snapshot::{KeptSnapshot, SnapshotDifference},
     page_pipeline,
+    read_model::{self, RowDifference},
     scan::{self, SagaScan, ScanMeter, ScanProgress, ScannedSaga},
 };
 use crate::{
     journal::{self, JournalError, JournalFault, PlanCache, shown::unreadable},
-    row::{self, ReadModelState},
+    row,
 };
 use futures_util::StreamExt;
 use saga_core::{
@@ -16,7 +17,7 @@ use saga_core::{
     id::SagaId,
     replay::{self, ReplayedDecision, RowReplay, SagaReplay},
     state::SagaPlan,
-    time::{Timestamp, rfc3339},
+    time::Timestamp,
 };
 use saga_event_store::{JournalReader, StoreError, StoredAct, StreamAct, StreamRow, StreamSummary};
 use serde::Serialize;
@@ -264,7 +265,7 @@ impl PageVerifier {
         match replayed {
             Ok((plan, decisions, replayed)) => {
                 verified.events += decisions.iter().map(|decision| decision.events.len() as u64).sum::<u64>();
-                self.compare_model(&plan, &replayed, shown.cloned(), verified).await?;
+                self.compare_model((&plan, &replayed, &decisions), shown.cloned(), verified).await?;
                 if replayed.state.erased.is_some() {
                     verified.erased += 1;
                     return Ok(());
@@ -316,12 +317,11 @@ impl PageVerifier {
     /// journal was.
     async fn compare_model(
         &self,
-        plan: &SagaPlan,
-        replayed: &SagaReplay,
+        (plan, replayed, decisions): (&SagaPlan, &SagaReplay, &[SagaDecision]),
         shown: Option<StreamSummary>,
         verified: &mut VerifiedPage,
     ) -> Result<(), StoreError> {
-        let differing = differences(plan, replayed, shown.as_ref());
+        let differing = differences(plan, replayed, decisions, shown.as_ref());
         if differing.is_empty() {
             return Ok(());
         }
@@ -392,36 +392,37 @@ fn unread(saga: SagaId, last: u32, error: &JournalError) -> SagaDivergence {
     }
 }
 
-/// What the read model shows otherwise than the journal folds to: all that is written whenever it changes.
-fn differences(plan: &SagaPlan, replayed: &SagaReplay, shown: Option<&StreamSummary>) -> Vec<SagaDivergence> {
+/// What the read model shows otherwise than the journal folds to.
+fn differences(
+    plan: &SagaPlan,
+    replayed: &SagaReplay,
+    decisions: &[SagaDecision],
+    shown: Option<&StreamSummary>,
+) -> Vec<SagaDivergence> {
     let state = &replayed.state;
-    let expected = fields(&expected(plan, replayed));
-    let differing: Vec<(&str, Value, Value)> = match shown.map(fields) {
-        None => vec![("row", json!(expected.into_iter().collect::<BTreeMap<_, _>>()), json!(NOT_LISTED))],
-        Some(found) => expected
-            .into_iter()
-            .zip(found)
-            .filter(|(expected, found)| expected != found)
-            .map(|((place, expected), (_, found))| (place, expected, found))
-            .collect(),
+    let expected = read_model::folded(plan, state, decisions);
+    let differing = match shown {
+        None => {
+            let all: BTreeMap<_, _> = read_model::fields(&expected).into_iter().collect();
+            vec![("row", json!(all), json!(NOT_LISTED))]
+        }
+        Some(found) => read_model::differences(&expected, found),
     };
-    differing
-        .into_iter()
-        .map(|(place, expected, found)| SagaDivergence {
-            id: state.id.to_string(),
-            key: state.key.clone(),
-            version: state.version,
-            kind: DivergenceKind::ReadModel,
-            place: place.to_owned(),
-            expected,
-            found,
-        })
-        .collect()
+    let diverged = |(place, expected, found): RowDifference| SagaDivergence {
+        id: state.id.to_string(),
+        key: state.key.clone(),
+        version: state.version,
+        kind: DivergenceKind::ReadModel,
+        place: place.to_owned(),
+        expected,
+        found,
+    };
+    differing.into_iter().map(diverged).collect()
 }
 
 /// What is found of a saga that the read model does not have.
-const NOT_LISTED: &str = "no row: the saga is in no list, and no engine goes on with it. Restore its row of the table \
-                          streams from a backup";
+const NOT_LISTED: &str = "no row: the saga is in no list, and no engine goes on with it. `saga replay rebuild sagas` \
+                          writes its row";
 
 /// What the index of acts says otherwise than the rows; of rows that were written since they were read it says more.
 fn differing_acts(
@@ -446,42 +447,4 @@ fn differing_acts(
         })
     });
     differing.collect()
-}
-
-/// The row of the read model that the journal folds to. Its reason and the time of its change are older where nothing
-/// else has changed since.
-fn expected(plan: &SagaPlan, replayed: &SagaReplay) -> StreamSummary {
-    let state = &replayed.state;
-    let summary = row::summary(plan, state, &ReadModelState::of(plan, state));
-    StreamSummary {
-        stream: state.id.uuid(),
-        category: plan.definition.name.clone(),
-        key: state.key.clone(),
-        document: summary.document,
-        status: summary.status,
-        step: summary.step,
-        reason: None,
-        started_at_ms: summary.started_at_ms,
-        updated_at_ms: 0,
-        waits_on: summary.waits_on,
-        flags: summary.flags,
-        code: summary.code,
-        erased_at_ms: None,
-    }
-}
-
-/// What is compared, by name.
-fn fields(summary: &StreamSummary) -> [(&'static str, Value); 9] {
-    let waits_on: Vec<String> = summary.waits_on.iter().map(ToString::to_string).collect();
-    [
-        ("saga", json!(summary.category)),
-        ("key", json!(summary.key)),
-        ("definition", json!(summary.document)),
-        ("status", json!(summary.status)),
-        ("step", json!(summary.step)),
-        ("startedAt", json!(rfc3339(Timestamp(summary.started_at_ms)))),
-        ("waitsOn", json!(waits_on)),
-        ("incidents", json!(summary.flags)),
-        ("code", json!(summary.code)),
-    ]
 }
