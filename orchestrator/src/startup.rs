@@ -264,6 +264,7 @@ fn engine_settings(
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,
+        archive_folder: config.archive.folder.clone(),
     })
 }
 

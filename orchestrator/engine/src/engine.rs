@@ -80,6 +80,8 @@ pub struct EngineSettings {
     pub most_skew: Duration,
     /// The observer that the engine calls for every commit.
     pub observer: ObserverHandle,
+    /// The folder of archives, for projections that are built anew; `None`: none is configured.
+    pub archive_folder: Option<PathBuf>,
 }
 
 /// What has to be in the store, and known from it, before an engine starts.
@@ -122,6 +124,7 @@ struct EngineShared {
     kafka: Option<KafkaOutput>,
     events_topic: Option<(EventsTopic, Arc<EventsTopicStanding>)>,
     instance: String,
+    archive_folder: Option<PathBuf>,
 }
 
 impl SagaEngine {
@@ -375,6 +378,7 @@ impl EngineShared {
             kafka: settings.kafka,
             events_topic,
             instance: settings.instance,
+            archive_folder: settings.archive_folder,
         }
     }
 
@@ -397,7 +401,7 @@ impl EngineShared {
             tokio::spawn(async move { overrides.follow(missed).await }),
             tokio::spawn(heartbeat),
             tokio::spawn(step_back.follow()),
-            tokio::spawn(ProjectionWorker::new(&self.journal, self.router.clone()).run()),
+            tokio::spawn(ProjectionWorker::new(&self.journal, self.router.clone(), self.archive_folder.clone()).run()),
             tokio::spawn(Arc::clone(&self.guards).run_wait_scheduler()),
         ];
         tasks.extend(self.events_topic_worker().map(|worker| tokio::spawn(worker.run())));
@@ -453,9 +457,12 @@ impl EngineShared {
             Arc::clone(&self.config),
             Arc::clone(&self.overrides),
             watched,
+            (self.instance.clone(), self.clock),
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
         let overrides = Arc::clone(&self.overrides);
-        OperatorHandle::new(self.journal.clone(), (acts, reruns, previewer), definitions, overrides, reload, self.clock)
+        let archives = self.archive_folder.clone();
+        let parts = (acts, reruns, previewer);
+        OperatorHandle::new(self.journal.clone(), parts, definitions, overrides, reload, (self.clock, archives))
     }
 }

@@ -6,19 +6,23 @@ use super::{
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
-    definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError},
+    definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
-    projection::{self, RebuildError},
+    projection::{self, ArchiveFolder, MissingArchives, RebuildError},
     reload::ReloadHandle,
+    replay::repair::{self, RepairMode, RepairPart},
     rerun_sender::{RerunOutcome, RerunPreview, RerunSender},
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
 use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
+
+/// Time for a part of a repair of the read model: much shorter than a client of the API waits.
+const REPAIR_TIME: Duration = Duration::from_secs(3);
 
 /// Operators' way to an engine. A cheap handle.
 #[derive(Clone, Debug)]
@@ -33,15 +37,28 @@ pub struct OperatorHandle {
     overrides: Arc<OverrideLog>,
     reload: ReloadHandle,
     clock: EngineClock,
+    archive_folder: Option<PathBuf>,
 }
 
 impl OperatorHandle {
     /// Begins to build a projection anew; the engine that owns the first shard builds it.
     ///
     /// # Errors
-    /// When no projection has the name, or the store does not answer.
-    pub async fn begin_rebuild(&self, name: &str) -> Result<(), RebuildError> {
-        projection::begin_rebuild(self.journal.store().as_ref(), name).await.map(drop)
+    /// When no projection has the name, the store does not answer, or files of archives are missing and that is
+    /// refused.
+    pub async fn begin_rebuild(&self, name: &str, missing: MissingArchives) -> Result<(), RebuildError> {
+        let folder = ArchiveFolder { folder: self.archive_folder.clone(), missing };
+        projection::begin_rebuild(self.journal.store().as_ref(), name, folder).await.map(drop)
+    }
+
+    /// Writes rows of the read model anew from the journals, or tells which it would write: of the sagas after `after`,
+    /// for some seconds. The caller goes on with the next part.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn repair_read_model(&self, mode: RepairMode, after: Option<SagaId>) -> Result<RepairPart, StoreError> {
+        let (store, plans) = (Arc::clone(self.journal.store()), self.journal.shared_plans());
+        repair::repair_part(store, plans, (mode, after), REPAIR_TIME).await
     }
 
     pub(crate) fn new(
@@ -50,7 +67,7 @@ impl OperatorHandle {
         definitions: DefinitionLookup,
         overrides: Arc<OverrideLog>,
         reload: ReloadHandle,
-        clock: EngineClock,
+        (clock, archive_folder): (EngineClock, Option<PathBuf>),
     ) -> OperatorHandle {
         let job_context =
             BulkJobContext::new(journal.clone(), acts.clone(), previewer.clone(), definitions.clone(), clock);
@@ -65,6 +82,7 @@ impl OperatorHandle {
             overrides,
             reload,
             clock,
+            archive_folder,
         }
     }
 
@@ -146,18 +164,26 @@ impl OperatorHandle {
         (who, reason): (&str, &str),
     ) -> Result<Arc<SagaPlan>, DefinitionTextError> {
         let plan = self.definitions.store_text(text).await?;
-        self.definitions.record_text(&plan, (id, who, reason), self.clock.now()).await?;
+        self.definitions.record_text(TEXT_LOG, &plan, (id, who, reason), self.clock.now()).await?;
         Ok(plan)
     }
 
-    /// Puts the documents of a plan into the store again, each under its hash, and returns how many sagas run by its
-    /// definition and have not ended. A repeat changes nothing. Sagas that lack a document go on within minutes.
+    /// Puts the documents of a plan into the store again, each under its hash, then who did so on record, and returns
+    /// how many sagas run by its definition and have not ended. The same id again is the same act. Sagas that lack a
+    /// document go on within minutes.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn restore_documents(&self, plan: SagaPlan) -> Result<i64, StoreError> {
+    /// When the store does not answer. The documents may be stored then without a record: the same call again puts
+    /// both there.
+    pub async fn restore_documents(
+        &self,
+        plan: SagaPlan,
+        id: Uuid,
+        (who, reason): (&str, &str),
+    ) -> Result<i64, StoreError> {
         let (hash, plan) = (plan.definition.hash.clone(), Arc::new(plan));
-        self.journal.publish(plan).await?;
+        self.journal.publish(Arc::clone(&plan)).await?;
+        self.definitions.record_text(RESTORE_LOG, &plan, (id, who, reason), self.clock.now()).await?;
         let stored = stored(self.journal.store().as_ref()).await?;
         Ok(stored.iter().filter(|it| it.definition == hash).map(|it| it.open_sagas).sum())
     }

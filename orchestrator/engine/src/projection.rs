@@ -4,10 +4,12 @@
 //! its rows can be made again at any time: a new generation is built beside the live one and then takes its place.
 
 mod advance;
+mod archived;
 mod durations;
 mod in_flight;
 mod lookup;
 mod outcomes;
+mod portion;
 mod rebuild;
 mod rows;
 mod step_changes;
@@ -16,7 +18,8 @@ mod waiting;
 mod worker;
 
 pub use advance::AdvanceError;
-pub use lookup::UnknownProjection;
+pub use archived::{ArchiveFolder, LeftOutArchive, MissingArchives};
+pub use lookup::{SAGA_LIST, UnknownProjection};
 pub use rebuild::{RebuildError, RebuildProgress, RebuildReport, begin_rebuild, rebuild};
 pub use rows::ProjectionRows;
 pub use view::{BuildView, ProjectionPage, ProjectionView, page, views};
@@ -28,7 +31,8 @@ use std::fmt;
 /// How events become rows.
 ///
 /// `apply` is pure: the same events in the same order make the same rows. It reads and writes the rows that `keys`
-/// names, and nothing else.
+/// names, and nothing else. The events of one saga come in their order. The order of different sagas must not matter:
+/// a rebuild begins with those that are in archives.
 pub trait EventProjection: fmt::Debug + Send + Sync {
     /// The name, in camel case.
     fn name(&self) -> &'static str;

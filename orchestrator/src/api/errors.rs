@@ -71,6 +71,9 @@ pub(super) enum ApiError {
     NoJob(String),
     #[error("{0} other requests read sagas, and none of them ended in time")]
     Busy(usize),
+    /// A projection needs archives whose files are missing or damaged.
+    #[error("{0}")]
+    ArchivesMissing(String),
     #[error("{0}")]
     NotReloaded(String),
     #[error("{0}")]
@@ -87,6 +90,8 @@ pub(super) enum RequestBodyKind {
     Job,
     GuardAct,
     Reload,
+    Rebuild,
+    ListRebuild,
     Definition,
     Documents,
 }
@@ -114,6 +119,10 @@ impl RequestBodyKind {
                 r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
             }
             RequestBodyKind::Reload => "send {} as application/json",
+            RequestBodyKind::Rebuild => r#"send {} or {"withoutArchives": true} as application/json"#,
+            RequestBodyKind::ListRebuild => {
+                r#"send {"dryRun": true} as application/json; "after" goes on after the part before"#
+            }
             RequestBodyKind::Documents => concat!(
                 r#"send {"definition": "the text", "policies": "the text", "who": "your name", "reason": "why"} "#,
                 r#"as application/json; `saga definitions restore FILE` does"#
@@ -139,6 +148,7 @@ impl ApiError {
             ApiError::NoRoute(_)
             | ApiError::NoSaga(_)
             | ApiError::NoJob(_)
+            | ApiError::ArchivesMissing(_)
             | ApiError::NoProjection(_)
             | ApiError::SeveralSagas(..)
             | ApiError::WrongMethod { .. }
@@ -169,6 +179,7 @@ impl ApiError {
             ApiError::NoSaga(_) => (StatusCode::NOT_FOUND, "no_saga"),
             ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
             ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
+            ApiError::ArchivesMissing(_) => (StatusCode::CONFLICT, "archives_missing"),
             ApiError::NoProjection(_) => (StatusCode::NOT_FOUND, "no_projection"),
             ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
             ApiError::Refused(_)
@@ -207,6 +218,7 @@ impl ApiError {
             ApiError::NoJob(_) => {
                 "a job is in the memory of the engine that began it; GET /api/jobs shows all jobs on record"
             }
+            ApiError::ArchivesMissing(_) => r#"nothing has changed; send {"withoutArchives": true} to leave them out"#,
             ApiError::SeveralSagas(..) => "name one by its id",
             ApiError::Refused(_) => "`saga show` says what the saga waits for",
             ApiError::RefusedAtEnd(_) => "`saga history` says how the saga ended",

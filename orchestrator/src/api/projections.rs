@@ -7,10 +7,15 @@ use super::{
 };
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use saga_engine::projection::{ProjectionPage, RebuildError};
+use saga_core::id::SagaId;
+use saga_engine::{
+    projection::{MissingArchives, ProjectionPage, RebuildError, SAGA_LIST},
+    replay::repair::RepairMode,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +25,26 @@ pub(super) struct ProjectionQuery {
     prefix: Option<String>,
     after: Option<String>,
     limit: Option<u32>,
+}
+
+/// What a rebuild takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RebuildBody {
+    /// Archives whose files are missing or damaged are left out.
+    #[serde(default)]
+    without_archives: bool,
+}
+
+/// What a rebuild of the list of sagas takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ListRebuildBody {
+    /// Rows are told and not written.
+    #[serde(default)]
+    dry_run: bool,
+    /// `next` of the part before.
+    after: Option<String>,
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {
@@ -42,13 +67,35 @@ pub(super) async fn rebuild(
     State(backend): State<ApiState>,
     Path(name): Path<String>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    request::require_json(RequestBodyKind::Reload, &headers)?;
-    match backend.operator.begin_rebuild(&name).await {
+    if name == SAGA_LIST {
+        return rebuild_list(&backend, &headers, &body).await;
+    }
+    let RebuildBody { without_archives } = request::read(RequestBodyKind::Rebuild, &headers, &body)?;
+    let missing = if without_archives { MissingArchives::LeftOut } else { MissingArchives::Refused };
+    match backend.operator.begin_rebuild(&name, missing).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({"status": "building", "projection": name})))),
         Err(RebuildError::Unknown(unknown)) => Err(ApiError::NoProjection(unknown.to_string())),
+        Err(error @ RebuildError::Archives(_)) => Err(ApiError::ArchivesMissing(error.to_string())),
         Err(error @ (RebuildError::Store(_) | RebuildError::Advance(_) | RebuildError::NotLive(_))) => {
             Err(ApiError::StoreAway(error.to_string()))
         }
     }
+}
+
+/// A part of the list of sagas; the caller goes on with the next one.
+async fn rebuild_list(
+    backend: &ApiState,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let ListRebuildBody { dry_run, after } = request::read(RequestBodyKind::ListRebuild, headers, body)?;
+    let after = after.map(|after| {
+        let wrong = || ApiError::BadValue(format!("`after` is `{after}`: expected `next` of the part before"));
+        after.parse::<SagaId>().map_err(|_| wrong())
+    });
+    let mode = if dry_run { RepairMode::DryRun } else { RepairMode::Write };
+    let part = backend.operator.repair_read_model(mode, after.transpose()?).await?;
+    Ok((StatusCode::OK, Json(json!(part))))
 }

@@ -74,6 +74,7 @@ impl BenchEngine {
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),
+            archive_folder: None,
         };
         let prepared = SagaEngine::prepare(&settings).await?;
         let engine = SagaEngine::start(settings, prepared);

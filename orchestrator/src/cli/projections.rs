@@ -45,14 +45,27 @@ pub(super) async fn projections(args: ProjectionsArgs) -> anyhow::Result<ExitCod
 fn table(views: &[ProjectionView]) -> String {
     let line = |view: &ProjectionView| {
         let far = |build: Option<&BuildView>| build.map_or_else(String::new, progress);
+        if view.current {
+            let [none, nothing] = [String::new(), String::new()];
+            return [view.projection.clone(), "current: written with each append".to_owned(), none, nothing];
+        }
         let problems = [view.live.as_ref(), view.building.as_ref()].into_iter().flatten();
-        let problem = problems.filter_map(|it| it.problem.clone()).next().unwrap_or_default();
+        let problem = problems.filter_map(problem).next().unwrap_or_default();
         [view.projection.clone(), far(view.live.as_ref()), far(view.building.as_ref()), problem]
     };
     output::table(["projection", "live", "building", "problem"], views.iter().map(line))
 }
 
+/// Why it does not go on, or what its rows lack.
+fn problem(build: &BuildView) -> Option<String> {
+    let lacks: Vec<String> = build.left_out.iter().map(|it| format!("without {it}")).collect();
+    build.problem.clone().or_else(|| (!lacks.is_empty()).then(|| lacks.join("; ")))
+}
+
 fn progress(build: &BuildView) -> String {
+    if let Some(until) = build.reads_archives {
+        return format!("{} reads the archives up to {until}", build.generation);
+    }
     let at = build.at.as_deref().unwrap_or("nothing yet");
     format!("{} at {at}, behind {} ms", build.generation, build.behind_ms)
 }
@@ -60,7 +73,10 @@ fn progress(build: &BuildView) -> String {
 /// What is shown says how far it is.
 fn how_far(view: &ProjectionView) -> String {
     match &view.live {
-        Some(live) => format!("generation {}", progress(live)),
+        Some(live) => {
+            let lacks = problem(live).map(|problem| format!("; {problem}")).unwrap_or_default();
+            format!("generation {}{lacks}", progress(live))
+        }
         None => "the first generation is not complete yet: an engine builds it".to_owned(),
     }
 }

@@ -123,7 +123,7 @@ impl PlanCache {
     /// When the store is unavailable, has no such text, or this build cannot read it.
     pub(crate) async fn definition(
         &self,
-        store: &dyn EventStore,
+        store: &dyn JournalReader,
         hash: &str,
     ) -> Result<Arc<SagaDefinition>, PlanError> {
         match self.of_definition(hash) {

@@ -1,25 +1,18 @@
-//! Applies the next part of the feed to a generation.
+//! Applies the next part of the archives, and then of the feed, to a generation.
 
-use super::{EventProjection, ProjectedEvent, ProjectionRows};
-use crate::journal::{self, PlanCache, PlanError};
-use saga_core::{event::SagaDecision, id::SagaId, time::Timestamp};
+mod reading;
+
+use super::{
+    EventProjection, ProjectedEvent, ProjectionRows,
+    archived::{ArchiveFolder, ArchiveShelf, LeftOutArchive},
+    portion::DecodedPortion,
+};
+use crate::journal::PlanCache;
+use reading::ReadPortion;
 use saga_event_store::{
-    ChangeOutcome, EventStore, FeedError, FeedPosition, FeedRow, ProjectionChange, ProjectionGeneration, StoreError,
-    StreamSummary,
+    ChangeOutcome, EventStore, FeedError, ProjectedRow, ProjectionChange, ProjectionGeneration, StoreError,
 };
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
-use uuid::Uuid;
-
-/// Rows of the feed in one transaction: some ten milliseconds of work.
-const PORTION_ROWS: u32 = 500;
-/// Payloads of one transaction.
-const PORTION_BYTES: u64 = 4 * 1024 * 1024;
-/// Rows that cannot be read have a row under this prefix and their saga and version, so that people see what is
-/// missing.
-const UNREADABLE: &str = "!unreadable/";
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A generation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +20,9 @@ pub enum AdvanceError {
     /// The store did not answer, or cannot go on in the feed.
     #[error(transparent)]
     Feed(#[from] FeedError),
+    /// Archive files that the build needs cannot be read by this process. Others may have them.
+    #[error("files of archives cannot be read: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Archives(Vec<LeftOutArchive>),
     /// The projection breaks its own rules.
     #[error("the projection is at fault: {0}")]
     Rules(String),
@@ -37,6 +33,7 @@ impl AdvanceError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             AdvanceError::Feed(FeedError::Store(error)) => error.is_transient(),
+            AdvanceError::Archives(_) => true,
             AdvanceError::Feed(FeedError::Forgotten { .. } | FeedError::Unknown { .. }) | AdvanceError::Rules(_) => {
                 false
             }
@@ -53,7 +50,7 @@ impl From<StoreError> for AdvanceError {
 /// What a portion did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AdvanceOutcome {
-    /// So many rows of the feed were applied; the generation is as it says now.
+    /// So many rows of the feed or of archives were applied; the generation is as it says now.
     Moved(u64),
     /// There is nothing to apply for now.
     CaughtUp,
@@ -61,7 +58,7 @@ pub(super) enum AdvanceOutcome {
     Outdated,
 }
 
-type RowChanges = (Vec<saga_event_store::ProjectedRow>, Vec<String>);
+type RowChanges = (Vec<ProjectedRow>, Vec<String>);
 
 async fn apply(
     store: &dyn EventStore,
@@ -84,104 +81,25 @@ async fn apply(
     rows.changes().map_err(AdvanceError::Rules)
 }
 
-/// A part of the feed, decoded, with what is known of its sagas.
-struct DecodedPortion {
-    decisions: Vec<(SagaId, SagaDecision)>,
-    summaries: HashMap<Uuid, StreamSummary>,
-    /// Names of the steps, by hash of the definition.
-    steps: HashMap<String, Vec<String>>,
-    /// Why rows cannot be read, by the key of the row that says so.
-    unreadable: HashMap<String, String>,
-}
-
-impl DecodedPortion {
-    async fn of(store: &dyn EventStore, plans: &PlanCache, rows: Vec<FeedRow>) -> Result<DecodedPortion, StoreError> {
-        let streams: BTreeSet<Uuid> = rows.iter().map(|row| row.stream).collect();
-        let streams: Vec<Uuid> = streams.into_iter().collect();
-        let summaries = store.summaries(&streams).await?;
-        let steps = steps_of(store, plans, &summaries).await?;
-        let summaries = summaries.into_iter().map(|summary| (summary.stream, summary)).collect();
-        let mut portion =
-            DecodedPortion { decisions: Vec::with_capacity(rows.len()), summaries, steps, unreadable: HashMap::new() };
-        rows.into_iter().for_each(|row| portion.decode(row));
-        Ok(portion)
-    }
-
-    /// A row that the journal no longer has says nothing to a projection: what the saga was is in its other rows, or
-    /// its archive.
-    fn decode(&mut self, row: FeedRow) {
-        let (Some(saga), Some(stored)) = (SagaId::from_uuid(row.stream), row.row) else { return };
-        let at = Timestamp(stored.recorded_at_ms);
-        match journal::codec::decode(row.version, at, &stored.payload) {
-            Ok(decision) => self.decisions.push((saga, decision)),
-            Err(error) => {
-                self.unreadable.insert(format!("{UNREADABLE}{saga}/{}", row.version), error.to_string());
-            }
-        }
-    }
-
-    fn events(&self) -> impl Iterator<Item = ProjectedEvent<'_>> {
-        self.decisions.iter().flat_map(|(saga, decision)| {
-            let summary = self.summaries.get(&saga.uuid());
-            let steps = summary.and_then(|summary| self.steps.get(&summary.document));
-            decision.events.iter().map(move |event| ProjectedEvent {
-                saga: *saga,
-                definition: summary.map_or("", |summary| summary.category.as_str()),
-                key: summary.map_or("", |summary| summary.key.as_str()),
-                at: decision.at,
-                event,
-                steps: steps.map_or(&[][..], Vec::as_slice),
-            })
-        })
-    }
-}
-
-async fn steps_of(
-    store: &dyn EventStore,
-    plans: &PlanCache,
-    summaries: &[StreamSummary],
-) -> Result<HashMap<String, Vec<String>>, StoreError> {
-    let mut steps = HashMap::new();
-    for hash in summaries.iter().map(|summary| &summary.document).collect::<BTreeSet<_>>() {
-        match plans.definition(store, hash).await {
-            Ok(definition) => {
-                let names = definition.steps.iter().map(|step| step.name.clone()).collect();
-                steps.insert(hash.clone(), names);
-            }
-            Err(PlanError::Store(error)) => return Err(error),
-            Err(PlanError::Missing { .. } | PlanError::Unreadable { .. }) => {}
-        }
-    }
-    Ok(steps)
-}
-
-/// A part of the feed.
-struct ReadPortion {
-    from: FeedPosition,
-    to: FeedPosition,
-    rows: u64,
-    at_ms: Option<i64>,
-    decoded: DecodedPortion,
-}
-
-/// Reads the feed for projections, and applies it.
+/// Reads the archives and the feed for projections, and applies them.
 pub(super) struct ProjectionSource {
     pub(super) store: Arc<dyn EventStore>,
     plans: Arc<PlanCache>,
+    pub(super) shelf: ArchiveShelf,
     /// The last part that was read: projections that are equally far share it.
     last: Option<Arc<ReadPortion>>,
 }
 
 impl ProjectionSource {
-    pub(super) fn new(store: Arc<dyn EventStore>, plans: Arc<PlanCache>) -> ProjectionSource {
-        ProjectionSource { store, plans, last: None }
+    pub(super) fn new(store: Arc<dyn EventStore>, plans: Arc<PlanCache>, folder: ArchiveFolder) -> ProjectionSource {
+        ProjectionSource { store, plans, shelf: ArchiveShelf::new(folder), last: None }
     }
 
-    /// Applies the next portion of the feed, in one transaction with the new position.
+    /// Applies the next portion, in one transaction with the new position.
     ///
     /// # Errors
-    /// When the feed cannot be read, or the projection breaks its rules. Nothing was written then. Unless the same try
-    /// may succeed later, the generation records why it does not go on.
+    /// When the archives or the feed cannot be read, or the projection breaks its rules. Nothing was written then.
+    /// Unless the same try may succeed later, the generation records why it does not go on.
     pub(super) async fn advance(
         &mut self,
         rules: &dyn EventProjection,
@@ -201,13 +119,18 @@ impl ProjectionSource {
         rules: &dyn EventProjection,
         generation: &mut ProjectionGeneration,
     ) -> Result<AdvanceOutcome, AdvanceError> {
-        let Some(portion) = self.read(generation.position).await? else { return Ok(AdvanceOutcome::CaughtUp) };
+        let Some(portion) = self.read(generation).await? else { return Ok(AdvanceOutcome::CaughtUp) };
         let (put, removed) = apply(self.store.as_ref(), rules, generation, &portion.decoded).await?;
+        // A live generation keeps what it says.
+        let archives_to = if generation.is_live { generation.archives } else { portion.archives_to };
         let change = ProjectionChange {
             name: generation.name.clone(),
             generation: generation.generation,
             from: generation.position,
             to: portion.to,
+            archives_from: generation.archives,
+            archives_to,
+            left_out: portion.left_out.clone(),
             at_ms: portion.at_ms,
             put,
             removed,
@@ -216,20 +139,8 @@ impl ProjectionSource {
             return Ok(AdvanceOutcome::Outdated);
         }
         (generation.position, generation.at_ms) = (portion.to, portion.at_ms.or(generation.at_ms));
+        generation.archives = archives_to;
+        generation.left_out = portion.left_out.clone().or(generation.left_out.take());
         Ok(AdvanceOutcome::Moved(portion.rows))
-    }
-
-    async fn read(&mut self, from: FeedPosition) -> Result<Option<Arc<ReadPortion>>, FeedError> {
-        if let Some(last) = self.last.as_ref().filter(|last| last.from.to_string() == from.to_string()) {
-            return Ok(Some(Arc::clone(last)));
-        }
-        let page = self.store.feed(from, PORTION_ROWS, PORTION_BYTES).await?;
-        let Some(last) = page.rows.last() else { return Ok(None) };
-        let (to, rows) = (last.position, page.rows.len() as u64);
-        let at_ms = page.rows.iter().rev().find_map(|row| row.row.as_ref()).map(|row| row.recorded_at_ms);
-        let decoded = DecodedPortion::of(self.store.as_ref(), &self.plans, page.rows).await?;
-        let portion = Arc::new(ReadPortion { from, to, rows, at_ms, decoded });
-        self.last = Some(Arc::clone(&portion));
-        Ok(Some(portion))
     }
 }

@@ -3,11 +3,13 @@
 use super::{
     AdvanceError, EventProjection,
     advance::{AdvanceOutcome, ProjectionSource},
+    archived::{self, ArchiveFolder, ArchiveShelf, LeftOutArchive, MissingArchives},
     lookup::{UnknownProjection, find},
 };
-use saga_event_store::{EventStore, ProjectionGeneration, StoreError};
+use saga_event_store::{ArchiveReading, EventStore, ProjectionGeneration, ProjectionStart, StoreError};
 use serde::Serialize;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Rows of an old generation that one transaction removes.
 const DROP_ROWS: u32 = 5_000;
@@ -17,7 +19,7 @@ const MOST_RACES: u32 = 1_000;
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RebuildProgress {
-    /// Rows of the feed that this call applied.
+    /// Rows of archives and of the feed that this call applied.
     pub rows: u64,
     /// The time of the last row, and of the newest row of the feed, in milliseconds since the Unix epoch.
     pub at_ms: Option<i64>,
@@ -33,8 +35,11 @@ pub struct RebuildReport {
     pub projection: String,
     /// The generation that is live now.
     pub generation: i64,
-    /// Rows of the feed that this call applied.
+    /// Rows of archives and of the feed that this call applied.
     pub rows: u64,
+    /// Archives that the rows lack.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutArchive>,
 }
 
 /// A projection cannot be built.
@@ -46,6 +51,13 @@ pub enum RebuildError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Files of archives are missing or damaged.
+    #[error(
+        "the projection needs archives whose files cannot be read, and nothing is built: {}. Take the files from a \
+         backup, or leave them out with `--without-archives`",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Archives(Vec<LeftOutArchive>),
     /// The generation cannot go on.
     #[error(transparent)]
     Advance(#[from] AdvanceError),
@@ -60,12 +72,42 @@ pub enum RebuildError {
 /// [`rebuild`].
 ///
 /// # Errors
-/// When no projection has the name, or the store does not answer.
-pub async fn begin_rebuild(store: &dyn EventStore, name: &str) -> Result<ProjectionGeneration, RebuildError> {
+/// When no projection has the name, the store does not answer, or archives are missing and that is refused.
+pub async fn begin_rebuild(
+    store: &dyn EventStore,
+    name: &str,
+    folder: ArchiveFolder,
+) -> Result<ProjectionGeneration, RebuildError> {
     let rules = find(name)?;
-    let oldest = store.feed_extent().await?.oldest;
-    store.begin_projection(name, rules.version(), oldest).await?;
+    if let Some(begun) = building(store, rules).await? {
+        return Ok(begun);
+    }
+    begin(store, rules, &ArchiveShelf::new(folder)).await?;
     building(store, rules).await?.ok_or(RebuildError::NotLive(0))
+}
+
+/// Begins a generation of these rules, from the archives that the store has now.
+pub(super) async fn begin(
+    store: &dyn EventStore,
+    rules: &dyn EventProjection,
+    shelf: &ArchiveShelf,
+) -> Result<(), RebuildError> {
+    // Before the archives: what is below this position has left by now, so it is in them.
+    let from = store.feed_extent().await?.oldest;
+    let survey = shelf.survey(store, 0).await?;
+    match shelf.folder.missing {
+        MissingArchives::Refused if !survey.unreadable.is_empty() => {
+            return Err(RebuildError::Archives(survey.unreadable));
+        }
+        MissingArchives::Refused | MissingArchives::LeftOut => {}
+    }
+    let archives = match survey.until {
+        0 => ArchiveReading::Read { until: 0 },
+        until => ArchiveReading::Reading { base: 0, until, after: Uuid::nil() },
+    };
+    let (name, code_version) = (rules.name().to_owned(), rules.version());
+    let left_out = archived::stored(&survey.unreadable);
+    Ok(store.begin_projection(&ProjectionStart { name, code_version, from, archives, left_out }).await?)
 }
 
 /// The generation of these rules that is being built.
@@ -81,24 +123,30 @@ pub(super) async fn building(
     Ok(all.into_iter().rev().find(|it| is_built(it) && it.generation > live))
 }
 
-/// Builds a projection anew, catches up with the feed, takes the new generation live in one transaction, and removes
-/// older ones. A call that is dropped can be made again: it goes on where the last one ended. Engines can build the
-/// same generation at the same time.
+/// Builds a projection anew: reads the archives, catches up with the feed, takes the new generation live in one
+/// transaction, and removes older ones. A call that is dropped can be made again: it goes on where the last one ended.
+/// Engines can build the same generation at the same time.
 ///
 /// # Errors
-/// When no projection has the name, the store does not answer, or the projection has a fault. The live generation stays
+/// When no projection has the name, the store does not answer, archives are missing and that is refused, or the
+/// projection has a fault. The live generation stays
 /// as it is then.
 pub async fn rebuild(
     store: Arc<dyn EventStore>,
     name: &str,
+    folder: ArchiveFolder,
     mut told: impl FnMut(RebuildProgress),
 ) -> Result<RebuildReport, RebuildError> {
     let rules = find(name)?;
-    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default());
-    let mut generation = begin_rebuild(store.as_ref(), name).await?;
+    let mut generation = begin_rebuild(store.as_ref(), name, folder.clone()).await?;
+    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default(), folder);
     let (mut rows, mut races) = (0, 0);
     loop {
-        match source.advance(rules, &mut generation).await? {
+        let outcome = source.advance(rules, &mut generation).await.map_err(|error| match error {
+            AdvanceError::Archives(missing) => RebuildError::Archives(missing),
+            error @ (AdvanceError::Feed(_) | AdvanceError::Rules(_)) => RebuildError::Advance(error),
+        });
+        match outcome? {
             AdvanceOutcome::Moved(more) => rows += more,
             AdvanceOutcome::CaughtUp => break,
             AdvanceOutcome::Outdated => match building(store.as_ref(), rules).await? {
@@ -113,7 +161,8 @@ pub async fn rebuild(
         told(RebuildProgress { rows, at_ms: generation.at_ms, newest_at_ms });
     }
     take_live(store.as_ref(), &generation).await?;
-    Ok(RebuildReport { projection: name.to_owned(), generation: generation.generation, rows })
+    let left_out = archived::left_out(generation.left_out.as_deref());
+    Ok(RebuildReport { projection: name.to_owned(), generation: generation.generation, rows, left_out })
 }
 
 /// Takes a generation live, and removes the older ones.

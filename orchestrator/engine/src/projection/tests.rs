@@ -1,7 +1,9 @@
 //! Projections of a real store.
 
+mod archived;
+
 use super::{
-    EventProjection, ProjectedEvent, ProjectionRows,
+    ArchiveFolder, EventProjection, MissingArchives, ProjectedEvent, ProjectionRows,
     advance::{AdvanceOutcome, ProjectionSource},
     begin_rebuild, page, rebuild, shipped, views,
 };
@@ -12,7 +14,7 @@ use saga_core::{
     id::StepIndex,
     time::Timestamp,
 };
-use saga_event_store::{AppendOutcome, EventStore, StreamAppend, StreamFilter};
+use saga_event_store::{AppendOutcome, ArchiveReading, EventStore, ProjectionStart, StreamAppend, StreamFilter};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -50,6 +52,10 @@ async fn end_sagas(store: &Arc<dyn EventStore>, most: usize) {
     }
 }
 
+fn no_archives() -> ArchiveFolder {
+    ArchiveFolder { folder: None, missing: MissingArchives::Refused }
+}
+
 async fn rows(store: &Arc<dyn EventStore>, name: &str) -> Vec<Value> {
     page(store.as_ref(), name, ("", ""), 10_000).await.expect("an answer").expect("a projection").rows
 }
@@ -64,7 +70,7 @@ async fn all_rows(store: &Arc<dyn EventStore>) -> Vec<Vec<Value>> {
 
 async fn rebuild_all(store: &Arc<dyn EventStore>) {
     for rules in shipped() {
-        rebuild(Arc::clone(store), rules.name(), |_| {}).await.expect("it is built");
+        rebuild(Arc::clone(store), rules.name(), no_archives(), |_| {}).await.expect("it is built");
     }
 }
 
@@ -87,7 +93,9 @@ async fn projections_say_what_the_events_said() {
     assert_eq!(keys, ["total/order/charge/do", "total/order/rest/do"]);
     assert_eq!((&durations.rows[0]["row"]["count"], &durations.rows[1]["row"]["count"]), (&json!(100), &json!(SAGAS)));
     assert_eq!(rows(store, "waiting").await, Vec::<Value>::new(), "no saga waits");
-    for view in views(store.as_ref()).await.expect("views") {
+    let views = views(store.as_ref()).await.expect("views");
+    assert!(views[0].projection == "sagas" && views[0].current && views[0].live.is_none());
+    for view in views.into_iter().skip(1) {
         let live = view.live.expect("it is live");
         assert!(live.behind_ms == 0 && live.at.is_some() && view.building.is_none());
     }
@@ -101,10 +109,10 @@ async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_fro
     let store = &seeded.store;
     rebuild_all(store).await;
     for rules in shipped() {
-        let mut generation = begin_rebuild(store.as_ref(), rules.name()).await.expect("it begins");
+        let mut generation = begin_rebuild(store.as_ref(), rules.name(), no_archives()).await.expect("it begins");
         loop {
             // A builder of its own for every portion: as after an interruption.
-            let mut source = ProjectionSource::new(Arc::clone(store), Arc::default());
+            let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives());
             end_sagas(store, 5).await;
             let mut outdated = generation.clone();
             match source.advance(*rules, &mut generation).await.expect("it goes on") {
@@ -115,13 +123,13 @@ async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_fro
                 AdvanceOutcome::CaughtUp => break,
                 AdvanceOutcome::Outdated => panic!("nobody else builds"),
             }
-            let read = begin_rebuild(store.as_ref(), rules.name()).await.expect("it goes on");
+            let read = begin_rebuild(store.as_ref(), rules.name(), no_archives()).await.expect("it goes on");
             assert_eq!(read, generation);
             if read.position == store.feed_extent().await.expect("an extent").newest {
                 break;
             }
         }
-        rebuild(Arc::clone(store), rules.name(), |_| {}).await.expect("it is built");
+        rebuild(Arc::clone(store), rules.name(), no_archives(), |_| {}).await.expect("it is built");
     }
     rebuild_all(store).await;
     let interrupted = all_rows(store).await;
@@ -156,9 +164,11 @@ async fn a_projection_at_fault_stops_and_says_why() {
     let seeded = SeededStore::with(SAGAS).await;
     let store = &seeded.store;
     let oldest = store.feed_extent().await.expect("an extent").oldest;
-    store.begin_projection("broken", 1, oldest).await.expect("it begins");
+    let (name, archives) = ("broken".to_owned(), ArchiveReading::None);
+    let start = ProjectionStart { name, code_version: 1, from: oldest, archives, left_out: None };
+    store.begin_projection(&start).await.expect("it begins");
     let mut generation = store.projections().await.expect("generations").remove(0);
-    let mut source = ProjectionSource::new(Arc::clone(store), Arc::default());
+    let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives());
     let error = source.advance(&BrokenRules, &mut generation).await.expect_err("a fault");
     assert!(error.to_string().contains("`undeclared`, which it has not named"), "{error}");
     let failed = store.projections().await.expect("generations").remove(0);
@@ -169,6 +179,7 @@ async fn a_projection_at_fault_stops_and_says_why() {
 async fn an_unknown_projection_is_named_with_those_that_there_are() {
     let seeded = SeededStore::with(SAGAS).await;
     let store = &seeded.store;
-    let said = rebuild(Arc::clone(store), "outcome", |_| {}).await.expect_err("no such projection").to_string();
+    let said =
+        rebuild(Arc::clone(store), "outcome", no_archives(), |_| {}).await.expect_err("no such projection").to_string();
     assert!(said.contains("`outcome`") && said.contains("outcomes") && said.contains("stepDurations"), "{said}");
 }

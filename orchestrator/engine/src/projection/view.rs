@@ -1,8 +1,9 @@
 //! Projections as people see them: their rows, and how far these are.
 
-use super::lookup::{UnknownProjection, find, names};
+use super::archived::{self, LeftOutArchive};
+use super::lookup::{SAGA_LIST, UnknownProjection, find, names};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{EventStore, FeedExtent, ProjectionGeneration, StoreError};
+use saga_event_store::{ArchiveReading, EventStore, FeedExtent, ProjectionGeneration, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 pub struct ProjectionView {
     /// The name.
     pub projection: String,
+    /// Its rows are written with each append, so they are never behind.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub current: bool,
     /// The generation whose rows are shown; `None`: the first one is still being built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<BuildView>,
@@ -33,6 +37,12 @@ pub struct BuildView {
     pub at: Option<String>,
     /// How much later the newest row of the feed was recorded.
     pub behind_ms: i64,
+    /// The number of the last archive that is being read. The feed comes after them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads_archives: Option<i64>,
+    /// Archives that its rows lack.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutArchive>,
     /// Why it does not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -52,13 +62,14 @@ pub struct ProjectionPage {
     pub next: Option<String>,
 }
 
-/// Every projection of this build, and how far it is.
+/// The list of sagas, every projection of this build, and how far each is.
 ///
 /// # Errors
 /// When the store does not answer.
 pub async fn views(store: &dyn EventStore) -> Result<Vec<ProjectionView>, StoreError> {
     let (all, extent) = (store.projections().await?, store.feed_extent().await?);
-    Ok(names().into_iter().map(|name| view(name, &all, &extent)).collect())
+    let list = ProjectionView { projection: SAGA_LIST.to_owned(), current: true, live: None, building: None };
+    Ok([list].into_iter().chain(names().into_iter().map(|name| view(name, &all, &extent))).collect())
 }
 
 fn view(name: &str, all: &[ProjectionGeneration], extent: &FeedExtent) -> ProjectionView {
@@ -67,6 +78,7 @@ fn view(name: &str, all: &[ProjectionGeneration], extent: &FeedExtent) -> Projec
     let newer = |it: &&ProjectionGeneration| !it.is_live && live.is_none_or(|live| live.generation < it.generation);
     ProjectionView {
         projection: name.to_owned(),
+        current: false,
         live: live.map(|it| progress(it, extent)),
         building: of().find(newer).map(|it| progress(it, extent)),
     }
@@ -79,6 +91,11 @@ fn progress(it: &ProjectionGeneration, extent: &FeedExtent) -> BuildView {
         position: it.position.to_string(),
         at: it.at_ms.map(|at| rfc3339(Timestamp(at))),
         behind_ms: if it.position >= extent.newest { 0 } else { behind },
+        reads_archives: match it.archives {
+            ArchiveReading::Reading { until, .. } => Some(until),
+            ArchiveReading::None | ArchiveReading::Read { .. } => None,
+        },
+        left_out: archived::left_out(it.left_out.as_deref()),
         problem: it.problem.clone(),
     }
 }

@@ -5,8 +5,9 @@
 
 use super::{
     EventProjection,
-    advance::{AdvanceOutcome, ProjectionSource},
-    rebuild::{building, take_live},
+    advance::{AdvanceError, AdvanceOutcome, ProjectionSource},
+    archived::{ArchiveFolder, MissingArchives},
+    rebuild::{self, RebuildError, building, take_live},
     shipped,
 };
 use crate::{journal::JournalAccess, router::ShardRouter};
@@ -14,6 +15,8 @@ use metrics::gauge;
 use saga_core::id::ShardId;
 use saga_event_store::{ProjectionGeneration, StoreError};
 use std::{
+    collections::HashSet,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,12 +31,17 @@ const SHARD: ShardId = ShardId(0);
 pub(crate) struct ProjectionWorker {
     source: ProjectionSource,
     router: ShardRouter,
+    /// Generations that need archives which this engine does not have. As many as there are builds.
+    left_to_others: HashSet<(&'static str, i64)>,
 }
 
 impl ProjectionWorker {
-    pub(crate) fn new(journal: &JournalAccess, router: ShardRouter) -> ProjectionWorker {
+    /// `folder` is where archives are. A build that this engine begins by itself leaves out those that are not there.
+    pub(crate) fn new(journal: &JournalAccess, router: ShardRouter, folder: Option<PathBuf>) -> ProjectionWorker {
         let (store, plans) = (Arc::clone(journal.store()), journal.shared_plans());
-        ProjectionWorker { source: ProjectionSource::new(store, plans), router }
+        let folder = ArchiveFolder { folder, missing: MissingArchives::LeftOut };
+        let source = ProjectionSource::new(store, plans, folder);
+        ProjectionWorker { source, router, left_to_others: HashSet::new() }
     }
 
     /// Runs until it is dropped.
@@ -93,20 +101,36 @@ impl ProjectionWorker {
         if store.projections().await?.iter().any(has_failed) {
             return Ok(());
         }
-        let oldest = store.feed_extent().await?.oldest;
-        store.begin_projection(rules.name(), rules.version(), oldest).await
+        match rebuild::begin(store.as_ref(), rules, &self.source.shelf).await {
+            Ok(()) => Ok(()),
+            Err(RebuildError::Store(error)) => Err(error),
+            Err(error) => {
+                warn!(projection = rules.name(), %error, "the projection is not begun; next try later");
+                Ok(())
+            }
+        }
     }
 
     /// Applies a portion; `None`: there are more. Else the generation as it is at the end of the feed.
     async fn portion(
         &mut self,
-        rules: &dyn EventProjection,
+        rules: &'static dyn EventProjection,
         mut generation: ProjectionGeneration,
     ) -> Result<Option<ProjectionGeneration>, StoreError> {
         match self.source.advance(rules, &mut generation).await {
             Ok(AdvanceOutcome::Moved(_) | AdvanceOutcome::Outdated) => Ok(None),
             Ok(AdvanceOutcome::CaughtUp) => Ok(Some(generation)),
-            Err(error) => {
+            Err(error @ AdvanceError::Archives(_)) => {
+                let number = generation.generation;
+                if self.left_to_others.insert((rules.name(), number)) {
+                    warn!(
+                        projection = rules.name(), generation = number, %error,
+                        "this engine does not build the projection: who has the files does"
+                    );
+                }
+                Ok(Some(ProjectionGeneration { problem: Some(error.to_string()), ..generation }))
+            }
+            Err(error @ (AdvanceError::Feed(_) | AdvanceError::Rules(_))) => {
                 let number = generation.generation;
                 warn!(projection = rules.name(), generation = number, %error, "the projection does not go on; others do");
                 Ok(Some(ProjectionGeneration { problem: Some(error.to_string()), ..generation }))
@@ -114,7 +138,8 @@ impl ProjectionWorker {
         }
     }
 
-    async fn switch(&self, built: &ProjectionGeneration) {
+    async fn switch(&mut self, built: &ProjectionGeneration) {
+        self.source.shelf.close();
         match take_live(self.source.store.as_ref(), built).await {
             Ok(()) => info!(projection = built.name, generation = built.generation, "the new generation is live"),
             Err(error) => warn!(projection = built.name, %error, "the new generation is not live yet"),

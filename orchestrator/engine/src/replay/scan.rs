@@ -55,9 +55,9 @@ pub(super) fn first_stream(since: Option<Timestamp>) -> Uuid {
 
 /// A saga with all its rows, oldest first, or why they cannot be read.
 #[derive(Debug)]
-pub(super) struct ScannedSaga {
-    pub(super) saga: SagaId,
-    pub(super) rows: Result<Vec<StreamRow>, StoreError>,
+pub(crate) struct ScannedSaga {
+    pub(crate) saga: SagaId,
+    pub(crate) rows: Result<Vec<StreamRow>, StoreError>,
 }
 
 impl ScannedSaga {
@@ -71,7 +71,7 @@ impl ScannedSaga {
 const FEWEST_ROWS: usize = SNAPSHOT_ROWS as usize;
 
 /// Reads sagas with all their rows, ascending by id, which is by the time of their start.
-pub(super) struct SagaScan {
+pub(crate) struct SagaScan {
     store: Arc<dyn JournalReader>,
     after: RowPosition,
     /// The beginning of a saga whose other rows are on the next page.
@@ -81,13 +81,13 @@ pub(super) struct SagaScan {
 
 impl SagaScan {
     /// Of sagas that started at `since` or later; `None`: of all.
-    pub(super) fn new(store: Arc<dyn JournalReader>, since: Option<Timestamp>) -> SagaScan {
+    pub(crate) fn new(store: Arc<dyn JournalReader>, since: Option<Timestamp>) -> SagaScan {
         let after = RowPosition { stream: first_stream(since), version: 0 };
         SagaScan { store, after, begun: Vec::new(), is_over: false }
     }
 
     /// Of sagas after this one.
-    pub(super) fn after(store: Arc<dyn JournalReader>, saga: SagaId) -> SagaScan {
+    pub(crate) fn after(store: Arc<dyn JournalReader>, saga: SagaId) -> SagaScan {
         let after = RowPosition { stream: saga.uuid(), version: LAST_VERSION };
         SagaScan { store, after, begun: Vec::new(), is_over: false }
     }
@@ -97,7 +97,7 @@ impl SagaScan {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<ScannedSaga>>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<ScannedSaga>>, StoreError> {
         while !self.is_over {
             let page = match self.store.scan(self.after, PAGE_ROWS, PORTION_BYTES).await {
                 Err(error) if error.is_damage() => return self.one_by_one().await.map(Some),

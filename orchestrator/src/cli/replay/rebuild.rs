@@ -1,13 +1,15 @@
-//! `replay rebuild`: builds a projection anew.
+//! `replay rebuild`: builds a projection anew, or repairs the list of sagas.
+
+mod sagas;
 
 use super::{
     super::{OutputFormat, output, server, store::StoreReadArgs},
     ReplayMeter,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use saga_engine::{
-    projection::{self, RebuildProgress, RebuildReport},
+    projection::{self, ArchiveFolder, MissingArchives, RebuildProgress, RebuildReport, SAGA_LIST},
     replay::ScanProgress,
 };
 use saga_event_store::StoreError;
@@ -20,8 +22,15 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Arguments of `saga replay rebuild`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RebuildArgs {
-    /// The projection; `saga projections` shows them
+    /// The projection; `saga projections` shows them. `sagas` is the list of sagas: rows that say something else than
+    /// their journals are written anew
     name: String,
+    /// Leave out archives whose files are missing or damaged; without this, nothing is built then
+    #[arg(long)]
+    without_archives: bool,
+    /// Only show which rows of `sagas` would be written
+    #[arg(long)]
+    dry_run: bool,
     /// Address of an engine, for an SQLite file that an engine has open [default: api.listen of the configuration]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -33,6 +42,12 @@ pub(in crate::cli) struct RebuildArgs {
 }
 
 pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
+    if args.name == SAGA_LIST {
+        return sagas::rebuild(&args).await;
+    }
+    if args.dry_run {
+        bail!("--dry-run goes with `{SAGA_LIST}` only: a projection is built beside the live one");
+    }
     let store = match args.store.open_to_write().await? {
         Ok(store) => store,
         Err(StoreError::Locked { .. }) => return by_the_engine(&args).await,
@@ -40,7 +55,9 @@ pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     };
     let meter = ReplayMeter::new("applied");
     let mut first = None;
-    let report = projection::rebuild(store, &args.name, |progress| {
+    let missing = if args.without_archives { MissingArchives::LeftOut } else { MissingArchives::Refused };
+    let folder = ArchiveFolder { folder: args.store.archive_folder()?, missing };
+    let report = projection::rebuild(store, &args.name, folder, |progress| {
         let share = share(*first.get_or_insert(progress.at_ms), progress);
         meter.show_rows(ScanProgress { sagas: 0, events: progress.rows, share });
     });
@@ -58,15 +75,16 @@ fn share(first_ms: Option<i64>, progress: RebuildProgress) -> f64 {
 }
 
 fn text(report: &RebuildReport, took: Duration) -> String {
-    let RebuildReport { projection, generation, rows } = report;
-    format!("{projection}: generation {generation} is live; {rows} rows of the feed in {:.1} s", took.as_secs_f64())
+    let RebuildReport { projection, generation, rows, left_out } = report;
+    let lacks: String = left_out.iter().map(|it| format!("\nwithout {it}")).collect();
+    format!("{projection}: generation {generation} is live; {rows} rows in {:.1} s{lacks}", took.as_secs_f64())
 }
 
 /// An engine has the file: it builds, and this command waits. After Ctrl-C the engine goes on.
 async fn by_the_engine(args: &RebuildArgs) -> anyhow::Result<ExitCode> {
     let client = server::ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
     let path = format!("/api/projections/{}/rebuild", server::encoded(&args.name));
-    client.post(&path, &json!({})).await?;
+    client.post(&path, &json!({"withoutArchives": args.without_archives})).await?;
     output::note("an engine has the file and builds the projection; after Ctrl-C it goes on");
     loop {
         let all = client.get("/api/projections").await?;
