@@ -237,6 +237,10 @@ async fn damaged_sagas_are_parked_alone(world: TestWorld, database: StoreDatabas
     let restore = ["definitions", "restore", "then/invoice.saga.yaml", "--reason", "it was lost", "--server"];
     let restored = &lines(&folder, &[&restore[..], &[engine.api().base()]].concat()).await?[0];
     ensure!((&restored["status"], &restored["openSagas"]) == (&json!("stored"), &json!(1)), "{restored}");
+    let (_, audit) = engine.api().get("/api/audit?on=invoice").await?;
+    let entry = &audit["entries"][0];
+    ensure!(entry["action"] == "restore definition" && entry["reason"] == "it was lost", "{audit}");
+    ensure!(entry["on"]["definition"]["definition"] == restored["definition"], "{audit}");
     for (key, ..) in FAULTS {
         eventually("the saga goes on by itself", SETTLED, || async {
             let saga = find(&engine, &ids[key]).await?.context("no such saga")?;

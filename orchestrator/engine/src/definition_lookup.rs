@@ -48,7 +48,8 @@ pub enum DefinitionTextError {
     Store(#[from] StoreError),
 }
 
-/// Who brought a definition's text that no engine has a file for, as it is on record.
+/// Who brought a definition's text, and why, as it is on record: one that no engine has a file for, or one that the
+/// store had lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinitionTextRecord {
     /// Name of the definition.
@@ -63,6 +64,9 @@ pub struct DefinitionTextRecord {
 
 /// The log of texts that operators brought.
 pub(crate) const TEXT_LOG: &str = "definition-texts";
+
+/// The log of texts that operators put back.
+pub(crate) const RESTORE_LOG: &str = "definition-restores";
 
 /// Finds definitions that operators name. A cheap handle.
 #[derive(Clone, Debug)]
@@ -107,12 +111,13 @@ impl DefinitionLookup {
         Ok(plan)
     }
 
-    /// Puts on record who brought the text of `plan`; the same id again is the same record.
+    /// Puts on record, in one of the two logs, who brought the text of `plan`; the same id again is the same record.
     ///
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn record_text(
         &self,
+        log: &'static str,
         plan: &SagaPlan,
         (id, who, reason): (Uuid, &str, &str),
         now: Timestamp,
@@ -120,7 +125,7 @@ impl DefinitionLookup {
         let (name, definition) = (plan.definition.name.clone(), plan.definition.hash.clone());
         let record = DefinitionTextRecord { name, definition, who: who.to_owned(), reason: reason.to_owned() };
         let body = serde_json::to_string(&record).map_err(|error| StoreError::Unusable(error.to_string()))?;
-        let note = NewNote { id, topic: TEXT_LOG.to_owned(), body, at_ms: now.0 };
+        let note = NewNote { id, topic: log.to_owned(), body, at_ms: now.0 };
         self.journal.store().add_note(&note).await.map(drop)
     }
 

@@ -4,13 +4,16 @@
 //! sagas that run keep theirs. Breakers keep their state, and wait queues keep their calls. Calls that are under way
 //! end as they began.
 
+pub(crate) mod record;
+
 use super::{
     active_config::{ActiveConfig, ActiveConfigCell},
     catalog::DefinitionCatalog,
     journal::JournalAccess,
     overrides::OverrideLog,
 };
-use saga_base::secrets;
+use record::{ReloadMemory, ReloadRecord, hash_of};
+use saga_base::{clock::EngineClock, secrets};
 use saga_core::{
     definition::{
         CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SourceFile, participants::StubParticipants,
@@ -29,7 +32,7 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::Mutex;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// A participants.yaml that is read again when it changes.
 #[derive(Clone, Debug)]
@@ -38,9 +41,17 @@ pub struct WatchedFile {
     pub path: PathBuf,
     /// The stubs that stand in for participants of the file; `None`: there are no stubs.
     pub stand_ins: Option<StubParticipants>,
+    /// SHA-256 of the text that is in effect when the engine starts.
+    hash: String,
 }
 
 impl WatchedFile {
+    /// The file at `path`, whose text is in effect.
+    #[must_use]
+    pub fn new(path: PathBuf, text: &str, stand_ins: Option<StubParticipants>) -> WatchedFile {
+        WatchedFile { path, stand_ins, hash: hash_of(text) }
+    }
+
     fn played(&self, participants: ParticipantCatalog) -> ParticipantCatalog {
         match &self.stand_ins {
             Some(stand_ins) => participants.with_stand_ins(stand_ins).0,
@@ -105,7 +116,8 @@ pub struct ReloadHandle {
     /// `None`: this engine has no participants.yaml of its own.
     watched: Option<WatchedFile>,
     /// Held during a reload, so that reloads run one at a time.
-    one_at_a_time: Arc<Mutex<()>>,
+    memory: Arc<Mutex<ReloadMemory>>,
+    clock: EngineClock,
 }
 
 impl ReloadHandle {
@@ -115,8 +127,10 @@ impl ReloadHandle {
         config: Arc<ActiveConfigCell>,
         overrides: Arc<OverrideLog>,
         watched: Option<WatchedFile>,
+        (instance, clock): (String, EngineClock),
     ) -> ReloadHandle {
-        ReloadHandle { journal, guards, config, overrides, watched, one_at_a_time: Arc::default() }
+        let memory = ReloadMemory::new(instance, watched.as_ref().map(|watched| watched.hash.clone()));
+        ReloadHandle { journal, guards, config, overrides, watched, memory: Arc::new(Mutex::new(memory)), clock }
     }
 
     /// Where participants.yaml is; `None`: it cannot be reloaded.
@@ -125,8 +139,9 @@ impl ReloadHandle {
         self.watched.as_ref().map(|watched| watched.path.as_path())
     }
 
-    /// Puts `file` into effect. `lookup` answers for the variables in it. Reloads run one at a time. A crash during a
-    /// reload has no effect: no saga uses what is stored by then.
+    /// Puts `file` into effect, and the reload on record. `lookup` answers for the variables in it. Reloads run one at
+    /// a time. A crash during a reload has no effect: no saga uses what is stored by then. A crash after it, or a store
+    /// that does not answer, can leave it without a record.
     ///
     /// # Errors
     /// When it is refused; the log says so too.
@@ -135,7 +150,8 @@ impl ReloadHandle {
         file: &SourceFile,
         lookup: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Result<ReloadOutcome, ReloadError> {
-        let _one_at_a_time = self.one_at_a_time.lock().await;
+        let mut memory = self.memory.lock().await;
+        let now = hash_of(&file.text);
         let outcome = self.replace(file, lookup).await;
         match &outcome {
             Ok(ReloadOutcome::Changed { participants }) => {
@@ -145,23 +161,40 @@ impl ReloadHandle {
                 );
                 self.guards.changes().publish(None, GuardEventKind::ConfigReloaded);
                 count("changed");
+                self.put_on_record(memory.changed(now)).await;
             }
-            Ok(ReloadOutcome::Unchanged) => {}
+            Ok(ReloadOutcome::Unchanged) => memory.unchanged(now),
             Err(refused) => {
                 error!(file = file.name, "the changed file is refused whole, what was in effect stays: {refused}");
                 let reason = refused.in_one_line();
+                let record = memory.refused(Some(now), &reason);
                 self.guards.changes().publish(None, GuardEventKind::ConfigRefused { reason });
                 count("refused");
+                if let Some(record) = record {
+                    self.put_on_record(record).await;
+                }
             }
         }
         outcome
     }
 
-    /// Reports that the file cannot be read: what was in effect stays. The log says so, and the stream of guard events.
-    pub fn report_unreadable(&self, why: &str) {
+    /// What is in effect does not depend on the record.
+    async fn put_on_record(&self, record: ReloadRecord) {
+        if let Err(error) = record.add(self.journal.store().as_ref(), self.clock.now()).await {
+            warn!(%error, "the reload of participants is not on record: `saga audit` does not show it");
+        }
+    }
+
+    /// Reports that the file cannot be read: what was in effect stays. The log says so, the stream of guard events, and
+    /// the record.
+    pub async fn report_unreadable(&self, why: &str) {
         error!("participants cannot be read, what was in effect stays: {why}");
         self.guards.changes().publish(None, GuardEventKind::ConfigRefused { reason: why.to_owned() });
         count("refused");
+        let record = self.memory.lock().await.refused(None, why);
+        if let Some(record) = record {
+            self.put_on_record(record).await;
+        }
     }
 
     async fn replace(

@@ -11,6 +11,7 @@ use saga_core::{definition, policy::SagaPolicies, state::SagaPlan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The largest body: a definition has at most 256 KiB, and JSON writes some characters as several.
 pub(super) const BODY_BYTES: usize = 1024 * 1024;
@@ -18,6 +19,7 @@ pub(super) const BODY_BYTES: usize = 1024 * 1024;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RestoreBody {
+    id: Option<Uuid>,
     definition: String,
     policies: String,
     who: String,
@@ -34,13 +36,14 @@ pub(super) async fn restore(
     let plan = plan(&asked.definition, &asked.policies)?;
     let (name, hash, policies) =
         (plan.definition.name.clone(), plan.definition.hash.clone(), plan.policies_hash.clone());
-    let operator = backend.operator.clone();
-    let stored = to_its_end(async move { operator.restore_documents(plan).await }).await;
+    let (operator, id) = (backend.operator.clone(), asked.id.unwrap_or_else(Uuid::new_v4));
+    let (who, reason) = (statement.who.clone(), statement.reason.clone());
+    let stored = to_its_end(async move { operator.restore_documents(plan, id, (&who, &reason)).await }).await;
     let stored = stored.map_err(|error| ApiError::StoreAway(format!("the documents were not stored: {error}")))?;
     let open_sagas = stored?;
     statement.log("restore", &name, &hash, ActStatus::Applied);
     Ok(Json(json!({
-        "status": "stored", "name": name, "definition": hash, "policies": policies, "openSagas": open_sagas,
+        "status": "stored", "id": id, "name": name, "definition": hash, "policies": policies, "openSagas": open_sagas,
     })))
 }
 

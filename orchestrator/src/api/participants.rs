@@ -16,11 +16,14 @@ pub(super) async fn reload(State(backend): State<ApiState>, headers: HeaderMap) 
     let Some(path) = handle.path() else {
         return Err(ApiError::NotReloaded("this engine reads no participants.yaml file".into()));
     };
-    let file = read_source(path).map_err(|error| {
-        let why = format!("{error:#}");
-        handle.report_unreadable(&why);
-        ApiError::NotReloaded(why)
-    })?;
+    let file = match read_source(path) {
+        Ok(file) => file,
+        Err(error) => {
+            let why = format!("{error:#}");
+            handle.report_unreadable(&why).await;
+            return Err(ApiError::NotReloaded(why));
+        }
+    };
     // A task of its own: a client that closes its connection leaves nothing half done.
     let reloading = tokio::spawn(async move { handle.reload(&file, &lookup).await });
     let reloaded = reloading.await.map_err(|error| ApiError::StoreAway(format!("the reload did not end: {error}")))?;

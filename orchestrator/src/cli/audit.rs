@@ -1,4 +1,4 @@
-//! `audit`: what operators did to sagas, guards and definitions, and what deployments changed.
+//! `audit`: what operators did to sagas, guards and definitions, and what deployments and reloads changed.
 
 use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
 use anyhow::Context;
@@ -12,11 +12,11 @@ pub(super) struct AuditArgs {
     /// Only acts at this time or later: a time (RFC 3339), or how long ago, like 7d
     #[arg(long, value_name = "TIME|DURATION")]
     since: Option<StartedSince>,
-    /// Only acts of this operator
+    /// Only acts of this operator, or of the engine with this name
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
-    /// Only acts on the sagas with this id or business key, on the participant with this name, or on the definition
-    /// with this name or hash
+    /// Only acts on the sagas with this id or business key, on the participant with this name, on the definition with
+    /// this name or hash, or on participants.yaml
     #[arg(long, value_name = "ID|KEY|PARTICIPANT|DEFINITION")]
     on: Option<String>,
     /// Most acts, the newest first

@@ -210,7 +210,8 @@ pub(crate) fn load_files(
         None => (library.participants, Vec::new()),
     };
     let plans = library.definitions.iter().map(|definition| plan(definition, &participants)).collect();
-    let watched = |path: &PathBuf| WatchedFile { path: path.clone(), stand_ins: files.stand_ins.clone() };
+    let text = files.participants.as_ref().map_or("", |file| file.text.as_str());
+    let watched = |path: &PathBuf| WatchedFile::new(path.clone(), text, files.stand_ins.clone());
     let participants_file = files.participants_file.as_ref().map(watched);
     Ok(LoadedDefinitions { plans, participants, participants_file, played })
 }

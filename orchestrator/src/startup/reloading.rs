@@ -27,7 +27,7 @@ async fn look(handle: ReloadHandle, path: PathBuf) {
             Ok(file) => file,
             Err(error) => {
                 if seen.take().is_some() || in_effect.is_some() {
-                    handle.report_unreadable(&format!("{error:#}"));
+                    handle.report_unreadable(&format!("{error:#}")).await;
                 }
                 in_effect = None;
                 continue;

@@ -14,6 +14,9 @@ use std::{cmp::Reverse, sync::Arc};
 
 pub use place::{AuditPlace, AuditPlaceError};
 
+/// What a reload is on, whatever the path of the file.
+const PARTICIPANTS_FILE: &str = "participants.yaml";
+
 /// Which acts are wanted.
 #[derive(Clone, Debug)]
 pub struct AuditRequest {
@@ -21,8 +24,8 @@ pub struct AuditRequest {
     pub since: Option<Timestamp>,
     /// Acts of this operator, or of the engine of this name.
     pub who: Option<String>,
-    /// Acts on the sagas with this id or key, on the participant of this name, or on the definition of this name or
-    /// hash.
+    /// Acts on the sagas with this id or key, on the participant of this name, on the definition of this name or hash,
+    /// or on `participants.yaml` or its text with this hash.
     pub on: Option<String>,
     /// Only acts older than the one at this place; `None`: the newest.
     pub after: Option<AuditPlace>,
@@ -36,11 +39,11 @@ pub struct AuditRequest {
 pub struct AuditEntry {
     /// When it was recorded; RFC 3339, UTC.
     pub at: String,
-    /// The operator, as the act names them; of a deployment the engine that has the files.
+    /// The operator, as the act names them; of a deployment or a reload the engine that has the files.
     pub who: String,
     /// What was done: the act, and the step or the limits that it names.
     pub action: String,
-    /// The operator's reason; empty for a deployment.
+    /// The operator's reason, or why an engine refused a file; empty for a deployment.
     pub reason: String,
     /// What it was done to.
     pub on: AuditTarget,
@@ -66,6 +69,17 @@ pub enum AuditTarget {
         /// Its name in participants.yaml.
         name: String,
     },
+    /// The participants of an engine.
+    Participants {
+        /// `participants.yaml`.
+        file: String,
+        /// SHA-256 of the text that was in effect before; `None`: it is not known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+        /// SHA-256 of the text that the engine read; `None`: it could not read the file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        now: Option<String>,
+    },
     /// A definition.
     Definition {
         /// Its name.
@@ -81,6 +95,7 @@ impl AuditTarget {
     pub fn name(&self) -> &str {
         match self {
             AuditTarget::Saga { key, .. } => key,
+            AuditTarget::Participants { file, .. } => file,
             AuditTarget::Participant { name } | AuditTarget::Definition { name, .. } => name,
         }
     }
@@ -106,6 +121,7 @@ pub async fn audit(store: Arc<dyn EventStore>, wanted: &AuditRequest) -> Result<
     let mut found = sources::on_sagas(store.as_ref(), wanted).await?;
     found.extend(sources::on_guards(store.as_ref()).await?);
     found.extend(sources::texts(store.as_ref(), &mut unreadable).await?);
+    found.extend(sources::reloads(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::deployments(store.as_ref(), wanted, &mut unreadable).await?);
     found.retain(|it| it.is_wanted(wanted));
     found.sort_unstable_by(|one, other| Reverse(&one.place).cmp(&Reverse(&other.place)));

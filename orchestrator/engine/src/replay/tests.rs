@@ -257,6 +257,12 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
     }
     let text = json!({"name": "order", "definition": "cc", "who": "ada", "reason": "v2"});
     it.store.add_note(&note("definition-texts", 3, text)).await.expect("a note");
+    let restored = json!({"name": "order", "definition": "aa", "who": "eve", "reason": "lost"});
+    it.store.add_note(&note("definition-restores", 3, restored)).await.expect("a note");
+    let reloaded = json!({"engine": "engine-1", "before": "dd", "now": "ee", "effect": "changed", "reason": ""});
+    it.store.add_note(&note("participants-reloads", 3, reloaded)).await.expect("a note");
+    let refused = json!({"engine": "engine-2", "before": "dd", "now": null, "effect": "refused", "reason": "no file"});
+    it.store.add_note(&note("participants-reloads", 4, refused)).await.expect("a note");
     let epoch = it.store.claim(0, "test").await.expect("the shard is claimed");
     let saga = SagaId::new(Timestamp(1), ShardId(0), 7);
     let start = SagaStart { key: "4711".into(), trigger: trigger("4711"), traceparent: None };
@@ -284,7 +290,10 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
     let told: Vec<_> = whole.entries.iter().map(|it| (it.who.as_str(), it.action.as_str())).collect();
     let expected = [
         ("engine-1", "withdraw definition"),
+        ("engine-2", "refuse participants"),
         ("ada", "abandon"),
+        ("engine-1", "reload participants"),
+        ("eve", "restore definition"),
         ("ada", "store definition"),
         ("engine-1", "publish definition in place of aa"),
         ("engine-1", "publish definition"),
@@ -300,8 +309,10 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
     }
     assert_eq!(paged, whole.entries);
     let of = |on: &str| AuditRequest { on: Some(on.into()), ..all.clone() };
-    for (wanted, count) in [(of("order"), 4), (of("cc"), 1), (of("4711"), 1), (of(&saga.to_string()), 1), (of("x"), 0)]
-    {
+    let reloads = [(of("participants.yaml"), 2), (of("ee"), 1), (of("dd"), 2)];
+    let others =
+        [(of("order"), 5), (of("cc"), 1), (of("4711"), 1), (of(&saga.to_string()), 1), (of("x"), 0), (of("aa"), 2)];
+    for (wanted, count) in others.into_iter().chain(reloads) {
         let found = audit(Arc::clone(&it.store), &wanted).await.expect("the store answers");
         assert_eq!(found.entries.len(), count, "{wanted:?}");
     }

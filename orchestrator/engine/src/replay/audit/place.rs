@@ -19,6 +19,10 @@ pub(super) enum AuditSource {
     Deployment(i64, String),
     /// The number of a text that an operator brought.
     Text(i64),
+    /// The number of a text that an operator put back.
+    Restore(i64),
+    /// The number of a reload.
+    Reload(i64),
     /// The number of an act on guards.
     Guard(i64),
     /// A row of a saga's journal.
@@ -40,7 +44,11 @@ impl AuditPlace {
         let (stream, version) = match &self.source {
             AuditSource::Saga(stream, version) => (*stream, *version),
             // Of one time, the acts on sagas come after all others, so a page has shown them before these.
-            AuditSource::Deployment(..) | AuditSource::Text(_) | AuditSource::Guard(_) => (Uuid::nil(), 0),
+            AuditSource::Deployment(..)
+            | AuditSource::Text(_)
+            | AuditSource::Restore(_)
+            | AuditSource::Reload(_)
+            | AuditSource::Guard(_) => (Uuid::nil(), 0),
         };
         ActPosition { at_ms: self.at.0, stream, version }
     }
@@ -57,6 +65,8 @@ impl fmt::Display for AuditPlace {
         match &self.source {
             AuditSource::Deployment(number, name) => write!(f, "deployment~{number}~{name}"),
             AuditSource::Text(number) => write!(f, "text~{number}"),
+            AuditSource::Restore(number) => write!(f, "restore~{number}"),
+            AuditSource::Reload(number) => write!(f, "reload~{number}"),
             AuditSource::Guard(number) => write!(f, "guard~{number}"),
             AuditSource::Saga(stream, version) => write!(f, "saga~{stream}~{version}"),
         }
@@ -80,6 +90,8 @@ fn read(text: &str) -> Option<AuditPlace> {
             AuditSource::Deployment(number.parse().ok()?, name.to_owned())
         }
         "text" => AuditSource::Text(rest.parse().ok()?),
+        "restore" => AuditSource::Restore(rest.parse().ok()?),
+        "reload" => AuditSource::Reload(rest.parse().ok()?),
         "guard" => AuditSource::Guard(rest.parse().ok()?),
         "saga" => {
             let (stream, version) = rest.split_once('~')?;
@@ -99,6 +111,8 @@ mod tests {
         for source in [
             AuditSource::Deployment(3, "order".into()),
             AuditSource::Text(7),
+            AuditSource::Restore(5),
+            AuditSource::Reload(6),
             AuditSource::Guard(8),
             AuditSource::Saga(Uuid::from_u128(9), 4),
         ] {

@@ -1,15 +1,16 @@
-//! Where acts are on record: the index of acts on sagas, the logs of acts on guards and of texts, and the log of what
-//! engines published.
+//! Where acts are on record: the index of acts on sagas, the logs of acts on guards, of texts and of reloads, and the
+//! log of what engines published.
 
 use super::{
-    AuditEntry, AuditRequest, AuditTarget,
+    AuditEntry, AuditRequest, AuditTarget, PARTICIPANTS_FILE,
     place::{AuditPlace, AuditSource},
 };
 use crate::{
-    definition_lookup::{DefinitionTextRecord, TEXT_LOG},
+    definition_lookup::{DefinitionTextRecord, RESTORE_LOG, TEXT_LOG},
     definition_rollout::recorded::{self, DefinitionChangeKind},
     journal::reading::{self, SagaQuery},
     overrides,
+    reload::record::{RELOAD_LOG, ReloadEffect, ReloadRecord},
 };
 use saga_core::{
     id::SagaId,
@@ -42,6 +43,9 @@ fn is_on(target: &AuditTarget, on: &str) -> bool {
         AuditTarget::Saga { id, key, .. } => id == on || key == on,
         AuditTarget::Participant { name } => name == on,
         AuditTarget::Definition { name, definition } => name == on || definition == on,
+        AuditTarget::Participants { file, before, now } => {
+            file == on || [before, now].into_iter().flatten().any(|hash| hash == on)
+        }
     }
 }
 
@@ -107,32 +111,72 @@ pub(super) async fn on_guards(store: &dyn EventStore) -> Result<Vec<PlacedEntry>
         .collect())
 }
 
-/// Texts that operators brought, to move sagas to them.
+/// Texts that operators brought to move sagas to them, and texts that they put back.
 pub(super) async fn texts(
     store: &dyn EventStore,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<PlacedEntry>, StoreError> {
+    let brought = |note: &StoredNote| text(note, "store definition", AuditSource::Text(note.number.0));
+    let put_back = |note: &StoredNote| text(note, "restore definition", AuditSource::Restore(note.number.0));
+    let mut found = log(store, TEXT_LOG, brought, unreadable).await?;
+    found.extend(log(store, RESTORE_LOG, put_back, unreadable).await?);
+    Ok(found)
+}
+
+/// Reloads of participants.yaml.
+pub(super) async fn reloads(
+    store: &dyn EventStore,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    log(store, RELOAD_LOG, reload, unreadable).await
+}
+
+/// All entries of a log, oldest first.
+async fn log(
+    store: &dyn EventStore,
+    topic: &'static str,
+    read: impl Fn(&StoredNote) -> Option<PlacedEntry>,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
     let (mut found, mut after) = (Vec::new(), NoteNumber::START);
     loop {
-        let page = store.notes(TEXT_LOG, after, MAX_NOTES).await?;
+        let page = store.notes(topic, after, MAX_NOTES).await?;
         let Some(last) = page.last() else { return Ok(found) };
         after = last.number;
         for note in page {
-            match text(&note) {
+            match read(&note) {
                 Some(entry) => found.push(entry),
-                None => unreadable.push(format!("note {} of {TEXT_LOG}", note.number.0)),
+                None => unreadable.push(format!("note {} of {topic}", note.number.0)),
             }
         }
     }
 }
 
-fn text(note: &StoredNote) -> Option<PlacedEntry> {
+fn text(note: &StoredNote, action: &str, source: AuditSource) -> Option<PlacedEntry> {
     let DefinitionTextRecord { name, definition, who, reason } = serde_json::from_str(&note.body).ok()?;
-    let at = Timestamp(note.at_ms);
     let on = AuditTarget::Definition { name, definition };
-    let action = "store definition".to_owned();
-    let entry = AuditEntry { at: rfc3339(at), who, action, reason, on, id: note.id.to_string() };
-    Some(PlacedEntry { place: AuditPlace::new(at, AuditSource::Text(note.number.0)), entry })
+    Some(noted(note, AuditEntry { who, reason, ..of_note(note, action, on) }, source))
+}
+
+fn reload(note: &StoredNote) -> Option<PlacedEntry> {
+    let ReloadRecord { engine, before, now, effect, reason } = serde_json::from_str(&note.body).ok()?;
+    let action = match effect {
+        ReloadEffect::Changed => "reload participants",
+        ReloadEffect::Refused => "refuse participants",
+    };
+    let on = AuditTarget::Participants { file: PARTICIPANTS_FILE.to_owned(), before, now };
+    let entry = AuditEntry { who: engine, reason, ..of_note(note, action, on) };
+    Some(noted(note, entry, AuditSource::Reload(note.number.0)))
+}
+
+/// The entry of a note, without who and why.
+fn of_note(note: &StoredNote, action: &str, on: AuditTarget) -> AuditEntry {
+    let (at, id) = (rfc3339(Timestamp(note.at_ms)), note.id.to_string());
+    AuditEntry { at, who: String::new(), action: action.to_owned(), reason: String::new(), on, id }
+}
+
+fn noted(note: &StoredNote, entry: AuditEntry, source: AuditSource) -> PlacedEntry {
+    PlacedEntry { place: AuditPlace::new(Timestamp(note.at_ms), source), entry }
 }
 
 /// What engines published and withdrew as they started.
