@@ -65,6 +65,8 @@ pub(crate) struct ApiState {
     pub(crate) census: census::CountCache<census::SagaCounts>,
     /// Groups of sagas that do not go on, by cause.
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
+    /// Projections that do not go on.
+    pub(crate) failed_projections: census::CountCache<health::FailedProjections>,
 }
 
 impl ApiState {
@@ -81,6 +83,7 @@ impl ApiState {
         let journal_permits = journal_permits::JournalReadPermits::new();
         let census = census::CountCache::of(query.clone());
         let causes = census::CountCache::of(query.clone());
+        let failed_projections = census::CountCache::of(query.clone());
         let metrics = crate::telemetry::metrics();
         ApiState {
             query,
@@ -94,6 +97,7 @@ impl ApiState {
             journal_permits,
             census,
             causes,
+            failed_projections,
         }
     }
 }
@@ -116,6 +120,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/sagas/{id}", get(pages::saga))
         .route("/guards", get(pages::guards))
         .route("/causes", get(pages::causes))
+        .route("/audit", get(pages::audit))
         .route("/assets/act.js", get(pages::act_script))
         .route("/assets/job.js", get(pages::job_script))
         .route("/assets/saga.css", get(pages::style))

@@ -63,10 +63,15 @@ impl<F: StoreCount> CountCache<F> {
 
     /// The last count, after a new one if it is due; `None`: the store has not answered yet.
     pub(super) async fn now(&self) -> Option<Arc<F>> {
+        self.within(MAX_WAIT).await
+    }
+
+    /// The same, and waits at most `wait` for a new count.
+    pub(super) async fn within(&self, wait: Duration) -> Option<Arc<F>> {
         let census = self.clone();
         // A task of its own: a count that takes longer than the request waits is there for the next request.
         let counting = tokio::spawn(async move { census.count_if_due().await });
-        if tokio::time::timeout(MAX_WAIT, counting).await.is_err() {
+        if tokio::time::timeout(wait, counting).await.is_err() {
             debug!("the count of sagas takes longer than a request waits");
         }
         self.last.borrow().clone()

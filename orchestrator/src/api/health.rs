@@ -1,9 +1,12 @@
 //! Live: the process answers. Ready: it takes work.
 
 mod events_topic;
+mod projections;
 mod reading;
 mod shards;
 mod standing;
+
+pub(super) use projections::FailedProjections;
 
 use super::{ApiState, server};
 use crate::readiness::{EngineReadiness, starting_text};
@@ -17,7 +20,10 @@ use saga_kafka::consumer::{self, ConsumerStatus};
 use saga_resilience::metrics;
 use saga_resilience::metrics::scrape;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 pub(super) async fn live() -> Json<serde_json::Value> {
     Json(json!({"status": "live"}))
@@ -45,15 +51,18 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
         if !left.is_empty() {
             body["leftToOthers"] = json!(left);
         }
-        return Json(with_backlog(&backend, body)).into_response();
+        return Json(with_notes(&backend, body).await).into_response();
     }
     let body = json!({"status": "not ready", "reasons": reasons, "shards": owned, "store": store, "kafka": kafka});
-    (StatusCode::SERVICE_UNAVAILABLE, Json(with_backlog(&backend, body))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(with_notes(&backend, body).await)).into_response()
 }
 
-/// Adds deadlines that stand still, shards that are behind, and how the topic of all events stands. None of them makes
-/// the engine not ready: they wait and lose nothing.
-fn with_backlog(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
+/// Maximum wait for the store to name projections: a probe waits for the answer. After it the answer has the last ones.
+const NAMING: Duration = Duration::from_millis(200);
+
+/// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, and projections that do
+/// not go on. None of them makes the engine not ready: they wait and lose nothing, and no saga needs a projection.
+async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
         body["shardsBehind"] = shards::shown(&behind).into();
@@ -66,6 +75,10 @@ fn with_backlog(backend: &ApiState, mut body: serde_json::Value) -> serde_json::
     }
     if let Some(events) = backend.query.health().events_topic(backend.query.now()) {
         body["eventsTopic"] = events_topic::shown(&events);
+    }
+    let failed = backend.failed_projections.within(NAMING).await;
+    if let Some(failed) = failed.and_then(|failed| failed.shown()) {
+        body["projectionsFailed"] = failed;
     }
     body
 }
