@@ -15,29 +15,42 @@ use serde_json::{Value, json};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AuditQuery {
+pub(crate) struct AuditQuery {
     /// A time, or how long ago.
-    since: Option<String>,
-    who: Option<String>,
-    on: Option<String>,
-    after: Option<String>,
-    limit: Option<u32>,
+    pub(super) since: Option<String>,
+    pub(super) who: Option<String>,
+    pub(super) on: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) limit: Option<u32>,
+}
+
+impl AuditQuery {
+    /// A form sends its empty fields.
+    pub(super) fn without_blanks(self) -> AuditQuery {
+        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let AuditQuery { since, who, on, after, limit } = self;
+        AuditQuery { since: said(since), who: said(who), on: said(on), after: said(after), limit }
+    }
+}
+
+/// What the query asks for; `since` can be a span that ends at `now`.
+pub(super) fn request_of(asked: &AuditQuery, now: Timestamp) -> Result<AuditRequest, ApiError> {
+    let place =
+        |after: &String| after.parse().map_err(|error: AuditPlaceError| ApiError::BadParameter(error.to_string()));
+    Ok(AuditRequest {
+        since: asked.since.as_deref().map(|since| time(since, now)).transpose()?,
+        who: asked.who.clone(),
+        on: asked.on.clone(),
+        after: asked.after.as_ref().map(place).transpose()?,
+        limit: usize::try_from(request::limit(asked.limit)?).unwrap_or(usize::MAX),
+    })
 }
 
 pub(super) async fn list(
     State(backend): State<ApiState>,
     asked: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let AuditQuery { since, who, on, after, limit } = request::checked(asked)?;
-    let wanted = AuditRequest {
-        since: since.map(|since| time(&since, backend.query.now())).transpose()?,
-        who,
-        on,
-        after: after
-            .map(|after| after.parse().map_err(|error: AuditPlaceError| ApiError::BadParameter(error.to_string())))
-            .transpose()?,
-        limit: usize::try_from(request::limit(limit)?).unwrap_or(usize::MAX),
-    };
+    let wanted = request_of(&request::checked(asked)?, backend.query.now())?;
     let report = backend.query.audit(&wanted).await?;
     let next = report.next.map(|place| place.to_string());
     Ok(Json(json!({"entries": report.entries, "next": next, "unreadable": report.unreadable})))

@@ -1,8 +1,10 @@
 //! The web UI: server-rendered, no framework, every payload escaped by the template engine.
 
+mod audit;
 mod causes;
 mod guards;
 
+pub(super) use audit::audit;
 pub(super) use causes::causes;
 pub(super) use guards::guards;
 

@@ -175,7 +175,8 @@ fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-fn query<'a>(pairs: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> String {
+/// The pairs as a query; those without a value are left out.
+pub(super) fn query<'a>(pairs: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs = pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
     pairs.collect::<Vec<_>>().join("&")
