@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod folder;
 mod line;
+mod name;
 mod opened;
 mod writer;
 
@@ -14,6 +15,7 @@ pub use error::ArchiveError;
 pub use file::{ArchiveFile, ArchiveTotals};
 pub use folder::ArchiveReader;
 pub use line::{ArchiveHeader, ArchivedDocument, ArchivedStream};
+pub use name::{archive_name, recorded_file};
 pub use opened::OpenedArchive;
 pub use writer::{ArchiveWriter, FinishedArchive};
 

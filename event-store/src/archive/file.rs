@@ -170,6 +170,20 @@ impl ArchiveFile {
         Err(damaged(format!("it has {} sagas, expected {}", streams.len(), block.sagas)))
     }
 
+    /// The streams of the block at a position, in the order of their ids; `None`: behind the last one.
+    ///
+    /// # Errors
+    /// When that part of the file is damaged.
+    pub fn block_at(&self, at: usize) -> Option<Result<Vec<ArchivedStream>, ArchiveError>> {
+        self.footer.blocks.get(at).map(|block| self.block(block))
+    }
+
+    /// Whether the file was read to an end that it says itself, so that its sum is known.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.end > 0
+    }
+
     pub(super) fn blocks(&self) -> &[BlockEntry] {
         &self.footer.blocks
     }

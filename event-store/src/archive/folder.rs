@@ -16,10 +16,12 @@ use uuid::Uuid;
 const KEPT_BLOCKS: usize = 48;
 
 /// The streams of several files. If several have a stream, the file with the highest number counts: it was written
-/// after the stream had changed. A cheap handle.
+/// after the stream had changed. Of one number only the latest revision is read. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct ArchiveReader {
     shared: Arc<SharedFiles>,
+    /// Streams that were erased, in place of what files have.
+    erased: HashMap<Uuid, ArchivedStream>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,11 @@ impl ArchiveReader {
     /// # Errors
     /// When the texts of a file cannot be read.
     pub fn of(mut files: Vec<ArchiveFile>) -> Result<ArchiveReader, ArchiveError> {
-        files.sort_by_key(|file| file.header().number);
+        let place = |file: &ArchiveFile| (file.header().installation, file.header().number);
+        files.sort_by_key(|file| (file.header().number, file.header().installation, file.header().revision));
+        files.reverse();
+        files.dedup_by(|earlier, later| place(earlier) == place(later));
+        files.reverse();
         let mut documents = HashMap::new();
         for file in &files {
             documents.extend(file.documents()?.into_iter().map(|it| ((it.kind, it.hash), it.text)));
@@ -78,7 +84,15 @@ impl ArchiveReader {
         let mut blocks: Vec<BlockPlace> = files.iter().enumerate().flat_map(|(at, file)| places(at, file)).collect();
         blocks.sort_unstable();
         let kept = Mutex::new(VecDeque::with_capacity(KEPT_BLOCKS));
-        Ok(ArchiveReader { shared: Arc::new(SharedFiles { files, blocks, documents, kept }) })
+        let shared = Arc::new(SharedFiles { files, blocks, documents, kept });
+        Ok(ArchiveReader { shared, erased: HashMap::new() })
+    }
+
+    /// The same with an erased stream in place of what the files have of it. Reads by its id see it.
+    #[must_use]
+    pub fn with_erased(mut self, erased: ArchivedStream) -> ArchiveReader {
+        self.erased.insert(erased.summary.stream, erased);
+        self
     }
 
     /// The files, by their numbers.
@@ -92,6 +106,9 @@ impl ArchiveReader {
     /// # Errors
     /// When that part of the file is damaged.
     pub async fn stream(&self, stream: Uuid) -> Result<Option<ArchivedStream>, StoreError> {
+        if let Some(erased) = self.erased.get(&stream) {
+            return Ok(Some(erased.clone()));
+        }
         self.with(move |files| files.stream(stream)).await
     }
 

@@ -19,6 +19,14 @@ pub struct ArchiveHeader {
     pub number: i64,
     /// When the file was begun, in milliseconds since the Unix epoch.
     pub created_at_ms: i64,
+    /// How often the file was written anew without what was erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A text by its hash, as the store had it.
@@ -120,6 +128,17 @@ struct RowLine<'a> {
 }
 
 impl ArchivedStream {
+    /// The stream as the store keeps it until files have it: what a line of a file says of it.
+    pub(crate) fn to_line(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.line()).expect("texts, numbers and JSON values are JSON")
+    }
+
+    /// # Errors
+    /// What is wrong with the line.
+    pub(crate) fn of_line(line: &[u8]) -> Result<ArchivedStream, String> {
+        serde_json::from_slice::<StreamLine<'_>>(line).map_err(|error| error.to_string())?.into_stream()
+    }
+
     pub(super) fn line(&self) -> StreamLine<'_> {
         let summary = &self.summary;
         StreamLine {

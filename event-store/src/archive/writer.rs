@@ -62,6 +62,21 @@ impl ArchiveWriter {
     /// # Errors
     /// When the file system refuses.
     pub fn create(path: &Path, installation: Uuid, number: i64, now_ms: i64) -> Result<ArchiveWriter, ArchiveError> {
+        let (format, created_at_ms) = (ARCHIVE_FORMAT, now_ms);
+        ArchiveWriter::begin(path, ArchiveHeader { format, installation, number, created_at_ms, revision: 0 })
+    }
+
+    /// Begins the file that takes the place of the one with the header `before`.
+    ///
+    /// # Errors
+    /// As [`ArchiveWriter::create`].
+    pub fn replace(path: &Path, before: &ArchiveHeader, now_ms: i64) -> Result<ArchiveWriter, ArchiveError> {
+        let revision = before.revision.saturating_add(1);
+        let header = ArchiveHeader { format: ARCHIVE_FORMAT, created_at_ms: now_ms, revision, ..before.clone() };
+        ArchiveWriter::begin(path, header)
+    }
+
+    fn begin(path: &Path, header: ArchiveHeader) -> Result<ArchiveWriter, ArchiveError> {
         let created = || {
             fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
             File::create(partial(path))
@@ -80,7 +95,6 @@ impl ArchiveWriter {
             documents: Vec::new(),
             rows: 0,
         };
-        let header = ArchiveHeader { format: ARCHIVE_FORMAT, installation, number, created_at_ms: now_ms };
         writer.frame_of(&[ArchiveLine::Archive(header)])?;
         Ok(writer)
     }
