@@ -1,6 +1,6 @@
 //! What leaves a store: partitions by time, and the streams that go to archives or are dropped.
 
-use crate::{RowPosition, StoreError, StreamBatch, StreamRow, StreamSummary};
+use crate::{RowPosition, StoreError, StreamAct, StreamBatch, StreamRow, StreamSummary, archive::ArchivedStream};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -100,6 +100,56 @@ pub struct ArchiveRecord {
     pub begun_ms: i64,
     /// When the last stream left the store; `None`: not yet.
     pub ended_ms: Option<i64>,
+    /// The file before the present one, which is still to be removed: a stream in it was erased.
+    pub replaced: Option<String>,
+}
+
+/// The erasure of a stream that has left the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedErasure {
+    /// The stream without its content. Its last row is that of the act.
+    pub erased: ArchivedStream,
+    /// Who erased it, and why.
+    pub act: StreamAct,
+}
+
+impl ArchivedErasure {
+    /// Version and time of the row of the act.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] when the stream has no row.
+    pub(crate) fn place(&self) -> Result<(u32, i64), StoreError> {
+        let last = self.erased.rows.last().map(|row| (row.version, row.recorded_at_ms));
+        last.ok_or_else(|| StoreError::Limit("an erased stream has no row of its act".into()))
+    }
+}
+
+/// An erased stream of which a file of an archive may still have content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingErasure {
+    /// The stream.
+    pub stream: Uuid,
+    /// The stream as files have it from then on; `None`: as the store has it, where it was erased.
+    pub erased: Option<ArchivedStream>,
+}
+
+/// Another file in place of the file of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveReplacement {
+    /// The number of the archive.
+    pub number: i64,
+    /// The file on record.
+    pub recorded: String,
+    /// The file that is removed afterwards: mostly the one on record.
+    pub replaced: String,
+    /// The new file.
+    pub file: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of it before its trailer, in hexadecimal.
+    pub sha256: String,
 }
 
 /// What became of a partition.
@@ -205,6 +255,28 @@ pub trait StoreArchives: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Damaged`] names the first row that has no key any more: its stream was erased.
     async fn open_archived(&self, rows: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError>;
+
+    /// Records the erasure of a stream that has left the store, in one transaction: the act, that its files are to be
+    /// written anew ([`StoreArchives::pending_erasures`]), and the end of its data key, after which no copy of an
+    /// encrypted file can be read. `false`: the stream is in the store, or an act is on record under that version;
+    /// nothing was changed.
+    async fn erase_archived(&self, erasure: &ArchivedErasure) -> Result<bool, StoreError>;
+
+    /// A page of the erased streams of which files may still have content, ascending, after the stream `after`.
+    async fn pending_erasures(&self, after: Uuid, limit: u32) -> Result<Vec<PendingErasure>, StoreError>;
+
+    /// One of them; `None`: no file has content of the stream on account of an erasure.
+    async fn pending_erasure(&self, stream: Uuid) -> Result<Option<PendingErasure>, StoreError>;
+
+    /// Records that no file has content of these streams any more; at most [`crate::MAX_PAGE`].
+    async fn end_erasures(&self, streams: &[Uuid]) -> Result<(), StoreError>;
+
+    /// Puts a file that is whole, on the disk and proved on record in place of another one; `false`: another file is on
+    /// record, or the one before it is not removed yet. After a crash the record names a whole file in any case.
+    async fn replace_archive(&self, replacement: &ArchiveReplacement) -> Result<bool, StoreError>;
+
+    /// Records that the file before the present one is removed.
+    async fn forget_replaced(&self, number: i64, replaced: &str) -> Result<(), StoreError>;
 
     /// From now on the store notices streams of the partition that change. For [`StoreArchives::detach_partition`].
     async fn watch_partition(&self, period: StartPeriod) -> Result<(), StoreError>;

@@ -45,8 +45,8 @@ mod waits;
 
 pub use act::{ActPosition, ActQuery, ActSelection, MAX_ACTS, StoredAct, StreamAct};
 pub use archives::{
-    ArchiveContent, ArchiveRecord, ArchiveState, DetachOutcome, LeavingRule, RemovedPortion, StartPeriod,
-    StoreArchives, StreamStanding,
+    ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchiveState, ArchivedErasure, DetachOutcome, LeavingRule,
+    PendingErasure, RemovedPortion, StartPeriod, StoreArchives, StreamStanding,
 };
 pub use attendance::{AttendanceGap, AttendanceRecord, ShardAttendance};
 pub use cipher::{DataKey, KeyEncryptionKey, KeyRing, SEAL_BYTES, is_sealed};

@@ -1,11 +1,12 @@
 //! Queries that are the same for both databases.
 
 use crate::{
-    ActPosition, ActQuery, ActSelection, ArchiveRecord, MAX_ACTS, MAX_NOTES, MAX_PAGE, NoteNumber, RowPosition,
-    ShardAttendance, StoreError, StoreIdentity, StoredAct, StoredNote, StreamFlagCount, StreamKeyHolder, StreamRow,
-    StreamStatusCount, StreamSummary, WaitTarget,
+    ActPosition, ActQuery, ActSelection, ArchiveRecord, MAX_ACTS, MAX_NOTES, MAX_PAGE, NoteNumber, PendingErasure,
+    RowPosition, ShardAttendance, StoreError, StoreIdentity, StoredAct, StoredNote, StreamFlagCount, StreamKeyHolder,
+    StreamRow, StreamStatusCount, StreamSummary, WaitTarget,
     backend::{QueryBuilder, QueryPool, RowOf, SqlBackend, StoredRow},
     cipher::WrappedKey,
+    limits::page_limit,
     nul::has_nul,
     rows,
     sealing::StoredDataKey,
@@ -118,6 +119,23 @@ pub(crate) async fn journaled<R: QueryPool>(
 
 pub(crate) async fn archives<R: QueryPool>(reader: &R) -> Result<Vec<ArchiveRecord>, StoreError> {
     QueryBuilder::new(include_str!("sql/archives.sql")).all(reader, rows::archive).await
+}
+
+pub(crate) async fn pending_erasures<R: QueryPool>(
+    reader: &R,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<PendingErasure>, StoreError> {
+    let page = QueryBuilder::new(include_str!("sql/archive_erasures.sql")).with(after).with(page_limit(limit));
+    page.all(reader, rows::pending_erasure).await
+}
+
+pub(crate) async fn pending_erasure<R: QueryPool>(
+    reader: &R,
+    stream: Uuid,
+) -> Result<Option<PendingErasure>, StoreError> {
+    let one = QueryBuilder::new(include_str!("sql/archive_erasure.sql")).with(stream);
+    one.first(reader, rows::pending_erasure).await
 }
 
 pub(crate) async fn counts<R: QueryPool>(reader: &R) -> Result<Vec<(String, String, i64)>, StoreError> {

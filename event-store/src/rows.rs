@@ -1,9 +1,10 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    ActPosition, ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, StartPeriod, StoreError,
-    StoreIdentity, StoredAct, StoredNote, StreamAct, StreamGroup, StreamKeyHolder, StreamRow, StreamSnapshot,
-    StreamStanding, StreamStatusCount, StreamSummary, backend::StoredRow, standing, waits,
+    ActPosition, ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, PendingErasure, StartPeriod,
+    StoreError, StoreIdentity, StoredAct, StoredNote, StreamAct, StreamGroup, StreamKeyHolder, StreamRow,
+    StreamSnapshot, StreamStanding, StreamStatusCount, StreamSummary, archive::ArchivedStream, backend::StoredRow,
+    standing, waits,
 };
 
 pub(crate) fn row(row: &impl StoredRow) -> Result<StreamRow, StoreError> {
@@ -130,7 +131,16 @@ pub(crate) fn archive(row: &impl StoredRow) -> Result<ArchiveRecord, StoreError>
         },
         begun_ms: row.column("begun_ms")?,
         ended_ms: row.column("ended_ms")?,
+        replaced: row.column("replaced")?,
     })
+}
+
+pub(crate) fn pending_erasure(row: &impl StoredRow) -> Result<PendingErasure, StoreError> {
+    let stream = row.column("stream")?;
+    let damaged = |reason: String| StoreError::Damaged(format!("the erased stream {stream} on record: {reason}"));
+    let line: Option<Vec<u8>> = row.column("line")?;
+    let erased = line.map(|line| ArchivedStream::of_line(&line).map_err(damaged)).transpose()?;
+    Ok(PendingErasure { stream, erased })
 }
 
 pub(crate) fn note(row: &impl StoredRow) -> Result<StoredNote, StoreError> {

@@ -2,8 +2,9 @@
 
 use super::PostgresStore;
 use crate::{
-    ArchiveContent, ArchiveRecord, DetachOutcome, EventStore as _, JournalReader as _, LeavingRule, RemovedPortion,
-    RowPosition, StartPeriod, StoreArchives, StoreError, StreamBatch, StreamRow, StreamStanding,
+    ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchivedErasure, DetachOutcome, EventStore as _,
+    JournalReader as _, LeavingRule, PendingErasure, RemovedPortion, RowPosition, StartPeriod, StoreArchives,
+    StoreError, StreamBatch, StreamRow, StreamStanding,
     archives::first_stream,
     backend::QueryBuilder,
     limits::{check_streams, page_limit},
@@ -167,6 +168,57 @@ impl StoreArchives for PostgresStore {
 
     async fn open_archived(&self, rows: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         Ok(rows)
+    }
+
+    async fn erase_archived(&self, erasure: &ArchivedErasure) -> Result<bool, StoreError> {
+        self.access.check_writable()?;
+        let (erased, act) = (&erasure.erased, &erasure.act);
+        let (version, at_ms) = erasure.place()?;
+        let query = sqlx::query(include_str!("sql/erase_archived.sql"))
+            .bind(erased.summary.stream)
+            .bind(version.cast_signed())
+            .bind(at_ms)
+            .bind(erased.summary.category.clone())
+            .bind(erased.summary.key.clone())
+            .bind(act.who.clone())
+            .bind(act.action.clone())
+            .bind(act.reason.clone())
+            .bind(act.id.clone())
+            .bind(erased.to_line());
+        Ok(self.pool.row(query).await?.try_get("recorded")?)
+    }
+
+    async fn pending_erasures(&self, after: Uuid, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        reads::pending_erasures(&self.pool, after, limit).await
+    }
+
+    async fn pending_erasure(&self, stream: Uuid) -> Result<Option<PendingErasure>, StoreError> {
+        reads::pending_erasure(&self.pool, stream).await
+    }
+
+    async fn end_erasures(&self, streams: &[Uuid]) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        check_streams(streams)?;
+        self.pool.rows(sqlx::query(include_str!("sql/end_erasures.sql")).bind(streams)).await.map(drop)
+    }
+
+    async fn replace_archive(&self, replacement: &ArchiveReplacement) -> Result<bool, StoreError> {
+        self.access.check_writable()?;
+        let query = sqlx::query(include_str!("../sql/replace_archive.sql"))
+            .bind(replacement.number)
+            .bind(replacement.recorded.clone())
+            .bind(replacement.file.clone())
+            .bind(replacement.rows.cast_signed())
+            .bind(replacement.bytes.cast_signed())
+            .bind(replacement.sha256.clone())
+            .bind(replacement.replaced.clone());
+        Ok(!self.pool.rows(query).await?.is_empty())
+    }
+
+    async fn forget_replaced(&self, number: i64, replaced: &str) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        let query = sqlx::query(include_str!("../sql/forget_replaced.sql")).bind(number).bind(replaced.to_owned());
+        self.pool.rows(query).await.map(drop)
     }
 
     async fn watch_partition(&self, period: StartPeriod) -> Result<(), StoreError> {

@@ -1,9 +1,10 @@
 //! What leaves a store whose rows are sealed: the rows go as they are, and their data keys stay.
 
-use super::{opening::KeyUse, sealed_store::SealedStore};
+use super::{cache::KnownKey, opening::KeyUse, sealed_store::SealedStore};
 use crate::{
-    ArchiveContent, ArchiveRecord, DetachOutcome, LeavingRule, RemovedPortion, RowPosition, StartPeriod, StoreArchives,
-    StoreError, StreamBatch, StreamRow, StreamStanding, cipher::SealedPart,
+    ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchivedErasure, DetachOutcome, LeavingRule, PendingErasure,
+    RemovedPortion, RowPosition, StartPeriod, StoreArchives, StoreError, StreamBatch, StreamRow, StreamStanding,
+    cipher::SealedPart,
 };
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -87,6 +88,34 @@ impl StoreArchives for SealedStore {
 
     async fn open_archived(&self, rows: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         self.opener.open(rows, &[SealedPart::Payload], KeyUse::Once).await
+    }
+
+    async fn erase_archived(&self, erasure: &ArchivedErasure) -> Result<bool, StoreError> {
+        let recorded = self.inner.erase_archived(erasure).await?;
+        if recorded {
+            self.opener.cache.put(erasure.erased.summary.stream, KnownKey::None);
+        }
+        Ok(recorded)
+    }
+
+    async fn pending_erasures(&self, after: Uuid, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        self.inner.pending_erasures(after, limit).await
+    }
+
+    async fn pending_erasure(&self, stream: Uuid) -> Result<Option<PendingErasure>, StoreError> {
+        self.inner.pending_erasure(stream).await
+    }
+
+    async fn end_erasures(&self, streams: &[Uuid]) -> Result<(), StoreError> {
+        self.inner.end_erasures(streams).await
+    }
+
+    async fn replace_archive(&self, replacement: &ArchiveReplacement) -> Result<bool, StoreError> {
+        self.inner.replace_archive(replacement).await
+    }
+
+    async fn forget_replaced(&self, number: i64, replaced: &str) -> Result<(), StoreError> {
+        self.inner.forget_replaced(number, replaced).await
     }
 
     async fn watch_partition(&self, period: StartPeriod) -> Result<(), StoreError> {

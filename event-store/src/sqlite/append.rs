@@ -63,21 +63,24 @@ async fn write(transaction: &mut Transaction<'static, Sqlite>, append: &StreamAp
         show(transaction, append, summary).await?;
     }
     if let Some(act) = &append.act {
-        keep_act(transaction, append, act).await?;
+        let place = (append.stream, append.version, append.recorded_at_ms);
+        keep_act(transaction, place, &append.key, act).await?;
     }
     Ok(())
 }
 
-async fn keep_act(
+/// Adds an act to the index; the place is stream, version and time of its row.
+pub(super) async fn keep_act(
     transaction: &mut Transaction<'static, Sqlite>,
-    append: &StreamAppend,
+    (stream, version, at_ms): (Uuid, u32, i64),
+    key: &str,
     act: &StreamAct,
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("sql/add_act.sql"))
-        .bind(append.stream)
-        .bind(i64::from(append.version))
-        .bind(append.recorded_at_ms)
-        .bind(append.key.clone())
+        .bind(stream)
+        .bind(i64::from(version))
+        .bind(at_ms)
+        .bind(key.to_owned())
         .bind(act.who.clone())
         .bind(act.action.clone())
         .bind(act.reason.clone())

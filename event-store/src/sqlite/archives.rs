@@ -1,9 +1,10 @@
 //! What leaves the store. SQLite has no partitions, so its streams are deleted, a few at a time.
 
-use super::{SqliteStore, append::end_waits, in_task};
+use super::{SqliteStore, append::end_waits, erasing, in_task};
 use crate::{
-    ArchiveContent, ArchiveRecord, DetachOutcome, EventStore as _, JournalReader as _, LeavingRule, RemovedPortion,
-    RowPosition, StartPeriod, StoreArchives, StoreError, StreamBatch, StreamRow, StreamStanding,
+    ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchivedErasure, DetachOutcome, EventStore as _,
+    JournalReader as _, LeavingRule, PendingErasure, RemovedPortion, RowPosition, StartPeriod, StoreArchives,
+    StoreError, StreamBatch, StreamRow, StreamStanding,
     archives::first_stream,
     backend::QueryBuilder,
     limits::{check_streams, page_limit},
@@ -155,6 +156,52 @@ impl StoreArchives for SqliteStore {
 
     async fn open_archived(&self, rows: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
         Ok(rows)
+    }
+
+    async fn erase_archived(&self, erasure: &ArchivedErasure) -> Result<bool, StoreError> {
+        self.access.check_writable()?;
+        erasure.place()?;
+        let (writer, owned) = (self.writer.clone(), erasure.clone());
+        in_task("the erasure", async move { erasing::erase_archived(&writer, &owned).await }).await
+    }
+
+    async fn pending_erasures(&self, after: Uuid, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        reads::pending_erasures(&self.readers, after, limit).await
+    }
+
+    async fn pending_erasure(&self, stream: Uuid) -> Result<Option<PendingErasure>, StoreError> {
+        reads::pending_erasure(&self.readers, stream).await
+    }
+
+    async fn end_erasures(&self, streams: &[Uuid]) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        check_streams(streams)?;
+        for stream in streams {
+            sqlx::query(include_str!("sql/end_erasure.sql")).bind(*stream).execute(&self.writer).await?;
+        }
+        Ok(())
+    }
+
+    async fn replace_archive(&self, replacement: &ArchiveReplacement) -> Result<bool, StoreError> {
+        self.access.check_writable()?;
+        let replaced = sqlx::query(include_str!("../sql/replace_archive.sql"))
+            .bind(replacement.number)
+            .bind(replacement.recorded.clone())
+            .bind(replacement.file.clone())
+            .bind(replacement.rows.cast_signed())
+            .bind(replacement.bytes.cast_signed())
+            .bind(replacement.sha256.clone())
+            .bind(replacement.replaced.clone())
+            .fetch_optional(&self.writer)
+            .await?;
+        Ok(replaced.is_some())
+    }
+
+    async fn forget_replaced(&self, number: i64, replaced: &str) -> Result<(), StoreError> {
+        self.access.check_writable()?;
+        let query = sqlx::query(include_str!("../sql/forget_replaced.sql")).bind(number).bind(replaced.to_owned());
+        query.execute(&self.writer).await?;
+        Ok(())
     }
 
     async fn watch_partition(&self, _period: StartPeriod) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! Erases a stream in one transaction.
 
-use super::append::append_one;
-use crate::{AppendOutcome, ERASED_HASH, StoreError, StreamErasure};
+use super::append::{append_one, keep_act};
+use crate::{AppendOutcome, ArchivedErasure, ERASED_HASH, StoreError, StreamErasure};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
+use uuid::Uuid;
 
 pub(super) async fn erase(writer: &SqlitePool, erasure: &StreamErasure) -> Result<AppendOutcome, StoreError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -30,9 +31,45 @@ pub(super) async fn erase(writer: &SqlitePool, erasure: &StreamErasure) -> Resul
         .bind(erasure.append.recorded_at_ms)
         .execute(&mut *transaction)
         .await?;
+    note(&mut transaction, erasure.append.stream, None).await?;
     transaction.commit().await?;
     forget_the_log(writer).await;
     Ok(answer)
+}
+
+/// Erases a stream that has left: of the database only its data key and its hash.
+pub(super) async fn erase_archived(writer: &SqlitePool, erasure: &ArchivedErasure) -> Result<bool, StoreError> {
+    let (summary, (version, at_ms)) = (&erasure.erased.summary, erasure.place()?);
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let may = sqlx::query(include_str!("sql/may_erase_archived.sql")).bind(summary.stream).bind(i64::from(version));
+    if may.fetch_optional(&mut *transaction).await?.is_none() {
+        return Ok(false);
+    }
+    keep_act(&mut transaction, (summary.stream, version, at_ms), &summary.key, &erasure.act).await?;
+    note(&mut transaction, summary.stream, Some(erasure.erased.to_line())).await?;
+    let data_key = sqlx::query(include_str!("sql/erase_data_key.sql")).bind(summary.stream);
+    data_key.execute(&mut *transaction).await?;
+    sqlx::query(include_str!("sql/erase_hash.sql"))
+        .bind(&summary.category)
+        .bind(&summary.key)
+        .bind(summary.stream)
+        .bind(ERASED_HASH.to_vec())
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    forget_the_log(writer).await;
+    Ok(true)
+}
+
+/// Files of archives that have the stream are to be written anew.
+async fn note(
+    transaction: &mut Transaction<'static, Sqlite>,
+    stream: Uuid,
+    line: Option<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(include_str!("sql/note_erasure.sql")).bind(stream).bind(line);
+    query.execute(&mut **transaction).await?;
+    Ok(())
 }
 
 /// Whether the store has each of the rows.

@@ -11,6 +11,8 @@ FROM (VALUES
     ('data_keys', 'SELECT', false), ('data_keys', 'INSERT', true), ('data_keys', 'UPDATE', true), ('data_keys', 'DELETE', true),
     ('key_encryption_keys', 'SELECT', false), ('key_encryption_keys', 'INSERT', true), ('key_encryption_keys', 'DELETE', true),
     ('archives', 'SELECT', false), ('archives', 'INSERT', true), ('archives', 'UPDATE', true), ('archives', 'DELETE', true),
+    ('archive_erasures', 'SELECT', false), ('archive_erasures', 'INSERT', true), ('archive_erasures', 'UPDATE', true),
+    ('archive_erasures', 'DELETE', true),
     ('documents', 'SELECT', false), ('documents', 'INSERT', true), ('documents', 'UPDATE', true),
     ('commits', 'SELECT', false), ('commits', 'INSERT', true),
     ('feed_state', 'SELECT', false), ('feed_state', 'UPDATE', true),

@@ -3,13 +3,14 @@
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{
-    ActQuery, AppendOutcome, ArchiveContent, ArchiveRecord, AttendanceRecord, ChangeOutcome, DatabaseActivity,
-    DetachOutcome, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition, JournalReader, KeySweep, KeySweepOutcome,
-    LeavingRule, MarkOutcome, NewNote, NoteNumber, ProjectedRow, ProjectionChange, ProjectionGeneration,
-    ProjectionStart, RemovedPortion, RepairOutcome, RowPosition, SessionUsage, ShardAttendance, ShardEpoch,
-    StartPeriod, StoreArchives, StoreError, StoreIdentity, StoreProjections, StoredAct, StoredNote, StreamAppend,
-    StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup, StreamKeyHolder, StreamMark,
-    StreamRepair, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount, StreamSummary, WaitTarget,
+    ActQuery, AppendOutcome, ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchivedErasure, AttendanceRecord,
+    ChangeOutcome, DatabaseActivity, DetachOutcome, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
+    JournalReader, KeySweep, KeySweepOutcome, LeavingRule, MarkOutcome, NewNote, NoteNumber, PendingErasure,
+    ProjectedRow, ProjectionChange, ProjectionGeneration, ProjectionStart, RemovedPortion, RepairOutcome, RowPosition,
+    SessionUsage, ShardAttendance, ShardEpoch, StartPeriod, StoreArchives, StoreError, StoreIdentity, StoreProjections,
+    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamFilter, StreamFlagCount, StreamGroup,
+    StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStanding, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use std::{
     collections::VecDeque,
@@ -297,6 +298,30 @@ impl StoreArchives for ScriptedStore {
     }
 
     async fn open_archived(&self, _: Vec<(Uuid, StreamRow)>) -> Result<Vec<(Uuid, StreamRow)>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn erase_archived(&self, _: &ArchivedErasure) -> Result<bool, StoreError> {
+        Err(unasked())
+    }
+
+    async fn pending_erasures(&self, _: Uuid, _: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn pending_erasure(&self, _: Uuid) -> Result<Option<PendingErasure>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn end_erasures(&self, _: &[Uuid]) -> Result<(), StoreError> {
+        Err(unasked())
+    }
+
+    async fn replace_archive(&self, _: &ArchiveReplacement) -> Result<bool, StoreError> {
+        Err(unasked())
+    }
+
+    async fn forget_replaced(&self, _: i64, _: &str) -> Result<(), StoreError> {
         Err(unasked())
     }
 

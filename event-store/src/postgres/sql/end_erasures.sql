@@ -1,0 +1,1 @@
+DELETE FROM archive_erasures WHERE stream = ANY ($1)

@@ -1,0 +1,1 @@
+SELECT stream, line FROM archive_erasures WHERE stream = $1

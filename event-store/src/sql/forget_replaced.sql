@@ -1,0 +1,1 @@
+UPDATE archives SET replaced = NULL WHERE number = $1 AND replaced = $2
