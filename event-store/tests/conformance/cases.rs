@@ -2,6 +2,7 @@
 
 pub(crate) mod acts;
 pub(crate) mod appends;
+pub(crate) mod archive_erasing;
 pub(crate) mod archiving;
 pub(crate) mod attendance;
 pub(crate) mod cancelling;

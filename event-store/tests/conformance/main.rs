@@ -125,6 +125,12 @@ macro_rules! conformance {
                     a_key_of_a_stream_that_left_stays_taken_for_its_time
                     the_feed_forgets_what_has_left
                     a_reader_sees_archives_and_archives_nothing;
+                archive_erasing:
+                    a_stream_that_has_left_is_erased_once
+                    a_stream_that_is_in_the_store_is_not_erased_as_one_that_left
+                    an_erasure_in_the_store_is_made_up_for_in_files
+                    the_data_key_of_a_stream_that_has_left_is_thrown_away
+                    the_file_of_an_archive_is_replaced_by_who_knows_it;
                 documents:
                     a_document_is_kept_under_its_kind_and_hash
                     a_document_is_put_once
@@ -231,6 +237,7 @@ macro_rules! server {
                     partitions_are_created_in_advance_and_take_their_rows
                     a_table_in_use_puts_the_creation_of_partitions_off
                     a_partition_leaves_whole_but_for_what_stays
+                    an_empty_partition_leaves_without_a_record
                     a_partition_stays_if_what_was_to_leave_has_changed
                     a_table_in_use_puts_the_removal_of_a_partition_off
                     one_process_at_a_time_archives;

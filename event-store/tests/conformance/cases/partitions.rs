@@ -98,7 +98,8 @@ async fn ended(store: &Store, epoch: ShardEpoch, at_ms: i64, key: &str) -> Resul
 }
 
 fn archived(newest_ms: i64) -> ArchiveContent {
-    ArchiveContent { file: Some("a.saga.zst".into()), newest_ms: Some(newest_ms), ..ArchiveContent::default() }
+    let file = Some("a.saga.zst".into());
+    ArchiveContent { file, streams: 1, rows: 2, newest_ms: Some(newest_ms), ..ArchiveContent::default() }
 }
 
 pub(crate) async fn a_partition_leaves_whole_but_for_what_stays(database: &Database) -> Result<()> {
@@ -146,6 +147,17 @@ pub(crate) async fn a_partition_stays_if_what_was_to_leave_has_changed(database:
     store.watch_partition(period).await?;
     let done = store.detach_partition(number, period, &[], &archived(1), 8).await?;
     ensure!(done == DetachOutcome::Done, "{done:?}");
+    Ok(())
+}
+
+pub(crate) async fn an_empty_partition_leaves_without_a_record(database: &Database) -> Result<()> {
+    let store = engine(database).await?;
+    let period = past_partition(database, &store).await?;
+    let number = store.begin_archive(period, 7).await?;
+    store.watch_partition(period).await?;
+    let done = store.detach_partition(number, period, &[], &ArchiveContent::default(), 8).await?;
+    ensure!(done == DetachOutcome::Done, "{done:?}");
+    ensure!(!store.partitions().await?.contains(&period) && store.archives().await?.is_empty());
     Ok(())
 }
 
