@@ -6,7 +6,9 @@
 
 mod export;
 mod keeper;
+pub mod left;
 mod removal;
+mod rewriting;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -15,11 +17,12 @@ pub use keeper::{ArchiveKeeper, retention_of};
 pub use rules::RetentionOf;
 
 use crate::journal::PlanCache;
+use rewriting::FileRewriter;
 use rules::{PassRules, start_ms};
 use saga_base::clock::EngineClock;
 use saga_event_store::{
     ArchiveContent, DetachOutcome, EventStore, StartPeriod, StoreError,
-    archive::{ARCHIVE_SUFFIX, ArchiveError},
+    archive::{ArchiveError, archive_name},
 };
 use std::{
     path::{Path, PathBuf},
@@ -51,6 +54,9 @@ pub enum ArchivingError {
          into the configuration, or `retention: {{after: …, to: drop}}` into the definition"
     )]
     NoFolder(String),
+    /// Another process wrote the file anew, or took the right to archive over.
+    #[error("another process has taken the archive {0} over")]
+    Overtaken(String),
     /// A task ended before its time.
     #[error("a task of the archive failed: {0}")]
     Task(String),
@@ -116,10 +122,23 @@ impl ArchivePass {
 
     async fn under_lease(&self, holder: Uuid) -> Result<ArchivePassReport, ArchivingError> {
         removal::finish_begun(self, holder).await?;
-        let mut report = ArchivePassReport::default();
+        let rewriter = self.rewriter(holder);
+        rewriter.finish_erasures().await?;
         if self.retention.is_empty() {
-            return Ok(report);
+            return Ok(ArchivePassReport::default());
         }
+        let report = self.let_leave(holder).await?;
+        // A saga that was erased after this pass had read it is in a file with its content.
+        rewriter.finish_erasures().await?;
+        Ok(report)
+    }
+
+    fn rewriter(&self, holder: Uuid) -> FileRewriter {
+        FileRewriter { store: Arc::clone(&self.store), folder: self.folder.clone(), clock: self.clock, holder }
+    }
+
+    async fn let_leave(&self, holder: Uuid) -> Result<ArchivePassReport, ArchivingError> {
+        let mut report = ArchivePassReport::default();
         let partitions = self.store.partitions().await?;
         let now_ms = self.clock.now().0;
         let before = partitions.first().map_or(now_ms, |first| first.from_ms);
@@ -167,6 +186,9 @@ impl ArchivePass {
                 removal::remove(self, holder, number, period, rules).await?
             };
             let Some(left) = left else { return Ok(false) };
+            if left.content.streams + left.content.dropped == 0 {
+                return Ok(detaches);
+            }
             info!(
                 archive = left.number,
                 sagas = left.content.streams,
@@ -216,10 +238,8 @@ impl ArchivePass {
         Ok(self.store.withdraw_archive(number).await?)
     }
 
-    /// The name of an archive's file: two stores can share a folder.
     fn name(&self, number: i64) -> String {
-        let installation = self.store.identity().installation.simple().to_string();
-        format!("{}-{number:06}{ARCHIVE_SUFFIX}", &installation[..8])
+        archive_name(self.store.identity().installation, number, 0)
     }
 
     fn path(&self, number: i64) -> Option<PathBuf> {

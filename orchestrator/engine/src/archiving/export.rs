@@ -211,7 +211,7 @@ impl<'a> PeriodExport<'a> {
 }
 
 /// Reads the whole file back: its sum, and every saga.
-fn proved(finished: &FinishedArchive) -> Result<(), saga_event_store::archive::ArchiveError> {
+pub(super) fn proved(finished: &FinishedArchive) -> Result<(), saga_event_store::archive::ArchiveError> {
     let file = ArchiveFile::open(&finished.path)?;
     file.check()?;
     file.streams().try_for_each(|block| block.map(drop))

@@ -7,7 +7,7 @@ use super::{
 };
 use saga_event_store::{
     ArchiveRecord, ArchiveState, RemovedPortion, StartPeriod,
-    archive::{ArchiveError, ArchiveFile},
+    archive::{ArchiveError, ArchiveFile, recorded_file},
 };
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tracing::info;
@@ -74,7 +74,7 @@ async fn finish(pass: &ArchivePass, holder: Uuid, record: &ArchiveRecord) -> Res
     if let Some(name) = &record.content.file {
         let folder =
             pass.folder.clone().ok_or_else(|| ArchivingError::NoFolder(record.content.categories.join(", ")))?;
-        let path = folder.join(name);
+        let path = recorded_file(&folder, name);
         let leaving = blocking(move || in_file(&path)).await??;
         delete(pass, holder, record.number, leaving).await?;
     }
