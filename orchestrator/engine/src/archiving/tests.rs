@@ -1,5 +1,7 @@
 //! Passes on a real file, also after passes that ended in the middle.
 
+mod rewriting;
+
 use super::{ArchivePass, ArchivingError, RetentionOf};
 use crate::journal::PlanCache;
 use anyhow::{Context as _, Result, ensure};
