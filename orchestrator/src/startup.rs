@@ -259,12 +259,12 @@ fn engine_settings(
         participants_file: loaded.participants_file.clone(),
         shards: config.shards,
         instance: instance_name(),
+        archive_folder: config.archive.folder.clone(),
         kafka: Some(kafka),
         events_topic: config.topics.events.clone(),
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,
-        archive_folder: config.archive.folder.clone(),
     })
 }
 

@@ -63,12 +63,21 @@ impl ActPreviewer {
         act: &OperatorAct,
         plan: Option<&Arc<SagaPlan>>,
     ) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
-        let Some(recorded) = self.journal.read(saga).await? else { return Ok(None) };
+        let recorded = self.journal.read(saga).await?;
+        Ok(recorded.map(|recorded| self.preview_by(recorded, act, plan)))
+    }
+
+    /// The same of a saga that is read already.
+    pub(crate) fn preview_of(&self, recorded: RecordedSaga, act: &OperatorAct) -> ActPreviewOutcome {
+        self.preview_by(recorded, act, None)
+    }
+
+    fn preview_by(&self, recorded: RecordedSaga, act: &OperatorAct, plan: Option<&Arc<SagaPlan>>) -> ActPreviewOutcome {
         let input = input_of(act, plan);
         // When the decision panics, the saga's owner parks the saga for the operator.
         let unknown = || ActPreviewOutcome::Refused { reason: "what it would lead to cannot be told".to_owned() };
         let decided = self.decide(recorded, &input);
-        Ok(Some(decided.map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))))
+        decided.map_or_else(unknown, |(outcome, after)| told(plan, &outcome, &after))
     }
 
     /// What the owner would decide, and the saga after it. `None`: the decision panics, or its input is illegal.

@@ -2,6 +2,7 @@
 
 use super::{
     act_preview::{ActPreviewer, acted_on, input_of, named},
+    archiving::erasing::{ArchiveEraser, LeftErasureOutcome, RewriteWait, reaches_archives},
     journal::{JournalAccess, RecordedSaga},
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     router::{MessageSource, ShardRouter},
@@ -54,10 +55,26 @@ pub enum OperatorActOutcome {
         /// The step that it is about, if it is about one: a repeat names it.
         about: Option<ActTarget>,
     },
-    /// The store has no saga with this id.
+    /// The saga had left the store, and its erasure is on record.
+    ErasedFromArchive {
+        /// Why a file can still have content; `None`: none has.
+        left: Option<String>,
+    },
+    /// The store has no saga with this id, and of an erasure also no archive.
     UnknownSaga,
     /// The act was not sent, because [`MOST_ACTS`] acts are on their way.
     TooMany,
+}
+
+impl From<LeftErasureOutcome> for OperatorActOutcome {
+    fn from(outcome: LeftErasureOutcome) -> OperatorActOutcome {
+        match outcome {
+            LeftErasureOutcome::Unknown => OperatorActOutcome::UnknownSaga,
+            LeftErasureOutcome::Recorded { left } => OperatorActOutcome::ErasedFromArchive { left },
+            LeftErasureOutcome::Repeated { at } => OperatorActOutcome::Repeated { at, about: None },
+            LeftErasureOutcome::Refused(reason) => OperatorActOutcome::Refused { reason },
+        }
+    }
 }
 
 /// Brings acts to their sagas. A cheap handle.
@@ -65,6 +82,7 @@ pub enum OperatorActOutcome {
 pub(crate) struct ActSender {
     journal: JournalAccess,
     previewer: ActPreviewer,
+    eraser: ArchiveEraser,
     router: ShardRouter,
     /// Permits of acts on their way to their shards.
     permits: Arc<Semaphore>,
@@ -74,17 +92,43 @@ pub(crate) struct ActSender {
 impl ActSender {
     pub(crate) fn new(
         journal: JournalAccess,
-        previewer: ActPreviewer,
+        (previewer, eraser): (ActPreviewer, ArchiveEraser),
         router: ShardRouter,
         tasks: TaskTracker,
     ) -> ActSender {
-        ActSender { journal, previewer, router, permits: Arc::new(Semaphore::new(MOST_ACTS)), tasks }
+        ActSender { journal, previewer, eraser, router, permits: Arc::new(Semaphore::new(MOST_ACTS)), tasks }
+    }
+
+    /// Finds, previews and erases sagas that have left the store.
+    pub(crate) fn eraser(&self) -> &ArchiveEraser {
+        &self.eraser
     }
 
     /// Brings `act` to the saga's owner and waits for the outcome. An act that was accepted is in the owner's queue or
     /// in the inbox. If the owner crashes before the commit, an act in its queue is lost. The operator gets at most
     /// `Accepted` for such an act: a repeat under the same id is applied then, and changes nothing otherwise.
-    pub(crate) async fn send(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
+    /// An erasure reaches a saga that has left the store, too.
+    pub(crate) async fn send(
+        &self,
+        saga: SagaId,
+        act: OperatorAct,
+        plan: Option<Arc<SagaPlan>>,
+        wait: RewriteWait,
+    ) -> OperatorActOutcome {
+        if !reaches_archives(act.action) {
+            return self.send_to_owner(saga, act, plan).await;
+        }
+        if self.eraser.has_left(saga).await {
+            return self.eraser.erase(saga, &act, wait).await.into();
+        }
+        match self.send_to_owner(saga, act.clone(), plan).await {
+            // It may have left in between.
+            OperatorActOutcome::UnknownSaga => self.eraser.erase(saga, &act, wait).await.into(),
+            other => other,
+        }
+    }
+
+    async fn send_to_owner(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return OperatorActOutcome::TooMany };
         let act = match self.looked_at(saga, act).await {
             Ok(act) => act,

@@ -4,6 +4,7 @@
 //! the removal of the partition are one transaction; so after a crash at any point either the store has a saga or a
 //! recorded file has it. The next pass finishes what was begun, or throws it away.
 
+pub(crate) mod erasing;
 mod export;
 mod keeper;
 pub mod left;

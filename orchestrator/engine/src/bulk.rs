@@ -8,7 +8,8 @@ mod record;
 mod targets;
 
 use super::{
-    act_preview::ActPreviewer, act_sender::ActSender, definition_lookup::DefinitionLookup, journal::JournalAccess,
+    act_preview::ActPreviewer, act_sender::ActSender, archiving::erasing::reaches_archives,
+    definition_lookup::DefinitionLookup, journal::JournalAccess,
 };
 use futures_util::StreamExt;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
@@ -322,7 +323,8 @@ async fn go_through(
     let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let most = order.limit.map_or(usize::MAX, |limit| limit.get() as usize);
-    let targets = targets::stream(context.journal.store().as_ref(), &order.targets, goes_to(order)).take(most);
+    let left = reaches_archives(order.action).then(|| context.acts.eraser());
+    let targets = targets::stream(context.journal.store().as_ref(), &order.targets, (goes_to(order), left)).take(most);
     let paced = targets.zip(futures_util::stream::unfold(pace, |mut pace| async {
         pace.tick().await;
         Some(((), pace))

@@ -8,7 +8,10 @@ use super::{
     admission::DecisionSources,
     answer_progress::AnswerProgress,
     answer_watch::AnswerWatchContext,
-    archiving::ArchiveKeeper,
+    archiving::{
+        ArchiveKeeper,
+        erasing::{ArchiveEraser, RewriteTask},
+    },
     catalog::DefinitionCatalog,
     committer::GroupCommitter,
     dead_letter::DeadLetterWriter,
@@ -70,6 +73,9 @@ pub struct EngineSettings {
     pub shards: u16,
     /// Name of this process in claims and logs.
     pub instance: String,
+    /// Where the files of archives are, for erasures of archived sagas and for projections that are built anew; `None`:
+    /// none is configured.
+    pub archive_folder: Option<PathBuf>,
     /// Where commands and events are produced; `None` without Kafka.
     pub kafka: Option<KafkaOutput>,
     /// The topic that gets all events; `None`: there is none. It needs Kafka.
@@ -80,8 +86,6 @@ pub struct EngineSettings {
     pub most_skew: Duration,
     /// The observer that the engine calls for every commit.
     pub observer: ObserverHandle,
-    /// The folder of archives, for projections that are built anew; `None`: none is configured.
-    pub archive_folder: Option<PathBuf>,
 }
 
 /// What has to be in the store, and known from it, before an engine starts.
@@ -168,8 +172,9 @@ impl SagaEngine {
         let crowded = shared.guards.overloaded_topics();
         let backpressure = Arc::new(TriggerBackpressure::new(crowded, shared.holds.clone()));
         let intake = shared.intake(Arc::clone(&backpressure));
-        let operator = shared.operator(sources, watched, short_tasks.clone());
+        let (operator, rewriting) = shared.operator(sources, watched, short_tasks.clone());
         tasks.extend(shared.start_followers());
+        tasks.push(tokio::spawn(rewriting.run()));
         tasks.push(tokio::spawn(backpressure.follow()));
         SagaEngine { shared, shard: Arc::new(shard), intake, operator, calls, short_tasks, tasks }
     }
@@ -447,9 +452,18 @@ impl EngineShared {
         )
     }
 
-    fn operator(&self, sources: DecisionSources, watched: Option<WatchedFile>, tasks: TaskTracker) -> OperatorHandle {
+    fn operator(
+        &self,
+        sources: DecisionSources,
+        watched: Option<WatchedFile>,
+        tasks: TaskTracker,
+    ) -> (OperatorHandle, RewriteTask) {
         let previewer = ActPreviewer::new(self.journal.clone(), sources, self.clock);
-        let acts = ActSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks.clone());
+        let archives = self.archive_folder.clone();
+        let (eraser, rewriting) =
+            ArchiveEraser::new(self.journal.clone(), previewer.clone(), archives.clone(), self.clock);
+        let deciders = (previewer.clone(), eraser);
+        let acts = ActSender::new(self.journal.clone(), deciders, self.router.clone(), tasks.clone());
         let reruns = RerunSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks);
         let reload = ReloadHandle::new(
             self.journal.clone(),
@@ -461,8 +475,9 @@ impl EngineShared {
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
         let overrides = Arc::clone(&self.overrides);
-        let archives = self.archive_folder.clone();
         let parts = (acts, reruns, previewer);
-        OperatorHandle::new(self.journal.clone(), parts, definitions, overrides, reload, (self.clock, archives))
+        let operator =
+            OperatorHandle::new(self.journal.clone(), parts, definitions, overrides, reload, (self.clock, archives));
+        (operator, rewriting)
     }
 }

@@ -5,6 +5,10 @@ use super::{
     act_preview::{ActPreviewOutcome, ActPreviewer},
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
+    archiving::{
+        erasing::{RewriteWait, reaches_archives},
+        left::LeftSagaError,
+    },
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
@@ -16,7 +20,7 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
-use saga_event_store::StoreError;
+use saga_event_store::{ArchiveRecord, StoreError};
 use saga_resilience::overrides::OverrideRequest;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -91,7 +95,7 @@ impl OperatorHandle {
     /// accepted is not lost, unless its owner crashes before the commit: a repeat under the same id is applied then,
     /// and changes nothing otherwise.
     pub async fn act_on_saga(&self, saga: SagaId, act: OperatorAct, plan: Option<Arc<SagaPlan>>) -> OperatorActOutcome {
-        self.acts.send(saga, act, plan).await
+        self.acts.send(saga, act, plan, RewriteWait::Await).await
     }
 
     /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such
@@ -105,7 +109,37 @@ impl OperatorHandle {
         act: &OperatorAct,
         plan: Option<&Arc<SagaPlan>>,
     ) -> Result<Option<ActPreviewOutcome>, JournalError> {
-        self.previewer.preview(saga, act, plan).await
+        match self.previewer.preview(saga, act, plan).await? {
+            None if reaches_archives(act.action) => Ok(self.acts.eraser().preview(saga, act).await),
+            found => Ok(found),
+        }
+    }
+
+    /// The sagas that run this one again, and those that run these again, without the ones that are erased: each has a
+    /// copy of what it took over.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a file that may have one of them cannot be read.
+    pub async fn reruns_of(&self, saga: SagaId) -> Result<Vec<SagaId>, LeftSagaError> {
+        self.acts.eraser().reruns_of(saga).await
+    }
+
+    /// How many sagas the archives on record have that sagas of this definition are in, or of any.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn archived_sagas(&self, saga: Option<&str>) -> Result<u64, StoreError> {
+        let archives = self.journal.store().archives().await?;
+        let has = |it: &&ArchiveRecord| saga.is_none_or(|name| it.content.categories.iter().any(|has| has == name));
+        Ok(archives.iter().filter(has).filter(|it| it.content.file.is_some()).map(|it| it.content.streams).sum())
+    }
+
+    /// The saga that `name` means among those that have left the store, of the definition `saga` if given.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a file that may have the saga cannot be read.
+    pub async fn find_left(&self, name: &str, saga: Option<&str>) -> Result<Option<SagaId>, LeftSagaError> {
+        self.acts.eraser().find(name, saga).await
     }
 
     /// Begins a saga that runs an ended one again, and waits for what becomes of that, at most

@@ -71,11 +71,21 @@ pub(super) async fn begin(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
+    let beside = archived_beside(&backend, &asked).await?;
     let order = ordered(&backend, asked).await?;
     let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let job = backend.operator.begin_job(order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, ActStatus::Accepted);
-    Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
+    Ok((StatusCode::ACCEPTED, Json(json!({"job": job, "archived": beside}))))
+}
+
+/// Of an erasure by a filter: how many sagas are in archives, which a filter does not choose from.
+async fn archived_beside(backend: &ApiState, asked: &BulkJobBody) -> Result<Option<u64>, ApiError> {
+    let Some(filter) = asked.filter.as_ref().filter(|_| asked.action == OperatorAction::Erase.as_str()) else {
+        return Ok(None);
+    };
+    let archived = backend.operator.archived_sagas(filter.of_saga().as_deref()).await?;
+    Ok(Some(archived).filter(|archived| *archived > 0))
 }
 
 pub(super) async fn list(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {

@@ -64,6 +64,13 @@ enum SagaReferenceKind {
     Key,
 }
 
+impl<'a> SagaReference<'a> {
+    /// The definition, if the caller named one.
+    pub(super) fn definition(&self) -> Option<&'a str> {
+        self.saga
+    }
+}
+
 impl SagaLookupQuery {
     /// Together with the last part of the path.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> SagaReference<'a> {

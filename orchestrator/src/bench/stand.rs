@@ -69,12 +69,12 @@ impl BenchEngine {
             catalog: DefinitionCatalog::new(loaded.plans),
             shards: store.identity().shards,
             instance: format!("bench/{}", std::process::id()),
+            archive_folder: None,
             kafka: None,
             events_topic: None,
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),
-            archive_folder: None,
         };
         let prepared = SagaEngine::prepare(&settings).await?;
         let engine = SagaEngine::start(settings, prepared);

@@ -5,6 +5,7 @@ use crate::{
     act_preview::ActPreviewOutcome,
     act_result,
     act_sender::OperatorActOutcome,
+    archiving::erasing::{RewriteWait, reaches_archives},
     journal::{self, reading::SagaLine},
 };
 use saga_core::{describe::ActPreview, event::OperatorAction, id::SagaId, input::OperatorAct, state::SagaPlan};
@@ -126,6 +127,14 @@ async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, pla
         }
         Ok(Some(ActPreviewOutcome::Nothing)) => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
         Ok(Some(ActPreviewOutcome::Refused { reason })) => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
+        Ok(None) if reaches_archives(act.action) => match context.acts.eraser().preview(saga, act).await {
+            Some(ActPreviewOutcome::Applied { leads_to, .. }) => {
+                BulkItem { leads_to: Some(leads_to), ..BulkItem::new(saga, BulkItemResult::Applied) }
+            }
+            Some(ActPreviewOutcome::Nothing) => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
+            Some(ActPreviewOutcome::Refused { reason }) => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
+            None => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),
+        },
         Ok(None) => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),
         Err(error) => BulkItem::new(saga, BulkItemResult::Failed).saying(journal::shown::unreadable(&error)),
     }
@@ -138,12 +147,37 @@ async fn performed(
     act: OperatorAct,
     plan: Option<Arc<SagaPlan>>,
 ) -> BulkItem {
-    match context.acts.send(saga, act, plan).await {
+    let item = acted(context, order, saga, act, plan).await;
+    if reaches_archives(order.action) { with_reruns(context, saga, item).await } else { item }
+}
+
+/// Names the sagas that have a copy of what was erased.
+async fn with_reruns(context: &BulkJobContext, saga: SagaId, item: BulkItem) -> BulkItem {
+    let reruns = match context.acts.eraser().reruns_of(saga).await {
+        Ok(reruns) if reruns.is_empty() => return item,
+        Ok(reruns) => reruns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Err(error) => format!("not known: {error}"),
+    };
+    let before = item.message.as_ref().map(|message| format!("{message}; ")).unwrap_or_default();
+    item.saying(format!("{before}sagas that run it again, with copies of their own: {reruns}"))
+}
+
+async fn acted(
+    context: &BulkJobContext,
+    order: &BulkJobRequest,
+    saga: SagaId,
+    act: OperatorAct,
+    plan: Option<Arc<SagaPlan>>,
+) -> BulkItem {
+    match context.acts.send(saga, act, plan, RewriteWait::Later).await {
         OperatorActOutcome::Applied { .. } => {
             let now = act_result::of(&context.journal, saga, order.wait).await;
             let is_wanted = now.as_ref().and_then(|now| now.is_wanted_by(order.action));
             let came = if is_wanted == Some(false) { BulkItemResult::OffTarget } else { BulkItemResult::Applied };
             BulkItem { now: now.map(Box::new), ..BulkItem::new(saga, came) }
+        }
+        OperatorActOutcome::ErasedFromArchive { left } => {
+            BulkItem { message: left, ..BulkItem::new(saga, BulkItemResult::Applied) }
         }
         OperatorActOutcome::Repeated { .. } => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
         OperatorActOutcome::Refused { reason } => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),

@@ -1,6 +1,9 @@
 //! The sagas that a job goes through, one after the other.
 
-use crate::journal::reading::{self, SagaLine, SagaLookup, SagaQuery};
+use crate::{
+    archiving::erasing::ArchiveEraser,
+    journal::reading::{self, SagaLine, SagaLookup, SagaQuery},
+};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use saga_core::id::SagaId;
 use saga_event_store::{EventStore, StoreError};
@@ -31,25 +34,38 @@ pub(super) enum BulkTarget {
     Unknown { name: String, why: String },
 }
 
-/// The targets, without those of a filter that run by the definition whose hash is `beside`, or begins so.
+/// The targets, without those of a filter that run by the definition whose hash is `beside`, or begins so. With `left`
+/// a name also means a saga that has left the store; a filter never does.
 pub(super) fn stream<'a>(
     store: &'a dyn EventStore,
     targets: &'a BulkSelection,
-    beside: Option<&'a str>,
+    (beside, left): (Option<&'a str>, Option<&'a ArchiveEraser>),
 ) -> stream::BoxStream<'a, Result<BulkTarget, StoreError>> {
     match targets {
         BulkSelection::Named { names, saga } => {
-            stream::iter(names).then(move |name| named(store, name, saga.as_deref())).boxed()
+            stream::iter(names).then(move |name| named(store, left, name, saga.as_deref())).boxed()
         }
         BulkSelection::Matching(wanted) => matching(store, wanted.clone(), beside).boxed(),
     }
 }
 
-async fn named(store: &dyn EventStore, name: &str, saga: Option<&str>) -> Result<BulkTarget, StoreError> {
+async fn named(
+    store: &dyn EventStore,
+    left: Option<&ArchiveEraser>,
+    name: &str,
+    saga: Option<&str>,
+) -> Result<BulkTarget, StoreError> {
     let unknown = |why: &str| BulkTarget::Unknown { name: name.to_owned(), why: why.to_owned() };
     Ok(match reading::find(store, name, saga).await? {
         SagaLookup::One { id, .. } => BulkTarget::Saga(id),
-        SagaLookup::None => unknown("no saga has this id or key"),
+        SagaLookup::None => match left {
+            None => unknown("no saga has this id or key"),
+            Some(left) => match left.find(name, saga).await {
+                Ok(Some(id)) => BulkTarget::Saga(id),
+                Ok(None) => unknown("no saga has this id or key, and no saga in an archive"),
+                Err(error) => unknown(&error.to_string()),
+            },
+        },
         SagaLookup::Several(_) => unknown("sagas of several definitions have this key: name one by its id"),
     })
 }

@@ -33,6 +33,7 @@ use saga_engine::{
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use tracing::warn;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
@@ -56,6 +57,16 @@ struct SagaActBody {
 /// Longer than the ids that programs make, and short enough to be kept with the saga.
 const MAX_ID_BYTES: usize = 128;
 
+/// What the archive of an erased saga has of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum ArchiveStanding {
+    /// Nothing of its content.
+    Erased,
+    /// What is still to be done.
+    Pending(String),
+}
+
 /// The result of an act or of its dry run.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,6 +84,12 @@ struct SagaActResponse {
     /// Whether the saga has the status that the act aims at, or is on its way to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_wanted: Option<bool>,
+    /// For the erasure of a saga in an archive: how far that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveStanding>,
+    /// For an erasure: ids of sagas that run this one again and are not erased.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reruns: Vec<String>,
     /// The saga after the act.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<Box<SagaLine>>,
@@ -92,6 +109,8 @@ impl SagaActResponse {
             direction,
             applied_at: None,
             as_wanted: None,
+            archive: None,
+            reruns: Vec::new(),
             now: None,
             leads_to: None,
         }
@@ -108,7 +127,7 @@ pub(in crate::api) async fn act(
     let action = parse(&action)?;
     let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
     let wait = waits(asked.wait_ms)?;
-    let saga = sagas::resolve(&backend, request::checked(named)?.of(&saga)).await?;
+    let saga = meant(&backend, request::checked(named)?.of(&saga), action).await?;
     let plan = plan_of(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
     let act = checked(asked, action)?;
@@ -116,6 +135,21 @@ pub(in crate::api) async fn act(
         return Ok(Json(dry_run(&backend, saga, &act, plan.as_ref()).await?).into_response());
     }
     performed(&backend, saga, act, plan, wait).await
+}
+
+/// The saga that the path names. An erasure reaches sagas in archives, too.
+async fn meant(
+    backend: &ApiState,
+    whose: sagas::SagaReference<'_>,
+    action: OperatorAction,
+) -> Result<SagaId, ApiError> {
+    match (sagas::resolve(backend, whose).await, action) {
+        (Err(ApiError::NoSaga(name)), OperatorAction::Erase) => {
+            let left = backend.operator.find_left(&name, whose.definition()).await;
+            left.map_err(|error| ApiError::Refused(error.to_string()))?.ok_or(ApiError::NoSaga(name))
+        }
+        (resolved, _) => resolved,
+    }
 }
 
 pub(in crate::api) fn waits(wait_ms: u64) -> Result<Duration, ApiError> {
@@ -137,7 +171,8 @@ async fn dry_run(
         ActPreviewOutcome::Applied { about, leads_to } => {
             let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
             let told = SagaActResponse::new(ActStatus::DryRun, saga, &act.id, about);
-            Ok(SagaActResponse { as_wanted, leads_to: Some(leads_to), ..told })
+            let told = SagaActResponse { as_wanted, leads_to: Some(leads_to), ..told };
+            Ok(with_reruns(backend, told, saga, act.action).await)
         }
         ActPreviewOutcome::Nothing => Ok(SagaActResponse::new(ActStatus::NoChange, saga, &act.id, None)),
         ActPreviewOutcome::Refused { reason } => Err(refused(backend, saga, reason).await),
@@ -167,13 +202,37 @@ async fn performed(
             let told = SagaActResponse { applied_at: Some(rfc3339(at)), ..told };
             after(backend, told, saga, action, Duration::ZERO).await
         }
+        OperatorActOutcome::ErasedFromArchive { left } => {
+            let archive = Some(left.map_or(ArchiveStanding::Erased, ArchiveStanding::Pending));
+            SagaActResponse { archive, ..SagaActResponse::new(ActStatus::Applied, saga, &id, None) }
+        }
         OperatorActOutcome::Accepted { about } => SagaActResponse::new(ActStatus::Accepted, saga, &id, about),
         OperatorActOutcome::Refused { reason } => return Err(refused(backend, saga, reason).await),
         OperatorActOutcome::TooMany => return Err(ApiError::TooManyActs(act_sender::MOST_ACTS)),
         OperatorActOutcome::UnknownSaga => return Err(ApiError::NoSaga(saga.to_string())),
     };
     statement.log(action.as_str(), saga, &id, told.status);
+    let told = with_reruns(backend, told, saga, action).await;
     Ok((told.status.code(), Json(told)).into_response())
+}
+
+/// Adds the sagas that have a copy of what was erased.
+async fn with_reruns(
+    backend: &ApiState,
+    told: SagaActResponse,
+    saga: SagaId,
+    action: OperatorAction,
+) -> SagaActResponse {
+    if action != OperatorAction::Erase {
+        return told;
+    }
+    match backend.operator.reruns_of(saga).await {
+        Ok(reruns) => SagaActResponse { reruns: reruns.iter().map(ToString::to_string).collect(), ..told },
+        Err(error) => {
+            warn!(%saga, %error, "it is not known which sagas run the erased one again");
+            told
+        }
+    }
 }
 
 /// Adds the state of the saga after the act.
