@@ -106,8 +106,9 @@ enum CliCommand {
     Migrate(migrate::MigrateArgs),
     /// Run an ended saga again, by a new saga: from the beginning, or from a step
     Rerun(rerun::RerunArgs),
-    /// Remove for ever what ended sagas were given, sent and were answered; steps, times and codes stay on record
-    Erase(act::WholeActArgs),
+    /// Remove for ever what ended sagas were given, sent and were answered, also in archives; steps, times and codes stay
+    /// on record
+    Erase(act::EraseArgs),
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
@@ -178,7 +179,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Migrate(args) => migrate::migrate(args).await,
         CliCommand::Rerun(args) => rerun::rerun(args).await,
-        CliCommand::Erase(args) => act::act(args, OperatorAction::Erase).await,
+        CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,

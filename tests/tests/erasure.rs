@@ -201,6 +201,39 @@ async fn a_saga_is_erased_from_an_encrypted_store() -> Result<()> {
 }
 
 #[tokio::test]
+async fn sagas_that_run_an_erased_one_again_are_named_and_erased_with_it() -> Result<()> {
+    let Some(world) = world(StoreForm::Plain).await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({"customer": CANARY, "note": ""})).await?;
+    let first = reaches(&engine, "4711?saga=order", &["compensated"]).await?;
+    let first = first["id"].as_str().context("an id")?;
+    let server = engine.api().base().to_owned();
+    let act = async |act: &str, more: &[&str]| {
+        let given = [act, first, "--who", "anna", "--reason", "asked for", "--server", &server];
+        let output = saga(&world, &[&given[..], more].concat()).await?;
+        let told = [output.stdout.clone(), output.stderr.clone()].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        ensure!(output.status.success(), "{act}: {told}");
+        anyhow::Ok(told)
+    };
+    act("rerun", &[]).await?;
+    let rerun = lines(&world, &["show", first]).await?[0]["rerunAs"].as_str().context("a rerun")?.to_owned();
+    reaches(&engine, &rerun, &["compensated"]).await?;
+    let told = act("erase", &["--dry-run"]).await?;
+    ensure!(told.contains(&rerun) && told.contains("--with-reruns"), "{told}");
+    act("erase", &["--with-reruns", "--id", "request-17"]).await?;
+    assert_eq!(tables_with_the_canary(world.database.url()).await?, Vec::<String>::new());
+    for erased in [first, &rerun] {
+        let audited = lines(&world, &["audit", "--on", erased]).await?;
+        ensure!(audited.iter().any(|act| act["action"] == "erase"), "{audited:?}");
+    }
+    let told = act("erase", &["--id", "request-17"]).await?;
+    ensure!(!told.contains(&rerun), "what is erased has no copy: {told}");
+    engine.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_engine_without_the_key_of_its_store_does_not_start() -> Result<()> {
     let Some(world) = world(StoreForm::Sealed).await? else { return Ok(()) };
     let engine = world.start().await?;

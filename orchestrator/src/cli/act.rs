@@ -23,7 +23,7 @@ use uuid::Uuid;
 /// How long the command waits for the result of one act.
 const USUAL_WAIT_SECONDS: u64 = 3;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct SagaActArgs {
     /// Ids or business keys of sagas; without any, options like --status choose the sagas
     #[arg(value_name = "ID|KEY")]
@@ -74,6 +74,19 @@ pub(super) struct WholeActArgs {
     /// Only sagas of the definition whose hash begins like this
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
+}
+
+/// Arguments of an erasure.
+#[derive(Debug, Args)]
+pub(super) struct EraseArgs {
+    #[command(flatten)]
+    act: SagaActArgs,
+    /// Only sagas of the definition whose hash begins like this
+    #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
+    goes_by: Option<String>,
+    /// Erase the sagas that run the named one again, too: they have copies of what they took over
+    #[arg(long)]
+    with_reruns: bool,
 }
 
 /// Arguments of a retry: with the definition that the saga has, or with another version of it.
@@ -136,6 +149,33 @@ pub(super) async fn act(args: WholeActArgs, action: OperatorAction) -> anyhow::R
     SagaActRequest { goes_by, ..SagaActRequest::new(act, action, StepSelector::default()) }.perform().await
 }
 
+/// Erases sagas. Of one saga also those that run it again, each by an act of its own.
+pub(super) async fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
+    let EraseArgs { act, goes_by, with_reruns } = args;
+    let request =
+        SagaActRequest { goes_by, ..SagaActRequest::new(act, OperatorAction::Erase, StepSelector::default()) };
+    let ActScope::One(name) = request.whose()? else {
+        if with_reruns {
+            bail!("--with-reruns is for one saga: name it by its id or key");
+        }
+        return request.perform_on_many().await;
+    };
+    let (answer, code) = request.answered(name).await?;
+    let reruns: Vec<&str> = answer["reruns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !with_reruns || request.args.dry_run {
+        if !reruns.is_empty() {
+            let (how, ids) = ("--with-reruns erases them, too", reruns.join(", "));
+            output::note(&format!("sagas that run it again have copies of what they took over: {ids}; {how}"));
+        }
+        return Ok(code);
+    }
+    for rerun in reruns {
+        let id = format!("{}:{rerun}", request.id);
+        SagaActRequest { id, ..request.clone() }.answered(rerun).await?;
+    }
+    Ok(code)
+}
+
 /// Performs an act on one step, or on everything that waits.
 pub(super) async fn act_on_step(args: StepActArgs, action: OperatorAction) -> anyhow::Result<ExitCode> {
     let StepActArgs { act, direction, goes_by } = args;
@@ -155,6 +195,7 @@ pub(super) async fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// An act as the command asks an engine for it.
+#[derive(Clone)]
 struct SagaActRequest {
     args: SagaActArgs,
     id: String,
@@ -208,19 +249,24 @@ impl SagaActRequest {
     }
 
     async fn perform_on(&self, name: &str) -> anyhow::Result<ExitCode> {
+        self.answered(name).await.map(|(_, code)| code)
+    }
+
+    /// Performs the act and prints what came of it.
+    async fn answered(&self, name: &str) -> anyhow::Result<(Value, ExitCode)> {
         let answer = match self.args.server.open()?.post(&self.path(name), &self.body()).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.unheard(error)),
         };
         output::line(&results::one(self.action, &answer))?;
         if answer["asWanted"] == json!(false) {
-            return Ok(ExitCode::from(1));
+            return Ok((answer, ExitCode::from(1)));
         }
         if operator::is_only_accepted(&answer) {
             let command = self.again(&StepSelector::told(&answer));
             output::note(&format!("hint: this command asks for the result, and does nothing twice:\n  {command}"));
         }
-        Ok(ExitCode::SUCCESS)
+        Ok((answer, ExitCode::SUCCESS))
     }
 
     fn path(&self, name: &str) -> String {

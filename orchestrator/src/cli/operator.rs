@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 /// The operator and the reason.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct OperatorArgs {
     /// Why you act; recorded with the act
     #[arg(long)]

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const NEWER_ENGINE: &str = "the engine is newer than this command: use the `saga` of its version";
 
 /// Options that name an engine.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct ServerArgs {
     /// Address of the API of an engine [default: api.listen of the configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]

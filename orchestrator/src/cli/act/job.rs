@@ -16,6 +16,12 @@ impl SagaActRequest {
         let server = self.args.server.open()?;
         let begun = server.post("/api/jobs", &self.order()).await?;
         let job = begun["job"]["id"].as_str().context("the engine answered without the id of a job")?.to_owned();
+        if let Some(archived) = begun["archived"].as_u64() {
+            output::note(&format!(
+                "{archived} sagas are in archives, and options do not choose among them: name them by ids or keys. \
+                 `saga list --archived` lists them"
+            ));
+        }
         if !self.args.dry_run {
             let again = self.again(&StepSelector::default());
             output::note(&format!(

@@ -16,8 +16,17 @@ pub(super) fn one(action: OperatorAction, answer: &Value) -> String {
         Some(at) => format!("applied before, at {at}; nothing was done again"),
         None => text("status").to_owned(),
     };
-    let now = came_of(action, answer).unwrap_or_default();
+    let now = came_of(action, answer).or_else(|| in_archive(answer)).unwrap_or_default();
     line(action.as_str(), text("saga"), &format!("{status}{now} ({on}act {})", text("id")))
+}
+
+/// What the archive of an erased saga has of it.
+fn in_archive(answer: &Value) -> Option<String> {
+    let left = &answer["archive"];
+    match left["pending"].as_str() {
+        Some(pending) => Some(format!("; {pending}")),
+        None => left.as_str().map(|_| "; its archive has nothing of its content any more".to_owned()),
+    }
 }
 
 fn came_of(action: OperatorAction, answer: &Value) -> Option<String> {
