@@ -14,17 +14,18 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use indicatif::HumanBytes;
 use saga_base::clock::EngineClock;
-use saga_core::time::{Timestamp, rfc3339};
+use saga_core::time::{Timestamp, from_rfc3339, rfc3339};
 use saga_engine::{
     archiving::{ArchivePass, ArchivePassReport, ArchivedPeriod, retention_of},
     journal::PlanCache,
 };
 use saga_event_store::{
-    ArchiveRecord, StartPeriod, StoreAccess,
+    ArchiveRecord, MAX_PAGE, StartPeriod, StoreAccess,
     archive::{ArchiveFile, ArchivedStream},
 };
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use uuid::Uuid;
 
 /// Subcommands of `saga archive`.
 #[derive(Debug, Subcommand)]
@@ -45,9 +46,16 @@ pub(super) struct RunArchiveArgs {
     /// Folder for the files [default: the key archive.folder of the configuration]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// What would leave at this time leaves now (RFC 3339); for trials of `retention`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    as_of: Option<Timestamp>,
     /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    from_rfc3339(text).ok_or_else(|| format!("`{text}` is no time: expected RFC 3339, like 2026-11-30T12:00:00Z"))
 }
 
 /// Arguments of `saga archive list`.
@@ -134,6 +142,7 @@ impl From<&ArchivedPeriod> for ArchiveOutput {
             content: it.content.clone(),
             begun_ms: 0,
             ended_ms: None,
+            replaced: None,
         };
         let pause_ms = it.pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         ArchiveOutput { pause_ms, ..ArchiveOutput::from(&record) }
@@ -151,7 +160,7 @@ async fn pass(args: RunArchiveArgs) -> anyhow::Result<ExitCode> {
         retention: retention_of(loaded.plans.iter().map(|plan| plan.definition.as_ref())),
         folder: args.folder.or(config.archive.folder),
         width: config.archive.partition,
-        clock: EngineClock::Wall,
+        clock: args.as_of.map_or(EngineClock::Wall, EngineClock::since),
     };
     if pass.retention.is_empty() {
         bail!("no definition has `retention`, so all sagas stay in the event store\nhint: write `retention: 90d`");
@@ -160,13 +169,25 @@ async fn pass(args: RunArchiveArgs) -> anyhow::Result<ExitCode> {
     if is_busy {
         bail!("another process archives at the moment; try again when it has ended");
     }
+    if archives.is_empty() {
+        output::note("no saga is old enough to leave the event store");
+        return Ok(ExitCode::SUCCESS);
+    }
     print(&archives.iter().map(ArchiveOutput::from).collect::<Vec<_>>(), args.output)
 }
 
 async fn list(args: ListArchivesArgs) -> anyhow::Result<ExitCode> {
     let store = args.store.open().await?;
     let archives = store.archives().await?;
-    print(&archives.iter().map(ArchiveOutput::from).collect::<Vec<_>>(), args.output)
+    let printed = print(&archives.iter().map(ArchiveOutput::from).collect::<Vec<_>>(), args.output)?;
+    let pending = store.pending_erasures(Uuid::nil(), MAX_PAGE).await?.len();
+    if pending > 0 {
+        output::note(&format!(
+            "{pending} erased sagas may still have content in files. The next pass writes these anew; if it cannot, the \
+             engine's log says why"
+        ));
+    }
+    Ok(printed)
 }
 
 fn print(archives: &[ArchiveOutput], format: OutputFormat) -> anyhow::Result<ExitCode> {
@@ -218,7 +239,8 @@ fn show(args: &ShowArchiveArgs) -> anyhow::Result<ExitCode> {
     }
     output::many(&sagas, args.output, saga_table)?;
     let totals = file.totals();
-    output::note(&format!("{} sagas with {} rows; SHA-256 {}", totals.sagas, totals.rows, file.sha256()));
+    let sum = if file.is_whole() { file.sha256() } else { "unknown: the file ends in the middle".to_owned() };
+    output::note(&format!("{} sagas with {} rows; SHA-256 {sum}", totals.sagas, totals.rows));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `list`: sagas page by page, or counted; the command reads the store and talks to no engine.
 
+mod archived;
 mod table;
 
 use super::{OutputFormat, output, selection::SelectionArgs, store::StoreReadArgs};
@@ -44,6 +45,9 @@ pub(super) struct ListArgs {
     /// Properties of the groups, separated by commas: saga, status, step, code, waitingOn, definition
     #[arg(long, value_name = "WORDS", value_delimiter = ',', requires = "count", default_value = "status,step,code")]
     by: Vec<CountDimension>,
+    /// List sagas that have left the event store, from the files of archives; --saga, --status and --key choose
+    #[arg(long, conflicts_with_all = ["count", "before"])]
+    archived: bool,
     /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -58,6 +62,9 @@ impl ListArgs {
 
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let store = args.store.open().await?;
+    if args.archived {
+        return archived::list(store.as_ref(), &args).await;
+    }
     if args.count { count(store.as_ref(), &args).await } else { lines(store.as_ref(), &args).await }
 }
 
