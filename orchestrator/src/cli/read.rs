@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
     command::GuardKind,
-    describe::{IncidentView, OperatorNeedView, SagaView, StepView},
+    describe::{ErasureView, IncidentView, OperatorNeedView, SagaView, StepView},
     event::ForkOrigin,
     id::SagaId,
     words,
@@ -183,12 +183,13 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let needs = needs_person(saga);
     let forks = forks(saga);
+    let erased = saga.erased.as_ref().map(erased).unwrap_or_default();
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
     let payloads = payloads(saga, full);
     let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
+        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{erased}{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
         saga.saga,
         visible::in_line(&saga.key),
         saga.status,
@@ -196,6 +197,11 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
         saga.started_at,
         saga.updated_at
     )
+}
+
+fn erased(erased: &ErasureView) -> String {
+    let (who, reason) = (visible::in_line(&erased.who), visible::in_line(&erased.reason));
+    format!("erased at {} by {who}: {reason}\n", erased.at)
 }
 
 /// The saga that this one runs again, and the one that runs this one again.

@@ -9,9 +9,9 @@ use super::{
 };
 use saga_core::{
     describe::SagaView,
-    event::SagaEvent,
+    event::{OperatorAction, SagaEvent},
     id::SagaId,
-    state::SagaStatus,
+    state::{SagaErasure, SagaStatus},
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{JournalReader, StreamRow, StreamSummary};
@@ -79,12 +79,32 @@ pub async fn show(
         Err(error) if error.is_transient() => return Err(JournalError::from(error).into()),
         Err(error) => return Ok(Some(unread(store, saga, Vec::new(), &JournalError::of(saga, error)).await?)),
     };
+    let erasure = erasure(&rows);
     at.map_or(Ok(()), |at| at.truncate(&mut rows))?;
     match fold(store, plans, saga, rows.clone()).await {
-        Ok(recorded) => Ok(Some(SagaDisplay::Read(Box::new(recorded)))),
+        Ok(mut recorded) => {
+            // Its content is missing at every point, also before the act.
+            recorded.state.erased = recorded.state.erased.or(erasure);
+            Ok(Some(SagaDisplay::Read(Box::new(recorded))))
+        }
         Err(error) if error.is_transient() => Err(error.into()),
         Err(error) => Ok(Some(unread(store, saga, rows, &error).await?)),
     }
+}
+
+/// The act by which a saga was erased, from its rows.
+fn erasure(rows: &[StreamRow]) -> Option<SagaErasure> {
+    rows.first().filter(|first| codec::is_erased(&first.payload))?;
+    rows.iter().rev().find_map(|row| {
+        let at = Timestamp(row.recorded_at_ms);
+        let decision = codec::decode(row.version, at, &row.payload).ok()?;
+        decision.events.into_iter().find_map(|event| {
+            let SagaEvent::OperatorActed { who, reason, action: OperatorAction::Erase, .. } = event else {
+                return None;
+            };
+            Some(SagaErasure { at, who, reason })
+        })
+    })
 }
 
 /// Compares a saga at two points of its history; `None` if the store has no such stream.
