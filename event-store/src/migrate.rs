@@ -23,8 +23,8 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         (5, "snapshots", include_str!("../migrations/postgres/0005_snapshots.sql")),
         (6, "archives", include_str!("../migrations/postgres/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/postgres/0007_data_keys.sql")),
-        (9, "rebuilds", include_str!("../migrations/postgres/0009_rebuilds.sql")),
-        (10, "archive erasures", include_str!("../migrations/postgres/0010_archive_erasures.sql")),
+        (8, "rebuilds", include_str!("../migrations/postgres/0008_rebuilds.sql")),
+        (9, "archive erasures", include_str!("../migrations/postgres/0009_archive_erasures.sql")),
     ])
 });
 
@@ -38,8 +38,8 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         (5, "snapshots", include_str!("../migrations/sqlite/0005_snapshots.sql")),
         (6, "archives", include_str!("../migrations/sqlite/0006_archives.sql")),
         (7, "data keys", include_str!("../migrations/sqlite/0007_data_keys.sql")),
-        (9, "rebuilds", include_str!("../migrations/sqlite/0009_rebuilds.sql")),
-        (10, "archive erasures", include_str!("../migrations/sqlite/0010_archive_erasures.sql")),
+        (8, "rebuilds", include_str!("../migrations/sqlite/0008_rebuilds.sql")),
+        (9, "archive erasures", include_str!("../migrations/sqlite/0009_archive_erasures.sql")),
     ])
 });
 
