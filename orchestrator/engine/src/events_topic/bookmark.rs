@@ -1,7 +1,10 @@
 //! How far the topic is. The event store keeps it as a generation of a projection that has no rows.
 
 use super::{EventsTopic, EventsTopicStart};
-use saga_event_store::{ChangeOutcome, EventStore, FeedPosition, ProjectionChange, ProjectionGeneration, StoreError};
+use saga_event_store::{
+    ArchiveReading, ChangeOutcome, EventStore, FeedPosition, ProjectionChange, ProjectionGeneration, ProjectionStart,
+    StoreError,
+};
 
 /// Before the name of the topic: no projection is called so.
 const PREFIX: &str = "topic:";
@@ -26,7 +29,8 @@ impl TopicBookmark {
             EventsTopicStart::Newest => extent.newest,
             EventsTopicStart::Oldest => extent.oldest,
         };
-        store.begin_projection(&row_of(topic), RULES, from).await?;
+        let (name, archives, left_out) = (row_of(topic), ArchiveReading::None, None);
+        store.begin_projection(&ProjectionStart { name, code_version: RULES, from, archives, left_out }).await?;
         let begun = TopicBookmark::read(store, topic).await?;
         begun.ok_or_else(|| StoreError::Damaged(format!("the position of topic {} was removed", topic.name)))
     }
@@ -52,9 +56,19 @@ impl TopicBookmark {
         at_ms: Option<i64>,
     ) -> Result<ChangeOutcome, StoreError> {
         let TopicBookmark(ProjectionGeneration { name, generation, position, .. }) = self;
-        let (name, generation, from) = (name.clone(), *generation, *position);
-        let (put, removed) = (Vec::new(), Vec::new());
-        store.apply_projection(&ProjectionChange { name, generation, from, to, at_ms, put, removed }).await
+        let change = ProjectionChange {
+            name: name.clone(),
+            generation: *generation,
+            from: *position,
+            to,
+            archives_from: ArchiveReading::None,
+            archives_to: ArchiveReading::None,
+            left_out: None,
+            at_ms,
+            put: Vec::new(),
+            removed: Vec::new(),
+        };
+        store.apply_projection(&change).await
     }
 }
 

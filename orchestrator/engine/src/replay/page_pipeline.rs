@@ -54,7 +54,7 @@ fn read_ahead(mut scan: SagaScan) -> impl Stream<Item = Result<Vec<ScannedSaga>,
         let page = read.recv().await;
         // A task that fails closes the channel as one that has read everything does.
         let failed = match (&page, task.take_if(|_| page.is_none())) {
-            (None, Some(ended)) => ended.await.map_err(lost).err(),
+            (None, Some(ended)) => ended.await.map_err(|error| lost(&error)).err(),
             (Some(_), _) | (None, None) => None,
         };
         Some((page.or(failed.map(Err))?, (read, task)))
@@ -65,9 +65,9 @@ async fn on_a_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let runtime = Handle::current();
-    task::spawn_blocking(move || runtime.block_on(work)).await.map_err(lost)?
+    task::spawn_blocking(move || runtime.block_on(work)).await.map_err(|error| lost(&error))?
 }
 
-fn lost(error: JoinError) -> StoreError {
+fn lost(error: &JoinError) -> StoreError {
     StoreError::Damaged(format!("the work on a page of sagas: {error}"))
 }
