@@ -8,7 +8,6 @@ mod file;
 mod folder;
 mod line;
 mod name;
-mod opened;
 mod writer;
 
 pub use error::ArchiveError;
@@ -16,7 +15,6 @@ pub use file::{ArchiveFile, ArchiveTotals};
 pub use folder::ArchiveReader;
 pub use line::{ArchiveHeader, ArchivedDocument, ArchivedStream};
 pub use name::{archive_name, recorded_file};
-pub use opened::OpenedArchive;
 pub use writer::{ArchiveWriter, FinishedArchive};
 
 /// The version of the format that this build writes, and the only one that it reads.

@@ -26,6 +26,7 @@ mod migrate;
 mod note;
 mod nul;
 mod open;
+mod opened_archive;
 mod portion;
 pub mod postgres;
 mod projection;
@@ -61,6 +62,7 @@ pub use limits::{
 pub use mark::{MarkOutcome, StreamMark};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};
 pub use open::open;
+pub use opened_archive::OpenedArchive;
 pub use portion::StreamBatch;
 pub use projection::{
     ArchiveReading, ArchiveReadingError, ChangeOutcome, MAX_PROJECTED_BYTES, MAX_PROJECTED_KEY_BYTES,

@@ -21,7 +21,7 @@ use saga_engine::journal::{
     reruns,
     shown::{self, SagaDisplay},
 };
-use saga_event_store::{EventStore, JournalReader, archive::OpenedArchive};
+use saga_event_store::{EventStore, JournalReader, OpenedArchive};
 use serde::Serialize;
 use serde_json::Value;
 use std::{process::ExitCode, sync::Arc, time::Duration};

@@ -21,8 +21,7 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{
-    ArchivedErasure, EventStore, JournalReader as _, StreamRow, StreamSummary,
-    archive::{ArchivedStream, OpenedArchive},
+    ArchivedErasure, EventStore, JournalReader as _, OpenedArchive, StreamRow, StreamSummary, archive::ArchivedStream,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};

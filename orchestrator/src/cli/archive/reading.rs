@@ -5,8 +5,8 @@ use clap::Args;
 use saga_core::id::SagaId;
 use saga_engine::archiving::left::{self, LeftSaga};
 use saga_event_store::{
-    EventStore, JournalReader,
-    archive::{ArchiveFile, ArchiveReader, OpenedArchive},
+    EventStore, JournalReader, OpenedArchive,
+    archive::{ArchiveFile, ArchiveReader},
 };
 use std::{
     path::{Path, PathBuf},

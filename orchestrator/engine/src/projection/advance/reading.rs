@@ -15,8 +15,8 @@ use crate::{
 };
 use saga_core::id::SagaId;
 use saga_event_store::{
-    ArchiveReading, FeedPosition, FeedRow, JournalReader, ProjectionGeneration, StoreError, StreamRow,
-    archive::{ArchiveReader, OpenedArchive},
+    ArchiveReading, FeedPosition, FeedRow, JournalReader, OpenedArchive, ProjectionGeneration, StoreError, StreamRow,
+    archive::ArchiveReader,
 };
 use std::{
     collections::{BTreeSet, HashMap},

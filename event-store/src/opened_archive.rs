@@ -1,7 +1,9 @@
 //! Archives with the keys of their store.
 
-use super::ArchiveReader;
-use crate::{EventStore, JournalReader, RowPosition, StoreError, StoredAct, StreamRow, StreamSnapshot, StreamSummary};
+use crate::{
+    EventStore, JournalReader, RowPosition, StoreError, StoredAct, StreamRow, StreamSnapshot, StreamSummary,
+    archive::ArchiveReader,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 use uuid::Uuid;
