@@ -19,6 +19,7 @@ mod error;
 mod feed;
 mod feed_reading;
 mod filter;
+mod journal_reader;
 mod limits;
 mod mark;
 mod matching;
@@ -56,6 +57,7 @@ pub use erasure::{ERASED_HASH, ErasedRow, StreamErasure};
 pub use error::StoreError;
 pub use feed::{FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow, PositionSyntaxError};
 pub use filter::StreamFilter;
+pub use journal_reader::JournalReader;
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, MAX_WHO_BYTES,
 };
@@ -72,7 +74,7 @@ pub use repair::{RepairOutcome, StreamRepair};
 pub use snapshot::{MAX_SNAPSHOT_BYTES, StreamSnapshot};
 pub use standing::{SessionUsage, StreamFlagCount, StreamStatusCount};
 pub use step_back::{CommitConfirmation, ConfirmedAppend, StepBack};
-pub use store::{EventStore, JournalReader, StoreIdentity};
+pub use store::{EventStore, StoreIdentity};
 pub use stream::{
     AppendOutcome, DatabaseActivity, NewStreamKey, RowPosition, ShardEpoch, StreamAppend, StreamKeyHolder, StreamRow,
     StreamSummary, SummaryUpdate,
