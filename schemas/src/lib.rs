@@ -1,4 +1,6 @@
-//! The Avro schemas of the domain events that ship with the project, by file name.
+//! Schemas of events, and what reads and writes bytes by them: the frames of records, Avro, how schemas may change.
+
+pub mod framing;
 
 /// `*.avsc` of this folder: name and text.
 pub const DOMAIN_EVENTS: [(&str, &str); 4] = [
