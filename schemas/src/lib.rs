@@ -1,6 +1,8 @@
 //! Schemas of events, and what reads and writes bytes by them: the frames of records, Avro, how schemas may change.
 
+mod binary;
 pub mod framing;
+mod logical;
 
 /// `*.avsc` of this folder: name and text.
 pub const DOMAIN_EVENTS: [(&str, &str); 4] = [

@@ -1,0 +1,144 @@
+//! Dates, times of day and instants.
+
+use super::{IntMeaning, LogicalFault, LongMeaning, TimeUnit, found};
+use jiff::{
+    Span, Timestamp,
+    civil::{self, Date, DateTime, Time},
+    tz::TimeZone,
+};
+use serde_json::Value;
+
+const EPOCH: Date = civil::date(1970, 1, 1);
+const NANOS_PER_MILLI: i64 = 1_000_000;
+const NANOS_PER_MICRO: i64 = 1_000;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// An `int` as an expression sees it.
+pub(crate) fn int_value(meaning: IntMeaning, number: i32) -> Result<Value, LogicalFault> {
+    match meaning {
+        IntMeaning::Plain => Ok(Value::from(number)),
+        IntMeaning::Date => {
+            let days = Span::new().try_days(number).ok();
+            let date = days.and_then(|days| EPOCH.checked_add(days).ok()).filter(|date| date.year() >= 0);
+            let found = i64::from(number);
+            date.map(|date| Value::String(date.to_string())).ok_or(LogicalFault::Year { meaning: "date", found })
+        }
+        IntMeaning::TimeMillis => time_of_day(i64::from(number).saturating_mul(1000))
+            .ok_or(LogicalFault::TimeOfDay { meaning: meaning.word(), found: i64::from(number) }),
+    }
+}
+
+/// A `long` as an expression sees it.
+pub(crate) fn long_value(meaning: LongMeaning, number: i64) -> Result<Value, LogicalFault> {
+    let year = || LogicalFault::Year { meaning: meaning.word(), found: number };
+    match meaning {
+        LongMeaning::Plain => Ok(Value::from(number)),
+        LongMeaning::TimeMicros => {
+            time_of_day(number).ok_or(LogicalFault::TimeOfDay { meaning: meaning.word(), found: number })
+        }
+        LongMeaning::Timestamp(unit) => {
+            instant(unit, number).map(|(instant, _)| Value::String(instant.to_string())).ok_or_else(year)
+        }
+        LongMeaning::LocalTimestamp(unit) => {
+            instant(unit, number).map(|(_, local)| Value::String(local.to_string())).ok_or_else(year)
+        }
+    }
+}
+
+/// The `int` that a value stands for.
+pub(crate) fn int_of(meaning: IntMeaning, value: &Value) -> Result<i32, String> {
+    let number = match meaning {
+        IntMeaning::Plain => integer(value, "an integer of 32 bits")?,
+        IntMeaning::Date => {
+            let date: Date = parsed(value, "a date such as \"2026-11-30\"")?;
+            date.since(EPOCH).map(|span| i64::from(span.get_days())).map_err(|error| error.to_string())?
+        }
+        IntMeaning::TimeMillis => whole(nanos_of_day(value)?, NANOS_PER_MILLI, meaning.word())?,
+    };
+    i32::try_from(number).map_err(|_| format!("expected an integer of 32 bits, found {number}"))
+}
+
+/// The `long` that a value stands for.
+pub(crate) fn long_of(meaning: LongMeaning, value: &Value) -> Result<i64, String> {
+    match meaning {
+        LongMeaning::Plain => integer(value, "an integer of 64 bits"),
+        LongMeaning::TimeMicros => whole(nanos_of_day(value)?, NANOS_PER_MICRO, meaning.word()),
+        LongMeaning::Timestamp(unit) => {
+            let instant: Timestamp = parsed(value, "an instant such as \"2026-11-30T16:00:00Z\"")?;
+            number_of(unit, instant, meaning.word())
+        }
+        LongMeaning::LocalTimestamp(unit) => {
+            let expected = "a time without a zone such as \"2026-11-30T16:00:00\"";
+            let local: DateTime = parsed(value, expected)?;
+            if value.as_str().is_some_and(has_offset) {
+                return Err(format!("expected {expected}, found one with an offset"));
+            }
+            let zoned = local.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
+            number_of(unit, zoned.timestamp(), meaning.word())
+        }
+    }
+}
+
+/// `None`: outside of one day.
+fn time_of_day(micros: i64) -> Option<Value> {
+    let in_day = (0..MICROS_PER_DAY).contains(&micros);
+    let nanos = in_day.then(|| Span::new().try_microseconds(micros).ok()).flatten()?;
+    Some(Value::String(Time::midnight().checked_add(nanos).ok()?.to_string()))
+}
+
+/// `None`: outside of the years 0000 to 9999.
+fn instant(unit: TimeUnit, number: i64) -> Option<(Timestamp, DateTime)> {
+    let instant = match unit {
+        TimeUnit::Millis => Timestamp::from_millisecond(number),
+        TimeUnit::Micros => Timestamp::from_microsecond(number),
+        TimeUnit::Nanos => Timestamp::from_nanosecond(i128::from(number)),
+    };
+    let instant = instant.ok()?;
+    let local = TimeZone::UTC.to_datetime(instant);
+    (local.year() >= 0).then_some((instant, local))
+}
+
+fn number_of(unit: TimeUnit, instant: Timestamp, meaning: &str) -> Result<i64, String> {
+    let divisor = match unit {
+        TimeUnit::Millis => NANOS_PER_MILLI,
+        TimeUnit::Micros => NANOS_PER_MICRO,
+        TimeUnit::Nanos => 1,
+    };
+    whole(instant.as_nanosecond(), divisor, meaning)
+}
+
+/// The nanoseconds in the unit of `divisor`, if nothing is lost.
+fn whole(nanos: i128, divisor: i64, meaning: &str) -> Result<i64, String> {
+    let divisor = i128::from(divisor);
+    if nanos % divisor != 0 {
+        return Err(format!("expected a time that {meaning} holds, found one with more digits after the second"));
+    }
+    i64::try_from(nanos / divisor).map_err(|_| format!("expected a time that {meaning} holds, found one beyond it"))
+}
+
+fn nanos_of_day(value: &Value) -> Result<i128, String> {
+    let time: Time = parsed(value, "a time such as \"16:00:00.5\"")?;
+    let since = time.duration_since(Time::midnight());
+    Ok(since.as_nanos())
+}
+
+fn integer(value: &Value, expected: &str) -> Result<i64, String> {
+    match value {
+        Value::Number(number) => number.as_i64().ok_or_else(|| {
+            let help = if number.is_u64() { "" } else { ": write int(…) around the expression" };
+            format!("expected {expected}, found another number{help}")
+        }),
+        other => Err(format!("expected {expected}, found {}", found(other))),
+    }
+}
+
+fn parsed<T: std::str::FromStr>(value: &Value, expected: &str) -> Result<T, String> {
+    let Value::String(text) = value else { return Err(format!("expected {expected}, found {}", found(value))) };
+    text.parse().map_err(|_| format!("expected {expected}, found another text"))
+}
+
+/// `2026-11-30T16:00:00+01:00`; the hyphens of the date do not count.
+fn has_offset(text: &str) -> bool {
+    let time = text.split_once(['T', 't', ' ']).map_or("", |(_, time)| time);
+    time.contains(['+', '-', 'Z', 'z', '['])
+}
