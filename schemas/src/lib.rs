@@ -1,8 +1,10 @@
 //! Schemas of events, and what reads and writes bytes by them: the frames of records, Avro, how schemas may change.
 
+pub mod avro;
 mod binary;
 pub mod framing;
 mod logical;
+pub mod value_path;
 
 /// `*.avsc` of this folder: name and text.
 pub const DOMAIN_EVENTS: [(&str, &str); 4] = [
