@@ -2,6 +2,7 @@
 
 pub mod avro;
 mod binary;
+pub mod decode;
 pub mod framing;
 mod logical;
 pub mod value_path;
