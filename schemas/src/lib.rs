@@ -3,6 +3,7 @@
 pub mod avro;
 mod binary;
 pub mod decode;
+pub mod encode;
 pub mod framing;
 mod logical;
 pub mod value_path;

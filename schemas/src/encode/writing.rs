@@ -1,0 +1,230 @@
+//! Walks a value by a schema.
+
+use super::{
+    MAX_DEPTH, MAX_TRIED,
+    fault::{EncodeError, EncodeFault, RisingMisfit},
+};
+use crate::{
+    avro::graph::{EnumNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode},
+    binary::write_long,
+    logical::{bytes_of, found, int_of, long_of},
+    value_path::PathPart,
+};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The bytes of `value`.
+pub(super) fn write(graph: &SchemaGraph, value: &Value) -> Result<Vec<u8>, EncodeError> {
+    let mut writer = DatumWriter { graph, bytes: Vec::new(), tries_left: MAX_TRIED };
+    writer.value(graph.root(), value, MAX_DEPTH)?;
+    Ok(writer.bytes)
+}
+
+struct DatumWriter<'g> {
+    graph: &'g SchemaGraph,
+    bytes: Vec<u8>,
+    tries_left: usize,
+}
+
+impl DatumWriter<'_> {
+    fn value(&mut self, at: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+        let tries = self.tries_left.checked_sub(1);
+        self.tries_left = tries.ok_or_else(|| RisingMisfit::new(EncodeFault::TooManyTried))?;
+        let graph = self.graph;
+        match graph.node(at) {
+            SchemaNode::Null => match value {
+                Value::Null => Ok(()),
+                other => Err(unfit("null", other)),
+            },
+            SchemaNode::Boolean => match value {
+                Value::Bool(value) => Ok(self.bytes.push(u8::from(*value))),
+                other => Err(unfit("a boolean", other)),
+            },
+            SchemaNode::Int(meaning) => Ok(self.long(i64::from(int_of(*meaning, value)?))),
+            SchemaNode::Long(meaning) => Ok(self.long(long_of(*meaning, value)?)),
+            SchemaNode::Float => Ok(self.bytes.extend(float(value)?.to_le_bytes())),
+            SchemaNode::Double => Ok(self.bytes.extend(double(value)?.to_le_bytes())),
+            SchemaNode::Bytes(meaning) => {
+                let bytes = bytes_of(*meaning, value, None)?;
+                self.length(bytes.len());
+                Ok(self.bytes.extend(bytes))
+            }
+            SchemaNode::Fixed(fixed) => Ok(self.bytes.extend(bytes_of(fixed.meaning, value, Some(fixed.size))?)),
+            SchemaNode::Text(_) => match value {
+                Value::String(text) => Ok(self.text(text)),
+                other => Err(unfit("a string", other)),
+            },
+            SchemaNode::Enum(of) => self.symbol(of, value),
+            SchemaNode::Array(items) => self.array(*items, value, levels),
+            SchemaNode::Map(values) => self.map(*values, value, levels),
+            SchemaNode::Union(branches) => self.union(at, branches, value, levels),
+            SchemaNode::Record(record) => self.record(record, value, levels),
+        }
+    }
+
+    fn long(&mut self, value: i64) {
+        write_long(&mut self.bytes, value);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.long(i64::try_from(length).expect("nothing in memory is that long"));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.bytes.extend(text.as_bytes());
+    }
+
+    fn symbol(&mut self, of: &EnumNode, value: &Value) -> Result<(), RisingMisfit> {
+        let expected = || format!("one of the symbols {}", of.symbols.join(", "));
+        let Value::String(text) = value else { return Err(unfit(&expected(), value)) };
+        match of.symbols.iter().position(|symbol| **symbol == **text) {
+            Some(index) => Ok(self.length(index)),
+            None => Err(format!("expected {}, found another text", expected()).into()),
+        }
+    }
+
+    fn array(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+        let Value::Array(items) = value else { return Err(unfit("a list", value)) };
+        let levels = below(levels)?;
+        if !items.is_empty() {
+            self.length(items.len());
+        }
+        for (at, item) in items.iter().enumerate() {
+            self.value(step, item, levels).map_err(|fault| fault.within(PathPart::Item(at)))?;
+        }
+        Ok(self.long(0))
+    }
+
+    fn map(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+        let Value::Object(entries) = value else { return Err(unfit("a map", value)) };
+        let levels = below(levels)?;
+        if !entries.is_empty() {
+            self.length(entries.len());
+        }
+        for (key, value) in entries {
+            self.text(key);
+            self.value(step, value, levels).map_err(|fault| fault.within(PathPart::Key(key.clone())))?;
+        }
+        Ok(self.long(0))
+    }
+
+    /// The first branch that fits. Where one branch can be meant, its fault is told.
+    fn union(
+        &mut self,
+        at: NodeIndex,
+        branches: &[NodeIndex],
+        value: &Value,
+        levels: usize,
+    ) -> Result<(), RisingMisfit> {
+        let before = self.bytes.len();
+        let mut misfit = None;
+        for (index, branch) in branches.iter().enumerate() {
+            self.length(index);
+            match self.value(*branch, value, levels) {
+                Ok(()) => return Ok(()),
+                Err(fault) if fault.is_final() => return Err(fault),
+                Err(fault) => misfit = matches_kind(self.graph.node(*branch), value).then_some(fault).or(misfit),
+            }
+            self.bytes.truncate(before);
+        }
+        let may_be = branches.iter().filter(|branch| matches_kind(self.graph.node(**branch), value)).count();
+        let none = || EncodeFault::NoBranch { found: found(value), branches: self.graph.word(at) };
+        Err(misfit.filter(|_| may_be == 1).unwrap_or_else(|| RisingMisfit::new(none())))
+    }
+
+    fn record(&mut self, record: &RecordNode, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+        let Value::Object(given) = value else {
+            return Err(unfit(&format!("the record {}", record.names.full), value));
+        };
+        let levels = below(levels)?;
+        check_names(record, given)?;
+        for field in &record.fields {
+            let value = given.get(&*field.name).or(field.default.as_ref());
+            let missing =
+                || EncodeFault::MissingField { field: field.name.to_string(), record: record.names.full.to_string() };
+            let value = value.ok_or_else(|| RisingMisfit::new(missing()))?;
+            let within = |fault: RisingMisfit| fault.within(PathPart::Field(Arc::clone(&field.name)));
+            self.value(field.node, value, levels).map_err(within)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_names(record: &RecordNode, given: &Map<String, Value>) -> Result<(), RisingMisfit> {
+    let known = |name: &String| record.fields.iter().any(|field| *field.name == **name);
+    let Some(unknown) = given.keys().find(|name| !known(name)) else { return Ok(()) };
+    let names: Vec<&str> = record.fields.iter().map(|field| &*field.name).collect();
+    Err(RisingMisfit::new(EncodeFault::UnknownField {
+        field: unknown.clone(),
+        record: record.names.full.to_string(),
+        known: names.join(", "),
+    }))
+}
+
+/// Whether the branch is of the kind of JSON that the value is, so that its fault says more than that none fits.
+fn matches_kind(node: &SchemaNode, value: &Value) -> bool {
+    match value {
+        Value::Null => matches!(node, SchemaNode::Null),
+        Value::Bool(_) => matches!(node, SchemaNode::Boolean),
+        Value::Number(_) => {
+            matches!(node, SchemaNode::Int(_) | SchemaNode::Long(_) | SchemaNode::Float | SchemaNode::Double)
+        }
+        Value::String(_) => !matches!(
+            node,
+            SchemaNode::Null
+                | SchemaNode::Boolean
+                | SchemaNode::Array(_)
+                | SchemaNode::Map(_)
+                | SchemaNode::Record(_)
+                | SchemaNode::Float
+                | SchemaNode::Double
+        ),
+        Value::Array(_) => matches!(node, SchemaNode::Array(_)),
+        Value::Object(_) => matches!(node, SchemaNode::Map(_) | SchemaNode::Record(_)),
+    }
+}
+
+fn below(levels: usize) -> Result<usize, RisingMisfit> {
+    levels.checked_sub(1).ok_or_else(|| RisingMisfit::new(EncodeFault::Depth))
+}
+
+fn unfit(expected: &str, value: &Value) -> RisingMisfit {
+    format!("expected {expected}, found {}", found(value)).into()
+}
+
+fn double(value: &Value) -> Result<f64, RisingMisfit> {
+    let beyond = || "expected a double, found a number beyond its range".to_owned();
+    match value {
+        Value::Number(number) => {
+            number.to_string().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| beyond().into())
+        }
+        other => not_finite(other).ok_or_else(|| unfit("a number", other)),
+    }
+}
+
+/// From the digits, not from a double: a double between two floats would be rounded twice.
+fn float(value: &Value) -> Result<f32, RisingMisfit> {
+    let beyond = || "expected a float, found a number beyond its range".to_owned();
+    match value {
+        Value::Number(number) => {
+            number.to_string().parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| beyond().into())
+        }
+        Value::String(text) if text == "NaN" => Ok(f32::NAN),
+        other => match not_finite(other) {
+            Some(infinite) if infinite > 0.0 => Ok(f32::INFINITY),
+            Some(_) => Ok(f32::NEG_INFINITY),
+            None => Err(unfit("a number", other)),
+        },
+    }
+}
+
+/// What JSON has no number for.
+fn not_finite(value: &Value) -> Option<f64> {
+    match value.as_str()? {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
