@@ -1,9 +1,14 @@
 //! Schemas of events, and what reads and writes bytes by them: the frames of records, Avro, how schemas may change.
+//!
+//! Pure: nothing here performs I/O. [`framing`] says what a record's value is framed as, [`avro`] reads schemas,
+//! [`decode`] and [`encode`] turn Avro into the JSON that expressions see, and back; [`evolution`] compares
+//! schemas, and [`embedded`] answers the API of a schema registry from a folder.
 
 pub mod avro;
 mod binary;
 pub mod decode;
 pub mod encode;
+pub mod evolution;
 pub mod framing;
 mod logical;
 pub mod value_path;
