@@ -7,6 +7,7 @@
 pub mod avro;
 mod binary;
 pub mod decode;
+pub mod embedded;
 pub mod encode;
 pub mod evolution;
 pub mod framing;
