@@ -1,11 +1,12 @@
 //! Avro schemas: parsed by apache-avro, then kept in a form that is cheap to walk.
 
 mod build;
+mod canonical;
 mod defaults;
 pub(crate) mod graph;
 pub(crate) mod matching;
 
-use apache_avro::{Schema, rabin::Rabin};
+use apache_avro::Schema;
 use graph::SchemaGraph;
 use std::sync::Arc;
 
@@ -139,11 +140,9 @@ impl ParsedSchema {
         let not_avro = |error: apache_avro::Error| AvroSchemaError::NotAvro(error.to_string());
         let (schema, others) = Schema::parse_str_with_list(text, references).map_err(not_avro)?;
         let graph = build::graph(&schema, &others)?;
-        // Only the references that are used become part of the form.
-        let mut whole = schema;
-        whole.denormalize(&others).map_err(not_avro)?;
-        let canonical = whole.canonical_form();
-        Ok(ParsedSchema { text: text.to_owned(), canonical, fingerprint: fingerprint(&whole), graph })
+        let canonical = canonical::form(&graph);
+        let fingerprint = canonical::fingerprint(&canonical);
+        Ok(ParsedSchema { text: text.to_owned(), canonical, fingerprint, graph })
     }
 }
 
@@ -184,12 +183,6 @@ fn levels(text: &str) -> usize {
         deepest = deepest.max(level);
     }
     deepest
-}
-
-/// CRC-64-AVRO of the canonical form.
-fn fingerprint(schema: &Schema) -> u64 {
-    let bytes: [u8; 8] = schema.fingerprint::<Rabin>().bytes.try_into().expect("a CRC-64 has 8 bytes");
-    u64::from_le_bytes(bytes)
 }
 
 #[cfg(test)]

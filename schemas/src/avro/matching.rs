@@ -1,12 +1,20 @@
 //! Which type of a reader takes what a type of a writer is, by Avro's rules.
 
-use super::graph::{FieldNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode};
+use super::graph::{NodeIndex, RecordNode, SchemaGraph, SchemaNode};
+use std::collections::{HashMap, HashSet};
 
-/// Whether the reader's field takes what was written under the other's name: its own name first, then its aliases,
-/// where no written field has its name.
-pub(crate) fn reads(reader: &FieldNode, field: &FieldNode, written: &RecordNode) -> bool {
-    let is_alias = || reader.aliases.iter().any(|alias| **alias == *field.name);
-    reader.name == field.name || (is_alias() && !written.fields.iter().any(|it| it.name == reader.name))
+/// For each field of the reader the written field that it takes, by its place: the one of its name, else one of its
+/// aliases. A written field is taken once.
+pub(crate) fn matched_fields(reader: &RecordNode, written: &RecordNode) -> Vec<Option<usize>> {
+    let by_name: HashMap<&str, usize> = written.fields.iter().enumerate().map(|(at, it)| (&*it.name, at)).collect();
+    let mut matched: Vec<Option<usize>> =
+        reader.fields.iter().map(|field| by_name.get(&*field.name).copied()).collect();
+    let mut taken: HashSet<usize> = matched.iter().copied().flatten().collect();
+    for (field, found) in reader.fields.iter().zip(&mut matched).filter(|(_, found)| found.is_none()) {
+        let mut written = field.aliases.iter().filter_map(|alias| by_name.get(alias.as_str()).copied());
+        *found = written.find(|at| taken.insert(*at));
+    }
+    matched
 }
 
 /// The branch of the reader's union that takes a value: one of the same type and name, else of the same type, else one

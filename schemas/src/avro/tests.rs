@@ -11,6 +11,17 @@ fn fingerprints_are_those_of_the_specification() {
     assert_eq!(of(recursive), -1_759_257_747_318_642_341);
 }
 
+/// Logical types, defaults, docs and aliases are no part of it.
+#[test]
+fn the_canonical_form_is_that_of_the_specification() {
+    let text = r#"{"type": "record", "name": "R", "namespace": "a", "doc": "x", "aliases": ["Q"], "fields": [
+        {"name": "day", "type": {"type": "int", "logicalType": "date"}, "default": 1, "order": "ignore"},
+        {"name": "size", "type": {"type": "fixed", "name": "F", "size": 8, "logicalType": "decimal", "precision": 9}},
+        {"name": "all", "type": {"type": "map", "values": ["null", "F", {"type": "array", "items": "R"}]}}]}"#;
+    let expected = r#"{"name":"a.R","type":"record","fields":[{"name":"day","type":"int"},{"name":"size","type":{"name":"a.F","type":"fixed","size":8}},{"name":"all","type":{"type":"map","values":["null","a.F",{"type":"array","items":"a.R"}]}}]}"#;
+    assert_eq!(AvroSchema::parse(text).expect("a schema").canonical_form(), expected);
+}
+
 #[test]
 fn a_schema_knows_the_types_that_its_references_define() {
     let money = r#"{"type": "record", "name": "shop.Money", "fields": [{"name": "cents", "type": "long"}]}"#;
