@@ -9,7 +9,7 @@ mod plan;
 mod reading;
 mod resolve;
 
-pub use fault::{DecodeError, DecodeFault};
+pub use fault::{DecodeError, DecodeFault, LogicalFault};
 
 use crate::avro::AvroSchema;
 use plan::ReadPlan;
@@ -33,7 +33,7 @@ impl AvroDecoder {
     /// A decoder for what `writer` wrote, as it was written.
     #[must_use]
     pub fn new(writer: &AvroSchema) -> AvroDecoder {
-        AvroDecoder::resolving(writer, writer)
+        AvroDecoder { plan: resolve::plan_of_one(writer.graph()) }
     }
 
     /// A decoder that gives what `writer` wrote the form of `reader`: fields that the reader does not know are left

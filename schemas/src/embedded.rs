@@ -43,8 +43,9 @@ pub enum EmbeddedRegistryError {
         /// What is wrong with it.
         reason: AvroSchemaError,
     },
-    /// Two schemas would have the same id; the chance is 1 in 2 billion for each pair.
-    #[error("{file}: its schema gets the id of another one; change a name in it")]
+    /// Two schemas would have the same id: they differ only in what is no part of the canonical form, or by a chance of
+    /// 1 in 2 billion.
+    #[error("{file}: its schema gets the id of another file's; keep one of the two, or change a name in it")]
     TakenId {
         /// Name of the file.
         file: String,
@@ -103,7 +104,7 @@ impl EmbeddedRegistry {
         let bad = |reason| EmbeddedRegistryError::Schema { file: file.to_owned(), reason };
         let schema = AvroSchema::parse(text).map_err(bad)?;
         let id = id(&schema);
-        if self.schemas.get(&id).is_some_and(|known| known.schema != schema) {
+        if self.schemas.get(&id).is_some_and(|known| known.schema.text() != schema.text()) {
             return Err(EmbeddedRegistryError::TakenId { file: file.to_owned() });
         }
         self.subjects.extend(schema.name().map(|name| (name.to_owned(), id)));

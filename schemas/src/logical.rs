@@ -8,7 +8,7 @@ mod meaning;
 mod time;
 
 pub(crate) use bytes::{bytes_of, bytes_value};
-pub use decimal::{MAX_DECIMAL_BYTES, MAX_SCALE};
+pub(crate) use decimal::{MAX_DECIMAL_BYTES, MAX_SCALE};
 pub(crate) use meaning::{BytesMeaning, IntMeaning, LongMeaning, TextMeaning, TimeUnit};
 pub(crate) use time::{int_of, int_value, long_of, long_value};
 

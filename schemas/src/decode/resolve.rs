@@ -7,11 +7,11 @@ use super::plan::{
 };
 use crate::avro::{
     graph::{EnumNode, FieldNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode},
-    matching::{best_branch, reads},
+    matching::{best_branch, matched_fields},
 };
 use crate::logical::{BytesMeaning, IntMeaning, LongMeaning, TextMeaning};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -19,10 +19,19 @@ use std::{
 /// combine thousands of their types.
 const MAX_STEPS: usize = 200_000;
 
+/// How to read what `writer` wrote, as it was written.
+pub(super) fn plan_of_one(writer: &SchemaGraph) -> ReadPlan {
+    planned(writer, writer, SchemaSide::Writer)
+}
+
 /// How to read what `writer` wrote in the form of `reader`.
 pub(super) fn plan(writer: &SchemaGraph, reader: &SchemaGraph) -> ReadPlan {
+    planned(writer, reader, SchemaSide::Reader)
+}
+
+fn planned(writer: &SchemaGraph, reader: &SchemaGraph, side: SchemaSide) -> ReadPlan {
     let mut planner = PlanBuilder { writer, reader, steps: Vec::new(), known: HashMap::new(), open: VecDeque::new() };
-    planner.place(SchemaSide::Reader, writer.root(), reader.root());
+    planner.place(side, writer.root(), reader.root());
     while let Some((step, of)) = planner.open.pop_front() {
         planner.steps[step.0] = planner.step(of);
     }
@@ -32,7 +41,7 @@ pub(super) fn plan(writer: &SchemaGraph, reader: &SchemaGraph) -> ReadPlan {
 /// Whose form a value gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum SchemaSide {
-    /// The writer's own, for what the reader drops.
+    /// The writer's own: there is no reader, or it drops the value.
     Writer,
     Reader,
 }
@@ -72,6 +81,9 @@ impl<'g> PlanBuilder<'g> {
     fn step(&mut self, (side, at, reader_at): PlacedPair) -> ReadStep {
         let form = self.forms(side);
         let (written, wanted) = (self.writer.node(at), form.node(reader_at));
+        if let (SchemaNode::Union(branches), SchemaSide::Writer) = (written, side) {
+            return ReadStep::Union(branches.iter().map(|branch| self.place(side, *branch, *branch)).collect());
+        }
         if let SchemaNode::Union(branches) = written {
             return ReadStep::Union(branches.iter().map(|branch| self.place(side, *branch, reader_at)).collect());
         }
@@ -85,9 +97,7 @@ impl<'g> PlanBuilder<'g> {
             (SchemaNode::Array(items), SchemaNode::Array(wanted)) => ReadStep::Array(self.place(side, *items, *wanted)),
             (SchemaNode::Map(values), SchemaNode::Map(wanted)) => ReadStep::Map(self.place(side, *values, *wanted)),
             (SchemaNode::Record(written), SchemaNode::Record(wanted)) => self.record(side, written, wanted),
-            (SchemaNode::Enum(written), SchemaNode::Enum(wanted)) => {
-                ReadStep::Enum(written.symbols.iter().map(|symbol| symbol_reading(symbol, wanted)).collect())
-            }
+            (SchemaNode::Enum(written), SchemaNode::Enum(wanted)) => ReadStep::Enum(symbol_readings(written, wanted)),
             _ => scalar(written, wanted).unwrap_or_else(|| self.mismatch(form, at, reader_at)),
         }
     }
@@ -97,35 +107,27 @@ impl<'g> PlanBuilder<'g> {
     }
 
     fn record(&mut self, side: SchemaSide, written: &RecordNode, wanted: &RecordNode) -> ReadStep {
-        let fields: Vec<FieldReading> =
-            written.fields.iter().map(|field| self.field(side, field, written, wanted)).collect();
-        let is_read = |field: &&FieldNode| !written.fields.iter().any(|it| reads(field, it, written));
+        let matched = matched_fields(wanted, written);
+        let pairs = wanted.fields.iter().zip(&matched);
+        let readers: HashMap<usize, &FieldNode> = pairs.clone().filter_map(|(to, at)| Some(((*at)?, to))).collect();
         let mut defaults = Vec::new();
-        for field in wanted.fields.iter().filter(is_read) {
+        for (field, _) in pairs.filter(|(_, found)| found.is_none()) {
             match &field.default {
                 Some(default) => defaults.push((Arc::clone(&field.name), default.clone())),
-                None => {
-                    let word = &wanted.names.full;
-                    let told = format!("the field `{}` of {word} was not written, and has no default", field.name);
-                    return ReadStep::Mismatch(Arc::from(told));
-                }
+                None => return ReadStep::Mismatch(not_written(field, wanted)),
             }
         }
+        let written = written.fields.iter().enumerate();
+        let fields: Vec<FieldReading> =
+            written.map(|(at, field)| self.field(side, field, readers.get(&at).copied())).collect();
         let names: usize = fields.iter().map(|field| cost_of_text(&field.name)).sum();
-        let cost = COST_OF_CONTAINER
-            + names
-            + defaults.iter().map(|(name, value)| cost_of_text(name) + cost_of(value)).sum::<usize>();
-        ReadStep::Record(RecordReading { fields, defaults, cost })
+        let cost = defaults.iter().map(|(name, value)| cost_of_text(name) + cost_of(value)).sum::<usize>();
+        ReadStep::Record(RecordReading { fields, defaults, cost: COST_OF_CONTAINER + names + cost })
     }
 
-    fn field(
-        &mut self,
-        side: SchemaSide,
-        field: &FieldNode,
-        written: &RecordNode,
-        wanted: &RecordNode,
-    ) -> FieldReading {
-        match wanted.fields.iter().find(|it| reads(it, field, written)) {
+    /// `to`: the reader's field.
+    fn field(&mut self, side: SchemaSide, field: &FieldNode, to: Option<&FieldNode>) -> FieldReading {
+        match to {
             Some(to) => FieldReading {
                 name: Arc::clone(&to.name),
                 step: self.place(side, field.node, to.node),
@@ -140,15 +142,22 @@ impl<'g> PlanBuilder<'g> {
     }
 }
 
-fn symbol_reading(symbol: &Arc<str>, wanted: &EnumNode) -> SymbolReading {
-    let known = wanted.symbols.iter().find(|it| *it == symbol).or(wanted.default.as_ref());
-    match known {
-        Some(known) => SymbolReading::Symbol(Arc::clone(known)),
-        None => {
+fn not_written(field: &FieldNode, wanted: &RecordNode) -> Arc<str> {
+    let (name, record) = (&field.name, &wanted.names.full);
+    Arc::from(format!("the field `{name}` of {record} was not written, and has no default"))
+}
+
+fn symbol_readings(written: &EnumNode, wanted: &EnumNode) -> Vec<SymbolReading> {
+    let known: HashSet<&Arc<str>> = wanted.symbols.iter().collect();
+    let reading = |symbol: &Arc<str>| match (known.get(symbol), &wanted.default) {
+        (Some(_), _) => SymbolReading::Symbol(Arc::clone(symbol)),
+        (None, Some(default)) => SymbolReading::Symbol(Arc::clone(default)),
+        (None, None) => {
             let told = format!("`{symbol}` is no symbol of {}, which has no default", wanted.names.full);
             SymbolReading::Mismatch(Arc::from(told))
         }
-    }
+    };
+    written.symbols.iter().map(reading).collect()
 }
 
 /// The form is the reader's; of what the number is one, the writer's: milliseconds stay milliseconds.

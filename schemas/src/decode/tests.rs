@@ -1,4 +1,4 @@
-use super::{fault::LogicalFault, *};
+use super::*;
 use crate::binary::write_long;
 use proptest::prelude::*;
 use serde_json::json;

@@ -32,34 +32,41 @@ impl DatumWriter<'_> {
         self.tries_left = tries.ok_or_else(|| RisingMisfit::new(EncodeFault::TooManyTried))?;
         let graph = self.graph;
         match graph.node(at) {
-            SchemaNode::Null => match value {
-                Value::Null => Ok(()),
-                other => Err(unfit("null", other)),
-            },
-            SchemaNode::Boolean => match value {
-                Value::Bool(value) => Ok(self.bytes.push(u8::from(*value))),
-                other => Err(unfit("a boolean", other)),
-            },
-            SchemaNode::Int(meaning) => Ok(self.long(i64::from(int_of(*meaning, value)?))),
-            SchemaNode::Long(meaning) => Ok(self.long(long_of(*meaning, value)?)),
-            SchemaNode::Float => Ok(self.bytes.extend(float(value)?.to_le_bytes())),
-            SchemaNode::Double => Ok(self.bytes.extend(double(value)?.to_le_bytes())),
-            SchemaNode::Bytes(meaning) => {
-                let bytes = bytes_of(*meaning, value, None)?;
-                self.length(bytes.len());
-                Ok(self.bytes.extend(bytes))
-            }
-            SchemaNode::Fixed(fixed) => Ok(self.bytes.extend(bytes_of(fixed.meaning, value, Some(fixed.size))?)),
-            SchemaNode::Text(_) => match value {
-                Value::String(text) => Ok(self.text(text)),
-                other => Err(unfit("a string", other)),
-            },
             SchemaNode::Enum(of) => self.symbol(of, value),
             SchemaNode::Array(items) => self.array(*items, value, levels),
             SchemaNode::Map(values) => self.map(*values, value, levels),
             SchemaNode::Union(branches) => self.union(at, branches, value, levels),
             SchemaNode::Record(record) => self.record(record, value, levels),
+            SchemaNode::Null => expect(value.is_null(), "null", value),
+            SchemaNode::Boolean => self.boolean(value),
+            SchemaNode::Text(_) => self.string(value),
+            SchemaNode::Int(meaning) => int_of(*meaning, value).map(|it| self.long(i64::from(it))).map_err(Into::into),
+            SchemaNode::Long(meaning) => long_of(*meaning, value).map(|it| self.long(it)).map_err(Into::into),
+            SchemaNode::Float => float(value).map(|it| self.bytes.extend(it.to_le_bytes())),
+            SchemaNode::Double => double(value).map(|it| self.bytes.extend(it.to_le_bytes())),
+            SchemaNode::Fixed(fixed) => {
+                let bytes = bytes_of(fixed.meaning, value, Some(fixed.size));
+                bytes.map(|bytes| self.bytes.extend(bytes)).map_err(Into::into)
+            }
+            SchemaNode::Bytes(meaning) => {
+                let bytes = bytes_of(*meaning, value, None)?;
+                self.length(bytes.len());
+                self.bytes.extend(bytes);
+                Ok(())
+            }
         }
+    }
+
+    fn boolean(&mut self, value: &Value) -> Result<(), RisingMisfit> {
+        expect(value.is_boolean(), "a boolean", value)?;
+        self.bytes.push(u8::from(*value == Value::Bool(true)));
+        Ok(())
+    }
+
+    fn string(&mut self, value: &Value) -> Result<(), RisingMisfit> {
+        let Value::String(text) = value else { return Err(unfit("a string", value)) };
+        self.text(text);
+        Ok(())
     }
 
     fn long(&mut self, value: i64) {
@@ -78,10 +85,10 @@ impl DatumWriter<'_> {
     fn symbol(&mut self, of: &EnumNode, value: &Value) -> Result<(), RisingMisfit> {
         let expected = || format!("one of the symbols {}", of.symbols.join(", "));
         let Value::String(text) = value else { return Err(unfit(&expected(), value)) };
-        match of.symbols.iter().position(|symbol| **symbol == **text) {
-            Some(index) => Ok(self.length(index)),
-            None => Err(format!("expected {}, found another text", expected()).into()),
-        }
+        let index = of.symbols.iter().position(|symbol| **symbol == **text);
+        let index = index.ok_or_else(|| format!("expected {}, found another text", expected()))?;
+        self.length(index);
+        Ok(())
     }
 
     fn array(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
@@ -93,7 +100,8 @@ impl DatumWriter<'_> {
         for (at, item) in items.iter().enumerate() {
             self.value(step, item, levels).map_err(|fault| fault.within(PathPart::Item(at)))?;
         }
-        Ok(self.long(0))
+        self.long(0);
+        Ok(())
     }
 
     fn map(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
@@ -106,7 +114,8 @@ impl DatumWriter<'_> {
             self.text(key);
             self.value(step, value, levels).map_err(|fault| fault.within(PathPart::Key(key.clone())))?;
         }
-        Ok(self.long(0))
+        self.long(0);
+        Ok(())
     }
 
     /// The first branch that fits. Where one branch can be meant, its fault is told.
@@ -187,6 +196,10 @@ fn matches_kind(node: &SchemaNode, value: &Value) -> bool {
 
 fn below(levels: usize) -> Result<usize, RisingMisfit> {
     levels.checked_sub(1).ok_or_else(|| RisingMisfit::new(EncodeFault::Depth))
+}
+
+fn expect(fits: bool, expected: &str, value: &Value) -> Result<(), RisingMisfit> {
+    if fits { Ok(()) } else { Err(unfit(expected, value)) }
 }
 
 fn unfit(expected: &str, value: &Value) -> RisingMisfit {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     avro::{
         graph::{EnumNode, FieldNode, FixedNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode},
-        matching::{best_branch, promotes, reads},
+        matching::{best_branch, matched_fields, promotes},
     },
     logical::{BytesMeaning, LongMeaning},
     value_path::{PathPart, ValuePath},
@@ -89,10 +89,11 @@ impl AvroComparison<'_> {
             let (wanted, written) = (&wanted.names.full, &written.names.full);
             self.tell(path, BreakKind::NameChanged, renamed("record", wanted, written));
         }
-        for field in wanted.fields.iter().rev() {
+        let matched = matched_fields(wanted, written);
+        for (field, found) in wanted.fields.iter().zip(matched).rev() {
             let below = path.and(PathPart::Field(Arc::clone(&field.name)));
-            match written.fields.iter().find(|it| reads(field, it, written)) {
-                Some(found) => self.open.push((below, field.node, found.node)),
+            match found {
+                Some(found) => self.open.push((below, field.node, written.fields[found].node)),
                 None if field.default.is_some() => {}
                 None => self.tell(&below, BreakKind::FieldMissing, not_written(field, written)),
             }
@@ -104,7 +105,8 @@ impl AvroComparison<'_> {
             let (wanted, written) = (&wanted.names.full, &written.names.full);
             self.tell(path, BreakKind::NameChanged, renamed("enum", wanted, written));
         }
-        let is_unknown = |symbol: &&Arc<str>| wanted.default.is_none() && !wanted.symbols.contains(symbol);
+        let known: HashSet<&Arc<str>> = wanted.symbols.iter().collect();
+        let is_unknown = |symbol: &&Arc<str>| wanted.default.is_none() && !known.contains(symbol);
         for symbol in written.symbols.iter().filter(is_unknown) {
             let name = &wanted.names.full;
             let told = format!("`{symbol}` is written, and is no symbol of {name}: keep it, or give {name} a default");

@@ -70,7 +70,7 @@ impl<'s> JsonComparison<'s> {
             return;
         }
         let is_part = |kind: &&str| takes(kind) || (**kind == *"number" && wanted.contains(&"integer"));
-        let some_taken = written.iter().any(|kind| is_part(&kind));
+        let some_taken = written.iter().any(is_part);
         let kind = if some_taken { BreakKind::TypeNarrowed } else { BreakKind::TypeChanged };
         self.tell(path, kind, format!("{} is written, {} is read", refused.join(" or "), wanted.join(" or ")));
     }

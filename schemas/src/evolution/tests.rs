@@ -90,15 +90,15 @@ fn a_rule_says_which_earlier_ones_count_and_who_reads() {
         let found = avro_breaks(rule, &next, &versions);
         found.iter().map(|it| (it.direction.as_str(), it.against, it.path.to_string())).collect::<Vec<_>>()
     };
-    let narrowed = ("backward", 0, "a".to_owned());
-    let missing = ("forward", 2, "b".to_owned());
+    let narrowed = || ("backward", 0, "a".to_owned());
+    let missing = || ("forward", 2, "b".to_owned());
     assert_eq!(found(CompatibilityRule::None), []);
     assert_eq!(found(CompatibilityRule::Backward), []);
-    assert_eq!(found(CompatibilityRule::BackwardTransitive), [narrowed.clone()]);
-    assert_eq!(found(CompatibilityRule::Forward), [missing.clone()]);
-    assert_eq!(found(CompatibilityRule::ForwardTransitive), [missing.clone()]);
-    assert_eq!(found(CompatibilityRule::Full), [missing.clone()]);
-    assert_eq!(found(CompatibilityRule::FullTransitive), [narrowed, missing]);
+    assert_eq!(found(CompatibilityRule::BackwardTransitive), [narrowed()]);
+    assert_eq!(found(CompatibilityRule::Forward), [missing()]);
+    assert_eq!(found(CompatibilityRule::ForwardTransitive), [missing()]);
+    assert_eq!(found(CompatibilityRule::Full), [missing()]);
+    assert_eq!(found(CompatibilityRule::FullTransitive), [narrowed(), missing()]);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 /// Most bytes of the unscaled value of a decimal: some 2,400 digits. Turning it into digits takes time that grows with
 /// the square of its length.
-pub const MAX_DECIMAL_BYTES: usize = 1024;
+pub(crate) const MAX_DECIMAL_BYTES: usize = 1024;
 /// Largest scale, to both sides: every step is a digit that no byte of the record pays for.
-pub const MAX_SCALE: i64 = 4096;
+pub(crate) const MAX_SCALE: i64 = 4096;
 
 /// `-12.50` for the bytes of -1250 at scale 2.
 pub(super) fn text(unscaled: &[u8], scale: i64) -> Result<String, LogicalFault> {
