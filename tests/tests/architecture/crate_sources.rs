@@ -19,7 +19,7 @@ pub(crate) struct SourceModule {
 pub(crate) type SourceTree = BTreeMap<ModulePath, SourceModule>;
 
 /// Folders with the packages' `src`, from the repository's root, each with the name of its package.
-pub(crate) const PACKAGES: [(&str, &str); 15] = [
+pub(crate) const PACKAGES: [(&str, &str); 16] = [
     ("saga-base", "orchestrator/base"),
     ("saga-brokers", "orchestrator/brokers"),
     ("saga-contract", "orchestrator/contract"),
@@ -31,6 +31,7 @@ pub(crate) const PACKAGES: [(&str, &str); 15] = [
     ("saga-kafka", "orchestrator/kafka"),
     ("saga-orchestrator", "orchestrator"),
     ("saga-participant", "orchestrator/participant"),
+    ("saga-registry", "schemas/registry"),
     ("saga-resilience", "orchestrator/resilience"),
     ("saga-schemas", "schemas"),
     ("saga-tests", "tests"),
