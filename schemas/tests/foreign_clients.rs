@@ -1,6 +1,9 @@
 //! Records that other clients produced: fastavro 1.x and the Avro serialiser of confluent-kafka, both for Python.
 
-use saga_schemas::{DOMAIN_EVENTS, avro::AvroSchema, decode::AvroDecoder, encode::encode, framing::RecordFraming};
+use saga_schemas::{
+    DOMAIN_EVENTS, avro::AvroSchema, decode::AvroDecoder, embedded::EmbeddedRegistry, encode::encode,
+    framing::RecordFraming,
+};
 use serde_json::{Value, json};
 
 fn bytes(hexadecimal: &str) -> Vec<u8> {
@@ -54,4 +57,19 @@ fn a_record_by_confluents_serialiser_is_read() {
     let order = json!({"orderId": "4711", "customerId": "c-1", "amountCents": 1999, "digital": false, "address": null,
         "items": [{"sku": "book", "quantity": 1, "priceCents": 1999}]});
     assert_eq!(AvroDecoder::new(&schema).decode(framing.payload()), Ok(order));
+}
+
+/// The registry that answers from the folder gave the client this GUID.
+#[test]
+fn a_record_with_confluents_header_is_read() {
+    let (record, header) =
+        (bytes("083437313106632d319e1f00000208626f6f6b029e1f00"), bytes("0107d856f4821754f4a0a7fc58e11ccf09"));
+    let RecordFraming::RegistryGuid { guid, payload } = RecordFraming::of(&record, Some(&header)).expect("a frame")
+    else {
+        panic!("the header holds a GUID");
+    };
+    let registry = EmbeddedRegistry::new(DOMAIN_EVENTS, []).expect("the shipped schemas");
+    let answer = registry.answer("GET", &format!("/schemas/guids/{guid}"), b"");
+    let schema = AvroSchema::parse(answer.body["schema"].as_str().expect("a schema")).expect("a schema");
+    assert_eq!(AvroDecoder::new(&schema).decode(payload).expect("an order")["orderId"], json!("4711"));
 }
