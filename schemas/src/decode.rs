@@ -19,8 +19,8 @@ use serde_json::Value;
 pub const MAX_DEPTH: usize = 64;
 
 /// Most values of one record, about as many as JSON of 1 MiB can have: an item of type null, or a field with a default,
-/// takes no byte of the record. A record, an array or a map counts eight more, and a text of the schema (a field's name,
-/// an enum's symbol, a default) one for each 32 bytes of it.
+/// takes no byte of the record. A record, an array or a map counts eight more, and a text of the schema (a field's
+/// name, an enum's symbol, a default) one for each 32 bytes of it.
 pub const MAX_VALUES: usize = 1024 * 1024;
 
 /// Reads what one schema wrote. Made once per schema, or pair of schemas, and used for all records.

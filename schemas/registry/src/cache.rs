@@ -1,6 +1,6 @@
 //! What is known of schemas: bounded by number and bytes, and what the registry does not know for a short time.
 
-use crate::{error::RegistryError, registry::SchemaKey};
+use crate::{error::RegistryError, key::SchemaKey};
 use saga_schemas::avro::AvroSchema;
 use std::{
     collections::{HashMap, VecDeque},

@@ -4,8 +4,8 @@ use crate::{
     cache::SchemaCache,
     error::RegistryError,
     http::{RegistryHttp, RegistryRequest},
+    key::SchemaKey,
     references::schema_in,
-    registry::SchemaKey,
 };
 use arc_swap::ArcSwap;
 use reqwest::Method;

@@ -8,6 +8,7 @@ mod cache;
 mod error;
 mod http;
 mod keeper;
+mod key;
 mod references;
 mod registry;
 mod settings;
@@ -18,6 +19,8 @@ mod testing;
 mod tests;
 
 pub use error::RegistryError;
-pub use registry::{SchemaKey, SchemaRegistry};
+pub use key::SchemaKey;
+pub use references::SchemaReference;
+pub use registry::SchemaRegistry;
 pub use settings::{RegistryCredentials, RegistrySecret, RegistrySettings, RegistrySettingsError};
-pub use subjects::{CompatibilityAnswer, SchemaReference, SubjectVersion};
+pub use subjects::{CompatibilityAnswer, SubjectVersion};

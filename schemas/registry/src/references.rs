@@ -3,12 +3,31 @@
 use crate::{
     error::RegistryError,
     http::{RegistryHttp, RegistryRequest},
-    subjects::SchemaReference,
 };
 use reqwest::Method;
 use saga_schemas::avro::{AvroSchema, MAX_REFERENCES, MAX_SCHEMA_BYTES};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{HashSet, VecDeque};
+
+/// A schema that another one uses by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaReference {
+    /// The name by which it is used: of Avro types the full name.
+    pub name: String,
+    /// The subject that has it.
+    pub subject: String,
+    /// The version of the subject.
+    pub version: u32,
+}
+
+impl SchemaReference {
+    /// Those of an answer; what is no reference is left out, and the schema then lacks a type.
+    pub(crate) fn all_in(answer: &Value) -> Vec<SchemaReference> {
+        let written = answer["references"].as_array().into_iter().flatten().take(MAX_REFERENCES);
+        written.filter_map(|it| SchemaReference::deserialize(it).ok()).collect()
+    }
+}
 
 /// The schema in an answer of the registry, with all that it refers to.
 pub(crate) async fn schema_in(http: &RegistryHttp, answer: &Value, what: &str) -> Result<AvroSchema, RegistryError> {

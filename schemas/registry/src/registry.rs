@@ -5,24 +5,15 @@ use crate::{
     error::RegistryError,
     http::RegistryHttp,
     keeper::{KnownSchemas, SchemaKeeper, SchemaLookup},
+    key::SchemaKey,
     settings::RegistrySettings,
 };
 use saga_schemas::avro::AvroSchema;
 use std::{fmt, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 /// Look-ups that wait for the task; those beyond it wait for a place.
 const QUEUE: usize = 256;
-
-/// How a record names its schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SchemaKey {
-    /// By the id in the registry.
-    Id(u32),
-    /// By the GUID.
-    Guid(Uuid),
-}
 
 /// A registry. A clone is the same registry, with the same cache.
 #[derive(Clone)]
@@ -75,23 +66,5 @@ impl SchemaRegistry {
 impl fmt::Debug for SchemaRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SchemaRegistry").field("kept", &self.known.load().len()).finish_non_exhaustive()
-    }
-}
-
-impl SchemaKey {
-    pub(crate) fn name(self) -> String {
-        match self {
-            SchemaKey::Id(id) => id.to_string(),
-            SchemaKey::Guid(guid) => guid.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for SchemaKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SchemaKey::Id(id) => write!(f, "the schema with the id {id}"),
-            SchemaKey::Guid(guid) => write!(f, "the schema with the GUID {guid}"),
-        }
     }
 }

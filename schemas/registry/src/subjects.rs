@@ -1,24 +1,15 @@
 //! Subjects: reading, registering and comparing their versions.
 
-use crate::{error::RegistryError, http::RegistryRequest, references::schema_in, registry::SchemaRegistry};
+use crate::{
+    error::RegistryError,
+    http::RegistryRequest,
+    references::{SchemaReference, schema_in},
+    registry::SchemaRegistry,
+};
 use reqwest::Method;
 use saga_schemas::{avro::AvroSchema, evolution::CompatibilityRule};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// Most references of one answer that are read.
-const MAX_REFERENCES: usize = 256;
-
-/// A schema that another one uses by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SchemaReference {
-    /// The name by which it is used: of Avro types the full name.
-    pub name: String,
-    /// The subject that has it.
-    pub subject: String,
-    /// The version of the subject.
-    pub version: u32,
-}
 
 /// One version of a subject.
 #[derive(Clone, Debug)]
@@ -38,14 +29,6 @@ pub struct CompatibilityAnswer {
     pub is_compatible: bool,
     /// Why not, in the registry's words.
     pub messages: Vec<String>,
-}
-
-impl SchemaReference {
-    /// Those of an answer; what is no reference is left out, and the schema then lacks a type.
-    pub(crate) fn all_in(answer: &Value) -> Vec<SchemaReference> {
-        let written = answer["references"].as_array().into_iter().flatten().take(MAX_REFERENCES);
-        written.filter_map(|it| SchemaReference::deserialize(it).ok()).collect()
-    }
 }
 
 impl SchemaRegistry {

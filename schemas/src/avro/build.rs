@@ -1,7 +1,8 @@
 //! From apache-avro's tree to the graph. Nothing here recurses: how deep types name each other is up to the text.
 
 use super::{
-    AvroSchemaError, MAX_TYPES, defaults,
+    AvroSchemaError, MAX_TYPES,
+    defaults::{self, WrittenDefault},
     graph::{EnumNode, FieldNode, FixedNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode, TypeNames},
 };
 use crate::logical::{BytesMeaning, IntMeaning, LongMeaning, TextMeaning, TimeUnit};
@@ -9,7 +10,6 @@ use apache_avro::{
     Schema,
     schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, RecordSchema, UuidSchema},
 };
-use serde_json::Value;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -26,13 +26,6 @@ pub(super) fn graph(schema: &Schema, others: &[Schema]) -> Result<SchemaGraph, A
     let mut graph = SchemaGraph { nodes: builder.nodes, root };
     defaults::fill(&mut graph, &builder.defaults)?;
     Ok(graph)
-}
-
-/// A default as the schema writes it.
-pub(super) struct WrittenDefault {
-    pub(super) record: NodeIndex,
-    pub(super) field: usize,
-    pub(super) value: Value,
 }
 
 #[derive(Default)]

@@ -2,7 +2,6 @@
 
 use super::{
     AvroSchemaError,
-    build::WrittenDefault,
     graph::{FieldNode, NodeIndex, SchemaGraph, SchemaNode},
 };
 use crate::logical::{self, BytesMeaning};
@@ -13,6 +12,13 @@ use std::collections::HashMap;
 const MAX_LEVELS: usize = 64;
 /// Most values of all defaults of a schema, those that defaults bring in included: `{}` may stand for a whole tree.
 const MAX_VALUES: usize = 20_000;
+
+/// A default as the schema writes it.
+pub(super) struct WrittenDefault {
+    pub(super) record: NodeIndex,
+    pub(super) field: usize,
+    pub(super) value: Value,
+}
 
 /// Sets the defaults of all fields.
 pub(super) fn fill(graph: &mut SchemaGraph, written: &[WrittenDefault]) -> Result<(), AvroSchemaError> {

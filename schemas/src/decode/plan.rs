@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Place of a step in its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StepIndex(pub(super) usize);
+pub(super) struct ReadIndex(pub(super) usize);
 
 /// All steps. The first is that of the whole.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub(super) enum ReadStep {
     Text,
     Fixed(usize, BytesMeaning),
     Enum(Vec<SymbolReading>),
-    Array(StepIndex),
-    Map(StepIndex),
-    Union(Vec<StepIndex>),
+    Array(ReadIndex),
+    Map(ReadIndex),
+    Union(Vec<ReadIndex>),
     Record(RecordReading),
     /// Whatever was written, the reader does not take it.
     Mismatch(Arc<str>),
@@ -59,7 +59,7 @@ pub(super) struct RecordReading {
 #[derive(Debug)]
 pub(super) struct FieldReading {
     pub(super) name: Arc<str>,
-    pub(super) step: StepIndex,
+    pub(super) step: ReadIndex,
     pub(super) fate: FieldFate,
 }
 

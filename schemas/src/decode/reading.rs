@@ -5,7 +5,7 @@ use super::{
     cursor::ByteCursor,
     fault::{DecodeError, DecodeFault, RisingFault},
     plan::{
-        COST_OF_CONTAINER, FieldFate, FieldReading, ReadPlan, ReadStep, RecordReading, StepIndex, SymbolReading,
+        COST_OF_CONTAINER, FieldFate, FieldReading, ReadIndex, ReadPlan, ReadStep, RecordReading, SymbolReading,
         cost_of_text,
     },
 };
@@ -25,7 +25,7 @@ const RESERVED: &str = "$serde_json::private::";
 /// Reads all of `bytes`.
 pub(super) fn read(plan: &ReadPlan, bytes: &[u8]) -> Result<Value, DecodeError> {
     let mut reader = DatumReader { plan, cursor: ByteCursor::new(bytes), values_left: MAX_VALUES };
-    let value = reader.value(StepIndex(0), MAX_DEPTH)?;
+    let value = reader.value(ReadIndex(0), MAX_DEPTH)?;
     match reader.cursor.left() {
         0 => Ok(value),
         left => Err(RisingFault::new(reader.cursor.offset(), DecodeFault::Trailing { left }).into()),
@@ -39,7 +39,7 @@ struct DatumReader<'p, 'b> {
 }
 
 impl<'p> DatumReader<'p, '_> {
-    fn value(&mut self, at: StepIndex, levels: usize) -> Result<Value, RisingFault> {
+    fn value(&mut self, at: ReadIndex, levels: usize) -> Result<Value, RisingFault> {
         self.spend(1)?;
         let plan = self.plan;
         let offset = self.cursor.offset();
@@ -101,7 +101,7 @@ impl<'p> DatumReader<'p, '_> {
         count.ok_or_else(|| RisingFault::new(offset, DecodeFault::TooManyValues))
     }
 
-    fn array(&mut self, step: StepIndex, levels: usize) -> Result<Value, RisingFault> {
+    fn array(&mut self, step: ReadIndex, levels: usize) -> Result<Value, RisingFault> {
         let levels = self.below(levels)?;
         self.spend(COST_OF_CONTAINER)?;
         let mut items = Vec::new();
@@ -118,7 +118,7 @@ impl<'p> DatumReader<'p, '_> {
         }
     }
 
-    fn map(&mut self, step: StepIndex, levels: usize) -> Result<Value, RisingFault> {
+    fn map(&mut self, step: ReadIndex, levels: usize) -> Result<Value, RisingFault> {
         let levels = self.below(levels)?;
         self.spend(COST_OF_CONTAINER)?;
         let mut entries = Map::new();
@@ -133,7 +133,7 @@ impl<'p> DatumReader<'p, '_> {
         }
     }
 
-    fn entry(&mut self, entries: &mut Map<String, Value>, step: StepIndex, levels: usize) -> Result<(), RisingFault> {
+    fn entry(&mut self, entries: &mut Map<String, Value>, step: ReadIndex, levels: usize) -> Result<(), RisingFault> {
         let offset = self.cursor.offset();
         let key = self.cursor.text()?.to_owned();
         if key.starts_with(RESERVED) {

@@ -2,7 +2,7 @@
 //! the text.
 
 use super::plan::{
-    COST_OF_CONTAINER, FieldFate, FieldReading, ReadPlan, ReadStep, RecordReading, StepIndex, SymbolReading, cost_of,
+    COST_OF_CONTAINER, FieldFate, FieldReading, ReadIndex, ReadPlan, ReadStep, RecordReading, SymbolReading, cost_of,
     cost_of_text,
 };
 use crate::avro::{
@@ -52,17 +52,17 @@ struct PlanBuilder<'g> {
     writer: &'g SchemaGraph,
     reader: &'g SchemaGraph,
     steps: Vec<ReadStep>,
-    known: HashMap<PlacedPair, StepIndex>,
-    open: VecDeque<(StepIndex, PlacedPair)>,
+    known: HashMap<PlacedPair, ReadIndex>,
+    open: VecDeque<(ReadIndex, PlacedPair)>,
 }
 
 impl<'g> PlanBuilder<'g> {
-    fn place(&mut self, side: SchemaSide, writer: NodeIndex, reader: NodeIndex) -> StepIndex {
+    fn place(&mut self, side: SchemaSide, writer: NodeIndex, reader: NodeIndex) -> ReadIndex {
         let of = (side, writer, reader);
         if let Some(known) = self.known.get(&of) {
             return *known;
         }
-        let at = StepIndex(self.steps.len());
+        let at = ReadIndex(self.steps.len());
         self.steps.push(ReadStep::Mismatch(Arc::from("the two schemas combine too many types")));
         self.known.insert(of, at);
         if at.0 < MAX_STEPS {
