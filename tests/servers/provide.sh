@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Provides Postgres and Kafka to the tests and takes them away again. Sourced by tests/run.
+# Provides Postgres, Kafka and a schema registry to the tests and takes them away again. Sourced by tests/run.
 # shellcheck disable=SC2154 # root, logs and target come from tests/run, the folders of programs from tools.sh
 
 # The versions of docker-compose.yml.
