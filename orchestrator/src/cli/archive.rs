@@ -155,7 +155,7 @@ async fn pass(args: RunArchiveArgs) -> anyhow::Result<ExitCode> {
     let loaded = load_files(&files, &lookup)?;
     let access = StoreAccess::Write { shards: config.shards };
     let pass = ArchivePass {
-        store: config.store.open(access).await.context("the event store cannot be used (key `store`)")?,
+        store: config.open_store(access).await.context("the event store cannot be used (key `store`)")?,
         plans: Arc::new(PlanCache::default()),
         retention: retention_of(loaded.plans.iter().map(|plan| plan.definition.as_ref())),
         folder: args.folder.or(config.archive.folder),
