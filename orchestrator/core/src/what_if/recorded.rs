@@ -15,6 +15,8 @@ use std::{collections::BTreeMap, time::Duration};
 /// What the journal of a saga says of answers.
 pub(super) struct RecordedAnswers {
     commands: BTreeMap<CommandName, BTreeMap<u32, RecordedAttempt>>,
+    /// How long an answer to one attempt may take.
+    times: BTreeMap<CommandName, Duration>,
     /// Remembered answers that were used, by the request.
     remembered: Vec<(CommandRequest, Timestamp, Value)>,
     /// Who performed what a capability asked for, by step.
@@ -27,7 +29,10 @@ pub(super) struct RecordedAnswers {
 #[derive(Clone, Debug)]
 pub(super) struct RecordedAttempt {
     since: Timestamp,
-    /// How long it took until the answer, or until nothing was waited for any more.
+    /// The longest time that an answer may have taken that counted: just less than the attempt's timeout.
+    most: Duration,
+    /// How long it took until the answer, or until nothing was waited for any more. A call waits for guards before its
+    /// timeout begins, and a deadline may be noticed late: an answer that counted came within the timeout.
     pub(super) took: Duration,
     pub(super) answer: RecordedAnswer,
 }
@@ -47,6 +52,7 @@ impl RecordedAnswers {
     pub(super) fn of(plan: &SagaPlan, decisions: &[SagaDecision]) -> RecordedAnswers {
         let mut answers = RecordedAnswers {
             commands: BTreeMap::new(),
+            times: BTreeMap::new(),
             remembered: Vec::new(),
             performers: BTreeMap::new(),
             acts: Vec::new(),
@@ -91,10 +97,16 @@ impl RecordedAnswers {
                 if let Some(performer) = request.participant() {
                     self.performers.insert(name.clone(), performer.to_owned());
                 }
+                let policy = plan.policies.command(CommandRef { step: *step, direction: *direction });
+                let within = policy.time_for(Some(request)).saturating_sub(Duration::from_millis(1));
+                self.times.insert(name.clone(), within);
                 self.sent(name, 1, at);
             }
             SagaEvent::AttemptStarted { step, direction, attempt, .. } => {
                 self.sent(of(step, *direction), *attempt, at);
+            }
+            SagaEvent::AttemptExtended { step, direction, attempt, .. } => {
+                self.is_waited_for_longer(&of(step, *direction), *attempt);
             }
             // The attempt that was chosen was not sent.
             SagaEvent::StepWaiting { step, direction, .. } => self.take_back(&of(step, *direction)),
@@ -128,7 +140,6 @@ impl RecordedAnswers {
             SagaEvent::SagaStarted { .. }
             | SagaEvent::StepTakenOver { .. }
             | SagaEvent::WaitStarted { .. }
-            | SagaEvent::AttemptExtended { .. }
             | SagaEvent::StepFailed { .. }
             | SagaEvent::StepAnswered { request: None, .. }
             | SagaEvent::StepSkipped { .. }
@@ -147,8 +158,16 @@ impl RecordedAnswers {
     }
 
     fn sent(&mut self, name: CommandName, attempt: u32, since: Timestamp) {
-        let sent = RecordedAttempt { since, took: Duration::MAX, answer: RecordedAnswer::Silence };
+        let most = self.times.get(&name).copied().unwrap_or(Duration::MAX);
+        let sent = RecordedAttempt { since, most, took: Duration::MAX, answer: RecordedAnswer::Silence };
         self.commands.entry(name).or_default().insert(attempt, sent);
+    }
+
+    /// The participant said that it works on it: no timeout says how long its answer may have taken.
+    fn is_waited_for_longer(&mut self, name: &CommandName, attempt: u32) {
+        if let Some(sent) = self.commands.get_mut(name).and_then(|attempts| attempts.get_mut(&attempt)) {
+            sent.most = Duration::MAX;
+        }
     }
 
     fn take_back(&mut self, name: &CommandName) {
@@ -168,7 +187,11 @@ impl RecordedAnswers {
         if let Some(sent) = attempt.and_then(|attempt| attempts.get_mut(&attempt))
             && sent.took == Duration::MAX
         {
-            (sent.took, sent.answer) = (at.since(sent.since), answer);
+            let most = match answer {
+                RecordedAnswer::Succeeded(_) | RecordedAnswer::Failed { .. } => sent.most,
+                RecordedAnswer::Silence => Duration::MAX,
+            };
+            (sent.took, sent.answer) = (at.since(sent.since).min(most), answer);
         }
     }
 

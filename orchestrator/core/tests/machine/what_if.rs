@@ -1,6 +1,6 @@
 //! Recorded sagas by another definition.
 
-use crate::given::{Saga, busy, declined, done, given, lost, plan, result, start_with};
+use crate::given::{Saga, busy, declined, done, given, lost, plan, result, seconds, start_with};
 use saga_core::{
     event::OperatorAction::{Retry, Skip},
     state::SagaStatus,
@@ -24,6 +24,11 @@ fn by_assuming(saga: &Saga, body: &str, assumed: &AssumedAnswers) -> WhatIfResul
     what_if(&plan(body), start, (&saga.plan, &saga.state, &saga.journal), assumed)
 }
 
+fn an_hour_later(saga: Saga) -> Saga {
+    let then = saga.now().plus(seconds(3600));
+    saga.at(then)
+}
+
 fn names<T: ToString>(names: &[T]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
@@ -42,12 +47,24 @@ fn by_its_own_definition_a_saga_does_what_it_did() {
             .when("b", lost())
             .when("undo b", done())
             .when("undo a", done()),
+        // The answer was there before the deadline was looked at.
+        an_hour_later(given(TWO)).when("a", done()).when("b", done()),
+        an_hour_later(given(TWO).when("a", done())).when("b", declined()).when("undo a", done()),
     ] {
         let same = by(&saga, TWO);
         assert_eq!(same.undecided, None, "{:#?}", saga.journal);
         assert!(same.ends_alike(), "{same:#?}");
         assert_eq!((same.recorded.calls.clone(), same.parts_at()), (same.simulated.calls.clone(), None));
     }
+}
+
+#[test]
+fn a_shorter_timeout_ends_what_took_longer() {
+    let saga = an_hour_later(given(TWO)).when("a", done()).when("b", done());
+    let shorter = TWO.replace("do: stock.A,", "do: stock.A, timeout: 10s, retry: {attempts: 1},");
+    let other = by(&saga, &shorter);
+    assert!(!other.ends_alike(), "{other:#?}");
+    assert_eq!(other.parts_at().map(|it| it.to_string()).as_deref(), Some("a"));
 }
 
 #[test]
