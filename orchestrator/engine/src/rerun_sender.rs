@@ -95,7 +95,7 @@ impl RerunSender {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return Ok(RerunOutcome::TooMany) };
         let Some(recorded) = self.journal.read(saga).await? else { return Ok(RerunOutcome::UnknownSaga) };
         let name = recorded.plan.definition.name.clone();
-        if let Some(known) = self.known(&name, saga, &order.id).await? {
+        if let Some(known) = self.on_record(&recorded, &order.id).await? {
             return Ok(known);
         }
         let (reply, answer) = oneshot::channel();
@@ -127,8 +127,7 @@ impl RerunSender {
         plan: Option<Arc<SagaPlan>>,
     ) -> Result<Option<RerunPreview>, JournalError> {
         let Some(recorded) = self.journal.read(saga).await? else { return Ok(None) };
-        let name = &recorded.plan.definition.name;
-        Ok(Some(match self.known(name, saga, &order.id).await? {
+        Ok(Some(match self.on_record(&recorded, &order.id).await? {
             Some(RerunOutcome::Repeated(rerun)) => RerunPreview::Nothing(rerun),
             Some(RerunOutcome::Refused(reason)) => RerunPreview::Refused(reason),
             Some(
@@ -155,6 +154,29 @@ impl RerunSender {
             Some(leads_to) => RerunPreview::Begins { takes_over, standing, leads_to: Box::new(leads_to) },
             None => RerunPreview::Refused("what it would lead to cannot be told".to_owned()),
         })
+    }
+
+    /// What the store says of the act, and of the saga's rerun; `None`: the act is new, and the saga is not run again
+    /// yet. A repeat that names the business key means the saga that the act began, or a later one: the key leads to
+    /// the newest.
+    async fn on_record(&self, recorded: &RecordedSaga, act: &str) -> Result<Option<RerunOutcome>, JournalError> {
+        if let Some(begun) = self.begun_by(recorded, act).await? {
+            return Ok(Some(RerunOutcome::Repeated(begun)));
+        }
+        self.known(&recorded.plan.definition.name, recorded.state.id, act).await
+    }
+
+    /// The saga that the act began, if it is this one, or one that led to this one.
+    async fn begun_by(&self, recorded: &RecordedSaga, act: &str) -> Result<Option<SagaId>, JournalError> {
+        let (mut begun, mut origin) = (recorded.state.id, recorded.state.forked_from.clone());
+        while let Some(from) = origin {
+            if from.act == act {
+                return Ok(Some(begun));
+            }
+            begun = from.saga;
+            origin = self.journal.read(begun).await?.and_then(|earlier| earlier.state.forked_from);
+        }
+        Ok(None)
     }
 
     /// What the store says of the saga's rerun; `None`: it is not run again yet.
