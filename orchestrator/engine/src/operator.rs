@@ -115,8 +115,16 @@ impl OperatorHandle {
         }
     }
 
-    /// The sagas that run this one again, and those that run these again, without the ones that are erased: each has a
-    /// copy of what it took over.
+    /// Whether the saga is erased, in the store or in an archive.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a file that may have the saga cannot be read.
+    pub async fn is_erased(&self, saga: SagaId) -> Result<bool, LeftSagaError> {
+        self.acts.eraser().is_erased(saga).await
+    }
+
+    /// The sagas that this one runs again, and those that run it again, without the ones that are erased: each has the
+    /// trigger, and what it took over.
     ///
     /// # Errors
     /// When the store does not answer, or a file that may have one of them cannot be read.

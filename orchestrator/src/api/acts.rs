@@ -49,6 +49,8 @@ pub(crate) enum ActStatus {
     DryRun,
     /// The caller asked for a dry run, and the act would change nothing.
     NoChange,
+    /// What the act does was done already, by another act.
+    Done,
 }
 
 impl ActStatus {
@@ -59,13 +61,14 @@ impl ActStatus {
             ActStatus::Accepted => "accepted, not yet applied",
             ActStatus::DryRun => "not applied: dry run",
             ActStatus::NoChange => "would change nothing",
+            ActStatus::Done => "done already by another act",
         }
     }
 
     fn code(self) -> StatusCode {
         match self {
             ActStatus::Accepted => StatusCode::ACCEPTED,
-            ActStatus::Applied | ActStatus::DryRun | ActStatus::NoChange => StatusCode::OK,
+            ActStatus::Applied | ActStatus::DryRun | ActStatus::NoChange | ActStatus::Done => StatusCode::OK,
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) struct EraseArgs {
     /// Only sagas of the definition whose hash begins like this
     #[arg(long = "definition", value_name = "HASH", value_parser = NonEmptyStringValueParser::new())]
     goes_by: Option<String>,
-    /// Erase the sagas that run the named one again, too: they have copies of what they took over
+    /// Erase the sagas that the named one runs again, and those that run it again, too: each has the trigger
     #[arg(long)]
     with_reruns: bool,
 }
@@ -165,7 +165,9 @@ pub(super) async fn erase(args: EraseArgs) -> anyhow::Result<ExitCode> {
     if !with_reruns || request.args.dry_run {
         if !reruns.is_empty() {
             let (how, ids) = ("--with-reruns erases them, too", reruns.join(", "));
-            output::note(&format!("sagas that run it again have copies of what they took over: {ids}; {how}"));
+            output::note(&format!(
+                "sagas that it runs again, or that run it again, have the same trigger: {ids}; {how}"
+            ));
         }
         return Ok(code);
     }

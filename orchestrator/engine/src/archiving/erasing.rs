@@ -105,21 +105,49 @@ impl ArchiveEraser {
         Ok(left::find(self.store(), self.folder(), name, saga).await?.map(|left| left.id))
     }
 
-    /// The sagas that run this one again, and those that run these again, without the ones that are erased: each has a
-    /// copy of what it took over. At most [`MOST_RERUNS`].
+    /// The other sagas that one trigger led to by reruns, without the ones that are erased: what this saga runs again,
+    /// and what runs it again. Each has the trigger, and what it took over. At most [`MOST_RERUNS`], oldest first.
     ///
     /// # Errors
     /// As [`left::find`].
     pub(crate) async fn reruns_of(&self, saga: SagaId) -> Result<Vec<SagaId>, LeftSagaError> {
         let Some(summary) = self.summary(saga).await? else { return Ok(Vec::new()) };
-        let (mut found, mut last) = (Vec::new(), saga);
-        for _ in 0..MOST_RERUNS {
-            let Some(rerun) = journal::reruns::of(self.store(), &summary.category, last).await? else { break };
-            last = rerun.id;
-            let is_erased = self.summary(last).await?.is_some_and(|it| it.erased_at_ms.is_some());
-            found.extend((!is_erased).then_some(last));
+        let mut found = Vec::new();
+        let mut next = Some(self.first_run(saga).await);
+        while let Some(one) = next.filter(|_| found.len() < MOST_RERUNS) {
+            let is_open_to_it = one != saga && !self.is_erased(one).await?;
+            found.extend(is_open_to_it.then_some(one));
+            next = journal::reruns::of(self.store(), &summary.category, one).await?.map(|rerun| rerun.id);
         }
         Ok(found)
+    }
+
+    /// Whether the saga is erased, in the store or in an archive.
+    ///
+    /// # Errors
+    /// As [`left::find`].
+    pub(crate) async fn is_erased(&self, saga: SagaId) -> Result<bool, LeftSagaError> {
+        Ok(self.summary(saga).await?.is_some_and(|it| it.erased_at_ms.is_some()))
+    }
+
+    /// The saga that no other one runs again, as far as journals can be read.
+    async fn first_run(&self, saga: SagaId) -> SagaId {
+        let mut first = saga;
+        for _ in 0..MOST_RERUNS {
+            match self.origin(first).await {
+                Some(earlier) => first = earlier,
+                None => break,
+            }
+        }
+        first
+    }
+
+    async fn origin(&self, saga: SagaId) -> Option<SagaId> {
+        let recorded = match self.journal.read(saga).await {
+            Ok(Some(recorded)) => recorded,
+            Ok(None) | Err(_) => self.recorded(saga).await.ok()??.2,
+        };
+        recorded.state.forked_from.as_ref().map(|origin| origin.saga)
     }
 
     /// As the store or an archive has it.

@@ -175,6 +175,9 @@ async fn dry_run(
             Ok(with_reruns(backend, told, saga, act.action).await)
         }
         ActPreviewOutcome::Nothing => Ok(SagaActResponse::new(ActStatus::NoChange, saga, &act.id, None)),
+        ActPreviewOutcome::Refused { .. } if is_erased_already(backend, saga, act.action).await => {
+            Ok(erased_already(backend, saga, &act.id, ActStatus::NoChange).await)
+        }
         ActPreviewOutcome::Refused { reason } => Err(refused(backend, saga, reason).await),
     }
 }
@@ -207,6 +210,9 @@ async fn performed(
             SagaActResponse { archive, ..SagaActResponse::new(ActStatus::Applied, saga, &id, None) }
         }
         OperatorActOutcome::Accepted { about } => SagaActResponse::new(ActStatus::Accepted, saga, &id, about),
+        OperatorActOutcome::Refused { .. } if is_erased_already(backend, saga, action).await => {
+            return Ok(Json(erased_already(backend, saga, &id, ActStatus::Done).await).into_response());
+        }
         OperatorActOutcome::Refused { reason } => return Err(refused(backend, saga, reason).await),
         OperatorActOutcome::TooMany => return Err(ApiError::TooManyActs(act_sender::MOST_ACTS)),
         OperatorActOutcome::UnknownSaga => return Err(ApiError::NoSaga(saga.to_string())),
@@ -214,6 +220,16 @@ async fn performed(
     statement.log(action.as_str(), saga, &id, told.status);
     let told = with_reruns(backend, told, saga, action).await;
     Ok((told.status.code(), Json(told)).into_response())
+}
+
+/// Whether the act is an erasure of a saga that another one has erased: then there is nothing to do.
+async fn is_erased_already(backend: &ApiState, saga: SagaId, action: OperatorAction) -> bool {
+    action == OperatorAction::Erase && backend.operator.is_erased(saga).await.unwrap_or(false)
+}
+
+async fn erased_already(backend: &ApiState, saga: SagaId, id: &str, status: ActStatus) -> SagaActResponse {
+    let told = SagaActResponse::new(status, saga, id, None);
+    with_reruns(backend, told, saga, OperatorAction::Erase).await
 }
 
 /// Adds the sagas that have a copy of what was erased.
