@@ -98,8 +98,10 @@ pub struct ArchivePass {
     pub folder: Option<PathBuf>,
     /// The period of a partition; where there are none, of the sagas that leave together.
     pub width: Duration,
-    /// The time.
+    /// The time by which sagas are old enough.
     pub clock: EngineClock,
+    /// The time of engines. Partitions that begin later stay: sagas will go to them.
+    pub present: EngineClock,
 }
 
 impl ArchivePass {
@@ -146,9 +148,13 @@ impl ArchivePass {
         let before = StartPeriod { from_ms: 0, to_ms: before };
         let rules = PassRules::of(&self.retention, now_ms);
         self.leave(holder, before, &rules.of_old(self.width), false, &mut report).await?;
-        // Partitions leave oldest first: what stays of one moves to the partition before it.
+        // Partitions leave oldest first: what stays of one moves to the partition before it. The newest stays: the next
+        // one begins at its end.
+        let newest = partitions.last().map(|newest| newest.from_ms);
+        let present_ms = self.present.now().0;
         let mut is_oldest = true;
         for period in partitions {
+            is_oldest &= period.from_ms <= present_ms && Some(period.from_ms) != newest;
             let rules = rules.of_partition(period);
             is_oldest = self.leave(holder, period, &rules, is_oldest, &mut report).await? && is_oldest;
         }

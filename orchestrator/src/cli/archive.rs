@@ -4,7 +4,10 @@ mod reading;
 
 pub(super) use reading::{ArchiveSourceArgs, archived};
 
-use super::{ConfigFileArgs, OutputFormat, output, store::StoreReadArgs};
+use super::{
+    ConfigFileArgs, OutputFormat, output,
+    store::{StoreReadArgs, open_to_write},
+};
 use crate::{
     config::{self, ConfigSources},
     source_files::lookup,
@@ -20,7 +23,7 @@ use saga_engine::{
     journal::PlanCache,
 };
 use saga_event_store::{
-    ArchiveRecord, MAX_PAGE, StartPeriod, StoreAccess,
+    ArchiveRecord, MAX_PAGE, StartPeriod,
     archive::{ArchiveFile, ArchivedStream},
 };
 use serde::Serialize;
@@ -153,14 +156,14 @@ async fn pass(args: RunArchiveArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(&ConfigSources::of_process(args.file.config.as_deref(), Vec::new()))?;
     let files = DefinitionFiles::of_folders(&config.sagas, &config.schemas)?;
     let loaded = load_files(&files, &lookup)?;
-    let access = StoreAccess::Write { shards: config.shards };
     let pass = ArchivePass {
-        store: config.open_store(access).await.context("the event store cannot be used (key `store`)")?,
+        store: open_to_write(&config).await?.context("the event store cannot be used (key `store`)")?,
         plans: Arc::new(PlanCache::default()),
         retention: retention_of(loaded.plans.iter().map(|plan| plan.definition.as_ref())),
         folder: args.folder.or(config.archive.folder),
         width: config.archive.partition,
         clock: args.as_of.map_or(EngineClock::Wall, EngineClock::since),
+        present: EngineClock::Wall,
     };
     if pass.retention.is_empty() {
         bail!("no definition has `retention`, so all sagas stay in the event store\nhint: write `retention: 90d`");

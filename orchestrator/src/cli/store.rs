@@ -47,6 +47,19 @@ impl StoreReadArgs {
     pub(super) async fn open_to_write(&self) -> anyhow::Result<Result<Arc<dyn EventStore>, StoreError>> {
         let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
         let config = config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?;
-        Ok(config.open_store(StoreAccess::Write { shards: config.shards }).await)
+        open_to_write(&config).await
     }
+}
+
+/// Opens a store that is there, with the number of shards that it has. Only the start of an engine creates or changes
+/// tables.
+///
+/// # Errors
+/// When there is no store, or its tables are those of another build; `Ok(Err(_))` when it is there and cannot be
+/// written.
+pub(super) async fn open_to_write(config: &EngineConfig) -> anyhow::Result<Result<Arc<dyn EventStore>, StoreError>> {
+    let found = config.open_store(StoreAccess::Read).await.context("the event store cannot be read (key `store`)")?;
+    let shards = found.identity().shards;
+    drop(found);
+    Ok(config.open_store(StoreAccess::Write { shards }).await)
 }

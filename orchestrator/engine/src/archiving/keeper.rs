@@ -58,6 +58,7 @@ impl ArchiveKeeper {
             folder: self.folder.clone(),
             width: self.width,
             clock: self.clock,
+            present: self.clock,
         };
         pass.run().await
     }

@@ -86,6 +86,7 @@ impl Archive {
             folder: Some(self.folder.path().join("archive")),
             width: DAY,
             clock: EngineClock::Wall,
+            present: EngineClock::Wall,
         }
     }
 

@@ -47,6 +47,7 @@ impl ArchivedStore {
             folder: Some(self.folder.path().to_owned()),
             width: Duration::from_millis(1),
             clock: EngineClock::Wall,
+            present: EngineClock::Wall,
         };
         pass.run().await.expect("a pass");
         self.store().archives().await.expect("archives").len()
