@@ -240,7 +240,11 @@ async fn selected(
         Ok(recorded) if recorded.state.erased.is_some() => Ok(Ok((saga, Vec::new()))),
         Ok(recorded) => Ok(Ok((saga, selection::records(wanted, &recorded)))),
         Err(JournalError::Store(error)) if error.is_transient() => Err(error),
-        Err(error) => Ok(Err(format!("{saga}: {error}"))),
+        Err(error) => {
+            let shown = store.summary(saga.uuid()).await?;
+            let may_be_wanted = shown.is_none_or(|shown| selection::may_be_wanted(&wanted.filter, &shown));
+            Ok(if may_be_wanted { Err(format!("{saga}: {error}")) } else { Ok((saga, Vec::new())) })
+        }
     }
 }
 

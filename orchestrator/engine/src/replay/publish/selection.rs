@@ -9,6 +9,7 @@ use saga_core::{
     state::{EventPosition, SagaStatus},
     time::{Timestamp, rfc3339},
 };
+use saga_event_store::StreamSummary;
 use saga_wire::cloudevents::{self, JournalEventRecord, PublishedRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -69,6 +70,14 @@ fn is_wanted(wanted: &PublishRequest, recorded: &RecordedSaga) -> bool {
         && (status.is_empty() || status.contains(&state.status()))
         && since.is_none_or(|since| started >= since)
         && until.is_none_or(|until| started < until)
+}
+
+/// Whether a saga whose journal cannot be read is wanted, as far as the read model says.
+pub(super) fn may_be_wanted(filter: &PublishFilter, shown: &StreamSummary) -> bool {
+    let PublishFilter { what: _, saga, status, since: _, until: _, key } = filter;
+    saga.as_ref().is_none_or(|saga| *saga == shown.category)
+        && key.as_ref().is_none_or(|key| *key == shown.key)
+        && (status.is_empty() || status.iter().any(|status| status.as_str() == shown.status))
 }
 
 /// The outcome event as the engine published it: the same value, key and headers, with the header of the run.
