@@ -1,5 +1,7 @@
 //! Why a record can never be processed as it is.
 
+mod help;
+
 use saga_core::json::JsonError;
 use std::fmt;
 
@@ -84,6 +86,38 @@ impl From<JsonError> for PoisonDiagnosis {
 }
 
 impl PoisonCode {
+    /// All codes, in the order of the table of poison codes in the documentation of errors.
+    pub const ALL: [PoisonCode; 22] = [
+        PoisonCode::NoType,
+        PoisonCode::NotJson,
+        PoisonCode::Batch,
+        PoisonCode::Nul,
+        PoisonCode::Depth,
+        PoisonCode::Number,
+        PoisonCode::RepeatedName,
+        PoisonCode::ReservedName,
+        PoisonCode::Oversize,
+        PoisonCode::Schema,
+        PoisonCode::When,
+        PoisonCode::Key,
+        PoisonCode::NoCommand,
+        PoisonCode::Outcome,
+        PoisonCode::Header,
+        PoisonCode::Inbox,
+        PoisonCode::UnknownSaga,
+        PoisonCode::UnknownDefinition,
+        PoisonCode::UnknownStep,
+        PoisonCode::IllegalInput,
+        PoisonCode::StoreRefused,
+        PoisonCode::SagaUnreadable,
+    ];
+
+    /// The code with this name; `None`: this build has none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<PoisonCode> {
+        PoisonCode::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The stable name of the code, for programs to compare.
     #[must_use]
     pub fn as_str(self) -> &'static str {
