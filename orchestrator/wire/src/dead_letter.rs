@@ -1,5 +1,9 @@
 //! The record for the DLQ: the poison record itself, byte for byte, and where it came from and why.
 
+mod reading;
+
+pub use reading::{FoundLetter, LetterCode, LetterDialect, LetterOrigin, OriginalContent, UnknownLetter};
+
 use super::{
     payload::LARGEST_RECORD,
     poison::PoisonDiagnosis,
@@ -51,6 +55,17 @@ impl DeadLetterForm {
             DeadLetterForm::PointerWithoutHeaders => Some(DeadLetterForm::PointerAlone),
             DeadLetterForm::PointerAlone => None,
         }
+    }
+
+    /// The form whose letters leave out what the header `saga_dlq_left_out` says.
+    fn leaving_out(left_out: Option<&str>) -> Option<DeadLetterForm> {
+        const ALL: [DeadLetterForm; 4] = [
+            DeadLetterForm::Whole,
+            DeadLetterForm::Pointer,
+            DeadLetterForm::PointerWithoutHeaders,
+            DeadLetterForm::PointerAlone,
+        ];
+        ALL.into_iter().find(|form| form.left_out() == left_out)
     }
 
     /// What of the record it leaves out, for the header `saga_dlq_left_out`.
