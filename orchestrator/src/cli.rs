@@ -7,6 +7,7 @@ mod audit;
 mod benchmark;
 mod check;
 mod definitions;
+mod dlq;
 mod events;
 mod guard;
 mod jobs;
@@ -121,6 +122,9 @@ enum CliCommand {
     /// Let ended sagas leave the event store, and look into the archives they went to
     #[command(subcommand)]
     Archive(archive::ArchiveCommand),
+    /// Look into dead letters: the records that nobody could process
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
     /// Read all journals of the event store again, to verify them; nothing is sent
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
@@ -185,6 +189,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Events(args) => events::events(args).await,
         CliCommand::Projections(args) => projections::projections(args).await,
         CliCommand::Archive(command) => archive::run(command).await,
+        CliCommand::Dlq(command) => dlq::run(command).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

@@ -7,6 +7,7 @@ mod api;
 mod bench;
 pub mod cli;
 mod config;
+mod dead_letters;
 mod dev;
 mod readiness;
 mod running;

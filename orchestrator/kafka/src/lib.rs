@@ -11,6 +11,7 @@
 //! - [`topics`]: which topics have to exist before anything starts, and that they belong to this installation.
 //! - [`consumer_groups`], [`end_offsets`], [`offset_metadata`]: questions about groups and offsets from outside of a
 //!   consumer.
+//! - [`topic_portions`]: a topic from its beginning, or back from its end, by portions, for commands.
 //! - [`mock`]: the broker of `saga dev`.
 
 mod brokers;
@@ -22,6 +23,7 @@ pub mod mock;
 pub mod offset_metadata;
 pub mod producer;
 pub mod settings;
+pub mod topic_portions;
 pub mod topics;
 
 #[cfg(test)]
@@ -34,3 +36,4 @@ pub use end_offsets::EndOffsetReader;
 pub use offset_metadata::OffsetMetadataStore;
 pub use producer::KafkaProducer;
 pub use settings::{BrokerKind, KafkaSettings};
+pub use topic_portions::TopicPortionReader;

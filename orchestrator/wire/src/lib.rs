@@ -9,7 +9,7 @@ pub mod cloudevents;
 pub mod dead_letter;
 pub mod inbox;
 mod payload;
-mod payload_hints;
+pub mod payload_hints;
 pub mod poison;
 pub mod record;
 pub mod reply;

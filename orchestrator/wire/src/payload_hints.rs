@@ -18,6 +18,17 @@ const OTHER_TYPES: [&str; 9] = [
     "__TypeId__",
 ];
 
+/// What `value` seems to be where it is no plain JSON event: another encoding, JSON in a string, an envelope. Completes
+/// "it is …"; `None`: nothing is odd, or nothing is known.
+#[must_use]
+pub fn describe_value(value: &[u8]) -> Option<String> {
+    match json::read(value) {
+        Ok(event) => describe_shape(&event),
+        Err(JsonError::NotJson(_)) => json::what_it_is(value).map(|what| what.to_string()),
+        Err(_) => None,
+    }
+}
+
 /// What is odd about a payload that is JSON; `None`: nothing. Completes "it is …".
 pub(crate) fn describe_shape(event: &Value) -> Option<String> {
     if let Value::String(text) = event
@@ -61,11 +72,7 @@ pub(crate) fn describe_missing_type(record: &KafkaRecord) -> Option<String> {
         return Some(format!("the header {name} is not read: call it ce_type"));
     }
     let value = record.value.as_deref().filter(|_| record.size() <= payload::LARGEST_RECORD)?;
-    match json::read(value) {
-        Ok(event) => describe_shape(&event).map(|what| format!("its value is {what}")),
-        Err(JsonError::NotJson(_)) => json::what_it_is(value).map(|what| format!("its value is {what}")),
-        Err(_) => None,
-    }
+    describe_value(value).map(|what| format!("its value is {what}"))
 }
 
 /// In how many strings, each within the next, an object or a list stands that `text` holds; `None`: it holds none.

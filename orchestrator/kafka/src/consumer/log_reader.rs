@@ -227,7 +227,7 @@ impl LogReader {
 }
 
 /// Whether it says nothing of what was asked for: the way to the broker is at fault.
-pub(super) fn is_of_connection(error: &KafkaError) -> bool {
+pub(crate) fn is_of_connection(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
     error
         .rdkafka_error_code()
@@ -235,7 +235,7 @@ pub(super) fn is_of_connection(error: &KafkaError) -> bool {
 }
 
 /// All partitions of `topic`, or why the broker does not tell them.
-pub(super) fn partitions_in(metadata: &Metadata, topic: &Arc<str>) -> KafkaResult<Vec<TopicPartition>> {
+pub(crate) fn partitions_in(metadata: &Metadata, topic: &Arc<str>) -> KafkaResult<Vec<TopicPartition>> {
     let mut partitions = Vec::new();
     for found in metadata.topics().iter().filter(|found| found.name() == &**topic) {
         if let Some(error) = found.error() {
@@ -248,7 +248,7 @@ pub(super) fn partitions_in(metadata: &Metadata, topic: &Arc<str>) -> KafkaResul
 }
 
 /// The client's form of partitions with offsets.
-pub(super) fn list<'a>(
+pub(crate) fn list<'a>(
     partitions: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
 ) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();

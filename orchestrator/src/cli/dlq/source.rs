@@ -1,0 +1,146 @@
+//! Options that name a DLQ topic, and those that choose dead letters in it.
+
+use crate::{
+    cli::{ConfigFileArgs, output, selection::StartedSince},
+    config::{self, ConfigSources, EngineConfig},
+    dead_letters::{FOREIGN, LetterEntry, LetterFilter, LetterName, LetterTopic},
+    source_files::lookup,
+    startup::{self, DefinitionFiles, load_files},
+};
+use anyhow::{Context, bail};
+use clap::{Args, builder::NonEmptyStringValueParser};
+use saga_base::secrets;
+use saga_core::{definition, state::SagaPlan};
+use saga_kafka::settings::BrokerKind;
+use saga_wire::PoisonCode;
+use std::sync::Arc;
+
+/// Options that name a DLQ topic.
+#[derive(Debug, Args)]
+pub(super) struct LetterSourceArgs {
+    #[command(flatten)]
+    file: ConfigFileArgs,
+    /// The topic of dead letters; also one that Spring or Kafka Connect writes [default: the key topics.dlq of the
+    /// configuration]
+    #[arg(long, value_name = "TOPIC", value_parser = NonEmptyStringValueParser::new())]
+    dlq: Option<String>,
+}
+
+/// Options that choose dead letters; a letter is chosen if it fits all of them.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct LetterFilterArgs {
+    /// Only letters with one of these codes, separated by commas: `key`, `not_json`; `foreign` for records that are no
+    /// dead letters
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code)]
+    code: Vec<String>,
+    /// Only letters whose record came from this topic
+    #[arg(long, value_name = "TOPIC", value_parser = NonEmptyStringValueParser::new())]
+    topic: Option<String>,
+    /// Only letters of this definition
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    saga: Option<String>,
+    /// Only letters whose record has this key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Only letters that were written then or later: a time (RFC 3339), or how long ago, like 7d
+    #[arg(long, value_name = "TIME|DURATION")]
+    since: Option<StartedSince>,
+    /// Only letters that were written before: a time (RFC 3339), or how long ago
+    #[arg(long, value_name = "TIME|DURATION")]
+    until: Option<StartedSince>,
+    /// Only letters with this text in message, id, key or value, whatever its case
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    text: Option<String>,
+}
+
+impl LetterFilterArgs {
+    /// The filter, also for the letters that are named.
+    pub(super) fn filter(&self, names: Vec<LetterName>) -> LetterFilter {
+        LetterFilter {
+            names,
+            codes: self.code.clone(),
+            topic: self.topic.clone(),
+            saga: self.saga.clone(),
+            key: self.key.clone(),
+            since: self.since.map(|since| since.0),
+            until: self.until.map(|until| until.0),
+            text: self.text.clone(),
+        }
+    }
+}
+
+/// A code of the engine, or of another program: the class of an exception, which has a dot in it.
+fn code(text: &str) -> Result<String, String> {
+    let codes = || PoisonCode::ALL.iter().map(|code| code.as_str()).chain([FOREIGN]);
+    if text.contains('.') || codes().any(|code| code == text) {
+        return Ok(text.to_owned());
+    }
+    let guess = definition::or_did_you_mean(text, codes());
+    Err(format!("there is no such code{guess}; docs/errors.md lists the poison codes"))
+}
+
+impl LetterSourceArgs {
+    /// The configuration that the arguments name.
+    pub(super) fn config(&self) -> anyhow::Result<EngineConfig> {
+        Ok(config::load(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?)
+    }
+
+    /// The name of the DLQ topic.
+    pub(super) fn topic(&self, config: &EngineConfig) -> String {
+        self.dlq.clone().unwrap_or_else(|| config.topics.dlq.clone())
+    }
+
+    /// Opens the DLQ topic as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read; the error names the keys of the configuration.
+    pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopic> {
+        let (settings, name) = (startup::kafka_settings(config, BrokerKind::Real)?, self.topic(config));
+        LetterTopic::open(&settings, &name).await.with_context(|| {
+            let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
+            format!("the topic {name} cannot be read at {servers} (keys topics.dlq, kafka.bootstrapServers)")
+        })
+    }
+}
+
+/// The definitions of the configuration's files.
+fn plans(config: &EngineConfig) -> anyhow::Result<Vec<Arc<SagaPlan>>> {
+    let files = DefinitionFiles::of_folders(&config.sagas, &config.schemas)
+        .with_context(|| format!("{} (key sagas)", config.sagas.display()))?;
+    Ok(load_files(&files, &lookup)?.plans)
+}
+
+/// The definitions; without them a letter is shown all the same, and a note says so.
+pub(super) fn plans_if_any(config: &EngineConfig) -> Vec<Arc<SagaPlan>> {
+    plans(config).unwrap_or_else(|error| {
+        output::note(&format!("without the definitions, whose files cannot be used: {error:#}"));
+        Vec::new()
+    })
+}
+
+/// The letter that `name` means, the newest where there are several.
+pub(super) async fn find(mut topic: LetterTopic, name: &LetterName, dlq: &str) -> anyhow::Result<LetterEntry> {
+    let found = match name {
+        LetterName::Place(place) => topic.at(*place).await?,
+        LetterName::Id(_) => {
+            let filter = LetterFilter { names: vec![name.clone()], ..LetterFilter::default() };
+            topic.newest().next(&filter).await?
+        }
+    };
+    match found {
+        Some(entry) => Ok(entry),
+        None => bail!("no dead letter {name} is in {dlq}\nhint: `saga dlq list` shows those that are there"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_code_is_an_error_that_names_the_nearest() {
+        assert_eq!(code("not_json"), Ok("not_json".to_owned()));
+        assert_eq!(code("java.lang.IllegalStateException").as_deref(), Ok("java.lang.IllegalStateException"));
+        assert!(code("not_jsn").is_err_and(|error| error.contains("not_json")));
+    }
+}

@@ -1,0 +1,12 @@
+//! Dead letters as they stand in a DLQ topic: reading them, choosing among them, and what would become of one if its
+//! record came again. Nothing here changes a DLQ topic.
+
+mod entry;
+mod filter;
+mod judge;
+mod walk;
+
+pub(crate) use entry::{LetterEntry, LetterName, LetterPlace};
+pub(crate) use filter::{FOREIGN, LetterFilter};
+pub(crate) use judge::{LetterJudge, LetterVerdict};
+pub(crate) use walk::{LetterTopic, NewestLetters};

@@ -1,0 +1,145 @@
+//! One record of a DLQ topic.
+
+use saga_core::time::Timestamp;
+use saga_wire::{
+    KafkaRecord,
+    dead_letter::{FoundLetter, UnknownLetter},
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Where a dead letter stands in its DLQ topic: `partition/offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct LetterPlace {
+    /// Number of the partition.
+    pub partition: i32,
+    /// Offset in that partition.
+    pub offset: i64,
+}
+
+/// How a person names a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LetterName {
+    /// By its place in the DLQ topic.
+    Place(LetterPlace),
+    /// By its id: `topic/partition/offset` of the original, with or without `/definition`.
+    Id(String),
+}
+
+/// A record of a DLQ topic and what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct LetterEntry {
+    /// Where it stands.
+    pub place: LetterPlace,
+    /// When it was written to the DLQ topic.
+    pub written_at: Timestamp,
+    /// The dead letter; an error: it is none of a known kind.
+    pub letter: Result<FoundLetter, UnknownLetter>,
+    /// The record as it was read.
+    pub record: KafkaRecord,
+}
+
+impl LetterEntry {
+    pub(crate) fn of(record: KafkaRecord) -> LetterEntry {
+        LetterEntry {
+            place: LetterPlace { partition: record.partition, offset: record.offset },
+            written_at: record.timestamp,
+            letter: FoundLetter::read(&record),
+            record,
+        }
+    }
+
+    /// The key of the original, as far as it is there.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match &self.letter {
+            Ok(letter) => letter.original.key.as_deref(),
+            Err(_) => self.record.key.as_deref(),
+        }
+    }
+
+    /// Whether `name` means this letter.
+    pub(crate) fn is_named(&self, name: &LetterName) -> bool {
+        match (name, &self.letter) {
+            (LetterName::Place(place), _) => *place == self.place,
+            (LetterName::Id(id), Ok(letter)) => letter.id() == *id || letter.origin.to_string() == *id,
+            (LetterName::Id(_), Err(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for LetterPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.offset)
+    }
+}
+
+impl From<LetterPlace> for String {
+    fn from(place: LetterPlace) -> String {
+        place.to_string()
+    }
+}
+
+impl FromStr for LetterPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LetterPlace, String> {
+        let place = text.split_once('/').and_then(|(partition, offset)| {
+            Some(LetterPlace { partition: partition.parse().ok()?, offset: offset.parse().ok()? })
+        });
+        let place = place.filter(|place| place.partition >= 0 && place.offset >= 0);
+        place.ok_or_else(|| format!("`{text}` is no place: write PARTITION/OFFSET, like 0/17"))
+    }
+}
+
+impl TryFrom<String> for LetterPlace {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<LetterPlace, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for LetterName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LetterName, String> {
+        if let Ok(place) = text.parse() {
+            return Ok(LetterName::Place(place));
+        }
+        let mut parts = text.split('/').skip(1);
+        let numbers = (parts.next().and_then(|part| part.parse::<i32>().ok()), parts.next().map(str::parse::<i64>));
+        match numbers {
+            (Some(_), Some(Ok(_))) => Ok(LetterName::Id(text.to_owned())),
+            _ => Err(format!(
+                "`{text}` names no dead letter: write its place, like 0/17, or its id, like shop.orders/3/14/order"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for LetterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LetterName::Place(place) => place.fmt(f),
+            LetterName::Id(id) => f.write_str(id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_named_by_its_place_or_its_id() {
+        let place = LetterPlace { partition: 0, offset: 17 };
+        assert_eq!("0/17".parse(), Ok(LetterName::Place(place)));
+        for id in ["shop.orders/3/14", "shop.orders/3/14/order"] {
+            assert_eq!(id.parse(), Ok(LetterName::Id(id.to_owned())));
+        }
+        for wrong in ["17", "shop.orders", "0/-1", "shop.orders/x/14", ""] {
+            assert!(wrong.parse::<LetterName>().is_err_and(|error| error.contains("0/17")), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A DLQ topic from its end back to its beginning, by portions: memory does not grow with the topic.
+
+use super::{LetterEntry, LetterFilter, LetterPlace};
+use saga_core::time::Timestamp;
+use saga_kafka::{
+    KafkaSettings, TopicPortionReader,
+    topic_portions::{PortionEnd, TopicPortion},
+};
+use std::{collections::BTreeMap, ops::Range};
+
+/// Offsets of the first portion back from an end: a page of a list.
+const FIRST_STEP: i64 = 256;
+
+/// Offsets of a portion at most. One assignment of the client costs some milliseconds, so that larger ones gain little.
+const LONGEST_STEP: i64 = 4096;
+
+/// One DLQ topic, with the offsets that it had when it was opened.
+#[derive(Debug)]
+pub(crate) struct LetterTopic {
+    reader: TopicPortionReader,
+    extents: BTreeMap<i32, Range<i64>>,
+}
+
+/// What the client of Kafka says about a topic that cannot be read.
+pub(crate) type LetterResult<T> = Result<T, rdkafka::error::KafkaError>;
+
+impl LetterTopic {
+    /// Opens `topic` as it is now; what is written later is not read.
+    ///
+    /// # Errors
+    /// The broker does not answer, or does not know the topic.
+    pub(crate) async fn open(settings: &KafkaSettings, topic: &str) -> LetterResult<LetterTopic> {
+        let reader = TopicPortionReader::connect(settings, topic)?;
+        let extents = reader.extents().await?;
+        Ok(LetterTopic { reader, extents })
+    }
+
+    /// Leaves out what was written before `time`.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub(crate) async fn begin_at(&mut self, time: Option<Timestamp>) -> LetterResult<()> {
+        let Some(time) = time else { return Ok(()) };
+        let offsets = self.reader.offsets_at(time).await?;
+        for (partition, extent) in &mut self.extents {
+            let begin = offsets.get(partition).copied().unwrap_or(extent.end);
+            extent.start = extent.start.max(begin).min(extent.end);
+        }
+        Ok(())
+    }
+
+    /// The letter at `place`, if it is there.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub(crate) async fn at(&mut self, place: LetterPlace) -> LetterResult<Option<LetterEntry>> {
+        let Some(extent) = self.extents.get(&place.partition).filter(|extent| extent.contains(&place.offset)) else {
+            return Ok(None);
+        };
+        let range = place.offset..extent.end.min(place.offset + 1);
+        let portion = self.reader.read(place.partition, range, PortionEnd::Oldest).await?;
+        Ok(portion.records.into_iter().map(LetterEntry::of).find(|entry| entry.place == place))
+    }
+
+    /// All letters, the newest first.
+    pub(crate) fn newest(self) -> NewestLetters {
+        let tail = |(partition, left): (i32, Range<i64>)| PartitionTail {
+            partition,
+            left,
+            step: FIRST_STEP,
+            read: Vec::new(),
+        };
+        let extents = self.extents.clone();
+        NewestLetters { topic: self, tails: extents.into_iter().map(tail).collect() }
+    }
+}
+
+/// Letters from the end of a DLQ topic back to its beginning. Of several partitions the one whose next letter was
+/// written last comes first.
+#[derive(Debug)]
+pub(crate) struct NewestLetters {
+    topic: LetterTopic,
+    tails: Vec<PartitionTail>,
+}
+
+/// What of a partition is still to come.
+#[derive(Debug)]
+struct PartitionTail {
+    partition: i32,
+    /// Offsets that were not read yet.
+    left: Range<i64>,
+    step: i64,
+    /// What was read and is still to come, oldest first.
+    read: Vec<LetterEntry>,
+}
+
+impl NewestLetters {
+    /// The next letter that `filter` takes; `None`: there is none any more.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub(crate) async fn next(&mut self, filter: &LetterFilter) -> LetterResult<Option<LetterEntry>> {
+        for tail in &mut self.tails {
+            while tail.read.is_empty() && !tail.left.is_empty() {
+                tail.read_back(&mut self.topic.reader, filter).await?;
+            }
+        }
+        let newest = |tail: &&mut PartitionTail| tail.read.last().map(|entry| (entry.written_at, entry.place));
+        let next = self.tails.iter_mut().filter(|tail| !tail.read.is_empty()).max_by_key(newest);
+        Ok(next.and_then(|tail| tail.read.pop()))
+    }
+}
+
+impl PartitionTail {
+    async fn read_back(&mut self, reader: &mut TopicPortionReader, filter: &LetterFilter) -> LetterResult<()> {
+        let asked = self.left.start.max(self.left.end - self.step)..self.left.end;
+        let (begin, end) = (asked.start, asked.end);
+        let TopicPortion { records, covers } = reader.read(self.partition, asked, PortionEnd::Newest).await?;
+        // Large records fill a portion early: asking for as many again would read the older ones twice.
+        self.step = if covers.start > begin { (end - covers.start).max(1) } else { (2 * self.step).min(LONGEST_STEP) };
+        self.left.end = covers.start;
+        self.read = records.into_iter().map(LetterEntry::of).filter(|entry| filter.takes(entry)).collect();
+        Ok(())
+    }
+}
