@@ -167,8 +167,8 @@ pub enum WhatIfEvent {
     Progress(ScanProgress),
 }
 
-/// Runs the recorded sagas, several pages at once for as many cores as `workers`. `tell` gets every saga, and after each
-/// page how far the run is.
+/// Runs the recorded sagas, several pages at once for as many cores as `workers`. `tell` gets every saga, and after
+/// each page how far the run is.
 ///
 /// # Errors
 /// When the store does not answer.
