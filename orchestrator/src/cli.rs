@@ -107,8 +107,8 @@ enum CliCommand {
     Migrate(migrate::MigrateArgs),
     /// Run an ended saga again, by a new saga: from the beginning, or from a step
     Rerun(rerun::RerunArgs),
-    /// Remove for ever what ended sagas were given, sent and were answered, also in archives; steps, times and codes stay
-    /// on record
+    /// Remove for ever what ended sagas were given, sent and were answered, also in archives; steps, times and codes
+    /// stay on record
     Erase(act::EraseArgs),
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]

@@ -109,7 +109,7 @@ mod tests {
             LetterFilter { key: said("471"), ..fits.clone() },
             LetterFilter { since: Some(Timestamp(2_002)), ..fits.clone() },
             LetterFilter { until: Some(Timestamp(2_001)), ..fits.clone() },
-            LetterFilter { text: said("piano"), ..fits.clone() },
+            LetterFilter { text: said("piano"), ..fits },
         ] {
             assert!(!other.takes(&entry()), "{other:?}");
         }

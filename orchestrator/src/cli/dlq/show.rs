@@ -110,7 +110,7 @@ pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let dlq = args.source.topic(&config);
     let entry = source::find(args.source.open(&config).await?, &args.letter, &dlq).await?;
     let detail = detail(&entry, &config);
-    let value = entry.record.value.clone().unwrap_or_default();
+    let value = entry.record.value.unwrap_or_default();
     output::one(&detail, args.output, |detail| text(detail, &value))?;
     Ok(ExitCode::SUCCESS)
 }
