@@ -2,6 +2,7 @@
 
 use super::{
     payload, payload_hints,
+    payload_schema::{PayloadSchema, RecordContent},
     poison::{PoisonCode, PoisonDiagnosis},
     record::{KafkaRecord, OutgoingRecord, RecordHeader, text_header},
 };
@@ -137,6 +138,7 @@ pub(crate) struct IncomingEvent<'a> {
     record: &'a KafkaRecord,
     event_type: Result<Option<String>, PoisonDiagnosis>,
     structured: StructuredEvent,
+    content: RecordContent<'a>,
 }
 
 /// The envelope of a structured CloudEvent.
@@ -150,18 +152,36 @@ enum StructuredEvent {
 }
 
 impl<'a> IncomingEvent<'a> {
-    /// Finds the type of a record: the header `ce_type`, else the `type` of a structured CloudEvent.
-    pub(crate) fn of(record: &'a KafkaRecord) -> IncomingEvent<'a> {
+    /// Finds the type of a record: the header `ce_type`, else the `type` of a structured CloudEvent, else the name of
+    /// the Avro record that its value is.
+    pub(crate) fn of(record: &'a KafkaRecord, schema: &'a PayloadSchema) -> IncomingEvent<'a> {
         let structured = structured(record);
+        let content = RecordContent::of(record, schema);
         let in_envelope = || structured.attribute("type").map(str::to_owned);
-        let event_type =
-            payload::header(record, names::CE_TYPE).map(|said| said.map(str::to_owned).or_else(in_envelope));
-        IncomingEvent { record, event_type, structured }
+        let said = payload::header(record, names::CE_TYPE).map(|said| said.map(str::to_owned).or_else(in_envelope));
+        let event_type = said.and_then(|said| match (said, &content) {
+            (None, RecordContent::Avro(reader, _)) => Ok(reader.record_name().map(str::to_owned)),
+            (None, RecordContent::Broken(poison)) => Err(poison.clone()),
+            (said, _) => Ok(said),
+        });
+        IncomingEvent { record, event_type, structured, content }
     }
 
     /// The record's type, if it says one that can be read.
     pub(crate) fn event_type(&self) -> Option<&str> {
         self.event_type.as_ref().ok()?.as_deref()
+    }
+
+    /// Whether its type is `wanted`. The type of an Avro record without another one is its name, full or short.
+    pub(crate) fn is_of(&self, wanted: &str) -> bool {
+        let Some(found) = self.event_type() else { return false };
+        let short = match &self.content {
+            RecordContent::Avro(reader, _) if reader.record_name() == Some(found) => found.rsplit('.').next(),
+            RecordContent::Avro(..) | RecordContent::Json | RecordContent::Decoded(_) | RecordContent::Broken(_) => {
+                None
+            }
+        };
+        found == wanted || short == Some(wanted)
     }
 
     /// Why its type cannot be read, although it says one.
@@ -193,13 +213,12 @@ impl<'a> IncomingEvent<'a> {
     /// content `null`.
     ///
     /// # Errors
-    /// It is not JSON, or contains NUL.
+    /// It is not JSON and not Avro that can be read, or contains NUL.
     pub(crate) fn decode(self) -> Result<Value, PoisonDiagnosis> {
-        match (self.structured, self.record.value.as_deref()) {
-            (StructuredEvent::Broken(poison), _) => Err(poison),
-            (StructuredEvent::Envelope(envelope), _) => data(envelope),
-            (StructuredEvent::No, Some(bytes)) => payload::json(bytes),
-            (StructuredEvent::No, None) => Ok(Value::Null),
+        match self.structured {
+            StructuredEvent::Broken(poison) => Err(poison),
+            StructuredEvent::Envelope(envelope) => data(envelope),
+            StructuredEvent::No => self.content.read(self.record),
         }
     }
 }

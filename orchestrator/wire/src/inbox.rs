@@ -19,6 +19,7 @@ use saga_core::{
     rerun::RerunOrder,
     time::Timestamp,
 };
+use serde_json::Value;
 use std::{str::FromStr, sync::Arc};
 
 /// Says what kind of input a record of the inbox is; the first of the headers that are added.
@@ -30,6 +31,8 @@ const TIMESTAMP: &str = "saga_inbox_timestamp";
 const DEFINITION: &str = "saga_inbox_definition";
 const HASH: &str = "saga_inbox_definition_hash";
 const POLICIES: &str = "saga_inbox_policies_hash";
+/// The value as JSON, where the value itself is not.
+const DECODED: &str = "saga_inbox_decoded";
 
 /// An input for a shard.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,8 @@ pub enum InboxEnvelope {
     Trigger {
         /// As it was read from its own topic.
         record: KafkaRecord,
+        /// What its value says, where that is not JSON: who takes the record from the inbox needs no schema.
+        decoded: Option<Value>,
         /// Name of the definition.
         definition: String,
         /// Hash of the definition's text.
@@ -46,7 +51,12 @@ pub enum InboxEnvelope {
         policies: Option<String>,
     },
     /// The record of a participant's reply.
-    Reply(KafkaRecord),
+    Reply {
+        /// As it was read from the topic of replies.
+        record: KafkaRecord,
+        /// What its value says, where that is not JSON.
+        decoded: Option<Value>,
+    },
     /// The result of an attempt that did not come as a reply record.
     Outcome(CallOutcome),
     /// An operator's act that runs an ended saga again.
@@ -87,13 +97,15 @@ pub struct CallOutcome {
 pub fn forward(inbox: &Arc<str>, shard: ShardId, inbound: &InboxEnvelope) -> OutgoingRecord {
     let partition = Some(i32::from(shard.0));
     match inbound {
-        InboxEnvelope::Trigger { record, definition, hash, policies } => {
-            let mut forwarded = wrap(inbox, "trigger", record);
+        InboxEnvelope::Trigger { record, decoded, definition, hash, policies } => {
+            let mut forwarded = wrap(inbox, "trigger", record, decoded.as_ref());
             forwarded.headers.extend([text_header(DEFINITION, definition.as_str()), text_header(HASH, hash.as_str())]);
             forwarded.headers.extend(policies.as_deref().map(|policies| text_header(POLICIES, policies)));
             OutgoingRecord { partition, ..forwarded }
         }
-        InboxEnvelope::Reply(record) => OutgoingRecord { partition, ..wrap(inbox, "reply", record) },
+        InboxEnvelope::Reply { record, decoded } => {
+            OutgoingRecord { partition, ..wrap(inbox, "reply", record, decoded.as_ref()) }
+        }
         InboxEnvelope::Outcome(outcome) => {
             OutgoingRecord { partition, ..write(inbox, "outcome", outcome.saga, wire::outcome(outcome)) }
         }
@@ -115,11 +127,12 @@ pub fn receive(record: &KafkaRecord) -> Result<InboxEnvelope, PoisonDiagnosis> {
     match record.header_text(KIND) {
         Some("trigger") => Ok(InboxEnvelope::Trigger {
             record: unwrap(record)?,
+            decoded: decoded(record)?,
             definition: required(record, DEFINITION)?,
             hash: required(record, HASH)?,
             policies: own(record, POLICIES),
         }),
-        Some("reply") => Ok(InboxEnvelope::Reply(unwrap(record)?)),
+        Some("reply") => Ok(InboxEnvelope::Reply { record: unwrap(record)?, decoded: decoded(record)? }),
         Some("outcome") => wire::read_outcome(body(record)?).map(InboxEnvelope::Outcome),
         Some("operator") => wire::read_operator(body(record)?),
         Some("rerun") => wire::read_rerun(body(record)?),
@@ -128,7 +141,7 @@ pub fn receive(record: &KafkaRecord) -> Result<InboxEnvelope, PoisonDiagnosis> {
     }
 }
 
-fn wrap(inbox: &Arc<str>, kind: &str, record: &KafkaRecord) -> OutgoingRecord {
+fn wrap(inbox: &Arc<str>, kind: &str, record: &KafkaRecord, decoded: Option<&Value>) -> OutgoingRecord {
     let mut headers = record.headers.clone();
     headers.extend([
         text_header(KIND, kind),
@@ -137,6 +150,7 @@ fn wrap(inbox: &Arc<str>, kind: &str, record: &KafkaRecord) -> OutgoingRecord {
         text_header(OFFSET, record.offset.to_string()),
         text_header(TIMESTAMP, record.timestamp.0.to_string()),
     ]);
+    headers.extend(decoded.map(|value| text_header(DECODED, value.to_string())));
     OutgoingRecord {
         topic: inbox.clone(),
         partition: None,
@@ -180,6 +194,10 @@ fn own(record: &KafkaRecord, name: &str) -> Option<String> {
     let first = record.headers.iter().rposition(|(name, _)| name == KIND)?;
     let (_, value) = record.headers[first..].iter().find(|(found, _)| found == name)?;
     value.as_deref().and_then(payload::text).map(str::to_owned)
+}
+
+fn decoded(record: &KafkaRecord) -> Result<Option<Value>, PoisonDiagnosis> {
+    own(record, DECODED).map(|text| payload::json(text.as_bytes())).transpose()
 }
 
 fn foreign(message: String) -> PoisonDiagnosis {

@@ -10,10 +10,12 @@ pub mod dead_letter;
 pub mod inbox;
 mod payload;
 pub mod payload_hints;
+pub mod payload_schema;
 pub mod poison;
 pub mod record;
 pub mod reply;
 pub mod trigger;
 
+pub use payload_schema::{PayloadReader, PayloadSchema, PayloadSchemaName};
 pub use poison::{PoisonCode, PoisonDiagnosis};
 pub use record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, TopicPartition};

@@ -22,6 +22,12 @@ pub enum PoisonCode {
     NoType,
     /// Its value is not JSON.
     NotJson,
+    /// Its value is in Avro, and not what its schema says.
+    Avro,
+    /// Nobody knows the schema that its value names.
+    UnknownSchema,
+    /// The schema that its value names cannot be used.
+    SchemaMismatch,
     /// A string in it contains NUL, which no database takes.
     Nul,
     /// It nests deeper than whatever it leads to could be read back.
@@ -87,9 +93,12 @@ impl From<JsonError> for PoisonDiagnosis {
 
 impl PoisonCode {
     /// All codes, in the order of the table of poison codes in the documentation of errors.
-    pub const ALL: [PoisonCode; 22] = [
+    pub const ALL: [PoisonCode; 25] = [
         PoisonCode::NoType,
         PoisonCode::NotJson,
+        PoisonCode::Avro,
+        PoisonCode::UnknownSchema,
+        PoisonCode::SchemaMismatch,
         PoisonCode::Batch,
         PoisonCode::Nul,
         PoisonCode::Depth,
@@ -124,6 +133,9 @@ impl PoisonCode {
         match self {
             PoisonCode::NoType => "no_type",
             PoisonCode::NotJson => "not_json",
+            PoisonCode::Avro => "avro",
+            PoisonCode::UnknownSchema => "unknown_schema",
+            PoisonCode::SchemaMismatch => "schema_mismatch",
             PoisonCode::Nul => "nul",
             PoisonCode::Depth => "depth",
             PoisonCode::Number => "number",

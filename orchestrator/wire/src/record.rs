@@ -81,6 +81,12 @@ impl KafkaRecord {
         RecordCoordinates { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
     }
 
+    /// The partition that the record was read from.
+    #[must_use]
+    pub fn topic_partition(&self) -> TopicPartition {
+        TopicPartition { topic: Arc::clone(&self.topic), partition: self.partition }
+    }
+
     /// The last header of that name, as Kafka's own clients read it.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {

@@ -2,6 +2,7 @@
 
 use super::{
     payload,
+    payload_schema::{PayloadSchema, PayloadSchemaName, RecordContent},
     poison::{PoisonCode, PoisonDiagnosis},
     record::KafkaRecord,
 };
@@ -46,15 +47,22 @@ pub enum ParsedReply {
     },
 }
 
-/// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis.
+/// The schema that has to be known before the reply is read; `None`: it names none, or its value is not read.
 #[must_use]
-pub fn parse(record: &KafkaRecord) -> ParsedReply {
+pub fn schema_needed(record: &KafkaRecord) -> Option<PayloadSchemaName> {
+    PayloadSchemaName::of(record).filter(|_| outcome(record).is_ok_and(has_result))
+}
+
+/// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis. `schema` is that of the reply's value,
+/// where [`schema_needed`] names one.
+#[must_use]
+pub fn parse(record: &KafkaRecord, schema: &PayloadSchema) -> ParsedReply {
     let (saga, command) = match command(record) {
         Ok(found) => found,
         Err(poison) => return ParsedReply::Poison { poison: covered(&poison), unknown: None },
     };
     let (attempt, answer) = match attempt(record) {
-        Ok(attempt) => (attempt, correlated(record).and_then(|_| answer(record))),
+        Ok(attempt) => (attempt, correlated(record).and_then(|_| answer(record, schema))),
         Err(poison) => (None, Err(poison)),
     };
     match answer {
@@ -108,12 +116,12 @@ fn attempt(record: &KafkaRecord) -> Result<Option<u32>, PoisonDiagnosis> {
     number.ok_or_else(wrong).map(Some)
 }
 
-fn answer(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
+fn answer(record: &KafkaRecord, schema: &PayloadSchema) -> Result<CommandAnswer, PoisonDiagnosis> {
     if record.size() > payload::LARGEST_RECORD {
         return Err(PoisonDiagnosis::new(PoisonCode::Oversize, format!("{} bytes, at most 1 MiB", record.size())));
     }
     match outcome(record)? {
-        ReplyOutcome::Succeeded => Ok(CommandAnswer::Succeeded { result: result(record)? }),
+        ReplyOutcome::Succeeded => Ok(CommandAnswer::Succeeded { result: result(record, schema)? }),
         ReplyOutcome::Failed => failed(record),
         ReplyOutcome::Ongoing => Ok(CommandAnswer::Ongoing { ask_after: None, location: None }),
     }
@@ -129,10 +137,17 @@ fn outcome(record: &KafkaRecord) -> Result<ReplyOutcome, PoisonDiagnosis> {
     text.parse().map_err(|_| wrong(format!("saga_outcome is `{text}`")))
 }
 
-fn result(record: &KafkaRecord) -> Result<Value, PoisonDiagnosis> {
+fn has_result(outcome: ReplyOutcome) -> bool {
+    match outcome {
+        ReplyOutcome::Succeeded => true,
+        ReplyOutcome::Failed | ReplyOutcome::Ongoing => false,
+    }
+}
+
+fn result(record: &KafkaRecord, schema: &PayloadSchema) -> Result<Value, PoisonDiagnosis> {
     match record.value.as_deref() {
         None | Some([]) => Ok(Value::Null),
-        Some(bytes) => payload::json(bytes),
+        Some(_) => RecordContent::of(record, schema).read(record),
     }
 }
 

@@ -5,10 +5,12 @@ use super::{
     cloudevents::IncomingEvent,
     payload::{self, LARGEST_RECORD},
     payload_hints,
+    payload_schema::{PayloadSchema, PayloadSchemaName},
     poison::{PoisonCode, PoisonDiagnosis},
     record::KafkaRecord,
 };
 use saga_base::panics::caught;
+use saga_contract::headers;
 use saga_core::{
     definition::{BusinessKeyTemplate, ReplayedRecords, SagaDefinition, business_key::joined},
     event::TriggerRecord,
@@ -45,13 +47,32 @@ pub struct TriggerEvaluation {
     pub disposition: TriggerOutcome,
 }
 
+/// The schema that has to be known before `record` is judged for `definitions`; `None`: it names none, or is of a type
+/// that none of them wants.
+#[must_use]
+pub fn schema_needed(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Option<PayloadSchemaName> {
+    let name = PayloadSchemaName::of(record)?;
+    let mut reading = definitions.iter().filter(|it| it.trigger.topic == *record.topic);
+    let is_wanted = match payload::header(record, headers::CE_TYPE) {
+        Ok(Some(said)) => reading.any(|it| it.trigger.event_type.as_deref().is_none_or(|wanted| wanted == said)),
+        Ok(None) => reading.next().is_some(),
+        Err(_) => reading.any(|it| it.trigger.event_type.is_none()),
+    };
+    is_wanted.then_some(name)
+}
+
 /// Judges `record` for every definition whose trigger reads its topic, in this order: published once more, type,
 /// unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want is not held to the
-/// schema. A definition that fails does not hinder the others.
+/// schema. A definition that fails does not hinder the others. `schema` is that of the record's value, where
+/// [`schema_needed`] names one.
 #[must_use]
-pub fn evaluate(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) -> Vec<TriggerEvaluation> {
+pub fn evaluate(
+    record: &KafkaRecord,
+    schema: &PayloadSchema,
+    definitions: &[Arc<SagaDefinition>],
+) -> Vec<TriggerEvaluation> {
     let all = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
-    let incoming = IncomingEvent::of(record);
+    let incoming = IncomingEvent::of(record, schema);
     let is_replayed = incoming.is_replayed();
     let refuses = |at: &usize| is_replayed && ignores_replayed(&definitions[*at]);
     let replayed = all()
@@ -71,7 +92,7 @@ fn judge(
     reading: &[usize],
 ) -> Vec<TriggerEvaluation> {
     let reading = || reading.iter().copied();
-    let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], incoming.event_type())).collect();
+    let wanted: Vec<usize> = reading().filter(|at| wants(&definitions[*at], &incoming)).collect();
     if wanted.is_empty() && incoming.event_type().is_none() && record.value.is_some() && reading().next().is_some() {
         return vec![TriggerEvaluation {
             definition: None,
@@ -99,8 +120,8 @@ fn judge(
 
 /// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
 #[must_use]
-pub fn evaluate_one(record: &KafkaRecord, definition: &SagaDefinition) -> TriggerOutcome {
-    let incoming = IncomingEvent::of(record);
+pub fn evaluate_one(record: &KafkaRecord, schema: &PayloadSchema, definition: &SagaDefinition) -> TriggerOutcome {
+    let incoming = IncomingEvent::of(record, schema);
     if incoming.is_replayed() && ignores_replayed(definition) {
         return TriggerOutcome::Replayed;
     }
@@ -132,12 +153,8 @@ fn ignores_replayed(definition: &SagaDefinition) -> bool {
     }
 }
 
-fn wants(definition: &SagaDefinition, event_type: Option<&str>) -> bool {
-    match (&definition.trigger.event_type, event_type) {
-        (None, _) => true,
-        (Some(wanted), Some(found)) => wanted == found,
-        (Some(_), None) => false,
-    }
+fn wants(definition: &SagaDefinition, incoming: &IncomingEvent<'_>) -> bool {
+    definition.trigger.event_type.as_deref().is_none_or(|wanted| incoming.is_of(wanted))
 }
 
 /// A structured event that is refused before its type can be read has the code of that refusal.

@@ -145,27 +145,33 @@ fn an_event_of_a_journal_is_named_by_its_saga_and_place() {
 #[test]
 fn the_type_comes_from_the_header_else_from_the_envelope() {
     let binary = incoming(vec![text_header("ce_type", "OrderPlaced")], Some("{"));
-    assert_eq!(IncomingEvent::of(&binary).event_type(), Some("OrderPlaced"));
+    assert_eq!(IncomingEvent::of(&binary, &PayloadSchema::Unneeded).event_type(), Some("OrderPlaced"));
     let structured = structured_record(r#"{"type":"OrderPlaced","data":{"orderId":"4711"},"traceparent":"00-a"}"#);
-    let found = IncomingEvent::of(&structured);
+    let found = IncomingEvent::of(&structured, &PayloadSchema::Unneeded);
     assert_eq!((found.event_type(), found.traceparent()), (Some("OrderPlaced"), Some("00-a")));
     assert_eq!(found.decode(), Ok(json!({"orderId": "4711"})));
-    assert_eq!(IncomingEvent::of(&incoming(vec![], Some("{}"))).event_type(), None);
+    assert_eq!(IncomingEvent::of(&incoming(vec![], Some("{}")), &PayloadSchema::Unneeded).event_type(), None);
 }
 
 #[test]
 fn data_may_be_encoded_or_absent() {
     let encoded = base64::engine::general_purpose::STANDARD.encode(r#"{"a":1}"#);
     let record = structured_record(&json!({"type": "T", "data_base64": encoded}).to_string());
-    assert_eq!(IncomingEvent::of(&record).decode(), Ok(json!({"a": 1})));
-    assert_eq!(IncomingEvent::of(&structured_record(r#"{"type":"T"}"#)).decode(), Ok(Value::Null));
+    assert_eq!(IncomingEvent::of(&record, &PayloadSchema::Unneeded).decode(), Ok(json!({"a": 1})));
+    assert_eq!(
+        IncomingEvent::of(&structured_record(r#"{"type":"T"}"#), &PayloadSchema::Unneeded).decode(),
+        Ok(Value::Null)
+    );
     let broken = structured_record(r#"{"type":"T","data_base64":"?"}"#);
-    assert_eq!(IncomingEvent::of(&broken).decode().expect_err("poison").code, PoisonCode::NotJson);
+    assert_eq!(
+        IncomingEvent::of(&broken, &PayloadSchema::Unneeded).decode().expect_err("poison").code,
+        PoisonCode::NotJson
+    );
 }
 
 #[test]
 fn a_broken_envelope_has_no_type_and_says_why() {
     let record = structured_record("[1]");
-    let found = IncomingEvent::of(&record);
+    let found = IncomingEvent::of(&record, &PayloadSchema::Unneeded);
     assert_eq!((found.event_type(), found.broken().map(|poison| poison.code)), (None, Some(PoisonCode::NotJson)));
 }

@@ -53,9 +53,10 @@ fn odd_records() -> Vec<KafkaRecord> {
 #[test]
 fn a_forwarded_record_arrives_as_it_was_read() {
     for record in odd_records() {
-        let reply = InboxEnvelope::Reply(record.clone());
+        let reply = InboxEnvelope::Reply { record: record.clone(), decoded: None };
         assert_eq!(through_the_inbox(&reply), Ok(reply));
         let trigger = InboxEnvelope::Trigger {
+            decoded: Some(json!({"orderId": "4711"})),
             record,
             definition: "order-fulfillment".into(),
             hash: "ab12".into(),

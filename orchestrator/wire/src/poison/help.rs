@@ -8,13 +8,25 @@ impl PoisonCode {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
+            PoisonCode::Avro => {
+                "its frame is cut off, or its bytes are not what the Avro schema says that it names; the \
+                 message has the path, the byte after the frame and what was expected"
+            }
+            PoisonCode::UnknownSchema => {
+                "nobody knows the schema that its value names: the registry does not have it, no file in \
+                 the folder of schemas has the fingerprint, or no registry is configured"
+            }
+            PoisonCode::SchemaMismatch => {
+                "the registry has the schema, and it cannot be used: it is not Avro (Protobuf, JSON \
+                 Schema), or beyond a bound"
+            }
             PoisonCode::NoType => {
                 "it has no type, and every trigger of its topic requires one; the message names a header \
                 that looks like one, or what the value is"
             }
             PoisonCode::NotJson => {
-                "its value is not JSON; the message says what it is, if that is known: in the frame of a \
-                schema registry, UTF-16, compressed, XML"
+                "its value is not JSON, and not Avro either; the message says what it is, if that is known: UTF-16, \
+                 compressed, XML"
             }
             PoisonCode::Batch => "it is a batch of CloudEvents, and a record is one event",
             PoisonCode::Nul => "a string in it contains NUL, which no database takes",
@@ -25,7 +37,8 @@ impl PoisonCode {
                 "a name in it begins with `$serde_json::private::`, which the JSON library reserves"
             }
             PoisonCode::Oversize => {
-                "key, value and headers together are larger than 1 MiB; the dead letter is a pointer"
+                "key, value and headers together are larger than 1 MiB, of a record in Avro with its JSON; the dead letter is a \
+                 pointer"
             }
             PoisonCode::Schema => {
                 "it does not match the JSON Schema of its type; the message says where, and what was \
@@ -65,6 +78,12 @@ impl PoisonCode {
     #[must_use]
     pub fn remedy(self) -> &'static str {
         match self {
+            PoisonCode::Avro => "correct the producer: it writes another schema's bytes, or a frame twice",
+            PoisonCode::UnknownSchema => {
+                "set `schemaRegistry`, or let the producer use the same registry; for single-object \
+                 encoding add the `*.avsc` on all engines; then produce the record again"
+            }
+            PoisonCode::SchemaMismatch => "let the producer write Avro or plain JSON",
             PoisonCode::NoType => "let the producer set the header `ce_type`, or remove `type` from the trigger",
             PoisonCode::NotJson => "correct the producer",
             PoisonCode::Batch => "let the producer send each event separately",

@@ -34,7 +34,7 @@ fn reply(more: &[(&str, &str)], value: Option<&[u8]>) -> KafkaRecord {
 }
 
 fn answered(record: &KafkaRecord) -> (Option<u32>, CommandAnswer) {
-    match parse(record) {
+    match parse(record, &PayloadSchema::Unneeded) {
         ParsedReply::Reply(CommandReply { saga, command, attempt, answer }) => {
             assert_eq!((saga, command), (id().saga, id()));
             (attempt, answer)
@@ -44,7 +44,7 @@ fn answered(record: &KafkaRecord) -> (Option<u32>, CommandAnswer) {
 }
 
 fn poisoned(record: &KafkaRecord) -> (PoisonCode, Option<Option<u32>>) {
-    match parse(record) {
+    match parse(record, &PayloadSchema::Unneeded) {
         ParsedReply::Poison { poison, unknown } => {
             let attempt = unknown.map(|reply| {
                 assert!(matches!(reply.answer, CommandAnswer::Unknown { .. }));
@@ -183,4 +183,18 @@ fn a_long_message_is_cut_between_characters() {
     let record = reply(&[("saga_outcome", "failed"), ("error_message", &message)], None);
     let (_, CommandAnswer::Failed { failure, .. }) = answered(&record) else { panic!("a failure") };
     assert_eq!(failure.message.len(), MESSAGE_BYTES);
+}
+
+#[test]
+fn a_result_in_avro_is_read_by_its_schema() {
+    let schema = saga_schemas::avro::AvroSchema::parse("\"string\"").expect("a schema");
+    let schema = PayloadSchema::Known(std::sync::Arc::new(crate::PayloadReader::new(&schema)));
+    let framed = saga_schemas::framing::framed_by_id(42, &[4, b'o', b'k']);
+    let succeeded = reply(&[("saga_outcome", "succeeded")], Some(&framed));
+    assert!(schema_needed(&succeeded).is_some());
+    let ParsedReply::Reply(reply_read) = parse(&succeeded, &schema) else { panic!("it can be read") };
+    assert_eq!(reply_read.answer, CommandAnswer::Succeeded { result: "ok".into() });
+    let failed = reply(&[("saga_outcome", "failed")], Some(&framed));
+    assert_eq!(schema_needed(&failed), None, "the value of a failure is not read");
+    assert!(matches!(parse(&failed, &PayloadSchema::Unneeded), ParsedReply::Reply(_)));
 }

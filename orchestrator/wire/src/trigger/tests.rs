@@ -84,7 +84,7 @@ fn placed(value: &str) -> KafkaRecord {
 }
 
 fn only(record: &KafkaRecord, definition: Arc<SagaDefinition>) -> TriggerOutcome {
-    let mut evaluations = evaluate(record, &[definition]);
+    let mut evaluations = evaluate(record, &PayloadSchema::Unneeded, &[definition]);
     assert_eq!(evaluations.len(), 1);
     evaluations.remove(0).disposition
 }
@@ -120,16 +120,17 @@ fn a_type_that_nobody_wants_is_finished_without_being_decoded() {
 #[test]
 fn a_record_of_another_topic_concerns_nobody() {
     let elsewhere = KafkaRecord { topic: "shop.returns".into(), ..placed("{}") };
-    assert_eq!(evaluate(&elsewhere, &[orders()]), []);
+    assert_eq!(evaluate(&elsewhere, &PayloadSchema::Unneeded, &[orders()]), []);
 }
 
 #[test]
 fn without_a_type_it_is_poison_only_if_every_trigger_names_one() {
     let untyped = record(vec![], Some(br#"{"orderId":"4711","amountCents":1}"#));
-    let evaluations = evaluate(&untyped, &[orders(), orders()]);
+    let evaluations = evaluate(&untyped, &PayloadSchema::Unneeded, &[orders(), orders()]);
     assert_eq!((evaluations.len(), evaluations[0].definition), (1, None));
     assert_eq!(code(evaluations[0].disposition.clone()), PoisonCode::NoType);
-    let evaluations = evaluate(&untyped, &[orders(), definition("audit", "", "", "${ event.orderId }")]);
+    let evaluations =
+        evaluate(&untyped, &PayloadSchema::Unneeded, &[orders(), definition("audit", "", "", "${ event.orderId }")]);
     assert_eq!(evaluations[0].disposition, TriggerOutcome::Unwanted);
     assert!(matches!(evaluations[1].disposition, TriggerOutcome::Start(_)));
 }
@@ -268,7 +269,8 @@ fn what_is_nested_too_deeply_says_so() {
 #[test]
 fn a_definition_that_fails_does_not_hinder_the_others() {
     let broken = definition("broken", "OrderPlaced", "event.nothing.at.all", "${ event.orderId }");
-    let evaluations = evaluate(&placed(r#"{"orderId":"4711","amountCents":1}"#), &[broken, orders()]);
+    let evaluations =
+        evaluate(&placed(r#"{"orderId":"4711","amountCents":1}"#), &PayloadSchema::Unneeded, &[broken, orders()]);
     assert_eq!(code(evaluations[0].disposition.clone()), PoisonCode::When);
     assert!(matches!(evaluations[1].disposition, TriggerOutcome::Start(_)));
 }
@@ -287,7 +289,7 @@ fn a_structured_cloudevent_is_judged_by_its_envelope_and_read_by_its_data() {
 #[test]
 fn a_forwarded_trigger_is_judged_for_its_definition_alone() {
     let record = placed(r#"{"orderId":"4711","amountCents":1}"#);
-    assert_eq!(evaluate_one(&record, &orders()), only(&record, orders()));
+    assert_eq!(evaluate_one(&record, &PayloadSchema::Unneeded, &orders()), only(&record, orders()));
 }
 
 #[test]
@@ -299,7 +301,7 @@ fn a_type_that_cannot_be_read_is_poison_to_whoever_wants_a_type() {
         let record = record(headers, value);
         let TriggerOutcome::Poison(poison) = only(&record, orders()) else { panic!("{record:?}") };
         assert_eq!(poison.code, PoisonCode::Header);
-        let evaluations = evaluate(&record, &[orders(), Arc::clone(&untyped)]);
+        let evaluations = evaluate(&record, &PayloadSchema::Unneeded, &[orders(), Arc::clone(&untyped)]);
         assert!(
             matches!(&evaluations[0].disposition, TriggerOutcome::Poison(poison) if poison.code == PoisonCode::Header)
         );
@@ -341,11 +343,8 @@ fn what_is_no_json_says_what_it_is() {
         let said = message(only(&record, orders()));
         assert!(said.starts_with("not_json: ") && said.contains(words), "{said}");
     };
-    check(b"\0\0\0\0\x07\x08abc", "in the frame of a schema registry, Avro or Protobuf");
-    check(b"\0\0\0\0\x07{\"orderId\":1}", "JSON in the frame of a schema registry");
     check(&[&[3, 0][..], &[7; 16], b"payload"].concat(), "Glue schema registry");
     check(b"\xff\xfe{\0}\0", "text in UTF-16");
-    check(b"\0{\0\"\0a", "text in UTF-16");
     check(b"\x1f\x8b\x08\0", "compressed with gzip");
     check(b"Obj\x01\x04\x14", "a file of Avro");
     check(b"\xac\xed\0\x05sr", "an object that Java serialised");
@@ -394,7 +393,7 @@ fn a_record_without_a_type_says_where_its_type_may_be() {
     };
     check(vec![text_header("__TypeId__", "shop.OrderPlaced")], b"{}", "the header __TypeId__ is not read");
     check(vec![text_header("CE_Type", "OrderPlaced")], b"{}", "the header CE_Type is not read: call it ce_type");
-    check(vec![], b"\0\0\0\0\x07\x08abc", "its value is in the frame of a schema registry");
+    check(vec![], b"<order/>", "its value is XML");
     check(vec![], br#"[{"specversion":"1.0","type":"OrderPlaced"}]"#, "its value is a batch of CloudEvents");
 }
 
@@ -437,12 +436,12 @@ fn a_record_that_is_published_once_more_starts_a_saga_only_where_that_is_accepte
     marked.headers.push(text_header("ce_replay", "run-1"));
     assert_eq!(only(&marked, orders()), TriggerOutcome::Replayed);
     let both = [orders(), accepting(&orders())];
-    let evaluations = evaluate(&marked, &both);
+    let evaluations = evaluate(&marked, &PayloadSchema::Unneeded, &both);
     let of = |at| evaluations.iter().find(|it| it.definition == Some(at)).map(|it| &it.disposition);
     assert_eq!((evaluations.len(), of(0)), (2, Some(&TriggerOutcome::Replayed)));
     assert!(matches!(of(1), Some(TriggerOutcome::Start(_))), "{evaluations:?}");
-    assert_eq!(evaluate_one(&marked, &orders()), TriggerOutcome::Replayed);
-    assert!(matches!(evaluate_one(&marked, &both[1]), TriggerOutcome::Start(_)));
+    assert_eq!(evaluate_one(&marked, &PayloadSchema::Unneeded, &orders()), TriggerOutcome::Replayed);
+    assert!(matches!(evaluate_one(&marked, &PayloadSchema::Unneeded, &both[1]), TriggerOutcome::Start(_)));
 }
 
 #[test]
@@ -458,4 +457,61 @@ fn what_is_marked_is_not_looked_at_further() {
         r#"{"specversion":"1.0","type":"OrderPlaced","replay":"run-1","data":{"orderId":"1","amountCents":5}}"#;
     let headers = vec![text_header("content-type", "application/cloudevents+json")];
     assert_eq!(only(&record(headers, Some(structured.as_bytes())), orders()), TriggerOutcome::Replayed);
+}
+
+/// An order by its Avro schema, and the schema.
+fn avro_order() -> (PayloadSchema, Vec<u8>) {
+    let text = r#"{"type": "record", "name": "OrderPlaced", "namespace": "shop", "fields": [
+        {"name": "orderId", "type": "string"}, {"name": "amountCents", "type": "long"}]}"#;
+    let schema = saga_schemas::avro::AvroSchema::parse(text).expect("a schema");
+    let order = saga_schemas::encode::encode(&schema, &json!({"orderId": "4711", "amountCents": i64::MAX}));
+    let value = saga_schemas::framing::framed_by_id(42, &order.expect("it fits"));
+    (PayloadSchema::Known(Arc::new(crate::PayloadReader::new(&schema))), value)
+}
+
+#[test]
+fn an_avro_record_starts_a_saga_as_its_json_would() {
+    let (schema, value) = avro_order();
+    for (headers, wanted) in [
+        (vec![], "OrderPlaced"),
+        (vec![], "shop.OrderPlaced"),
+        (vec![text_header("ce_type", "order.placed")], "order.placed"),
+        (vec![], ""),
+    ] {
+        let record = record(headers, Some(&value));
+        let orders = definition("orders", wanted, "event.amountCents > 0", "${ event.orderId }");
+        assert!(schema_needed(&record, std::slice::from_ref(&orders)).is_some());
+        let TriggerOutcome::Start(start) = evaluate_one(&record, &schema, &orders) else { panic!("{wanted}") };
+        assert_eq!(start.trigger.event, json!({"orderId": "4711", "amountCents": i64::MAX}));
+        let all = evaluate(&record, &schema, std::slice::from_ref(&orders));
+        assert_eq!(all[0].disposition, TriggerOutcome::Start(start.clone()));
+        let decoded = PayloadSchema::Decoded(start.trigger.event.clone());
+        assert_eq!(evaluate_one(&record, &decoded, &orders), TriggerOutcome::Start(start), "forwarded");
+    }
+}
+
+#[test]
+fn the_header_ce_type_counts_more_than_the_name_of_an_avro_record() {
+    let (schema, value) = avro_order();
+    let record = record(vec![text_header("ce_type", "order.shipped")], Some(&value));
+    assert_eq!(evaluate(&record, &schema, &[orders()])[0].disposition, TriggerOutcome::Unwanted);
+    assert_eq!(schema_needed(&record, &[orders()]), None, "nobody has to ask for its schema");
+    assert!(schema_needed(&record, &[definition("audit", "", "", "${ event.orderId }")]).is_some());
+}
+
+#[test]
+fn without_its_schema_an_avro_record_is_poison_of_whoever_may_want_it() {
+    let (_, value) = avro_order();
+    let missing = PayloadSchema::Unreadable(PoisonDiagnosis::new(PoisonCode::UnknownSchema, "no such id"));
+    let untyped = record(vec![], Some(&value));
+    let all = evaluate(&untyped, &missing, &[orders()]);
+    assert_eq!((all[0].definition, code(all[0].disposition.clone())), (None, PoisonCode::UnknownSchema));
+    let typed = placed_as(&value);
+    let all = evaluate(&typed, &missing, &[orders(), definition("returns", "OrderReturned", "", "1")]);
+    assert_eq!(code(all[0].disposition.clone()), PoisonCode::UnknownSchema);
+    assert_eq!(all[1].disposition, TriggerOutcome::Unwanted);
+}
+
+fn placed_as(value: &[u8]) -> KafkaRecord {
+    record(vec![text_header("ce_type", "OrderPlaced")], Some(value))
 }
