@@ -36,6 +36,7 @@ use super::{
     reload::{ReloadHandle, WatchedFile},
     rerun_sender::RerunSender,
     router::{InboxForwarder, MessageSource, ShardRouter},
+    schema_source::SchemaSource,
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
     step_back::{StepBackFollower, StepBackRecovery, saved_confirmations::ConfirmationSaver},
@@ -80,6 +81,8 @@ pub struct EngineSettings {
     pub kafka: Option<KafkaOutput>,
     /// The topic that gets all events; `None`: there is none. It needs Kafka.
     pub events_topic: Option<EventsTopic>,
+    /// Where the schemas of records in Avro are.
+    pub schemas: SchemaSource,
     /// The clock that the engine reads the time from.
     pub clock: EngineClock,
     /// The largest allowed difference between the engine's clock and the store's clock.
@@ -127,6 +130,7 @@ struct EngineShared {
     clock: EngineClock,
     kafka: Option<KafkaOutput>,
     events_topic: Option<(EventsTopic, Arc<EventsTopicStanding>)>,
+    schemas: SchemaSource,
     instance: String,
     archive_folder: Option<PathBuf>,
 }
@@ -235,6 +239,7 @@ impl SagaEngine {
             shared.router.clone(),
             Arc::clone(&shared.answers),
             shared.events_topic.as_ref().map(|(_, standing)| Arc::clone(standing)),
+            shared.schemas.clone(),
         );
         QueryHandle::new(
             shared.journal.clone(),
@@ -382,6 +387,7 @@ impl EngineShared {
             clock: settings.clock,
             kafka: settings.kafka,
             events_topic,
+            schemas: settings.schemas,
             instance: settings.instance,
             archive_folder: settings.archive_folder,
         }
@@ -448,6 +454,7 @@ impl EngineShared {
             Arc::clone(&self.generations),
             self.letters.clone(),
             (backpressure, self.holds.clone()),
+            self.schemas.clone(),
             self.kafka.as_ref().map(|kafka| Arc::clone(&kafka.replies)),
         )
     }

@@ -19,12 +19,13 @@ use saga_core::{
 };
 use saga_kafka::RecordAck;
 use saga_wire::{
-    KafkaRecord,
+    KafkaRecord, PayloadSchema,
     inbox::{self, CallOutcome, InboxEnvelope},
     poison::PoisonCode,
     reply::CommandReply,
     trigger::{self, TriggerOutcome},
 };
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 /// Between two tries to read a definition while the store is unavailable.
@@ -73,12 +74,13 @@ impl InboxIntake {
     pub(crate) async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
         let receipt = MessageReceipt::Offset(ack);
         match inbox::receive(&record) {
-            Ok(InboxEnvelope::Trigger { record: original, definition, hash, policies }) => {
+            Ok(InboxEnvelope::Trigger { record: original, decoded, definition, hash, policies }) => {
                 let pinned = PinnedDefinition { name: &definition, hash: &hash, policies: policies.as_deref() };
-                self.take_trigger(Arc::new(original), pinned, receipt).await;
+                self.take_trigger((Arc::new(original), as_read(decoded)), pinned, receipt).await;
             }
-            Ok(InboxEnvelope::Reply(original)) => {
-                self.intake.take_reply(Arc::new(original), receipt, MessageSource::Inbox).await;
+            Ok(InboxEnvelope::Reply { record: original, decoded }) => {
+                let reply = (Arc::new(original), as_read(decoded));
+                self.intake.take_reply(reply, receipt, MessageSource::Inbox).await;
             }
             Ok(InboxEnvelope::Outcome(CallOutcome { saga, .. })) if !self.router.has(saga.shard()) => {
                 self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
@@ -142,7 +144,12 @@ impl InboxIntake {
 
     /// The forwarded trigger names the definition that wants it, by hash; that may be a version which this engine has
     /// only in the store.
-    async fn take_trigger(&self, original: Arc<KafkaRecord>, pinned: PinnedDefinition<'_>, receipt: MessageReceipt) {
+    async fn take_trigger(
+        &self,
+        (original, schema): (Arc<KafkaRecord>, PayloadSchema),
+        pinned: PinnedDefinition<'_>,
+        receipt: MessageReceipt,
+    ) {
         let definition = pinned.name;
         let plan = match self.plan_of(pinned).await {
             Ok(plan) => plan,
@@ -151,7 +158,7 @@ impl InboxIntake {
                 return self.letters.send(original, receipt, letter);
             }
         };
-        match trigger::evaluate_one(&original, &plan.definition) {
+        match trigger::evaluate_one(&original, &schema, &plan.definition) {
             TriggerOutcome::Start(start) => {
                 self.intake.begin(&plan, *start, &original, (receipt, MessageSource::Inbox)).await;
             }
@@ -191,4 +198,9 @@ impl InboxIntake {
             }
         }
     }
+}
+
+/// The engine that forwarded the record read its value where that takes a schema.
+fn as_read(decoded: Option<Value>) -> PayloadSchema {
+    decoded.map_or(PayloadSchema::Unneeded, PayloadSchema::Decoded)
 }

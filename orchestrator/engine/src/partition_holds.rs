@@ -22,11 +22,35 @@ impl PartitionHolds {
         is_first
     }
 
+    /// Holds the partition back until the guard is dropped.
+    pub(crate) fn guard(&self, partition: &TopicPartition) -> HoldGuard {
+        self.hold(partition);
+        HoldGuard { holds: self.clone(), partition: partition.clone() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_held(&self, partition: &TopicPartition) -> bool {
+        self.0.borrow().contains_key(partition)
+    }
+
     /// Removes one reason. Returns whether it was the last one: then the partition is read again.
     pub(crate) fn release(&self, partition: &TopicPartition) -> bool {
         let mut is_last = false;
         self.0.send_modify(|all| is_last = release(all, partition));
         is_last
+    }
+}
+
+/// One reason to hold a partition back, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HoldGuard {
+    holds: PartitionHolds,
+    partition: TopicPartition,
+}
+
+impl Drop for HoldGuard {
+    fn drop(&mut self) {
+        self.holds.release(&self.partition);
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
     replay::audit::{self, AuditReport, AuditRequest},
     router::{LaggingShard, ShardRouter},
+    schema_source::{RegistryOutage, SchemaSource},
     skew::ClockSkew,
     step_back::StepBackRecovery,
     store_health::StoreHealth,
@@ -66,6 +67,7 @@ pub struct EngineHealth {
     router: ShardRouter,
     answers: Arc<AnswerProgress>,
     events_topic: Option<Arc<EventsTopicStanding>>,
+    schemas: SchemaSource,
 }
 
 impl EngineHealth {
@@ -76,8 +78,9 @@ impl EngineHealth {
         router: ShardRouter,
         answers: Arc<AnswerProgress>,
         events_topic: Option<Arc<EventsTopicStanding>>,
+        schemas: SchemaSource,
     ) -> EngineHealth {
-        EngineHealth { store, skew, step_back, router, answers, events_topic }
+        EngineHealth { store, skew, step_back, router, answers, events_topic, schemas }
     }
 
     /// Why the engine does not work as it should, as text for operators; empty: it does.
@@ -115,6 +118,12 @@ impl EngineHealth {
     #[must_use]
     pub fn events_topic(&self, now: Timestamp) -> Option<EventsTopicView> {
         self.events_topic.as_ref()?.view(now)
+    }
+
+    /// The outage of the schema registry that records wait for; `None`: none waits for it.
+    #[must_use]
+    pub fn registry_outage(&self) -> Option<RegistryOutage> {
+        self.schemas.outage()
     }
 }
 

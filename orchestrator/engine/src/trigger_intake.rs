@@ -8,6 +8,8 @@ use super::{
     message::{MessageContent, MessageReceipt, ShardMessage},
     partition_holds::{ConsumerHolds, PartitionHolds},
     router::{MessageSource, ShardRouter},
+    schema_source::SchemaSource,
+    schema_waits::{SchemaWaits, WaitingRecord},
     trigger_backpressure::TriggerBackpressure,
 };
 use saga_core::{id::ShardId, input::SagaStart, state::SagaPlan};
@@ -17,7 +19,7 @@ use saga_kafka::{
     end_offsets,
 };
 use saga_wire::{
-    KafkaRecord, cloudevents,
+    KafkaRecord, PayloadSchema, PayloadSchemaName, TopicPartition, cloudevents,
     reply::{self, CommandReply, ParsedReply},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
@@ -61,6 +63,8 @@ pub struct TriggerIntake {
     letters: DeadLetterWriter,
     backpressure: Arc<TriggerBackpressure>,
     holds: PartitionHolds,
+    schemas: SchemaSource,
+    waits: Arc<SchemaWaits>,
     /// Name of the topic of replies; `None` without Kafka.
     replies: Option<Arc<str>>,
 }
@@ -72,9 +76,11 @@ impl TriggerIntake {
         generations: Arc<GenerationTracker>,
         letters: DeadLetterWriter,
         (backpressure, holds): (Arc<TriggerBackpressure>, PartitionHolds),
+        schemas: SchemaSource,
         replies: Option<Arc<str>>,
     ) -> TriggerIntake {
-        TriggerIntake { router, config, generations, letters, backpressure, holds, replies }
+        let waits = Arc::new(SchemaWaits::new(holds.clone()));
+        TriggerIntake { router, config, generations, letters, backpressure, holds, schemas, waits, replies }
     }
 
     /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
@@ -104,8 +110,13 @@ impl TriggerIntake {
                     self.take_record(Arc::new(record), ack).await;
                 }
             }
+            revoked @ ConsumerEvent::Revoked(_) => {
+                report("triggers", &revoked);
+                if let ConsumerEvent::Revoked(partitions) = &revoked {
+                    self.waits.forget(partitions);
+                }
+            }
             other @ (ConsumerEvent::Assigned(_)
-            | ConsumerEvent::Revoked(_)
             | ConsumerEvent::FirstContact { .. }
             | ConsumerEvent::OffsetsLost { .. }
             | ConsumerEvent::Trouble(_)
@@ -115,7 +126,7 @@ impl TriggerIntake {
     }
 
     async fn take_record(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
-        let is_reply = self.replies.as_ref() == Some(&record.topic);
+        let is_reply = self.is_reply(&record);
         if is_reply && end_offsets::is_marker(&record) {
             return ack.finish();
         }
@@ -123,8 +134,47 @@ impl TriggerIntake {
             count_replayed("reply");
             return ack.finish();
         }
-        if is_reply {
-            return self.take_reply(record, MessageReceipt::Offset(ack), MessageSource::Outside).await;
+        let Some((record, ack)) = self.waits.join((record, ack)) else { return };
+        if self.schema_needed(&record).is_none_or(|name| self.schemas.is_at_hand(name)) {
+            return self.take_now(record, ack).await;
+        }
+        let partition = record.topic_partition();
+        self.waits.begin(&partition);
+        tokio::spawn(self.clone().take_waiting(partition, (record, ack)));
+    }
+
+    /// Takes a record that waits for its schema, and then the records of its partition that wait for it.
+    async fn take_waiting(self, partition: TopicPartition, first: WaitingRecord) {
+        let mut next = Some(first);
+        while let Some((record, ack)) = next {
+            self.waits.holding(&partition, self.take_now(record, ack)).await;
+            next = self.waits.next(&partition);
+        }
+    }
+
+    fn is_reply(&self, record: &KafkaRecord) -> bool {
+        self.replies.as_ref() == Some(&record.topic)
+    }
+
+    fn schema_needed(&self, record: &KafkaRecord) -> Option<PayloadSchemaName> {
+        if self.is_reply(record) {
+            return reply::schema_needed(record);
+        }
+        trigger::schema_needed(record, self.config.keep().catalog.definitions_of(&record.topic))
+    }
+
+    /// Takes a record whose turn it is; waits for its schema.
+    async fn take_now(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
+        if self.is_reply(&record) {
+            let schema = match reply::schema_needed(&record) {
+                Some(name) => self.schemas.find(name).await,
+                None => PayloadSchema::Unneeded,
+            };
+            return self.take_reply((record, schema), MessageReceipt::Offset(ack), MessageSource::Outside).await;
+        }
+        if let Some(name) = self.schema_needed(&record) {
+            // Kept from here on: what is published may be another set of definitions after a long wait.
+            drop(self.schemas.find(name).await);
         }
         self.generations.wait_fresh().await;
         if self.generations.reads(&record.topic) {
@@ -137,13 +187,16 @@ impl TriggerIntake {
         }
     }
 
-    /// A record of a trigger topic: every definition of the topic has its own disposition of it.
+    /// A record of a trigger topic: every definition of the topic has its own disposition of it. Waits for its schema.
     pub(crate) async fn take_trigger(&self, record: Arc<KafkaRecord>, ack: RecordAck, judged: EvaluationScope<'_>) {
-        let live = self.config.keep();
+        let (mut live, mut schema) = (self.config.keep(), PayloadSchema::Unneeded);
+        if let Some(name) = trigger::schema_needed(&record, live.catalog.definitions_of(&record.topic)) {
+            schema = self.schemas.find(name).await;
+            live = self.config.keep();
+        }
         let plans = live.catalog.of_topic(&record.topic);
-        for TriggerEvaluation { definition, disposition } in
-            trigger::evaluate(&record, live.catalog.definitions_of(&record.topic))
-        {
+        let definitions = live.catalog.definitions_of(&record.topic);
+        for TriggerEvaluation { definition, disposition } in trigger::evaluate(&record, &schema, definitions) {
             let plan = definition.and_then(|index| plans.get(index));
             if self.is_wanted(plan, &record, judged) {
                 self.take_evaluation(disposition, plan, &record, &ack).await;
@@ -201,9 +254,14 @@ impl TriggerIntake {
 
     /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which
     /// command it answers leaves that attempt unknown, beside going to the DLQ.
-    pub(crate) async fn take_reply(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, source: MessageSource) {
+    pub(crate) async fn take_reply(
+        &self,
+        (record, schema): (Arc<KafkaRecord>, PayloadSchema),
+        receipt: MessageReceipt,
+        source: MessageSource,
+    ) {
         metrics::counter!("saga_replies_total").increment(1);
-        match reply::parse(&record) {
+        match reply::parse(&record, &schema) {
             ParsedReply::Reply(reply) if !self.router.has(reply.saga.shard()) => {
                 self.letters.send(record, receipt, DeadLetter::of_foreign_saga());
             }

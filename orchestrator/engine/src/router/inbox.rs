@@ -5,10 +5,14 @@ use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     sending,
 };
-use saga_core::{id::ShardId, input::SagaInput};
+use saga_core::{command::CommandAnswer, id::ShardId, input::SagaInput};
 use saga_kafka::{KafkaProducer, producer::DeliveryFailure};
 use saga_resilience::topic_availability::TopicTracker;
-use saga_wire::inbox::{self, CallOutcome, InboxEnvelope};
+use saga_wire::{
+    KafkaRecord, PayloadSchemaName,
+    inbox::{self, CallOutcome, InboxEnvelope},
+};
+use serde_json::Value;
 use std::sync::Arc;
 use tracing::{debug, error};
 
@@ -115,14 +119,17 @@ fn never_taken(shard: ShardId, message: ShardMessage, reason: &str) {
 /// `None`: the next owner has it from the journal.
 fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
     match (&message.body, message.record.as_deref()) {
-        (MessageContent::Start { plan, .. }, Some(record)) => Some(InboxEnvelope::Trigger {
+        (MessageContent::Start { plan, start }, Some(record)) => Some(InboxEnvelope::Trigger {
             record: record.clone(),
+            decoded: decoded(record, Some(&start.trigger.event)),
             definition: plan.definition.name.clone(),
             hash: plan.definition.hash.clone(),
             policies: Some(plan.policies_hash.clone()),
         }),
         (MessageContent::Start { .. }, None) | (MessageContent::ReadUntil(_), _) => None,
-        (MessageContent::Reply(_), Some(record)) => Some(InboxEnvelope::Reply(record.clone())),
+        (MessageContent::Reply(reply), Some(record)) => {
+            Some(InboxEnvelope::Reply { record: record.clone(), decoded: decoded(record, result(&reply.answer)) })
+        }
         (MessageContent::Reply(reply), None) => Some(InboxEnvelope::Outcome(CallOutcome {
             saga: reply.saga,
             command: reply.command.clone(),
@@ -154,5 +161,20 @@ fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
             },
             _,
         ) => None,
+    }
+}
+
+/// What was read of a record that names a schema: the next owner needs no registry, and decides about the same value.
+fn decoded(record: &KafkaRecord, value: Option<&Value>) -> Option<Value> {
+    PayloadSchemaName::of(record).and(value).cloned()
+}
+
+fn result(answer: &CommandAnswer) -> Option<&Value> {
+    match answer {
+        CommandAnswer::Succeeded { result } => Some(result),
+        CommandAnswer::Failed { .. }
+        | CommandAnswer::Unknown { .. }
+        | CommandAnswer::Ongoing { .. }
+        | CommandAnswer::NotSent { .. } => None,
     }
 }
