@@ -9,11 +9,16 @@ mod encryption_tests;
 mod file_tests;
 mod internal_topics;
 mod layers;
+mod places;
+mod schema_registry;
+#[cfg(test)]
+mod schema_registry_tests;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
+pub(crate) use schema_registry::RegistryConfig;
 
 use internal_topics::{EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
@@ -34,7 +39,7 @@ use std::{
 pub(crate) const DEFAULT_FILE: &str = "config.yaml";
 
 /// The configuration of an engine. Its `Debug` hides what may be secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct EngineConfig {
     /// How to reach Kafka.
     pub kafka: KafkaConfig,
@@ -46,6 +51,8 @@ pub(crate) struct EngineConfig {
     pub sagas: PathBuf,
     /// Folder of `*.avsc` and `*.schema.json`.
     pub schemas: PathBuf,
+    /// The registry of the schemas of records; `None`: there is none.
+    pub schema_registry: Option<RegistryConfig>,
     /// Names of the internal topics.
     pub topics: InternalTopics,
     /// Number of shards; fixed when the store is created.
@@ -66,6 +73,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("encryption", &self.encryption)
             .field("sagas", &self.sagas)
             .field("schemas", &self.schemas)
+            .field("schema_registry", &self.schema_registry)
             .field("topics", &self.topics)
             .field("shards", &self.shards)
             .field("listen", &self.listen)
@@ -286,6 +294,7 @@ impl<'a> ConfigValidator<'a> {
             encryption: self.encryption(),
             sagas: self.path("sagas", "./sagas"),
             schemas: self.path("schemas", "./schemas"),
+            schema_registry: self.schema_registry(),
             topics: self.topics(),
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),

@@ -7,6 +7,7 @@ mod housekeeping;
 mod internal;
 mod reloading;
 mod retry;
+mod schemas;
 mod topic_watch;
 
 pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file, plan_of_text};
@@ -23,7 +24,7 @@ use anyhow::Context;
 use binding::InstallationBinding;
 use saga_base::clock::EngineClock;
 use saga_engine::{
-    EngineSettings, KafkaOutput, SagaEngine,
+    EngineSettings, KafkaOutput, SagaEngine, SchemaSource,
     answer_watch::{self, AnswerSources, AnswerWatchContext},
     archiving::{require_folder, retention_of},
     catalog::DefinitionCatalog,
@@ -105,7 +106,8 @@ pub(crate) async fn start(
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
     let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
-    let settings = engine_settings(&config, &loaded, store, &producer, options.observer)?;
+    let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref())?;
+    let settings = engine_settings(&config, &loaded, (store, schemas), &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
     let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
@@ -241,7 +243,7 @@ async fn start_engine(
 fn engine_settings(
     config: &EngineConfig,
     loaded: &LoadedDefinitions,
-    store: Arc<dyn EventStore>,
+    (store, schemas): (Arc<dyn EventStore>, SchemaSource),
     producer: &KafkaProducer,
     observer: ObserverHandle,
 ) -> anyhow::Result<EngineSettings> {
@@ -262,6 +264,7 @@ fn engine_settings(
         archive_folder: config.archive.folder.clone(),
         kafka: Some(kafka),
         events_topic: config.topics.events.clone(),
+        schemas,
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 const GUIDS: Uuid = Uuid::from_u128(0x6f0d_7d52_2f0b_4bb4_a1f6_0a53_3c51_7e19);
 
 /// Schemas by id and by subject.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EmbeddedRegistry {
     schemas: BTreeMap<u32, EmbeddedSchema>,
     /// Each subject has one version: a folder has no history.
@@ -70,7 +70,7 @@ impl EmbeddedRegistry {
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
         subjects: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<EmbeddedRegistry, EmbeddedRegistryError> {
-        let mut registry = EmbeddedRegistry { schemas: BTreeMap::new(), subjects: BTreeMap::new() };
+        let mut registry = EmbeddedRegistry::default();
         for (file, text) in files {
             registry.add(file, text)?;
         }
@@ -94,13 +94,16 @@ impl EmbeddedRegistry {
         self.schemas.get(&id).map(|known| &known.schema)
     }
 
-    /// Answers a request. `path` is what stands after the address, with its query: `/schemas/ids/4?fetchMaxId=false`.
-    #[must_use]
-    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> RegistryAnswer {
-        routes::answer(self, method, path, body)
+    /// All schemas, each with its id and its GUID.
+    pub fn schemas(&self) -> impl Iterator<Item = (u32, Uuid, &AvroSchema)> {
+        self.schemas.values().map(|known| (known.id, known.guid, &known.schema))
     }
 
-    fn add(&mut self, file: &str, text: &str) -> Result<(), EmbeddedRegistryError> {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// It is no schema, or its id is taken.
+    pub fn add(&mut self, file: &str, text: &str) -> Result<(), EmbeddedRegistryError> {
         let bad = |reason| EmbeddedRegistryError::Schema { file: file.to_owned(), reason };
         let schema = AvroSchema::parse(text).map_err(bad)?;
         let id = id(&schema);
@@ -111,6 +114,12 @@ impl EmbeddedRegistry {
         let guid = Uuid::new_v5(&GUIDS, schema.canonical_form().as_bytes());
         self.schemas.insert(id, EmbeddedSchema { id, guid, schema });
         Ok(())
+    }
+
+    /// Answers a request. `path` is what stands after the address, with its query: `/schemas/ids/4?fetchMaxId=false`.
+    #[must_use]
+    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> RegistryAnswer {
+        routes::answer(self, method, path, body)
     }
 
     fn of_record(&self, record: &str) -> Option<u32> {

@@ -1,6 +1,8 @@
 //! Sagas on a real broker and a real database, with the real binary: what users see when things go well and when they
 //! do not.
 
+#[path = "scenarios/avro.rs"]
+mod avro;
 #[path = "scenarios/bulk.rs"]
 mod bulk;
 #[path = "scenarios/capabilities.rs"]

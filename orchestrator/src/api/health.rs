@@ -3,6 +3,7 @@
 mod events_topic;
 mod projections;
 mod reading;
+mod schema_registry;
 mod shards;
 mod standing;
 
@@ -60,8 +61,9 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
 /// Maximum wait for the store to name projections: a probe waits for the answer. After it the answer has the last ones.
 const NAMING: Duration = Duration::from_millis(200);
 
-/// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, and projections that do
-/// not go on. None of them makes the engine not ready: they wait and lose nothing, and no saga needs a projection.
+/// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, a schema registry that
+/// records wait for, and projections that do not go on. None of them makes the engine not ready: they wait and lose
+/// nothing, and no saga needs a projection.
 async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
@@ -75,6 +77,9 @@ async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_js
     }
     if let Some(events) = backend.query.health().events_topic(backend.query.now()) {
         body["eventsTopic"] = events_topic::shown(&events);
+    }
+    if let Some(outage) = backend.query.health().registry_outage() {
+        body["schemaRegistry"] = schema_registry::shown(&outage);
     }
     let failed = backend.failed_projections.within(NAMING).await;
     if let Some(failed) = failed.and_then(|failed| failed.shown()) {

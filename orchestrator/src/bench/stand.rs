@@ -5,7 +5,7 @@ use anyhow::Context;
 use saga_base::clock::EngineClock;
 use saga_core::{definition::SourceFile, id::ShardId, state::SagaPlan};
 use saga_engine::{
-    EngineSettings, SagaEngine, ShardOwnership,
+    EngineSettings, SagaEngine, SchemaSource, ShardOwnership,
     catalog::DefinitionCatalog,
     observer::{CommitObserver, ObserverHandle},
 };
@@ -72,6 +72,7 @@ impl BenchEngine {
             archive_folder: None,
             kafka: None,
             events_topic: None,
+            schemas: SchemaSource::default(),
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),

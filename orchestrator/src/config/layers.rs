@@ -6,6 +6,7 @@ use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{EVENTS, EVENTS_FROM},
+    schema_registry::{PASSWORD, TOKEN, URL, USER},
 };
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
@@ -15,7 +16,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 22] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -24,6 +25,10 @@ const KEYS: [&str; 18] = [
     PREVIOUS,
     "sagas",
     "schemas",
+    URL,
+    USER,
+    PASSWORD,
+    TOKEN,
     "topics.inbox",
     "topics.replies",
     "topics.dlq",
@@ -133,9 +138,9 @@ impl ConfigLayers {
                     self.flatten(file, &path, child, env);
                 }
             }
-            Value::Array(places) if path == PREVIOUS && places.iter().all(Value::is_string) => {
+            Value::Array(places) if [PREVIOUS, URL].contains(&path) && places.iter().all(Value::is_string) => {
                 let places: Vec<String> = places.iter().map(scalar).collect();
-                self.set(PREVIOUS, places.join(","), file.to_owned());
+                self.set(path, places.join(","), file.to_owned());
             }
             Value::String(address) if path == STORE_ADDRESS => self.set(STORE, address.clone(), file.to_owned()),
             Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
@@ -200,7 +205,7 @@ impl ConfigLayers {
     fn read_environment(&mut self, env: &BTreeMap<String, String>) {
         for (name, value) in env.iter().filter(|(name, _)| name.starts_with("SAGA_")) {
             let is_read_elsewhere = OTHER_VARIABLES.contains(&name.as_str()) || name.starts_with(TEST_PREFIX);
-            if is_read_elsewhere || service_link::is_one(name, value) || self.has_a_key(name, env) {
+            if is_read_elsewhere || service_link::is_one(name, value) || self.has_a_secret(name, env) {
                 continue;
             }
             match KEYS.iter().find(|key| variable(key) == *name) {
@@ -217,11 +222,14 @@ impl ConfigLayers {
 }
 
 impl ConfigLayers {
-    /// Whether the configuration says that a variable has a key of the event store.
-    fn has_a_key(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
+    /// Whether the configuration says that a variable has a secret.
+    fn has_a_secret(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
         let of_file = |key: &str| self.get(key).map(|it| it.value.as_str());
         let of_environment = |key: &str| env.get(&variable(key)).map(String::as_str);
-        let places = [CURRENT, PREVIOUS].into_iter().flat_map(|key| [of_file(key), of_environment(key)]).flatten();
+        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN]
+            .into_iter()
+            .flat_map(|key| [of_file(key), of_environment(key)])
+            .flatten();
         places.flat_map(|places| places.split(',')).any(|place| place.trim().strip_prefix("env:") == Some(name))
     }
 }

@@ -3,7 +3,7 @@
 use super::LetterEntry;
 use saga_core::{definition::SagaDefinition, time::Timestamp};
 use saga_wire::{
-    KafkaRecord,
+    KafkaRecord, PayloadSchema,
     dead_letter::{DeadLetterForm, FoundLetter},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
@@ -81,7 +81,11 @@ impl LetterJudge {
             return Err(format!("the letter is a pointer, and the record itself is at {}", letter.origin));
         }
         let definitions = self.of(letter)?;
-        let judged = trigger::evaluate(&original(letter), &definitions);
+        let record = original(letter);
+        if trigger::schema_needed(&record, &definitions).is_some() {
+            return Err("its value is Avro, and only an engine looks schemas up".to_owned());
+        }
+        let judged = trigger::evaluate(&record, &PayloadSchema::Unneeded, &definitions);
         if judged.is_empty() {
             return Err(format!("no trigger of the definitions in the files reads the topic {}", letter.origin.topic));
         }

@@ -146,6 +146,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         // Definitions are embedded; nothing is read from here.
         sagas: PathBuf::new(),
         schemas: PathBuf::new(),
+        schema_registry: None,
         topics: InternalTopics::default(),
         shards: SHARDS,
         listen,

@@ -21,7 +21,7 @@ use saga_kafka::{
 };
 use saga_resilience::transport::ParticipantCall;
 use saga_wire::{
-    KafkaRecord, cloudevents,
+    KafkaRecord, PayloadSchema, cloudevents,
     reply::{self, CommandReply, ParsedReply},
 };
 use std::{
@@ -212,7 +212,7 @@ impl KafkaTrialTransport {
         for name in missing {
             self.lapse(format!("a reply lacks the header {name}"));
         }
-        let (reply, poison) = match reply::parse(record) {
+        let (reply, poison) = match reply::parse(record, &PayloadSchema::Unneeded) {
             ParsedReply::Reply(reply) => (Some(reply), None),
             ParsedReply::Poison { poison, unknown } => (unknown, Some(poison)),
         };

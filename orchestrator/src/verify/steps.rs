@@ -16,7 +16,7 @@ use saga_core::{
 };
 use saga_kafka::KafkaSettings;
 use saga_wire::{
-    KafkaRecord,
+    KafkaRecord, PayloadSchema,
     record::text_header,
     trigger::{TriggerOutcome, evaluate_one},
 };
@@ -202,7 +202,7 @@ fn started(plan: &SagaPlan, event: &Value, now: Timestamp) -> Result<SagaStart, 
         value: Some(event.to_string().into()),
         headers: trigger.event_type.iter().map(|event_type| text_header("ce_type", event_type.clone())).collect(),
     };
-    match evaluate_one(&record, &plan.definition) {
+    match evaluate_one(&record, &PayloadSchema::Unneeded, &plan.definition) {
         TriggerOutcome::Start(start) => Ok(*start),
         TriggerOutcome::Unwanted | TriggerOutcome::Replayed => Err(NoStartError::Unwanted),
         TriggerOutcome::Poison(poison) => Err(NoStartError::Poison(poison.message)),

@@ -98,6 +98,21 @@ impl RegistrySettings {
     }
 }
 
+impl RegistrySettings {
+    /// The addresses, without credentials, as a text.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let addresses: Vec<&str> = self.addresses.iter().map(Url::as_str).collect();
+        addresses.join(", ")
+    }
+
+    /// How the client says who it is.
+    #[must_use]
+    pub fn credentials(&self) -> &RegistryCredentials {
+        &self.credentials
+    }
+}
+
 impl RegistrySecret {
     /// Takes a secret.
     #[must_use]

@@ -1,0 +1,36 @@
+//! The schemas that records are read by: those of the files, and those of the registry.
+
+use crate::config::RegistryConfig;
+use anyhow::Context;
+use saga_base::clock::EngineClock;
+use saga_core::definition::SourceFile;
+use saga_engine::{LocalSchemas, SchemaSource};
+use saga_registry::SchemaRegistry;
+use saga_schemas::embedded::EmbeddedRegistry;
+use tracing::{info, warn};
+
+/// The source of schemas for an engine. The registry is not asked yet.
+///
+/// # Errors
+/// When the settings of the registry make no client.
+pub(super) fn source(files: &[SourceFile], registry: Option<&RegistryConfig>) -> anyhow::Result<SchemaSource> {
+    let local = LocalSchemas::new(&embedded(files));
+    let registry = registry.map(|RegistryConfig { name, settings }| {
+        info!(registry = name, "records in Avro are read by the schemas of the registry");
+        Ok::<_, anyhow::Error>((name.clone(), SchemaRegistry::open(settings)?))
+    });
+    let registry = registry.transpose().context("the schema registry cannot be used (key `schemaRegistry`)")?;
+    Ok(SchemaSource::new(local, registry, EngineClock::Wall))
+}
+
+/// The Avro schemas among the files, as a registry. A file that does not fit is left out, and the log says so: the
+/// definitions were checked, and records by the other schemas can be read.
+fn embedded(files: &[SourceFile]) -> EmbeddedRegistry {
+    let mut registry = EmbeddedRegistry::default();
+    for file in files.iter().filter(|file| file.name.ends_with(".avsc")) {
+        if let Err(error) = registry.add(&file.name, &file.text) {
+            warn!(%error, "records by this schema cannot be read");
+        }
+    }
+    registry
+}
