@@ -130,6 +130,8 @@ impl TestDatabase {
     /// When the server refuses.
     pub async fn steps_back_to(&self, snapshot: DatabaseSnapshot) -> Result<()> {
         let (name, lost) = (&self.name, format!("{}_lost", self.name));
+        // An engine that connects again between the end of its sessions and the renaming would keep the name.
+        run(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await?;
         run(&self.server, &format!("{}; ALTER DATABASE {name} RENAME TO {lost}", ending(name))).await?;
         run(&self.server, &format!("ALTER DATABASE {} RENAME TO {name}", snapshot.name)).await?;
         run(&self.server, &format!("DROP DATABASE {lost} WITH (FORCE)")).await
