@@ -5,11 +5,12 @@
 //! repeated changes nothing more.
 
 use super::{
+    page_pipeline,
     read_model::{self, RowDifference},
     scan::{SagaScan, ScanMeter, ScanProgress, ScannedSaga},
 };
 use crate::journal::{self, JournalError, PlanCache, RecordedSaga, shown::unreadable};
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use saga_core::id::SagaId;
 use saga_event_store::{EventStore, RepairOutcome, StoreError, StreamRepair, StreamStanding, SummaryUpdate};
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ pub struct RepairPart {
     pub next: Option<String>,
 }
 
-/// Repairs the whole read model, several pages at once on as many tasks as `workers`. `tell` gets every row that is
+/// Repairs the whole read model, several pages at once for as many cores as `workers`. `tell` gets every row that is
 /// written, and after each page how far the repair is. A call that is dropped has repaired a part; the same call again
 /// does the rest.
 ///
@@ -135,13 +136,11 @@ pub async fn repair(
 ) -> Result<RepairReport, StoreError> {
     let repairer = PageRepairer { store: Arc::clone(&store), plans: Arc::default(), mode };
     let scan = SagaScan::new(store, None);
-    let pages = stream::try_unfold(scan, |mut scan| async move { Ok(scan.next().await?.map(|page| (page, scan))) });
-    let repaired = pages.map(|page: Result<_, StoreError>| {
+    let repaired = page_pipeline::processed(scan, workers, |page| {
         let repairer = repairer.clone();
-        let page = async move { repairer.repaired(page?).await };
-        async { tokio::spawn(page).await.map_err(|error| StoreError::Damaged(format!("the repair: {error}")))? }
+        async move { repairer.repaired(page).await }
     });
-    let mut repaired = std::pin::pin!(repaired.buffered(workers.max(1)));
+    let mut repaired = std::pin::pin!(repaired);
     let (mut report, mut meter) = (RepairReport::default(), ScanMeter::default());
     while let Some(page) = repaired.next().await {
         let RepairedPage { part, events, ids } = page?;
@@ -323,7 +322,6 @@ impl RepairPart {
                 self.unrepaired(saga, reason);
             }
             Err(JournalError::Store(error)) if error.is_transient() => return Err(error),
-            Err(error) if error.is_transient() => return Err(StoreError::Unusable(error.to_string())),
             Err(error) => self.unrepaired(saga, unreadable(&error)),
         }
         Ok(())

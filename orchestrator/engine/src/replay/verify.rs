@@ -279,7 +279,6 @@ impl PageVerifier {
                 Ok(())
             }
             Err(JournalError::Store(error)) if error.is_transient() => Err(error),
-            Err(error) if error.is_transient() => Err(StoreError::Unusable(error.to_string())),
             Err(error) => {
                 let key = shown.map_or_else(String::new, |shown| shown.key.clone());
                 verified.divergences.push(SagaDivergence { key, ..unread(saga, version, &error) });
