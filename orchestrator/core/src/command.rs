@@ -263,6 +263,18 @@ pub enum CommandAnswer {
 }
 
 impl CommandAnswer {
+    /// The result of a success.
+    #[must_use]
+    pub fn result(&self) -> Option<&Value> {
+        match self {
+            CommandAnswer::Succeeded { result } => Some(result),
+            CommandAnswer::Failed { .. }
+            | CommandAnswer::Unknown { .. }
+            | CommandAnswer::Ongoing { .. }
+            | CommandAnswer::NotSent { .. } => None,
+        }
+    }
+
     /// Nothing is known, for this reason; it is tried again by policy.
     #[must_use]
     pub fn unknown(failure: CommandFailure) -> CommandAnswer {

@@ -166,7 +166,7 @@ impl<'a> ParticipantTrial<'a> {
         };
         let unsent = answers.iter().find_map(unsent).map(|why| format!("{why} ({})", self.wire));
         self.unreachable = unsent.or_else(|| self.unreachable.take());
-        if let (CommandDirection::Do, Some(result)) = (direction, answers.iter().find_map(succeeded)) {
+        if let (CommandDirection::Do, Some(result)) = (direction, answers.iter().find_map(CommandAnswer::result)) {
             self.results.insert(asked.saga, result.clone());
             self.result.get_or_insert_with(|| result.clone());
         }
@@ -216,16 +216,6 @@ impl<'a> ParticipantTrial<'a> {
             dispatch: DispatchKind::First,
             traceparent: None,
         })
-    }
-}
-
-fn succeeded(answer: &CommandAnswer) -> Option<&Value> {
-    match answer {
-        CommandAnswer::Succeeded { result } => Some(result),
-        CommandAnswer::Failed { .. }
-        | CommandAnswer::Unknown { .. }
-        | CommandAnswer::Ongoing { .. }
-        | CommandAnswer::NotSent { .. } => None,
     }
 }
 

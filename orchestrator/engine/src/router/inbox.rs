@@ -5,7 +5,7 @@ use crate::{
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     sending,
 };
-use saga_core::{command::CommandAnswer, id::ShardId, input::SagaInput};
+use saga_core::{id::ShardId, input::SagaInput};
 use saga_kafka::{KafkaProducer, producer::DeliveryFailure};
 use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::{
@@ -128,7 +128,7 @@ fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
         }),
         (MessageContent::Start { .. }, None) | (MessageContent::ReadUntil(_), _) => None,
         (MessageContent::Reply(reply), Some(record)) => {
-            Some(InboxEnvelope::Reply { record: record.clone(), decoded: decoded(record, result(&reply.answer)) })
+            Some(InboxEnvelope::Reply { record: record.clone(), decoded: decoded(record, reply.answer.result()) })
         }
         (MessageContent::Reply(reply), None) => Some(InboxEnvelope::Outcome(CallOutcome {
             saga: reply.saga,
@@ -167,14 +167,4 @@ fn inbound(message: &ShardMessage) -> Option<InboxEnvelope> {
 /// What was read of a record that names a schema: the next owner needs no registry, and decides about the same value.
 fn decoded(record: &KafkaRecord, value: Option<&Value>) -> Option<Value> {
     PayloadSchemaName::of(record).and(value).cloned()
-}
-
-fn result(answer: &CommandAnswer) -> Option<&Value> {
-    match answer {
-        CommandAnswer::Succeeded { result } => Some(result),
-        CommandAnswer::Failed { .. }
-        | CommandAnswer::Unknown { .. }
-        | CommandAnswer::Ongoing { .. }
-        | CommandAnswer::NotSent { .. } => None,
-    }
 }
