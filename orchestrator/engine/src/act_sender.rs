@@ -1,9 +1,9 @@
 //! Operators' acts: inputs like any other, but the operator waits for the outcome.
 
 use super::{
-    act_preview::{ActPreviewer, acted_on, input_of, named},
+    act_preview::{ActPreviewOutcome, ActPreviewer, acted_on, input_of, named},
     archiving::erasing::{ArchiveEraser, LeftErasureOutcome, RewriteWait, reaches_archives},
-    journal::{JournalAccess, RecordedSaga},
+    journal::{JournalAccess, JournalError, RecordedSaga},
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     router::{MessageSource, ShardRouter},
 };
@@ -125,6 +125,23 @@ impl ActSender {
             // It may have left in between.
             OperatorActOutcome::UnknownSaga => self.eraser.erase(saga, &act, wait).await.into(),
             other => other,
+        }
+    }
+
+    /// What `act` would lead to if it were given now, also of a saga that has left the store if the act reaches it.
+    /// `None`: there is no such saga.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub(crate) async fn preview(
+        &self,
+        saga: SagaId,
+        act: &OperatorAct,
+        plan: Option<&Arc<SagaPlan>>,
+    ) -> Result<Option<ActPreviewOutcome>, JournalError> {
+        match self.previewer.preview(saga, act, plan).await? {
+            None if reaches_archives(act.action) => Ok(self.eraser.preview(saga, act).await),
+            found => Ok(found),
         }
     }
 

@@ -8,8 +8,8 @@ mod record;
 mod targets;
 
 use super::{
-    act_preview::ActPreviewer, act_sender::ActSender, archiving::erasing::reaches_archives,
-    definition_lookup::DefinitionLookup, journal::JournalAccess,
+    act_sender::ActSender, archiving::erasing::reaches_archives, definition_lookup::DefinitionLookup,
+    journal::JournalAccess,
 };
 use futures_util::StreamExt;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
@@ -186,7 +186,6 @@ impl BulkJobHandle {
 pub(crate) struct BulkJobContext {
     journal: JournalAccess,
     acts: ActSender,
-    previewer: ActPreviewer,
     definitions: DefinitionLookup,
     clock: EngineClock,
 }
@@ -195,11 +194,10 @@ impl BulkJobContext {
     pub(crate) fn new(
         journal: JournalAccess,
         acts: ActSender,
-        previewer: ActPreviewer,
         definitions: DefinitionLookup,
         clock: EngineClock,
     ) -> BulkJobContext {
-        BulkJobContext { journal, acts, previewer, definitions, clock }
+        BulkJobContext { journal, acts, definitions, clock }
     }
 }
 

@@ -471,7 +471,7 @@ impl EngineShared {
             ArchiveEraser::new(self.journal.clone(), previewer.clone(), archives.clone(), self.clock);
         let deciders = (previewer.clone(), eraser);
         let acts = ActSender::new(self.journal.clone(), deciders, self.router.clone(), tasks.clone());
-        let reruns = RerunSender::new(self.journal.clone(), previewer.clone(), self.router.clone(), tasks);
+        let reruns = RerunSender::new(self.journal.clone(), previewer, self.router.clone(), tasks);
         let reload = ReloadHandle::new(
             self.journal.clone(),
             Arc::clone(&self.guards),
@@ -482,9 +482,9 @@ impl EngineShared {
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
         let overrides = Arc::clone(&self.overrides);
-        let parts = (acts, reruns, previewer);
+        let senders = (acts, reruns);
         let operator =
-            OperatorHandle::new(self.journal.clone(), parts, definitions, overrides, reload, (self.clock, archives));
+            OperatorHandle::new(self.journal.clone(), senders, definitions, overrides, reload, (self.clock, archives));
         (operator, rewriting)
     }
 }

@@ -2,13 +2,10 @@
 //! participants.yaml.
 
 use super::{
-    act_preview::{ActPreviewOutcome, ActPreviewer},
+    act_preview::ActPreviewOutcome,
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
-    archiving::{
-        erasing::{RewriteWait, reaches_archives},
-        left::LeftSagaError,
-    },
+    archiving::{erasing::RewriteWait, left::LeftSagaError},
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
@@ -34,7 +31,6 @@ pub struct OperatorHandle {
     journal: JournalAccess,
     acts: ActSender,
     reruns: RerunSender,
-    previewer: ActPreviewer,
     definitions: DefinitionLookup,
     jobs: Arc<BulkJobRegistry>,
     job_context: Arc<BulkJobContext>,
@@ -67,19 +63,17 @@ impl OperatorHandle {
 
     pub(crate) fn new(
         journal: JournalAccess,
-        (acts, reruns, previewer): (ActSender, RerunSender, ActPreviewer),
+        (acts, reruns): (ActSender, RerunSender),
         definitions: DefinitionLookup,
         overrides: Arc<OverrideLog>,
         reload: ReloadHandle,
         (clock, archive_folder): (EngineClock, Option<PathBuf>),
     ) -> OperatorHandle {
-        let job_context =
-            BulkJobContext::new(journal.clone(), acts.clone(), previewer.clone(), definitions.clone(), clock);
+        let job_context = BulkJobContext::new(journal.clone(), acts.clone(), definitions.clone(), clock);
         OperatorHandle {
             journal,
             acts,
             reruns,
-            previewer,
             definitions,
             jobs: Arc::default(),
             job_context: Arc::new(job_context),
@@ -109,10 +103,7 @@ impl OperatorHandle {
         act: &OperatorAct,
         plan: Option<&Arc<SagaPlan>>,
     ) -> Result<Option<ActPreviewOutcome>, JournalError> {
-        match self.previewer.preview(saga, act, plan).await? {
-            None if reaches_archives(act.action) => Ok(self.acts.eraser().preview(saga, act).await),
-            found => Ok(found),
-        }
+        self.acts.preview(saga, act, plan).await
     }
 
     /// Whether the saga is erased, in the store or in an archive.

@@ -116,7 +116,7 @@ async fn plan(context: &BulkJobContext, order: &BulkJobRequest, saga: SagaId) ->
 }
 
 async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, plan: Option<Arc<SagaPlan>>) -> BulkItem {
-    match context.previewer.preview(saga, act, plan.as_ref()).await {
+    match context.acts.preview(saga, act, plan.as_ref()).await {
         Ok(Some(ActPreviewOutcome::Applied { leads_to, .. })) => {
             let came = if leads_to.status.is_wanted_by(act.action) {
                 BulkItemResult::Applied
@@ -127,14 +127,6 @@ async fn foretold(context: &BulkJobContext, saga: SagaId, act: &OperatorAct, pla
         }
         Ok(Some(ActPreviewOutcome::Nothing)) => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
         Ok(Some(ActPreviewOutcome::Refused { reason })) => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
-        Ok(None) if reaches_archives(act.action) => match context.acts.eraser().preview(saga, act).await {
-            Some(ActPreviewOutcome::Applied { leads_to, .. }) => {
-                BulkItem { leads_to: Some(leads_to), ..BulkItem::new(saga, BulkItemResult::Applied) }
-            }
-            Some(ActPreviewOutcome::Nothing) => BulkItem::new(saga, BulkItemResult::AlreadyApplied),
-            Some(ActPreviewOutcome::Refused { reason }) => BulkItem::new(saga, BulkItemResult::Refused).saying(reason),
-            None => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),
-        },
         Ok(None) => BulkItem::new(saga, BulkItemResult::Failed).saying("no such saga"),
         Err(error) => BulkItem::new(saga, BulkItemResult::Failed).saying(journal::shown::unreadable(&error)),
     }
