@@ -147,8 +147,21 @@ impl TriggerIntake {
     async fn take_waiting(self, partition: TopicPartition, first: WaitingRecord) {
         let mut next = Some(first);
         while let Some((record, ack)) = next {
-            self.waits.holding(&partition, self.take_now(record, ack)).await;
+            let taken = async {
+                self.wait_for_schema(&record).await;
+                self.take_now(record, ack).await;
+            };
+            self.waits.holding(&partition, taken).await;
             next = self.waits.next(&partition);
+        }
+    }
+
+    /// Before the definitions are looked at: after a long wait others may be published. The schema is at hand from then
+    /// on.
+    async fn wait_for_schema(&self, record: &KafkaRecord) {
+        let needed = self.schema_needed(record).filter(|_| !self.is_reply(record));
+        if let Some(name) = needed {
+            drop(self.schemas.find(name).await);
         }
     }
 
@@ -171,10 +184,6 @@ impl TriggerIntake {
                 None => PayloadSchema::Unneeded,
             };
             return self.take_reply((record, schema), MessageReceipt::Offset(ack), MessageSource::Outside).await;
-        }
-        if let Some(name) = self.schema_needed(&record) {
-            // Kept from here on: what is published may be another set of definitions after a long wait.
-            drop(self.schemas.find(name).await);
         }
         self.generations.wait_fresh().await;
         if self.generations.reads(&record.topic) {
