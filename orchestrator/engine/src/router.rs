@@ -93,10 +93,11 @@ impl ShardRouter {
         shard.0 < self.shards()
     }
 
-    /// Whether this engine owns the shard, or is about to: its task may still claim it.
+    /// Whether this engine does what one engine does for the installation: it owns the first shard, or is about to, as
+    /// its task may still claim it.
     #[must_use]
-    pub(crate) fn owns(&self, shard: ShardId) -> bool {
-        self.owner(shard).is_some()
+    pub(crate) fn owns_first_shard(&self) -> bool {
+        self.owner(ShardId(0)).is_some()
     }
 
     /// Brings `message` to the owner of its shard. Returns when that has it: its queue, or the inbox by delivery

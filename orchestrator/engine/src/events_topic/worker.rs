@@ -2,7 +2,6 @@
 
 use super::{EventsTopic, EventsTopicStanding, bookmark::TopicBookmark, sender::EventSender, standing};
 use crate::{KafkaOutput, feed::FeedReader, journal::JournalAccess, router::ShardRouter};
-use saga_core::id::ShardId;
 use saga_event_store::{EventStore, FeedError, FeedPosition, StoreError};
 use saga_resilience::topic_availability::TopicTracker;
 use std::{
@@ -15,8 +14,6 @@ use tracing::error;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// When what did not work is tried again: a store that is away for a moment is usual.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// The engine that owns this shard does the work.
-const SHARD: ShardId = ShardId(0);
 
 /// Writes the feed to the topic.
 pub(crate) struct EventsTopicWorker {
@@ -63,7 +60,7 @@ impl EventsTopicWorker {
     }
 
     async fn until_lost(&self) {
-        while self.router.owns(SHARD) {
+        while self.router.owns_first_shard() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }

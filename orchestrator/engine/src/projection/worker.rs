@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{journal::JournalAccess, router::ShardRouter};
 use metrics::gauge;
-use saga_core::id::ShardId;
 use saga_event_store::{ProjectionGeneration, StoreError};
 use std::{
     collections::HashSet,
@@ -24,8 +23,6 @@ use tracing::{info, warn};
 
 /// Time between two looks at the feed.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// The engine that owns this shard does the work.
-const SHARD: ShardId = ShardId(0);
 
 /// Applies the feed to all projections.
 pub(crate) struct ProjectionWorker {
@@ -48,7 +45,7 @@ impl ProjectionWorker {
     pub(crate) async fn run(mut self) {
         loop {
             let (began, mut has_more) = (Instant::now(), false);
-            if self.router.owns(SHARD) {
+            if self.router.owns_first_shard() {
                 for rules in shipped() {
                     has_more |= self.keep(*rules).await;
                 }
