@@ -35,9 +35,8 @@ impl OffsetMetadataStore {
     /// # Errors
     /// The client refuses the settings.
     pub fn connect(settings: &KafkaSettings, group: &str, topic: &Arc<str>) -> KafkaResult<OffsetMetadataStore> {
-        let mut config = settings.consumer(group, USUAL_BATCH);
-        config.set("enable.auto.commit", "false").remove("group.instance.id");
-        Ok(OffsetMetadataStore { client: Arc::new(config.create()?), topic: Arc::clone(topic) })
+        let client = settings.bystander(group, USUAL_BATCH).create()?;
+        Ok(OffsetMetadataStore { client: Arc::new(client), topic: Arc::clone(topic) })
     }
 
     /// All texts that are there.

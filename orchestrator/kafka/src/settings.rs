@@ -170,6 +170,14 @@ impl KafkaSettings {
         Ok(())
     }
 
+    /// Configuration of a client that reads beside `group`: it never joins, and commits nothing by itself.
+    pub(crate) fn bystander(&self, group: &str, largest_batch: usize) -> ClientConfig {
+        let mut config = self.consumer(group, largest_batch);
+        config.remove("group.instance.id");
+        config.set("enable.auto.commit", "false");
+        config
+    }
+
     /// Configuration of a consumer of `group`. No topic that it reads has a `max.message.bytes` above `largest_batch`.
     pub(crate) fn consumer(&self, group: &str, largest_batch: usize) -> ClientConfig {
         let fetch = FETCH_BYTES.max(largest_batch);

@@ -65,9 +65,8 @@ impl TopicPortionReader {
     /// # Errors
     /// The client refuses the settings.
     pub fn connect(settings: &KafkaSettings, topic: &str) -> KafkaResult<TopicPortionReader> {
-        let mut config = settings.consumer(&settings.group, USUAL_BATCH);
-        config.remove("group.instance.id");
-        config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+        let mut config = settings.bystander(&settings.group, USUAL_BATCH);
+        config.set("enable.partition.eof", "true");
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
         Ok(TopicPortionReader { client: Arc::new(config.create()?), topic: Arc::from(topic) })

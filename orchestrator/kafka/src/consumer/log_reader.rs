@@ -62,9 +62,7 @@ pub(super) type TopicPartitionOffset = (TopicPartition, i64);
 
 impl LogReader {
     pub(crate) fn open(settings: &KafkaSettings, group: &str, largest_batch: usize) -> KafkaResult<LogReader> {
-        let mut config = settings.consumer(group, largest_batch);
-        config.remove("group.instance.id");
-        config.set("enable.auto.commit", "false");
+        let mut config = settings.bystander(group, largest_batch);
         config.set("enable.partition.eof", "true");
         config.set("max.partition.fetch.bytes", PARTITION_BYTES);
         config.set("queued.min.messages", "1");
