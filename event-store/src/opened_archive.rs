@@ -50,21 +50,20 @@ impl JournalReader for OpenedArchive {
         self.archive.summary(stream).await
     }
 
-    /// A saga of an archive has its rows.
-    async fn journaled(&self, _after: Uuid, _limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
-        Ok(Vec::new())
+    async fn journaled(&self, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>, StoreError> {
+        self.archive.journaled(after, limit).await
     }
 
-    async fn acts_between(&self, _first: Uuid, _last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
-        Ok(None)
+    async fn acts_between(&self, first: Uuid, last: Uuid) -> Result<Option<Vec<StoredAct>>, StoreError> {
+        self.archive.acts_between(first, last).await
     }
 
-    async fn snapshot_versions(&self, _streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
-        Ok(Vec::new())
+    async fn snapshot_versions(&self, streams: &[Uuid]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        self.archive.snapshot_versions(streams).await
     }
 
-    async fn snapshots(&self, _streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
-        Ok(Vec::new())
+    async fn snapshots(&self, streams: &[Uuid]) -> Result<Vec<StreamSnapshot>, StoreError> {
+        self.archive.snapshots(streams).await
     }
 
     async fn get_document(&self, kind: &str, hash: &str) -> Result<Option<String>, StoreError> {
