@@ -20,20 +20,17 @@ pub(super) struct StoreReadArgs {
 impl StoreReadArgs {
     /// The folder of archives, if the configuration names one.
     pub(super) fn archive_folder(&self) -> anyhow::Result<Option<PathBuf>> {
-        let sources = ConfigSources::of_process(self.file.config.as_deref(), Vec::new());
-        Ok(config::load(&sources)?.archive.folder)
+        Ok(self.config()?.archive.folder)
     }
 
     /// The configuration that the arguments name.
     pub(super) fn config(&self) -> anyhow::Result<EngineConfig> {
-        let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
-        Ok(config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?)
+        Ok(config::load(&self.sources())?)
     }
 
     /// Opens the store for reading, and notes on stderr when no configuration names one.
     pub(super) async fn open(&self) -> anyhow::Result<Arc<dyn EventStore>> {
-        let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
-        let sources = ConfigSources::of_process(self.file.config.as_deref(), flags);
+        let sources = self.sources();
         let config = config::load(&sources)?;
         if !config::names(&sources, "store") {
             let place = config.store.place();
@@ -45,9 +42,12 @@ impl StoreReadArgs {
     /// Opens the store for a command that writes beside engines. An SQLite file that an engine has is
     /// [`saga_event_store::StoreError::Locked`].
     pub(super) async fn open_to_write(&self) -> anyhow::Result<Result<Arc<dyn EventStore>, StoreError>> {
+        open_to_write(&self.config()?).await
+    }
+
+    fn sources(&self) -> ConfigSources<'_> {
         let flags = self.store.clone().map(|store| vec![("store", store)]).unwrap_or_default();
-        let config = config::load(&ConfigSources::of_process(self.file.config.as_deref(), flags))?;
-        open_to_write(&config).await
+        ConfigSources::of_process(self.file.config.as_deref(), flags)
     }
 }
 

@@ -128,6 +128,16 @@ impl fmt::Display for LetterName {
 }
 
 #[cfg(test)]
+impl LetterEntry {
+    /// The letter as it is read back from the DLQ.
+    pub(super) fn read_back(written: saga_wire::OutgoingRecord) -> LetterEntry {
+        let saga_wire::OutgoingRecord { topic, partition: _, key, value, headers } = written;
+        let timestamp = Timestamp(2_001);
+        LetterEntry::of(KafkaRecord { topic, partition: 0, offset: 17, timestamp, key, value, headers })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

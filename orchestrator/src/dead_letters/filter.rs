@@ -75,16 +75,7 @@ mod tests {
         let topic = "saga.dlq".into();
         let form = DeadLetterForm::Whole;
         let letter = dead_letter::record(&topic, &original, &poison, Some("order"), form, Timestamp(2_000));
-        let (key, value, headers) = (letter.key, letter.value, letter.headers);
-        LetterEntry::of(KafkaRecord {
-            topic,
-            partition: 0,
-            offset: 17,
-            timestamp: Timestamp(2_001),
-            key,
-            value,
-            headers,
-        })
+        LetterEntry::read_back(letter)
     }
 
     #[test]

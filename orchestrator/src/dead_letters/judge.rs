@@ -157,16 +157,7 @@ mod tests {
         };
         let poison = PoisonDiagnosis::new(PoisonCode::Key, "no such key");
         let letter = dead_letter::record(&"saga.dlq".into(), &original, &poison, definition, form, Timestamp(2_000));
-        let (topic, key, value, headers) = (letter.topic, letter.key, letter.value, letter.headers);
-        LetterEntry::of(KafkaRecord {
-            topic,
-            partition: 0,
-            offset: 17,
-            timestamp: Timestamp(2_001),
-            key,
-            value,
-            headers,
-        })
+        LetterEntry::read_back(letter)
     }
 
     fn texts(entry: &LetterEntry) -> Vec<String> {
