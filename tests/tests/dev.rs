@@ -55,15 +55,18 @@ type Shown = Lines<BufReader<ChildStdout>>;
 
 /// The next line that fulfils `condition`.
 async fn line(shown: &mut Shown, condition: impl Fn(&str) -> bool) -> Result<String> {
+    let mut others = Vec::new();
     let search = async {
         while let Some(line) = shown.next_line().await? {
             if condition(&line) {
                 return Ok(line);
             }
+            others.push(line);
         }
-        anyhow::bail!("the run ended before it said so")
+        anyhow::bail!("the run ended")
     };
-    tokio::time::timeout(PATIENCE, search).await?
+    let found = tokio::time::timeout(PATIENCE, search).await;
+    found.map_err(anyhow::Error::from).flatten().with_context(|| format!("no such line, but:\n{}", others.join("\n")))
 }
 
 /// One event for each shipped definition: its name, the topic, the event's type, and the event.
@@ -98,6 +101,7 @@ async fn any_client_reaches_the_printed_broker_and_every_shipped_saga_runs() -> 
     let said = line(&mut shown, |line| line.trim_start().starts_with("Kafka")).await?;
     let address = said.split_whitespace().nth(1).context("an address")?;
     let producer = TestKafka::new(address.to_owned(), None).producer()?;
+    line(&mut shown, |line| line.starts_with("All orders have ended")).await?;
     for (saga, topic, event_type, event) in events() {
         producer.send(topic, &TopicRecord::event(event_type, "mine", &event)).await?;
         let begun = line(&mut shown, |line| line.contains("mine-") && line.contains(" starts saga ")).await?;
