@@ -3,19 +3,25 @@
 WITH horizon AS MATERIALIZED (
     SELECT o_era, o_xid FROM feed_horizon()
 ), reached AS (
-    SELECT c.*, sum(c.row_count - c.had) OVER (ORDER BY c.era, c.xid) - (c.row_count - c.had) AS rows_before
+    -- Without the lists of rows: a commit can have many, so most of these commits are not in the page.
+    SELECT n.era, n.xid, sum(n.row_count - n.had) OVER (ORDER BY n.era, n.xid) - (n.row_count - n.had) AS rows_before
     FROM (
-        SELECT commits.*, CASE WHEN era = $1::integer AND xid = $2 THEN least($3::integer, row_count) ELSE 0 END AS had
-        FROM commits
+        SELECT c.era, c.xid, c.row_count,
+               CASE WHEN era = $1::integer AND xid = $2 THEN least($3::integer, row_count) ELSE 0 END AS had
+        FROM commits c
         WHERE (era, xid) >= ($1::integer, $2)
           AND (era, xid) < ((SELECT o_era FROM horizon), (SELECT o_xid FROM horizon))
         ORDER BY era, xid LIMIT $4 + 1
-    ) AS c
+    ) AS n
 ), page AS MATERIALIZED (
     SELECT r.era, r.xid, n.place, n.stream, n.version,
            r.era = $1::integer AND r.xid = $2 AND n.place = $3 AS is_own
     FROM reached r
-    CROSS JOIN LATERAL unnest(r.streams, r.versions) WITH ORDINALITY AS n (stream, version, place)
+    -- LIMIT: by the index, commit by commit, as below.
+    CROSS JOIN LATERAL (
+        SELECT c.streams, c.versions FROM commits c WHERE c.era = r.era AND c.xid = r.xid LIMIT 1
+    ) AS c
+    CROSS JOIN LATERAL unnest(c.streams, c.versions) WITH ORDINALITY AS n (stream, version, place)
     WHERE r.rows_before < $4 AND (r.era, r.xid, n.place) >= ($1::integer, $2, $3)
     ORDER BY r.era, r.xid, n.place LIMIT $4 + 1
 )

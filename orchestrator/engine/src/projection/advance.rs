@@ -81,9 +81,15 @@ async fn apply(
     rows.changes().map_err(AdvanceError::Rules)
 }
 
+/// Rows of the feed in one transaction of an engine, which has sagas to run beside it: some ten milliseconds of work.
+pub(super) const BESIDE_SAGAS_ROWS: u32 = 500;
+/// Rows of the feed in one transaction where nothing else waits: queries and commit cost as much as some hundred rows.
+pub(super) const ALONE_ROWS: u32 = 4_000;
+
 /// Reads the archives and the feed for projections, and applies them.
 pub(super) struct ProjectionSource {
     pub(super) store: Arc<dyn EventStore>,
+    portion_rows: u32,
     plans: Arc<PlanCache>,
     pub(super) shelf: ArchiveShelf,
     /// The last part that was read: projections that are equally far share it.
@@ -91,8 +97,13 @@ pub(super) struct ProjectionSource {
 }
 
 impl ProjectionSource {
-    pub(super) fn new(store: Arc<dyn EventStore>, plans: Arc<PlanCache>, folder: ArchiveFolder) -> ProjectionSource {
-        ProjectionSource { store, plans, shelf: ArchiveShelf::new(folder), last: None }
+    pub(super) fn new(
+        store: Arc<dyn EventStore>,
+        plans: Arc<PlanCache>,
+        folder: ArchiveFolder,
+        portion_rows: u32,
+    ) -> ProjectionSource {
+        ProjectionSource { store, portion_rows, plans, shelf: ArchiveShelf::new(folder), last: None }
     }
 
     /// Applies the next portion, in one transaction with the new position.

@@ -2,7 +2,7 @@
 
 use super::{
     AdvanceError, EventProjection,
-    advance::{AdvanceOutcome, ProjectionSource},
+    advance::{ALONE_ROWS, AdvanceOutcome, ProjectionSource},
     archived::{self, ArchiveFolder, ArchiveShelf, LeftOutArchive, MissingArchives},
     lookup::{UnknownProjection, find},
 };
@@ -139,7 +139,7 @@ pub async fn rebuild(
 ) -> Result<RebuildReport, RebuildError> {
     let rules = find(name)?;
     let mut generation = begin_rebuild(store.as_ref(), name, folder.clone()).await?;
-    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default(), folder);
+    let mut source = ProjectionSource::new(Arc::clone(&store), Arc::default(), folder, ALONE_ROWS);
     let (mut rows, mut races) = (0, 0);
     loop {
         let outcome = source.advance(rules, &mut generation).await.map_err(|error| match error {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
+const PORTION_ROWS: u32 = 200;
 /// More than two portions of the feed.
 const SAGAS: u32 = 400;
 
@@ -112,7 +113,7 @@ async fn a_projection_that_is_built_in_the_middle_of_writes_equals_one_built_fro
         let mut generation = begin_rebuild(store.as_ref(), rules.name(), no_archives()).await.expect("it begins");
         loop {
             // A builder of its own for every portion: as after an interruption.
-            let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives());
+            let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives(), PORTION_ROWS);
             end_sagas(store, 5).await;
             let mut outdated = generation.clone();
             match source.advance(*rules, &mut generation).await.expect("it goes on") {
@@ -168,7 +169,7 @@ async fn a_projection_at_fault_stops_and_says_why() {
     let start = ProjectionStart { name, code_version: 1, from: oldest, archives, left_out: None };
     store.begin_projection(&start).await.expect("it begins");
     let mut generation = store.projections().await.expect("generations").remove(0);
-    let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives());
+    let mut source = ProjectionSource::new(Arc::clone(store), Arc::default(), no_archives(), PORTION_ROWS);
     let error = source.advance(&BrokenRules, &mut generation).await.expect_err("a fault");
     assert!(error.to_string().contains("`undeclared`, which it has not named"), "{error}");
     let failed = store.projections().await.expect("generations").remove(0);

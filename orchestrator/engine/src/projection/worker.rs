@@ -5,7 +5,7 @@
 
 use super::{
     EventProjection,
-    advance::{AdvanceError, AdvanceOutcome, ProjectionSource},
+    advance::{AdvanceError, AdvanceOutcome, BESIDE_SAGAS_ROWS, ProjectionSource},
     archived::{ArchiveFolder, MissingArchives},
     rebuild::{self, RebuildError, building, take_live},
     shipped,
@@ -37,7 +37,7 @@ impl ProjectionWorker {
     pub(crate) fn new(journal: &JournalAccess, router: ShardRouter, folder: Option<PathBuf>) -> ProjectionWorker {
         let (store, plans) = (Arc::clone(journal.store()), journal.shared_plans());
         let folder = ArchiveFolder { folder, missing: MissingArchives::LeftOut };
-        let source = ProjectionSource::new(store, plans, folder);
+        let source = ProjectionSource::new(store, plans, folder, BESIDE_SAGAS_ROWS);
         ProjectionWorker { source, router, left_to_others: HashSet::new() }
     }
 

@@ -24,8 +24,6 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Rows of the feed in one transaction: some ten milliseconds of work.
-const PORTION_ROWS: u32 = 500;
 /// Payloads of one transaction.
 const PORTION_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -186,7 +184,7 @@ impl ProjectionSource {
         generation: &ProjectionGeneration,
         from: PortionPlace,
     ) -> Result<Option<ReadPortion>, AdvanceError> {
-        let page = self.store.feed(generation.position, PORTION_ROWS, PORTION_BYTES).await?;
+        let page = self.store.feed(generation.position, self.portion_rows, PORTION_BYTES).await?;
         let Some(last) = page.rows.last() else { return Ok(None) };
         let (to, rows) = (last.position, page.rows.len() as u64);
         let at_ms = page.rows.iter().rev().find_map(|row| row.row.as_ref()).map(|row| row.recorded_at_ms);

@@ -107,7 +107,7 @@ async fn what_leaves_while_a_projection_is_built_is_applied_once() {
         let name = rules.name();
         let mut generation = begin_rebuild(it.store().as_ref(), name, folder()).await.expect("it begins");
         for portion in 0..8 {
-            let mut source = ProjectionSource::new(Arc::clone(it.store()), Arc::default(), folder());
+            let mut source = ProjectionSource::new(Arc::clone(it.store()), Arc::default(), folder(), PORTION_ROWS);
             let mut outdated = generation.clone();
             let moved = source.advance(*rules, &mut generation).await.expect("it goes on");
             if moved == AdvanceOutcome::CaughtUp {
