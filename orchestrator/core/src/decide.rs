@@ -440,7 +440,7 @@ impl DecisionDraft<'_, '_> {
                 self.emit(SagaEvent::SagaEnded { end });
             }
             OutcomeDelivery::Refused { failure, .. } | OutcomeDelivery::Impossible { failure } => {
-                let message = format!("the broker did not confirm the outcome event: {}", failure.message);
+                let message = format!("{}: {}", crate::incident::OUTCOME_UNCONFIRMED, failure.message);
                 self.incident(None, CommandFailure { message, ..failure.clone() });
                 self.abandoned(who, reason);
             }

@@ -5,6 +5,29 @@ use crate::command::{CommandDirection, CommandFailure};
 /// Code of the incident that a record with another payload opens.
 pub(crate) const KEY_TAKEN: &str = "key_taken";
 
+/// Begins the message of an incident about an outcome event, before a colon and what failed. A replay reads it back.
+pub(crate) const OUTCOME_SHORTENED: &str = "the outcome event is published without its output";
+/// As [`OUTCOME_SHORTENED`].
+pub(crate) const OUTCOME_NOT_PUBLISHED: &str = "the outcome event is not published";
+/// As [`OUTCOME_SHORTENED`].
+pub(crate) const OUTCOME_UNCONFIRMED: &str = "the broker did not confirm the outcome event";
+
+/// The parts of the message about a record that came under a taken key, around its place and its payload.
+const KEY_TAKEN_PARTS: [&str; 3] = ["record ", " with another payload (", ") came under this key, and is ignored"];
+
+/// The message about a record that came under a taken key.
+pub(crate) fn key_taken_message(record: &str, payload: &str) -> String {
+    let [before, between, behind] = KEY_TAKEN_PARTS;
+    format!("{before}{record}{between}{payload}{behind}")
+}
+
+/// The record and the payload that the message names; `None`: it is another message.
+pub(crate) fn key_taken_of(message: &str) -> Option<(&str, &str)> {
+    let [before, between, behind] = KEY_TAKEN_PARTS;
+    let (record, rest) = message.strip_prefix(before)?.split_once(between)?;
+    rest.split_once(behind).map(|(payload, _)| (record, payload))
+}
+
 /// What a person should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncidentKind {

@@ -99,6 +99,23 @@ pub struct OperatorAct {
     pub about: Option<ActTarget>,
 }
 
+impl OperatorAct {
+    /// The act that the event records; `None`: it records none.
+    #[must_use]
+    pub(crate) fn recorded(plan: &SagaPlan, event: &SagaEvent) -> Option<OperatorAct> {
+        let SagaEvent::OperatorActed { id, who, reason, action, command } = event else { return None };
+        let target = |command: CommandRef| ActTarget {
+            step: plan.definition.step(command.step).name.clone(),
+            direction: Some(command.direction),
+        };
+        let about = match action {
+            OperatorAction::Retry | OperatorAction::Skip => command.map(target),
+            OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Migrate | OperatorAction::Erase => None,
+        };
+        Some(OperatorAct { id: id.clone(), who: who.clone(), reason: reason.clone(), action: *action, about })
+    }
+}
+
 /// The step that an operator's act names, and which of its commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActTarget {

@@ -2,6 +2,7 @@
 
 use crate::{
     command::{CommandFailure, CommandRequest},
+    incident::{OUTCOME_NOT_PUBLISHED, OUTCOME_SHORTENED},
     state::OutcomeForm,
 };
 use serde_json::{Value, json};
@@ -25,8 +26,8 @@ pub(super) fn shortened(request: &CommandRequest, form: OutcomeForm, why: &Comma
 /// What a person should know of it.
 pub(super) fn incident(failure: &CommandFailure, shortened: Option<&CommandRequest>) -> CommandFailure {
     let what = match shortened {
-        Some(_) => "the outcome event is published without its output",
-        None => "the outcome event is not published",
+        Some(_) => OUTCOME_SHORTENED,
+        None => OUTCOME_NOT_PUBLISHED,
     };
     CommandFailure { message: format!("{what}: {}", failure.message), ..failure.clone() }
 }

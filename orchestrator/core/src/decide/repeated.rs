@@ -3,7 +3,7 @@
 use super::{DecisionContext, DecisionOutcome, IgnoreReason, draft::DecisionDraft};
 use crate::{
     command::CommandFailure,
-    incident::{IncidentKind, KEY_TAKEN},
+    incident::{IncidentKind, KEY_TAKEN, key_taken_message},
     state::{SagaPlan, SagaState},
 };
 
@@ -22,7 +22,7 @@ pub(super) fn key_taken(
     if state.erased.is_some() {
         return DecisionOutcome::Ignored(IgnoreReason::Terminal);
     }
-    let what = format!("record {record} with another payload ({payload}) came under this key, and is ignored");
+    let what = key_taken_message(record, payload);
     let kind = |incident: &&crate::state::SagaIncident| {
         IncidentKind::of(incident.direction, &incident.failure) == IncidentKind::KeyTaken
     };

@@ -2,10 +2,10 @@
 
 use crate::{
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, FailureOrigin, RetryAdvice},
-    event::{AttemptOutcome, CompensationCause, NoRetryReason, OperatorAction, SagaDecision, SagaEvent},
+    event::{AttemptOutcome, CompensationCause, NoRetryReason, SagaDecision, SagaEvent},
     id::StepIndex,
-    incident::KEY_TAKEN,
-    input::{ActTarget, OperatorAct, OutcomeDelivery, SagaInput},
+    incident::{self, KEY_TAKEN},
+    input::{OperatorAct, OutcomeDelivery, SagaInput},
     state::{CommandPhase, SagaPlan, SagaState, SendTime},
     time::Timestamp,
 };
@@ -173,11 +173,13 @@ impl RowReading<'_> {
             SagaEvent::WaitStarted { step, .. } | SagaEvent::StepAnswered { step, .. } => {
                 self.of_time_or_guard(of_step(*step, CommandDirection::Do))
             }
-            SagaEvent::OperatorActed { .. } => self.act(first).map(SagaInput::Operator).into_iter().collect(),
+            SagaEvent::OperatorActed { .. } => {
+                OperatorAct::recorded(self.plan, first).map(SagaInput::Operator).into_iter().collect()
+            }
             SagaEvent::DefinitionChanged { .. } => self.mended().into_iter().collect(),
             SagaEvent::OutcomeWaiting { failure } => vec![refused(failure.clone())],
             SagaEvent::SagaEnded { .. } => vec![delivered(OutcomeDelivery::Acknowledged)],
-            SagaEvent::IncidentOpened { failure, .. } => incident(failure),
+            SagaEvent::IncidentOpened { failure, .. } => of_incident(failure),
             SagaEvent::CompensationStarted { .. }
             | SagaEvent::SagaOverdue
             | SagaEvent::SagaParked { .. }
@@ -240,21 +242,8 @@ impl RowReading<'_> {
         }
     }
 
-    fn act(&self, event: &SagaEvent) -> Option<OperatorAct> {
-        let SagaEvent::OperatorActed { id, who, reason, action, command } = event else { return None };
-        let target = |command: CommandRef| ActTarget {
-            step: self.plan.definition.step(command.step).name.clone(),
-            direction: Some(command.direction),
-        };
-        let about = match action {
-            OperatorAction::Retry | OperatorAction::Skip => command.map(target),
-            OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Migrate | OperatorAction::Erase => None,
-        };
-        Some(OperatorAct { id: id.clone(), who: who.clone(), reason: reason.clone(), action: *action, about })
-    }
-
     fn mended(&self) -> Option<SagaInput> {
-        let act = self.act(self.row.events.get(1)?)?;
+        let act = OperatorAct::recorded(self.plan, self.row.events.get(1)?)?;
         Some(SagaInput::Mended { act, plan: Arc::clone(self.mended?) })
     }
 }
@@ -281,17 +270,17 @@ fn refused(failure: CommandFailure) -> SagaInput {
 
 /// What a row that begins with an incident may have come from: a record under the saga's key, or the broker's word on
 /// the outcome event.
-fn incident(failure: &CommandFailure) -> Vec<SagaInput> {
+fn of_incident(failure: &CommandFailure) -> Vec<SagaInput> {
     if failure.code == KEY_TAKEN {
         return key_taken(&failure.message).into_iter().collect();
     }
     let said = |prefix: &str| {
-        let message = failure.message.strip_prefix(prefix)?.to_owned();
+        let message = failure.message.strip_prefix(prefix)?.strip_prefix(": ")?.to_owned();
         Some(CommandFailure { message, ..failure.clone() })
     };
-    let impossible = ["the outcome event is published without its output: ", "the outcome event is not published: "];
+    let impossible = [incident::OUTCOME_SHORTENED, incident::OUTCOME_NOT_PUBLISHED];
     let impossible = impossible.into_iter().filter_map(said);
-    let refusals = said("the broker did not confirm the outcome event: ").map(refused);
+    let refusals = said(incident::OUTCOME_UNCONFIRMED).map(refused);
     impossible
         .map(|failure| delivered(OutcomeDelivery::Impossible { failure }))
         .chain(refusals)
@@ -300,8 +289,7 @@ fn incident(failure: &CommandFailure) -> Vec<SagaInput> {
 }
 
 fn key_taken(message: &str) -> Option<SagaInput> {
-    let (record, rest) = message.strip_prefix("record ")?.split_once(" with another payload (")?;
-    let (payload, _) = rest.split_once(") came under this key, and is ignored")?;
+    let (record, payload) = incident::key_taken_of(message)?;
     Some(SagaInput::KeyTaken { record: record.to_owned(), payload: payload.to_owned() })
 }
 

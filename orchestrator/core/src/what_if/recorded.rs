@@ -5,7 +5,7 @@ use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, RetryAdvice},
     event::{AttemptOutcome, NoRetryReason, OperatorAction, SagaDecision, SagaEvent},
     id::StepIndex,
-    input::{ActTarget, OperatorAct},
+    input::OperatorAct,
     state::SagaPlan,
     time::Timestamp,
 };
@@ -129,13 +129,8 @@ impl RecordedAnswers {
             }
             // The saga runs by the changed definition all the time.
             SagaEvent::OperatorActed { action: OperatorAction::Migrate, .. } => {}
-            SagaEvent::OperatorActed { id, who, reason, action, command } => {
-                let about = command.map(|command| ActTarget {
-                    step: plan.definition.step(command.step).name.clone(),
-                    direction: Some(command.direction),
-                });
-                let (id, who, reason, action) = (id.clone(), who.clone(), reason.clone(), *action);
-                self.acts.push((at, OperatorAct { id, who, reason, action, about }));
+            SagaEvent::OperatorActed { .. } => {
+                self.acts.extend(OperatorAct::recorded(plan, event).map(|act| (at, act)));
             }
             SagaEvent::SagaStarted { .. }
             | SagaEvent::StepTakenOver { .. }
