@@ -115,12 +115,19 @@ pub(super) async fn building(
     store: &dyn EventStore,
     rules: &dyn EventProjection,
 ) -> Result<Option<ProjectionGeneration>, StoreError> {
+    Ok(building_among(&store.projections().await?, rules))
+}
+
+/// The same among generations that were read.
+pub(super) fn building_among(
+    all: &[ProjectionGeneration],
+    rules: &dyn EventProjection,
+) -> Option<ProjectionGeneration> {
     let is_built = |it: &ProjectionGeneration| {
         it.name == rules.name() && !it.is_live && it.code_version == rules.version() && it.problem.is_none()
     };
-    let all = store.projections().await?;
     let live = all.iter().find(|it| it.name == rules.name() && it.is_live).map_or(0, |it| it.generation);
-    Ok(all.into_iter().rev().find(|it| is_built(it) && it.generation > live))
+    all.iter().rev().find(|it| is_built(it) && it.generation > live).cloned()
 }
 
 /// Builds a projection anew: reads the archives, catches up with the feed, takes the new generation live in one

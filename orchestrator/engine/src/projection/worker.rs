@@ -7,7 +7,7 @@ use super::{
     EventProjection,
     advance::{AdvanceError, AdvanceOutcome, BESIDE_SAGAS_ROWS, ProjectionSource},
     archived::{ArchiveFolder, MissingArchives},
-    rebuild::{self, RebuildError, building, take_live},
+    rebuild::{self, RebuildError, building_among, take_live},
     shipped,
 };
 use crate::{journal::JournalAccess, router::ShardRouter};
@@ -46,18 +46,32 @@ impl ProjectionWorker {
         loop {
             let (began, mut has_more) = (Instant::now(), false);
             if self.router.owns_first_shard() {
-                for rules in shipped() {
-                    has_more |= self.keep(*rules).await;
-                }
+                has_more = self.look().await;
             }
             // It rests as long as it has worked: sagas come first, and what is shown says how far it is.
             tokio::time::sleep(if has_more { began.elapsed() } else { LOOK_AGAIN }).await;
         }
     }
 
+    /// Brings all projections forward. True: there is more to do.
+    async fn look(&mut self) -> bool {
+        let all = match self.source.store.projections().await {
+            Ok(all) => all,
+            Err(error) => {
+                warn!(%error, "the projections are not brought forward; next try later");
+                return false;
+            }
+        };
+        let mut has_more = false;
+        for rules in shipped() {
+            has_more |= self.keep(*rules, &all).await;
+        }
+        has_more
+    }
+
     /// Brings one projection forward. True: there is more to do. What goes wrong with one projection hinders no other.
-    async fn keep(&mut self, rules: &'static dyn EventProjection) -> bool {
-        match self.bring_forward(rules).await {
+    async fn keep(&mut self, rules: &'static dyn EventProjection, all: &[ProjectionGeneration]) -> bool {
+        match self.bring_forward(rules, all).await {
             Ok(has_more) => has_more,
             Err(error) => {
                 warn!(projection = rules.name(), %error, "the projection is not brought forward; next try later");
@@ -66,9 +80,14 @@ impl ProjectionWorker {
         }
     }
 
-    async fn bring_forward(&mut self, rules: &'static dyn EventProjection) -> Result<bool, StoreError> {
-        let all = self.source.store.projections().await?;
-        let live = all.into_iter().find(|it| it.name == rules.name() && it.is_live);
+    /// By the generations as they were read for this look: rows are applied only from the position that was read.
+    async fn bring_forward(
+        &mut self,
+        rules: &'static dyn EventProjection,
+        all: &[ProjectionGeneration],
+    ) -> Result<bool, StoreError> {
+        let live = all.iter().find(|it| it.name == rules.name() && it.is_live).cloned();
+        let new = building_among(all, rules);
         let is_current = live.as_ref().is_some_and(|it| it.code_version == rules.version());
         gauge!("saga_projection_failed", "projection" => rules.name())
             .set(f64::from(u8::from(live.as_ref().is_some_and(|it| it.problem.is_some()))));
@@ -76,10 +95,10 @@ impl ProjectionWorker {
         // A live generation of other rules stays as it is until its successor takes its place.
         if is_current && let Some(live) = live.filter(|it| it.problem.is_none()) {
             has_more = self.portion(rules, live).await?.is_none();
-        } else if !is_current {
-            self.begin(rules).await?;
+        } else if !is_current && new.is_none() {
+            has_more = self.begin(rules, all).await?;
         }
-        if let Some(new) = building(self.source.store.as_ref(), rules).await? {
+        if let Some(new) = new {
             match self.portion(rules, new).await? {
                 None => has_more = true,
                 Some(built) if built.problem.is_none() => self.switch(&built).await,
@@ -89,21 +108,21 @@ impl ProjectionWorker {
         Ok(has_more)
     }
 
-    /// Begins the first generation of these rules; one that has failed is not begun again by itself.
-    async fn begin(&self, rules: &dyn EventProjection) -> Result<(), StoreError> {
-        let store = &self.source.store;
+    /// Begins the first generation of these rules, for the next look; one that has failed is not begun again by itself.
+    /// False: none is begun.
+    async fn begin(&self, rules: &dyn EventProjection, all: &[ProjectionGeneration]) -> Result<bool, StoreError> {
         let has_failed = |it: &ProjectionGeneration| {
             it.name == rules.name() && it.code_version == rules.version() && it.problem.is_some()
         };
-        if store.projections().await?.iter().any(has_failed) {
-            return Ok(());
+        if all.iter().any(has_failed) {
+            return Ok(false);
         }
-        match rebuild::begin(store.as_ref(), rules, &self.source.shelf).await {
-            Ok(()) => Ok(()),
+        match rebuild::begin(self.source.store.as_ref(), rules, &self.source.shelf).await {
+            Ok(()) => Ok(true),
             Err(RebuildError::Store(error)) => Err(error),
             Err(error) => {
                 warn!(projection = rules.name(), %error, "the projection is not begun; next try later");
-                Ok(())
+                Ok(false)
             }
         }
     }
