@@ -218,6 +218,36 @@ async fn it_is_found_in_its_archive(archived: &ArchivedWorld, id: &str) -> Resul
     Ok(())
 }
 
+/// What needs the store says where the saga is; a slip in a name is no empty answer.
+async fn it_is_told_as_archived(archived: &ArchivedWorld, engine: &Engine, id: &str) -> Result<()> {
+    for path in [format!("/api/sagas/{id}"), "/api/sagas/4711".to_owned(), format!("/api/sagas/{id}/history")] {
+        let (status, body) = engine.api().get(&path).await?;
+        assert_eq!((status.as_u16(), &body["error"]["code"]), (410, &json!("saga_archived")), "{path}: {body}");
+    }
+    for act in ["retry", "cancel", "skip", "rerun"] {
+        let given = [act, "4711", "--who", "anna", "--reason", "why", "--server", engine.api().base()];
+        let output = archived.saga(&given).await?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        for part in [id, "left the event store at 20", ".saga.zst", "`saga erase`"] {
+            ensure!(!output.status.success() && told.contains(part), "{act}: {part} is missing in: {told}");
+        }
+    }
+    let folder = text(&archived.archive)?;
+    for misspelt in [
+        &["list", "--archived", "--saga", "ordr"][..],
+        &["list", "--saga", "ordr"],
+        &["events", "--saga", "ordr"],
+        &["show", "4711", "--saga", "ordr"],
+        &["replay", "verify", "--archive", folder, "--saga", "ordr"],
+        &["replay", "verify", "--saga", "ordr"],
+    ] {
+        let output = archived.saga(misspelt).await?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success() && told.contains("did you mean `order`?"), "{misspelt:?}: {output:?}");
+    }
+    Ok(())
+}
+
 async fn a_late_reply_is_counted(archived: &ArchivedWorld, engine: &Engine, id: &str) -> Result<()> {
     let headers = [
         ("ce_correlationid", id.to_owned()),
@@ -294,6 +324,7 @@ async fn a_saga_leaves_and_is_erased_in_its_archive(form: StoreForm) -> Result<(
     let engine = archived.all_leave(engine).await?;
 
     it_is_found_in_its_archive(&archived, &id).await?;
+    it_is_told_as_archived(&archived, &engine, &id).await?;
     a_late_reply_is_counted(&archived, &engine, &id).await?;
     // The key stays taken: the next order is later in the topic, and of the first one nothing began.
     world.order("4711", &order).await?;

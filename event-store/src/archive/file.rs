@@ -108,6 +108,13 @@ impl ArchiveFile {
         self.footer.blocks.first().zip(self.footer.blocks.last()).map(|(first, last)| (first.first, last.last))
     }
 
+    /// The last stream that is whole; `None`: none is.
+    #[must_use]
+    pub fn last_stream(&self) -> Option<Uuid> {
+        let tail = self.tail.last().map(|it| it.summary.stream);
+        tail.or_else(|| self.footer.blocks.last().map(|block| block.last))
+    }
+
     /// The sum that the file names, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> String {

@@ -20,6 +20,7 @@ use saga_core::{
 };
 use serde::Serialize;
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
+use targets::LeftTargets;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -321,7 +322,8 @@ async fn go_through(
     let mut pace = tokio::time::interval(Duration::from_secs(1) / order.pace.get());
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let most = order.limit.map_or(usize::MAX, |limit| limit.get() as usize);
-    let left = reaches_archives(order.action).then(|| context.acts.eraser());
+    let eraser = context.acts.eraser();
+    let left = if reaches_archives(order.action) { LeftTargets::Taken(eraser) } else { LeftTargets::Told(eraser) };
     let targets = targets::stream(context.journal.store().as_ref(), &order.targets, (goes_to(order), left)).take(most);
     let paced = targets.zip(futures_util::stream::unfold(pace, |mut pace| async {
         pace.tick().await;

@@ -8,7 +8,7 @@ pub mod difference;
 pub(crate) mod erasing;
 mod fault;
 pub mod history;
-mod known;
+pub(crate) mod known;
 pub mod payloads;
 mod plans;
 pub mod point;
@@ -19,7 +19,7 @@ pub(crate) mod snapshots;
 mod timeline;
 
 pub use fault::{JournalError, JournalFault, JournalFaultKind, PlanError};
-pub use known::{UnknownFilterName, misnamed};
+pub use known::UnknownFilterName;
 pub use plans::PlanCache;
 pub(crate) use plans::texts_of;
 

@@ -37,6 +37,7 @@ mod key_rotation;
 mod key_sweep;
 mod load_permits;
 mod message;
+pub mod naming;
 pub mod notes;
 pub mod observer;
 mod operator;

@@ -5,7 +5,10 @@ use super::{
     act_preview::ActPreviewOutcome,
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
-    archiving::{erasing::RewriteWait, left::LeftSagaError},
+    archiving::{
+        erasing::RewriteWait,
+        left::{self, LeftSagaError, LeftSagaLookup},
+    },
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
@@ -17,7 +20,7 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
-use saga_event_store::{ArchiveRecord, StoreError};
+use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -128,16 +131,14 @@ impl OperatorHandle {
     /// # Errors
     /// When the store does not answer.
     pub async fn archived_sagas(&self, saga: Option<&str>) -> Result<u64, StoreError> {
-        let archives = self.journal.store().archives().await?;
-        let has = |it: &&ArchiveRecord| saga.is_none_or(|name| it.content.categories.iter().any(|has| has == name));
-        Ok(archives.iter().filter(has).filter(|it| it.content.file.is_some()).map(|it| it.content.streams).sum())
+        left::count_at_most(self.journal.store().as_ref(), saga, (None, None)).await
     }
 
-    /// The saga that `name` means among those that have left the store, of the definition `saga` if given.
+    /// What `name` means among the sagas that have left the store, of the definition `saga` if given.
     ///
     /// # Errors
     /// When the store does not answer, or a file that may have the saga cannot be read.
-    pub async fn find_left(&self, name: &str, saga: Option<&str>) -> Result<Option<SagaId>, LeftSagaError> {
+    pub async fn find_left(&self, name: &str, saga: Option<&str>) -> Result<LeftSagaLookup, LeftSagaError> {
         self.acts.eraser().find(name, saga).await
     }
 

@@ -8,7 +8,7 @@ use super::{
     events_topic::{EventsTopicStanding, EventsTopicView},
     feed::FeedReader,
     journal::{
-        self, JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
+        JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
         counts::{self, CountDimension, SagaGroup},
         difference::SagaDifference,
         point::HistoryPoint,
@@ -16,6 +16,7 @@ use super::{
         reruns,
         shown::{self, LookBackError, SagaDisplay},
     },
+    naming,
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
     replay::audit::{self, AuditReport, AuditRequest},
@@ -306,7 +307,15 @@ impl QueryHandle {
     /// # Errors
     /// When the store does not answer.
     pub async fn misnamed(&self, wanted: &SagaQuery) -> Result<Option<UnknownFilterName>, StoreError> {
-        journal::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
+        naming::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
+    }
+
+    /// The definition with this name, if nothing here has it; as [`naming::unknown_saga`].
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn unknown_saga(&self, name: &str) -> Result<Option<UnknownFilterName>, StoreError> {
+        naming::unknown_saga(self.store(), self.journal.plans(), name).await
     }
 
     /// A reader of the feed of all events.

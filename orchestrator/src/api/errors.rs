@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use saga_engine::journal::shown::LookBackError;
+use saga_engine::{archiving::left::LeftSaga, journal::shown::LookBackError};
 use saga_event_store::FeedError;
 use serde_json::json;
 use std::sync::Arc;
@@ -18,6 +18,12 @@ pub(super) enum ApiError {
     NoRoute(String),
     #[error("no saga has the id or key `{0}`")]
     NoSaga(String),
+    /// The saga has left the event store.
+    #[error("{0}")]
+    Archived(Box<LeftSaga>),
+    /// An archive that may have the saga cannot be read.
+    #[error("{0}")]
+    ArchiveUnread(String),
     #[error("several sagas have the key `{0}`: {ids}", ids = .1.join(", "))]
     SeveralSagas(String, Vec<String>),
     #[error("{path} takes {allowed}, not {method}{guess}")]
@@ -147,6 +153,8 @@ impl ApiError {
             ApiError::TooManyReaders(_) | ApiError::TooManyActs(_) | ApiError::TooManyJobs(_) => Some("30"),
             ApiError::NoRoute(_)
             | ApiError::NoSaga(_)
+            | ApiError::Archived(_)
+            | ApiError::ArchiveUnread(_)
             | ApiError::NoJob(_)
             | ApiError::ArchivesMissing(_)
             | ApiError::NoProjection(_)
@@ -177,6 +185,8 @@ impl ApiError {
         match self {
             ApiError::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
             ApiError::NoSaga(_) => (StatusCode::NOT_FOUND, "no_saga"),
+            ApiError::Archived(_) => (StatusCode::GONE, "saga_archived"),
+            ApiError::ArchiveUnread(_) => (StatusCode::CONFLICT, "archive_unread"),
             ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
             ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
             ApiError::ArchivesMissing(_) => (StatusCode::CONFLICT, "archives_missing"),
@@ -211,6 +221,13 @@ impl ApiError {
         match self {
             ApiError::NoRoute(_) | ApiError::WrongMethod { .. } | ApiError::BadParameter(_) => "see docs/api.md",
             ApiError::NoSaga(_) => "`saga list` shows the sagas",
+            ApiError::Archived(_) => {
+                "`saga show`, `saga history` and `saga diff` read it there, and `saga erase` erases it; no other act \
+                 reaches it"
+            }
+            ApiError::ArchiveUnread(_) => {
+                "nothing has changed; give this engine the folder with the files, or ask one that has it"
+            }
             ApiError::NoProjection(_) => "`saga projections` shows the projections",
             ApiError::NoParticipant { hint, .. } => {
                 hint.as_deref().unwrap_or("`saga guard list` shows the participants")
@@ -220,8 +237,10 @@ impl ApiError {
             }
             ApiError::ArchivesMissing(_) => r#"nothing has changed; send {"withoutArchives": true} to leave them out"#,
             ApiError::SeveralSagas(..) => "name one by its id",
-            ApiError::Refused(_) => "`saga show` says what the saga waits for",
-            ApiError::RefusedAtEnd(_) => "`saga history` says how the saga ended",
+            ApiError::Refused(_) => "`saga show` says where the saga is, and which acts it takes",
+            ApiError::RefusedAtEnd(_) => {
+                "`saga show` says how the saga ended; `saga rerun` runs it again, `saga erase` erases it"
+            }
             ApiError::RerunRefused(_) => "`saga show` shows what stands; docs/replay.md says what can be run again",
             ApiError::NoDefinition(_) => "`saga definitions list` shows the definitions of an engine",
             ApiError::TooLarge { .. } | ApiError::BadValue(_) => "nothing has changed",

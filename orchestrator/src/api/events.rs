@@ -1,6 +1,6 @@
 //! `GET /api/events`: the feed of all events, in pages or as server-sent events.
 
-use super::{ApiState, errors::ApiError, request};
+use super::{ApiState, errors::ApiError, request, sagas};
 use crate::readiness::EngineReadiness;
 use axum::{
     Json,
@@ -68,6 +68,10 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let asked = request::checked(query)?;
     let (start, filter, limit) = (asked.start(&headers)?, asked.filter()?, request::limit(asked.limit)?);
+    // A reader that has a cursor got an answer before.
+    if let (Some(saga), FeedStart::Oldest | FeedStart::Newest) = (&filter.saga, &start) {
+        sagas::known_saga(&backend, saga).await?;
+    }
     let reader = backend.query.feed();
     if wants_stream(&headers) {
         return follow(backend, reader.begin(start).await?, filter).await;

@@ -72,10 +72,12 @@ pub(super) async fn begin(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
     let beside = archived_beside(&backend, &asked).await?;
+    let is_dry = asked.dry_run;
     let order = ordered(&backend, asked).await?;
     let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let job = backend.operator.begin_job(order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
-    statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, ActStatus::Accepted);
+    let status = if is_dry { ActStatus::DryRun } else { ActStatus::Accepted };
+    statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, status);
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job, "archived": beside}))))
 }
 
@@ -116,7 +118,10 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
 async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
     let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
     let action = acts::parse(&asked.action).map_err(|_| {
-        ApiError::BadValue(format!("`action` is `{}`: expected retry, skip, cancel, abandon or migrate", asked.action))
+        ApiError::BadValue(format!(
+            "`action` is `{}`: expected retry, skip, cancel, abandon, migrate or erase",
+            asked.action
+        ))
     })?;
     acts::needs_definition(action, asked.definition.as_deref())?;
     let about = acts::about(asked.step, asked.direction)?;
@@ -175,6 +180,9 @@ async fn targets(
             bulk::MOST_NAMES
         ))),
         (false, None) => {
+            if let Some(saga) = &saga {
+                sagas::known_saga(backend, saga).await?;
+            }
             let told = shortened(names.join(" "));
             Ok((BulkSelection::Named { names, saga }, told))
         }

@@ -14,6 +14,7 @@ use saga_core::{
     describe::{SagaView, StepPhase},
     id::SagaId,
 };
+use saga_engine::archiving::left::{LeftSagaError, LeftSagaLookup};
 use saga_engine::journal::{
     RecordedSaga, counts,
     difference::SagaDifference,
@@ -62,13 +63,6 @@ pub(super) struct SagaReference<'a> {
 enum SagaReferenceKind {
     IdOrKey,
     Key,
-}
-
-impl<'a> SagaReference<'a> {
-    /// The definition, if the caller named one.
-    pub(super) fn definition(&self) -> Option<&'a str> {
-        self.saga
-    }
 }
 
 impl SagaLookupQuery {
@@ -219,8 +213,10 @@ pub(super) async fn difference(
     let points = [point("from", &from)?, point("to", &to)?];
     let _permit = backend.journal_permits.acquire().await?;
     let (id, _) = found(&backend, named.of(&id)).await?;
-    let difference = backend.query.difference(id, points).await?;
-    Ok(Json(difference.ok_or_else(|| ApiError::NoSaga(id.to_string()))?))
+    match backend.query.difference(id, points).await? {
+        Some(difference) => Ok(Json(difference)),
+        None => Err(not_in_store(&backend, &id.to_string(), None).await),
+    }
 }
 
 /// The saga as it can be shown, even if its journal cannot be read, and older sagas with the same key.
@@ -231,8 +227,10 @@ pub(super) async fn shown(
 ) -> Result<(SagaDisplay, Vec<SagaId>), ApiError> {
     let _permit = backend.journal_permits.acquire().await?;
     let (id, earlier) = found(backend, whose).await?;
-    let shown = backend.query.show(id, at).await?;
-    Ok((shown.ok_or_else(|| ApiError::NoSaga(whose.name.to_owned()))?, earlier))
+    match backend.query.show(id, at).await? {
+        Some(shown) => Ok((shown, earlier)),
+        None => Err(not_in_store(backend, whose.name, whose.saga).await),
+    }
 }
 
 /// The version of the last row of the saga that was shown.
@@ -242,8 +240,10 @@ pub(super) async fn last_version(backend: &ApiState, id: &str) -> Result<u32, Ap
 }
 
 pub(super) async fn recorded(backend: &ApiState, id: SagaId) -> Result<RecordedSaga, ApiError> {
-    let recorded = backend.query.read(id).await?;
-    recorded.ok_or_else(|| ApiError::NoSaga(id.to_string()))
+    match backend.query.read(id).await? {
+        Some(recorded) => Ok(recorded),
+        None => Err(not_in_store(backend, &id.to_string(), None).await),
+    }
 }
 
 pub(super) async fn resolve(backend: &ApiState, whose: SagaReference<'_>) -> Result<SagaId, ApiError> {
@@ -260,10 +260,39 @@ async fn found(
     };
     match found {
         SagaLookup::One { id, earlier } => Ok((id, earlier)),
-        SagaLookup::None => Err(ApiError::NoSaga(name.to_owned())),
+        SagaLookup::None => Err(not_in_store(backend, name, saga).await),
         SagaLookup::Several(lines) => {
             let ids = lines.into_iter().map(|line| format!("{} ({})", line.id, line.saga)).collect();
             Err(ApiError::SeveralSagas(name.to_owned(), ids))
+        }
+    }
+}
+
+/// A mistyped name of a definition is an error.
+pub(super) async fn known_saga(backend: &ApiState, name: &str) -> Result<(), ApiError> {
+    match backend.query.unknown_saga(name).await? {
+        Some(slip) => Err(ApiError::Misnamed(slip.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// The error for a saga that the store does not have: it went to an archive, or it was never there.
+pub(super) async fn not_in_store(backend: &ApiState, name: &str, saga: Option<&str>) -> ApiError {
+    if let Some(saga) = saga
+        && let Err(error) = known_saga(backend, saga).await
+    {
+        return error;
+    }
+    match backend.operator.find_left(name, saga).await {
+        Ok(LeftSagaLookup::One(left)) => ApiError::Archived(left),
+        Ok(LeftSagaLookup::None) => ApiError::NoSaga(name.to_owned()),
+        Ok(LeftSagaLookup::Several(sagas)) => {
+            let ids = sagas.into_iter().map(|(id, saga)| format!("{id} ({saga})")).collect();
+            ApiError::SeveralSagas(name.to_owned(), ids)
+        }
+        Err(LeftSagaError::Store(error)) => error.into(),
+        Err(error @ (LeftSagaError::Archive { .. } | LeftSagaError::NoFolder { .. })) => {
+            ApiError::ArchiveUnread(error.to_string())
         }
     }
 }

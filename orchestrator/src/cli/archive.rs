@@ -2,7 +2,7 @@
 
 mod reading;
 
-pub(super) use reading::{ArchiveSourceArgs, archived};
+pub(super) use reading::{ArchiveSourceArgs, CutArchive, archived, note_earlier};
 
 use super::{
     ConfigFileArgs, OutputFormat, output,
@@ -19,7 +19,7 @@ use indicatif::HumanBytes;
 use saga_base::clock::EngineClock;
 use saga_core::time::{Timestamp, from_rfc3339, rfc3339};
 use saga_engine::{
-    archiving::{ArchivePass, ArchivePassReport, ArchivedPeriod, retention_of},
+    archiving::{ArchivePass, ArchivePassReport, ArchivedPeriod, left, retention_of},
     journal::PlanCache,
 };
 use saga_event_store::{
@@ -183,7 +183,7 @@ async fn list(args: ListArchivesArgs) -> anyhow::Result<ExitCode> {
     let store = args.store.open().await?;
     let archives = store.archives().await?;
     let printed = print(&archives.iter().map(ArchiveOutput::from).collect::<Vec<_>>(), args.output)?;
-    let pending = store.pending_erasures(Uuid::nil(), MAX_PAGE).await?.len();
+    let pending = left::in_files(&store.pending_erasures(Uuid::nil(), MAX_PAGE).await?, &archives);
     if pending > 0 {
         output::note(&format!(
             "{pending} erased sagas may still have content in files. The next pass writes these anew; if it cannot, the \

@@ -1,6 +1,6 @@
 //! `events`: the feed of all events.
 
-use super::{OutputFormat, output, store::StoreReadArgs};
+use super::{OutputFormat, output, selection::known_saga, store::StoreReadArgs};
 use clap::Args;
 use saga_base::clock::EngineClock;
 use saga_engine::feed::{EventFilter, EventPage, FeedEvent, FeedReader, FeedStart, check_event_type};
@@ -46,7 +46,11 @@ fn event_type(text: &str) -> Result<String, saga_engine::feed::UnknownEventType>
 }
 
 pub(super) async fn events(args: EventsArgs) -> anyhow::Result<ExitCode> {
-    let reader = FeedReader::new(args.store.open().await?);
+    let store = args.store.open().await?;
+    if let Some(saga) = &args.saga {
+        known_saga(store.as_ref(), saga).await?;
+    }
+    let reader = FeedReader::new(store);
     let filter = EventFilter { saga: args.saga.clone(), kind: args.kind.clone() };
     let mut left = args.limit.unwrap_or(if args.follow { u64::MAX } else { 100 });
     let (clock, mut at) = (EngineClock::Wall, reader.begin(args.after).await?);

@@ -7,10 +7,13 @@ use super::{OutputFormat, output, selection::SelectionArgs, store::StoreReadArgs
 use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::id::SagaId;
-use saga_engine::journal::{
-    self, PlanCache,
-    counts::{self, CountDimension, SagaGroup},
-    reading::{self, RefreshScope, SagaLine, SagaQuery},
+use saga_engine::{
+    journal::{
+        PlanCache,
+        counts::{self, CountDimension, SagaGroup},
+        reading::{self, RefreshScope, SagaLine, SagaQuery},
+    },
+    naming,
 };
 use saga_event_store::EventStore;
 use std::process::ExitCode;
@@ -104,8 +107,8 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
 }
 
 /// A mistyped name is an error, instead of an empty answer.
-pub(super) async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
-    match journal::misnamed(store, plans, wanted, &[]).await? {
+async fn found_nothing(store: &dyn EventStore, plans: &PlanCache, wanted: &SagaQuery) -> anyhow::Result<()> {
+    match naming::misnamed(store, plans, wanted, &[]).await? {
         Some(misnamed) => bail!("{misnamed}"),
         None => Ok(()),
     }

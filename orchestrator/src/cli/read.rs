@@ -1,6 +1,13 @@
 //! `show`, `history`, `diff`: read the store; `show` also asks an engine for the state of guards.
 
-use super::{OutputFormat, archive::archived, list, output, server::ServerArgs, store::StoreReadArgs};
+use super::{
+    OutputFormat,
+    archive::{archived, note_earlier},
+    list, output,
+    selection::known_saga,
+    server::ServerArgs,
+    store::StoreReadArgs,
+};
 use crate::visible;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -341,6 +348,9 @@ async fn located(args: &SagaNameArgs, store: &Arc<dyn EventStore>) -> anyhow::Re
     if let Some(id) = resolve(args, store.as_ref()).await? {
         return Ok((store, id));
     }
+    if let Some(saga) = &args.saga {
+        known_saga(store.as_ref(), saga).await?;
+    }
     let folder = args.store.archive_folder()?;
     match archived(store.as_ref(), folder.as_deref(), &args.name, args.saga.as_deref()).await? {
         Some((archive, id)) => Ok((Arc::new(OpenedArchive::new(archive, store)), id)),
@@ -360,13 +370,7 @@ async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<
 fn the_one(found: SagaLookup, name: &str) -> anyhow::Result<Option<SagaId>> {
     match found {
         SagaLookup::One { id, earlier } => {
-            if !earlier.is_empty() {
-                let ids: Vec<String> = earlier.iter().map(ToString::to_string).collect();
-                output::note(&format!(
-                    "this is the newest saga with the key `{name}`; older sagas with this key: {}",
-                    ids.join(", ")
-                ));
-            }
+            note_earlier(name, &earlier);
             Ok(Some(id))
         }
         SagaLookup::None => Ok(None),

@@ -5,20 +5,20 @@ mod rebuild;
 mod what_if;
 
 use super::{
-    OutputFormat, archive::ArchiveSourceArgs, list::found_nothing, output, selection::StartedSince,
+    OutputFormat,
+    archive::{ArchiveSourceArgs, CutArchive},
+    output,
+    selection::{StartedSince, known_saga},
     store::StoreReadArgs,
 };
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use saga_engine::{
-    journal::{PlanCache, reading::SagaQuery},
-    replay::{
-        ScanProgress,
-        verify::{self, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest},
-    },
+use saga_engine::replay::{
+    ScanProgress,
+    verify::{self, SagaDivergence, VerifyEvent, VerifyReport, VerifyRequest},
 };
-use saga_event_store::{EventStore, JournalReader};
+use saga_event_store::JournalReader;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -38,7 +38,8 @@ pub(super) enum ReplayCommand {
     Publish(publish::PublishEventsArgs),
     /// Run recorded sagas by a changed definition, and show what would differ
     WhatIf(what_if::WhatIfArgs),
-    /// Build a projection anew beside the live one, while engines run
+    /// Build a projection anew beside the live one, while engines run; or write rows of the list of sagas (`sagas`)
+    /// that say something else than the journals
     Rebuild(rebuild::RebuildArgs),
 }
 
@@ -69,16 +70,17 @@ pub(super) async fn run(command: ReplayCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A line of the output: a divergence, or at the end the report.
+/// A line of the output: a divergence, an archive that is cut off, or at the end the report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum VerifyLine<'a> {
     Divergence(&'a SagaDivergence),
+    CutArchive(&'a CutArchive),
     Report(&'a VerifyReport),
 }
 
 async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
-    let journals = journals(&args.source, &args.store, args.saga.as_deref()).await?;
+    let JournalSource { journals, cut } = journals(&args.source, &args.store, args.saga.as_deref()).await?;
     let wanted = VerifyRequest { since: args.since.map(|since| since.0), saga: args.saga.clone() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = ReplayMeter::new("verified");
@@ -94,29 +96,37 @@ async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
     let report = report.await.context("the event store was not read to its end")?;
     meter.end();
     printed?;
+    for it in &cut {
+        output::one(&VerifyLine::CutArchive(it), args.output, |_| it.to_string())?;
+    }
     output::one(&VerifyLine::Report(&report), args.output, |_| report_text(&report, meter.took()))?;
-    Ok(ExitCode::from(u8::from(report.divergences > 0)))
+    Ok(ExitCode::from(u8::from(report.divergences > 0 || !cut.is_empty())))
+}
+
+/// What a command reads: archives, or the event store.
+struct JournalSource {
+    journals: Arc<dyn JournalReader>,
+    /// Archives of which not all sagas are there.
+    cut: Vec<CutArchive>,
 }
 
 /// The archives that are named, or the event store.
+///
+/// # Errors
+/// When they cannot be read, or none of them has a saga of a definition that is called `saga`.
 async fn journals(
     source: &ArchiveSourceArgs,
     store: &StoreReadArgs,
     saga: Option<&str>,
-) -> anyhow::Result<Arc<dyn JournalReader>> {
-    if let Some(archives) = source.open(store).await? {
-        return Ok(archives);
+) -> anyhow::Result<JournalSource> {
+    if let Some((journals, cut)) = source.open(store, saga).await? {
+        return Ok(JournalSource { journals, cut });
     }
     let store = store.open().await?;
-    named_right(store.as_ref(), saga).await?;
-    Ok(store)
-}
-
-/// A mistyped name is an error instead of a report about no saga.
-async fn named_right(store: &dyn EventStore, saga: Option<&str>) -> anyhow::Result<()> {
-    let Some(saga) = saga else { return Ok(()) };
-    let wanted = SagaQuery { saga: Some(saga.to_owned()), ..SagaQuery::default() };
-    found_nothing(store, &PlanCache::default(), &wanted).await
+    if let Some(saga) = saga {
+        known_saga(store.as_ref(), saga).await?;
+    }
+    Ok(JournalSource { journals: store, cut: Vec::new() })
 }
 
 fn divergence_text(it: &SagaDivergence) -> String {

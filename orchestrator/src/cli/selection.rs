@@ -1,5 +1,6 @@
 //! Options that choose sagas by what they have in common.
 
+use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_base::clock::EngineClock;
 use saga_core::{
@@ -8,9 +9,16 @@ use saga_core::{
     state::{SagaStatus, SagaStatusError},
     time::{Timestamp, from_rfc3339},
 };
-use saga_engine::journal::reading::{GuardFilter, SagaQuery};
+use saga_engine::{
+    journal::{
+        PlanCache, UnknownFilterName,
+        reading::{GuardFilter, SagaQuery},
+    },
+    naming,
+};
+use saga_event_store::EventStore;
 use serde_json::{Map, Value};
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 /// Options that choose sagas; a saga is chosen if it fits all of them.
 #[derive(Clone, Debug, Default, Args)]
@@ -91,6 +99,25 @@ impl SelectionArgs {
             ..SagaQuery::default()
         }
     }
+}
+
+/// A mistyped name of a definition is an error, instead of an empty answer.
+///
+/// # Errors
+/// When no saga of the store and of its archives is of a definition with this name, and no engine published one.
+pub(super) async fn known_saga(store: &dyn EventStore, name: &str) -> anyhow::Result<()> {
+    known(naming::unknown_saga(store, &PlanCache::default(), name).await?)
+}
+
+/// The same of a name among those that `known` has.
+pub(super) fn known_among(known_names: &BTreeSet<String>, name: &str) -> anyhow::Result<()> {
+    known(naming::unknown_saga_among(known_names, name))
+}
+
+fn known(unknown: Option<UnknownFilterName>) -> anyhow::Result<()> {
+    unknown.map_or(Ok(()), |unknown| {
+        bail!("{unknown}\nhint: `saga definitions used` shows the definitions that have sagas")
+    })
 }
 
 /// A span of time, with its text as it was typed.

@@ -4,7 +4,7 @@
 //! act, which every later pass makes up for.
 
 use super::{
-    left::{self, LeftSaga, LeftSagaError},
+    left::{self, LeftSaga, LeftSagaError, LeftSagaLookup},
     rewriting::FileRewriter,
 };
 use crate::{
@@ -97,12 +97,12 @@ impl ArchiveEraser {
         (ArchiveEraser { journal, previewer, folder: folder.map(Arc::new), requests }, task)
     }
 
-    /// The saga that `name` means among those that have left.
+    /// What `name` means among the sagas that have left.
     ///
     /// # Errors
     /// As [`left::find`].
-    pub(crate) async fn find(&self, name: &str, saga: Option<&str>) -> Result<Option<SagaId>, LeftSagaError> {
-        Ok(left::find(self.store(), self.folder(), name, saga).await?.map(|left| left.id))
+    pub(crate) async fn find(&self, name: &str, saga: Option<&str>) -> Result<LeftSagaLookup, LeftSagaError> {
+        left::find(self.store(), self.folder(), name, saga).await
     }
 
     /// The other sagas that one trigger led to by reruns, without the ones that are erased: what this saga runs again,

@@ -2,8 +2,11 @@
 
 mod rewriting;
 
-use super::{ArchivePass, ArchivingError, RetentionOf};
-use crate::journal::PlanCache;
+use super::{
+    ArchivePass, ArchivingError, RetentionOf,
+    left::{self, LeftSagaLookup},
+};
+use crate::journal::{PlanCache, reruns};
 use anyhow::{Context as _, Result, ensure};
 use saga_base::clock::EngineClock;
 use saga_core::{
@@ -44,6 +47,24 @@ impl Archive {
 
     /// A saga of two rows.
     async fn saga(&self, category: &str, number: u64, open: bool) -> Result<Uuid> {
+        let key = format!("{category}-{number}");
+        let new_key = NewStreamKey::new(category, key.as_str(), [1; 32]);
+        self.saga_with((category, &key), new_key, number, open).await
+    }
+
+    /// A saga that runs another one again, under its key.
+    async fn rerun(&self, (category, key): (&str, &str), of: Uuid, number: u64) -> Result<Uuid> {
+        let of = SagaId::from_uuid(of).context("an id")?;
+        self.saga_with((category, key), reruns::key(category, of, "act"), number, false).await
+    }
+
+    async fn saga_with(
+        &self,
+        (category, key): (&str, &str),
+        new_key: NewStreamKey,
+        number: u64,
+        open: bool,
+    ) -> Result<Uuid> {
         let at_ms = STARTED_MS + i64::try_from(number)?;
         let stream = SagaId::new(Timestamp(at_ms), ShardId(0), number).uuid();
         for version in 1..=2 {
@@ -68,8 +89,8 @@ impl Archive {
                 payload: format!("{{\"row\":{version}}}").into_bytes(),
                 outline: None,
                 category: category.into(),
-                key: format!("{category}-{number}"),
-                new_key: (version == 1).then_some(NewStreamKey::new(category, format!("{category}-{number}"), [1; 32])),
+                key: key.into(),
+                new_key: (version == 1).then(|| new_key.clone()),
                 summary: Some(summary),
                 act: None,
             };
@@ -202,5 +223,29 @@ async fn an_archive_without_a_folder_is_refused_with_what_to_write() -> Result<(
     ensure!(error.to_string().contains("archive: {folder: ./archive}"), "{error}");
     let drops = archive.pass(vec![kept("order", DAY, RetentionTarget::Drop)]);
     ArchivePass { folder: None, ..drops }.run().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_names_the_newest_saga_in_archives_and_one_of_several_definitions_is_not_guessed() -> Result<()> {
+    let archive = Archive::new().await?;
+    let first = archive.saga("order", 1, false).await?;
+    let second = archive.rerun(("order", "order-1"), first, 2).await?;
+    let third = archive.rerun(("order", "order-1"), second, 3).await?;
+    archive.orders().run().await?;
+    let folder = archive.folder.path().join("archive");
+    let find = async |key: &str| left::find(archive.store.as_ref(), Some(&folder), key, None).await;
+    let LeftSagaLookup::One(left) = find("order-1").await? else { anyhow::bail!("the key is that of one saga") };
+    let earlier: Vec<Uuid> = left.earlier.iter().map(|id| id.uuid()).collect();
+    assert_eq!((left.id.uuid(), earlier), (third, vec![second, first]));
+    ensure!(left.to_string().contains("left the event store at") && left.to_string().contains(&left.file), "{left}");
+    ensure!(matches!(find("order-2").await?, LeftSagaLookup::None));
+
+    let key = NewStreamKey::new("claim", "order-1", [1; 32]);
+    let claim = archive.saga_with(("claim", "order-1"), key, 4, false).await?;
+    archive.pass(vec![kept("claim", DAY, RetentionTarget::Archive)]).run().await?;
+    let LeftSagaLookup::Several(sagas) = find("order-1").await? else { anyhow::bail!("two definitions have the key") };
+    let ids: Vec<Uuid> = sagas.iter().map(|(id, _)| id.uuid()).collect();
+    assert_eq!(ids, [claim, third]);
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The sagas that a job goes through, one after the other.
 
 use crate::{
-    archiving::erasing::ArchiveEraser,
+    archiving::{
+        erasing::ArchiveEraser,
+        left::{LeftSagaLookup, ONLY_ERASED},
+    },
     journal::reading::{self, SagaLine, SagaLookup, SagaQuery},
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -34,12 +37,20 @@ pub(super) enum BulkTarget {
     Unknown { name: String, why: String },
 }
 
-/// The targets, without those of a filter that run by the definition whose hash is `beside`, or begins so. With `left`
-/// a name also means a saga that has left the store; a filter never does.
+/// What a job does with a saga that is named and has left the store; a filter never chooses one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LeftTargets<'a> {
+    /// It is a target.
+    Taken(&'a ArchiveEraser),
+    /// It is told as one that the act does not reach.
+    Told(&'a ArchiveEraser),
+}
+
+/// The targets, without those of a filter that run by the definition whose hash is `beside`, or begins so.
 pub(super) fn stream<'a>(
     store: &'a dyn EventStore,
     targets: &'a BulkSelection,
-    (beside, left): (Option<&'a str>, Option<&'a ArchiveEraser>),
+    (beside, left): (Option<&'a str>, LeftTargets<'a>),
 ) -> stream::BoxStream<'a, Result<BulkTarget, StoreError>> {
     match targets {
         BulkSelection::Named { names, saga } => {
@@ -49,25 +60,35 @@ pub(super) fn stream<'a>(
     }
 }
 
+/// What is said of a key that several definitions have.
+const SEVERAL: &str = "sagas of several definitions have this key: name one by its id";
+
 async fn named(
     store: &dyn EventStore,
-    left: Option<&ArchiveEraser>,
+    left: LeftTargets<'_>,
     name: &str,
     saga: Option<&str>,
 ) -> Result<BulkTarget, StoreError> {
-    let unknown = |why: &str| BulkTarget::Unknown { name: name.to_owned(), why: why.to_owned() };
+    let unknown = |why: String| BulkTarget::Unknown { name: name.to_owned(), why };
     Ok(match reading::find(store, name, saga).await? {
         SagaLookup::One { id, .. } => BulkTarget::Saga(id),
-        SagaLookup::None => match left {
-            None => unknown("no saga has this id or key"),
-            Some(left) => match left.find(name, saga).await {
-                Ok(Some(id)) => BulkTarget::Saga(id),
-                Ok(None) => unknown("no saga has this id or key, and no saga in an archive"),
-                Err(error) => unknown(&error.to_string()),
-            },
-        },
-        SagaLookup::Several(_) => unknown("sagas of several definitions have this key: name one by its id"),
+        SagaLookup::Several(_) => unknown(SEVERAL.to_owned()),
+        SagaLookup::None => left.target(name, saga).await.unwrap_or_else(unknown),
     })
+}
+
+impl LeftTargets<'_> {
+    /// The target that `name` stands for among the sagas that have left, or why there is none.
+    async fn target(self, name: &str, saga: Option<&str>) -> Result<BulkTarget, String> {
+        let (LeftTargets::Taken(eraser) | LeftTargets::Told(eraser)) = self;
+        match (eraser.find(name, saga).await, self) {
+            (Ok(LeftSagaLookup::One(left)), LeftTargets::Taken(_)) => Ok(BulkTarget::Saga(left.id)),
+            (Ok(LeftSagaLookup::One(left)), LeftTargets::Told(_)) => Err(format!("{left}; {ONLY_ERASED}")),
+            (Ok(LeftSagaLookup::Several(_)), _) => Err(SEVERAL.to_owned()),
+            (Ok(LeftSagaLookup::None), _) => Err("no saga has this id or key, and no saga in an archive".to_owned()),
+            (Err(error), _) => Err(error.to_string()),
+        }
+    }
 }
 
 /// Page by page, each from the last saga of the one before: what a job changes is not come to twice.

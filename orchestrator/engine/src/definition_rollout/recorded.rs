@@ -73,6 +73,17 @@ pub(crate) async fn changes(
     Ok(changes)
 }
 
+/// Names of the definitions that start sagas, as the newest set says.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn published(store: &dyn EventStore) -> Result<Vec<String>, StoreError> {
+    let mut log: OptimisticLog<GenerationAnnouncement> = OptimisticLog::of(LOG);
+    log.read(store).await?;
+    let Some(newest) = log.entries().last() else { return Ok(Vec::new()) };
+    Ok(hashes(store, &newest.what.set).await?.unwrap_or_default().into_keys().collect())
+}
+
 /// The definitions of a set, by name; `None`: the set cannot be read.
 async fn hashes(store: &dyn EventStore, set: &str) -> Result<Option<BTreeMap<String, String>>, StoreError> {
     let Some(text) = store.get_document(SET, set).await? else { return Ok(None) };

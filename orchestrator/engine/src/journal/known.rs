@@ -34,21 +34,31 @@ struct KnownNames {
     by_capability: bool,
 }
 
-/// What `wanted` names that is known by none; asked where it found nothing. `None`: all of it is known, or nothing is.
+/// Names that are known beside those of sagas.
+#[derive(Debug)]
+pub(crate) struct KnownBeside<'a> {
+    /// Of definitions.
+    pub(crate) sagas: BTreeSet<String>,
+    /// Of participants.
+    pub(crate) participants: &'a [String],
+}
+
+/// As [`crate::naming::misnamed`], with what is known `beside` the sagas of the store.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn misnamed(
+pub(crate) async fn misnamed(
     store: &dyn EventStore,
     plans: &PlanCache,
     wanted: &SagaQuery,
-    participants: &[String],
+    beside: &KnownBeside<'_>,
 ) -> Result<Option<UnknownFilterName>, StoreError> {
     if names_nothing(wanted) {
         return Ok(None);
     }
     let mut known = known(store, plans).await?;
-    known.participants.extend(participants.iter().cloned());
+    known.participants.extend(beside.participants.iter().cloned());
+    known.sagas.extend(beside.sagas.iter().cloned());
     Ok(known.misses(wanted))
 }
 
@@ -112,7 +122,7 @@ impl KnownNames {
     }
 
     fn misses_saga(&self, name: Option<&str>) -> Option<UnknownFilterName> {
-        missing(&self.sagas, name, "no definition of sagas is called")
+        missing_saga(&self.sagas, name?)
     }
 
     fn misses_participant(&self, name: Option<&str>) -> Option<UnknownFilterName> {
@@ -135,6 +145,11 @@ impl KnownNames {
         let what = || format!("no saga goes by a definition whose hash begins with `{start}`");
         (!is_known).then(|| UnknownFilterName { what: what(), guess: None })
     }
+}
+
+/// The name of a definition that is not among the known ones.
+pub(crate) fn missing_saga(known: &BTreeSet<String>, name: &str) -> Option<UnknownFilterName> {
+    missing(known, Some(name), "no definition of sagas is called")
 }
 
 fn missing(known: &BTreeSet<String>, name: Option<&str>, what: &str) -> Option<UnknownFilterName> {

@@ -134,8 +134,10 @@ async fn dry_run(
     order: &RerunOrder,
     plan: Option<Arc<SagaPlan>>,
 ) -> Result<RerunResponse, ApiError> {
-    let found = backend.operator.preview_rerun(saga, order, plan).await?;
-    match found.ok_or_else(|| ApiError::NoSaga(saga.to_string()))? {
+    let Some(found) = backend.operator.preview_rerun(saga, order, plan).await? else {
+        return Err(sagas::not_in_store(backend, &saga.to_string(), None).await);
+    };
+    match found {
         RerunPreview::Begins { takes_over, standing, leads_to } => Ok(RerunResponse {
             takes_over: Some(takes_over),
             standing: Some(standing),
@@ -170,7 +172,7 @@ async fn performed(
         RerunOutcome::Accepted => RerunResponse::new(ActStatus::Accepted, saga, &order),
         RerunOutcome::Refused(reason) => return Err(ApiError::RerunRefused(reason)),
         RerunOutcome::TooMany => return Err(ApiError::TooManyActs(rerun_sender::MOST_RERUNS)),
-        RerunOutcome::UnknownSaga => return Err(ApiError::NoSaga(saga.to_string())),
+        RerunOutcome::UnknownSaga => return Err(sagas::not_in_store(backend, &saga.to_string(), None).await),
     };
     statement.log("rerun", saga, &order.id, told.status);
     Ok((told.status.code(), Json(told)).into_response())

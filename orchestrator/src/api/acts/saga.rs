@@ -144,10 +144,7 @@ async fn meant(
     action: OperatorAction,
 ) -> Result<SagaId, ApiError> {
     match (sagas::resolve(backend, whose).await, action) {
-        (Err(ApiError::NoSaga(name)), OperatorAction::Erase) => {
-            let left = backend.operator.find_left(&name, whose.definition()).await;
-            left.map_err(|error| ApiError::Refused(error.to_string()))?.ok_or(ApiError::NoSaga(name))
-        }
+        (Err(ApiError::Archived(left)), OperatorAction::Erase) => Ok(left.id),
         (resolved, _) => resolved,
     }
 }
@@ -166,8 +163,10 @@ async fn dry_run(
     act: &OperatorAct,
     plan: Option<&Arc<SagaPlan>>,
 ) -> Result<SagaActResponse, ApiError> {
-    let found = backend.operator.preview(saga, act, plan).await?;
-    match found.ok_or_else(|| ApiError::NoSaga(saga.to_string()))? {
+    let Some(found) = backend.operator.preview(saga, act, plan).await? else {
+        return Err(sagas::not_in_store(backend, &saga.to_string(), None).await);
+    };
+    match found {
         ActPreviewOutcome::Applied { about, leads_to } => {
             let as_wanted = Some(leads_to.status.is_wanted_by(act.action));
             let told = SagaActResponse::new(ActStatus::DryRun, saga, &act.id, about);
@@ -215,7 +214,7 @@ async fn performed(
         }
         OperatorActOutcome::Refused { reason } => return Err(refused(backend, saga, reason).await),
         OperatorActOutcome::TooMany => return Err(ApiError::TooManyActs(act_sender::MOST_ACTS)),
-        OperatorActOutcome::UnknownSaga => return Err(ApiError::NoSaga(saga.to_string())),
+        OperatorActOutcome::UnknownSaga => return Err(sagas::not_in_store(backend, &saga.to_string(), None).await),
     };
     statement.log(action.as_str(), saga, &id, told.status);
     let told = with_reruns(backend, told, saga, action).await;

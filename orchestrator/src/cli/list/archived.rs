@@ -1,7 +1,7 @@
 //! Sagas that have left the event store, from the files of archives, block by block.
 
 use super::{ListArgs, PAGE, table};
-use crate::cli::output;
+use crate::cli::{output, selection::known_saga};
 use anyhow::{Context as _, bail};
 use saga_engine::journal::reading::SagaLine;
 use saga_event_store::{
@@ -36,6 +36,9 @@ pub(super) async fn list(store: &dyn EventStore, args: &ListArgs) -> anyhow::Res
             break;
         }
     }
+    if let (Some(saga), true) = (&args.selection.saga, printer.has_nothing()) {
+        known_saga(store, saga).await?;
+    }
     printer.print()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -56,6 +59,10 @@ struct ArchivedPrinter<'a> {
 }
 
 impl ArchivedPrinter<'_> {
+    fn has_nothing(&self) -> bool {
+        self.page.is_empty() && self.header == table::TableHeader::Shown
+    }
+
     /// Takes the wanted sagas of a file; whether these are as many as are wanted. A damaged block is told, and hinders
     /// no other.
     fn take(&mut self, file: &ArchiveFile) -> anyhow::Result<bool> {
@@ -95,7 +102,7 @@ impl ArchivedPrinter<'_> {
     }
 
     fn print(&mut self) -> anyhow::Result<()> {
-        if !self.page.is_empty() || self.header == table::TableHeader::Shown {
+        if !self.page.is_empty() || self.has_nothing() {
             output::many(&self.page, self.args.output, |page| table::lines(page, self.header))?;
         }
         self.page.clear();

@@ -4,7 +4,11 @@ mod progress;
 
 use super::ReplayMeter;
 use crate::{
-    cli::{OutputFormat, output, selection, selection::StartedSince, store::StoreReadArgs},
+    cli::{
+        OutputFormat, output, selection,
+        selection::{StartedSince, known_saga},
+        store::StoreReadArgs,
+    },
     startup,
 };
 use anyhow::{Context, bail};
@@ -16,6 +20,7 @@ use saga_engine::replay::publish::{
     self, PublishEnd, PublishFailure, PublishFilter, PublishKind, PublishReport, PublishRequest, PublishTarget,
     RecordRate,
 };
+use saga_event_store::EventStore;
 use saga_kafka::{KafkaProducer, settings::BrokerKind};
 use serde::Serialize;
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -139,11 +144,18 @@ fn filter(args: &PublishEventsArgs) -> PublishFilter {
     }
 }
 
+async fn known_filter(store: &dyn EventStore, filter: &PublishFilter) -> anyhow::Result<()> {
+    match &filter.saga {
+        Some(saga) => known_saga(store, saga).await,
+        None => Ok(()),
+    }
+}
+
 async fn dry_run(args: &PublishEventsArgs) -> anyhow::Result<ExitCode> {
     let (topic, filter) = (topic(args)?, filter(args));
     refuse_own_topics(args, &topic)?;
     let store = args.store.open().await?;
-    super::named_right(store.as_ref(), filter.saga.as_deref()).await?;
+    known_filter(store.as_ref(), &filter).await?;
     let wanted = PublishRequest { filter, topic: Arc::from(topic.as_str()), run: "dry-run".to_owned(), after: None };
     let meter = ReplayMeter::spinner("found");
     let report = publish::count(store, &wanted, |report| meter.count(report.records)).await;
@@ -163,7 +175,7 @@ async fn send(
     refuse_own_topics(args, &progress.topic)?;
     let config = args.store.config()?;
     let store = args.store.open().await?;
-    super::named_right(store.as_ref(), progress.filter.saga.as_deref()).await?;
+    known_filter(store.as_ref(), &progress.filter).await?;
     let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
     let producer = KafkaProducer::start(&settings).context("cannot start the producer of Kafka")?;
     let wanted = PublishRequest {

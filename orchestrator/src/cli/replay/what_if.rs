@@ -1,6 +1,6 @@
 //! `replay what-if`: a changed definition tried on recorded sagas.
 
-use super::ReplayMeter;
+use super::{JournalSource, ReplayMeter};
 use crate::{
     cli::{OutputFormat, archive::ArchiveSourceArgs, output, selection::StartedSince, store::StoreReadArgs},
     startup::{DefinitionFiles, plan_of_file},
@@ -63,6 +63,8 @@ enum FailOn {
     Difference,
     /// A saga cannot be decided, because an answer was never recorded
     Undecided,
+    /// The journal of a saga cannot be read, or an archive is cut off
+    Unreadable,
 }
 
 /// The result that a step is assumed to have.
@@ -94,7 +96,9 @@ enum WhatIfOutput<'a> {
 pub(super) async fn what_if(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     let plan = plan(&args.definition)?;
     let assumed = AssumedAnswers { results: assumed(&plan, &args.assume)?, undos_are_done: args.assume_undos };
-    let journals = super::journals(&args.source, &args.store, Some(&plan.definition.name)).await?;
+    let JournalSource { journals, cut } =
+        super::journals(&args.source, &args.store, Some(&plan.definition.name)).await?;
+    cut.iter().for_each(|it| output::note(&it.to_string()));
     let wanted = WhatIfRequest {
         plan: Arc::clone(&plan),
         since: args.since.map(|since| since.0),
@@ -125,7 +129,8 @@ pub(super) async fn what_if(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
         );
     }
     output::one(&WhatIfOutput::Report(&report), args.output, |_| report_text(&report))?;
-    Ok(ExitCode::from(u8::from(args.fail_on.iter().any(|on| on.is_met(&report)))))
+    let is_cut = !cut.is_empty() && args.fail_on.contains(&FailOn::Unreadable);
+    Ok(ExitCode::from(u8::from(is_cut || args.fail_on.iter().any(|on| on.is_met(&report)))))
 }
 
 impl FailOn {
@@ -133,6 +138,7 @@ impl FailOn {
         report.verdicts.keys().any(|verdict| match self {
             FailOn::Difference => verdict.is_difference(),
             FailOn::Undecided => *verdict == WhatIfVerdict::Undecided,
+            FailOn::Unreadable => *verdict == WhatIfVerdict::Unreadable,
         })
     }
 }
@@ -218,5 +224,7 @@ mod tests {
         assert!(!FailOn::Difference.is_met(&of(WhatIfVerdict::Undecided)));
         assert!(FailOn::Undecided.is_met(&of(WhatIfVerdict::Undecided)));
         assert!(!FailOn::Undecided.is_met(&of(WhatIfVerdict::Same)));
+        assert!(FailOn::Unreadable.is_met(&of(WhatIfVerdict::Unreadable)));
+        assert!(!FailOn::Unreadable.is_met(&of(WhatIfVerdict::Erased)));
     }
 }
