@@ -7,7 +7,7 @@ use crate::{MAX_BATCH_BYTES, StoreError, StreamAppend, limits::check_batch};
 pub struct StreamErasure {
     /// The row that records the erasure.
     pub append: StreamAppend,
-    /// All rows of the stream before it, as they read from then on.
+    /// All rows that the store has of the stream before it, as they read from then on. A damaged stream may lack some.
     pub rows: Vec<ErasedRow>,
 }
 
@@ -27,8 +27,9 @@ pub const ERASED_HASH: [u8; 32] = [0; 32];
 /// [`StoreError::Limit`] when the append breaks a limit, or the rows are not those before it.
 pub(crate) fn check_erasure(erasure: &StreamErasure) -> Result<(), StoreError> {
     check_batch(std::slice::from_ref(&erasure.append))?;
-    let are_all = erasure.rows.iter().map(|row| row.version).eq(1..erasure.append.version);
-    if !are_all {
+    let versions = || erasure.rows.iter().map(|row| row.version);
+    let are_before = versions().all(|version| version < erasure.append.version);
+    if !are_before || !versions().is_sorted_by(|one, next| one < next) {
         return Err(StoreError::Limit("an erasure needs all rows before its own, in order".into()));
     }
     let bytes: usize = erasure.rows.iter().map(|row| row.payload.len()).sum();

@@ -200,6 +200,74 @@ async fn a_saga_is_erased_from_an_encrypted_store() -> Result<()> {
     an_erased_saga_keeps_its_course_alone(StoreForm::Sealed).await
 }
 
+/// A row in the middle becomes one that no build has written; it has the canary, too.
+async fn damage(world: &TestWorld, id: &str) -> Result<()> {
+    let mut store = PgConnection::connect(world.database.url()).await?;
+    let row = json!({"v": 1, "events": [{"stepTeleported": {"to": CANARY}}]}).to_string().into_bytes();
+    let damage = "UPDATE journal SET payload = $1, outline = NULL WHERE stream = $2::uuid AND version = 3";
+    let damaged = sqlx::query(damage).bind(row).bind(id).execute(&mut store).await?;
+    ensure!(damaged.rows_affected() == 1, "{damaged:?}");
+    Ok(())
+}
+
+/// Lists, the command line and the API say that the ended saga cannot be read, and why.
+async fn it_is_told_as_unreadable(world: &TestWorld, engine: &Engine, id: &str) -> Result<()> {
+    let why = "row 3 has an event of the kind `stepTeleported`";
+    let (_, shown) = engine.api().get(&format!("/api/sagas/{id}")).await?;
+    let unreadable = shown["unreadable"].as_str().context("the API says it")?;
+    ensure!(unreadable.contains(why) && !unreadable.contains("abandon"), "{shown}");
+    assert_eq!(shown["status"], "compensated", "{shown}");
+    let (_, list) = engine.api().get("/api/sagas?key=4711&saga=order").await?;
+    for line in [&list["sagas"][0], &lines(world, &["list", "--saga", "order"]).await?[0]] {
+        assert_eq!((&line["status"], &line["code"]), (&json!("compensated"), &json!("unreadable")), "{line}");
+        ensure!(line["reason"].as_str().is_some_and(|reason| reason.contains(why)), "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_ended_saga_that_cannot_be_read_is_erased() -> Result<()> {
+    let Some(world) = world(StoreForm::Plain).await? else { return Ok(()) };
+    let engine = world.start().await?;
+    world.order("4711", &json!({"customer": CANARY, "note": CANARY})).await?;
+    let id = reaches(&engine, "4711?saga=order", &["compensated"]).await?["id"].as_str().context("an id")?.to_owned();
+    engine.terminate().await?;
+    damage(&world, &id).await?;
+    let engine = world.start().await?;
+    it_is_told_as_unreadable(&world, &engine, &id).await?;
+
+    let server = engine.api().base().to_owned();
+    let act = async |act: &str, more: &[&str]| {
+        let given = [act, &id, "--who", "anna", "--reason", "asked for", "--server", &server];
+        let output = saga(&world, &[&given[..], more].concat()).await?;
+        let told = [output.stdout.clone(), output.stderr.clone()].concat();
+        anyhow::Ok((output.status.success(), String::from_utf8_lossy(&told).into_owned()))
+    };
+    let (done, told) = act("retry", &[]).await?;
+    ensure!(!done && told.contains("has ended") && !told.contains("saga abandon"), "{told}");
+    let (done, told) = act("erase", &["--dry-run"]).await?;
+    ensure!(done && told.contains("Nothing was done"), "{told}");
+    for _ in 0..2 {
+        let (done, told) = act("erase", &["--id", "request-17"]).await?;
+        ensure!(done, "{told}");
+    }
+    let (done, told) = act("erase", &["--id", "request-18"]).await?;
+    ensure!(done && told.contains("done already by another act"), "{told}");
+
+    assert_eq!(tables_with_the_canary(world.database.url()).await?, Vec::<String>::new());
+    let told = all_that_is_told(&world, &engine, &id).await?;
+    ensure!(!told.contains(CANARY) && told.contains("asked for"), "{told}");
+    let shown = &lines(&world, &["show", &id]).await?[0];
+    assert_eq!((&shown["status"], &shown["erased"]["who"]), (&json!("compensated"), &json!("anna")), "{shown}");
+    let audited = lines(&world, &["audit", "--on", &id]).await?;
+    assert_eq!((audited.len(), &audited[0]["id"]), (1, &json!("request-17")), "{audited:?}");
+    let report = lines(&world, &["replay", "verify"]).await?.pop().context("a report")?;
+    assert_eq!((&report["report"]["divergences"], &report["report"]["erased"]), (&json!(0), &json!(1)), "{report}");
+    ensure!(!engine.log()?.contains(CANARY), "the log has content");
+    engine.terminate().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn sagas_that_run_an_erased_one_again_are_named_and_erased_with_it() -> Result<()> {
     let Some(world) = world(StoreForm::Plain).await? else { return Ok(()) };

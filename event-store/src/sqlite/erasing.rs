@@ -72,11 +72,19 @@ async fn note(
     Ok(())
 }
 
-/// Whether the store has each of the rows.
+/// Whether these are all rows that the store has before the one of the act.
 async fn replace_rows(
     transaction: &mut Transaction<'static, Sqlite>,
     erasure: &StreamErasure,
 ) -> Result<bool, StoreError> {
+    let count = sqlx::query(include_str!("sql/count_rows_before.sql"))
+        .bind(erasure.append.stream)
+        .bind(i64::from(erasure.append.version))
+        .fetch_one(&mut **transaction)
+        .await?;
+    if count.try_get::<i64, _>("rows")? != i64::try_from(erasure.rows.len()).unwrap_or(i64::MAX) {
+        return Ok(false);
+    }
     for row in &erasure.rows {
         let replaced = sqlx::query(include_str!("sql/erase_row.sql"))
             .bind(erasure.append.stream)

@@ -342,6 +342,17 @@ pub fn abandon_unread(version: u32, at: Timestamp, act: ActMetadata<'_>, why: &s
     SagaDecision { version, at, events: vec![acted, unknown, SagaEvent::SagaEnded { end }] }
 }
 
+/// The erasure of an ended saga whose journal cannot be read: the row after the last, which is numbered without reading
+/// it.
+#[must_use]
+pub fn erase_unread(version: u32, at: Timestamp, act: ActMetadata<'_>) -> SagaDecision {
+    let ActMetadata { id, who, reason } = act;
+    let action = OperatorAction::Erase;
+    let acted =
+        SagaEvent::OperatorActed { id: id.into(), who: who.into(), reason: reason.into(), action, command: None };
+    SagaDecision { version, at, events: vec![acted] }
+}
+
 /// The id, the operator and the reason of one act.
 #[derive(Clone, Copy, Debug)]
 pub struct ActMetadata<'a> {

@@ -44,6 +44,9 @@ pub struct SagaView {
     /// Why it is where it is, if that needs a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why its journal cannot be read: then little more than what lists show is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
     /// When its first row was decided; RFC 3339, UTC.
     pub started_at: String,
     /// When its last row was decided; RFC 3339, UTC.
@@ -105,7 +108,9 @@ pub struct ErasureView {
 }
 
 impl ErasureView {
-    fn of(erased: &SagaErasure) -> ErasureView {
+    /// The act as it is told.
+    #[must_use]
+    pub fn of(erased: &SagaErasure) -> ErasureView {
         ErasureView { at: rfc3339(erased.at), who: erased.who.clone(), reason: erased.reason.clone() }
     }
 }
@@ -156,6 +161,7 @@ impl SagaState {
             status: self.status(),
             step: step.map(name),
             reason,
+            unreadable: None,
             started_at: rfc3339(self.started_at),
             updated_at: rfc3339(self.last_at),
             next_due: self.next_due_beside_guards(plan).map(rfc3339),

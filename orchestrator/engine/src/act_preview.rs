@@ -2,7 +2,7 @@
 //! It changes nothing and sends nothing.
 
 use super::admission::DecisionSources;
-use crate::journal::{self, JournalAccess, RecordedSaga};
+use crate::journal::{self, JournalAccess, RecordedSaga, erasing::ended_unread};
 use saga_base::clock::EngineClock;
 use saga_base::panics::caught;
 use saga_core::{
@@ -10,13 +10,14 @@ use saga_core::{
     command::{CommandRef, GuardKind, GuardOwner},
     decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome, JitterSource},
     describe::ActPreview,
-    event::{SagaDecision, SagaEvent},
+    event::{OperatorAction, SagaDecision, SagaEvent},
     id::SagaId,
     input::{ActTarget, OperatorAct, SagaFork, SagaInput},
     rerun,
     state::SagaPlan,
     time::Timestamp,
 };
+use saga_event_store::StreamSummary;
 use saga_guards::breaker::BreakerState;
 use std::sync::Arc;
 
@@ -63,8 +64,21 @@ impl ActPreviewer {
         act: &OperatorAct,
         plan: Option<&Arc<SagaPlan>>,
     ) -> Result<Option<ActPreviewOutcome>, journal::JournalError> {
-        let recorded = self.journal.read(saga).await?;
-        Ok(recorded.map(|recorded| self.preview_by(recorded, act, plan)))
+        match self.journal.read(saga).await {
+            // An erasure needs nothing of the journal but its rows.
+            Err(error @ journal::JournalError::Fault(_)) if act.action == OperatorAction::Erase => {
+                match self.journal.store().summary(saga.uuid()).await? {
+                    Some(summary) => Ok(Some(of_unread(&summary))),
+                    None => Err(error),
+                }
+            }
+            recorded => Ok(recorded?.map(|recorded| self.preview_by(recorded, act, plan))),
+        }
+    }
+
+    /// The time by which acts are decided.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The same of a saga that is read already.
@@ -128,6 +142,18 @@ impl ActPreviewer {
                 | BreakerState::ForcedClosed
                 | BreakerState::MetricsOnly => AdmissionVerdict::Admitted,
             },
+        }
+    }
+}
+
+/// What the erasure of a saga would lead to whose journal cannot be read.
+pub(crate) fn of_unread(summary: &StreamSummary) -> ActPreviewOutcome {
+    match ended_unread(summary) {
+        Err(refusal) => ActPreviewOutcome::Refused { reason: refusal.to_owned() },
+        Ok(status) => {
+            let (step, [starts, undoes, leaves]) = (summary.step.clone(), [const { Vec::new() }; 3]);
+            let leads_to = Box::new(ActPreview { status, step, reason: None, starts, undoes, leaves });
+            ActPreviewOutcome::Applied { about: None, leads_to }
         }
     }
 }

@@ -36,7 +36,7 @@ async fn look(journal: &JournalAccess, saga: SagaId) -> Option<(SagaLine, bool)>
     let summary = journal.store().summary(saga.uuid()).await.ok()??;
     let mut line = [SagaLine::from(summary)];
     // A saga that cannot be read is reported as the read model has it.
-    let steps = reading::refresh(journal.store().as_ref(), journal.plans(), &mut line, RefreshScope::Open)
+    let steps = reading::refresh(journal.store().as_ref(), journal.plans(), &mut line, RefreshScope::OpenAndFaults)
         .await
         .unwrap_or_default();
     let is_out = steps.get(&saga).is_some_and(|steps| steps.iter().any(|(_, phase)| *phase == StepPhase::Running));

@@ -31,7 +31,7 @@ use saga_core::{
     definition::participants::CriticalPath,
     describe::{SagaView, StepPhase},
     id::SagaId,
-    state::SagaPlan,
+    state::{SagaPlan, SagaStatus},
     time::Timestamp,
 };
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
@@ -316,6 +316,15 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn unknown_saga(&self, name: &str) -> Result<Option<UnknownFilterName>, StoreError> {
         naming::unknown_saga(self.store(), self.journal.plans(), name).await
+    }
+
+    /// Whether a saga has ended, as the read model says; `None`: the store does not have it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn has_ended(&self, saga: SagaId) -> Result<Option<bool>, StoreError> {
+        let summary = self.store().summary(saga.uuid()).await?;
+        Ok(summary.map(|it| it.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal())))
     }
 
     /// A reader of the feed of all events.

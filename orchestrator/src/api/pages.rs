@@ -29,11 +29,7 @@ use saga_core::{
     event::OperatorAction,
     state::SagaStatus,
 };
-use saga_engine::journal::{
-    history::HistoryLine,
-    payloads::PayloadDetail,
-    reading::{RefreshScope, SagaLine},
-};
+use saga_engine::journal::{history::HistoryLine, payloads::PayloadDetail, reading::SagaLine};
 use saga_event_store::StreamStatusCount;
 use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
@@ -88,7 +84,7 @@ pub(super) async fn list(
     query: Result<Query<SagaListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let asked = request::checked(query)?.without_blanks().page(LINES)?;
-    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked, RefreshScope::All).await?;
+    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked).await?;
     let slip = if lines.is_empty() { sagas::slip(&backend, &asked).await? } else { None };
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());

@@ -109,19 +109,23 @@ pub(super) async fn list(
 }
 
 async fn lines(backend: &ApiState, asked: &SagaListQuery) -> Result<Vec<SagaLine>, ApiError> {
-    Ok(lines_and_steps(backend, asked, RefreshScope::Open).await?.0)
+    let wanted = wanted(asked, backend.query.now())?;
+    let _permit = backend.journal_permits.acquire().await?;
+    let mut lines = backend.query.list(&wanted).await?;
+    let scope = RefreshScope::of_list(lines.len());
+    backend.query.refresh(&mut lines, scope).await?;
+    Ok(lines)
 }
 
 /// A page of the list, and the steps of the sagas whose journals were read.
 pub(super) async fn lines_and_steps(
     backend: &ApiState,
     asked: &SagaListQuery,
-    looked: RefreshScope,
 ) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
     let wanted = wanted(asked, backend.query.now())?;
     let _permit = backend.journal_permits.acquire().await?;
     let mut lines = backend.query.list(&wanted).await?;
-    let steps = backend.query.refresh(&mut lines, looked).await?;
+    let steps = backend.query.refresh(&mut lines, RefreshScope::All).await?;
     Ok((lines, steps))
 }
 

@@ -84,7 +84,8 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
     loop {
         wanted.limit = left.min(PAGE);
         let mut page = reading::list(store, &wanted).await?;
-        reading::refresh(store, &plans, &mut page, RefreshScope::Open).await?;
+        let scope = RefreshScope::of_list(page.len());
+        reading::refresh(store, &plans, &mut page, scope).await?;
         if page.is_empty() && header == table::TableHeader::Shown {
             found_nothing(store, &plans, &wanted).await?;
         }

@@ -362,7 +362,7 @@ async fn located(args: &SagaNameArgs, store: &Arc<dyn EventStore>) -> anyhow::Re
 async fn resolve(args: &SagaNameArgs, store: &dyn EventStore) -> anyhow::Result<Option<SagaId>> {
     let mut found = reading::find(store, &args.name, args.saga.as_deref()).await?;
     if let SagaLookup::Several(lines) = &mut found {
-        reading::refresh(store, &PlanCache::default(), lines, RefreshScope::Open).await?;
+        reading::refresh(store, &PlanCache::default(), lines, RefreshScope::OpenAndFaults).await?;
     }
     the_one(found, &args.name)
 }

@@ -4,17 +4,20 @@
 //! act, which every later pass makes up for.
 
 use super::{
-    left::{self, LeftSaga, LeftSagaError, LeftSagaLookup},
+    left::{self, LeftSagaError, LeftSagaLookup},
     rewriting::FileRewriter,
 };
 use crate::{
-    act_preview::{ActPreviewOutcome, ActPreviewer},
-    journal::{self, JournalAccess, JournalError, RecordedSaga, codec, erasing::erased_rows},
+    act_preview::{self, ActPreviewOutcome, ActPreviewer},
+    journal::{
+        self, JournalAccess, JournalError, RecordedSaga, codec,
+        erasing::{ended_unread, erased_by, erased_rows},
+    },
     row,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    decide::DecisionOutcome,
+    decide::{self, ActMetadata, DecisionOutcome},
     event::{OperatorAction, SagaDecision},
     id::SagaId,
     input::{OperatorAct, SagaInput},
@@ -65,6 +68,22 @@ pub(crate) enum RewriteWait {
     Await,
     /// Many sagas are erased: their files are written anew together.
     Later,
+}
+
+/// Of a saga that was erased with others, before their files are written.
+const WRITTEN_NEXT: &str = "its archive file is written anew together with those of other sagas; `saga archive list` \
+                            says if that is still to be done";
+/// Of a saga whose file was not written within [`PATIENCE`].
+const NOT_WRITTEN: &str = "its archive file was not written anew within 8 seconds. Engines try again every five \
+                           minutes; `saga archive list` says if it is still to be done, and the engine's log what \
+                           hinders it";
+
+/// A saga as its archive has it.
+struct LeftJournal {
+    opened: OpenedArchive,
+    /// With its rows opened, if they can be.
+    stream: ArchivedStream,
+    folded: Result<RecordedSaga, JournalError>,
 }
 
 /// What would be decided of a saga that has left.
@@ -145,7 +164,7 @@ impl ArchiveEraser {
     async fn origin(&self, saga: SagaId) -> Option<SagaId> {
         let recorded = match self.journal.read(saga).await {
             Ok(Some(recorded)) => recorded,
-            Ok(None) | Err(_) => self.recorded(saga).await.ok()??.2,
+            Ok(None) | Err(_) => self.read(saga).await.ok()??.folded.ok()?,
         };
         recorded.state.forked_from.as_ref().map(|origin| origin.saga)
     }
@@ -193,23 +212,24 @@ impl ArchiveEraser {
 
     /// What the erasure would lead to; `None`: no archive has the saga.
     pub(crate) async fn preview(&self, saga: SagaId, act: &OperatorAct) -> Option<ActPreviewOutcome> {
-        match self.recorded(saga).await {
+        match self.read(saga).await {
             Ok(None) => None,
-            Ok(Some((_, _, recorded))) => Some(self.previewer.preview_of(recorded, act)),
+            Ok(Some(LeftJournal { folded: Ok(recorded), .. })) => Some(self.previewer.preview_of(recorded, act)),
+            Ok(Some(LeftJournal { stream, folded: Err(_), .. })) => Some(act_preview::of_unread(&stream.summary)),
             Err(reason) => Some(ActPreviewOutcome::Refused { reason }),
         }
     }
 
     async fn decided(&self, saga: SagaId, act: &OperatorAct) -> Result<LeftDecision, String> {
-        let Some((left, rows, recorded)) = self.recorded(saga).await? else { return Ok(LeftDecision::Unknown) };
+        let Some(LeftJournal { opened, stream, folded }) = self.read(saga).await? else {
+            return Ok(LeftDecision::Unknown);
+        };
+        let Ok(recorded) = folded else { return unread(stream, act, self.previewer.now()) };
         let applied = recorded.state.acts.find(&act.id).map(|acted| acted.at);
         match self.previewer.decide(recorded, &SagaInput::Operator(act.clone())) {
             Some((DecisionOutcome::Refused(refused), _)) => Ok(LeftDecision::Refused(refused.to_string())),
             Some((DecisionOutcome::Decided(decision), _)) => {
-                let stream = left.archive.stream(saga.uuid()).await.map_err(|error| unanswered(&error))?;
-                let Some(stream) = stream else { return Ok(LeftDecision::Unknown) };
-                let opened = OpenedArchive::new(left.archive, Arc::clone(self.journal.store()));
-                self.erasure(&opened, ArchivedStream { rows, ..stream }, &decision).await.map(LeftDecision::Erased)
+                self.erasure(&opened, stream, &decision).await.map(LeftDecision::Erased)
             }
             Some((DecisionOutcome::Ignored(_) | DecisionOutcome::Noted, _)) | None => match applied {
                 Some(at) => Ok(LeftDecision::Repeated(at)),
@@ -219,14 +239,24 @@ impl ArchiveEraser {
     }
 
     /// The saga as its archive has it.
-    async fn recorded(&self, saga: SagaId) -> Result<Option<(LeftSaga, Vec<StreamRow>, RecordedSaga)>, String> {
+    async fn read(&self, saga: SagaId) -> Result<Option<LeftJournal>, String> {
         let found = left::find_id(self.store(), self.folder(), saga).await.map_err(|error| error.to_string())?;
         let Some(left) = found else { return Ok(None) };
-        let opened = OpenedArchive::new(left.archive.clone(), Arc::clone(self.journal.store()));
-        let unread = |error: &JournalError| journal::shown::unreadable(error);
-        let rows = opened.read(saga.uuid()).await.map_err(|error| unread(&JournalError::of(saga, error)))?;
-        let folded = journal::fold(&opened, self.journal.plans(), saga, rows.clone()).await;
-        Ok(Some((left, rows, folded.map_err(|error| unread(&error))?)))
+        let Some(mut stream) = left.archive.stream(saga.uuid()).await.map_err(|error| unanswered(&error))? else {
+            return Ok(None);
+        };
+        let opened = OpenedArchive::new(left.archive, Arc::clone(self.journal.store()));
+        let folded = match opened.read(saga.uuid()).await {
+            Ok(rows) => {
+                stream.rows.clone_from(&rows);
+                journal::fold(&opened, self.journal.plans(), saga, rows).await
+            }
+            Err(error) => Err(JournalError::of(saga, error)),
+        };
+        match folded {
+            Err(JournalError::Store(error)) => Err(unanswered(&error)),
+            folded => Ok(Some(LeftJournal { opened, stream, folded })),
+        }
     }
 
     /// The saga without its content, with the row of the act. It was folded, so it will be read.
@@ -237,7 +267,7 @@ impl ArchiveEraser {
         decision: &SagaDecision,
     ) -> Result<Box<ArchivedErasure>, String> {
         let saga = SagaId::from_uuid(stream.summary.stream).ok_or("the saga has no id of this product")?;
-        let rows = without_content(stream.rows, decision).map_err(|error| error.to_string())?;
+        let rows = without_content(&stream.rows, decision).map_err(|error| error.to_string())?;
         let folded = journal::fold(opened, self.journal.plans(), saga, rows.clone()).await;
         let RecordedSaga { plan, state, .. } = folded.map_err(|error| journal::shown::unreadable(&error))?;
         let act = row::act(&plan, decision).ok_or("the decision records no act")?;
@@ -259,17 +289,14 @@ impl ArchiveEraser {
     async fn rewritten(&self, saga: SagaId, wait: RewriteWait) -> Option<String> {
         let (done, written) = oneshot::channel();
         let waiter = (wait == RewriteWait::Await).then_some(done);
-        // Whoever does not get through has a later pass do it.
+        // A later pass does what does not get through.
         if self.requests.try_send(waiter).is_ok() && wait == RewriteWait::Await {
             drop(tokio::time::timeout(PATIENCE, written).await);
         }
-        match self.store().pending_erasure(saga.uuid()).await {
-            Ok(None) => None,
-            Ok(Some(_)) | Err(_) => Some(
-                "its archive file is still to be written anew; engines try every five minutes, and the log says what \
-                 hinders them"
-                    .to_owned(),
-            ),
+        match (self.store().pending_erasure(saga.uuid()).await, wait) {
+            (Ok(None), _) => None,
+            (Ok(Some(_)) | Err(_), RewriteWait::Later) => Some(WRITTEN_NEXT.to_owned()),
+            (Ok(Some(_)) | Err(_), RewriteWait::Await) => Some(NOT_WRITTEN.to_owned()),
         }
     }
 
@@ -298,14 +325,34 @@ fn unanswered(error: &saga_event_store::StoreError) -> String {
     format!("the erasure is not on record: {error}. Send it again under the same id")
 }
 
+/// The erasure of a saga whose journal cannot be read, by what the archive says of it beside its rows.
+fn unread(stream: ArchivedStream, act: &OperatorAct, now: Timestamp) -> Result<LeftDecision, String> {
+    let last = stream.rows.last();
+    if erased_by(&stream.rows).is_some_and(|id| id == act.id) {
+        return Ok(LeftDecision::Repeated(Timestamp(last.map_or(0, |row| row.recorded_at_ms))));
+    }
+    if let Err(refusal) = ended_unread(&stream.summary) {
+        return Ok(LeftDecision::Refused(refusal.to_owned()));
+    }
+    let at = now.max(Timestamp(stream.summary.updated_at_ms));
+    let version = last.map_or(1, |row| row.version.saturating_add(1));
+    let metadata = ActMetadata { id: &act.id, who: &act.who, reason: &act.reason };
+    let decision = decide::erase_unread(version, at, metadata);
+    let rows = without_content(&stream.rows, &decision).map_err(|error| error.to_string())?;
+    let summary = StreamSummary { reason: None, updated_at_ms: at.0, erased_at_ms: Some(at.0), ..stream.summary };
+    let act = row::acted_as(&act.id, &act.who, &act.reason, OperatorAction::Erase.as_str().to_owned());
+    let erased = ArchivedStream { summary, shard: stream.shard, rows };
+    Ok(LeftDecision::Erased(Box::new(ArchivedErasure { erased, act })))
+}
+
 fn without_content(
-    rows: Vec<StreamRow>,
+    rows: &[StreamRow],
     decision: &SagaDecision,
-) -> Result<Vec<StreamRow>, journal::erasing::RowErasureError> {
-    let erased = erased_rows(rows.clone(), decision.version)?;
+) -> Result<Vec<StreamRow>, journal::codec::RowEncodeError> {
+    let erased = erased_rows(rows, decision.version)?;
     let without =
-        |(row, erased): (StreamRow, saga_event_store::ErasedRow)| StreamRow { payload: erased.payload, ..row };
-    let mut rows: Vec<StreamRow> = rows.into_iter().zip(erased).map(without).collect();
+        |(row, erased): (&StreamRow, saga_event_store::ErasedRow)| StreamRow { payload: erased.payload, ..row.clone() };
+    let mut rows: Vec<StreamRow> = rows.iter().zip(erased).map(without).collect();
     rows.push(StreamRow {
         version: decision.version,
         recorded_at_ms: decision.at.0,

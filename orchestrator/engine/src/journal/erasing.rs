@@ -1,22 +1,12 @@
 //! The rows of a saga as they read after an operator has erased it.
 
-use super::codec::{self, RowDecodeError, RowEncodeError};
+use super::codec::{self, RowEncodeError};
 use saga_core::{
     event::{OperatorAction, SagaDecision, SagaEvent},
+    state::SagaStatus,
     time::Timestamp,
 };
-use saga_event_store::{ErasedRow, StreamRow};
-
-/// A saga cannot be erased.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RowErasureError {
-    /// A row is not of a shape that this build reads.
-    #[error(transparent)]
-    Unreadable(#[from] RowDecodeError),
-    /// A row without its content would not be read back.
-    #[error(transparent)]
-    Unwritable(#[from] RowEncodeError),
-}
+use saga_event_store::{ErasedRow, StreamRow, StreamSummary};
 
 /// Whether the decision records the erasure of its saga.
 pub(crate) fn erases(decision: &SagaDecision) -> bool {
@@ -25,15 +15,41 @@ pub(crate) fn erases(decision: &SagaDecision) -> bool {
     decision.events.iter().any(is_erasure)
 }
 
-/// The rows before `version`, without their content.
+/// What can be erased of a saga whose journal cannot be read: it has ended, as the read model says.
 ///
 /// # Errors
-/// When a row cannot be read.
-pub(crate) fn erased_rows(rows: Vec<StreamRow>, version: u32) -> Result<Vec<ErasedRow>, RowErasureError> {
-    let before = rows.into_iter().filter(|row| row.version < version);
-    let erased = |row: StreamRow| {
-        let decision = codec::decode(row.version, Timestamp(row.recorded_at_ms), &row.payload)?;
-        Ok(ErasedRow { version: row.version, payload: codec::encode_erased(&decision)? })
-    };
-    before.map(erased).collect()
+/// When it has not ended, or is erased already.
+pub(crate) fn ended_unread(summary: &StreamSummary) -> Result<SagaStatus, &'static str> {
+    if summary.erased_at_ms.is_some() {
+        return Err("the saga is erased already");
+    }
+    let status = summary.status.parse::<SagaStatus>().ok().filter(|status| status.is_terminal());
+    status.ok_or("the saga has not ended: end it with abandon, then erase it")
+}
+
+/// The id of the act by which the rows were erased, if their last one records it.
+pub(crate) fn erased_by(rows: &[StreamRow]) -> Option<String> {
+    let last = rows.last()?;
+    let decision = codec::decode(last.version, Timestamp(last.recorded_at_ms), &last.payload).ok()?;
+    decision.events.into_iter().find_map(|event| match event {
+        SagaEvent::OperatorActed { id, action: OperatorAction::Erase, .. } => Some(id),
+        _ => None,
+    })
+}
+
+/// The rows before `version`, without their content. Of a row that this build cannot read nothing stays but that it was
+/// there: it has no events then.
+///
+/// # Errors
+/// When a row without its content would not be read back.
+pub(crate) fn erased_rows(rows: &[StreamRow], version: u32) -> Result<Vec<ErasedRow>, RowEncodeError> {
+    let before = rows.iter().filter(|row| row.version < version);
+    before.map(|row| Ok(ErasedRow { version: row.version, payload: erased(row)? })).collect()
+}
+
+fn erased(row: &StreamRow) -> Result<Vec<u8>, RowEncodeError> {
+    let at = Timestamp(row.recorded_at_ms);
+    let decision = codec::decode(row.version, at, &row.payload);
+    let decision = decision.unwrap_or_else(|_| SagaDecision { version: row.version, at, events: Vec::new() });
+    codec::encode_erased(&decision)
 }

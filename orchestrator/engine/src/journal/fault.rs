@@ -97,6 +97,13 @@ impl JournalFault {
     pub fn no_rows(saga: SagaId) -> JournalFault {
         JournalFault { saga, version: None, kind: JournalFaultKind::NoRows }
     }
+
+    /// The same text for a saga that has ended: nothing of it is left to be ended.
+    #[must_use]
+    pub fn told_at_end(&self) -> String {
+        let JournalFault { saga, kind, .. } = self;
+        format!("saga {saga} cannot be read: {kind}. {}", kind.repair())
+    }
 }
 
 /// What is wrong with what the store has of a saga.
@@ -162,25 +169,27 @@ impl fmt::Display for JournalFaultKind {
 }
 
 impl JournalFaultKind {
-    /// What an operator can do, as whole sentences.
+    /// What an operator can do about a saga that has not ended, as whole sentences.
     #[must_use]
     pub fn remedy(&self, saga: SagaId) -> String {
-        let abandon = format!("`saga abandon {saga}` ends it as it is.");
+        format!("{} `saga abandon {saga}` ends it as it is.", self.repair())
+    }
+
+    /// How the saga can be read again, as a whole sentence.
+    fn repair(&self) -> &'static str {
         match self {
             JournalFaultKind::NoRows | JournalFaultKind::MissingRows { .. } | JournalFaultKind::NoStart => {
-                format!("Restore its rows of the table journal from a backup. {abandon}")
+                "Restore its rows of the table journal from a backup."
             }
             JournalFaultKind::Row(error) if error.is_of_newer_build() => {
-                format!("Upgrade this program to the build that wrote the row. {abandon}")
+                "Upgrade this program to the build that wrote the row."
             }
-            JournalFaultKind::Row(_) => format!("Restore the row from a backup. {abandon}"),
+            JournalFaultKind::Row(_) => "Restore the row from a backup.",
             JournalFaultKind::MissingDocument { .. } | JournalFaultKind::BadDocument { .. } => {
-                format!("Put it back: `saga definitions restore FILE`, with the files of that time. {abandon}")
+                "Put it back: `saga definitions restore FILE`, with the files of that time."
             }
-            JournalFaultKind::Fold(_) => {
-                format!("Restore its rows from a backup, or use the build that wrote them. {abandon}")
-            }
-            JournalFaultKind::Damaged(_) => format!("Repair the database, or restore it from a backup. {abandon}"),
+            JournalFaultKind::Fold(_) => "Restore its rows from a backup, or use the build that wrote them.",
+            JournalFaultKind::Damaged(_) => "Repair the database, or restore it from a backup.",
         }
     }
 }

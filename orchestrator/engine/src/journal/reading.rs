@@ -1,6 +1,9 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
-use super::{JournalError, JournalFault, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold, shown::unreadable};
+use super::{
+    JournalError, JournalFault, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold,
+    shown::{ERASED_UNREAD, unreadable, unreadable_at_end},
+};
 use saga_core::{
     command::GuardKind,
     describe::{OperatorNeedView, StepPhase},
@@ -217,13 +220,26 @@ pub fn guard_words() -> String {
     GuardKind::ALL.map(GuardKind::as_str).join(", ")
 }
 
+/// The most lines of a list for which the journals of ended sagas are read, too: what a person looks at.
+const LINES_PROVED: usize = 100;
+
 /// The lines of a list whose journals are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshScope {
     /// The lines of open sagas: what the read model says of the others stays true.
     Open,
+    /// The same, and the lines of ended sagas say if their journals cannot be read.
+    OpenAndFaults,
     /// All lines, for their steps.
     All,
+}
+
+impl RefreshScope {
+    /// For a list of so many lines.
+    #[must_use]
+    pub fn of_list(lines: usize) -> RefreshScope {
+        if lines <= LINES_PROVED { RefreshScope::OpenAndFaults } else { RefreshScope::Open }
+    }
 }
 
 /// What an id or a key names.
@@ -329,6 +345,7 @@ pub async fn refresh(
             let Some(line) = lines.get_mut(&id) else { continue };
             match fold(store, plans, id, rows).await {
                 Ok(recorded) if is_left_out(line, &recorded) => {}
+                Ok(_) if looked == RefreshScope::OpenAndFaults && is_over(line) => {}
                 Ok(recorded) => drop(steps.insert(id, show_now(line, &recorded))),
                 Err(error) if error.is_transient() => {}
                 Err(error) => show_unread(line, &error),
@@ -346,7 +363,7 @@ pub async fn refresh(
 fn is_looked_at(line: &SagaLine, looked: RefreshScope) -> bool {
     match looked {
         RefreshScope::Open => !is_over(line),
-        RefreshScope::All => true,
+        RefreshScope::OpenAndFaults | RefreshScope::All => true,
     }
 }
 
@@ -407,10 +424,14 @@ fn under_way(recorded: &RecordedSaga) -> Vec<String> {
 
 /// A saga that has ended stays as it ended.
 fn show_unread(line: &mut SagaLine, error: &JournalError) {
+    line.reason = Some(match (is_over(line), &line.erased_at) {
+        (true, Some(_)) => ERASED_UNREAD.to_owned(),
+        (true, None) => unreadable_at_end(error),
+        (false, _) => unreadable(error),
+    });
     if !is_over(line) {
         line.status = SagaStatus::Parked.to_string();
     }
-    line.reason = Some(unreadable(error));
     line.code = Some(IncidentKind::Unreadable.as_str().to_owned());
     line.waits_on = Vec::new();
 }

@@ -8,7 +8,7 @@ use super::{
     point::{HistoryPoint, PointOutOfRange},
 };
 use saga_core::{
-    describe::SagaView,
+    describe::{ErasureView, SagaView},
     event::{OperatorAction, SagaEvent},
     id::SagaId,
     state::{SagaErasure, SagaStatus},
@@ -133,6 +133,19 @@ pub async fn difference(
     Ok(Some(difference::between(&one, &other)))
 }
 
+/// What is said of an erased saga whose journal could not be read: there is nothing to repair.
+pub const ERASED_UNREAD: &str =
+    "an operator has erased the saga; its journal could not be read before that, so its course is not known";
+
+/// Why a saga that has ended cannot be read, as [`unreadable`].
+#[must_use]
+pub fn unreadable_at_end(error: &JournalError) -> String {
+    match error {
+        JournalError::Store(_) => unreadable(error),
+        JournalError::Fault(fault) => fault.told_at_end(),
+    }
+}
+
 /// Why a saga cannot be read, with the causes of the error in one line. The text names the saga, the row at fault and
 /// the remedy.
 #[must_use]
@@ -148,7 +161,7 @@ pub fn unreadable(error: &JournalError) -> String {
 /// A saga without rows is there only if the read model has it.
 async fn without_rows(store: &dyn JournalReader, saga: SagaId) -> Result<Option<SagaDisplay>, JournalError> {
     let Some(summary) = store.summary(saga.uuid()).await? else { return Ok(None) };
-    let reason = JournalFault::no_rows(saga).to_string();
+    let reason = told(&summary, &JournalFault::no_rows(saga).into());
     Ok(Some(SagaDisplay::Unread { view: Box::new(view(summary, 0, reason)), history: Vec::new() }))
 }
 
@@ -164,7 +177,20 @@ async fn unread(
         version => version?.unwrap_or_default(),
     };
     let history = rows.iter().flat_map(lines).collect();
-    Ok(SagaDisplay::Unread { view: Box::new(view(summary, version, unreadable(error))), history })
+    let reason = told(&summary, error);
+    let erased = erasure(&rows).as_ref().map(ErasureView::of);
+    Ok(SagaDisplay::Unread { view: Box::new(SagaView { erased, ..view(summary, version, reason) }), history })
+}
+
+/// Why the saga cannot be read, with what can be done about it in its status.
+fn told(summary: &StreamSummary, error: &JournalError) -> String {
+    if summary.erased_at_ms.is_some() {
+        return ERASED_UNREAD.to_owned();
+    }
+    match summary.status.parse::<SagaStatus>() {
+        Ok(status) if status.is_terminal() => unreadable_at_end(error),
+        Ok(_) | Err(_) => unreadable(error),
+    }
 }
 
 /// What the rows say of a saga that the read model does not have.
@@ -201,7 +227,8 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         key: summary.key,
         status: status.unwrap_or(SagaStatus::Parked),
         step: summary.step,
-        reason: Some(reason),
+        reason: Some(reason.clone()),
+        unreadable: Some(reason),
         started_at: rfc3339(Timestamp(summary.started_at_ms)),
         updated_at: rfc3339(Timestamp(summary.updated_at_ms)),
         next_due: None,

@@ -246,6 +246,7 @@ impl PageRepairer {
                     false => self.mend(saga).await,
                 }
             }
+            Err(error) if !error.is_transient() && is_erased(shown.get(&saga.uuid())) => Ok(MendOutcome::Agrees),
             Err(error) => Err(error),
         };
         repaired.part.add(saga, outcome)
@@ -287,6 +288,11 @@ impl PageRepairer {
             }
         }
     }
+}
+
+/// A saga that could not be read, and is erased: nothing tells any more what its row should be.
+fn is_erased(shown: Option<&StreamStanding>) -> bool {
+    shown.is_some_and(|shown| shown.summary.erased_at_ms.is_some())
 }
 
 fn row_of(recorded: &RecordedSaga) -> StreamRepair {

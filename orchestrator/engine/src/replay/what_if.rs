@@ -4,7 +4,10 @@ use super::{
     page_pipeline,
     scan::{SagaScan, ScanProgress, ScannedSaga},
 };
-use crate::journal::{self, JournalError, PlanCache, shown::unreadable};
+use crate::journal::{
+    self, JournalError, PlanCache,
+    shown::{unreadable, unreadable_at_end},
+};
 use futures_util::StreamExt;
 use saga_core::{
     event::SagaEvent,
@@ -368,16 +371,18 @@ fn told(status: SagaStatus, code: Option<&str>) -> String {
 }
 
 fn unread(saga: SagaId, shown: &StreamSummary, error: &JournalError) -> WhatIfLine {
+    let is_erased = shown.erased_at_ms.is_some();
+    let is_open = !shown.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal());
     WhatIfLine {
         id: saga.to_string(),
         key: shown.key.clone(),
-        verdict: WhatIfVerdict::Unreadable,
+        verdict: if is_erased { WhatIfVerdict::Erased } else { WhatIfVerdict::Unreadable },
         recorded: shown.status.clone(),
         simulated: None,
         parts_at: None,
         added_calls: Vec::new(),
         missing_calls: Vec::new(),
         changed_calls: Vec::new(),
-        reason: Some(unreadable(error)),
+        reason: (!is_erased).then(|| if is_open { unreadable(error) } else { unreadable_at_end(error) }),
     }
 }

@@ -1,11 +1,11 @@
-//! What an operator can do about a saga whose journal cannot be read: end it as it is. Whatever else is asked of it
-//! finds it read again, in vain.
+//! What an operator can do about a saga whose journal cannot be read: end it as it is, and erase it once it has ended.
+//! Whatever else is asked of it finds it read again, in vain.
 
-use super::{ShardLoop, context::ShardContext, incidents};
+use super::{ShardLoop, context::ShardContext, erasing::UnreadErasure, incidents};
 use crate::{
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
-    message::{MessageContent, MessageOutcome, ShardMessage},
+    message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
     row,
 };
 use saga_core::{
@@ -28,28 +28,13 @@ impl ShardLoop {
     pub(super) fn reject_unreadable(&self, saga: SagaId, message: ShardMessage, error: &journal::JournalError) {
         let reason = shown::unreadable(error);
         match message.body {
-            MessageContent::Input {
-                input: SagaInput::Operator(act @ OperatorAct { action: OperatorAction::Abandon, .. }),
-                ..
-            } => {
-                let (context, committer) =
-                    (Arc::clone(&self.context), self.context.store.committer(self.shard).clone());
-                let OperatorAct { id, who, reason: asked, .. } = act;
-                let abandonment = SagaAbandonment { saga, epoch: self.epoch, id, who, reason: asked, why: reason };
-                let receipt = message.receipt;
-                self.context
-                    .outputs
-                    .tasks
-                    .spawn(async move { receipt.settle(abandonment.record(&context, &committer).await) });
-            }
-            MessageContent::Input { input: SagaInput::Operator(_) | SagaInput::Mended { .. }, .. } => {
-                message
-                    .receipt
-                    .settle(MessageOutcome::Refused(format!("it was read again just now. {reason}; abandon ends it")));
+            MessageContent::Input { input: SagaInput::Operator(act) | SagaInput::Mended { act, .. }, .. } => {
+                self.act_on_unreadable(saga, act, message.receipt, error);
             }
             MessageContent::Rerun { .. } => {
                 let why = "a saga that cannot be read cannot be run again";
-                message.receipt.settle(MessageOutcome::Refused(format!("{reason}; {why}")));
+                let reason = shown::unreadable_at_end(error);
+                message.receipt.settle(MessageOutcome::Refused(format!("{reason} Until then {why}")));
             }
             // What came under its key starts nothing, and its journal takes no note of it.
             MessageContent::Start { .. } => {
@@ -60,6 +45,44 @@ impl ShardLoop {
             }
         }
     }
+
+    fn act_on_unreadable(
+        &self,
+        saga: SagaId,
+        act: OperatorAct,
+        receipt: MessageReceipt,
+        error: &journal::JournalError,
+    ) {
+        let (context, committer) = (Arc::clone(&self.context), self.context.store.committer(self.shard).clone());
+        let (epoch, open, ended) = (self.epoch, shown::unreadable(error), shown::unreadable_at_end(error));
+        self.context.outputs.tasks.spawn(async move {
+            let outcome = match act.action {
+                OperatorAction::Abandon => {
+                    let OperatorAct { id, who, reason, .. } = act;
+                    SagaAbandonment { saga, epoch, id, who, reason, why: open }.record(&context, &committer).await
+                }
+                OperatorAction::Erase => UnreadErasure { saga, epoch, act }.record(&context, &committer).await,
+                OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Migrate => {
+                    refused(&context, saga, (&open, &ended)).await
+                }
+            };
+            receipt.settle(outcome);
+        });
+    }
+}
+
+/// The refusal of an act that needs the journal, with what can be done about the saga.
+async fn refused(context: &ShardContext, saga: SagaId, (open, ended): (&str, &str)) -> MessageOutcome {
+    let known = context.store.events().summary(saga.uuid()).await;
+    let has_ended = known.is_ok_and(|known| known.is_some_and(|it| has_ended(&it)));
+    MessageOutcome::Refused(match has_ended {
+        true => format!("the saga has ended and cannot change any more. Also, {ended} `saga erase {saga}` erases it"),
+        false => format!("it was read again just now. {open}"),
+    })
+}
+
+fn has_ended(summary: &StreamSummary) -> bool {
+    summary.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal())
 }
 
 /// The end of a saga that cannot be read.
@@ -83,7 +106,7 @@ impl SagaAbandonment {
             (Ok(None), Ok(_)) => return MessageOutcome::UnknownSaga,
             (Err(error), _) | (_, Err(error)) => return MessageOutcome::Refused(format!("{error}; try again")),
         };
-        if summary.status.parse().is_ok_and(|status: SagaStatus| status.is_terminal()) {
+        if has_ended(&summary) {
             return self.at_its_end(&summary);
         }
         let append = match self.row(summary, version, context.clock.now()) {

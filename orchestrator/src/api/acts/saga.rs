@@ -262,11 +262,12 @@ async fn after(
     SagaActResponse { as_wanted: now.is_wanted_by(action), now: Some(Box::new(now)), ..told }
 }
 
-/// A saga that has ended waits for nothing, so the hint of its refusal is another one.
+/// A saga that has ended waits for nothing, so the hint of its refusal is another one. What has left the store has
+/// ended.
 async fn refused(backend: &ApiState, saga: SagaId, reason: String) -> ApiError {
-    match sagas::recorded(backend, saga).await {
-        Ok(recorded) if recorded.state.status().is_terminal() => ApiError::RefusedAtEnd(reason),
-        Ok(_) | Err(_) => ApiError::Refused(reason),
+    match backend.query.has_ended(saga).await {
+        Ok(Some(true) | None) => ApiError::RefusedAtEnd(reason),
+        Ok(Some(false)) | Err(_) => ApiError::Refused(reason),
     }
 }
 
