@@ -162,6 +162,8 @@ async fn an_interrupted_run_goes_on_and_sends_everything() -> Result<()> {
         let before = world.kafka.count(&copies).await?;
         assert!(usize::try_from(before)? < expected, "it was interrupted in between");
         let run = run_of_topic(folder, &copies)?;
+        let progress = std::fs::read_to_string(folder.join(format!("saga-replay-{run}.json")))?;
+        assert_eq!(serde_json::from_str::<Value>(&progress)?["rate"], 20, "{progress}");
         let done = told(&saga(folder, &["--resume", &run]).await?)?;
         assert_eq!((&done["status"], &done["run"]), (&json!("done"), &json!(run)), "{done}");
         let sent = world.kafka.read_until(&copies, WITHIN, |all| ids(all).len() == expected).await?;
@@ -223,8 +225,8 @@ async fn a_topic_of_the_engine_or_one_that_is_not_there_is_refused() -> Result<(
     let own = saga(folder, &["--topic", world.installation.inbox(), "--send"]).await?;
     assert!(String::from_utf8_lossy(&own.stderr).contains("is a topic of the engine"), "{own:?}");
     let missing = saga(folder, &["--topic", "no-such-topic", "--send"]).await?;
-    let failed = told(&missing)?;
-    assert_eq!((&failed["status"], &failed["records"]), (&json!("failed"), &json!(0)), "{failed}");
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no topic `no-such-topic`"), "{missing:?}");
     assert_eq!(missing.status.code(), Some(1));
+    assert!(run_of(folder).is_err(), "a run that is refused leaves no file");
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! out.
 
 mod pace;
+mod saga_sender;
 mod selection;
 mod sending;
 
@@ -15,18 +16,13 @@ pub use sending::{PublishFailure, PublishTarget};
 
 use super::scan::{SagaScan, ScannedSaga};
 use crate::journal::{self, JournalError, PlanCache};
-use futures_util::{StreamExt, stream::FuturesOrdered};
-use pace::RecordPacer;
 use saga_core::id::SagaId;
 use saga_event_store::{JournalReader, StoreError};
+use saga_sender::SagaSender;
 use saga_wire::OutgoingRecord;
 use serde::Serialize;
-use std::{collections::BTreeMap, pin::pin, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
-
-/// Sagas whose records are on their way at the same time: enough for full batches, few enough to be sent again after
-/// an interruption.
-const SAGAS_IN_FLIGHT: usize = 64;
 
 /// A record that would be sent, or was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,9 +54,16 @@ pub struct PublishReport {
     /// The last record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<PublishedMark>,
+    /// Sagas that fit the filter and are erased: their records are missing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub erased: u64,
     /// Sagas that cannot be read, and why: their records are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One record and what is told of it.
@@ -120,9 +123,8 @@ pub async fn count(
     let mut scan = scan(&store, wanted);
     while let Some(page) = scan.next().await? {
         for saga in page {
-            match selected(store.as_ref(), &plans, wanted, saga).await? {
-                Ok((_, records)) => report.add(&records),
-                Err(unreadable) => report.unreadable.push(unreadable),
+            if let Some((_, records)) = report.taken(selected(store.as_ref(), &plans, wanted, saga).await?) {
+                report.add(&records);
             }
         }
         tell(&report);
@@ -141,76 +143,21 @@ pub async fn publish(
     wanted: &PublishRequest,
     (target, rate): (&PublishTarget, Option<RecordRate>),
     stop: &CancellationToken,
-    mut keep: impl FnMut(SagaId, &PublishReport) -> Result<(), std::io::Error>,
+    keep: impl FnMut(SagaId, &PublishReport) -> Result<(), std::io::Error>,
 ) -> Result<(PublishReport, PublishEnd), PublishError> {
-    let (plans, mut report, mut pacer) = (PlanCache::default(), PublishReport::default(), RecordPacer::new(rate));
+    let plans = PlanCache::default();
     let mut scan = scan(&store, wanted);
-    let mut under_way = FuturesOrdered::new();
-    let mut failed = None;
+    let mut sender = SagaSender::new((target, rate), stop, keep);
     'reading: while let Some(page) = scan.next().await? {
         for saga in page {
-            let (saga, records) = match selected(store.as_ref(), &plans, wanted, saga).await? {
-                Ok(selected) => selected,
-                Err(unreadable) => {
-                    report.unreadable.push(unreadable);
-                    continue;
-                }
-            };
-            let mut time = pin!(pacer.take(records.len(), stop));
-            let may_pass = loop {
-                tokio::select! {
-                    biased;
-                    may_pass = &mut time => break may_pass,
-                    // What is on its way goes on meanwhile.
-                    Some(sent) = under_way.next(), if !under_way.is_empty() => {
-                        failed = settle(sent, &mut report, &mut keep)?;
-                        if failed.is_some() {
-                            break 'reading;
-                        }
-                    }
-                }
-            };
-            if stop.is_cancelled() || !may_pass {
+            let chosen = selected(store.as_ref(), &plans, wanted, saga).await?;
+            let Some((saga, records)) = sender.report_mut().taken(chosen) else { continue };
+            if !sender.send(saga, records).await? {
                 break 'reading;
             }
-            under_way.push_back(target.send_all(saga, records));
-            while under_way.len() >= SAGAS_IN_FLIGHT
-                && let Some(sent) = under_way.next().await
-            {
-                failed = settle(sent, &mut report, &mut keep)?;
-                if failed.is_some() {
-                    break 'reading;
-                }
-            }
         }
     }
-    // What is on its way is awaited: its position is kept, and less is sent again.
-    while failed.is_none()
-        && let Some(sent) = under_way.next().await
-    {
-        failed = settle(sent, &mut report, &mut keep)?;
-    }
-    let end = match failed {
-        Some(failure) => PublishEnd::Failed(failure),
-        None if stop.is_cancelled() => PublishEnd::Stopped,
-        None => PublishEnd::Done,
-    };
-    Ok((report, end))
-}
-
-fn settle(
-    (saga, sent): (SagaId, Result<Vec<SelectedRecord>, PublishFailure>),
-    report: &mut PublishReport,
-    keep: &mut impl FnMut(SagaId, &PublishReport) -> Result<(), std::io::Error>,
-) -> Result<Option<PublishFailure>, PublishError> {
-    match sent {
-        Ok(records) => {
-            report.add(&records);
-            keep(saga, report)?;
-            Ok(None)
-        }
-        Err(failure) => Ok(Some(failure)),
-    }
+    sender.end().await
 }
 
 fn scan(store: &Arc<dyn JournalReader>, wanted: &PublishRequest) -> SagaScan {
@@ -220,35 +167,61 @@ fn scan(store: &Arc<dyn JournalReader>, wanted: &PublishRequest) -> SagaScan {
     }
 }
 
-/// The records of one saga, or why it cannot be read.
+/// What a saga has for a run.
+enum SelectedSaga {
+    /// These records, or none.
+    Records(SagaId, Vec<SelectedRecord>),
+    /// It fits the filter, and what it published is erased.
+    Erased,
+    /// It may fit the filter, and cannot be read for this reason.
+    Unreadable(String),
+}
+
 async fn selected(
     store: &dyn JournalReader,
     plans: &PlanCache,
     wanted: &PublishRequest,
     scanned: ScannedSaga,
-) -> Result<Result<(SagaId, Vec<SelectedRecord>), String>, StoreError> {
+) -> Result<SelectedSaga, StoreError> {
     let ScannedSaga { saga, rows } = scanned;
     if wanted.filter.until.is_some_and(|until| saga.started_at() >= until) {
-        return Ok(Ok((saga, Vec::new())));
+        return Ok(SelectedSaga::Records(saga, Vec::new()));
     }
     let folded = match rows {
         Ok(rows) => journal::fold(store, plans, saga, rows).await,
         Err(error) => Err(JournalError::of(saga, error)),
     };
     match folded {
-        // What it published is erased.
-        Ok(recorded) if recorded.state.erased.is_some() => Ok(Ok((saga, Vec::new()))),
-        Ok(recorded) => Ok(Ok((saga, selection::records(wanted, &recorded)))),
+        Ok(recorded) if recorded.state.erased.is_none() => {
+            Ok(SelectedSaga::Records(saga, selection::records(wanted, &recorded)))
+        }
+        Ok(recorded) if selection::is_wanted(wanted, &recorded) => Ok(SelectedSaga::Erased),
+        Ok(_) => Ok(SelectedSaga::Records(saga, Vec::new())),
         Err(JournalError::Store(error)) if error.is_transient() => Err(error),
         Err(error) => {
             let shown = store.summary(saga.uuid()).await?;
-            let may_be_wanted = shown.is_none_or(|shown| selection::may_be_wanted(&wanted.filter, &shown));
-            Ok(if may_be_wanted { Err(format!("{saga}: {error}")) } else { Ok((saga, Vec::new())) })
+            Ok(match shown {
+                Some(shown) if !selection::may_be_wanted(&wanted.filter, &shown) => {
+                    SelectedSaga::Records(saga, Vec::new())
+                }
+                Some(shown) if shown.erased_at_ms.is_some() => SelectedSaga::Erased,
+                Some(_) | None => SelectedSaga::Unreadable(format!("{saga}: {error}")),
+            })
         }
     }
 }
 
 impl PublishReport {
+    /// The records that are to be sent. What is left out is counted.
+    fn taken(&mut self, selected: SelectedSaga) -> Option<(SagaId, Vec<SelectedRecord>)> {
+        match selected {
+            SelectedSaga::Records(saga, records) => return Some((saga, records)),
+            SelectedSaga::Erased => self.erased += 1,
+            SelectedSaga::Unreadable(why) => self.unreadable.push(why),
+        }
+        None
+    }
+
     fn add(&mut self, records: &[SelectedRecord]) {
         let Some(last) = records.last() else { return };
         self.sagas += 1;

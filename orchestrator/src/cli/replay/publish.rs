@@ -16,12 +16,18 @@ use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use indicatif::HumanCount;
 use progress::{PublishProgress, PublishProgressFile};
 use saga_core::state::SagaStatus;
-use saga_engine::replay::publish::{
-    self, PublishEnd, PublishFailure, PublishFilter, PublishKind, PublishReport, PublishRequest, PublishTarget,
-    RecordRate,
+use saga_engine::{
+    archiving::left,
+    replay::publish::{
+        self, PublishEnd, PublishFailure, PublishFilter, PublishKind, PublishReport, PublishRequest, PublishTarget,
+        RecordRate,
+    },
 };
 use saga_event_store::EventStore;
-use saga_kafka::{KafkaProducer, settings::BrokerKind};
+use saga_kafka::{
+    EndOffsetReader, KafkaProducer,
+    settings::{BrokerKind, KafkaSettings},
+};
 use serde::Serialize;
 use std::{path::Path, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +60,8 @@ pub(in crate::cli) struct PublishEventsArgs {
     /// Send the records; without it the command only counts them
     #[arg(long)]
     send: bool,
-    /// Records per second at most, like 500/s [default: as fast as the broker takes them]
+    /// Records per second at most, like 500/s. With --resume it changes the rate of the run [default: as fast as the
+    /// broker takes them; with --resume the rate that the run has]
     #[arg(long, value_name = "N/s")]
     rate: Option<RecordRate>,
     /// Go on with a run that was interrupted. Its topic and its filter are in its file saga-replay-RUN.json in this
@@ -88,6 +95,9 @@ struct PublishOutput<'a> {
     /// Records that earlier commands of this run have sent.
     #[serde(skip_serializing_if = "is_zero")]
     sent_before: u64,
+    /// Sagas in archives, at most, that may fit the filter and are left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    archived: u64,
     #[serde(flatten)]
     report: &'a PublishReport,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,15 +125,64 @@ pub(super) async fn publish(args: PublishEventsArgs) -> anyhow::Result<ExitCode>
             if progress.done {
                 bail!("run {run} is done: it sent {} records", progress.records);
             }
-            send(&args, file, progress).await
+            let progress = PublishProgress { rate: args.rate.or(progress.rate), ..progress };
+            let way = PublishWay::open(&args, &progress).await?;
+            send(&args, way, file, progress).await
         }
         None if args.send => {
-            let progress = PublishProgress::new(Uuid::new_v4(), topic(&args)?, filter(&args));
+            let progress = PublishProgress::new(Uuid::new_v4(), topic(&args)?, filter(&args), args.rate);
+            let way = PublishWay::open(&args, &progress).await?;
+            // Not before everything is checked: a run that is refused leaves no file.
             let file = PublishProgressFile::create(folder, &progress)?;
-            send(&args, file, progress).await
+            send(&args, way, file, progress).await
         }
         None => dry_run(&args).await,
     }
+}
+
+/// Where a run reads, and where it sends.
+struct PublishWay {
+    store: Arc<dyn EventStore>,
+    target: PublishTarget,
+    /// Sagas that are in archives, at most, and may fit the filter.
+    archived: u64,
+}
+
+impl PublishWay {
+    /// # Errors
+    /// When the run cannot begin: the topic is not there or not for it, or the store or Kafka does not answer.
+    async fn open(args: &PublishEventsArgs, progress: &PublishProgress) -> anyhow::Result<PublishWay> {
+        refuse_own_topics(args, &progress.topic)?;
+        let config = args.store.config()?;
+        let store = args.store.open().await?;
+        known_filter(store.as_ref(), &progress.filter).await?;
+        let archived = archived(store.as_ref(), &progress.filter).await?;
+        let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
+        require_topic(&settings, &progress.topic).await?;
+        let producer = KafkaProducer::start(&settings).context("cannot start the producer of Kafka")?;
+        Ok(PublishWay { store, target: PublishTarget::new(producer), archived })
+    }
+}
+
+/// A topic that is not there would be noticed at the first record only, after the client's own wait.
+async fn require_topic(settings: &KafkaSettings, topic: &str) -> anyhow::Result<()> {
+    let reader = EndOffsetReader::connect(settings).context("cannot start the client of Kafka")?;
+    let partitions = reader.partitions(&Arc::from(topic)).await;
+    if partitions.with_context(|| format!("Kafka does not say whether the topic {topic} is there"))?.is_empty() {
+        bail!("there is no topic `{topic}`, or this program may not see it; nothing was sent\nhint: create it first");
+    }
+    Ok(())
+}
+
+async fn known_filter(store: &dyn EventStore, filter: &PublishFilter) -> anyhow::Result<()> {
+    match &filter.saga {
+        Some(saga) => known_saga(store, saga).await,
+        None => Ok(()),
+    }
+}
+
+async fn archived(store: &dyn EventStore, filter: &PublishFilter) -> anyhow::Result<u64> {
+    Ok(left::count_at_most(store, filter.saga.as_deref(), (filter.since, filter.until)).await?)
 }
 
 fn topic(args: &PublishEventsArgs) -> anyhow::Result<String> {
@@ -144,40 +203,29 @@ fn filter(args: &PublishEventsArgs) -> PublishFilter {
     }
 }
 
-async fn known_filter(store: &dyn EventStore, filter: &PublishFilter) -> anyhow::Result<()> {
-    match &filter.saga {
-        Some(saga) => known_saga(store, saga).await,
-        None => Ok(()),
-    }
-}
-
 async fn dry_run(args: &PublishEventsArgs) -> anyhow::Result<ExitCode> {
     let (topic, filter) = (topic(args)?, filter(args));
     refuse_own_topics(args, &topic)?;
     let store = args.store.open().await?;
     known_filter(store.as_ref(), &filter).await?;
+    let archived = archived(store.as_ref(), &filter).await?;
     let wanted = PublishRequest { filter, topic: Arc::from(topic.as_str()), run: "dry-run".to_owned(), after: None };
     let meter = ReplayMeter::spinner("found");
     let report = publish::count(store, &wanted, |report| meter.count(report.records)).await;
     let report = report.context("the event store was not read to its end")?;
     meter.end();
     let (run, status) = (wanted.run.clone(), PublishStatus::DryRun);
-    let told = PublishOutput { run, topic: &topic, status, sent_before: 0, report: &report, failure: None };
+    let told = PublishOutput { run, topic: &topic, status, sent_before: 0, archived, report: &report, failure: None };
     output::one(&told, args.output, told_text)?;
     Ok(ExitCode::from(u8::from(!report.unreadable.is_empty())))
 }
 
 async fn send(
     args: &PublishEventsArgs,
+    PublishWay { store, target, archived }: PublishWay,
     mut file: PublishProgressFile,
     mut progress: PublishProgress,
 ) -> anyhow::Result<ExitCode> {
-    refuse_own_topics(args, &progress.topic)?;
-    let config = args.store.config()?;
-    let store = args.store.open().await?;
-    known_filter(store.as_ref(), &progress.filter).await?;
-    let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
-    let producer = KafkaProducer::start(&settings).context("cannot start the producer of Kafka")?;
     let wanted = PublishRequest {
         filter: progress.filter.clone(),
         topic: Arc::from(progress.topic.as_str()),
@@ -187,8 +235,8 @@ async fn send(
     output::note(&format!("run {}: its progress is in {}", progress.run, file.path().display()));
     let (before, stop) = (progress.records, stopped_by_ctrl_c());
     let meter = ReplayMeter::spinner("sent");
-    let target = PublishTarget::new(producer);
-    let published = publish::publish(store, &wanted, (&target, args.rate), &stop, |saga, report| {
+    let pace = (&target, progress.rate);
+    let published = publish::publish(store, &wanted, pace, &stop, |saga, report| {
         meter.count(before + report.records);
         progress.moves_to(saga, before + report.records);
         file.keep(&progress)
@@ -199,13 +247,13 @@ async fn send(
     let (report, end) = ended.inspect_err(|_| drop(file.flush(&progress))).with_context(|| resumed(progress.run))?;
     progress.done = matches!(end, PublishEnd::Done);
     file.flush(&progress).context("the progress of the run cannot be written")?;
-    told(args, &progress, before, &report, &end)
+    told(args, &progress, (before, archived), &report, &end)
 }
 
 fn told(
     args: &PublishEventsArgs,
     progress: &PublishProgress,
-    before: u64,
+    (before, archived): (u64, u64),
     report: &PublishReport,
     end: &PublishEnd,
 ) -> anyhow::Result<ExitCode> {
@@ -215,7 +263,7 @@ fn told(
         PublishEnd::Failed(failure) => (PublishStatus::Failed, Some(failure.to_string())),
     };
     let (run, topic) = (progress.run.to_string(), progress.topic.as_str());
-    let told = PublishOutput { run, topic, status, sent_before: before, report, failure };
+    let told = PublishOutput { run, topic, status, sent_before: before, archived, report, failure };
     output::one(&told, args.output, told_text)?;
     match end {
         PublishEnd::Done => return Ok(ExitCode::from(u8::from(!report.unreadable.is_empty()))),
@@ -269,7 +317,7 @@ fn refuse_own_topics(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<()
 }
 
 fn told_text(told: &PublishOutput<'_>) -> String {
-    let PublishOutput { run, topic, status, sent_before, report, failure } = told;
+    let PublishOutput { run, topic, status, sent_before, archived, report, failure } = told;
     let (records, sagas) = (HumanCount(report.records), HumanCount(report.sagas));
     let head = match status {
         PublishStatus::DryRun => format!("would send {records} records of {sagas} sagas to {topic}"),
@@ -290,9 +338,23 @@ fn told_text(told: &PublishOutput<'_>) -> String {
     };
     let marks = [mark("first", &report.first), mark("last ", &report.last)].into_iter().flatten().collect::<String>();
     let unreadable = report.unreadable.iter().map(|saga| format!("\nleft out, because it cannot be read: {saga}"));
+    let left_out = [
+        (report.erased, format!("\nleft out: {} sagas that are erased", HumanCount(report.erased))),
+        (
+            *archived,
+            format!(
+                "\nleft out: the sagas in archives, up to {} that fit; `saga list --archived` lists them",
+                HumanCount(*archived)
+            ),
+        ),
+    ];
+    let left_out: String = left_out.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
     let failure = failure.as_ref().map(|failure| format!("\n{failure}")).unwrap_or_default();
     let hint = if *status == PublishStatus::DryRun { "\nNothing was sent; --send sends" } else { "" };
     let types = types.collect::<String>();
-    crate::visible::in_lines(&format!("{head}{before}{types}{marks}{}{failure}{hint}", unreadable.collect::<String>()))
-        .into_owned()
+    crate::visible::in_lines(&format!(
+        "{head}{before}{types}{marks}{left_out}{}{failure}{hint}",
+        unreadable.collect::<String>()
+    ))
+    .into_owned()
 }

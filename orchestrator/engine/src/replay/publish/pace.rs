@@ -1,11 +1,13 @@
 //! How fast a run sends.
 
+use serde::{Deserialize, Serialize};
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Records per second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RecordRate(NonZeroU32);
 
 /// A text is no rate.

@@ -62,7 +62,7 @@ pub(super) fn records(wanted: &PublishRequest, recorded: &RecordedSaga) -> Vec<S
     }
 }
 
-fn is_wanted(wanted: &PublishRequest, recorded: &RecordedSaga) -> bool {
+pub(super) fn is_wanted(wanted: &PublishRequest, recorded: &RecordedSaga) -> bool {
     let PublishFilter { what: _, saga, status, since, until, key } = &wanted.filter;
     let (state, started) = (&recorded.state, recorded.state.started_at);
     saga.as_ref().is_none_or(|saga| *saga == recorded.plan.definition.name)

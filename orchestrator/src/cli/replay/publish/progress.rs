@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use saga_core::id::SagaId;
-use saga_engine::replay::publish::PublishFilter;
+use saga_engine::replay::publish::{PublishFilter, RecordRate};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
@@ -23,6 +23,9 @@ pub(super) struct PublishProgress {
     pub(super) run: Uuid,
     pub(super) topic: String,
     pub(super) filter: PublishFilter,
+    /// How fast it sends; `None`: as fast as the broker takes records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rate: Option<RecordRate>,
     /// The records of this saga, and of all before it, were delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) after: Option<SagaId>,
@@ -32,8 +35,8 @@ pub(super) struct PublishProgress {
 }
 
 impl PublishProgress {
-    pub(super) fn new(run: Uuid, topic: String, filter: PublishFilter) -> PublishProgress {
-        PublishProgress { run, topic, filter, after: None, records: 0, done: false }
+    pub(super) fn new(run: Uuid, topic: String, filter: PublishFilter, rate: Option<RecordRate>) -> PublishProgress {
+        PublishProgress { run, topic, filter, rate, after: None, records: 0, done: false }
     }
 
     pub(super) fn moves_to(&mut self, saga: SagaId, records: u64) {
@@ -129,7 +132,7 @@ mod tests {
             until: None,
             key: None,
         };
-        PublishProgress::new(Uuid::new_v4(), "copies".into(), filter)
+        PublishProgress::new(Uuid::new_v4(), "copies".into(), filter, "20/s".parse().ok())
     }
 
     #[test]
