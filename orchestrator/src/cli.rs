@@ -125,7 +125,8 @@ enum CliCommand {
     /// Look into dead letters: the records that nobody could process
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
-    /// Read all journals of the event store again, to verify them; nothing is sent
+    /// Read what is recorded again: verify it, try a changed definition on it, publish its events once more, or make a
+    /// projection or the list of sagas anew. Only `publish --send` sends, and only `rebuild` writes
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
     /// Show the definitions that start sagas now, those by which sagas run, and their texts

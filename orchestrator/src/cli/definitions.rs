@@ -11,7 +11,7 @@ use crate::{
     api::DefinitionLine,
     startup::{DefinitionFiles, plan_of_text},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use saga_engine::journal::definitions::{self, StoredDefinition};
 use serde_json::{Value, json};
@@ -161,6 +161,14 @@ async fn restore(args: RestoreDefinitionArgs) -> anyhow::Result<ExitCode> {
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let files = DefinitionFiles::beside(folder, Path::new("")).with_context(named)?;
     let plan = plan_of_text(&text, &files).map_err(anyhow::Error::msg).with_context(named)?;
+    if files.participants_file.is_none() && !plan.definition.called().is_empty() {
+        bail!(
+            "there is no participants.yaml beside {}: the policies follow from it, and without it other ones would be \
+             stored than those of that time\nhint: put participants.yaml of that time into {}",
+            named(),
+            folder.display()
+        );
+    }
     let mut body = args.operator.body();
     body["definition"] = json!(text);
     body["policies"] = json!(plan.policies.canonical_json());

@@ -13,6 +13,7 @@ use crate::shell::quoted;
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::event::OperatorAction;
+use saga_engine::journal::reading::SagaQuery;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path, process::ExitCode};
 use uuid::Uuid;
@@ -60,6 +61,7 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let server = args.server.open()?;
     let id = args.id.unwrap_or_else(Uuid::new_v4);
     let target = args.target(&server, id).await?;
+    args.refuse_everything(&target)?;
     let begun = server.post("/api/jobs", &args.order(&target, id)).await?;
     let job = begun["job"]["id"].as_str().context("the engine answered without the id of a job")?;
     if args.apply {
@@ -110,6 +112,15 @@ impl MigrateArgs {
         let word = |key: &str| stored[key].as_str().map(str::to_owned);
         let definition = word("definition").context("the engine answered without the hash of the definition")?;
         Ok(MigrationTarget { definition, saga: word("name") })
+    }
+
+    /// Without sagas that are chosen the engine refuses the job, in the words of its API.
+    fn refuse_everything(&self, target: &MigrationTarget) -> anyhow::Result<()> {
+        let of_target = SagaQuery { saga: target.saga.clone(), definition: self.from.clone(), ..SagaQuery::default() };
+        if self.key.is_empty() && !self.selection.wanted().chooses() && !of_target.chooses() {
+            bail!("no sagas are chosen\nhint: --saga NAME chooses all open sagas of a definition, --key KEY one saga");
+        }
+        Ok(())
     }
 
     fn order(&self, target: &MigrationTarget, id: Uuid) -> Value {

@@ -179,8 +179,17 @@ pub(super) fn joined(lines: impl Iterator<Item = String>) -> String {
 
 /// Writes an error and its causes to stderr; the exit code of a failure.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
-    note(&secrets::covered(&format!("error: {error:#}")));
+    note(&secrets::covered(&format!("error: {}", told(error))));
     ExitCode::from(1)
+}
+
+/// The error with its causes in one line. A cause that the text before it has in it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.contains(&cause) => told,
+        before => format!("{before}: {cause}"),
+    })
 }
 
 /// Writes a note to stderr.
@@ -193,6 +202,14 @@ pub(super) fn note(text: &str) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_cause_that_is_said_already_is_not_said_twice() {
+        let system = || anyhow::anyhow!("No such file or directory (os error 2)");
+        let twice = system().context("the archive a.zst cannot be read: No such file or directory (os error 2)");
+        assert_eq!(told(&twice), "the archive a.zst cannot be read: No such file or directory (os error 2)");
+        assert_eq!(told(&system().context("a.yaml")), "a.yaml: No such file or directory (os error 2)");
+    }
 
     #[test]
     fn no_cell_of_a_table_begins_a_line_or_steers_the_terminal() {

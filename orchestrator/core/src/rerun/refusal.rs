@@ -27,7 +27,7 @@ pub enum RerunRefusal {
         refused: Vec<(String, NotTaken)>,
     },
     /// Effects would stay beside those of the rerun, or the rerun would begin behind the pivot.
-    #[error("{what}; add force if that is meant", what = needs_force(standing, pivot.as_deref()))]
+    #[error("{what}; add --force (\"force\": true) if that is meant", what = needs_force(standing, pivot.as_deref()))]
     NeedsForce {
         /// Steps whose effects stand, or may, and that would be performed again.
         standing: Vec<StandingStep>,

@@ -105,7 +105,7 @@ fn a_saga_that_has_not_ended_is_refused() {
 #[test]
 fn effects_that_stand_are_named_and_need_force() {
     let completed = given(ORDER).when("reserve", done_with_slot()).when("charge", done()).when("ship", done());
-    refused(&completed, None, &["`reserve` is applied", "`charge` is applied", "`ship` is applied", "add force"]);
+    refused(&completed, None, &["`reserve` is applied", "`charge` is applied", "`ship` is applied", "add --force"]);
     refused(&completed, Some("ship"), &["`ship` is applied", "behind the pivot `charge`"]);
     let again = rerun(&completed, Some("ship"), true).then_out(&["ship"]);
     assert_eq!(again.state.forked_from.as_ref().map(|origin| origin.standing.clone()), Some(vec!["ship".to_owned()]));
@@ -164,7 +164,7 @@ fn a_rerun_of_a_rerun_undoes_what_the_first_saga_did() {
 #[test]
 fn behind_the_pivot_it_needs_force_and_only_goes_forward() {
     let first = abandoned_behind_the_pivot();
-    refused(&first, Some("ship"), &["behind the pivot `charge`", "add force"]);
+    refused(&first, Some("ship"), &["behind the pivot `charge`", "add --force"]);
     rerun(&first, Some("ship"), true)
         .then_out(&["ship"])
         .when("ship", declined())
@@ -184,7 +184,7 @@ fn a_step_that_is_undone_cannot_be_taken_over() {
 fn a_step_in_doubt_is_not_taken_over_and_not_performed_again_unasked() {
     let first = given(PARALLEL).when("a", lost());
     let first = first.when_operator(OperatorAction::Abandon);
-    refused(&first, None, &["`a` may be applied", "add force"]);
+    refused(&first, None, &["`a` may be applied", "add --force"]);
     refused(&first, Some("b"), &["`a` may be applied or not"]);
     let again = rerun(&first, None, true);
     assert_eq!(again.state.forked_from.as_ref().map(|origin| origin.standing.clone()), Some(vec!["a".to_owned()]));

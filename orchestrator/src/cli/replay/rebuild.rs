@@ -8,13 +8,14 @@ use super::{
 };
 use anyhow::{Context, bail};
 use clap::Args;
+use indicatif::HumanCount;
 use saga_engine::{
     projection::{self, ArchiveFolder, MissingArchives, RebuildProgress, RebuildReport, SAGA_LIST},
     replay::ScanProgress,
 };
 use saga_event_store::StoreError;
 use serde_json::{Value, json};
-use std::{process::ExitCode, time::Duration};
+use std::{cell::Cell, process::ExitCode, time::Duration};
 
 /// Time between two questions to an engine that builds.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -54,19 +55,37 @@ pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(error).context("the event store cannot be opened (key `store`)"),
     };
     let meter = ReplayMeter::new("applied");
-    let mut first = None;
+    let (mut first, rows) = (None, Cell::new(0));
     let missing = if args.without_archives { MissingArchives::LeftOut } else { MissingArchives::Refused };
     let folder = ArchiveFolder { folder: args.store.archive_folder()?, missing };
     let report = projection::rebuild(store, &args.name, folder, |progress| {
+        rows.set(progress.rows);
         let share = share(*first.get_or_insert(progress.at_ms), progress);
         meter.show_rows(ScanProgress { sagas: 0, events: progress.rows, share });
     });
-    let report = report.await;
+    let report = unless_stopped(report).await;
     meter.end();
+    let Some(report) = report else {
+        return Ok(stopped(&format!("{} rows are applied", HumanCount(rows.get()))));
+    };
     let report = report?;
     let took = meter.took();
     output::one(&report, args.output, |report| text(report, took))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `work` returns; `None`: Ctrl-C came first, and the work is dropped.
+async fn unless_stopped<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        Ok(()) = tokio::signal::ctrl_c() => None,
+    }
+}
+
+/// Says how far a command was that Ctrl-C stopped.
+fn stopped(how_far: &str) -> ExitCode {
+    output::note(&format!("stopped: {how_far}; the same command goes on from there"));
+    ExitCode::from(1)
 }
 
 fn share(first_ms: Option<i64>, progress: RebuildProgress) -> f64 {

@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{OutputFormat, output, server, store::StoreReadArgs},
-    RebuildArgs, ReplayMeter,
+    RebuildArgs, ReplayMeter, stopped, unless_stopped,
 };
 use anyhow::Context;
 use indicatif::HumanCount;
@@ -12,7 +12,7 @@ use saga_engine::replay::repair::{
 use saga_event_store::{EventStore, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{cell::Cell, process::ExitCode, sync::Arc, time::Duration};
 
 /// A line of the output.
 #[derive(Serialize)]
@@ -74,10 +74,11 @@ async fn open(args: &StoreReadArgs, mode: RepairMode) -> anyhow::Result<Result<A
 
 async fn in_store(store: Arc<dyn EventStore>, printer: &RepairPrinter) -> anyhow::Result<ExitCode> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut printed = Ok(());
+    let (mut printed, compared) = (Ok(()), Cell::new(0));
     let report = repair::repair(store, printer.mode, workers, |event| {
         let result = match event {
             RepairEvent::Progress(progress) => {
+                compared.set(progress.sagas);
                 printer.meter.show(progress);
                 Ok(())
             }
@@ -86,7 +87,14 @@ async fn in_store(store: Arc<dyn EventStore>, printer: &RepairPrinter) -> anyhow
         };
         printed = std::mem::replace(&mut printed, Ok(())).and(result);
     });
-    let report = report.await.context("the event store was not read to its end; run the command again")?;
+    let Some(report) = unless_stopped(report).await else {
+        printer.meter.end();
+        return Ok(stopped(&format!(
+            "{} sagas are compared, and what differed is written",
+            HumanCount(compared.get())
+        )));
+    };
+    let report = report.context("the event store was not read to its end; run the command again")?;
     printed?;
     printer.end(&report)
 }
