@@ -201,5 +201,11 @@ fn decision(saga: SagaId, expected: u32, row: &StreamRow) -> Result<SagaDecision
         return Err(JournalFault { saga, version: Some(expected), kind });
     }
     let decoded = codec::decode(row.version, Timestamp(row.recorded_at_ms), &row.payload);
-    decoded.map_err(|error| JournalFault::from((saga, error)))
+    match decoded {
+        Ok(decision) if decision.events.is_empty() => {
+            let kind = JournalFaultKind::NoEvents(expected);
+            Err(JournalFault { saga, version: Some(expected), kind })
+        }
+        decoded => decoded.map_err(|error| JournalFault::from((saga, error))),
+    }
 }

@@ -122,6 +122,8 @@ pub enum JournalFaultKind {
     Row(RowDecodeError),
     /// The first row does not begin with the start of a saga.
     NoStart,
+    /// The row says nothing: it could not be read when its saga was erased.
+    NoEvents(u32),
     /// A document that the row names is missing.
     MissingDocument {
         /// The row that names the document.
@@ -156,6 +158,7 @@ impl fmt::Display for JournalFaultKind {
             JournalFaultKind::MissingRows { first, last } => write!(f, "rows {first} to {last} are missing"),
             JournalFaultKind::Row(error) => write!(f, "{error}"),
             JournalFaultKind::NoStart => f.write_str("row 1 does not begin with the start of a saga"),
+            JournalFaultKind::NoEvents(version) => write!(f, "row {version} has no events"),
             JournalFaultKind::MissingDocument { version, kind, hash } => {
                 write!(f, "row {version} names the {kind} {hash}, which the store does not have")
             }
@@ -184,7 +187,7 @@ impl JournalFaultKind {
             JournalFaultKind::Row(error) if error.is_of_newer_build() => {
                 "Upgrade this program to the build that wrote the row."
             }
-            JournalFaultKind::Row(_) => "Restore the row from a backup.",
+            JournalFaultKind::Row(_) | JournalFaultKind::NoEvents(_) => "Restore the row from a backup.",
             JournalFaultKind::MissingDocument { .. } | JournalFaultKind::BadDocument { .. } => {
                 "Put it back: `saga definitions restore FILE`, with the files of that time."
             }

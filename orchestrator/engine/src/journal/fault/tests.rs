@@ -56,6 +56,7 @@ async fn every_fault_names_saga_row_and_remedy() {
         (it.second(b"\xff\x00"), 2, "row 2 does not read as events", "Restore the row"),
         (it.second(unknown), 2, "row 2 has an event of the kind `stepTeleported`", "Upgrade this program"),
         (it.second(no_word), 2, "unknown variant `sideways`", "Restore the row"),
+        (it.second(br#"{"v":1,"erased":true,"events":[]}"#), 2, "row 2 has no events", "Restore the row"),
         (it.second(br#"{"v":2,"events":[7]}"#), 2, "row 2 has format 2", "Upgrade this program"),
         (vec![it.rows[0].clone(), second], 2, "rows 2 to 3 are missing", "Restore its rows"),
         (vec![it.rows[1].clone()], 1, "row 1 is missing", "Restore its rows"),
