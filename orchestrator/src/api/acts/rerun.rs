@@ -19,7 +19,7 @@ use axum::{
 };
 use saga_core::{describe::ActPreview, id::SagaId, rerun::RerunOrder, state::SagaPlan};
 use saga_engine::{
-    journal::reading::SagaLine,
+    journal::{JournalError, reading::SagaLine, shown},
     rerun_sender::{self, RerunOutcome, RerunPreview},
 };
 use serde::{Deserialize, Serialize};
@@ -134,7 +134,7 @@ async fn dry_run(
     order: &RerunOrder,
     plan: Option<Arc<SagaPlan>>,
 ) -> Result<RerunResponse, ApiError> {
-    let Some(found) = backend.operator.preview_rerun(saga, order, plan).await? else {
+    let Some(found) = backend.operator.preview_rerun(saga, order, plan).await.map_err(unread)? else {
         return Err(sagas::not_in_store(backend, &saga.to_string(), None).await);
     };
     match found {
@@ -149,6 +149,14 @@ async fn dry_run(
     }
 }
 
+/// Only an ended saga is run again, so there is nothing to abandon.
+fn unread(error: JournalError) -> ApiError {
+    match error.is_transient() {
+        true => error.into(),
+        false => ApiError::Unreadable(shown::unreadable_at_end(&error)),
+    }
+}
+
 async fn performed(
     backend: &ApiState,
     saga: SagaId,
@@ -159,7 +167,7 @@ async fn performed(
     let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let (operator, asked) = (backend.operator.clone(), order.clone());
     let came = to_its_end(async move { operator.rerun(saga, asked, plan).await }).await;
-    let told = match came.unwrap_or(Ok(RerunOutcome::Accepted))? {
+    let told = match came.unwrap_or(Ok(RerunOutcome::Accepted)).map_err(unread)? {
         RerunOutcome::Started(rerun) => RerunResponse {
             rerun: Some(rerun.to_string()),
             now: backend.operator.result(rerun, wait).await.map(Box::new),
