@@ -33,6 +33,7 @@ mod remedy;
 mod resolved;
 mod retention;
 pub mod schema;
+mod schema_change;
 mod spanned;
 mod steps;
 mod target;
@@ -56,6 +57,7 @@ pub use json_schema::JsonSchema;
 pub use library::{DefinitionLibrary, SchemalessDefinition, SourceFile};
 pub use model::*;
 pub use participants::{ParticipantCatalog, ParticipantConfig};
+pub use schema_change::changed_by;
 pub use steps::MAX_STEPS;
 pub use tree::MAX_FILE_BYTES;
 

@@ -139,8 +139,8 @@ fn what_was_proved_when_it_was_stored_is_read_by_later_builds() {
 }
 
 /// Codes that need more than one file, or none that is YAML.
-const ELSEWHERE: [Code; 5] =
-    [Code::DuplicateDefinition, Code::BadSchema, Code::TooLarge, Code::NotRead, Code::BadConfig];
+const ELSEWHERE: [Code; 6] =
+    [Code::DuplicateDefinition, Code::BadSchema, Code::RetypedField, Code::TooLarge, Code::NotRead, Code::BadConfig];
 
 #[test]
 fn every_code_has_a_bad_file() {

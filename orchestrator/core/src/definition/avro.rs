@@ -1,5 +1,7 @@
 //! Schemas of events, and of the Avro ones: whether an expression reads a field that the trigger's event has.
 
+mod forms;
+
 use super::{
     diagnostic::{CheckFinding, Code, FindingCollector, FindingSeverity, TextSpan},
     json_schema::{FILE_ENDING, JsonSchema},

@@ -64,6 +64,13 @@ pub(super) fn parse_stored(text: &str) -> Result<SagaDefinition, Vec<CheckFindin
     definition.ok_or_else(|| reading.report.into_findings())
 }
 
+/// A definition while it is read, its expressions among it, with the type of its events, whatever else is wrong in it.
+pub(super) fn expressions(file: &str, text: &str) -> (ParseContext, Option<String>) {
+    let mut reading = ParseContext::new(file, text);
+    let definition = read(text, None, None, &mut reading);
+    (reading, definition.and_then(|definition| definition.trigger.event_type))
+}
+
 fn read(
     text: &str,
     participants: Option<&ParticipantCatalog>,

@@ -1,6 +1,10 @@
 //! What a schema says of the trigger's event.
 
-use super::{avro::SchemaCatalog, json_schema::JsonSchema, missing_field::MissingField};
+use super::{
+    avro::SchemaCatalog,
+    json_schema::JsonSchema,
+    missing_field::{MissingField, ValueForms},
+};
 use crate::expression::{UnfitKind, ValueKind};
 use apache_avro::Schema;
 
@@ -40,6 +44,14 @@ impl<'a> EventSchema<'a> {
         match self {
             EventSchema::Avro(schemas, schema) => schemas.kinds_of(schema, path),
             EventSchema::Json(schema) => schema.kinds(path),
+        }
+    }
+
+    /// In which forms an expression sees the value at `path`; `None`: nothing says it.
+    pub(crate) fn forms(&self, path: &[String]) -> Option<ValueForms> {
+        match self {
+            EventSchema::Avro(schemas, schema) => schemas.forms(schema, path),
+            EventSchema::Json(schema) => schema.forms(path),
         }
     }
 

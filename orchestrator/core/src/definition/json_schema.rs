@@ -6,7 +6,7 @@ mod wrong;
 
 use super::{
     diagnostic::{CheckFinding, Code, FindingCollector, TextSpan},
-    missing_field::MissingField,
+    missing_field::{MissingField, ValueForms},
 };
 use crate::expression::{UnfitKind, ValueKind, shorten};
 use jsonschema::{PatternOptions, Validator};
@@ -104,6 +104,10 @@ impl JsonSchema {
 
     pub(crate) fn kinds(&self, path: &[String]) -> Option<Vec<ValueKind>> {
         shape::kinds_of(&self.inner.root, path)
+    }
+
+    pub(crate) fn forms(&self, path: &[String]) -> Option<ValueForms> {
+        shape::forms(&self.inner.root, path)
     }
 
     pub(crate) fn is_integer_or_boolean(&self, path: &[String]) -> bool {

@@ -1,4 +1,9 @@
-//! What a schema says of a field that it does not have.
+//! What a schema says of a field: that it does not have it, or in which forms an expression sees it.
+
+use std::collections::BTreeSet;
+
+/// Forms in which an expression may see a value, in words.
+pub(crate) type ValueForms = BTreeSet<&'static str>;
 
 /// Where a path leaves the schema of an event.
 pub(crate) struct MissingField<'a> {

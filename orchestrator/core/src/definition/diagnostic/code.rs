@@ -86,6 +86,8 @@ codes! {
     UnfitValue = "unfit-value",
     /// The schema of the trigger's event has no such field.
     UnknownField = "unknown-field",
+    /// The next schema of the trigger's event gives a field that an expression reads another form.
+    RetypedField = "retyped-field",
     /// A schema file is not an Avro schema.
     BadSchema = "bad-schema",
     /// A step before the pivot has effects and no `undo`, so the saga could not be undone.

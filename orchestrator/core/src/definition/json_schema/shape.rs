@@ -3,7 +3,7 @@
 
 use super::references;
 use crate::{
-    definition::missing_field::MissingField,
+    definition::missing_field::{MissingField, ValueForms},
     expression::{UnfitKind, ValueKind, is_element},
 };
 use serde_json::Value;
@@ -59,6 +59,21 @@ fn of_names(names: Vec<&str>) -> Vec<ValueKind> {
         _ => None,
     };
     names.into_iter().filter_map(of_name).collect()
+}
+
+/// In which forms the value at `path` is seen; `None` where no `type` says it. A number may be an integer.
+pub(super) fn forms(root: &Value, path: &[String]) -> Option<ValueForms> {
+    let names: Vec<&str> = at(root, path)?.into_iter().flat_map(kinds).collect();
+    let of_name = |name: &&str| match *name {
+        "boolean" => vec!["a boolean"],
+        "integer" => vec!["an integer"],
+        "number" => vec!["a number", "an integer"],
+        "string" => vec!["a string"],
+        "array" => vec!["a list"],
+        "object" => vec!["a map"],
+        _ => vec!["null"],
+    };
+    (!names.is_empty()).then(|| names.iter().flat_map(of_name).collect())
 }
 
 /// Whether the value at `path` is one of these, and nothing else.
