@@ -20,6 +20,7 @@ mod read;
 mod replay;
 mod rerun;
 mod run;
+mod schemas;
 mod selection;
 mod server;
 mod store;
@@ -125,6 +126,9 @@ enum CliCommand {
     /// Look into dead letters: the records that nobody could process
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Check schemas of events before they are deployed
+    #[command(subcommand)]
+    Schemas(schemas::SchemasCommand),
     /// Read what is recorded again: verify it, try a changed definition on it, publish its events once more, or make a
     /// projection or the list of sagas anew. Only `publish --send` sends, and only `rebuild` writes
     #[command(subcommand)]
@@ -191,6 +195,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Projections(args) => projections::projections(args).await,
         CliCommand::Archive(command) => archive::run(command).await,
         CliCommand::Dlq(command) => dlq::run(command).await,
+        CliCommand::Schemas(command) => schemas::run(command).await,
         CliCommand::Replay(command) => replay::run(command).await,
         CliCommand::Definitions(command) => definitions::run(command).await,
         CliCommand::Guard(command) => guard::run(command).await,

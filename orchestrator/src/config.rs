@@ -237,6 +237,17 @@ pub(crate) fn folders(sources: &ConfigSources<'_>) -> Result<DefinitionFolders, 
     Ok(DefinitionFolders { sagas: check.path("sagas", "./sagas"), schemas: check.path("schemas", "./schemas") })
 }
 
+/// Reads only how to reach the schema registry; `None`: the configuration names none.
+///
+/// # Errors
+/// When the file cannot be read, or its keys of the registry are wrong.
+pub(crate) fn schema_registry(sources: &ConfigSources<'_>) -> Result<Option<RegistryConfig>, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    let registry = check.schema_registry();
+    if check.errors.is_empty() { Ok(registry) } else { Err(EngineConfigError(check.errors)) }
+}
+
 /// Reads only the names of the internal topics from the configuration.
 ///
 /// # Errors

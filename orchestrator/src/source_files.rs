@@ -8,7 +8,7 @@ pub(crate) use unread::{definitions_elsewhere, misnamed, misnamed_schemas, unuse
 pub(crate) use variables::lookup;
 
 use anyhow::Context;
-use saga_core::definition::{CheckFinding, SourceFile};
+use saga_core::definition::{CheckFinding, SourceFile, json_schema::FILE_ENDING};
 use std::path::{Path, PathBuf};
 
 /// The files of a folder whose names end with `suffix`, in order.
@@ -22,6 +22,20 @@ pub(crate) fn paths(folder: &Path, suffix: &str) -> anyhow::Result<Vec<PathBuf>>
     paths.retain(|path| path.to_string_lossy().ends_with(suffix));
     paths.sort();
     Ok(paths)
+}
+
+/// Avro schemas and JSON Schemas of events in a folder, without the schemas of the file formats, which may be beside
+/// them.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn schemas(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let is_format = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name == "saga.schema.json" || name == "participants.schema.json")
+    };
+    let mut all = paths(folder, ".avsc")?;
+    all.extend(paths(folder, FILE_ENDING)?.into_iter().filter(|path| !is_format(path)));
+    Ok(all)
 }
 
 /// Reads one file.

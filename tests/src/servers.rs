@@ -14,6 +14,8 @@ pub const POSTGRES_URL_18: &str = "SAGA_TEST_POSTGRES_URL_18";
 pub const POSTGRES_CONTROL: &str = "SAGA_TEST_POSTGRES_CONTROL";
 /// Jar of the JDBC driver of Postgres.
 pub const JDBC: &str = "SAGA_TEST_JDBC";
+/// Confluent's API of a schema registry.
+pub const REGISTRY: &str = "SAGA_TEST_REGISTRY";
 /// Bootstrap servers.
 pub const KAFKA: &str = "SAGA_TEST_KAFKA";
 /// Program that stops and starts the broker of [`KAFKA`].
@@ -41,6 +43,12 @@ pub fn postgres_18() -> Option<PostgresServer> {
 #[must_use]
 pub fn jdbc_driver() -> Option<String> {
     address(JDBC)
+}
+
+/// Confluent's API of the schema registry of this run; `None` has been reported.
+#[must_use]
+pub fn schema_registry() -> Option<String> {
+    address(REGISTRY)
 }
 
 /// Reports that the running test cannot test, because of `reason`.

@@ -9,7 +9,6 @@ use saga_core::{
     definition::{
         self, CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SagaDefinition, SchemalessDefinition,
         SourceFile, StepAction, TriggerStartPosition,
-        json_schema::FILE_ENDING,
         participants::{CriticalPath, MissingVariablePolicy, StubParticipants, TransportConfig},
         render,
     },
@@ -101,7 +100,7 @@ impl DefinitionFiles {
         if schemas.is_dir() {
             files.unreadable.extend(source_files::misnamed_schemas(schemas)?);
         }
-        for path in if schemas.is_dir() { schema_paths(schemas)? } else { Vec::new() } {
+        for path in if schemas.is_dir() { source_files::schemas(schemas)? } else { Vec::new() } {
             let schema = files.text(&path)?;
             files.schemas.extend(schema);
         }
@@ -132,16 +131,6 @@ impl DefinitionFiles {
             }
         }
     }
-}
-
-/// Avro schemas and JSON Schemas of events, without the schemas of the file formats, which are in the same folder.
-fn schema_paths(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let is_format = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name == "saga.schema.json" || name == "participants.schema.json")
-    };
-    let mut all = paths(folder, ".avsc")?;
-    all.extend(paths(folder, FILE_ENDING)?.into_iter().filter(|path| !is_format(path)));
-    Ok(all)
 }
 
 impl DefinitionFiles {

@@ -39,6 +39,20 @@ impl CompatibilityRule {
         NAMES.iter().find(|(rule, _)| *rule == self).map_or("NONE", |(_, name)| name)
     }
 
+    /// Whether all earlier schemas count, and not the last alone.
+    #[must_use]
+    pub fn is_transitive(self) -> bool {
+        match self {
+            CompatibilityRule::None
+            | CompatibilityRule::Backward
+            | CompatibilityRule::Forward
+            | CompatibilityRule::Full => false,
+            CompatibilityRule::BackwardTransitive
+            | CompatibilityRule::ForwardTransitive
+            | CompatibilityRule::FullTransitive => true,
+        }
+    }
+
     fn directions(self) -> &'static [ReadDirection] {
         match self {
             CompatibilityRule::None => &[],
@@ -52,15 +66,7 @@ impl CompatibilityRule {
 
     /// How many of the earlier ones do not count.
     fn skipped(self, earlier: usize) -> usize {
-        match self {
-            CompatibilityRule::Backward | CompatibilityRule::Forward | CompatibilityRule::Full => {
-                earlier.saturating_sub(1)
-            }
-            CompatibilityRule::None
-            | CompatibilityRule::BackwardTransitive
-            | CompatibilityRule::ForwardTransitive
-            | CompatibilityRule::FullTransitive => 0,
-        }
+        if self.is_transitive() { 0 } else { earlier.saturating_sub(1) }
     }
 }
 
