@@ -27,7 +27,7 @@ mod uniform;
 pub(crate) use acts::ActStatus;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
-pub(crate) use server::ApiServer;
+pub(crate) use server::{ApiServer, on as serve_on};
 
 use crate::readiness::EngineReadiness;
 use axum::{

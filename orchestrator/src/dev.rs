@@ -12,8 +12,9 @@ mod files;
 mod narrator;
 mod orders;
 mod participants;
+mod port_choice;
 mod port_forwarder;
-
+mod schema_registry;
 mod tally;
 mod terminal;
 #[cfg(test)]
@@ -53,6 +54,8 @@ pub(crate) struct DevOptions {
     pub sagas: Option<PathBuf>,
     /// Port at which clients find Kafka; `None`: the port of the last run if it is free, else any.
     pub kafka_port: Option<u16>,
+    /// Port at which clients find the schema registry; `None`: as with `kafka_port`.
+    pub registry_port: Option<u16>,
 }
 
 /// Runs until `stop`, or with `exit` until every saga, also of earlier runs, has ended or is parked. False: `exit` was
@@ -85,7 +88,7 @@ async fn run_on(
         running = stage.start(watcher) => running?,
         () = &mut stop => return Ok(!options.exit),
     };
-    stage.folder.write_configs(&stage.config, stage.door.address(), running.api.address)?;
+    stage.folder.write_configs(&stage.config, &stage.addresses(running.api.address))?;
     terminal.say(&banner::welcome(&stage.places(running.api.address, earlier)));
     let run = orders::run_name(now_ms());
     let traffic =

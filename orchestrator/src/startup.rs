@@ -11,6 +11,7 @@ mod schemas;
 mod topic_watch;
 
 pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file, plan_of_text};
+pub(crate) use schemas::embedded_registry;
 
 use crate::{
     api,

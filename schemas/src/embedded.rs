@@ -116,6 +116,14 @@ impl EmbeddedRegistry {
         Ok(())
     }
 
+    /// Names one more subject of the schema of `record`, a full or short name, if there is one and the subject is not
+    /// taken.
+    pub fn add_subject(&mut self, subject: &str, record: &str) {
+        if let Some(id) = self.of_record(record) {
+            self.subjects.entry(subject.to_owned()).or_insert(id);
+        }
+    }
+
     /// Answers a request. `path` is what stands after the address, with its query: `/schemas/ids/4?fetchMaxId=false`.
     #[must_use]
     pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> RegistryAnswer {

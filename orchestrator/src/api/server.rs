@@ -31,7 +31,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// Delay after an accept that failed, for example because no file descriptor is free.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A listening API. Dropping it ends the listening.
+/// A listening API, or other routes under its limits. Dropping it ends the listening.
 #[derive(Debug)]
 pub(crate) struct ApiServer {
     /// The address on which it listens, with the real port.
@@ -67,6 +67,14 @@ pub(super) async fn start(address: SocketAddr, routes: Router) -> anyhow::Result
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: choose another address with --listen, or the key `api.listen`")
     })?;
+    on(listener, routes)
+}
+
+/// Serves `routes` on a listener that is there, under the limits of the API.
+///
+/// # Errors
+/// The listener has no address.
+pub(crate) fn on(listener: TcpListener, routes: Router) -> anyhow::Result<ApiServer> {
     let address = listener.local_addr()?;
     let (routes, answering) = watch::channel(bounded(address, routes));
     let server = ApiServer { address, routes, stop: CancellationToken::new(), connections: TaskTracker::new() };

@@ -52,6 +52,9 @@ pub(super) struct DevArgs {
     /// port]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     kafka_port: Option<u16>,
+    /// Port at which clients find the schema registry [default: as with --kafka-port]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    registry_port: Option<u16>,
     /// Number of sample orders to place [default: one now and then, without end]
     #[arg(long, value_name = "N")]
     orders: Option<u32>,
@@ -92,6 +95,7 @@ pub(super) async fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
         exit: args.exit,
         sagas: args.sagas,
         kafka_port: args.kafka_port,
+        registry_port: args.registry_port,
     };
     let accounted_for = dev::run(options, TerminalWriter::stdout()?, shutdown::signal()).await?;
     Ok(if accounted_for { ExitCode::SUCCESS } else { ExitCode::from(1) })

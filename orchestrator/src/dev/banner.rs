@@ -1,6 +1,6 @@
 //! The texts before the first saga and after the last one.
 
-use super::{definitions::DefinitionSource, files::DevFolder, tally::TallySummary};
+use super::{definitions::DefinitionSource, files::DevFolder, schema_registry::DevRegistry, tally::TallySummary};
 use crate::{shell::quoted, startup::LoadedDefinitions};
 use saga_core::definition::participants::TransportConfig;
 use std::{net::SocketAddr, time::Instant};
@@ -17,6 +17,7 @@ pub(super) struct BannerInfo<'a> {
     pub(super) kafka: SocketAddr,
     /// The port of an earlier run, which another process uses now.
     pub(super) instead_of: Option<u16>,
+    pub(super) registry: &'a DevRegistry,
     pub(super) http: SocketAddr,
     /// Whether orders of the shop start sagas.
     pub(super) takes_orders: bool,
@@ -34,6 +35,7 @@ Ctrl-C ends it; the next run goes on with its sagas.
   sagas         http://localhost:{port}
   definitions   {definitions}
   Kafka         {kafka}  events on {triggers}{moved}
+  schemas       http://{registry}  for clients with Avro serialisers{registry_moved}
 {participants}  journal       saga list --config {config}
   an engine     saga serve --config {beside} --sagas FOLDER
 
@@ -42,15 +44,19 @@ Ctrl-C ends it; the next run goes on with its sagas.
         port = page.port(),
         definitions = definitions(places),
         triggers = places.loaded.trigger_topics().join(", "),
-        moved = places
-            .instead_of
-            .map_or_else(String::new, |port| format!("  (another process uses port {port} of the last run)")),
+        moved = moved(places.instead_of),
+        registry = places.registry.address(),
+        registry_moved = moved(places.registry.instead_of),
         participants = participants(places),
         config = quoted(&folder.config().to_string_lossy()),
         beside = quoted(&folder.beside().to_string_lossy()),
         try_it = if places.takes_orders { order_something(*kafka) } else { publish_something(places) },
         earlier = earlier(places.left_open),
     )
+}
+
+fn moved(instead_of: Option<u16>) -> String {
+    instead_of.map_or_else(String::new, |port| format!("  (another process uses port {port} of the last run)"))
 }
 
 fn definitions(places: &BannerInfo<'_>) -> String {

@@ -4,10 +4,12 @@ use super::{
     DevOptions,
     banner::BannerInfo,
     definitions::DefinitionSource,
-    files::{self, DevFolder, SHARDS},
+    files::{self, DevAddresses, DevFolder, SHARDS},
     orders,
     participants::SampleParticipants,
-    port_forwarder::{PortChoice, PortForwarder},
+    port_choice::PortChoice,
+    port_forwarder::PortForwarder,
+    schema_registry::DevRegistry,
     tally::DevSagaKey,
     traffic::StartableOrders,
     watcher::DevObserver,
@@ -39,6 +41,7 @@ pub(super) struct DevEnvironment {
     pub(super) kafka: saga_kafka::KafkaSettings,
     /// The fixed address of the broker for clients.
     pub(super) door: PortForwarder,
+    registry: DevRegistry,
     /// Which orders start sagas.
     pub(super) starts: StartableOrders,
     definitions: DefinitionSource,
@@ -76,12 +79,16 @@ impl DevEnvironment {
         participants.consume(&kafka, &command_topics(&loaded))?;
         // Only after the topics exist: a client that asks for a missing topic creates it with another number of
         // partitions.
-        let door = PortForwarder::open(kafka_port(options, &folder), broker.bootstrap_servers()).await?;
+        let port = PortChoice::of(options.kafka_port, || folder.kafka_port());
+        let door = PortForwarder::open(port, broker.bootstrap_servers()).await?;
+        let port = PortChoice::of(options.registry_port, || folder.registry_port());
+        let registry = DevRegistry::open(port, &files.schemas, &loaded).await?;
         Ok(DevEnvironment {
             folder,
             config,
             kafka,
             door,
+            registry,
             starts,
             definitions,
             files,
@@ -118,6 +125,11 @@ impl DevEnvironment {
         lines.into_iter().map(|line| (line.saga, line.key)).collect()
     }
 
+    /// Where clients find what this run serves.
+    pub(super) fn addresses(&self, listen: SocketAddr) -> DevAddresses {
+        DevAddresses { kafka: self.door.address(), registry: self.registry.address(), listen }
+    }
+
     /// Addresses and files for the banner.
     pub(super) fn places(&self, page: SocketAddr, left_open: usize) -> BannerInfo<'_> {
         BannerInfo {
@@ -127,6 +139,7 @@ impl DevEnvironment {
             loaded: &self.loaded,
             kafka: self.door.address(),
             instead_of: self.door.instead_of,
+            registry: &self.registry,
             http: self.participants.address(),
             takes_orders: self.starts.includes(&orders::shop("", 1)),
             left_open,
@@ -180,9 +193,4 @@ fn command_topics(loaded: &LoadedDefinitions) -> Vec<String> {
         TransportConfig::Http { .. } => None,
     });
     commands.collect()
-}
-
-fn kafka_port(options: &DevOptions, folder: &DevFolder) -> PortChoice {
-    let again = || folder.kafka_port().map_or(PortChoice::Free, PortChoice::Again);
-    options.kafka_port.map_or_else(again, PortChoice::Exactly)
 }

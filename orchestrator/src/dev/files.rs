@@ -33,6 +33,17 @@ const SHIPPED_PARTICIPANTS: &str = include_str!("../../../sagas/participants.yam
 /// Placeholder in [`PARTICIPANTS`] for the address of the run.
 const ADDRESS: &str = "PARTICIPANTS";
 
+/// Where clients find what a run serves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DevAddresses {
+    /// The broker.
+    pub(super) kafka: SocketAddr,
+    /// The schema registry.
+    pub(super) registry: SocketAddr,
+    /// The API and the web UI.
+    pub(super) listen: SocketAddr,
+}
+
 /// The folder of a run, also of earlier runs.
 #[derive(Clone, Debug)]
 pub(super) struct DevFolder(PathBuf);
@@ -65,6 +76,18 @@ impl DevFolder {
 
     /// The port of Kafka in an earlier run.
     pub(super) fn kafka_port(&self) -> Option<u16> {
+        let servers = self.earlier()?.kafka.bootstrap_servers;
+        servers.rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// The port of the schema registry in an earlier run.
+    pub(super) fn registry_port(&self) -> Option<u16> {
+        let name = self.earlier()?.schema_registry?.name;
+        name.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// The configuration that an earlier run wrote.
+    fn earlier(&self) -> Option<EngineConfig> {
         let file = self.config();
         let sources = config::ConfigSources {
             file: file.is_file().then_some(file.as_path()),
@@ -72,23 +95,24 @@ impl DevFolder {
             flags: Vec::new(),
         };
         sources.file?;
-        let servers = config::load(&sources).ok()?.kafka.bootstrap_servers;
-        servers.rsplit_once(':')?.1.parse().ok()
+        config::load(&sources).ok()
     }
 
-    /// Writes both configurations; `kafka` is the address of the broker for clients.
-    pub(super) fn write_configs(&self, config: &EngineConfig, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
+    /// Writes both configurations.
+    pub(super) fn write_configs(&self, config: &EngineConfig, addresses: &DevAddresses) -> io::Result<()> {
+        let DevAddresses { kafka, registry, listen } = addresses;
         let text = format!(
             "# Written by `saga dev` at each start, for `saga list`, `show` and `history`.\n\
-             kafka: {{bootstrapServers: \"{kafka}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n",
+             kafka: {{bootstrapServers: \"{kafka}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n\
+             schemaRegistry: {{url: \"http://{registry}\"}}\n",
             config.shards
         );
         std::fs::write(self.config(), text)?;
-        self.write_beside(kafka, listen)
+        self.write_beside(addresses)
     }
 
     /// Its own topics, group and store: two separate installations must not share any of them.
-    fn write_beside(&self, kafka: SocketAddr, listen: SocketAddr) -> io::Result<()> {
+    fn write_beside(&self, DevAddresses { kafka, registry, listen }: &DevAddresses) -> io::Result<()> {
         let here = std::env::current_dir()?;
         let [sagas, schemas] = ["sagas", "schemas"].map(|folder| serde_json::json!(here.join(folder)));
         let (shards, port) = (mock::PARTITIONS, listen.port().checked_add(1).unwrap_or(0));
@@ -96,7 +120,8 @@ impl DevFolder {
             "# Written by `saga dev` at each start, for a separate engine of your own: saga serve --config THIS_FILE --sagas FOLDER\n\
              kafka: {{bootstrapServers: \"{kafka}\", group: saga-beside}}\nstore: sqlite:./beside.db\nshards: {shards}\n\
              topics: {{inbox: beside.inbox, replies: beside.replies, dlq: beside.dlq}}\n\
-             sagas: {sagas}\nschemas: {schemas}\napi: {{listen: \"127.0.0.1:{port}\"}}\n"
+             sagas: {sagas}\nschemas: {schemas}\nschemaRegistry: {{url: \"http://{registry}\"}}\n\
+             api: {{listen: \"127.0.0.1:{port}\"}}\n"
         );
         std::fs::write(self.beside(), text)
     }
@@ -199,14 +224,14 @@ mod tests {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8081));
         let made = DevFolder::make(&folder.path().join("a folder")).expect("made");
         let config = config(&made, "127.0.0.1:9092", listen);
-        let kafka = SocketAddr::from(([127, 0, 0, 1], 9092));
-        made.write_configs(&config, kafka, listen).expect("written");
+        let [kafka, registry] = [9092, 8085].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        made.write_configs(&config, &DevAddresses { kafka, registry, listen }).expect("written");
         let sources =
             crate::config::ConfigSources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
         assert!(read.store.place().ends_with("saga.db"), "{:?}", read.store);
-        assert_eq!(made.kafka_port(), Some(9092));
+        assert_eq!((made.kafka_port(), made.registry_port()), (Some(9092), Some(8085)));
         let sources =
             crate::config::ConfigSources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };
         let beside = crate::config::load(&sources).expect("that of an engine beside it holds");

@@ -1,11 +1,8 @@
 //! A fixed port for the broker: the mock broker listens on a new port at every start, so this module forwards
 //! connections from a fixed port. Clients ask there for the brokers and connect then to the mock itself.
 
-use anyhow::Context;
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use super::port_choice::PortChoice;
+use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -16,17 +13,6 @@ use tracing::debug;
 
 /// Connections at once: a client keeps one for its first request, and a developer machine runs few clients.
 const CONNECTIONS: usize = 256;
-
-/// The port to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PortChoice {
-    /// This port only: the user named it.
-    Exactly(u16),
-    /// The port of an earlier run if it is free, else any free port.
-    Again(u16),
-    /// Any free port: neither the user nor an earlier run named one.
-    Free,
-}
 
 /// Forwards connections until it is dropped.
 #[derive(Debug)]
@@ -43,7 +29,7 @@ impl PortForwarder {
     /// # Errors
     /// The named port is in use, or no port is free.
     pub(super) async fn open(wanted: PortChoice, broker: &str) -> anyhow::Result<PortForwarder> {
-        let (listener, instead_of) = listen(wanted).await?;
+        let (listener, instead_of) = wanted.listen("Kafka", "--kafka-port").await?;
         let address = listener.local_addr()?;
         let serving = tokio::spawn(serve(listener, Arc::from(broker)));
         Ok(PortForwarder { address, instead_of, serving })
@@ -58,27 +44,6 @@ impl Drop for PortForwarder {
     fn drop(&mut self) {
         self.serving.abort();
     }
-}
-
-async fn listen(wanted: PortChoice) -> anyhow::Result<(TcpListener, Option<u16>)> {
-    let any = async { on(0).await.context("no free port for Kafka") };
-    match wanted {
-        PortChoice::Exactly(port) => {
-            let listener = on(port).await;
-            let help =
-                || format!("port {port} for Kafka is in use or not allowed: choose another one with --kafka-port");
-            Ok((listener.with_context(help)?, None))
-        }
-        PortChoice::Again(port) => match on(port).await {
-            Ok(listener) => Ok((listener, None)),
-            Err(_) => Ok((any.await?, Some(port))),
-        },
-        PortChoice::Free => Ok((any.await?, None)),
-    }
-}
-
-async fn on(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
 }
 
 async fn serve(listener: TcpListener, broker: Arc<str>) {
@@ -132,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_to_it_comes_to_the_broker_and_back() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let broker = on(0).await.expect("a port");
+        let broker = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let door = PortForwarder::open(PortChoice::Free, &broker.local_addr().expect("an address").to_string())
             .await
             .expect("a door");

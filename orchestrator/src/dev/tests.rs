@@ -10,7 +10,15 @@ use std::{collections::BTreeMap, path::Path};
 
 fn options(folder: &tempfile::TempDir, orders: Option<u32>, exit: bool) -> DevOptions {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    DevOptions { data: folder.path().join("a folder"), listen, orders, exit, sagas: None, kafka_port: None }
+    DevOptions {
+        data: folder.path().join("a folder"),
+        listen,
+        orders,
+        exit,
+        sagas: None,
+        kafka_port: None,
+        registry_port: None,
+    }
 }
 
 fn terminal() -> (WrittenLines, TerminalWriter) {

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 /// # Errors
 /// When the settings of the registry make no client.
 pub(super) fn source(files: &[SourceFile], registry: Option<&RegistryConfig>) -> anyhow::Result<SchemaSource> {
-    let local = LocalSchemas::new(&embedded(files));
+    let local = LocalSchemas::new(&embedded_registry(files));
     let registry = registry.map(|RegistryConfig { name, settings }| {
         info!(registry = name, "records in Avro are read by the schemas of the registry");
         Ok::<_, anyhow::Error>((name.clone(), SchemaRegistry::open(settings)?))
@@ -25,7 +25,7 @@ pub(super) fn source(files: &[SourceFile], registry: Option<&RegistryConfig>) ->
 
 /// The Avro schemas among the files, as a registry. A file that does not fit is left out, and the log says so: the
 /// definitions were checked, and records by the other schemas can be read.
-fn embedded(files: &[SourceFile]) -> EmbeddedRegistry {
+pub(crate) fn embedded_registry(files: &[SourceFile]) -> EmbeddedRegistry {
     let mut registry = EmbeddedRegistry::default();
     for file in files.iter().filter(|file| file.name.ends_with(".avsc")) {
         if let Err(error) = registry.add(&file.name, &file.text) {
