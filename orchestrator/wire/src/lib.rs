@@ -5,6 +5,8 @@
 //! (does it start a saga), [`reply`] (what a participant answers), [`inbox`] (an input on its way to its shard),
 //! [`poison`] and [`dead_letter`] (a record that can never be processed, and what becomes of it).
 
+#[cfg(test)]
+mod arbitrary_tests;
 pub mod cloudevents;
 pub mod dead_letter;
 pub mod inbox;
