@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Content type of everything that is sent.
 const JSON: &str = "application/json";
 
+/// Content type of what is sent in Avro, whatever its frame.
+const AVRO: &str = "application/avro";
+
 /// Content type of a structured CloudEvent, parameters aside.
 const STRUCTURED: &str = "application/cloudevents+json";
 
@@ -132,6 +135,23 @@ pub fn journal_event(topic: &Arc<str>, record: &JournalEventRecord<'_>) -> Outgo
     outgoing(topic, saga.to_owned(), record.body, headers)
 }
 
+/// The type that a record is sent under.
+#[must_use]
+pub fn type_of(record: &OutgoingRecord) -> Option<&str> {
+    record.header_text(names::CE_TYPE)
+}
+
+/// The record with its value in Avro, framed; everything else is as it was.
+#[must_use]
+pub fn in_avro(record: OutgoingRecord, value: Vec<u8>) -> OutgoingRecord {
+    let says = |(name, value): RecordHeader| match name == names::CONTENT_TYPE {
+        true => text_header(names::CONTENT_TYPE, AVRO),
+        false => (name, value),
+    };
+    let headers = record.headers.into_iter().map(says).collect();
+    OutgoingRecord { value: Some(Bytes::from(value)), headers, ..record }
+}
+
 /// What is known of a record before its content is decoded.
 #[derive(Debug)]
 pub(crate) struct IncomingEvent<'a> {
@@ -215,6 +235,10 @@ impl<'a> IncomingEvent<'a> {
     /// # Errors
     /// It is not JSON and not Avro that can be read, or contains NUL.
     pub(crate) fn decode(self) -> Result<Value, PoisonDiagnosis> {
+        // An envelope is JSON, and its topic may be one of Avro.
+        if let RecordContent::Broken(poison) = self.content {
+            return Err(poison);
+        }
         match self.structured {
             StructuredEvent::Broken(poison) => Err(poison),
             StructuredEvent::Envelope(envelope) => data(envelope),

@@ -32,7 +32,7 @@ pub enum PayloadSchemaName {
 /// Reads what was written by one schema. Made once for a schema, and used for all its records.
 #[derive(Debug)]
 pub struct PayloadReader {
-    record: Option<String>,
+    writer: AvroSchema,
     decoder: AvroDecoder,
 }
 
@@ -73,19 +73,26 @@ impl PayloadReader {
     /// A reader of what `schema` wrote.
     #[must_use]
     pub fn new(schema: &AvroSchema) -> PayloadReader {
-        PayloadReader { record: schema.name().map(str::to_owned), decoder: AvroDecoder::new(schema) }
+        PayloadReader { writer: schema.clone(), decoder: AvroDecoder::new(schema) }
     }
 
-    /// Full name of the record that the schema describes.
-    pub(crate) fn record_name(&self) -> Option<&str> {
-        self.record.as_deref()
+    /// A reader of the same records that gives them the form of `reader`.
+    #[must_use]
+    pub fn in_the_form_of(&self, reader: &AvroSchema) -> PayloadReader {
+        PayloadReader { writer: self.writer.clone(), decoder: AvroDecoder::resolving(&self.writer, reader) }
+    }
+
+    /// Full name of the record that the schema describes, by which it was written.
+    #[must_use]
+    pub fn record_name(&self) -> Option<&str> {
+        self.writer.name()
     }
 
     /// The value that `bytes` are. `room`: bytes that its JSON may have.
     ///
     /// # Errors
     /// The bytes are not what the schema says, or their JSON is too large.
-    pub(crate) fn read(&self, bytes: &[u8], room: usize) -> Result<Value, PoisonDiagnosis> {
+    pub fn read(&self, bytes: &[u8], room: usize) -> Result<Value, PoisonDiagnosis> {
         let value = self.decoder.decode(bytes).map_err(|error| self.unfit(&error))?;
         let text = value.to_string();
         if text.len() > room {
@@ -147,10 +154,10 @@ impl<'a> RecordContent<'a> {
     pub(crate) fn of(record: &'a KafkaRecord, schema: &'a PayloadSchema) -> RecordContent<'a> {
         match (schema, frame(record)) {
             (PayloadSchema::Decoded(value), _) => RecordContent::Decoded(value),
+            (PayloadSchema::Unreadable(poison), _) => RecordContent::Broken(poison.clone()),
             (_, RecordFrame::Json) => RecordContent::Json,
             (_, RecordFrame::Broken(poison)) => RecordContent::Broken(poison),
             (PayloadSchema::Known(reader), RecordFrame::Named(_, bytes)) => RecordContent::Avro(reader, bytes),
-            (PayloadSchema::Unreadable(poison), RecordFrame::Named(..)) => RecordContent::Broken(poison.clone()),
             (PayloadSchema::Unneeded, RecordFrame::Named(name, _)) => {
                 let message = format!("its value names {name}, which was not looked up");
                 RecordContent::Broken(PoisonDiagnosis::new(PoisonCode::UnknownSchema, message))
@@ -171,6 +178,29 @@ impl<'a> RecordContent<'a> {
             (RecordContent::Json, None) => Ok(Value::Null),
         }
     }
+}
+
+/// Why a record of a topic of JSON is none: its value has a frame of Avro.
+#[must_use]
+pub fn not_json(record: &KafkaRecord) -> Option<PoisonDiagnosis> {
+    let RecordFrame::Named(name, _) = frame(record) else { return None };
+    let message = format!("its topic takes JSON (`topics.formats`), and its value is in Avro: it names {name}");
+    Some(PoisonDiagnosis::new(PoisonCode::WrongFormat, message))
+}
+
+/// Why a record of a topic of Avro is none: its value has no frame. A record without a value is in any format.
+#[must_use]
+pub fn not_avro(record: &KafkaRecord) -> Option<PoisonDiagnosis> {
+    let (RecordFrame::Json, Some(value)) = (frame(record), record.value.as_deref()) else { return None };
+    let found = match value.first() {
+        _ if says_json(record) => "its header `content-type` says JSON".to_owned(),
+        None => "its value is empty".to_owned(),
+        Some(first) if first.is_ascii_graphic() => format!("its value begins with `{}`", char::from(*first)),
+        Some(first) => format!("its value begins with the byte {first:02x}"),
+    };
+    let help = "let the producer use an Avro serialiser that writes the frame of the schema registry";
+    let message = format!("its topic takes Avro (`topics.formats`), and {found}, which is no frame of Avro: {help}");
+    Some(PoisonDiagnosis::new(PoisonCode::WrongFormat, message))
 }
 
 fn frame(record: &KafkaRecord) -> RecordFrame<'_> {

@@ -24,6 +24,8 @@ pub enum PoisonCode {
     NotJson,
     /// Its value is in Avro, and not what its schema says.
     Avro,
+    /// Its value is in another format than its topic has.
+    WrongFormat,
     /// Nobody knows the schema that its value names.
     UnknownSchema,
     /// The schema that its value names cannot be used.
@@ -93,10 +95,11 @@ impl From<JsonError> for PoisonDiagnosis {
 
 impl PoisonCode {
     /// All codes, in the order of the table of poison codes in the documentation of errors.
-    pub const ALL: [PoisonCode; 25] = [
+    pub const ALL: [PoisonCode; 26] = [
         PoisonCode::NoType,
         PoisonCode::NotJson,
         PoisonCode::Avro,
+        PoisonCode::WrongFormat,
         PoisonCode::UnknownSchema,
         PoisonCode::SchemaMismatch,
         PoisonCode::Batch,
@@ -134,6 +137,7 @@ impl PoisonCode {
             PoisonCode::NoType => "no_type",
             PoisonCode::NotJson => "not_json",
             PoisonCode::Avro => "avro",
+            PoisonCode::WrongFormat => "wrong_format",
             PoisonCode::UnknownSchema => "unknown_schema",
             PoisonCode::SchemaMismatch => "schema_mismatch",
             PoisonCode::Nul => "nul",

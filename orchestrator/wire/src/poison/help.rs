@@ -12,6 +12,10 @@ impl PoisonCode {
                 "its frame is cut off, or its bytes are not what the Avro schema says that it names; the \
                  message has the path, the byte after the frame and what was expected"
             }
+            PoisonCode::WrongFormat => {
+                "its topic has one format (`topics.formats`), and the record is in another one; the message says in \
+                 which"
+            }
             PoisonCode::UnknownSchema => {
                 "nobody knows the schema that its value names: the registry does not have it, no file in \
                  the folder of schemas has the fingerprint, or no registry is configured"
@@ -79,6 +83,10 @@ impl PoisonCode {
     pub fn remedy(self) -> &'static str {
         match self {
             PoisonCode::Avro => "correct the producer: it writes another schema's bytes, or a frame twice",
+            PoisonCode::WrongFormat => {
+                "let the producer write the format of the topic, or take the topic out of `topics.formats`: then both are \
+                 read"
+            }
             PoisonCode::UnknownSchema => {
                 "set `schemaRegistry`, or let the producer use the same registry; for single-object \
                  encoding add the `*.avsc` on all engines; then produce the record again"
