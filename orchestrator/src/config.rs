@@ -15,6 +15,9 @@ mod schema_registry;
 mod schema_registry_tests;
 #[cfg(test)]
 mod tests;
+mod topic_formats;
+#[cfg(test)]
+mod topic_formats_tests;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
@@ -24,7 +27,7 @@ use internal_topics::{EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::{ReservedTopic, without_credentials};
-use saga_engine::events_topic::EventsTopic;
+use saga_engine::{events_topic::EventsTopic, topic_formats::TopicFormats};
 use saga_event_store::{EventStore, KeyRing, StoreAccess, StoreConfig, StoreError};
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
 use std::{
@@ -55,6 +58,8 @@ pub(crate) struct EngineConfig {
     pub schema_registry: Option<RegistryConfig>,
     /// Names of the internal topics.
     pub topics: InternalTopics,
+    /// In which format the records of other topics are.
+    pub formats: TopicFormats,
     /// Number of shards; fixed when the store is created.
     pub shards: u16,
     /// Address of the API and the web UI.
@@ -75,6 +80,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("schemas", &self.schemas)
             .field("schema_registry", &self.schema_registry)
             .field("topics", &self.topics)
+            .field("formats", &self.formats)
             .field("shards", &self.shards)
             .field("listen", &self.listen)
             .field("max_clock_skew", &self.max_clock_skew)
@@ -294,6 +300,7 @@ impl<'a> ConfigValidator<'a> {
     }
 
     fn config(&mut self) -> EngineConfig {
+        let (topics, schema_registry) = (self.topics(), self.schema_registry());
         let config = EngineConfig {
             kafka: KafkaConfig {
                 bootstrap_servers: self.servers("kafka.bootstrapServers", "localhost:9092"),
@@ -305,8 +312,9 @@ impl<'a> ConfigValidator<'a> {
             encryption: self.encryption(),
             sagas: self.path("sagas", "./sagas"),
             schemas: self.path("schemas", "./schemas"),
-            schema_registry: self.schema_registry(),
-            topics: self.topics(),
+            formats: self.topic_formats(&topics, schema_registry.as_ref()),
+            schema_registry,
+            topics,
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),

@@ -89,6 +89,7 @@ pub(crate) async fn start(
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     require_archive_folder(&config, &loaded)?;
+    schemas::require_registry(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
@@ -107,7 +108,7 @@ pub(crate) async fn start(
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
     let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
-    let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref())?;
+    let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref(), &config.formats)?;
     let settings = engine_settings(&config, &loaded, (store, schemas), &producer, options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));

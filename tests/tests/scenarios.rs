@@ -17,6 +17,8 @@ mod duplicates;
 mod endpoints;
 #[path = "scenarios/fallback.rs"]
 mod fallback;
+#[path = "scenarios/formats.rs"]
+mod formats;
 #[path = "scenarios/forward.rs"]
 mod forward;
 #[path = "scenarios/health.rs"]

@@ -1,5 +1,6 @@
 //! What a record that was not delivered means to the saga that sent it.
 
+use super::schema_source::EncodeRefusal;
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, FailureOrigin, GuardKind, RetryAdvice},
     input::OutcomeDelivery,
@@ -45,6 +46,38 @@ pub fn publication(outcome: &ProduceOutcome) -> OutcomeDelivery {
     }
 }
 
+/// The answer to the attempt of a command that is in no bytes that its topic takes: failed where its value does not fit
+/// the schema, not sent where the schema cannot be had.
+#[must_use]
+pub fn unencoded_answer(refusal: &EncodeRefusal) -> CommandAnswer {
+    match refusal {
+        EncodeRefusal::Unfit(_) => {
+            CommandAnswer::Failed { failure: unencoded(refusal), retry: RetryAdvice::No, retry_after: None }
+        }
+        EncodeRefusal::NoSchema(_) => {
+            CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY }
+        }
+    }
+}
+
+/// The same for an event of a saga's end.
+#[must_use]
+pub fn unencoded_publication(refusal: &EncodeRefusal) -> OutcomeDelivery {
+    let failure = unencoded(refusal);
+    match refusal {
+        EncodeRefusal::Unfit(_) => OutcomeDelivery::Impossible { failure },
+        EncodeRefusal::NoSchema(_) => OutcomeDelivery::Refused { failure, retry_after: TRANSPORT_RETRY },
+    }
+}
+
+fn unencoded(refusal: &EncodeRefusal) -> CommandFailure {
+    let (code, class) = match refusal {
+        EncodeRefusal::Unfit(_) => ("avro.unfit", ErrorClass::Validation),
+        EncodeRefusal::NoSchema(_) => ("avro.no_schema", ErrorClass::ClientError),
+    };
+    CommandFailure::new(code, refusal.to_string()).of_origin(FailureOrigin::Engine).of_class(class)
+}
+
 fn failure(undelivered: &DeliveryFailure) -> CommandFailure {
     let failure = CommandFailure::new(undelivered.kind.to_string(), undelivered.message.as_str());
     failure.of_origin(FailureOrigin::Broker).of_class(class(undelivered.kind))
@@ -86,6 +119,19 @@ mod tests {
             let answer = command_answer(&undelivered(kind));
             assert!(matches!(answer, CommandAnswer::NotSent { guard: GuardKind::Transport, .. }));
         }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_has_failed_and_a_schema_that_is_missing_holds_it_back() {
+        let unfit = EncodeRefusal::Unfit("amountCents: expected an integer".to_owned());
+        assert!(matches!(
+            unencoded_answer(&unfit),
+            CommandAnswer::Failed { retry: RetryAdvice::No, failure, .. } if failure.code == "avro.unfit"
+        ));
+        assert!(matches!(unencoded_publication(&unfit), OutcomeDelivery::Impossible { .. }));
+        let missing = EncodeRefusal::NoSchema("the registry is unavailable".to_owned());
+        assert!(matches!(unencoded_answer(&missing), CommandAnswer::NotSent { guard: GuardKind::Transport, .. }));
+        assert!(matches!(unencoded_publication(&missing), OutcomeDelivery::Refused { .. }));
     }
 
     #[test]

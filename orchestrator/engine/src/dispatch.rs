@@ -9,6 +9,7 @@ use super::{
     permit_table::CallLeave,
     retry::RetryDelays,
     router::{MessageSource, ShardRouter},
+    schema_source::{EncodeRefusal, SchemaSource},
     send_time::SendTimeGuard,
     sending,
 };
@@ -125,6 +126,7 @@ impl OutboundEvent {
 pub(crate) struct OutboundCalls {
     guards: Arc<GuardRegistry>,
     kafka: Option<KafkaOutput>,
+    schemas: SchemaSource,
     router: ShardRouter,
     /// Calls and publications under way. They end by themselves: calls at their attempt's timeout at the latest.
     under_way: TaskTracker,
@@ -146,7 +148,7 @@ impl EffectSender for OutboundCalls {
         let (sender, saga) = (self.clone(), origin.saga);
         self.under_way.spawn(async move {
             let _permit = permit;
-            let input = sender.publication_input(&effect, record.as_ref()).await;
+            let input = sender.publication_input(&effect, record).await;
             drop(send_time);
             sender.router.route(saga.shard(), ShardMessage::of(saga, input), MessageSource::Call).await;
         });
@@ -154,8 +156,13 @@ impl EffectSender for OutboundCalls {
 }
 
 impl OutboundCalls {
-    pub(crate) fn new(guards: Arc<GuardRegistry>, kafka: Option<KafkaOutput>, router: ShardRouter) -> OutboundCalls {
-        OutboundCalls { guards, kafka, router, under_way: TaskTracker::new() }
+    pub(crate) fn new(
+        guards: Arc<GuardRegistry>,
+        kafka: Option<KafkaOutput>,
+        schemas: SchemaSource,
+        router: ShardRouter,
+    ) -> OutboundCalls {
+        OutboundCalls { guards, kafka, schemas, router, under_way: TaskTracker::new() }
     }
 
     /// Waits for what is under way, at most `most`. The next owner sends again what is still open then, under the same
@@ -198,7 +205,7 @@ impl OutboundCalls {
                     // Taken at most once per permit, and a permit is for one call.
                     drop(slot.set(place));
                     drop(slot);
-                    sender.deliver(record.as_ref()).await.err()
+                    sender.deliver(record).await.err()
                 }
                 Err(GuardRefusal { guard, not_before }) => {
                     Some(CommandAnswer::NotSent { guard, retry_after: not_before })
@@ -232,7 +239,7 @@ impl OutboundCalls {
         ))
     }
 
-    async fn publication_input(&self, effect: &PublishEffect, record: Option<&OutgoingRecord>) -> SagaInput {
+    async fn publication_input(&self, effect: &PublishEffect, record: Option<OutgoingRecord>) -> SagaInput {
         match effect.publication {
             PublicationRef::Step(command) => {
                 let delivered = self.deliver(record).await;
@@ -247,10 +254,11 @@ impl OutboundCalls {
     /// What the broker refuses is an answer to the attempt, which says no more than is known: what certainly did not
     /// reach it waits. What it does not acknowledge in time is handed to it again, under the same ids: that our broker
     /// is unavailable is nothing that the participant did, and the attempt's time does not run before it has left.
-    async fn deliver(&self, record: Option<&OutgoingRecord>) -> Result<(), CommandAnswer> {
+    async fn deliver(&self, record: Option<OutgoingRecord>) -> Result<(), CommandAnswer> {
         let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
             return Err(CommandAnswer::NotSent { guard: GuardKind::Transport, retry_after: TRANSPORT_RETRY });
         };
+        let record = &self.encoded(record).await.map_err(|refusal| delivery::unencoded_answer(&refusal))?;
         let mut delays = RetryDelays::new(SEND_AGAIN_MIN, SEND_AGAIN_MAX);
         loop {
             match sending::once(&kafka.producer, self.guards.topics(), record).await {
@@ -264,12 +272,25 @@ impl OutboundCalls {
         }
     }
 
-    async fn deliver_outcome(&self, record: Option<&OutgoingRecord>) -> OutcomeDelivery {
+    async fn deliver_outcome(&self, record: Option<OutgoingRecord>) -> OutcomeDelivery {
         let (Some(record), Some(kafka)) = (record, self.kafka.as_ref()) else {
             let failure = CommandFailure::new("no_kafka", "this engine runs without Kafka");
             return OutcomeDelivery::Impossible { failure };
         };
-        delivery::publication(&sending::once(&kafka.producer, self.guards.topics(), record).await)
+        match self.encoded(record).await {
+            Ok(record) => delivery::publication(&sending::once(&kafka.producer, self.guards.topics(), &record).await),
+            Err(refusal) => delivery::unencoded_publication(&refusal),
+        }
+    }
+
+    /// The record in the format of its topic. A topic whose schema cannot be had takes nothing.
+    async fn encoded(&self, record: OutgoingRecord) -> Result<OutgoingRecord, EncodeRefusal> {
+        let topic = Arc::clone(&record.topic);
+        let encoded = self.schemas.encoded(record).await;
+        if let Err(EncodeRefusal::NoSchema(why)) = &encoded {
+            self.guards.topics().record_failure(&topic, why, TRANSPORT_RETRY);
+        }
+        encoded
     }
 
     async fn route_answer(&self, saga: SagaId, command: CommandId, attempt: u32, answer: CommandAnswer) {

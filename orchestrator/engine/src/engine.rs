@@ -164,7 +164,12 @@ impl SagaEngine {
         let (committers, mut tasks) = shared.start_committers();
         let short_tasks = TaskTracker::new();
         let sources = shared.decision_sources();
-        let calls = OutboundCalls::new(Arc::clone(&shared.guards), shared.kafka.clone(), shared.router.clone());
+        let calls = OutboundCalls::new(
+            Arc::clone(&shared.guards),
+            shared.kafka.clone(),
+            shared.schemas.clone(),
+            shared.router.clone(),
+        );
         let outputs = ShardOutputs::new(
             Arc::new(calls.clone()),
             shared.letters.clone(),

@@ -135,7 +135,7 @@ impl TriggerIntake {
             return ack.finish();
         }
         let Some((record, ack)) = self.waits.join((record, ack)) else { return };
-        if self.schema_needed(&record).is_none_or(|name| self.schemas.is_at_hand(name)) {
+        if self.schemas.is_at_hand(&record, self.schema_needed(&record)) {
             return self.take_now(record, ack).await;
         }
         let partition = record.topic_partition();
@@ -159,9 +159,8 @@ impl TriggerIntake {
     /// Before the definitions are looked at: after a long wait others may be published. The schema is at hand from then
     /// on.
     async fn wait_for_schema(&self, record: &KafkaRecord) {
-        let needed = self.schema_needed(record).filter(|_| !self.is_reply(record));
-        if let Some(name) = needed {
-            drop(self.schemas.find(name).await);
+        if !self.is_reply(record) {
+            drop(self.schemas.of_record(record, self.schema_needed(record)).await);
         }
     }
 
@@ -179,10 +178,7 @@ impl TriggerIntake {
     /// Takes a record whose turn it is; waits for its schema.
     async fn take_now(&self, record: Arc<KafkaRecord>, ack: RecordAck) {
         if self.is_reply(&record) {
-            let schema = match reply::schema_needed(&record) {
-                Some(name) => self.schemas.find(name).await,
-                None => PayloadSchema::Unneeded,
-            };
+            let schema = self.schemas.of_record(&record, reply::schema_needed(&record)).await;
             return self.take_reply((record, schema), MessageReceipt::Offset(ack), MessageSource::Outside).await;
         }
         self.generations.wait_fresh().await;
@@ -198,9 +194,10 @@ impl TriggerIntake {
 
     /// A record of a trigger topic: every definition of the topic has its own disposition of it. Waits for its schema.
     pub(crate) async fn take_trigger(&self, record: Arc<KafkaRecord>, ack: RecordAck, judged: EvaluationScope<'_>) {
-        let (mut live, mut schema) = (self.config.keep(), PayloadSchema::Unneeded);
-        if let Some(name) = trigger::schema_needed(&record, live.catalog.definitions_of(&record.topic)) {
-            schema = self.schemas.find(name).await;
+        let mut live = self.config.keep();
+        let needed = trigger::schema_needed(&record, live.catalog.definitions_of(&record.topic));
+        let schema = self.schemas.of_record(&record, needed).await;
+        if needed.is_some() {
             live = self.config.keep();
         }
         let plans = live.catalog.of_topic(&record.topic);

@@ -7,6 +7,7 @@ use super::{
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{EVENTS, EVENTS_FROM},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
+    topic_formats::FORMATS,
 };
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
@@ -15,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*`.
+/// Every key except `kafka.properties.*` and `topics.formats`.
 const KEYS: [&str; 22] = [
     "kafka.bootstrapServers",
     "kafka.group",
@@ -65,6 +66,8 @@ pub(super) struct ConfigValue {
 pub(super) struct ConfigLayers {
     settings: BTreeMap<String, ConfigValue>,
     pub(super) properties: BTreeMap<String, String>,
+    /// What the file says of the formats of topics, whose names have dots.
+    pub(super) formats: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -130,6 +133,10 @@ impl ConfigLayers {
     fn flatten(&mut self, file: &str, path: &str, value: &Value, env: &BTreeMap<String, String>) {
         if let Some(property) = path.strip_prefix(PROPERTIES).and_then(|rest| rest.strip_prefix('.')) {
             return self.property(file, property, value, env);
+        }
+        if path == FORMATS {
+            self.formats = Some(value.clone()).filter(|value| !value.is_null());
+            return;
         }
         match value {
             Value::Object(children) => {

@@ -10,6 +10,7 @@ use saga_core::definition::{
     ParticipantCatalog, SourceFile,
     participants::{self, StubParticipants},
 };
+use saga_engine::topic_formats::TopicFormats;
 use saga_event_store::{KeyRing, StoreConfig};
 use saga_kafka::mock;
 use std::{
@@ -173,6 +174,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         schemas: PathBuf::new(),
         schema_registry: None,
         topics: InternalTopics::default(),
+        formats: TopicFormats::default(),
         shards: SHARDS,
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),

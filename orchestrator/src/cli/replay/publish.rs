@@ -309,9 +309,15 @@ fn stopped_by_ctrl_c() -> CancellationToken {
 
 /// Engines read these topics, and what they read there has other meanings.
 fn refuse_own_topics(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<()> {
-    let topics = args.store.config()?.topics;
-    if topics.reserved().iter().any(|own| own.topic == topic) {
+    let config = args.store.config()?;
+    if config.topics.reserved().iter().any(|own| own.topic == topic) {
         bail!("`{topic}` is a topic of the engine\nhint: name a topic of your own with --topic");
+    }
+    if config.formats.avro(topic).is_some() {
+        bail!(
+            "`{topic}` takes Avro (key `topics.formats`), and events are published once more in JSON\n\
+             hint: name a topic without this format with --topic"
+        );
     }
     Ok(())
 }

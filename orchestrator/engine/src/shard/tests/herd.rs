@@ -9,6 +9,7 @@ use crate::{
     load_permits::{TOGETHER, TURNS},
     observer::{CommitObserver, ObserverHandle},
     router::ShardRouter,
+    schema_source::SchemaSource,
     seeding::{self, SeedState},
 };
 use axum::{Json, Router, routing::post};
@@ -76,7 +77,8 @@ impl ClaimedShard {
         let all_ended = CancellationToken::new();
         let ends = EndCounter { left: AtomicU32::new(sagas), stop: all_ended.clone() };
         let effects = |guards: &Arc<GuardRegistry>, router: &ShardRouter| {
-            Arc::new(OutboundCalls::new(Arc::clone(guards), None, router.clone())) as Arc<dyn EffectSender>
+            let calls = OutboundCalls::new(Arc::clone(guards), None, SchemaSource::default(), router.clone());
+            Arc::new(calls) as Arc<dyn EffectSender>
         };
         let observer = ObserverHandle::new(Arc::new(ends));
         let fixture = ShardFixture::new(participants, Arc::clone(&plan), EngineClock::Wall, effects, observer).await;
