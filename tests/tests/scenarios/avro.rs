@@ -43,6 +43,9 @@ async fn schema(State(standing): State<watch::Receiver<RegistrySwitch>>, Path(id
     match (*standing.borrow(), id) {
         (RegistrySwitch::Down, _) => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
         (RegistrySwitch::Up, 1) => (StatusCode::OK, json!({"schema": SCHEMA}).to_string()),
+        (RegistrySwitch::Up, 2) => {
+            (StatusCode::OK, json!({"schemaType": "JSON", "schema": r#"{"type": "object"}"#}).to_string())
+        }
         (RegistrySwitch::Up, _) => {
             let unknown = json!({"error_code": 40403, "message": "Schema not found"});
             (StatusCode::NOT_FOUND, unknown.to_string())
@@ -70,6 +73,48 @@ async fn world(registry: &str) -> Result<Option<TestWorld>> {
     world.installation = world.installation.set("schemaRegistry", json!({"url": registry}));
     world.define("order", ORDER)?;
     Ok(Some(world))
+}
+
+/// What clients wrote: confluent-kafka's Avro serialiser and its JSON one, fastavro, and kafkajs' registry for npm.
+const NUL_BY_CONFLUENT: &[u8] = b"\0\0\0\0\x01\x0a47\x0013\x06c-1\x9e\x1f\0\0\x02\x08book\x02\x9e\x1f\0";
+const JSON_BY_CONFLUENT: &[u8] = b"\0\0\0\0\x02{\"orderId\":\"4718\"}";
+const SINGLE_OBJECT_BY_FASTAVRO: &[u8] =
+    b"\xc3\x01\x2b\x99\xe9\x0c\x9a\x35\x4f\x1b\x084717\x06c-1\x9e\x1f\0\0\x02\x08book\x02\x9e\x1f\0";
+const ORDER_4719_BY_NPM: &[u8] = b"\0\0\0\0\x01\x084719\x06c-1\x9e\x1f\0\0\x02\x08book\x02\x9e\x1f\0";
+
+#[tokio::test]
+async fn records_of_other_clients_start_sagas_or_are_dead_letters_that_say_why() -> Result<()> {
+    let (address, _switch) = registry(RegistrySwitch::Up).await?;
+    let Some(world) = world(&address).await? else { return Ok(()) };
+    std::fs::write(world.installation.folder().join("schemas/order-placed.avsc"), SCHEMA)?;
+    let engine = world.start().await?;
+    for value in [SINGLE_OBJECT_BY_FASTAVRO, ORDER_4719_BY_NPM] {
+        world.send(&world.orders, &framed(value)).await?;
+    }
+    let mut unknown = SINGLE_OBJECT_BY_FASTAVRO.to_vec();
+    unknown[2] ^= 1;
+    let mut no_text = ORDER_4711.to_vec();
+    no_text[6..10].copy_from_slice(b"4\xff\xfe1");
+    let poison = [
+        (NUL_BY_CONFLUENT, "nul"),
+        (JSON_BY_CONFLUENT, "schema_mismatch"),
+        (&unknown, "unknown_schema"),
+        (&no_text, "avro"),
+    ];
+    for (value, _) in poison {
+        world.send(&world.orders, &framed(value)).await?;
+    }
+    for key in ["4717", "4719"] {
+        reaches(&engine, key, &["completed"]).await?;
+    }
+    let letters =
+        world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == poison.len()).await?;
+    for (value, code) in poison {
+        let letter = letters.iter().find(|letter| letter.record.value.as_deref() == Some(value));
+        let found = letter.and_then(|letter| letter.header("saga_dlq_code"));
+        ensure!(found == Some(code), "expected {code}, found {found:?} for {value:?}");
+    }
+    Ok(())
 }
 
 async fn outage(engine: &Engine) -> Result<Value> {
