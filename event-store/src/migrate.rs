@@ -25,6 +25,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         (7, "data keys", include_str!("../migrations/postgres/0007_data_keys.sql")),
         (8, "rebuilds", include_str!("../migrations/postgres/0008_rebuilds.sql")),
         (9, "archive erasures", include_str!("../migrations/postgres/0009_archive_erasures.sql")),
+        (10, "dead letters", include_str!("../migrations/postgres/0010_dead_letters.sql")),
     ])
 });
 
@@ -40,6 +41,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         (7, "data keys", include_str!("../migrations/sqlite/0007_data_keys.sql")),
         (8, "rebuilds", include_str!("../migrations/sqlite/0008_rebuilds.sql")),
         (9, "archive erasures", include_str!("../migrations/sqlite/0009_archive_erasures.sql")),
+        (10, "dead letters", include_str!("../migrations/sqlite/0010_dead_letters.sql")),
     ])
 });
 

@@ -22,6 +22,9 @@ FROM (VALUES
     ('projection_rows', 'DELETE', true),
     ('notes', 'SELECT', false), ('notes', 'INSERT', true),
     ('acts', 'SELECT', false), ('acts', 'INSERT', true),
+    ('dead_letters', 'SELECT', false), ('dead_letters', 'INSERT', true), ('dead_letters', 'UPDATE', true), ('dead_letters', 'DELETE', true),
+    ('letter_logs', 'SELECT', false), ('letter_logs', 'INSERT', true), ('letter_logs', 'UPDATE', true),
+    ('letter_acts', 'SELECT', false), ('letter_acts', 'INSERT', true),
     ('heartbeats', 'SELECT', true), ('heartbeats', 'INSERT', true), ('heartbeats', 'UPDATE', true), ('heartbeats', 'DELETE', true)
 ) AS needed (name, privilege, writes)
 WHERE ($1 OR NOT needed.writes) AND NOT has_table_privilege(needed.name, needed.privilege)
