@@ -20,6 +20,7 @@ mod feed;
 mod feed_reading;
 mod filter;
 mod journal_reader;
+mod letter;
 mod limits;
 mod mark;
 mod matching;
@@ -58,6 +59,12 @@ pub use error::StoreError;
 pub use feed::{FeedError, FeedExtent, FeedPage, FeedPosition, FeedRow, PositionSyntaxError};
 pub use filter::StreamFilter;
 pub use journal_reader::JournalReader;
+pub use letter::{
+    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterChange, LetterCoordinates, LetterEdit, LetterGroup,
+    LetterOrder, LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_EDIT_BYTES, MAX_LETTER_GROUPS,
+    MAX_LETTER_MESSAGE_BYTES, MAX_LETTER_TEXT_BYTES, MAX_PORTION_LETTERS, NewLetter, StoreLetters, StoredLetter,
+    StoredLetterAct, StoredLetterFilter,
+};
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, MAX_WHO_BYTES,
 };

@@ -8,6 +8,7 @@ mod comparing;
 mod data_keys;
 mod known;
 mod left;
+mod letters;
 mod outlives;
 mod pool;
 mod pooler;

@@ -7,11 +7,12 @@
 mod archives;
 mod cache;
 mod keyed;
+mod letters;
 mod opening;
 mod rewrap;
 mod sealed_store;
 
-pub(crate) use keyed::{DataKeyStore, RewrappedKey, StoredDataKey};
+pub(crate) use keyed::{DataKeyStore, LetterReader, RewrappedKey, StoredDataKey};
 pub(crate) use sealed_store::{SealedStore, require_keys};
 
 use crate::{KeyRing, StoreError};

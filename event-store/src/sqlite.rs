@@ -5,6 +5,7 @@ mod archives;
 mod attendance;
 mod data_keys;
 mod erasing;
+mod letters;
 mod lock;
 mod marking;
 mod projections;

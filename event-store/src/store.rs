@@ -3,9 +3,10 @@
 use crate::{
     ActQuery, AppendOutcome, AttendanceRecord, CommitConfirmation, DatabaseActivity, FeedError, FeedExtent, FeedPage,
     FeedPosition, JournalReader, KeySweep, KeySweepOutcome, MarkOutcome, NewNote, NoteNumber, RepairOutcome,
-    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreProjections, StoredAct,
-    StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount, StreamGroup,
-    StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStatusCount, StreamSummary, WaitTarget,
+    SessionUsage, ShardAttendance, ShardEpoch, StepBack, StoreArchives, StoreError, StoreLetters, StoreProjections,
+    StoredAct, StoredNote, StreamAppend, StreamBatch, StreamDimension, StreamErasure, StreamFilter, StreamFlagCount,
+    StreamGroup, StreamKeyHolder, StreamMark, StreamRepair, StreamRow, StreamSnapshot, StreamStatusCount,
+    StreamSummary, WaitTarget,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl StoreIdentity {
 /// A caller can drop the future of any call. The call leaves no transaction open then, and what it committed stays
 /// committed.
 #[async_trait]
-pub trait EventStore: JournalReader + StoreArchives + StoreProjections {
+pub trait EventStore: JournalReader + StoreArchives + StoreLetters + StoreProjections {
     /// What distinguishes this store from others.
     fn identity(&self) -> StoreIdentity;
 

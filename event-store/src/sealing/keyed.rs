@@ -1,6 +1,6 @@
 //! What a database does for the data keys of its streams.
 
-use crate::{EventStore, StoreError, cipher::WrappedKey};
+use crate::{EventStore, LetterCoordinates, StoreError, StoredLetter, cipher::WrappedKey, letter::reading::StoredEdit};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub(crate) struct RewrappedKey {
 /// A store that keeps data keys beside its streams. [`EventStore::append`] of such a store adds the key of a new
 /// stream in the transaction of its first row.
 #[async_trait]
-pub(crate) trait DataKeyStore: EventStore {
+pub(crate) trait DataKeyStore: EventStore + LetterReader {
     /// The data keys of these streams, in an order of the store's own. A stream without one is not in the answer.
     async fn data_keys(&self, streams: &[Uuid]) -> Result<Vec<StoredDataKey>, StoreError>;
 
@@ -40,4 +40,14 @@ pub(crate) trait DataKeyStore: EventStore {
 
     /// Removes all other ids: no data key needs them any more.
     async fn retire_key_ids(&self, but: &str) -> Result<(), StoreError>;
+}
+
+/// A store that gives letters with their edits as they are stored.
+#[async_trait]
+pub(crate) trait LetterReader: Send + Sync {
+    /// The letter at a place, and its edit with the id of the data key that seals it.
+    async fn stored_letter(
+        &self,
+        place: &LetterCoordinates,
+    ) -> Result<Option<(StoredLetter, Option<StoredEdit>)>, StoreError>;
 }

@@ -1,5 +1,7 @@
 //! What becomes of rows when the store fails under them.
 
+mod letters;
+
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
 use saga_event_store::{

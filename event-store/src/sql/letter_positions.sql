@@ -1,0 +1,1 @@
+SELECT partition, log, position, mark FROM letter_logs WHERE topic = $1 ORDER BY partition

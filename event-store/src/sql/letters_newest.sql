@@ -1,0 +1,2 @@
+ORDER BY d.number DESC
+LIMIT $14

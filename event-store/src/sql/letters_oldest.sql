@@ -1,0 +1,2 @@
+ORDER BY d.number
+LIMIT $14
