@@ -15,6 +15,7 @@ pub(crate) mod file;
 pub(crate) mod forgetting;
 pub(crate) mod keys;
 pub(crate) mod late_commits;
+pub(crate) mod letters;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod notes;

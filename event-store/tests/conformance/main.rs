@@ -75,6 +75,17 @@ macro_rules! conformance {
                     what_was_left_is_read_next
                     outlines_are_read_in_place_of_large_rows
                     what_was_committed_is_there_after_a_restart;
+                letters:
+                    letters_and_position_are_written_together
+                    a_topic_that_was_made_anew_has_other_letters
+                    letters_are_filtered_and_have_pages
+                    an_act_on_a_letter_is_recorded_with_it
+                    an_act_is_done_once_and_only_from_a_status_that_it_expects
+                    of_two_acts_on_a_letter_at_once_one_is_done
+                    an_edit_is_kept_beside_its_letter
+                    letters_are_counted_by_cause
+                    letters_that_ended_or_are_gone_are_forgotten
+                    what_breaks_a_limit_of_letters_is_refused;
                 acts:
                     acts_are_found_newest_first_by_person_and_by_stream
                     acts_have_pages
