@@ -25,6 +25,7 @@ mod thread;
 mod watermark;
 
 pub(crate) use context::log;
+pub(crate) use fingerprint::RecordFingerprint;
 pub(crate) use log_reader::{is_of_connection, list, partitions_in};
 pub(crate) use start_positions::offsets_to_trim;
 

@@ -3,7 +3,7 @@
 
 use super::{
     client_form,
-    consumer::{is_of_connection, list, partitions_in},
+    consumer::{RecordFingerprint, is_of_connection, list, partitions_in},
     settings::{KafkaSettings, USUAL_BATCH},
 };
 use rdkafka::{
@@ -138,6 +138,12 @@ impl TopicPortionReader {
         let client = Arc::clone(&self.client);
         tokio::task::spawn_blocking(move || question(&client)).await.unwrap_or(Err(KafkaError::Canceled))
     }
+}
+
+/// A digest of timestamp, key, value and headers: at the same offset of the same log it is the same.
+#[must_use]
+pub fn digest(record: &KafkaRecord) -> u64 {
+    RecordFingerprint::of(record).digest
 }
 
 fn partitions(client: &BaseConsumer, topic: &Arc<str>) -> KafkaResult<Vec<TopicPartition>> {

@@ -94,17 +94,37 @@ pub fn record(
         DeadLetterForm::Whole | DeadLetterForm::Pointer | DeadLetterForm::PointerWithoutHeaders => record.key.clone(),
         DeadLetterForm::PointerAlone => Some(Bytes::from(id(&record.coordinates(), definition))),
     };
+    let redrives = redrives(&record.headers);
+    let own = &record.headers[..record.headers.len() - usize::from(redrives.is_some())];
     let (value, mut headers) = match form {
-        DeadLetterForm::Whole => (record.value.clone(), record.headers.clone()),
-        DeadLetterForm::Pointer => (Some(place(record)), record.headers.clone()),
+        DeadLetterForm::Whole => (record.value.clone(), own.to_vec()),
+        DeadLetterForm::Pointer => (Some(place(record)), own.to_vec()),
         DeadLetterForm::PointerWithoutHeaders | DeadLetterForm::PointerAlone => (Some(place(record)), Vec::new()),
     };
     headers.extend(provenance(record, poison, definition, now));
+    headers.extend(redrives.map(|number| text_header(REDRIVES, number.to_string())));
     if let Some(left_out) = form.left_out() {
         headers.push(text_header("saga_dlq_pointer", "true"));
         headers.push(text_header("saga_dlq_left_out", left_out));
     }
     OutgoingRecord { topic: topic.clone(), partition: None, key, value, headers }
+}
+
+/// The header with which a record is brought back: how often that was done. It is no header of the original.
+const REDRIVES: &str = "saga_dlq_redrives";
+
+/// The record as it is brought back for the time of this number.
+#[must_use]
+pub fn with_redrives(mut record: KafkaRecord, number: u32) -> KafkaRecord {
+    record.headers.push(text_header(REDRIVES, number.to_string()));
+    record
+}
+
+/// How often a record was brought back: only the last header counts, which is the one that [`with_redrives`] adds.
+fn redrives(headers: &[RecordHeader]) -> Option<u32> {
+    let (name, value) = headers.last()?;
+    let value = value.as_deref().filter(|_| name == REDRIVES)?;
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Whether `record` was written by [`record`].
@@ -250,6 +270,17 @@ mod tests {
         );
         let last = in_form(&record, &poison, DeadLetterForm::PointerAlone);
         assert_eq!(last.key.as_deref(), Some(&b"shop.orders/3/14/order-fulfillment"[..]));
+    }
+
+    #[test]
+    fn a_letter_says_how_often_its_record_was_brought_back() {
+        let record = with_redrives(poison_record(Some(Bytes::from_static(b"{"))), 3);
+        let dead = dead_letter(&record);
+        assert_eq!(dead.headers[..3], record.headers[..3], "the original's own headers, without the number");
+        assert_eq!(dead.header_text("saga_dlq_redrives"), Some("3"));
+        let read = KafkaRecord { headers: dead.headers, ..record };
+        let letter = FoundLetter::read(&read).expect("a letter");
+        assert_eq!((letter.redrives, letter.original.headers.len()), (3, 3));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A record of a DLQ topic, read back: what the original was, where it came from, and why it is here. Besides the
 //! engine's own headers it reads those of Spring for Apache Kafka and of Kafka Connect.
 
-use super::DeadLetterForm;
+use super::{DeadLetterForm, REDRIVES};
 use crate::{
     payload,
     poison::PoisonCode,
@@ -32,6 +32,8 @@ pub struct FoundLetter {
     pub message: String,
     /// When the fault was found, where that was said.
     pub found_at: Option<Timestamp>,
+    /// How often the original had been brought back before.
+    pub redrives: u32,
     /// How much of the original is here.
     pub form: DeadLetterForm,
     /// Key, value and headers of the original, byte for byte, as far as `form` says that they are here.
@@ -181,6 +183,7 @@ fn of_engine(record: &KafkaRecord) -> Result<FoundLetter, UnknownLetter> {
         code: LetterCode::named(text(&added, "saga_dlq_code").ok_or(UnknownLetter::Unreadable("saga_dlq_code"))?),
         message: text(&added, "saga_dlq_message").unwrap_or_default().to_owned(),
         found_at: text(&added, "saga_dlq_time").and_then(from_rfc3339),
+        redrives: parsed(&added, REDRIVES).unwrap_or_default(),
         form,
         original: OriginalContent { key, value: record.value.clone(), headers: original.to_vec() },
     })
@@ -234,6 +237,7 @@ fn of_another(
         code: LetterCode::named(class.unwrap_or("unknown")),
         message: message.unwrap_or_default().to_owned(),
         found_at: None,
+        redrives: 0,
         form: DeadLetterForm::Whole,
         original: OriginalContent { key: record.key.clone(), value: record.value.clone(), headers },
     }
