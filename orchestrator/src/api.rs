@@ -5,6 +5,7 @@ mod acts;
 mod audit;
 mod causes;
 mod census;
+mod dead_letters;
 mod definitions;
 mod documents;
 mod errors;
@@ -25,6 +26,7 @@ mod starting;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
+pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
 pub(crate) use server::{ApiServer, on as serve_on};
@@ -37,7 +39,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use saga_engine::{OperatorHandle, QueryHandle};
+use saga_engine::{OperatorHandle, QueryHandle, letters::LetterDesk};
 use saga_kafka::{consumer::ConsumerStatus, topics::TopicAnomaly};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +52,8 @@ const BODY_BYTES: usize = 64 * 1024;
 pub(crate) struct ApiState {
     pub(crate) query: QueryHandle,
     pub(crate) operator: OperatorHandle,
+    /// Dead letters; `None`: this engine follows no topic of them.
+    pub(crate) letters: Option<LetterDesk>,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
     pub(crate) consumers: [watch::Receiver<ConsumerStatus>; 2],
     /// Problems of the topics that the engine keeps for itself.
@@ -73,7 +77,7 @@ impl ApiState {
     /// For an engine and its two consumers.
     #[must_use]
     pub(crate) fn new(
-        (query, operator): (QueryHandle, OperatorHandle),
+        (query, operator, letters): (QueryHandle, OperatorHandle, Option<LetterDesk>),
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
@@ -88,6 +92,7 @@ impl ApiState {
         ApiState {
             query,
             operator,
+            letters,
             readiness,
             consumers,
             odd_topics,
@@ -120,6 +125,8 @@ fn routes(backend: ApiState) -> Router {
         .route("/sagas/{id}", get(pages::saga))
         .route("/guards", get(pages::guards))
         .route("/causes", get(pages::causes))
+        .route("/dead-letters", get(pages::letters))
+        .route("/dead-letters/{partition}/{offset}", get(pages::letter))
         .route("/audit", get(pages::audit))
         .route("/assets/act.js", get(pages::act_script))
         .route("/assets/job.js", get(pages::job_script))
@@ -138,6 +145,17 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
+        .route("/api/dead-letters", get(dead_letters::list))
+        .route("/api/dead-letters/stats", get(dead_letters::stats))
+        .route("/api/dead-letters/purge", post(dead_letters::purge))
+        .route("/api/dead-letters/jobs", get(dead_letters::jobs).post(dead_letters::begin_job))
+        .route("/api/dead-letters/jobs/{id}", get(dead_letters::show_job))
+        .route("/api/dead-letters/jobs/{id}/{action}", post(dead_letters::act_on_job))
+        .route("/api/dead-letters/{partition}/{offset}", get(dead_letters::show))
+        .route(
+            "/api/dead-letters/{partition}/{offset}/{action}",
+            post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
+        )
         .route("/api/audit", get(audit::list))
         .route("/api/counts", get(sagas::counts))
         .route("/api/events", get(events::events))

@@ -4,9 +4,11 @@
 mod entry;
 mod filter;
 mod judge;
+mod state;
 mod walk;
 
 pub(crate) use entry::{LetterEntry, LetterName, LetterPlace};
 pub(crate) use filter::{FOREIGN, LetterFilter};
 pub(crate) use judge::{LetterJudge, LetterVerdict};
+pub(crate) use state::LetterState;
 pub(crate) use walk::{LetterTopic, NewestLetters};

@@ -30,6 +30,7 @@ use saga_engine::{
     archiving::{require_folder, retention_of},
     catalog::DefinitionCatalog,
     definition_rollout::{self, DefinitionPublisher, PublisherContext},
+    letters::LetterSource,
     observer::ObserverHandle,
     skew::{self, ClockSkew},
     step_back::saved_confirmations::SavedConfirmations,
@@ -109,7 +110,7 @@ pub(crate) async fn start(
     let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
     let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref(), &config.formats)?;
-    let settings = engine_settings(&config, &loaded, (store, schemas), &producer, options.observer)?;
+    let settings = engine_settings(&config, &loaded, (store, schemas), (&producer, &kafka), options.observer)?;
     let engine = start_engine(&config, settings, &readiness).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
     let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
@@ -125,7 +126,12 @@ pub(crate) async fn start(
     };
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
-    api.work_on(api::ApiState::new((engine.query(), engine.operator()), ready_now, consumers.statuses(), watched.odd));
+    api.work_on(api::ApiState::new(
+        (engine.query(), engine.operator(), engine.letters()),
+        ready_now,
+        consumers.statuses(),
+        watched.odd,
+    ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
     housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);
     engine.start_health_checks();
@@ -246,9 +252,10 @@ fn engine_settings(
     config: &EngineConfig,
     loaded: &LoadedDefinitions,
     (store, schemas): (Arc<dyn EventStore>, SchemaSource),
-    producer: &KafkaProducer,
+    (producer, kafka): (&KafkaProducer, &saga_kafka::KafkaSettings),
     observer: ObserverHandle,
 ) -> anyhow::Result<EngineSettings> {
+    let letters = letter_source(config, kafka);
     let kafka = KafkaOutput {
         producer: producer.clone(),
         inbox: Arc::from(config.topics.inbox.as_str()),
@@ -266,11 +273,19 @@ fn engine_settings(
         archive_folder: config.archive.folder.clone(),
         kafka: Some(kafka),
         events_topic: config.topics.events.clone(),
+        letters,
         schemas,
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,
     })
+}
+
+/// The mock broker has no client that reads a topic by portions.
+fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> Option<LetterSource> {
+    let topic = Arc::from(config.topics.dlq.as_str());
+    let source = LetterSource { kafka: kafka.clone(), topic, keep: config.letter_rows };
+    (kafka.broker != saga_kafka::BrokerKind::Mock).then_some(source)
 }
 
 /// Before the first decision: finds confirmed writes of earlier engines that the store does not have. The mock broker

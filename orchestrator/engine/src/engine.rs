@@ -24,6 +24,7 @@ use super::{
     journal::{JournalAccess, PlanCache},
     key_rotation::KeyRotation,
     key_sweep::KeySweeper,
+    letters::{LetterCourierParts, LetterDesk, LetterFollower, LetterSource, LetterStanding},
     message::{MessageContent, MessageReceipt, ShardMessage},
     observer::ObserverHandle,
     operator::OperatorHandle,
@@ -81,6 +82,8 @@ pub struct EngineSettings {
     pub kafka: Option<KafkaOutput>,
     /// The topic that gets all events; `None`: there is none. It needs Kafka.
     pub events_topic: Option<EventsTopic>,
+    /// The topic of dead letters that the table in the store follows; `None`: none is followed. It needs Kafka.
+    pub letters: Option<LetterSource>,
     /// Where the schemas of records in Avro are.
     pub schemas: SchemaSource,
     /// The clock that the engine reads the time from.
@@ -130,6 +133,7 @@ struct EngineShared {
     clock: EngineClock,
     kafka: Option<KafkaOutput>,
     events_topic: Option<(EventsTopic, Arc<EventsTopicStanding>)>,
+    letter_source: Option<(LetterSource, Arc<LetterStanding>)>,
     schemas: SchemaSource,
     instance: String,
     archive_folder: Option<PathBuf>,
@@ -225,6 +229,24 @@ impl SagaEngine {
     #[must_use]
     pub fn operator(&self) -> OperatorHandle {
         self.operator.clone()
+    }
+
+    /// The handle for dead letters; `None`: none are followed.
+    #[must_use]
+    pub fn letters(&self) -> Option<LetterDesk> {
+        let shared = &self.shared;
+        let ((source, standing), kafka) = shared.letter_source.as_ref().zip(shared.kafka.as_ref())?;
+        let parts = LetterCourierParts {
+            store: Arc::clone(shared.journal.store()),
+            intake: self.intake.clone(),
+            letters: shared.letters.clone(),
+            clock: shared.clock,
+            config: Arc::clone(&shared.config),
+            definitions: DefinitionLookup::new(shared.journal.clone(), Arc::clone(&shared.config)),
+            schemas: shared.schemas.clone(),
+            topics: (Arc::clone(&kafka.replies), Arc::clone(&kafka.inbox)),
+        };
+        Some(LetterDesk::new(parts, source.clone(), Arc::clone(standing)))
     }
 
     /// The handle that puts another participants.yaml into effect.
@@ -392,6 +414,7 @@ impl EngineShared {
             clock: settings.clock,
             kafka: settings.kafka,
             events_topic,
+            letter_source: settings.letters.map(|source| (source, Arc::default())),
             schemas: settings.schemas,
             instance: settings.instance,
             archive_folder: settings.archive_folder,
@@ -421,6 +444,7 @@ impl EngineShared {
             tokio::spawn(Arc::clone(&self.guards).run_wait_scheduler()),
         ];
         tasks.extend(self.events_topic_worker().map(|worker| tokio::spawn(worker.run())));
+        tasks.extend(self.letter_follower().map(|follower| tokio::spawn(follower.run())));
         tasks
     }
 
@@ -428,6 +452,12 @@ impl EngineShared {
         let ((topic, standing), kafka) = self.events_topic.as_ref().zip(self.kafka.as_ref())?;
         let (topics, standing) = (Arc::clone(self.guards.topics()), Arc::clone(standing));
         Some(EventsTopicWorker::new(&self.journal, self.router.clone(), (topic.clone(), kafka), topics, standing))
+    }
+
+    fn letter_follower(&self) -> Option<LetterFollower> {
+        let (source, standing) = self.letter_source.as_ref()?;
+        let (store, standing) = (Arc::clone(self.journal.store()), Arc::clone(standing));
+        Some(LetterFollower::new(store, self.router.clone(), source.clone(), standing, self.clock))
     }
 
     fn decision_sources(&self) -> DecisionSources {

@@ -80,6 +80,12 @@ pub(super) enum ApiError {
     /// A projection needs archives whose files are missing or damaged.
     #[error("{0}")]
     ArchivesMissing(String),
+    /// There is no such dead letter here.
+    #[error("{0}")]
+    NoLetters(String),
+    /// A dead letter does not allow what was asked.
+    #[error("{0}")]
+    LetterRefused(String),
     #[error("{0}")]
     NotReloaded(String),
     #[error("{0}")]
@@ -100,6 +106,10 @@ pub(super) enum RequestBodyKind {
     ListRebuild,
     Definition,
     Documents,
+    LetterAct,
+    LetterEdit,
+    LetterJob,
+    LetterPurge,
 }
 
 impl RequestBodyKind {
@@ -123,6 +133,18 @@ impl RequestBodyKind {
             ),
             RequestBodyKind::Definition => {
                 r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
+            }
+            RequestBodyKind::LetterAct => r#"send {"who": "your name", "reason": "why"} as application/json"#,
+            RequestBodyKind::LetterEdit => concat!(
+                r#"send {"who": "your name", "reason": "why", "record": {"key": "NDcxMQ==", "value": "e30=", "#,
+                r#""headers": []}} as application/json, bytes in base64; "record": null removes an edit"#
+            ),
+            RequestBodyKind::LetterJob => concat!(
+                r#"send {"who": "your name", "reason": "why", "letters": ["0/17"]} as application/json, "#,
+                r#"or "filter": {"code": "when"} instead of "letters""#
+            ),
+            RequestBodyKind::LetterPurge => {
+                r#"send {"who": "your name", "reason": "why", "endedBefore": "30d"} as application/json"#
             }
             RequestBodyKind::Reload => "send {} as application/json",
             RequestBodyKind::Rebuild => r#"send {} or {"withoutArchives": true} as application/json"#,
@@ -176,6 +198,8 @@ impl ApiError {
             | ApiError::ForeignHost(_)
             | ApiError::NoParticipant { .. }
             | ApiError::BadDefinition(_)
+            | ApiError::NoLetters(_)
+            | ApiError::LetterRefused(_)
             | ApiError::NotReloaded(_) => None,
         }
     }
@@ -189,12 +213,14 @@ impl ApiError {
             ApiError::ArchiveUnread(_) => (StatusCode::CONFLICT, "archive_unread"),
             ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
             ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
+            ApiError::NoLetters(_) => (StatusCode::NOT_FOUND, "no_letter"),
             ApiError::ArchivesMissing(_) => (StatusCode::CONFLICT, "archives_missing"),
             ApiError::NoProjection(_) => (StatusCode::NOT_FOUND, "no_projection"),
             ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
             ApiError::Refused(_)
             | ApiError::RefusedAtEnd(_)
             | ApiError::RerunRefused(_)
+            | ApiError::LetterRefused(_)
             | ApiError::NoDefinition(_) => (StatusCode::CONFLICT, "refused"),
             ApiError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
@@ -249,6 +275,8 @@ impl ApiError {
                 "`saga list --count` shows the values of open sagas, `saga definitions list` the names of definitions"
             }
             ApiError::BadBody(kind, _) => kind.hint(),
+            ApiError::NoLetters(_) => "`saga dlq list` shows the letters; a new one is in the table within seconds",
+            ApiError::LetterRefused(_) => "nothing has changed; `saga dlq show` says how the letter stands",
             ApiError::NotReloaded(_) => {
                 "correct participants.yaml; until then the engine keeps the participants it has"
             }

@@ -1,5 +1,6 @@
 //! Live: the process answers. Ready: it takes work.
 
+mod dead_letters;
 mod events_topic;
 mod projections;
 mod reading;
@@ -62,8 +63,8 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
 const NAMING: Duration = Duration::from_millis(200);
 
 /// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, a schema registry that
-/// records wait for, and projections that do not go on. None of them makes the engine not ready: they wait and lose
-/// nothing, and no saga needs a projection.
+/// records wait for, a table of dead letters that does not follow its topic, and projections that do not go on. None of
+/// them makes the engine not ready: they wait and lose nothing, and no saga needs a projection or the table.
 async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
@@ -80,6 +81,10 @@ async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_js
     }
     if let Some(outage) = backend.query.health().registry_outage() {
         body["schemaRegistry"] = schema_registry::shown(&outage);
+    }
+    let letters = backend.letters.as_ref().and_then(saga_engine::letters::LetterDesk::standing);
+    if let Some(stopped) = letters.as_ref().and_then(dead_letters::shown) {
+        body["deadLetters"] = stopped;
     }
     let failed = backend.failed_projections.within(NAMING).await;
     if let Some(failed) = failed.and_then(|failed| failed.shown()) {

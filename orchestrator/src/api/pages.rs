@@ -2,10 +2,12 @@
 
 mod audit;
 mod causes;
+mod dead_letters;
 mod guards;
 
 pub(super) use audit::audit;
 pub(super) use causes::causes;
+pub(super) use dead_letters::{letter, letters};
 pub(super) use guards::guards;
 
 use super::{

@@ -72,6 +72,7 @@ impl BenchEngine {
             archive_folder: None,
             kafka: None,
             events_topic: None,
+            letters: None,
             schemas: SchemaSource::default(),
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*` and `topics.formats`.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -40,6 +40,7 @@ const KEYS: [&str; 22] = [
     "clock.maxSkewSeconds",
     "archive.folder",
     "archive.partition",
+    "deadLetters.keep",
 ];
 
 /// The address of the event store.

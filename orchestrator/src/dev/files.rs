@@ -179,6 +179,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),
         archive: crate::config::ArchiveConfig::default(),
+        letter_rows: std::time::Duration::from_secs(30 * 24 * 3600),
     }
 }
 

@@ -24,8 +24,8 @@ pub struct AuditRequest {
     pub since: Option<Timestamp>,
     /// Acts of this operator, or of the engine of this name.
     pub who: Option<String>,
-    /// Acts on the sagas with this id or key, on the participant of this name, on the definition of this name or hash,
-    /// or on `participants.yaml` or its text with this hash.
+    /// Acts on the sagas with this id or key, on the dead letter with this id, on the participant of this name, on the
+    /// definition of this name or hash, or on `participants.yaml` or its text with this hash.
     pub on: Option<String>,
     /// Only acts older than the one at this place; `None`: the newest.
     pub after: Option<AuditPlace>,
@@ -80,6 +80,21 @@ pub enum AuditTarget {
         #[serde(skip_serializing_if = "Option::is_none")]
         now: Option<String>,
     },
+    /// A dead letter.
+    Letter {
+        /// Where it is in the topic of dead letters: `partition/offset`.
+        place: String,
+        /// Its id: `topic/partition/offset` of the original, and the definition.
+        letter: String,
+        /// What came of the act.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+    },
+    /// The rows of dead letters.
+    Letters {
+        /// Those that ended before this time.
+        before: String,
+    },
     /// A definition.
     Definition {
         /// Its name.
@@ -96,6 +111,8 @@ impl AuditTarget {
         match self {
             AuditTarget::Saga { key, .. } => key,
             AuditTarget::Participants { file, .. } => file,
+            AuditTarget::Letter { letter, .. } => letter,
+            AuditTarget::Letters { before } => before,
             AuditTarget::Participant { name } | AuditTarget::Definition { name, .. } => name,
         }
     }
@@ -119,6 +136,8 @@ pub struct AuditReport {
 pub async fn audit(store: Arc<dyn EventStore>, wanted: &AuditRequest) -> Result<AuditReport, StoreError> {
     let mut unreadable = Vec::new();
     let mut found = sources::on_sagas(store.as_ref(), wanted).await?;
+    found.extend(sources::on_letters(store.as_ref(), wanted).await?);
+    found.extend(sources::purges(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::on_guards(store.as_ref()).await?);
     found.extend(sources::texts(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::reloads(store.as_ref(), &mut unreadable).await?);

@@ -37,6 +37,11 @@ impl AuditPage {
         [&self.who, &self.on, &self.since].iter().all(|text| text.is_empty())
     }
 
+    /// What came of an act on a dead letter.
+    fn result_text<'a>(&self, result: &'a Option<String>) -> &'a str {
+        result.as_deref().unwrap_or_default()
+    }
+
     /// The texts of participants.yaml before and after a reload.
     fn hashes(&self, before: &Option<String>, now: &Option<String>) -> String {
         let told = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "no text".to_owned());

@@ -25,6 +25,10 @@ pub(super) enum AuditSource {
     Reload(i64),
     /// The number of an act on guards.
     Guard(i64),
+    /// The number of a removal of rows of dead letters.
+    Purge(i64),
+    /// The number of an act on a dead letter.
+    Letter(i64),
     /// A row of a saga's journal.
     Saga(Uuid, u32),
 }
@@ -48,9 +52,27 @@ impl AuditPlace {
             | AuditSource::Text(_)
             | AuditSource::Restore(_)
             | AuditSource::Reload(_)
-            | AuditSource::Guard(_) => (Uuid::nil(), 0),
+            | AuditSource::Guard(_)
+            | AuditSource::Purge(_)
+            | AuditSource::Letter(_) => (Uuid::nil(), 0),
         };
         ActPosition { at_ms: self.at.0, stream, version }
+    }
+
+    /// Acts on letters with a smaller time and number are before this place.
+    pub(super) fn among_letters(&self) -> (i64, i64) {
+        let number = match &self.source {
+            AuditSource::Letter(number) => *number,
+            // Of one time, acts on sagas have been shown before those on letters, and those before all others.
+            AuditSource::Saga(..) => i64::MAX,
+            AuditSource::Deployment(..)
+            | AuditSource::Text(_)
+            | AuditSource::Restore(_)
+            | AuditSource::Reload(_)
+            | AuditSource::Guard(_)
+            | AuditSource::Purge(_) => 0,
+        };
+        (self.at.0, number)
     }
 }
 
@@ -68,6 +90,8 @@ impl fmt::Display for AuditPlace {
             AuditSource::Restore(number) => write!(f, "restore~{number}"),
             AuditSource::Reload(number) => write!(f, "reload~{number}"),
             AuditSource::Guard(number) => write!(f, "guard~{number}"),
+            AuditSource::Purge(number) => write!(f, "purge~{number}"),
+            AuditSource::Letter(number) => write!(f, "letter~{number}"),
             AuditSource::Saga(stream, version) => write!(f, "saga~{stream}~{version}"),
         }
     }
@@ -93,6 +117,8 @@ fn read(text: &str) -> Option<AuditPlace> {
         "restore" => AuditSource::Restore(rest.parse().ok()?),
         "reload" => AuditSource::Reload(rest.parse().ok()?),
         "guard" => AuditSource::Guard(rest.parse().ok()?),
+        "purge" => AuditSource::Purge(rest.parse().ok()?),
+        "letter" => AuditSource::Letter(rest.parse().ok()?),
         "saga" => {
             let (stream, version) = rest.split_once('~')?;
             AuditSource::Saga(stream.parse().ok()?, version.parse().ok().filter(|it| *it <= i32::MAX.unsigned_abs())?)
@@ -114,6 +140,8 @@ mod tests {
             AuditSource::Restore(5),
             AuditSource::Reload(6),
             AuditSource::Guard(8),
+            AuditSource::Purge(2),
+            AuditSource::Letter(1),
             AuditSource::Saga(Uuid::from_u128(9), 4),
         ] {
             let place = AuditPlace::new(Timestamp(1_700_000_000_000), source);

@@ -9,6 +9,7 @@ use crate::{
     definition_lookup::{DefinitionTextRecord, RESTORE_LOG, TEXT_LOG},
     definition_rollout::recorded::{self, DefinitionChangeKind},
     journal::reading::{self, SagaQuery},
+    letters::{PURGE_LOG, PurgeRecord},
     overrides,
     reload::record::{RELOAD_LOG, ReloadEffect, ReloadRecord},
 };
@@ -17,7 +18,8 @@ use saga_core::{
     time::{Timestamp, from_rfc3339, rfc3339},
 };
 use saga_event_store::{
-    ActPosition, ActQuery, ActSelection, EventStore, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError, StoredAct, StoredNote,
+    ActPosition, ActQuery, ActSelection, EventStore, LetterActQuery, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError,
+    StoredAct, StoredLetterAct, StoredNote,
 };
 use uuid::Uuid;
 
@@ -42,6 +44,8 @@ fn is_on(target: &AuditTarget, on: &str) -> bool {
     match target {
         AuditTarget::Saga { id, key, .. } => id == on || key == on,
         AuditTarget::Participant { name } => name == on,
+        AuditTarget::Letter { letter, .. } => letter == on,
+        AuditTarget::Letters { .. } => false,
         AuditTarget::Definition { name, definition } => name == on || definition == on,
         AuditTarget::Participants { file, before, now } => {
             file == on || [before, now].into_iter().flatten().any(|hash| hash == on)
@@ -91,6 +95,48 @@ fn on_saga(stored: StoredAct) -> PlacedEntry {
     let on = AuditTarget::Saga { id, key, version };
     let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.reason, on, id: act.id };
     PlacedEntry { place: AuditPlace::new(at, AuditSource::Saga(stream, version)), entry }
+}
+
+/// One more than a page, so that the caller sees whether there are more.
+pub(super) async fn on_letters(store: &dyn EventStore, wanted: &AuditRequest) -> Result<Vec<PlacedEntry>, StoreError> {
+    let query = LetterActQuery {
+        who: wanted.who.clone(),
+        letter: wanted.on.clone(),
+        since_ms: wanted.since.map_or(i64::MIN, |since| since.0),
+        before: wanted.after.as_ref().map_or((i64::MAX, i64::MAX), AuditPlace::among_letters),
+        limit: u32::try_from(wanted.limit).unwrap_or(MAX_ACTS).saturating_add(1),
+    };
+    Ok(store.letter_acts(&query).await?.into_iter().map(on_letter).collect())
+}
+
+fn on_letter(act: StoredLetterAct) -> PlacedEntry {
+    let at = Timestamp(act.at_ms);
+    let place = format!("{}/{}", act.place.partition, act.place.offset);
+    let on = AuditTarget::Letter { place, letter: act.letter, result: act.result };
+    let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.why, on, id: act.id };
+    PlacedEntry { place: AuditPlace::new(at, AuditSource::Letter(act.number)), entry }
+}
+
+/// Removals of rows of dead letters by operators.
+pub(super) async fn purges(
+    store: &dyn EventStore,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    log(store, PURGE_LOG, purge, unreadable).await
+}
+
+fn purge(note: &StoredNote) -> Option<PlacedEntry> {
+    let said: PurgeRecord = serde_json::from_str(&note.body).ok()?;
+    let at = Timestamp(note.at_ms);
+    let entry = AuditEntry {
+        at: rfc3339(at),
+        who: said.who,
+        action: "purge dead letters".to_owned(),
+        reason: said.reason,
+        on: AuditTarget::Letters { before: rfc3339(Timestamp(said.ended_before_ms)) },
+        id: note.id.to_string(),
+    };
+    Some(PlacedEntry { place: AuditPlace::new(at, AuditSource::Purge(note.number.0)), entry })
 }
 
 pub(super) async fn on_guards(store: &dyn EventStore) -> Result<Vec<PlacedEntry>, StoreError> {

@@ -1,0 +1,326 @@
+//! What the API does with dead letters.
+
+use super::{
+    LetterSource, LetterStanding,
+    bringing::{BringOrder, BroughtItem, LetterCourier, LetterCourierParts, found},
+    job::{LetterJobError, LetterJobOrder, LetterJobView, LetterJobs},
+    judge::{EditedRecord, MendError, restored},
+    reader::LetterReading,
+};
+use saga_event_store::{
+    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterGroup, LetterOrder, LetterStatus,
+    LetterSweep, MAX_PAGE, NewNote, StoreError, StoredLetter, StoredLetterAct, StoredLetterFilter,
+};
+use saga_wire::dead_letter::{FoundLetter, OriginalContent};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// The log of rows that operators removed.
+pub(crate) const PURGE_LOG: &str = "letter-purges";
+
+/// A removal of rows, as it is on record.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PurgeRecord {
+    pub(crate) who: String,
+    pub(crate) reason: String,
+    pub(crate) ended_before_ms: i64,
+}
+
+/// What an operator decides about a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterMove {
+    /// Somebody looks at it.
+    Review,
+    /// Nothing is to be done about it. Its record stays in the topic.
+    Discard,
+    /// It is new again.
+    Reopen,
+}
+
+impl LetterMove {
+    /// What is on record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LetterMove::Review => "review dead letter",
+            LetterMove::Discard => "discard dead letter",
+            LetterMove::Reopen => "reopen dead letter",
+        }
+    }
+
+    fn leads_to(self) -> LetterStatus {
+        match self {
+            LetterMove::Review => LetterStatus::Reviewing,
+            LetterMove::Discard => LetterStatus::Discarded,
+            LetterMove::Reopen => LetterStatus::New,
+        }
+    }
+
+    /// From which statuses it leads there. What was redriven has had its effect: only a redrive changes it.
+    fn expects(self) -> Vec<LetterStatus> {
+        match self {
+            LetterMove::Review => vec![LetterStatus::New, LetterStatus::Reviewing],
+            LetterMove::Discard => vec![LetterStatus::New, LetterStatus::Reviewing],
+            LetterMove::Reopen => vec![LetterStatus::Reviewing, LetterStatus::Discarded],
+        }
+    }
+}
+
+/// Why something about a letter does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    /// The table has no such letter.
+    #[error("the table has no dead letter at {}/{} of {}", .0.partition, .0.offset, .0.topic)]
+    Unknown(LetterCoordinates),
+    /// Its status does not allow the act.
+    #[error("the letter is {}, and `{}` needs it to be {}", .0.as_str(), .1, .2)]
+    Refused(LetterStatus, &'static str, String),
+    /// What was asked for does not fit it.
+    #[error(transparent)]
+    Mend(#[from] MendError),
+    /// The topic no longer has it, or cannot be read.
+    #[error("{0}")]
+    Gone(String),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A letter with its record and what was done about it.
+#[derive(Clone, Debug)]
+pub struct LetterDetail {
+    /// The row.
+    pub letter: StoredLetter,
+    /// The letter as the topic has it; an error: why it cannot be shown.
+    pub found: Result<FoundLetter, String>,
+    /// What takes the place of the original in a redrive.
+    pub edit: Option<OriginalContent>,
+    /// What people did, newest first.
+    pub acts: Vec<StoredLetterAct>,
+}
+
+/// Letters for the API. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct LetterDesk {
+    courier: LetterCourier,
+    source: LetterSource,
+    reading: Arc<Mutex<LetterReading>>,
+    jobs: Arc<LetterJobs>,
+    standing: Arc<LetterStanding>,
+}
+
+impl LetterDesk {
+    pub(crate) fn new(parts: LetterCourierParts, source: LetterSource, standing: Arc<LetterStanding>) -> LetterDesk {
+        let reading = Arc::new(Mutex::new(LetterReading::new(source.clone())));
+        LetterDesk { courier: LetterCourier::new(parts), source, reading, jobs: Arc::default(), standing }
+    }
+
+    /// Name of the topic of dead letters.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.source.topic
+    }
+
+    /// How the table follows the topic; `None`: another engine fills it.
+    #[must_use]
+    pub fn standing(&self) -> Option<super::LetterFollowerView> {
+        self.standing.view()
+    }
+
+    /// A page of letters.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(&self, filter: StoredLetterFilter, order: LetterOrder) -> Result<Vec<StoredLetter>, StoreError> {
+        let filter = StoredLetterFilter { topic: Some(self.source.topic.to_string()), ..filter };
+        self.courier.store.letters(&filter, order).await
+    }
+
+    /// The letters by cause.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn groups(&self, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+        self.courier.store.letter_groups(&self.source.topic, recent).await
+    }
+
+    /// One letter with all that is known of it.
+    ///
+    /// # Errors
+    /// The table does not have it, or the store does not answer.
+    pub async fn show(&self, partition: i32, offset: i64) -> Result<LetterDetail, LetterError> {
+        let (letter, edit) = self.stored(partition, offset).await?;
+        let found = found(&mut *self.reading.lock().await, &letter).await.map_err(|part| part.told());
+        let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
+        let acts = self.courier.store.letter_acts(&query).await?;
+        let acts = acts.into_iter().filter(|act| act.place == letter.place).collect();
+        Ok(LetterDetail { letter, found, edit, acts })
+    }
+
+    /// Changes the status of a letter; the same id again is the same act.
+    ///
+    /// # Errors
+    /// [`LetterError`].
+    pub async fn act(
+        &self,
+        (partition, offset): (i32, i64),
+        what: LetterMove,
+        id: &str,
+        (who, reason): (&str, &str),
+    ) -> Result<StoredLetter, LetterError> {
+        let act = self.act_of((partition, offset), (what.leads_to(), what.as_str()), id, (who, reason));
+        let act = LetterAct { expected: what.expects(), ..act };
+        self.done(act, what.as_str()).await
+    }
+
+    /// Keeps a record that takes the place of the letter's original, if it would not be poison again; `None` removes
+    /// the one that is kept. Returns what it would lead to.
+    ///
+    /// # Errors
+    /// [`LetterError`].
+    pub async fn edit(
+        &self,
+        (partition, offset): (i32, i64),
+        edit: Option<EditedRecord>,
+        id: &str,
+        (who, reason): (&str, &str),
+    ) -> Result<(StoredLetter, Option<String>), LetterError> {
+        let what = if edit.is_some() { "edit dead letter" } else { "remove edit of dead letter" };
+        let act = self.act_of((partition, offset), (LetterStatus::Reviewing, what), id, (who, reason));
+        let Some(edit) = edit else {
+            let act = LetterAct { edit: EditChange::Remove, ..act };
+            return Ok((self.done(act, what).await?, None));
+        };
+        let (letter, _) = self.stored(partition, offset).await?;
+        let found = found(&mut *self.reading.lock().await, &letter).await;
+        let found = found.map_err(|part| LetterError::Gone(part.told()))?;
+        let record = restored(&found, edit.content()?);
+        let leads_to = self.courier.judge.accepts(&found, &record).await?;
+        let result = Some(leads_to[..leads_to.floor_char_boundary(1_024)].to_owned());
+        let act = LetterAct { edit: EditChange::Put(edit.stored()), result, ..act };
+        Ok((self.done(act, what).await?, Some(leads_to)))
+    }
+
+    /// What would become of a letter if it were brought back now.
+    ///
+    /// # Errors
+    /// [`LetterError`].
+    pub async fn foretell(&self, partition: i32, offset: i64, order: &BringOrder) -> Result<BroughtItem, LetterError> {
+        let (letter, _) = self.stored(partition, offset).await?;
+        let order = BringOrder { dry_run: true, again: true, ..order.clone() };
+        Ok(self.courier.bring(&mut *self.reading.lock().await, &letter, &order).await)
+    }
+
+    /// Begins a job, and returns it as it stands.
+    ///
+    /// # Errors
+    /// As many run as may, or the store does not answer.
+    pub async fn begin_job(&self, order: LetterJobOrder) -> Result<LetterJobView, LetterJobError> {
+        self.jobs.begin(&self.courier, &self.source, order).await
+    }
+
+    /// Lets a job go on that is paused, has ended, or whose engine has ended.
+    ///
+    /// # Errors
+    /// Nobody knows it, as many run as may, or the store does not answer.
+    pub async fn resume_job(&self, id: Uuid) -> Result<LetterJobView, LetterJobError> {
+        self.jobs.resume(&self.courier, &self.source, id).await
+    }
+
+    /// Pauses a job before its next letter. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn pause_job(&self, id: Uuid) -> Option<LetterJobView> {
+        self.jobs.pause(id)
+    }
+
+    /// Stops a job before its next letter. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn cancel_job(&self, id: Uuid) -> Option<LetterJobView> {
+        self.jobs.cancel(id)
+    }
+
+    /// All jobs that are remembered, the latest first.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<LetterJobView> {
+        self.jobs.all()
+    }
+
+    /// A job, and its items from number `after` on. `None`: this engine knows none with this id.
+    #[must_use]
+    pub fn job(&self, id: Uuid, after: usize) -> Option<(LetterJobView, Vec<BroughtItem>)> {
+        self.jobs.show(id, after)
+    }
+
+    /// Removes rows of letters that ended before a time, in milliseconds since the Unix epoch, and returns how many.
+    /// Who did so and why is on record before the first. The topic keeps its records.
+    ///
+    /// # Errors
+    /// When the store does not answer. A part may be removed then; the caller repeats the call.
+    pub async fn purge(&self, before_ms: i64, id: Uuid, (who, reason): (&str, &str)) -> Result<u64, StoreError> {
+        let at_ms = self.courier.clock.now().0;
+        let record = PurgeRecord { who: who.to_owned(), reason: reason.to_owned(), ended_before_ms: before_ms };
+        let body = serde_json::to_string(&record).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        let note = NewNote { id, topic: PURGE_LOG.to_owned(), body, at_ms };
+        self.courier.store.add_note(&note).await?;
+        let mut removed = 0;
+        loop {
+            let page = self.courier.store.forget_letters(&LetterSweep::EndedBefore(before_ms), MAX_PAGE).await?;
+            removed += page;
+            if page < u64::from(MAX_PAGE) {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn stored(
+        &self,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(StoredLetter, Option<OriginalContent>), LetterError> {
+        let place = self.place(partition, offset);
+        let found = self.courier.store.letter(&place).await?;
+        let (letter, edit) = found.ok_or(LetterError::Unknown(place))?;
+        let edit = edit.map(|edit| EditedRecord::read(&edit)?.content()).transpose()?;
+        Ok((letter, edit))
+    }
+
+    fn place(&self, partition: i32, offset: i64) -> LetterCoordinates {
+        LetterCoordinates { topic: self.source.topic.to_string(), partition, offset }
+    }
+
+    fn act_of(
+        &self,
+        (partition, offset): (i32, i64),
+        (status, action): (LetterStatus, &str),
+        id: &str,
+        (who, why): (&str, &str),
+    ) -> LetterAct {
+        LetterAct {
+            place: self.place(partition, offset),
+            expected: vec![LetterStatus::New, LetterStatus::Reviewing],
+            status,
+            id: id.to_owned(),
+            at_ms: self.courier.clock.now().0,
+            who: who.to_owned(),
+            action: action.to_owned(),
+            why: why.to_owned(),
+            result: None,
+            redrives: 0,
+            edit: EditChange::Keep,
+        }
+    }
+
+    async fn done(&self, act: LetterAct, what: &'static str) -> Result<StoredLetter, LetterError> {
+        let expected: Vec<&str> = act.expected.iter().map(|status| status.as_str()).collect();
+        match self.courier.store.act_on_letter(&act).await? {
+            LetterActOutcome::Applied | LetterActOutcome::Repeated => {
+                Ok(self.stored(act.place.partition, act.place.offset).await?.0)
+            }
+            LetterActOutcome::Refused(status) => Err(LetterError::Refused(status, what, expected.join(" or "))),
+            LetterActOutcome::Unknown => Err(LetterError::Unknown(act.place)),
+        }
+    }
+}

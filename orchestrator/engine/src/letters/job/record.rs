@@ -1,0 +1,138 @@
+//! Jobs on dead letters on record in the event store: their orders, so that any engine can go on with one, and how they
+//! ended.
+
+use super::{LetterJobError, LetterJobOrder, LetterJobView};
+use crate::letters::bringing::LetterCourier;
+use saga_event_store::{LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// The log of orders. An order has the id of its job.
+const ORDERS: &str = "letter-jobs";
+/// The log of ends.
+const ENDS: &str = "letter-job-ends";
+
+/// Keeps the order before its first letter; the same order again changes nothing.
+pub(super) async fn keep(courier: &LetterCourier, order: &LetterJobOrder) -> Result<(), StoreError> {
+    let body = serde_json::to_string(order).map_err(|error| StoreError::Unusable(error.to_string()))?;
+    add(courier, ORDERS, order.bring.id, body).await
+}
+
+pub(super) async fn keep_end(courier: &LetterCourier, job: &LetterJobView) -> Result<(), StoreError> {
+    let body = serde_json::to_string(job).map_err(|error| StoreError::Unusable(error.to_string()))?;
+    add(courier, ENDS, Uuid::new_v4(), body).await
+}
+
+async fn add(courier: &LetterCourier, topic: &str, id: Uuid, body: String) -> Result<(), StoreError> {
+    let note = NewNote { id, topic: topic.to_owned(), body, at_ms: courier.clock.now().0 };
+    courier.store.add_note(&note).await.map(drop)
+}
+
+/// The order of a job, if it is on record.
+pub(super) async fn find(courier: &LetterCourier, id: Uuid) -> Result<Option<LetterJobOrder>, LetterJobError> {
+    let mut after = NoteNumber::START;
+    loop {
+        let page = courier.store.notes(ORDERS, after, MAX_NOTES).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        after = last.number;
+        if let Some(note) = page.iter().find(|note| note.id == id) {
+            let order = serde_json::from_str(&note.body);
+            return order.map(Some).map_err(|error| LetterJobError::Unreadable(error.to_string()));
+        }
+    }
+}
+
+/// A filter as it is on record.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct FilterText {
+    statuses: Vec<String>,
+    codes: Vec<String>,
+    origin_topic: Option<String>,
+    definition: Option<String>,
+    key: Option<String>,
+    id: Option<String>,
+    fingerprint: Option<String>,
+    since_ms: Option<i64>,
+    until_ms: Option<i64>,
+    text: Option<String>,
+}
+
+impl FilterText {
+    pub(super) fn serialize<S: Serializer>(filter: &StoredLetterFilter, serializer: S) -> Result<S::Ok, S::Error> {
+        let filter = filter.clone();
+        let text = FilterText {
+            statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
+            codes: filter.codes,
+            origin_topic: filter.origin_topic,
+            definition: filter.definition,
+            key: filter.key,
+            id: filter.id,
+            fingerprint: filter.fingerprint,
+            since_ms: filter.since_ms,
+            until_ms: filter.until_ms,
+            text: filter.text,
+        };
+        Serialize::serialize(&text, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<StoredLetterFilter>, D::Error> {
+        let text = <FilterText as Deserialize>::deserialize(deserializer)?;
+        Ok(Box::new(StoredLetterFilter {
+            statuses: text.statuses.iter().filter_map(|word| LetterStatus::parse(word)).collect(),
+            codes: text.codes,
+            origin_topic: text.origin_topic,
+            definition: text.definition,
+            key: text.key,
+            id: text.id,
+            fingerprint: text.fingerprint,
+            since_ms: text.since_ms,
+            until_ms: text.until_ms,
+            text: text.text,
+            ..StoredLetterFilter::default()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::letters::{BringAim, BringOrder, LetterSelection, USUAL_LETTER_PACE};
+
+    /// Another engine goes on with a job by what is on record.
+    #[test]
+    fn an_order_reads_back_as_it_was_given() {
+        let filter = StoredLetterFilter {
+            statuses: vec![LetterStatus::New],
+            codes: vec!["key".into(), "when".into()],
+            definition: Some("order".into()),
+            since_ms: Some(7),
+            ..StoredLetterFilter::default()
+        };
+        let bring = BringOrder {
+            id: Uuid::nil(),
+            who: "ada".into(),
+            reason: "mended".into(),
+            aim: BringAim::Text("53ac".into()),
+            again: true,
+            dry_run: false,
+        };
+        let named = LetterJobOrder {
+            bring,
+            selection: LetterSelection::Named(vec![(0, 17), (3, 4)]),
+            told: "0/17 3/4".into(),
+            pace: USUAL_LETTER_PACE,
+            canary: None,
+            keep_going: true,
+            limit: None,
+        };
+        let chosen = LetterJobOrder {
+            selection: LetterSelection::Matching { filter: Box::new(filter), up_to: 9 },
+            ..named.clone()
+        };
+        for order in [named, chosen] {
+            let body = serde_json::to_string(&order).expect("JSON");
+            assert_eq!(serde_json::from_str::<LetterJobOrder>(&body).expect("an order"), order, "{body}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Which letters a request is about.
+
+use super::super::{errors::ApiError, request};
+use crate::dead_letters::LetterState;
+use saga_core::{
+    definition,
+    time::{Timestamp, from_rfc3339},
+};
+use saga_event_store::StoredLetterFilter;
+use serde::Deserialize;
+
+/// Filters of letters, and the page.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::api) struct LetterListQuery {
+    pub(in crate::api) status: Option<String>,
+    pub(in crate::api) code: Option<String>,
+    pub(in crate::api) topic: Option<String>,
+    pub(in crate::api) saga: Option<String>,
+    pub(in crate::api) key: Option<String>,
+    id: Option<String>,
+    fingerprint: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    pub(in crate::api) text: Option<String>,
+    before: Option<i64>,
+    limit: Option<u32>,
+}
+
+impl LetterListQuery {
+    /// The filter of a page, with room for one more line, and the lines of the page.
+    pub(in crate::api) fn page(&self, now: Timestamp) -> Result<(StoredLetterFilter, usize), ApiError> {
+        let limit = request::limit(self.limit)?;
+        let filter = StoredLetterFilter { limit: limit + 1, before: self.before, ..self.filter(now)? };
+        Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// The filter without a page.
+    pub(in crate::api) fn filter(&self, now: Timestamp) -> Result<StoredLetterFilter, ApiError> {
+        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let at = |name: &str, text: &Option<String>| {
+            said(text).map(|text| time(name, &text, now)).transpose().map(|time| time.map(|time| time.0))
+        };
+        let states = said(&self.status).map(|text| LetterState::all_of(&text)).transpose();
+        Ok(StoredLetterFilter {
+            statuses: states.map_err(ApiError::BadParameter)?.unwrap_or_default(),
+            codes: said(&self.code)
+                .map(|text| text.split(',').map(|code| code.trim().to_owned()).collect())
+                .unwrap_or_default(),
+            origin_topic: said(&self.topic),
+            definition: said(&self.saga),
+            key: said(&self.key),
+            id: said(&self.id),
+            fingerprint: said(&self.fingerprint),
+            since_ms: at("since", &self.since)?,
+            until_ms: at("until", &self.until)?,
+            text: said(&self.text),
+            ..StoredLetterFilter::default()
+        })
+    }
+
+    /// Whether it chooses all letters.
+    pub(in crate::api) fn is_everything(&self) -> bool {
+        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, before, limit } =
+            self;
+        let texts = [status, code, topic, saga, key, id, fingerprint, since, until, text];
+        texts.iter().all(|text| text.as_deref().is_none_or(|text| text.trim().is_empty()))
+            && before.is_none()
+            && limit.is_none()
+    }
+
+    /// The filter in words, for the record of a job.
+    pub(in crate::api) fn told(&self) -> String {
+        let said = self.fields().into_iter().filter_map(|(name, text)| Some(format!("{name}={}", text?)));
+        said.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What is said, by the names of the query.
+    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 10] {
+        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, .. } = self;
+        [
+            ("status", status.as_deref()),
+            ("code", code.as_deref()),
+            ("topic", topic.as_deref()),
+            ("saga", saga.as_deref()),
+            ("key", key.as_deref()),
+            ("id", id.as_deref()),
+            ("fingerprint", fingerprint.as_deref()),
+            ("since", since.as_deref()),
+            ("until", until.as_deref()),
+            ("text", text.as_deref()),
+        ]
+    }
+}
+
+/// A time, or how long ago.
+pub(super) fn time(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let ago = |text: &str| {
+        let span = definition::span(text).ok()?;
+        Some(Timestamp(now.0.saturating_sub(i64::try_from(span.as_millis()).ok()?)))
+    };
+    from_rfc3339(text).or_else(|| ago(text)).ok_or_else(|| {
+        ApiError::BadParameter(format!("`{name}` is `{text}`: expected a time (RFC 3339), or how long ago, like 7d"))
+    })
+}
