@@ -1,9 +1,16 @@
-//! `dlq …`: dead letters, over the DLQ topic itself. Nothing here writes to Kafka.
+//! `dlq …`: dead letters, over the DLQ topic itself and the table that follows it. Acts go through the API of an
+//! engine.
 
+mod acts;
 mod bytes_shown;
+mod edit;
+mod export;
 mod list;
+mod redrive;
 mod show;
 mod source;
+mod stats;
+mod table;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -15,11 +22,38 @@ pub(super) enum DlqCommand {
     List(list::ListLettersArgs),
     /// Show everything about one dead letter: where it came from, its content, what its code means and what to do
     Show(show::ShowLetterArgs),
+    /// Count dead letters by cause
+    Stats(stats::LetterStatsArgs),
+    /// Note that you look at dead letters
+    Review(acts::LetterActArgs),
+    /// Note that nothing is to be done about dead letters; their records stay in the topic
+    Discard(acts::LetterActArgs),
+    /// Make dead letters new again that are reviewed or discarded
+    Reopen(acts::LetterActArgs),
+    /// Keep a record that takes the place of a dead letter's original when it is redriven
+    Edit(edit::EditLetterArgs),
+    /// Bring the records of dead letters back
+    Redrive(redrive::RedriveLettersArgs),
+    /// Show, pause, resume or stop a job of `saga dlq redrive`
+    Job(redrive::LetterJobArgs),
+    /// Print rows of the table as JSON lines or CSV
+    Export(export::ExportLettersArgs),
+    /// Remove rows of dead letters that ended; their records stay in the topic
+    Purge(acts::PurgeLettersArgs),
 }
 
 pub(super) async fn run(command: DlqCommand) -> anyhow::Result<ExitCode> {
     match command {
         DlqCommand::List(args) => list::list(args).await,
         DlqCommand::Show(args) => show::show(args).await,
+        DlqCommand::Stats(args) => stats::stats(args).await,
+        DlqCommand::Review(args) => acts::act(args, "review").await,
+        DlqCommand::Discard(args) => acts::act(args, "discard").await,
+        DlqCommand::Reopen(args) => acts::act(args, "reopen").await,
+        DlqCommand::Edit(args) => edit::edit(args).await,
+        DlqCommand::Redrive(args) => redrive::redrive(args).await,
+        DlqCommand::Job(args) => redrive::job(args).await,
+        DlqCommand::Export(args) => export::export(args).await,
+        DlqCommand::Purge(args) => acts::purge(args).await,
     }
 }

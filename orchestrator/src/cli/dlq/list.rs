@@ -3,13 +3,16 @@
 use super::{
     bytes_shown::BytesShown,
     source::{LetterFilterArgs, LetterSourceArgs},
+    table::{self, TableFilterArgs},
 };
 use crate::{
+    api::LetterLineView,
     cli::{OutputFormat, output},
     dead_letters::{FOREIGN, LetterEntry, LetterFilter, NewestLetters},
 };
 use clap::Args;
 use saga_core::time::{Timestamp, rfc3339};
+use saga_event_store::LetterOrder;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -21,6 +24,8 @@ const PAGE: usize = 500;
 pub(in crate::cli) struct ListLettersArgs {
     #[command(flatten)]
     filter: LetterFilterArgs,
+    #[command(flatten)]
+    table: TableFilterArgs,
     /// Maximum number of letters
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -53,6 +58,9 @@ struct LetterLine {
 }
 
 pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
+    if args.table.is_asked() {
+        return of_table(&args).await;
+    }
     let config = args.source.config()?;
     let filter = args.filter.filter(Vec::new());
     let mut topic = args.source.open(&config).await?;
@@ -75,6 +83,50 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// What people have decided is in the event store, and not in the topic.
+async fn of_table(args: &ListLettersArgs) -> anyhow::Result<ExitCode> {
+    let (config, store) = table::opened(&args.source).await?;
+    let mut filter = args.table.stored(&args.filter, args.source.topic(&config));
+    let mut left = if args.all { u32::MAX } else { args.limit };
+    let mut is_first = true;
+    while left > 0 {
+        filter.limit = left.min(u32::try_from(PAGE).unwrap_or(u32::MAX));
+        let page = store.letters(&filter, LetterOrder::Newest).await?;
+        let is_last = page.len() < usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        filter.before = page.last().map(|letter| letter.number).or(filter.before);
+        left -= u32::try_from(page.len()).unwrap_or(left);
+        let lines: Vec<LetterLineView> = page.into_iter().map(LetterLineView::of).collect();
+        if is_first || !lines.is_empty() {
+            output::many(&lines, args.output, table_of_rows)?;
+        }
+        is_first = false;
+        if is_last {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    output::note("hint: there may be more dead letters: --limit N and --all show more");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table_of_rows(lines: &[LetterLineView]) -> String {
+    let row = |line: &LetterLineView| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        [
+            line.place.clone(),
+            line.written_at.clone(),
+            line.status.to_owned(),
+            line.code.clone(),
+            text(&line.saga),
+            text(&line.key),
+            text(&line.who),
+            line.result.clone().or_else(|| line.why.clone()).unwrap_or_default(),
+            line.message.clone(),
+        ]
+    };
+    let header = ["place", "time", "status", "code", "saga", "key", "who", "result", "message"];
+    output::table(header, lines.iter().map(row))
 }
 
 async fn page(letters: &mut NewestLetters, filter: &LetterFilter, most: usize) -> anyhow::Result<Vec<LetterLine>> {

@@ -3,14 +3,17 @@
 use super::{
     bytes_shown::{BytesShown, PayloadShown},
     source::{self, LetterSourceArgs},
+    table,
 };
 use crate::{
+    api::LetterLineView,
     cli::{OutputFormat, output},
     config::EngineConfig,
-    dead_letters::{LetterEntry, LetterJudge, LetterName, LetterVerdict},
+    dead_letters::{LetterEntry, LetterJudge, LetterName, LetterPlace, LetterVerdict},
 };
 use clap::Args;
 use saga_core::{state::SagaPlan, time::rfc3339};
+use saga_event_store::LetterCoordinates;
 use saga_wire::{
     dead_letter::{DeadLetterForm, FoundLetter, LetterCode},
     record::RecordHeader,
@@ -37,9 +40,12 @@ pub(in crate::cli) struct ShowLetterArgs {
 /// A dead letter with all that is known of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LetterDetail {
+struct LetterShown {
     place: String,
     written_at: String,
+    /// What people have decided, if the table of the event store has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<LetterLineView>,
     #[serde(flatten)]
     letter: Option<LetterProvenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,13 +115,28 @@ pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let config = args.source.config()?;
     let dlq = args.source.topic(&config);
     let entry = source::find(args.source.open(&config).await?, &args.letter, &dlq).await?;
-    let detail = detail(&entry, &config);
+    let row = row(&entry, &dlq, &config).await;
+    let detail = LetterShown { row, ..detail(&entry, &config) };
     let value = entry.record.value.unwrap_or_default();
     output::one(&detail, args.output, |detail| text(detail, &value))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn detail(entry: &LetterEntry, config: &EngineConfig) -> LetterDetail {
+/// Without the event store a letter is shown all the same.
+async fn row(entry: &LetterEntry, dlq: &str, config: &EngineConfig) -> Option<LetterLineView> {
+    let LetterPlace { partition, offset } = entry.place;
+    let place = LetterCoordinates { topic: dlq.to_owned(), partition, offset };
+    let read = async { anyhow::Ok(table::open(config).await?.letter(&place).await?) };
+    match read.await {
+        Ok(found) => found.map(|(letter, _)| LetterLineView::of(letter)),
+        Err(error) => {
+            output::note(&format!("without what people have decided: {error:#}"));
+            None
+        }
+    }
+}
+
+fn detail(entry: &LetterEntry, config: &EngineConfig) -> LetterShown {
     let letter = entry.letter.as_ref().ok();
     let plans = source::plans_if_any(config);
     let definition = letter.and_then(|letter| letter.definition.as_deref());
@@ -125,9 +146,10 @@ fn detail(entry: &LetterEntry, config: &EngineConfig) -> LetterDetail {
     let is_judged = letter.is_some() && !definitions.is_empty();
     let now = if is_judged { LetterJudge { definitions }.judge(entry) } else { Vec::new() };
     let headers = letter.map_or(&entry.record.headers, |letter| &letter.original.headers);
-    LetterDetail {
+    LetterShown {
         place: entry.place.to_string(),
         written_at: rfc3339(entry.written_at),
+        row: None,
         letter: letter.map(provenance),
         foreign: entry.letter.as_ref().err().map(ToString::to_string),
         key: entry.key().map(BytesShown::of),
@@ -182,14 +204,15 @@ fn trigger(plan: &Arc<SagaPlan>) -> TriggerShown {
     }
 }
 
-fn text(detail: &LetterDetail, value: &[u8]) -> String {
+fn text(detail: &LetterShown, value: &[u8]) -> String {
     let head = match (&detail.letter, &detail.foreign) {
         (Some(letter), _) => provenance_text(letter),
         (None, foreign) => vec![("no letter", foreign.clone().unwrap_or_default())],
     };
+    let row: Vec<(&str, String)> = detail.row.iter().map(|row| ("status", row_text(row))).collect();
     let written = ("written", format!("{} at {} of the DLQ topic", detail.written_at, detail.place));
     let key = ("key", detail.key.as_ref().map_or("none".to_owned(), BytesShown::cell));
-    let lines = head.into_iter().chain([written, key]).map(|(name, said)| format!("{name:<10}{said}"));
+    let lines = head.into_iter().chain([written, key]).chain(row).map(|(name, said)| format!("{name:<10}{said}"));
     let mut parts = vec![lines.collect::<Vec<_>>().join("\n")];
     if !detail.headers.is_empty() {
         parts.push(titled("headers", &detail.headers.iter().map(header_text).collect::<Vec<_>>().join("\n")));
@@ -220,6 +243,19 @@ fn provenance_text(letter: &LetterProvenance) -> Vec<(&'static str, String)> {
     lines.extend(letter.remedy.map(|remedy| ("do", format!("{remedy} ({PAGE_OF_CODES})"))));
     lines.push(("form", format!("{}, by {}", letter.form, letter.written_by)));
     lines
+}
+
+fn row_text(row: &LetterLineView) -> String {
+    let said = [
+        Some(row.status.to_owned()),
+        row.changed_at.clone(),
+        row.who.as_ref().map(|who| format!("by {who}")),
+        row.why.clone(),
+        row.result.clone(),
+        row.edited.then(|| "edited".to_owned()),
+        (row.redrives > 0).then(|| format!("redriven {} times", row.redrives)),
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn titled(title: &str, text: &str) -> String {

@@ -1,0 +1,89 @@
+//! The table of dead letters in the event store, for commands that only read it.
+
+use super::source::{LetterFilterArgs, LetterSourceArgs};
+use crate::{config::EngineConfig, dead_letters::LetterState};
+use anyhow::Context;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use saga_core::time::rfc3339;
+use saga_event_store::{EventStore, LetterStatus, StoreAccess, StoredLetterFilter};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Options that choose letters of the table: those of the topic, and what people have decided.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct TableFilterArgs {
+    /// Only letters with one of these statuses, separated by commas: new, reviewing, redriven, discarded; open for new
+    /// and reviewing
+    #[arg(long, value_name = "STATUS", value_parser = states)]
+    pub(super) status: Option<LetterStates>,
+    /// Only letters with this cause: `saga dlq stats` shows them
+    #[arg(long, value_name = "FINGERPRINT", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) fingerprint: Option<String>,
+}
+
+/// Statuses that a person asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LetterStates(pub(super) Vec<LetterStatus>);
+
+fn states(text: &str) -> Result<LetterStates, String> {
+    LetterState::all_of(text).map(LetterStates)
+}
+
+impl TableFilterArgs {
+    /// Whether only the table can answer.
+    pub(super) fn is_asked(&self) -> bool {
+        self.status.is_some() || self.fingerprint.is_some()
+    }
+
+    /// The filter for the store.
+    pub(super) fn stored(&self, letters: &LetterFilterArgs, topic: String) -> StoredLetterFilter {
+        let asked = letters.filter(Vec::new());
+        StoredLetterFilter {
+            topic: Some(topic),
+            statuses: self.status.clone().map(|states| states.0).unwrap_or_default(),
+            codes: asked.codes,
+            origin_topic: asked.topic,
+            definition: asked.saga,
+            key: asked.key,
+            fingerprint: self.fingerprint.clone(),
+            since_ms: asked.since.map(|at| at.0),
+            until_ms: asked.until.map(|at| at.0),
+            text: asked.text,
+            ..StoredLetterFilter::default()
+        }
+    }
+
+    /// The filter for the API; empty: nothing is said.
+    pub(super) fn body(&self, letters: &LetterFilterArgs) -> Map<String, Value> {
+        let asked = letters.filter(Vec::new());
+        let statuses = self
+            .status
+            .as_ref()
+            .map(|states| states.0.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(","));
+        let codes = (!asked.codes.is_empty()).then(|| asked.codes.join(","));
+        let named = [
+            ("status", statuses),
+            ("code", codes),
+            ("topic", asked.topic),
+            ("saga", asked.saga),
+            ("key", asked.key),
+            ("fingerprint", self.fingerprint.clone()),
+            ("since", asked.since.map(rfc3339)),
+            ("until", asked.until.map(rfc3339)),
+            ("text", asked.text),
+        ];
+        named.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?)))).collect()
+    }
+}
+
+/// The event store of the configuration.
+pub(super) async fn open(config: &EngineConfig) -> anyhow::Result<Arc<dyn EventStore>> {
+    config.open_store(StoreAccess::Read).await.context("the event store cannot be read (key store)")
+}
+
+/// The configuration and the event store that the arguments name.
+pub(super) async fn opened(source: &LetterSourceArgs) -> anyhow::Result<(EngineConfig, Arc<dyn EventStore>)> {
+    let config = source.config()?;
+    let store = open(&config).await?;
+    Ok((config, store))
+}
