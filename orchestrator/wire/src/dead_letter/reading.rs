@@ -181,7 +181,7 @@ fn of_engine(record: &KafkaRecord) -> Result<FoundLetter, UnknownLetter> {
         origin,
         definition,
         code: LetterCode::named(text(&added, "saga_dlq_code").ok_or(UnknownLetter::Unreadable("saga_dlq_code"))?),
-        message: text(&added, "saga_dlq_message").unwrap_or_default().to_owned(),
+        message: told(&added, "saga_dlq_message").unwrap_or_default(),
         found_at: text(&added, "saga_dlq_time").and_then(from_rfc3339),
         redrives: parsed(&added, REDRIVES).unwrap_or_default(),
         form,
@@ -205,7 +205,7 @@ fn of_spring(record: &KafkaRecord) -> Result<FoundLetter, UnknownLetter> {
     let classes = ["exception-cause-fqcn", "exception-fqcn", "key-exception-fqcn"];
     let class = classes.iter().find_map(|name| text(record, &format!("{SPRING}{name}")));
     let messages = ["exception-message", "key-exception-message"];
-    let message = messages.iter().find_map(|name| text(record, &format!("{SPRING}{name}")));
+    let message = messages.iter().find_map(|name| told(record, &format!("{SPRING}{name}")));
     Ok(of_another(record, LetterDialect::Spring, origin, (SPRING, class, message)))
 }
 
@@ -219,7 +219,7 @@ fn of_connect(record: &KafkaRecord) -> Result<FoundLetter, UnknownLetter> {
         timestamp: (record.timestamp.0 >= 0).then_some(record.timestamp),
     };
     let class = text(record, "__connect.errors.exception.class.name");
-    let message = text(record, "__connect.errors.exception.message");
+    let message = told(record, "__connect.errors.exception.message");
     Ok(of_another(record, LetterDialect::KafkaConnect, origin, (CONNECT, class, message)))
 }
 
@@ -227,7 +227,7 @@ fn of_another(
     record: &KafkaRecord,
     dialect: LetterDialect,
     origin: LetterOrigin,
-    (prefix, class, message): (&str, Option<&str>, Option<&str>),
+    (prefix, class, message): (&str, Option<&str>, Option<String>),
 ) -> FoundLetter {
     let headers = record.headers.iter().filter(|(name, _)| !name.starts_with(prefix)).cloned().collect();
     FoundLetter {
@@ -235,7 +235,7 @@ fn of_another(
         origin,
         definition: None,
         code: LetterCode::named(class.unwrap_or("unknown")),
-        message: message.unwrap_or_default().to_owned(),
+        message: message.unwrap_or_default(),
         found_at: None,
         redrives: 0,
         form: DeadLetterForm::Whole,
@@ -245,6 +245,11 @@ fn of_another(
 
 fn text<'a>(record: &'a KafkaRecord, name: &str) -> Option<&'a str> {
     record.header(name).and_then(payload::text)
+}
+
+/// A message, which can quote bytes of a poison record: a replacement character stands for each that is no text.
+fn told(record: &KafkaRecord, name: &str) -> Option<String> {
+    record.header(name).map(|bytes| String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}"))
 }
 
 fn parsed<T: FromStr>(record: &KafkaRecord, name: &str) -> Option<T> {
