@@ -12,7 +12,9 @@ use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::RDKafkaErrorCode,
 };
+use std::time::Instant;
 
 #[tokio::test]
 async fn a_group_shares_partitions_and_whoever_stays_gets_them_back() {
@@ -275,7 +277,16 @@ async fn commit_again_after(shop: &TopicFixture, change: impl Future<Output = ()
     asked.add_partition(&shop.topic, 0);
     let committed = consumer.committed_offsets(asked, Duration::from_secs(10)).expect("the broker answers");
     change.await;
-    consumer.commit(&committed, CommitMode::Sync).expect("committed");
+    // The broker hears of a new topic from its controller some moments after the topic was made.
+    let began = Instant::now();
+    loop {
+        match consumer.commit(&committed, CommitMode::Sync) {
+            Err(error)
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+                    && began.elapsed() < Duration::from_secs(10) => {}
+            answer => break answer.expect("committed"),
+        }
+    }
 }
 
 async fn add_partition(shop: &TopicFixture) {
