@@ -158,7 +158,9 @@ impl fmt::Display for JournalFaultKind {
             JournalFaultKind::MissingRows { first, last } => write!(f, "rows {first} to {last} are missing"),
             JournalFaultKind::Row(error) => write!(f, "{error}"),
             JournalFaultKind::NoStart => f.write_str("row 1 does not begin with the start of a saga"),
-            JournalFaultKind::NoEvents(version) => write!(f, "row {version} has no events"),
+            JournalFaultKind::NoEvents(version) => {
+                write!(f, "row {version} could not be read when the saga was erased")
+            }
             JournalFaultKind::MissingDocument { version, kind, hash } => {
                 write!(f, "row {version} names the {kind} {hash}, which the store does not have")
             }
@@ -172,10 +174,22 @@ impl fmt::Display for JournalFaultKind {
 }
 
 impl JournalFaultKind {
-    /// What an operator can do about a saga that has not ended, as whole sentences.
+    /// What an operator can do, as whole sentences.
     #[must_use]
     pub fn remedy(&self, saga: SagaId) -> String {
-        format!("{} `saga abandon {saga}` ends it as it is.", self.repair())
+        match self {
+            JournalFaultKind::NoEvents(_) => self.repair().to_owned(),
+            JournalFaultKind::NoRows
+            | JournalFaultKind::MissingRows { .. }
+            | JournalFaultKind::Row(_)
+            | JournalFaultKind::NoStart
+            | JournalFaultKind::MissingDocument { .. }
+            | JournalFaultKind::BadDocument { .. }
+            | JournalFaultKind::Fold(_)
+            | JournalFaultKind::Damaged(_) => {
+                format!("{} If it has not ended, `saga abandon {saga}` ends it as it is.", self.repair())
+            }
+        }
     }
 
     /// How the saga can be read again, as a whole sentence.
@@ -187,7 +201,8 @@ impl JournalFaultKind {
             JournalFaultKind::Row(error) if error.is_of_newer_build() => {
                 "Upgrade this program to the build that wrote the row."
             }
-            JournalFaultKind::Row(_) | JournalFaultKind::NoEvents(_) => "Restore the row from a backup.",
+            JournalFaultKind::Row(_) => "Restore the row from a backup.",
+            JournalFaultKind::NoEvents(_) => "Its content is erased for ever, and nothing is left to be done.",
             JournalFaultKind::MissingDocument { .. } | JournalFaultKind::BadDocument { .. } => {
                 "Put it back: `saga definitions restore FILE`, with the files of that time."
             }

@@ -56,7 +56,6 @@ async fn every_fault_names_saga_row_and_remedy() {
         (it.second(b"\xff\x00"), 2, "row 2 does not read as events", "Restore the row"),
         (it.second(unknown), 2, "row 2 has an event of the kind `stepTeleported`", "Upgrade this program"),
         (it.second(no_word), 2, "unknown variant `sideways`", "Restore the row"),
-        (it.second(br#"{"v":1,"erased":true,"events":[]}"#), 2, "row 2 has no events", "Restore the row"),
         (it.second(br#"{"v":2,"events":[7]}"#), 2, "row 2 has format 2", "Upgrade this program"),
         (vec![it.rows[0].clone(), second], 2, "rows 2 to 3 are missing", "Restore its rows"),
         (vec![it.rows[1].clone()], 1, "row 1 is missing", "Restore its rows"),
@@ -72,6 +71,9 @@ async fn every_fault_names_saga_row_and_remedy() {
         }
         assert!(told.len() < 500, "a list shows it whole: {told}");
     }
+    let erased = it.fault(it.second(br#"{"v":1,"erased":true,"events":[]}"#)).await.to_string();
+    assert!(erased.contains("row 2 could not be read when the saga was erased"), "{erased}");
+    assert!(erased.contains("nothing is left to be done") && !erased.contains("abandon"), "{erased}");
 }
 
 #[tokio::test]
