@@ -7,7 +7,7 @@ WITH horizon AS MATERIALIZED (
     SELECT n.era, n.xid, sum(n.row_count - n.had) OVER (ORDER BY n.era, n.xid) - (n.row_count - n.had) AS rows_before
     FROM (
         SELECT c.era, c.xid, c.row_count,
-               CASE WHEN era = $1::integer AND xid = $2 THEN least($3::integer, row_count) ELSE 0 END AS had
+               CASE WHEN era = $1::integer AND xid = $2 THEN least($3, row_count)::integer ELSE 0 END AS had
         FROM commits c
         WHERE (era, xid) >= ($1::integer, $2)
           AND (era, xid) < ((SELECT o_era FROM horizon), (SELECT o_xid FROM horizon))

@@ -148,7 +148,12 @@ pub(crate) async fn the_feed_forgets_what_has_left(place: &dyn Place) -> Result<
         let all = [(stays.stream, true), (behind.stream, false), (behind.stream, false)];
         Ok(rows == all && page.extent.oldest > FeedPosition::START)
     })
-    .await
+    .await?;
+    // Who begins with what the feed still has stands behind all rows of a commit that has gone.
+    let oldest = store.feed_extent().await?.oldest;
+    let rest = store.feed(oldest, 10, 1 << 20).await?.rows;
+    ensure!(rest.len() == 3 && rest[0].stream == stays.stream, "{rest:?}");
+    Ok(())
 }
 
 pub(crate) async fn a_reader_sees_archives_and_archives_nothing(place: &dyn Place) -> Result<()> {
