@@ -22,6 +22,22 @@ fn dates_and_times_are_texts() {
 }
 
 #[test]
+fn the_last_moments_of_the_last_year_are_read_and_written() {
+    let millis = LongMeaning::Timestamp(TimeUnit::Millis);
+    for (number, text) in [
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (253_402_207_201_000, "9999-12-30T22:00:01Z"),
+        (-62_167_219_200_000, "0000-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(long_value(millis, number), Ok(json!(text)));
+        assert_eq!(long_of(millis, &json!(text)), Ok(number));
+    }
+    assert_eq!(long_of(millis, &json!("9999-12-31T23:59:59+01:00")), Ok(253_402_297_199_000));
+    assert!(long_value(millis, 253_402_300_800_000).is_err());
+    assert!(long_of(millis, &json!("9999-12-31T23:59:59")).is_err(), "it has no offset");
+}
+
+#[test]
 fn what_is_out_of_range_is_told() {
     let told = |fault: Result<Value, LogicalFault>| fault.expect_err("out of range").to_string();
     assert!(told(int_value(IntMeaning::Date, i32::MAX)).contains("2147483647 as date is outside"));

@@ -2,8 +2,9 @@
 
 use super::{IntMeaning, LogicalFault, LongMeaning, TimeUnit, found};
 use jiff::{
-    Span, Timestamp,
+    SignedDuration, Span, Timestamp,
     civil::{self, Date, DateTime, Time},
+    fmt::temporal::Pieces,
     tz::TimeZone,
 };
 use serde_json::Value;
@@ -37,10 +38,10 @@ pub(crate) fn long_value(meaning: LongMeaning, number: i64) -> Result<Value, Log
             time_of_day(number).ok_or(LogicalFault::TimeOfDay { meaning: meaning.word(), found: number })
         }
         LongMeaning::Timestamp(unit) => {
-            instant(unit, number).map(|(instant, _)| Value::String(instant.to_string())).ok_or_else(year)
+            instant(unit, number).map(|instant| Value::String(format!("{instant}Z"))).ok_or_else(year)
         }
         LongMeaning::LocalTimestamp(unit) => {
-            instant(unit, number).map(|(_, local)| Value::String(local.to_string())).ok_or_else(year)
+            instant(unit, number).map(|local| Value::String(local.to_string())).ok_or_else(year)
         }
     }
 }
@@ -64,7 +65,7 @@ pub(crate) fn long_of(meaning: LongMeaning, value: &Value) -> Result<i64, String
         LongMeaning::Plain => integer(value, "an integer of 64 bits"),
         LongMeaning::TimeMicros => whole(nanos_of_day(value)?, NANOS_PER_MICRO, meaning.word()),
         LongMeaning::Timestamp(unit) => {
-            let instant: Timestamp = parsed(value, "an instant such as \"2026-11-30T16:00:00Z\"")?;
+            let InstantText(instant) = parsed(value, "an instant such as \"2026-11-30T16:00:00Z\"")?;
             number_of(unit, instant, meaning.word())
         }
         LongMeaning::LocalTimestamp(unit) => {
@@ -73,8 +74,7 @@ pub(crate) fn long_of(meaning: LongMeaning, value: &Value) -> Result<i64, String
             if value.as_str().is_some_and(has_offset) {
                 return Err(format!("expected {expected}, found one with an offset"));
             }
-            let zoned = local.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
-            number_of(unit, zoned.timestamp(), meaning.word())
+            number_of(unit, local, meaning.word())
         }
     }
 }
@@ -86,25 +86,42 @@ fn time_of_day(micros: i64) -> Option<Value> {
     Some(Value::String(Time::midnight().checked_add(nanos).ok()?.to_string()))
 }
 
-/// `None`: outside of the years 0000 to 9999.
-fn instant(unit: TimeUnit, number: i64) -> Option<(Timestamp, DateTime)> {
-    let instant = match unit {
-        TimeUnit::Millis => Timestamp::from_millisecond(number),
-        TimeUnit::Micros => Timestamp::from_microsecond(number),
-        TimeUnit::Nanos => Timestamp::from_nanosecond(i128::from(number)),
+/// In UTC. `None`: outside of the years 0000 to 9999.
+fn instant(unit: TimeUnit, number: i64) -> Option<DateTime> {
+    let since = match unit {
+        TimeUnit::Millis => SignedDuration::from_millis(number),
+        TimeUnit::Micros => SignedDuration::from_micros(number),
+        TimeUnit::Nanos => SignedDuration::from_nanos(number),
     };
-    let instant = instant.ok()?;
-    let local = TimeZone::UTC.to_datetime(instant);
-    (local.year() >= 0).then_some((instant, local))
+    EPOCH.to_datetime(Time::midnight()).checked_add(since).ok().filter(|instant| instant.year() >= 0)
 }
 
-fn number_of(unit: TimeUnit, instant: Timestamp, meaning: &str) -> Result<i64, String> {
+/// An instant in UTC.
+struct InstantText(DateTime);
+
+impl std::str::FromStr for InstantText {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<InstantText, jiff::Error> {
+        let early = match text.parse::<Timestamp>() {
+            Ok(instant) => return Ok(InstantText(TimeZone::UTC.to_datetime(instant))),
+            Err(error) => error,
+        };
+        // A timestamp ends 26 hours before its year does. "For ever" is often the last moment of the year 9999.
+        let pieces = Pieces::parse(text)?;
+        let (Some(time), Some(offset)) = (pieces.time(), pieces.to_numeric_offset()) else { return Err(early) };
+        let offset = SignedDuration::from_secs(i64::from(offset.seconds()));
+        pieces.date().to_datetime(time).checked_sub(offset).map(InstantText)
+    }
+}
+
+fn number_of(unit: TimeUnit, instant: DateTime, meaning: &str) -> Result<i64, String> {
     let divisor = match unit {
         TimeUnit::Millis => NANOS_PER_MILLI,
         TimeUnit::Micros => NANOS_PER_MICRO,
         TimeUnit::Nanos => 1,
     };
-    whole(instant.as_nanosecond(), divisor, meaning)
+    whole(instant.duration_since(EPOCH.to_datetime(Time::midnight())).as_nanos(), divisor, meaning)
 }
 
 /// The nanoseconds in the unit of `divisor`, if nothing is lost.
