@@ -215,6 +215,37 @@ async fn a_job_goes_on_after_its_engine_was_killed_and_starts_each_saga_once() -
 }
 
 #[tokio::test]
+async fn a_job_with_a_limit_comes_to_the_same_letters_after_a_crash() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    keyless(&world, 0..5).await?;
+    letters(&engine, "status=new", 5).await?;
+    engine.terminate().await?;
+    mend(&world)?;
+
+    let engine = world.start().await?;
+    let order = json!({"filter": {"code": "key"}, "limit": 3, "canary": 1});
+    let (_, body) = post(&engine, "/api/dead-letters/jobs", order).await?;
+    let job = body["job"]["id"].as_str().context("an id")?.to_owned();
+    assert_eq!(ended(&engine, &job).await?["job"]["status"], "paused");
+    engine.kill().await?;
+
+    let engine = world.start().await?;
+    let resume = format!("/api/dead-letters/jobs/{job}/resume");
+    let (status, body) = engine.api().post(&resume, &json!({})).await?;
+    ensure!(status == StatusCode::OK, "{status}: {body}");
+    let done = ended(&engine, &job).await?;
+    assert_eq!((&done["job"]["status"], counts(&done)), (&json!("done"), &json!({"started": 2})), "{done}");
+    letters(&engine, "status=redriven", 3).await?;
+    letters(&engine, "status=new", 2).await?;
+    let (_, again) = engine.api().post(&resume, &json!({"keepGoing": true})).await?;
+    assert_eq!((&again["job"]["status"], counts(&again)), (&json!("done"), &json!({"started": 2})), "{again}");
+    let (status, body) = engine.api().post(&resume, &json!({"keepgoing": true})).await?;
+    ensure!(status == StatusCode::BAD_REQUEST || status == StatusCode::UNPROCESSABLE_ENTITY, "{status}: {body}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_record_that_fails_again_has_a_new_letter_that_counts() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
     let engine = world.start().await?;

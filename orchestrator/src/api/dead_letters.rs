@@ -61,7 +61,9 @@ struct LetterPurgeBody {
 
 /// The handle for letters.
 pub(super) fn desk(backend: &ApiState) -> Result<&LetterDesk, ApiError> {
-    let missing = || ApiError::NoLetters("this engine follows no topic of dead letters: it has no Kafka".to_owned());
+    let missing = || {
+        ApiError::NoLetters("this engine follows no topic of dead letters, like that of `saga dev`: `saga dlq list` and `show` read the topic".to_owned())
+    };
     backend.letters.as_ref().ok_or_else(missing)
 }
 

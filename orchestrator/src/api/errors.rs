@@ -275,7 +275,9 @@ impl ApiError {
                 "`saga list --count` shows the values of open sagas, `saga definitions list` the names of definitions"
             }
             ApiError::BadBody(kind, _) => kind.hint(),
-            ApiError::NoLetters(_) => "`saga dlq list` shows the letters; a new one is in the table within seconds",
+            ApiError::NoLetters(_) => {
+                "`saga dlq list` shows the letters. An engine of `saga serve` has a new one in its table within seconds"
+            }
             ApiError::LetterRefused(_) => "nothing has changed; `saga dlq show` says how the letter stands",
             ApiError::NotReloaded(_) => {
                 "correct participants.yaml; until then the engine keeps the participants it has"

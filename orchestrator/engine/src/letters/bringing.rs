@@ -178,11 +178,12 @@ impl BroughtPart {
 
 impl From<MendError> for BroughtPart {
     fn from(error: MendError) -> BroughtPart {
-        let result = match error {
-            MendError::Unfit(_) => BroughtResult::Refused,
-            MendError::Poison { .. } => BroughtResult::PoisonAgain,
-        };
-        BroughtPart::new(result).saying(error.to_string())
+        match error {
+            MendError::Unfit(why) => BroughtPart::new(BroughtResult::Refused).saying(why),
+            MendError::Poison { code, message } => {
+                BroughtPart::new(BroughtResult::PoisonAgain).saying(format!("{code}: {message}"))
+            }
+        }
     }
 }
 

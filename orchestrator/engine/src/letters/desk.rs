@@ -226,8 +226,8 @@ impl LetterDesk {
     ///
     /// # Errors
     /// Nobody knows it, as many run as may, or the store does not answer.
-    pub async fn resume_job(&self, id: Uuid) -> Result<LetterJobView, LetterJobError> {
-        self.jobs.resume(&self.courier, &self.source, id).await
+    pub async fn resume_job(&self, id: Uuid, keep_going: bool) -> Result<LetterJobView, LetterJobError> {
+        self.jobs.resume(&self.courier, &self.source, id, keep_going).await
     }
 
     /// Pauses a job before its next letter. `None`: this engine knows none with this id.

@@ -209,6 +209,10 @@ impl LetterJobs {
         {
             *up_to = courier.store.last_letter().await?;
         }
+        if let (LetterSelection::Matching { up_to, .. }, Some(limit)) = (&order.selection, order.limit) {
+            let last = last_within(courier, &source.topic, order.bounds(&source.topic, *up_to), limit).await?;
+            order.selection = order.selection.up_to(last);
+        }
         if !order.bring.dry_run {
             record::keep(courier, &order).await?;
         }
@@ -240,20 +244,26 @@ impl LetterJobs {
         Ok(view)
     }
 
-    /// Lets a job go on: one that is paused, or one that has ended or whose engine has.
+    /// Lets a job go on: one that is paused, or one that has ended or whose engine has. One that this engine knows to
+    /// be done stays as it is. `keep_going`: a job that begins again passes over letters that fail.
     pub(super) async fn resume(
         &self,
         courier: &LetterCourier,
         source: &LetterSource,
         id: Uuid,
+        keep_going: bool,
     ) -> Result<LetterJobView, LetterJobError> {
+        if let Some(done) = self.find(id).map(|job| job.view()).filter(|job| job.status == LetterJobStatus::Done) {
+            return Ok(done);
+        }
         if let Some(job) = self.find(id).filter(JobHandle::is_under_way) {
             job.wish.send_replace(JobWish::Run);
             return Ok(job.view());
         }
         let order = record::find(courier, id).await?.ok_or(LetterJobError::Unknown(id))?;
         // Its canary has been seen.
-        self.enter(courier, source, LetterJobOrder { canary: None, ..order })
+        let keep_going = order.keep_going || keep_going;
+        self.enter(courier, source, LetterJobOrder { canary: None, keep_going, ..order })
     }
 
     pub(super) fn pause(&self, id: Uuid) -> Option<LetterJobView> {
@@ -427,20 +437,57 @@ impl JobRun {
     fn pages(&self) -> LetterPages {
         match &self.order.selection {
             LetterSelection::Named(places) => LetterPages::Named(places.clone().into()),
-            LetterSelection::Matching { filter, up_to } => {
-                let mut filter = StoredLetterFilter::clone(filter);
-                if filter.statuses.is_empty() && !self.order.bring.again {
-                    filter.statuses = vec![LetterStatus::New, LetterStatus::Reviewing];
-                }
-                let bounds = StoredLetterFilter {
-                    topic: Some(self.topic.to_string()),
-                    after: Some(0),
-                    before: Some(up_to.saturating_add(1)),
-                    limit: PAGE,
-                    ..filter
-                };
-                LetterPages::Matching(Box::new(bounds))
+            LetterSelection::Matching { up_to, .. } => {
+                LetterPages::Matching(Box::new(self.order.bounds(&self.topic, *up_to)))
             }
+        }
+    }
+}
+
+impl LetterJobOrder {
+    /// The filter by which a job reads its letters, oldest first, up to a number; of named letters it is empty.
+    fn bounds(&self, topic: &str, up_to: i64) -> StoredLetterFilter {
+        let mut filter = match &self.selection {
+            LetterSelection::Named(_) => StoredLetterFilter::default(),
+            LetterSelection::Matching { filter, .. } => StoredLetterFilter::clone(filter),
+        };
+        if filter.statuses.is_empty() && !self.bring.again {
+            filter.statuses = vec![LetterStatus::New, LetterStatus::Reviewing];
+        }
+        let before = Some(up_to.saturating_add(1));
+        StoredLetterFilter { topic: Some(topic.to_owned()), after: Some(0), before, limit: PAGE, ..filter }
+    }
+}
+
+impl LetterSelection {
+    fn up_to(&self, number: i64) -> LetterSelection {
+        match self {
+            LetterSelection::Named(places) => LetterSelection::Named(places.clone()),
+            LetterSelection::Matching { filter, .. } => {
+                LetterSelection::Matching { filter: filter.clone(), up_to: number }
+            }
+        }
+    }
+}
+
+/// The number of the last of `limit` letters: a job that is resumed must not come to more of them.
+async fn last_within(
+    courier: &LetterCourier,
+    topic: &str,
+    bounds: StoredLetterFilter,
+    limit: NonZeroU32,
+) -> Result<i64, StoreError> {
+    let most = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+    let (mut pages, mut seen, mut last) = (LetterPages::Matching(Box::new(bounds)), 0, 0);
+    loop {
+        let page = pages.next(courier, topic).await?;
+        let numbers = page.iter().flatten().map(|letter| letter.number).take(most - seen);
+        let before = seen;
+        for number in numbers {
+            (last, seen) = (number, seen + 1);
+        }
+        if seen == most || seen == before {
+            return Ok(last);
         }
     }
 }

@@ -198,18 +198,24 @@ pub(in crate::api) async fn show(
     Ok(Json(json!({"job": job, "items": items, "next": next})))
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct LetterJobAct {
+    keep_going: bool,
+}
+
 pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path((id, action)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let _: Value = request::read(RequestBodyKind::Reload, &headers, &body)?;
+    let LetterJobAct { keep_going } = request::read(RequestBodyKind::Reload, &headers, &body)?;
     let (desk, number) = (desk(&backend)?, named(&id)?);
     let job = match action.as_str() {
         "pause" => desk.pause_job(number).ok_or(ApiError::NoJob(id))?,
         "stop" => desk.cancel_job(number).ok_or(ApiError::NoJob(id))?,
-        "resume" => desk.resume_job(number).await?,
+        "resume" => desk.resume_job(number, keep_going).await?,
         other => return Err(ApiError::NoRoute(format!("…/{other}: expected pause, resume or stop"))),
     };
     Ok(Json(json!({"job": job})))

@@ -87,6 +87,9 @@ pub(in crate::cli) struct LetterJobArgs {
     act: JobAct,
     /// Id of the job; `saga dlq redrive` printed it
     job: Uuid,
+    /// With `resume`: pass over letters that fail
+    #[arg(long)]
+    keep_going: bool,
     /// Format of the results
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -145,7 +148,7 @@ pub(super) async fn job(args: LetterJobArgs) -> anyhow::Result<ExitCode> {
     match args.act {
         JobAct::Show => return follow(&server, args.job, args.output, &args.server).await,
         JobAct::Resume => {
-            server.post(&format!("{path}/resume"), &json!({})).await?;
+            server.post(&format!("{path}/resume"), &json!({"keepGoing": args.keep_going})).await?;
             return follow(&server, args.job, args.output, &args.server).await;
         }
         JobAct::Pause => server.post(&format!("{path}/pause"), &json!({})).await?,
@@ -205,7 +208,9 @@ fn ended(id: Uuid, job: &Value, again: &ServerArgs) -> ExitCode {
     }
     if status != "done" && job["dryRun"] != true {
         let (option, value) = again.again();
-        output::note(&format!("hint: saga dlq job resume {id} {option} {} goes on", quoted(&value)));
+        let passing = if status == "stoppedAtFailure" { " --keep-going" } else { "" };
+        let told = if passing.is_empty() { "" } else { ", and passes over letters that fail" };
+        output::note(&format!("hint: saga dlq job resume {id}{passing} {option} {} goes on{told}", quoted(&value)));
     }
     let is_good = |(result, _): (&String, &Value)| {
         matches!(result.as_str(), "started" | "answered" | "duplicate" | "accepted" | "before")

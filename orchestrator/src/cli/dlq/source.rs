@@ -48,7 +48,8 @@ pub(super) struct LetterFilterArgs {
     /// Only letters that were written before: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME|DURATION")]
     until: Option<StartedSince>,
-    /// Only letters with this text in message, id, key or value, whatever its case
+    /// Only letters with this text in message, id, key or value, whatever its case. What is read from the table of the
+    /// event store (--status, --fingerprint, redrive, export) has no values
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     text: Option<String>,
 }
