@@ -211,7 +211,7 @@ impl LetterJobs {
         }
         if let (LetterSelection::Matching { up_to, .. }, Some(limit)) = (&order.selection, order.limit) {
             let last = last_within(courier, &source.topic, order.bounds(&source.topic, *up_to), limit).await?;
-            order.selection = order.selection.up_to(last);
+            order.selection.end_at(last);
         }
         if !order.bring.dry_run {
             record::keep(courier, &order).await?;
@@ -460,12 +460,10 @@ impl LetterJobOrder {
 }
 
 impl LetterSelection {
-    fn up_to(&self, number: i64) -> LetterSelection {
+    fn end_at(&mut self, number: i64) {
         match self {
-            LetterSelection::Named(places) => LetterSelection::Named(places.clone()),
-            LetterSelection::Matching { filter, .. } => {
-                LetterSelection::Matching { filter: filter.clone(), up_to: number }
-            }
+            LetterSelection::Named(_) => {}
+            LetterSelection::Matching { up_to, .. } => *up_to = number,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! What an operator can do about a saga whose journal cannot be read: end it as it is, and erase it once it has ended.
 //! Whatever else is asked of it finds it read again, in vain.
 
-use super::{ShardLoop, context::ShardContext, erasing::UnreadErasure, incidents};
+use super::{
+    ShardLoop,
+    context::ShardContext,
+    erasing::{UnreadErasure, appended_act},
+    incidents,
+};
 use crate::{
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
@@ -156,20 +161,12 @@ impl SagaAbandonment {
     }
 
     fn told(&self, appended: Result<CommitOutcome, CommitError>) -> MessageOutcome {
-        match appended {
-            Ok(CommitOutcome::Committed(_)) => {
-                incidents::count(IncidentKind::Unreadable);
-                warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone \
-                 is not known");
-                MessageOutcome::Applied
-            }
-            Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {
-                MessageOutcome::Refused("something else was recorded at the same moment; look at it again".into())
-            }
-            Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
-                MessageOutcome::Refused("its shard has another owner by now; try again".into())
-            }
-            Err(CommitError::Impossible(reason)) => MessageOutcome::Refused(reason),
+        let outcome = appended_act(appended);
+        if outcome == MessageOutcome::Applied {
+            incidents::count(IncidentKind::Unreadable);
+            warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is \
+             not known");
         }
+        outcome
     }
 }

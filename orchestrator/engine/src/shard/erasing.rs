@@ -120,18 +120,24 @@ impl UnreadErasure {
     }
 
     fn told(&self, appended: Result<CommitOutcome, CommitError>) -> MessageOutcome {
-        match appended {
-            Ok(CommitOutcome::Committed(_)) => {
-                warn!(saga = %self.saga, who = self.act.who, "a saga that cannot be read is erased");
-                MessageOutcome::Applied
-            }
-            Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {
-                MessageOutcome::Refused("something else was recorded at the same moment; look at it again".into())
-            }
-            Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
-                MessageOutcome::Refused("its shard has another owner by now; try again".into())
-            }
-            Err(CommitError::Impossible(reason)) => MessageOutcome::Refused(reason),
+        let outcome = appended_act(appended);
+        if outcome == MessageOutcome::Applied {
+            warn!(saga = %self.saga, who = self.act.who, "a saga that cannot be read is erased");
         }
+        outcome
+    }
+}
+
+/// What became of an act on a saga that cannot be read.
+pub(super) fn appended_act(appended: Result<CommitOutcome, CommitError>) -> MessageOutcome {
+    match appended {
+        Ok(CommitOutcome::Committed(_)) => MessageOutcome::Applied,
+        Ok(CommitOutcome::Conflict | CommitOutcome::DuplicateKey { .. }) => {
+            MessageOutcome::Refused("something else was recorded at the same moment; look at it again".into())
+        }
+        Ok(CommitOutcome::Fenced) | Err(CommitError::Stopped) => {
+            MessageOutcome::Refused("its shard has another owner by now; try again".into())
+        }
+        Err(CommitError::Impossible(reason)) => MessageOutcome::Refused(reason),
     }
 }
