@@ -130,6 +130,9 @@ impl CommandRequest {
 /// Code of a failure that an expression caused.
 pub(crate) const EXPRESSION: &str = "expression";
 
+/// Begins the code of a failure by a reply that cannot be read, before the code of its dead letter.
+const UNREADABLE_REPLY: &str = "reply.";
+
 /// Which part found out that a command failed. The guards believe only what a participant or the way to it says about
 /// the participant: its own codes are texts that it chooses, and decide nothing here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +206,20 @@ impl CommandFailure {
     /// Whether no answer came in time: what came of the attempt is then not known.
     pub fn is_silence(&self) -> bool {
         self.origin == FailureOrigin::Transport && self.code == "timeout"
+    }
+
+    /// The failure of an attempt whose reply record cannot be read; `poison` is the code and the text of its dead letter.
+    #[must_use]
+    pub fn unreadable_reply(poison: &str, message: &str) -> CommandFailure {
+        let failure = CommandFailure::new(format!("{UNREADABLE_REPLY}{poison}"), message);
+        failure.of_origin(FailureOrigin::REPLY).of_class(ErrorClass::Unknown)
+    }
+
+    /// Whether the participant replied by a record that cannot be read, if the outcome is unknown: the code of a reply
+    /// that can be read is the participant's own text.
+    #[must_use]
+    pub fn is_unreadable_reply(&self) -> bool {
+        self.origin == FailureOrigin::REPLY && self.code.starts_with(UNREADABLE_REPLY)
     }
 
     /// The same failure, found by `origin`.
@@ -295,6 +312,9 @@ pub enum RetryAdvice {
     Conflict,
     /// By policy; exhausted means the saga parks (401, 403, 407: an expired token must not undo every saga).
     ThenPark,
+    /// No, and the saga parks: a person has to look first (a reply that cannot be read: the participant has answered,
+    /// and would answer the same again).
+    Park,
 }
 
 /// What can hold a command back.

@@ -145,6 +145,9 @@ pub enum IgnoreReason {
     /// The command is settled.
     #[error("the command is settled")]
     Settled,
+    /// The participant said of the only attempt that it succeeded, and now says for good that it failed.
+    #[error("the command succeeded, and the participant now says of the same attempt that it failed")]
+    Contradicted,
     /// The command was never sent.
     #[error("the command was never sent")]
     NeverSent,
@@ -183,6 +186,7 @@ impl IgnoreReason {
         match self {
             IgnoreReason::Terminal => "terminal",
             IgnoreReason::Settled => "settled",
+            IgnoreReason::Contradicted => "contradicted",
             IgnoreReason::NeverSent => "never_sent",
             IgnoreReason::NoSuchAttempt => "no_such_attempt",
             IgnoreReason::NotDue => "not_due",
@@ -424,6 +428,11 @@ fn after_the_end(
             let mut draft = DecisionDraft::new(plan, state, context);
             draft.late_after_the_end(*command, result);
             draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::Terminal), DecisionOutcome::Decided)
+        }
+        SagaInput::Answered { command, attempt, answer }
+            if state.erased.is_none() && late::contradicts(state, *command, *attempt, answer) =>
+        {
+            DecisionOutcome::Ignored(IgnoreReason::Contradicted)
         }
         // A record under the saga's key was reported before this.
         SagaInput::Answered { .. }

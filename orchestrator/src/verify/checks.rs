@@ -204,7 +204,10 @@ async fn do_at_once(trial: &mut ParticipantTrial<'_>, asked: TrialCommand) -> Co
     answers.retain(|answer| {
         !matches!(
             answer,
-            CommandAnswer::Failed { retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark, .. }
+            CommandAnswer::Failed {
+                retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark | RetryAdvice::Park,
+                ..
+            }
         )
     });
     let last = trial.settle(asked, CommandDirection::Do, AT_ONCE + 1).await;

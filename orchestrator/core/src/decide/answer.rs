@@ -1,6 +1,6 @@
 //! What came back from a participant or the broker.
 
-use super::{IgnoreReason, NoDecision, draft::DecisionDraft};
+use super::{IgnoreReason, NoDecision, draft::DecisionDraft, late};
 use crate::{
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
     definition::PivotSide,
@@ -29,6 +29,13 @@ impl DecisionDraft<'_, '_> {
         match answer {
             CommandAnswer::Succeeded { result } => self.succeeded(command, result),
             CommandAnswer::Failed { failure, retry, retry_after } => {
+                if late::contradicts(self.state, command, attempt, answer) {
+                    return Err(IgnoreReason::Contradicted.into());
+                }
+                if let Some(attempt) = self.doubt_settled(command, attempt, *retry) {
+                    self.failed_late(command, attempt, failure);
+                    return Ok(());
+                }
                 let attempt = self.unanswered(command, attempt)?;
                 let retry = self.resolved(command, attempt, *retry);
                 let outcome = self.worth(command, attempt, retry)?;
@@ -147,7 +154,9 @@ impl DecisionDraft<'_, '_> {
     fn resolved(&self, command: CommandRef, attempt: u32, retry: RetryAdvice) -> RetryAdvice {
         match retry {
             RetryAdvice::Conflict if !self.another_can_run(command, attempt) => RetryAdvice::No,
-            RetryAdvice::Conflict | RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark => retry,
+            RetryAdvice::Conflict | RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark | RetryAdvice::Park => {
+                retry
+            }
         }
     }
 
@@ -203,7 +212,7 @@ impl DecisionDraft<'_, '_> {
             RetryAdvice::Conflict if !self.retries_are_over(command) => None,
             RetryAdvice::Yes | RetryAdvice::ThenPark if self.may_retry(command) => None,
             RetryAdvice::Yes | RetryAdvice::Conflict => Some(NoRetryReason::Exhausted),
-            RetryAdvice::ThenPark => Some(NoRetryReason::NeedsPerson),
+            RetryAdvice::ThenPark | RetryAdvice::Park => Some(NoRetryReason::NeedsPerson),
         }
     }
 
@@ -225,7 +234,8 @@ impl DecisionDraft<'_, '_> {
         let least = if bad.retry == RetryAdvice::Conflict { CONFLICT_REST } else { Duration::ZERO };
         let retry_after = bad.retry_after.unwrap_or_default().max(least);
         let retry_at = (ended.is_none() && is_current).then(|| self.next_attempt_at(command, retry_after));
-        let (outcome, failure, needs_person) = (bad.outcome, bad.failure.clone(), bad.retry == RetryAdvice::ThenPark);
+        let needs_person = matches!(bad.retry, RetryAdvice::ThenPark | RetryAdvice::Park);
+        let (outcome, failure) = (bad.outcome, bad.failure.clone());
         self.emit(SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, retry_at, needs_person });
         if let Some(ending) = ended {
             self.give_up(command, bad.failure.clone(), ending);
@@ -337,8 +347,10 @@ impl DecisionDraft<'_, '_> {
 fn insisted(command: CommandRef, retry: RetryAdvice) -> RetryAdvice {
     match (command.direction, retry) {
         (CommandDirection::Undo, RetryAdvice::No) | (_, RetryAdvice::Conflict) => RetryAdvice::Yes,
-        (CommandDirection::Undo, RetryAdvice::Yes | RetryAdvice::ThenPark)
-        | (CommandDirection::Do, RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark) => retry,
+        (CommandDirection::Undo, RetryAdvice::Yes | RetryAdvice::ThenPark | RetryAdvice::Park)
+        | (CommandDirection::Do, RetryAdvice::No | RetryAdvice::Yes | RetryAdvice::ThenPark | RetryAdvice::Park) => {
+            retry
+        }
     }
 }
 

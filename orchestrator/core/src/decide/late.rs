@@ -1,10 +1,10 @@
-//! Successes of commands that had been given up, or that a person took as settled.
+//! Answers to commands that had been given up, or that a person took as settled.
 
 use super::{IgnoreReason, NoDecision, answer::kept, draft::DecisionDraft};
 use crate::{
-    command::{CommandDirection, CommandFailure, CommandRef},
+    command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, RetryAdvice},
     definition::{PivotSide, StepCompensation},
-    event::{ParkReason, SagaEnd, SagaEvent},
+    event::{AttemptOutcome, NoRetryReason, ParkReason, SagaEnd, SagaEvent},
     state::{CommandOutcome, CommandPhase, SagaDirection, SagaPhase, SagaPlan, SagaState},
 };
 use serde_json::Value;
@@ -64,6 +64,42 @@ impl DecisionDraft<'_, '_> {
             self.incident(Some(command), CommandFailure::new(LATE_SUCCESS, what));
         }
         Ok(())
+    }
+
+    /// The attempt of a do that was given up in doubt, if a definite refusal of it says what became of the do: no other
+    /// attempt is in doubt, and the saga, parked on its way forward, has not done anything about it.
+    pub(super) fn doubt_settled(&self, command: CommandRef, attempt: Option<u32>, retry: RetryAdvice) -> Option<u32> {
+        let it = self.state.command(command);
+        let is_unknown = matches!(it.phase, CommandPhase::Settled(CommandOutcome::Unknown(_)));
+        let is_do = command.direction == CommandDirection::Do;
+        if retry != RetryAdvice::No || !is_do || !is_unknown || !self.nothing_followed_from(command) {
+            return None;
+        }
+        let mut in_doubt = it.in_doubt.iter().copied();
+        let only = in_doubt.next().filter(|_| in_doubt.next().is_none());
+        only.filter(|only| attempt.is_none_or(|attempt| attempt == *only))
+    }
+
+    /// A do that was given up in doubt had certainly no effect. What follows from that follows now, if the saga is
+    /// parked for it.
+    pub(super) fn failed_late(&mut self, command: CommandRef, attempt: u32, failure: &CommandFailure) {
+        let (step, direction, outcome) = (command.step, command.direction, AttemptOutcome::Failed);
+        let parked_for_it = self.is_parked_for(command);
+        let (again, retry_at, needs_person) = (failure.clone(), None, false);
+        self.emit(SagaEvent::AttemptFailed {
+            step,
+            direction,
+            attempt,
+            outcome,
+            failure: again,
+            retry_at,
+            needs_person,
+        });
+        let ending = NoRetryReason::Definite;
+        self.emit(SagaEvent::StepFailed { step, direction, outcome, failure: failure.clone(), ending });
+        if parked_for_it {
+            self.emit(SagaEvent::SagaResumed);
+        }
     }
 
     /// What a saga that has ended learns: its end stays as it is, and a person looks at it.
@@ -166,6 +202,30 @@ pub(super) fn is_news_after_the_end(plan: &SagaPlan, state: &SagaState, command:
             | CommandPhase::Sleeping { .. } => was_sent && has_effects,
         },
     }
+}
+
+/// Whether `answer` says for good that an attempt failed which has been said to be done. The journal does not keep which
+/// attempt succeeded, so only a command of one attempt can be told. A do that reaches its participant once more after
+/// its undo is refused rightly.
+pub(super) fn contradicts(
+    state: &SagaState,
+    command: CommandRef,
+    attempt: Option<u32>,
+    answer: &CommandAnswer,
+) -> bool {
+    let it = state.command(command);
+    let was_done = match it.phase {
+        CommandPhase::Settled(CommandOutcome::Succeeded | CommandOutcome::Rejected(_)) => true,
+        CommandPhase::Settled(CommandOutcome::Failed(_) | CommandOutcome::Unknown(_) | CommandOutcome::Skipped)
+        | CommandPhase::Idle
+        | CommandPhase::Held { .. }
+        | CommandPhase::Attempting(_)
+        | CommandPhase::Resting { .. }
+        | CommandPhase::Sleeping { .. } => false,
+    };
+    let is_refused = matches!(answer, CommandAnswer::Failed { retry: RetryAdvice::No, .. });
+    let may_be_undone = command.direction == CommandDirection::Do && state.step(command.step).undo.request.is_some();
+    was_done && is_refused && !may_be_undone && attempt == Some(1) && it.attempt == 1
 }
 
 /// Whether `command` performs a pivot that cannot be undone, and the saga goes or went back: a person said that it did

@@ -232,11 +232,11 @@ impl RowReading<'_> {
             (of_step(*step, *direction) == command).then_some(*ending)
         });
         if needs_person {
-            return vec![RetryAdvice::ThenPark];
+            return vec![RetryAdvice::ThenPark, RetryAdvice::Park];
         }
         match ending {
             Some(NoRetryReason::Definite) => vec![RetryAdvice::No],
-            Some(NoRetryReason::NeedsPerson) => vec![RetryAdvice::ThenPark],
+            Some(NoRetryReason::NeedsPerson) => vec![RetryAdvice::ThenPark, RetryAdvice::Park],
             Some(NoRetryReason::Exhausted) => vec![RetryAdvice::Yes, RetryAdvice::Conflict],
             None => vec![RetryAdvice::Yes, RetryAdvice::Conflict, RetryAdvice::No],
         }

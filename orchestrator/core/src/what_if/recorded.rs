@@ -48,6 +48,15 @@ pub(super) enum RecordedAnswer {
     Silence,
 }
 
+impl RecordedAttempt {
+    fn is_unreadable(&self) -> bool {
+        match &self.answer {
+            RecordedAnswer::Failed { retry, .. } => *retry == RetryAdvice::Park,
+            RecordedAnswer::Succeeded(_) | RecordedAnswer::Silence => false,
+        }
+    }
+}
+
 impl RecordedAnswers {
     pub(super) fn of(plan: &SagaPlan, decisions: &[SagaDecision]) -> RecordedAnswers {
         let mut answers = RecordedAnswers {
@@ -111,7 +120,11 @@ impl RecordedAnswers {
             // The attempt that was chosen was not sent.
             SagaEvent::StepWaiting { step, direction, .. } => self.take_back(&of(step, *direction)),
             SagaEvent::AttemptFailed { step, direction, attempt, outcome, failure, needs_person, .. } => {
-                let retry = advice(decision, *step, *direction, *needs_person);
+                let is_unreadable = *outcome == AttemptOutcome::Unknown && failure.is_unreadable_reply();
+                let retry = match is_unreadable {
+                    true => RetryAdvice::Park,
+                    false => advice(decision, *step, *direction, *needs_person),
+                };
                 let failed = RecordedAnswer::Failed { outcome: *outcome, failure: failure.clone(), retry };
                 let answer = if failure.is_silence() { RecordedAnswer::Silence } else { failed };
                 self.answered(&of(step, *direction), Some(*attempt), at, answer);
@@ -175,13 +188,15 @@ impl RecordedAnswers {
         }
     }
 
-    /// The answer to an attempt; without a number to the last one. The first answer counts.
+    /// The answer to an attempt; without a number to the last one. The first answer counts, unless it could not be read
+    /// and has been mended since.
     fn answered(&mut self, name: &CommandName, attempt: Option<u32>, at: Timestamp, answer: RecordedAnswer) {
         let Some(attempts) = self.commands.get_mut(name) else { return };
         let attempt = attempt.or_else(|| attempts.keys().next_back().copied());
-        if let Some(sent) = attempt.and_then(|attempt| attempts.get_mut(&attempt))
-            && sent.took == Duration::MAX
-        {
+        let Some(sent) = attempt.and_then(|attempt| attempts.get_mut(&attempt)) else { return };
+        if sent.is_unreadable() {
+            sent.answer = answer;
+        } else if sent.took == Duration::MAX {
             let most = match answer {
                 RecordedAnswer::Succeeded(_) | RecordedAnswer::Failed { .. } => sent.most,
                 RecordedAnswer::Silence => Duration::MAX,

@@ -342,9 +342,22 @@ fn a_success_settles_the_command_whichever_attempt_it_answers() {
 
 #[test]
 fn a_second_answer_to_a_settled_command_changes_nothing() {
-    for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
+    for answer in [done(), busy(), lost(), ongoing(), not_sent()] {
         given(TWO).when("reserve", done()).when("reserve", answer).then_ignored(&IgnoreReason::Settled);
     }
+}
+
+#[test]
+fn a_refusal_of_what_was_done_is_a_contradiction_if_only_one_attempt_can_be_meant() {
+    given(TWO).when("reserve", done()).when("reserve", declined()).then_ignored(&IgnoreReason::Contradicted);
+    let unnamed = given(TWO).when("reserve", done()).when_attempt(None, "reserve", declined());
+    unnamed.then_ignored(&IgnoreReason::Settled);
+    let two = given(RETRIED).when("reserve", lost()).when_due().when("reserve", done());
+    two.when_attempt(Some(1), "reserve", declined()).then_ignored(&IgnoreReason::Terminal);
+    let ended = given(RETRIED).when("reserve", done()).when("reserve", declined());
+    ended.then_ignored(&IgnoreReason::Contradicted);
+    let undone = given(TWO).when("reserve", done()).when_operator(Cancel);
+    undone.when("reserve", declined()).then_ignored(&IgnoreReason::Settled);
 }
 
 #[test]

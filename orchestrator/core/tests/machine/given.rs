@@ -565,6 +565,12 @@ pub(crate) fn lost() -> CommandAnswer {
 }
 
 /// The participant works on it and will report.
+/// The participant has answered by a record that nobody can read.
+pub(crate) fn unreadable() -> CommandAnswer {
+    let failure = CommandFailure::unreadable_reply("not_json", "cut off");
+    CommandAnswer::Unknown { failure, retry: RetryAdvice::Park, retry_after: None }
+}
+
 pub(crate) fn ongoing() -> CommandAnswer {
     CommandAnswer::Ongoing { ask_after: None, location: None }
 }

@@ -217,7 +217,7 @@ What follows from each input, by where the saga is heading and what the command 
   -  due, and nothing follows        N  ignored: the command was never sent
   R  refused, with words             A  ignored: the attempt is answered, or not named
   =  ignored: repeated               T  ignored: the saga has ended
-  D  ignored: nothing is due
+  D  ignored: nothing is due         C  ignored: the participant contradicts itself
   P  ignored: nothing waits for this delivery
   o  noted: known from now on, and not recorded
 

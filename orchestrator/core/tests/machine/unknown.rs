@@ -1,6 +1,6 @@
 //! Outcomes that nobody knows: when in doubt, undo.
 
-use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoing, result, seconds};
+use crate::given::{busy, declined, done, forbidden, given, lost, not_sent, ongoing, result, seconds, unreadable};
 use saga_core::{
     command::{CommandAnswer, CommandFailure, ErrorClass, RetryAdvice},
     decide::IgnoreReason,
@@ -80,6 +80,62 @@ fn an_unknown_attempt_that_a_person_has_to_look_at_is_tried_again_first() {
         .when_due()
         .when("a", park())
         .then_status(SagaStatus::Parked);
+}
+
+const BESIDE: &str = "
+retry: {attempts: 5, delay: 1s, jitter: none}
+steps:
+  - {step: a, do: stock.A, undo: stock.UndoA}
+  - {step: b, do: stock.B, undo: stock.UndoB, after: []}
+  - {step: c, do: stock.C, undo: stock.UndoC, after: [a, b]}
+";
+
+#[test]
+fn a_reply_that_cannot_be_read_parks_its_saga_although_attempts_are_left() {
+    let parked = given(BESIDE).when("a", unreadable()).then(&[
+        "a #1 unknown (reply.not_json)",
+        "a unknown (reply.not_json)",
+        "parked (a unknown: reply.not_json)",
+    ]);
+    parked.then_needs(&["a"]).then_due_in(Some(seconds(30)));
+}
+
+#[test]
+fn what_comes_later_is_on_record_in_its_order_and_nothing_follows_before_the_reply_is_mended() {
+    let waits = given(BESIDE).when("a", unreadable()).when("b", done()).then(&["b succeeded"]).then_out(&[]);
+    waits.when("a", done()).then(&["a succeeded", "resumed", "c sent"]).then_status(SagaStatus::Running);
+}
+
+#[test]
+fn each_of_two_replies_that_cannot_be_read_is_mended_before_the_saga_goes_on() {
+    let both = given(BESIDE).when("a", unreadable()).when("b", unreadable());
+    both.clone().when("b", done()).then(&["b succeeded"]).when("a", done()).then(&["a succeeded", "resumed", "c sent"]);
+    let other = both.when("a", done()).then(&["a succeeded", "resumed", "parked (b unknown: reply.not_json)"]);
+    other.when("b", done()).then(&["b succeeded", "resumed", "c sent"]);
+}
+
+#[test]
+fn a_mended_reply_that_says_failed_settles_the_doubt_and_undoes_the_saga() {
+    given(ONE).when("a", unreadable()).when("a", declined()).then(&[
+        "a #1 failed (declined)",
+        "a failed (declined)",
+        "resumed",
+        "goes back (a: declined)",
+        "compensated",
+    ]);
+}
+
+#[test]
+fn a_definite_failure_settles_no_doubt_beside_another_one() {
+    let two = given(ONE).when("a", lost()).when_due().when("a", unreadable());
+    two.when_attempt(Some(2), "a", declined()).then_ignored(&IgnoreReason::Settled);
+}
+
+#[test]
+fn an_undo_whose_reply_cannot_be_read_is_looked_at_by_a_person_and_mended() {
+    let back = given(ONE).when_operator(Cancel).when("a", done()).then_out(&["undo a"]);
+    let parked = back.when("undo a", unreadable()).then_status(SagaStatus::Parked);
+    parked.when("undo a", done()).then(&["undo a succeeded", "resumed", "compensated"]);
 }
 
 #[test]

@@ -101,7 +101,10 @@ fn in_doubt(answer: CommandAnswer) -> CommandAnswer {
         CommandAnswer::Failed { failure, retry: RetryAdvice::No, retry_after } => {
             CommandAnswer::Unknown { failure, retry: RetryAdvice::No, retry_after }
         }
-        CommandAnswer::Failed { retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark, .. }
+        CommandAnswer::Failed {
+            retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark | RetryAdvice::Park,
+            ..
+        }
         | CommandAnswer::Succeeded { .. }
         | CommandAnswer::Unknown { .. }
         | CommandAnswer::Ongoing { .. }

@@ -43,6 +43,9 @@ enum AnswerWire {
         failure: CommandFailure,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry: Option<RetryAdvice>,
+        /// The saga parks at once. A build before this one reads `retry`, and parks it after its retries.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        parks: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
@@ -141,7 +144,9 @@ fn to_wire(answer: CommandAnswer) -> AnswerWire {
             AnswerWire::Failed { failure, retry, retry_after_ms: retry_after.map(millis) }
         }
         CommandAnswer::Unknown { failure, retry, retry_after } => {
-            AnswerWire::Unknown { failure, retry: Some(retry), retry_after_ms: retry_after.map(millis) }
+            let parks = retry == RetryAdvice::Park;
+            let retry = Some(if parks { RetryAdvice::ThenPark } else { retry });
+            AnswerWire::Unknown { failure, retry, parks, retry_after_ms: retry_after.map(millis) }
         }
         CommandAnswer::Ongoing { ask_after, location } => {
             AnswerWire::Ongoing { ask_after_ms: ask_after.map(millis), location }
@@ -158,9 +163,9 @@ fn from_wire(answer: AnswerWire) -> CommandAnswer {
         AnswerWire::Failed { failure, retry, retry_after_ms } => {
             CommandAnswer::Failed { failure, retry, retry_after: retry_after_ms.map(Duration::from_millis) }
         }
-        AnswerWire::Unknown { failure, retry, retry_after_ms } => CommandAnswer::Unknown {
+        AnswerWire::Unknown { failure, retry, parks, retry_after_ms } => CommandAnswer::Unknown {
             failure,
-            retry: retry.unwrap_or(RetryAdvice::Yes),
+            retry: if parks { RetryAdvice::Park } else { retry.unwrap_or(RetryAdvice::Yes) },
             retry_after: retry_after_ms.map(Duration::from_millis),
         },
         AnswerWire::Ongoing { ask_after_ms, location } => {

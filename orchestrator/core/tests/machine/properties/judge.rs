@@ -454,10 +454,10 @@ impl Judge {
             CommandDirection::Undo => &self.undo[step],
         };
         match (code, heard.last_said) {
-            ("participant_gone", _) | ("timeout", Some(RetryAdvice::ThenPark)) => Why::Mendable,
+            ("participant_gone", _) | ("timeout", Some(RetryAdvice::ThenPark | RetryAdvice::Park)) => Why::Mendable,
             ("timeout", _) => Why::UsedUp,
             ("refused", _) | (_, Some(RetryAdvice::No)) => Why::Refused,
-            (_, Some(RetryAdvice::ThenPark)) => Why::Mendable,
+            (_, Some(RetryAdvice::ThenPark | RetryAdvice::Park)) => Why::Mendable,
             (_, Some(RetryAdvice::Conflict)) => Why::Conflict,
             (_, Some(RetryAdvice::Yes) | None) => Why::UsedUp,
         }

@@ -56,7 +56,7 @@ impl Message {
             // A broker knows no "not now": it has the record, never will, or nobody knows.
             CommandAnswer::Failed {
                 failure,
-                retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark,
+                retry: RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark | RetryAdvice::Park,
                 ..
             } if self.is_publication => CommandAnswer::unknown(failure),
             CommandAnswer::Succeeded { .. }

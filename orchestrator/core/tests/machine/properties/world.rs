@@ -106,7 +106,7 @@ impl World {
             6 => self.arrives(which, Mood::DoesBadly, true),
             7 => self.arrives(which, Mood::Declines, true),
             8 => self.arrives(which, Mood::IsBusy, true),
-            9 => self.arrives(which, Mood::KnowsUsNot, true),
+            9 => self.reply_is_unreadable(which),
             10 => self.arrives(which, Mood::IsAtIt, true),
             11 => self.arrives(which, Mood::Does, false),
             12 => self.is_lost(which),
@@ -178,6 +178,19 @@ impl World {
         } else {
             self.replies.push(input);
         }
+    }
+
+    /// The participant answers by a record that cannot be read, and a person mends the record some time later.
+    fn reply_is_unreadable(&mut self, which: usize) {
+        let Some(message) = self.take(which) else { return };
+        if message.is_publication {
+            return self.net.push(message);
+        }
+        let mood = if which.is_multiple_of(3) { Mood::Declines } else { Mood::Does };
+        let mended = self.performs(&message, mood);
+        self.replies.push(message.reply(mended));
+        let failure = CommandFailure::unreadable_reply("not_json", "");
+        self.input(&message.reply(CommandAnswer::Unknown { failure, retry: RetryAdvice::Park, retry_after: None }));
     }
 
     fn performs(&mut self, message: &Message, mood: Mood) -> CommandAnswer {

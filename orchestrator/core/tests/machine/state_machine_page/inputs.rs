@@ -46,6 +46,8 @@ listed! {
             "The attempt may have had its effect, and it met another sending of the command.";
         UnknownNeedsPerson: "unknown, needs a person", "unknown",
             "The attempt may have had its effect. An operator has to repair something.";
+        UnknownUnreadable: "unknown, the reply cannot be read", "unknown",
+            "The participant's reply cannot be read: it is a dead letter. No other attempt helps.";
         Ongoing: "in progress", "in progress",
             "The participant works on the command and will report.";
         OngoingAsk: "in progress, to be asked", "in progress",

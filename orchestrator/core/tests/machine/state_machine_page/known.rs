@@ -48,7 +48,7 @@ fn failed(retry: RetryAdvice) -> (&'static [Reply], &'static [Beside]) {
             (&[Reply::FailedRetryable, Reply::FailedUnnamed, Reply::FailedOther], &[Beside::OtherGivesUp])
         }
         RetryAdvice::Conflict => (&[Reply::FailedConflict], &[]),
-        RetryAdvice::ThenPark => (&[Reply::FailedNeedsPerson], &[]),
+        RetryAdvice::ThenPark | RetryAdvice::Park => (&[Reply::FailedNeedsPerson], &[]),
     }
 }
 
@@ -58,6 +58,7 @@ fn unknown(retry: RetryAdvice) -> &'static [Reply] {
         RetryAdvice::Yes => &[Reply::UnknownRetryable],
         RetryAdvice::Conflict => &[Reply::UnknownConflict],
         RetryAdvice::ThenPark => &[Reply::UnknownNeedsPerson],
+        RetryAdvice::Park => &[Reply::UnknownUnreadable],
     }
 }
 

@@ -42,9 +42,11 @@ fn reply_to(reply: Reply, saga: &Saga, command: CommandRef) -> Option<SagaInput>
         Reply::FailedRetryable | Reply::FailedDefinite | Reply::FailedConflict | Reply::FailedNeedsPerson => {
             Some(current)
         }
-        Reply::UnknownRetryable | Reply::UnknownDefinite | Reply::UnknownConflict | Reply::UnknownNeedsPerson => {
-            Some(current)
-        }
+        Reply::UnknownRetryable
+        | Reply::UnknownDefinite
+        | Reply::UnknownConflict
+        | Reply::UnknownNeedsPerson
+        | Reply::UnknownUnreadable => Some(current),
     };
     Some(SagaInput::Answered { command, attempt, answer: answer(reply) })
 }
@@ -61,6 +63,7 @@ fn answer(reply: Reply) -> CommandAnswer {
         Reply::UnknownDefinite => unknown(RetryAdvice::No),
         Reply::UnknownConflict => unknown(RetryAdvice::Conflict),
         Reply::UnknownNeedsPerson => unknown(RetryAdvice::ThenPark),
+        Reply::UnknownUnreadable => unknown(RetryAdvice::Park),
         Reply::Ongoing => ongoing(),
         Reply::OngoingAsk => CommandAnswer::Ongoing { ask_after: Some(seconds(10)), location: None },
         Reply::NotSent => not_sent(),

@@ -345,6 +345,7 @@ fn decided(plan: &SagaPlan, state: &mut SagaState, input: &SagaInput, now: Times
         DecisionOutcome::Ignored(ignored) => match ignored {
             IgnoreReason::Terminal => 'T',
             IgnoreReason::Settled => 'S',
+            IgnoreReason::Contradicted => 'C',
             IgnoreReason::NeverSent => 'N',
             IgnoreReason::NoSuchAttempt => 'A',
             IgnoreReason::NotDue | IgnoreReason::StillHeld { .. } => 'D',

@@ -109,7 +109,7 @@ fn of_the_second(answer: CommandAnswer) -> CommandAnswer {
     match answer {
         CommandAnswer::Failed {
             failure,
-            retry: retry @ (RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark),
+            retry: retry @ (RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark | RetryAdvice::Park),
             retry_after,
         } => {
             let message = format!("{} (sent twice: the first connection closed without an answer)", failure.message);

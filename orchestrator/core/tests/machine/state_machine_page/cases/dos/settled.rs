@@ -7,7 +7,7 @@ use super::{
     },
     Case, it,
 };
-use crate::given::{Saga, busy, declined, done, given, lost, result};
+use crate::given::{Saga, busy, declined, done, given, lost, result, unreadable};
 use saga_core::{command::CommandAnswer, event::OperatorAction};
 use serde_json::json;
 
@@ -59,6 +59,8 @@ fn unknown() -> Vec<Case> {
         it("the saga is parked, `onExhausted: park`", twice(PARKS)),
         it("the saga is parked, pivot without `undo`", twice(FINAL_PIVOT)),
         it("the saga is parked, after the pivot", after_pivot().when("it", lost()).when_due().when("it", lost())),
+        it("the saga is parked, its reply cannot be read", ends(USUAL, unreadable())),
+        it("the saga is parked, pivot without `undo`, its reply cannot be read", ends(FINAL_PIVOT, unreadable())),
         it("the saga goes back, pivot without `undo`", skipped_pivot()),
         it("the outcome event is due", twice(USUAL).when("undo it", done())),
     ]
