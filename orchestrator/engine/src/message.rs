@@ -2,7 +2,7 @@
 
 use super::{answer_progress::AnswerWatermarkUpdate, load_permits::LoadPermit, row::payload_hash};
 use saga_core::{
-    command::CommandRef,
+    command::{CommandAnswer, CommandRef, RetryAdvice},
     event::TriggerRecord,
     id::SagaId,
     input::{SagaInput, SagaStart},
@@ -62,7 +62,7 @@ impl ShardMessage {
                 ..
             } => false,
             MessageContent::ReadUntil(_) => true,
-            MessageContent::Reply(_) => self.record.is_none(),
+            MessageContent::Reply(reply) => self.record.is_none() && !is_unreadable(&reply.answer),
             MessageContent::Input {
                 input:
                     SagaInput::TimeReached
@@ -137,6 +137,17 @@ impl MessageContent {
                 Ok(SagaInput::Answered { command, attempt: reply.attempt, answer: reply.answer.clone() })
             }
         }
+    }
+}
+
+/// Whether it came as a record, of which no other owner can make more.
+fn is_unreadable(answer: &CommandAnswer) -> bool {
+    match answer {
+        CommandAnswer::Unknown { retry, .. } => *retry == RetryAdvice::Park,
+        CommandAnswer::Succeeded { .. }
+        | CommandAnswer::Failed { .. }
+        | CommandAnswer::Ongoing { .. }
+        | CommandAnswer::NotSent { .. } => false,
     }
 }
 

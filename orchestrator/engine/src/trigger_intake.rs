@@ -24,7 +24,7 @@ use saga_wire::{
     trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 /// The reason why the intake ended.
@@ -258,8 +258,8 @@ impl TriggerIntake {
         self.router.route(shard, message, source).await;
     }
 
-    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read but says which
-    /// command it answers leaves that attempt unknown, beside going to the DLQ.
+    /// A reply of a participant, read here or handed on through the inbox. One that cannot be read goes to the DLQ; if
+    /// it says which command it answers, its saga parks first.
     pub(crate) async fn take_reply(
         &self,
         (record, schema): (Arc<KafkaRecord>, PayloadSchema),
@@ -273,10 +273,18 @@ impl TriggerIntake {
             }
             ParsedReply::Reply(reply) => self.route_reply(reply, Some(record), receipt, source).await,
             ParsedReply::Poison { poison, unknown } => {
-                if let Some(reply) = unknown.filter(|reply| self.router.has(reply.saga.shard())) {
-                    self.route_reply(reply, None, MessageReceipt::None, source).await;
-                }
-                self.letters.send(record, receipt, poison.into());
+                let Some(reply) = unknown.filter(|reply| self.router.has(reply.saga.shard())) else {
+                    return self.letters.send(record, receipt, poison.into());
+                };
+                let (decided, is_decided) = oneshot::channel();
+                self.route_reply(reply, None, MessageReceipt::Reply(decided), source).await;
+                // After a crash in between the record is read again. Without an answer the engine stops, or hands the
+                // saga to another one.
+                let letters = self.letters.clone();
+                tokio::spawn(async move {
+                    drop(is_decided.await);
+                    letters.send(record, receipt, poison.into());
+                });
             }
         }
     }

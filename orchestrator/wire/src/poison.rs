@@ -62,10 +62,14 @@ pub enum PoisonCode {
     UnknownSaga,
     /// The definition it was forwarded for is unknown.
     UnknownDefinition,
+    /// A reply that says the opposite of an earlier one to the same attempt.
+    Contradiction,
     /// It names a step that the saga's definition does not have.
     UnknownStep,
     /// It does not fit its saga's state in a way that no rule foresees.
     IllegalInput,
+    /// The engine panicked while it decided about it.
+    Crash,
     /// The event store refuses what it leads to.
     StoreRefused,
     /// The journal of its saga cannot be read.
@@ -76,6 +80,11 @@ impl PoisonDiagnosis {
     /// Makes a diagnosis from a code and a message for people.
     pub fn new(code: PoisonCode, message: impl Into<String>) -> PoisonDiagnosis {
         PoisonDiagnosis { code, message: message.into() }
+    }
+
+    /// The diagnosis of a record on which `doing` panicked, with the text of the panic.
+    pub fn of_panic(doing: &str, panic: &str) -> PoisonDiagnosis {
+        PoisonDiagnosis::new(PoisonCode::Crash, format!("{doing} {panic}"))
     }
 }
 
@@ -95,7 +104,7 @@ impl From<JsonError> for PoisonDiagnosis {
 
 impl PoisonCode {
     /// All codes, in the order of the table of poison codes in the documentation of errors.
-    pub const ALL: [PoisonCode; 26] = [
+    pub const ALL: [PoisonCode; 28] = [
         PoisonCode::NoType,
         PoisonCode::NotJson,
         PoisonCode::Avro,
@@ -119,7 +128,9 @@ impl PoisonCode {
         PoisonCode::UnknownSaga,
         PoisonCode::UnknownDefinition,
         PoisonCode::UnknownStep,
+        PoisonCode::Contradiction,
         PoisonCode::IllegalInput,
+        PoisonCode::Crash,
         PoisonCode::StoreRefused,
         PoisonCode::SagaUnreadable,
     ];
@@ -157,7 +168,9 @@ impl PoisonCode {
             PoisonCode::UnknownSaga => "unknown_saga",
             PoisonCode::UnknownDefinition => "unknown_definition",
             PoisonCode::UnknownStep => "unknown_step",
+            PoisonCode::Contradiction => "contradiction",
             PoisonCode::IllegalInput => "illegal_input",
+            PoisonCode::Crash => "crash",
             PoisonCode::StoreRefused => "store_refused",
             PoisonCode::SagaUnreadable => "saga_unreadable",
         }

@@ -4,9 +4,9 @@ use super::{
     payload,
     payload_schema::{PayloadSchema, PayloadSchemaName, RecordContent},
     poison::{PoisonCode, PoisonDiagnosis},
-    record::KafkaRecord,
+    record::{KafkaRecord, RecordHeader},
 };
-use saga_base::secrets;
+use saga_base::{panics::caught, secrets};
 use saga_contract::{ReplyOutcome, headers as names};
 use saga_core::{
     command::{CommandAnswer, CommandDirection, CommandFailure, ErrorClass, FailureOrigin, RetryAdvice},
@@ -38,7 +38,7 @@ pub struct CommandReply {
 pub enum ParsedReply {
     /// It says what it has to.
     Reply(CommandReply),
-    /// It does not. It goes to the DLQ, and where it names its command, that attempt is unknown.
+    /// It does not. It goes to the DLQ, and where it names its command, that attempt is unknown and its saga parks.
     Poison {
         /// Why the reply cannot be used.
         poison: PoisonDiagnosis,
@@ -54,9 +54,14 @@ pub fn schema_needed(record: &KafkaRecord) -> Option<PayloadSchemaName> {
 }
 
 /// Reads a reply. Total: whatever the bytes, there is an answer or a diagnosis. `schema` is that of the reply's value,
-/// where [`schema_needed`] names one.
+/// where [`schema_needed`] names one. A panic on the way is a fault of the record.
 #[must_use]
 pub fn parse(record: &KafkaRecord, schema: &PayloadSchema) -> ParsedReply {
+    let poison = |panic: String| covered(&PoisonDiagnosis::of_panic("reading the reply", &panic));
+    caught(|| read(record, schema)).unwrap_or_else(|panic| ParsedReply::Poison { poison: poison(panic), unknown: None })
+}
+
+fn read(record: &KafkaRecord, schema: &PayloadSchema) -> ParsedReply {
     let (saga, command) = match command(record) {
         Ok(found) => found,
         Err(poison) => return ParsedReply::Poison { poison: covered(&poison), unknown: None },
@@ -71,9 +76,10 @@ pub fn parse(record: &KafkaRecord, schema: &PayloadSchema) -> ParsedReply {
         }
         Err(poison) => {
             let poison = covered(&poison);
-            let failure = CommandFailure::new(format!("reply.{}", poison.code), poison.message.as_str());
-            let failure = failure.of_origin(FailureOrigin::REPLY).of_class(ErrorClass::Unknown);
-            let unknown = Some(CommandReply { saga, command, attempt, answer: CommandAnswer::unknown(failure) });
+            let message = format!("{}; the reply {} is a dead letter", poison.message, record.coordinates());
+            let failure = CommandFailure::unreadable_reply(poison.code.as_str(), &message);
+            let answer = CommandAnswer::Unknown { failure, retry: RetryAdvice::Park, retry_after: None };
+            let unknown = Some(CommandReply { saga, command, attempt, answer });
             ParsedReply::Poison { poison, unknown }
         }
     }
@@ -102,6 +108,20 @@ fn command(record: &KafkaRecord) -> Result<(SagaId, CommandId), PoisonDiagnosis>
 /// Whether `saga` may have sent the undo of what another saga did. The owner of the shard knows.
 fn is_undone_by(saga: SagaId, command: &CommandId) -> bool {
     command.direction == CommandDirection::Undo && saga.shard() == command.saga.shard()
+}
+
+/// The saga that a reply with these headers is about, as far as they say: for people who look for its letter. It may be
+/// another one than a reply that can be read would go to.
+#[must_use]
+pub fn named_saga(headers: &[RecordHeader]) -> Option<SagaId> {
+    let said = |name: &str| {
+        let (_, value) = headers.iter().rev().find(|(other, _)| other == name)?;
+        payload::text(value.as_deref()?)
+    };
+    let command = said(names::IDEMPOTENCY_KEY).and_then(|key| key.parse::<CommandId>().ok());
+    let is_reply = command.is_some() || said(names::SAGA_OUTCOME).is_some();
+    let correlated = said(names::CE_CORRELATION_ID).and_then(|id| id.parse().ok());
+    correlated.filter(|_| is_reply).or(command.map(|command| command.saga))
 }
 
 /// The saga that the correlation id names, if there is one.
@@ -165,7 +185,7 @@ fn failed(record: &KafkaRecord) -> Result<CommandAnswer, PoisonDiagnosis> {
 fn class(retry: RetryAdvice) -> ErrorClass {
     match retry {
         RetryAdvice::No => ErrorClass::ClientError,
-        RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark => ErrorClass::Unknown,
+        RetryAdvice::Yes | RetryAdvice::Conflict | RetryAdvice::ThenPark | RetryAdvice::Park => ErrorClass::Unknown,
     }
 }
 

@@ -64,7 +64,7 @@ pub fn schema_needed(record: &KafkaRecord, definitions: &[Arc<SagaDefinition>]) 
 /// Judges `record` for every definition whose trigger reads its topic, in this order: published once more, type,
 /// unwanted, `no_type`, size, content, the schema, `when`, `key`; what `when` does not want is not held to the
 /// schema. A definition that fails does not hinder the others. `schema` is that of the record's value, where
-/// [`schema_needed`] names one.
+/// [`schema_needed`] names one. A panic on the way is a fault of the record: it is poison, and the intake goes on.
 #[must_use]
 pub fn evaluate(
     record: &KafkaRecord,
@@ -72,6 +72,22 @@ pub fn evaluate(
     definitions: &[Arc<SagaDefinition>],
 ) -> Vec<TriggerEvaluation> {
     let all = || (0..definitions.len()).filter(|at| definitions[*at].trigger.topic == *record.topic);
+    let poison = |at: usize, panic: &str| {
+        let poison = PoisonDiagnosis::of_panic("reading the record", panic);
+        TriggerEvaluation { definition: Some(at), disposition: TriggerOutcome::Poison(poison) }
+    };
+    caught(|| evaluate_all(record, schema, definitions, &all().collect::<Vec<_>>()))
+        .unwrap_or_else(|panic| all().map(|at| poison(at, &panic)).collect())
+}
+
+/// Judges the record for the definitions at `reading`, those that read its topic.
+fn evaluate_all(
+    record: &KafkaRecord,
+    schema: &PayloadSchema,
+    definitions: &[Arc<SagaDefinition>],
+    reading: &[usize],
+) -> Vec<TriggerEvaluation> {
+    let all = || reading.iter().copied();
     let incoming = IncomingEvent::of(record, schema);
     let is_replayed = incoming.is_replayed();
     let refuses = |at: &usize| is_replayed && ignores_replayed(&definitions[*at]);
@@ -121,14 +137,17 @@ fn judge(
 /// Judges a forwarded trigger for the one definition it was forwarded for, whatever its topic and type.
 #[must_use]
 pub fn evaluate_one(record: &KafkaRecord, schema: &PayloadSchema, definition: &SagaDefinition) -> TriggerOutcome {
-    let incoming = IncomingEvent::of(record, schema);
-    if incoming.is_replayed() && ignores_replayed(definition) {
-        return TriggerOutcome::Replayed;
-    }
-    match content(record, incoming) {
-        Ok(decoded) => decoded.evaluate(definition),
-        Err(poison) => TriggerOutcome::Poison(poison),
-    }
+    let judged = caught(|| {
+        let incoming = IncomingEvent::of(record, schema);
+        if incoming.is_replayed() && ignores_replayed(definition) {
+            return TriggerOutcome::Replayed;
+        }
+        match content(record, incoming) {
+            Ok(decoded) => decoded.evaluate(definition),
+            Err(poison) => TriggerOutcome::Poison(poison),
+        }
+    });
+    judged.unwrap_or_else(|panic| TriggerOutcome::Poison(PoisonDiagnosis::of_panic("reading the record", &panic)))
 }
 
 /// Judges a trigger that is on record, for any definition. Its topic has to be that of the definition. Its type counts
@@ -212,7 +231,7 @@ impl DecodedTrigger {
     fn evaluate(&self, definition: &SagaDefinition) -> TriggerOutcome {
         // The evaluator is a library that runs what other programs sent: a panic in it is a fault of this record, not
         // of the engine.
-        let panicked = |_| Err(PoisonDiagnosis::new(PoisonCode::Key, "evaluating `when` or `key` panicked"));
+        let panicked = |panic: String| Err(PoisonDiagnosis::of_panic("evaluating `when` or `key`", &panic));
         match caught(|| self.start(definition)).unwrap_or_else(panicked) {
             Ok(Some(start)) => TriggerOutcome::Start(Box::new(start)),
             Ok(None) => TriggerOutcome::Unwanted,

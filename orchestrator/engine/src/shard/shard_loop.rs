@@ -11,6 +11,7 @@ use super::{
 use crate::{
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
+    dead_letter::DeadLetter,
     journal,
     load_permits::{self, LoadPermit},
     message::{MessageContent, MessageOutcome, ShardMessage},
@@ -198,7 +199,7 @@ impl ShardLoop {
             Err(panic) => {
                 drop(admissions);
                 live.panic_message = Some(panic.clone());
-                return self.dead_letter(message, PoisonCode::IllegalInput, &panic);
+                return self.dead_letter(message, PoisonCode::Crash, &panic);
             }
         };
         if matches!(outcome, Ok(DecisionOutcome::Decided(_))) {
@@ -218,12 +219,24 @@ impl ShardLoop {
                     self.mark_reports_full(saga);
                 }
                 report_ignored(saga, &ignored);
-                message.receipt.settle(MessageOutcome::Ignored(ignored.to_string()));
+                self.settle_ignored(live, message, &ignored);
             }
             Ok(DecisionOutcome::Refused(refused)) => {
                 message.receipt.settle(MessageOutcome::Refused(refused.to_string()));
             }
             Err(illegal) => self.dead_letter(message, PoisonCode::IllegalInput, &illegal.to_string()),
+        }
+    }
+
+    /// A reply that contradicts an earlier one is for a person to look at.
+    fn settle_ignored(&self, live: &LiveSaga, message: ShardMessage, ignored: &IgnoreReason) {
+        let told = ignored.to_string();
+        match (ignored, message.record) {
+            (IgnoreReason::Contradicted, Some(record)) => {
+                let letter = DeadLetter::new(PoisonCode::Contradiction, told).of(&live.plan.definition.name);
+                self.context.outputs.letters.send(record, message.receipt, letter);
+            }
+            (_, _) => message.receipt.settle(MessageOutcome::Ignored(told)),
         }
     }
 
@@ -387,6 +400,7 @@ fn report_ignored(saga: SagaId, ignored: &IgnoreReason) {
     match ignored {
         IgnoreReason::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
         IgnoreReason::Settled
+        | IgnoreReason::Contradicted
         | IgnoreReason::NeverSent
         | IgnoreReason::NoSuchAttempt
         | IgnoreReason::NotDue

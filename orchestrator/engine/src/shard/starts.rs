@@ -76,7 +76,7 @@ impl ShardLoop {
             Ok(started) => started,
             Err(panic) => {
                 drop(admissions);
-                return self.start_impossible(key, message, &panic);
+                return self.start_impossible(key, message, PoisonCode::Crash, &panic);
             }
         };
         admissions.keep_permits();
@@ -87,8 +87,8 @@ impl ShardLoop {
     }
 
     /// Nothing of the start is recorded; the messages that wait for the key may try.
-    fn start_impossible(&mut self, key: &StartKey, message: ShardMessage, reason: &str) {
-        self.dead_letter(message, PoisonCode::IllegalInput, reason);
+    fn start_impossible(&mut self, key: &StartKey, message: ShardMessage, code: PoisonCode, reason: &str) {
+        self.dead_letter(message, code, reason);
         for message in self.table.starting.end(key) {
             self.take_start(message);
         }

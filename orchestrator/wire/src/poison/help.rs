@@ -70,7 +70,15 @@ impl PoisonCode {
             PoisonCode::UnknownSaga => "the saga that it names does not exist here",
             PoisonCode::UnknownDefinition => "the trigger was forwarded for a definition that is unknown here",
             PoisonCode::UnknownStep => "it names a step that the saga's definition does not have",
+            PoisonCode::Contradiction => {
+                "it refuses an attempt for good that its participant has said to be done; the saga has believed the first \
+                 reply"
+            }
             PoisonCode::IllegalInput => "it does not fit the saga's state in a way that no rule covers",
+            PoisonCode::Crash => {
+                "the engine panicked while it decided about the record: a bug. A saga that it was for is parked where its \
+                 journal ends"
+            }
             PoisonCode::StoreRefused => {
                 "the database refuses what it leads to (too large, a value that no column takes)"
             }
@@ -111,7 +119,15 @@ impl PoisonCode {
             PoisonCode::UnknownSaga => "wrong topic, another installation, or a restored backup",
             PoisonCode::UnknownDefinition => "give all engines the same definitions",
             PoisonCode::UnknownStep => "copy `idempotency_key` unchanged",
+            PoisonCode::Contradiction => {
+                "find out at the participant which reply is true; if nothing was done, cancel the saga or do the step by \
+                 hand; then discard the letter"
+            }
             PoisonCode::IllegalInput => "report it with the saga's history",
+            PoisonCode::Crash => {
+                "report it with the record and the message of the panic; after an update of the engines bring the record \
+                 back, and retry the saga"
+            }
             PoisonCode::StoreRefused => "the log has the database's message",
             PoisonCode::SagaUnreadable => {
                 "the remedy that the reason names; until then the saga is shown as parked with the \

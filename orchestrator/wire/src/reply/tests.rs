@@ -47,7 +47,7 @@ fn poisoned(record: &KafkaRecord) -> (PoisonCode, Option<Option<u32>>) {
     match parse(record, &PayloadSchema::Unneeded) {
         ParsedReply::Poison { poison, unknown } => {
             let attempt = unknown.map(|reply| {
-                assert!(matches!(reply.answer, CommandAnswer::Unknown { .. }));
+                assert!(matches!(reply.answer, CommandAnswer::Unknown { retry: RetryAdvice::Park, .. }));
                 reply.attempt
             });
             (poison.code, attempt)
