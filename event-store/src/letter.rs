@@ -66,6 +66,8 @@ pub struct NewLetter {
     pub redrives: u32,
     /// When the letter was written, in milliseconds since the Unix epoch.
     pub written_at_ms: i64,
+    /// The stream that it is about; `None`: what died names none.
+    pub stream: Option<Uuid>,
 }
 
 /// Letters of a part of a partition, with the position after them.
@@ -279,6 +281,8 @@ pub struct StoredLetterFilter {
     pub id: Option<String>,
     /// With this fingerprint.
     pub fingerprint: Option<String>,
+    /// About this stream.
+    pub stream: Option<Uuid>,
     /// Written then or later, in milliseconds since the Unix epoch.
     pub since_ms: Option<i64>,
     /// Written before.

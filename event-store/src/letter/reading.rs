@@ -69,6 +69,7 @@ pub(crate) async fn page<R: QueryPool>(
         .with(filter.text.as_ref().map(|text| text.to_lowercase()))
         .with(filter.after)
         .with(filter.before)
+        .with(filter.stream)
         .with(i64::from(filter.limit.min(MAX_PAGE)))
         .all(reader, letter)
         .await
@@ -193,6 +194,7 @@ fn letter(row: &impl StoredRow) -> Result<StoredLetter, StoreError> {
             redrives: u32::try_from(redrives)
                 .map_err(|_| StoreError::Damaged(format!("a letter was brought back {redrives} times")))?,
             written_at_ms: row.column("written_at")?,
+            stream: row.column("stream")?,
         },
         status: status(&row.column::<String>("status")?)?,
         change: change(row)?,

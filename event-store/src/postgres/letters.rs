@@ -116,6 +116,7 @@ fn bind_portion(portion: &LetterPortion) -> PgQuery {
         .bind(all(portion, |it| it.fingerprint.clone()))
         .bind(all(portion, |it| i64::from(it.redrives)))
         .bind(all(portion, |it| it.written_at_ms))
+        .bind(all(portion, |it| it.stream))
 }
 
 fn bind_act(act: &LetterAct) -> PgQuery {

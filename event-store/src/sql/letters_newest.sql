@@ -1,2 +1,2 @@
 ORDER BY d.number DESC
-LIMIT $14
+LIMIT $15

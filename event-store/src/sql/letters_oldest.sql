@@ -1,2 +1,2 @@
 ORDER BY d.number
-LIMIT $14
+LIMIT $15

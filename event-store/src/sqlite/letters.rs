@@ -120,6 +120,7 @@ async fn add_letter(
         .bind(&letter.fingerprint)
         .bind(i64::from(letter.redrives))
         .bind(letter.written_at_ms)
+        .bind(letter.stream)
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -79,6 +79,7 @@ macro_rules! conformance {
                     letters_and_position_are_written_together
                     a_topic_that_was_made_anew_has_other_letters
                     letters_are_filtered_and_have_pages
+                    letters_about_a_stream_are_found_by_it
                     an_act_on_a_letter_is_recorded_with_it
                     an_act_is_done_once_and_only_from_a_status_that_it_expects
                     of_two_acts_on_a_letter_at_once_one_is_done

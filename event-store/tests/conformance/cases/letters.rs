@@ -7,6 +7,7 @@ use saga_event_store::{
     LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_TEXT_BYTES, NewLetter, StoreError, StoredLetter,
     StoredLetterFilter,
 };
+use uuid::Uuid;
 
 const TOPIC: &str = "saga.dlq";
 
@@ -26,6 +27,7 @@ fn letter(offset: i64, code: &str) -> NewLetter {
         fingerprint: format!("of-{code}"),
         redrives: 0,
         written_at_ms: 1_000 + offset,
+        stream: None,
     }
 }
 
@@ -146,6 +148,19 @@ pub(crate) async fn letters_are_filtered_and_have_pages(place: &dyn Place) -> Re
     assert_eq!(found(&store, between.clone()).await?, [1, 2]);
     let newest = store.letters(&between, LetterOrder::Newest).await?;
     assert_eq!(newest.iter().map(|it| it.place.offset).collect::<Vec<_>>(), [3, 2]);
+    Ok(())
+}
+
+pub(crate) async fn letters_about_a_stream_are_found_by_it(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let (one, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
+    let about = |offset, stream| NewLetter { stream, ..letter(offset, "not_json") };
+    let letters = vec![about(0, Some(one)), about(1, None), about(2, Some(other)), about(3, Some(one))];
+    ensure!(store.add_letters(&portion(LetterPosition::default(), position(1, 4), letters)).await?);
+    let of = |stream| StoredLetterFilter { stream: Some(stream), ..all() };
+    assert_eq!(found(&store, of(one)).await?, [0, 3]);
+    assert_eq!(found(&store, of(Uuid::from_u128(9))).await?, Vec::<i64>::new());
+    assert_eq!(self::one(&store, 2).await?.letter.stream, Some(other));
     Ok(())
 }
 
