@@ -11,6 +11,7 @@ mod show;
 mod source;
 mod stats;
 mod table;
+mod timeline;
 
 use clap::Subcommand;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use super::{
     server::ServerArgs,
     store::StoreReadArgs,
 };
-use crate::visible;
+use crate::{api::LetterLineView, visible};
 use anyhow::{Context, bail};
 use clap::Args;
 use saga_core::{
@@ -28,7 +28,7 @@ use saga_engine::journal::{
     reruns,
     shown::{self, SagaDisplay},
 };
-use saga_event_store::{EventStore, JournalReader, OpenedArchive};
+use saga_event_store::{EventStore, JournalReader, LetterOrder, LetterStatus, OpenedArchive, StoredLetterFilter};
 use serde::Serialize;
 use serde_json::Value;
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -137,7 +137,8 @@ pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let saga = detail(args.full).of_saga(reruns::told(store.as_ref(), shown.view()).await?);
     let is_held_now = args.at.is_none() && !saga.waits_on.is_empty();
     let held_by = if is_held_now { held_by(&args, &saga).await } else { Vec::new() };
-    output::one(&SagaShowOutput { saga, held_by }, args.named.output, |held| held_text(held, args.full))?;
+    let letters = letters(store.as_ref(), &saga.id).await?;
+    output::one(&SagaShowOutput { saga, held_by, letters }, args.named.output, |held| held_text(held, args.full))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -149,6 +150,26 @@ struct SagaShowOutput {
     saga: SagaView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     held_by: Vec<Value>,
+    /// Replies to it that are dead letters and that nobody has dealt with, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    letters: Vec<LetterLineView>,
+}
+
+/// Most dead letters that are shown with their saga: `saga dlq list --saga-id` lists all.
+const MOST_LETTERS: u32 = 20;
+
+async fn letters(store: &dyn EventStore, saga: &str) -> anyhow::Result<Vec<LetterLineView>> {
+    let stream = Some(saga.parse::<SagaId>()?.uuid());
+    let statuses = LetterStatus::ALL.into_iter().filter(|status| status.is_open()).collect();
+    let filter = StoredLetterFilter { stream, statuses, limit: MOST_LETTERS, ..StoredLetterFilter::default() };
+    let open = store.letters(&filter, LetterOrder::Oldest).await?;
+    Ok(open.into_iter().map(LetterLineView::of).collect())
+}
+
+fn letter_text(letter: &LetterLineView) -> String {
+    let LetterLineView { place, status, code, message, .. } = letter;
+    let message = visible::in_line(message);
+    format!("{status} dead letter {place}, {code}: {message}; `saga dlq show {place}` shows the reply\n")
 }
 
 /// The store knows that a guard holds the saga back; only an engine knows why. Without an engine the command shows the
@@ -169,7 +190,8 @@ async fn held_by(args: &ShowArgs, saga: &SagaView) -> Vec<Value> {
 
 fn held_text(held: &SagaShowOutput, full: bool) -> String {
     let why = |it: &Value| it["text"].as_str().map(|text| format!("{}\n", visible::in_line(text)));
-    show_text(&held.saga, &held.held_by.iter().filter_map(why).collect::<String>(), full)
+    let letters: String = held.letters.iter().map(letter_text).collect();
+    show_text(&held.saga, &(held.held_by.iter().filter_map(why).collect::<String>() + &letters), full)
 }
 
 fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {

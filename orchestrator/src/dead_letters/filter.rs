@@ -1,7 +1,8 @@
 //! Which dead letters are meant.
 
 use super::{LetterEntry, LetterName};
-use saga_core::time::Timestamp;
+use saga_core::{id::SagaId, time::Timestamp};
+use saga_wire::dead_letter::FoundLetter;
 
 /// The word that stands in the place of a code for records that are no dead letters of a known kind.
 pub(crate) const FOREIGN: &str = "foreign";
@@ -17,6 +18,8 @@ pub(crate) struct LetterFilter {
     pub topic: Option<String>,
     /// The definition that could not process it.
     pub saga: Option<String>,
+    /// The saga that a reply is about.
+    pub saga_id: Option<SagaId>,
     /// The key of the original, as text.
     pub key: Option<String>,
     /// Written to the DLQ topic then or later.
@@ -37,6 +40,7 @@ impl LetterFilter {
             && (self.codes.is_empty() || self.codes.iter().any(|wanted| wanted == code))
             && is(&self.topic, letter.map(|letter| &*letter.origin.topic))
             && is(&self.saga, letter.and_then(|letter| letter.definition.as_deref()))
+            && self.saga_id.is_none_or(|saga| letter.and_then(FoundLetter::saga) == Some(saga))
             && self.key.as_ref().is_none_or(|key| entry.key() == Some(key.as_bytes()))
             && self.since.is_none_or(|since| entry.written_at >= since)
             && self.until.is_none_or(|until| entry.written_at < until)
@@ -56,6 +60,7 @@ fn has_text(entry: &LetterEntry, text: &str) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use saga_core::id::ShardId;
     use saga_wire::{
         KafkaRecord, PoisonCode, PoisonDiagnosis,
         dead_letter::{self, DeadLetterForm},
@@ -86,6 +91,7 @@ mod tests {
             codes: vec!["key".into(), "not_json".into()],
             topic: said("shop.orders"),
             saga: said("order"),
+            saga_id: None,
             key: said("4711"),
             since: Some(Timestamp(2_001)),
             until: Some(Timestamp(2_002)),
@@ -97,6 +103,7 @@ mod tests {
             LetterFilter { codes: vec![FOREIGN.into()], ..fits.clone() },
             LetterFilter { topic: said("orders"), ..fits.clone() },
             LetterFilter { saga: said("orders"), ..fits.clone() },
+            LetterFilter { saga_id: Some(SagaId::new(Timestamp(1), ShardId(0), 7)), ..fits.clone() },
             LetterFilter { key: said("471"), ..fits.clone() },
             LetterFilter { since: Some(Timestamp(2_002)), ..fits.clone() },
             LetterFilter { until: Some(Timestamp(2_001)), ..fits.clone() },

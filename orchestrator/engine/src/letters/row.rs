@@ -1,6 +1,6 @@
 //! The row of a record of a topic of dead letters. Pure.
 
-use saga_core::digest::hex;
+use saga_core::{digest::hex, id::SagaId};
 use saga_event_store::{LetterCoordinates, MAX_LETTER_MESSAGE_BYTES, MAX_LETTER_TEXT_BYTES, NewLetter};
 use saga_wire::{KafkaRecord, dead_letter::FoundLetter};
 use sha2::{Digest, Sha256};
@@ -25,6 +25,7 @@ pub(super) fn row_of(record: &KafkaRecord) -> NewLetter {
                 message,
                 redrives: 0,
                 written_at_ms: record.timestamp.0,
+                stream: None,
             }
         }
     }
@@ -49,6 +50,7 @@ fn of_letter(record: &KafkaRecord, letter: &FoundLetter) -> NewLetter {
         message: fitting(&letter.message, MAX_LETTER_MESSAGE_BYTES),
         redrives: letter.redrives,
         written_at_ms: record.timestamp.0,
+        stream: letter.saga().map(SagaId::uuid),
     }
 }
 

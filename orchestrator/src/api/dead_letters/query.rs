@@ -4,10 +4,12 @@ use super::super::{errors::ApiError, request};
 use crate::dead_letters::LetterState;
 use saga_core::{
     definition,
+    id::SagaId,
     time::{Timestamp, from_rfc3339},
 };
 use saga_event_store::StoredLetterFilter;
 use serde::Deserialize;
+use uuid::Uuid;
 
 /// Filters of letters, and the page.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,6 +22,7 @@ pub(in crate::api) struct LetterListQuery {
     pub(in crate::api) key: Option<String>,
     id: Option<String>,
     fingerprint: Option<String>,
+    saga_id: Option<String>,
     since: Option<String>,
     until: Option<String>,
     pub(in crate::api) text: Option<String>,
@@ -52,6 +55,7 @@ impl LetterListQuery {
             key: said(&self.key),
             id: said(&self.id),
             fingerprint: said(&self.fingerprint),
+            stream: said(&self.saga_id).map(|id| saga_id(&id)).transpose()?,
             since_ms: at("since", &self.since)?,
             until_ms: at("until", &self.until)?,
             text: said(&self.text),
@@ -61,12 +65,8 @@ impl LetterListQuery {
 
     /// Whether it chooses all letters.
     pub(in crate::api) fn is_everything(&self) -> bool {
-        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, before, limit } =
-            self;
-        let texts = [status, code, topic, saga, key, id, fingerprint, since, until, text];
-        texts.iter().all(|text| text.as_deref().is_none_or(|text| text.trim().is_empty()))
-            && before.is_none()
-            && limit.is_none()
+        let said = |text: Option<&str>| text.is_some_and(|text| !text.trim().is_empty());
+        !self.fields().into_iter().any(|(_, text)| said(text)) && self.before.is_none() && self.limit.is_none()
     }
 
     /// The filter in words, for the record of a job.
@@ -76,8 +76,22 @@ impl LetterListQuery {
     }
 
     /// What is said, by the names of the query.
-    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 10] {
-        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, .. } = self;
+    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 11] {
+        let LetterListQuery {
+            status,
+            code,
+            topic,
+            saga,
+            key,
+            id,
+            fingerprint,
+            saga_id,
+            since,
+            until,
+            text,
+            before: _,
+            limit: _,
+        } = self;
         [
             ("status", status.as_deref()),
             ("code", code.as_deref()),
@@ -86,11 +100,17 @@ impl LetterListQuery {
             ("key", key.as_deref()),
             ("id", id.as_deref()),
             ("fingerprint", fingerprint.as_deref()),
+            ("sagaId", saga_id.as_deref()),
             ("since", since.as_deref()),
             ("until", until.as_deref()),
             ("text", text.as_deref()),
         ]
     }
+}
+
+fn saga_id(text: &str) -> Result<Uuid, ApiError> {
+    let id = text.trim().parse::<SagaId>();
+    id.map(SagaId::uuid).map_err(|error| ApiError::BadParameter(format!("`sagaId`: {error}")))
 }
 
 /// A time, or how long ago.

@@ -4,6 +4,7 @@ use super::{
     bytes_shown::{BytesShown, PayloadShown},
     source::{self, LetterSourceArgs},
     table,
+    timeline::{self, ReplyTimeline},
 };
 use crate::{
     api::LetterLineView,
@@ -58,6 +59,9 @@ struct LetterShown {
     payload: Option<PayloadShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<TriggerShown>,
+    /// The saga of a reply, around the reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<ReplyTimeline>,
     /// What would become of the record if it came again now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     now: Vec<LetterVerdict>,
@@ -116,7 +120,11 @@ pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let dlq = args.source.topic(&config);
     let entry = source::find(args.source.open(&config).await?, &args.letter, &dlq).await?;
     let row = row(&entry, &dlq, &config).await;
-    let detail = LetterShown { row, ..detail(&entry, &config) };
+    let timeline = match entry.letter.as_ref().ok().and_then(|letter| Some((letter, letter.saga()?))) {
+        Some((letter, saga)) => timeline::of(&config, saga, letter.origin.timestamp.or(letter.found_at)).await,
+        None => None,
+    };
+    let detail = LetterShown { row, timeline, ..detail(&entry, &config) };
     let value = entry.record.value.unwrap_or_default();
     output::one(&detail, args.output, |detail| text(detail, &value))?;
     Ok(ExitCode::SUCCESS)
@@ -156,6 +164,7 @@ fn detail(entry: &LetterEntry, config: &EngineConfig) -> LetterShown {
         headers: headers.iter().map(header).collect(),
         payload: entry.record.value.as_deref().map(PayloadShown::of),
         trigger,
+        timeline: None,
         now,
     }
 }
@@ -222,6 +231,7 @@ fn text(detail: &LetterShown, value: &[u8]) -> String {
         None => "no value: a tombstone".to_owned(),
     });
     parts.extend(detail.trigger.as_ref().map(|trigger| titled("trigger", &trigger_text(trigger))));
+    parts.extend(detail.timeline.as_ref().map(|timeline| titled("its saga", &timeline.text(&detail.place))));
     if !detail.now.is_empty() {
         let verdicts: Vec<String> = detail.now.iter().map(LetterVerdict::text).collect();
         parts.push(titled("if it came again now", &verdicts.join("\n")));

@@ -10,7 +10,7 @@ use crate::{
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_base::secrets;
-use saga_core::{definition, state::SagaPlan};
+use saga_core::{definition, id::SagaId, state::SagaPlan};
 use saga_kafka::settings::BrokerKind;
 use saga_wire::PoisonCode;
 use std::sync::Arc;
@@ -39,6 +39,9 @@ pub(super) struct LetterFilterArgs {
     /// Only letters of this definition
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     saga: Option<String>,
+    /// Only letters of replies to the saga with this id
+    #[arg(long, value_name = "ID")]
+    saga_id: Option<SagaId>,
     /// Only letters whose record has this key
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -62,6 +65,7 @@ impl LetterFilterArgs {
             codes: self.code.clone(),
             topic: self.topic.clone(),
             saga: self.saga.clone(),
+            saga_id: self.saga_id,
             key: self.key.clone(),
             since: self.since.map(|since| since.0),
             until: self.until.map(|until| until.0),

@@ -4,7 +4,7 @@ use super::source::{LetterFilterArgs, LetterSourceArgs};
 use crate::{config::EngineConfig, dead_letters::LetterState};
 use anyhow::Context;
 use clap::{Args, builder::NonEmptyStringValueParser};
-use saga_core::time::rfc3339;
+use saga_core::{id::SagaId, time::rfc3339};
 use saga_event_store::{EventStore, LetterStatus, StoreAccess, StoredLetterFilter};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ impl TableFilterArgs {
             codes: asked.codes,
             origin_topic: asked.topic,
             definition: asked.saga,
+            stream: asked.saga_id.map(SagaId::uuid),
             key: asked.key,
             fingerprint: self.fingerprint.clone(),
             since_ms: asked.since.map(|at| at.0),
@@ -66,6 +67,7 @@ impl TableFilterArgs {
             ("code", codes),
             ("topic", asked.topic),
             ("saga", asked.saga),
+            ("sagaId", asked.saga_id.map(|saga| saga.to_string())),
             ("key", asked.key),
             ("fingerprint", self.fingerprint.clone()),
             ("since", asked.since.map(rfc3339)),

@@ -6,9 +6,13 @@ use crate::{
     payload,
     poison::PoisonCode,
     record::{KafkaRecord, RecordHeader},
+    reply,
 };
 use bytes::Bytes;
-use saga_core::time::{Timestamp, from_rfc3339};
+use saga_core::{
+    id::SagaId,
+    time::{Timestamp, from_rfc3339},
+};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// The first header that the engine adds; the original's own headers end before it.
@@ -118,6 +122,12 @@ impl FoundLetter {
         let origin = &self.origin;
         let definition = self.definition.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
         format!("{origin}{definition}")
+    }
+
+    /// The saga that the original is about, if it is a reply that says so.
+    #[must_use]
+    pub fn saga(&self) -> Option<SagaId> {
+        reply::named_saga(&self.original.headers)
     }
 }
 
