@@ -14,6 +14,7 @@ use super::{
     errors::{ApiError, RequestBodyKind},
     request,
 };
+use crate::dead_letters::DAY_MS;
 use axum::{
     Json,
     body::Bytes,
@@ -29,8 +30,6 @@ use uuid::Uuid;
 
 /// The largest body: a record of 1 MiB in base64, with room for its headers.
 pub(super) const BODY_BYTES: usize = 2 * 1024 * 1024;
-/// The period that counts as recent in the statistics.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! Letters as JSON.
 
+use crate::dead_letters::CauseView;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_engine::letters::LetterDetail;
@@ -22,6 +23,9 @@ pub(crate) struct LetterLineView {
     pub(crate) origin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) saga: Option<String>,
+    /// The saga that a reply is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) saga_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     pub(crate) message: String,
@@ -51,6 +55,7 @@ impl LetterLineView {
             code: letter.code,
             origin,
             saga: letter.definition,
+            saga_id: letter.stream.map(|stream| stream.to_string()),
             key: letter.key,
             message: letter.message,
             fingerprint: letter.fingerprint,
@@ -112,28 +117,7 @@ fn content(content: &OriginalContent) -> Value {
 pub(super) fn groups(groups: &[LetterGroup]) -> Value {
     let all: i64 = groups.iter().map(|group| group.letters).sum();
     let open: i64 = groups.iter().map(|group| group.open).sum();
-    let lines: Vec<Value> = groups.iter().map(|group| line(group, all)).collect();
-    json!({"letters": all, "open": open, "groups": lines})
-}
-
-fn line(group: &LetterGroup, all: i64) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-    let share = if all == 0 { 0.0 } else { (group.letters as f64 / all as f64 * 1000.0).round() / 10.0 };
-    json!({
-        "fingerprint": group.fingerprint,
-        "code": group.code,
-        "saga": group.definition,
-        "topic": group.origin_topic,
-        "message": group.message,
-        "letters": group.letters,
-        "open": group.open,
-        "sharePercent": share,
-        "firstAt": at(group.first_ms),
-        "lastAt": at(group.last_ms),
-        "lastDay": group.recent,
-        "dayBefore": group.before,
-        "isNew": group.recent > 0 && group.recent == group.letters,
-    })
+    json!({"letters": all, "open": open, "groups": CauseView::of_all(groups)})
 }
 
 fn at(ms: i64) -> String {

@@ -1,18 +1,15 @@
 //! `dlq stats`: dead letters by cause.
 
 use super::{source::LetterSourceArgs, table};
-use crate::cli::{OutputFormat, output};
+use crate::{
+    cli::{OutputFormat, output},
+    dead_letters::{CauseAttention, CauseView, DAY_MS},
+};
 use clap::Args;
-use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::LetterGroup;
-use serde::Serialize;
 use std::{
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
-
-/// The period that counts as recent.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Arguments of `saga dlq stats`.
 #[derive(Debug, Args)]
@@ -20,29 +17,14 @@ pub(in crate::cli) struct LetterStatsArgs {
     /// Only causes with open letters
     #[arg(long)]
     open: bool,
+    /// Only causes that need attention: new, back after a day without letters, rising, or waiting for more than a day
+    #[arg(long)]
+    attention: bool,
     #[command(flatten)]
     source: LetterSourceArgs,
     /// Format of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
-}
-
-/// Letters with the same cause.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CauseLine {
-    fingerprint: String,
-    code: String,
-    saga: Option<String>,
-    topic: Option<String>,
-    letters: i64,
-    open: i64,
-    share_percent: i64,
-    last_day: i64,
-    day_before: i64,
-    first_at: String,
-    last_at: String,
-    message: String,
 }
 
 pub(super) async fn stats(args: LetterStatsArgs) -> anyhow::Result<ExitCode> {
@@ -53,32 +35,15 @@ pub(super) async fn stats(args: LetterStatsArgs) -> anyhow::Result<ExitCode> {
     let groups = store.letter_groups(&topic, (now - DAY_MS, now - 2 * DAY_MS)).await?;
     let all: i64 = groups.iter().map(|group| group.letters).sum();
     let open: i64 = groups.iter().map(|group| group.open).sum();
-    let wanted = groups.iter().filter(|group| !args.open || group.open > 0);
-    let lines: Vec<CauseLine> = wanted.map(|group| line(group, all)).collect();
+    let mut lines = CauseView::of_all(&groups);
+    lines.retain(|cause| (!args.open || cause.open > 0) && (!args.attention || cause.attention.is_some()));
     output::many(&lines, args.output, shown)?;
     output::note(&format!("{all} dead letters of {topic}, {open} of them open"));
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(group: &LetterGroup, all: i64) -> CauseLine {
-    CauseLine {
-        fingerprint: group.fingerprint.clone(),
-        code: group.code.clone(),
-        saga: group.definition.clone(),
-        topic: group.origin_topic.clone(),
-        letters: group.letters,
-        open: group.open,
-        share_percent: group.letters * 100 / all.max(1),
-        last_day: group.recent,
-        day_before: group.before,
-        first_at: rfc3339(Timestamp(group.first_ms)),
-        last_at: rfc3339(Timestamp(group.last_ms)),
-        message: group.message.clone(),
-    }
-}
-
-fn shown(lines: &[CauseLine]) -> String {
-    let row = |line: &CauseLine| {
+fn shown(lines: &[CauseView]) -> String {
+    let row = |line: &CauseView| {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let change = match line.last_day - line.day_before {
             0 => format!("{}", line.last_day),
@@ -93,10 +58,27 @@ fn shown(lines: &[CauseLine]) -> String {
             line.open.to_string(),
             format!("{} %", line.share_percent),
             change,
+            format!("{:.1}", line.per_hour),
+            line.attention.map(CauseAttention::as_str).unwrap_or_default().to_owned(),
+            line.first_at.clone(),
             line.last_at.clone(),
             line.message.clone(),
         ]
     };
-    let header = ["cause", "code", "saga", "topic", "letters", "open", "share", "last day", "last", "message"];
+    let header = [
+        "cause",
+        "code",
+        "saga",
+        "topic",
+        "letters",
+        "open",
+        "share",
+        "last day",
+        "per hour",
+        "attention",
+        "first",
+        "last",
+        "message",
+    ];
     output::table(header, lines.iter().map(row))
 }
