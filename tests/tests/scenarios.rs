@@ -47,3 +47,5 @@ mod time;
 mod topics;
 #[path = "scenarios/undo.rs"]
 mod undo;
+#[path = "scenarios/unreadable_replies.rs"]
+mod unreadable_replies;
