@@ -100,7 +100,7 @@ impl DeadLetterWriter {
         let definition = letter.definition.as_deref();
         let in_form =
             |form| dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, self.clock.now());
-        let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
+        let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record, &[]), None);
         let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         loop {
             if self.topics.try_acquire(&kafka.dlq).is_err() {
