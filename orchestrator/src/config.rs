@@ -9,6 +9,7 @@ mod encryption_tests;
 mod file_tests;
 mod internal_topics;
 mod layers;
+mod letters;
 mod places;
 mod schema_registry;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod topic_formats_tests;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
+pub(crate) use letters::LetterConfig;
 pub(crate) use schema_registry::RegistryConfig;
 
 use internal_topics::{EVENTS, EVENTS_FROM};
@@ -68,8 +70,8 @@ pub(crate) struct EngineConfig {
     pub max_clock_skew: Duration,
     /// Where ended sagas go.
     pub archive: ArchiveConfig,
-    /// How long a dead letter that ended stays in the table.
-    pub letter_rows: Duration,
+    /// How dead letters are written, and how long their rows stay.
+    pub letters: LetterConfig,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -87,7 +89,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("listen", &self.listen)
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
-            .field("letter_rows", &self.letter_rows)
+            .field("letters", &self.letters)
             .finish()
     }
 }
@@ -322,7 +324,7 @@ impl<'a> ConfigValidator<'a> {
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
-            letter_rows: self.letter_rows("deadLetters.keep", "30d"),
+            letters: self.letters(),
         };
         self.properties();
         self.topics_differ(&config.topics);
@@ -413,13 +415,6 @@ impl<'a> ConfigValidator<'a> {
     fn skew(&mut self, key: &str, default: u64) -> Duration {
         self.checked(key, &default.to_string(), "a number of seconds from 1 to 86400", |text| {
             text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs)
-        })
-    }
-
-    fn letter_rows(&mut self, key: &str, default: &str) -> Duration {
-        let bounds = Duration::from_secs(3600)..=Duration::from_secs(10 * 366 * 24 * 3600);
-        self.checked(key, default, "a time from 1h to 3660d, like `30d`", |text| {
-            saga_core::definition::span(text).ok().filter(|span| bounds.contains(span))
         })
     }
 

@@ -261,6 +261,7 @@ fn engine_settings(
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
         dlq: Arc::from(config.topics.dlq.as_str()),
+        dialects: config.letters.dialects.clone(),
     };
     Ok(EngineSettings {
         store,
@@ -284,7 +285,7 @@ fn engine_settings(
 /// The mock broker has no client that reads a topic by portions.
 fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> Option<LetterSource> {
     let topic = Arc::from(config.topics.dlq.as_str());
-    let source = LetterSource { kafka: kafka.clone(), topic, keep: config.letter_rows };
+    let source = LetterSource { kafka: kafka.clone(), topic, keep: config.letters.keep };
     (kafka.broker != saga_kafka::BrokerKind::Mock).then_some(source)
 }
 

@@ -35,6 +35,7 @@ mod inbox_intake;
 pub mod journal;
 mod key_rotation;
 mod key_sweep;
+mod letter_turns;
 pub mod letters;
 mod load_permits;
 mod message;

@@ -6,6 +6,7 @@ use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{EVENTS, EVENTS_FROM},
+    letters::{HEADERS, KEEP},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     topic_formats::FORMATS,
 };
@@ -17,7 +18,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*` and `topics.formats`.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -40,7 +41,8 @@ const KEYS: [&str; 23] = [
     "clock.maxSkewSeconds",
     "archive.folder",
     "archive.partition",
-    "deadLetters.keep",
+    HEADERS,
+    KEEP,
 ];
 
 /// The address of the event store.
@@ -146,7 +148,7 @@ impl ConfigLayers {
                     self.flatten(file, &path, child, env);
                 }
             }
-            Value::Array(places) if [PREVIOUS, URL].contains(&path) && places.iter().all(Value::is_string) => {
+            Value::Array(places) if [PREVIOUS, URL, HEADERS].contains(&path) && places.iter().all(Value::is_string) => {
                 let places: Vec<String> = places.iter().map(scalar).collect();
                 self.set(path, places.join(","), file.to_owned());
             }

@@ -2,6 +2,7 @@
 
 use super::{ConfigFlags, ConfigSources, EngineConfig, load, load_to_serve};
 use saga_engine::events_topic::{EventsTopic, EventsTopicStart};
+use saga_wire::dead_letter::{AddedDialects, LetterDialect};
 
 fn check(file: &str, env: &[(&str, &str)], flags: ConfigFlags) -> Result<EngineConfig, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -62,6 +63,20 @@ fn the_topic_of_all_events_is_off_until_it_is_named() {
     ] {
         assert_eq!(check(file, &[], vec![]).expect_err("bad"), [told], "{file}");
     }
+}
+
+#[test]
+fn dead_letters_have_the_headers_of_other_programs_if_they_are_named() {
+    let dialects = |named: &[LetterDialect]| named.iter().copied().collect::<AddedDialects>();
+    let read = |file: &str, env: &[(&str, &str)]| check(file, env, vec![]).map(|config| config.letters.dialects);
+    assert_eq!(read("shards: 8\n", &[]), Ok(AddedDialects::default()));
+    assert_eq!(read("deadLetters: {headers: [spring]}", &[]), Ok(dialects(&[LetterDialect::Spring])));
+    let all = Ok(dialects(&LetterDialect::ALL));
+    assert_eq!(read("deadLetters: {headers: [saga, spring, kafkaConnect]}", &[]), all);
+    assert_eq!(read("shards: 8\n", &[("SAGA_DEAD_LETTERS_HEADERS", "spring, kafkaConnect")]), all);
+    let told =
+        "c.yaml: `deadLetters.headers` has `sprng`: expected saga, spring or kafkaConnect; did you mean `spring`?";
+    assert_eq!(read("deadLetters: {headers: [saga, sprng]}", &[]), Err(vec![told.to_owned()]));
 }
 
 #[test]

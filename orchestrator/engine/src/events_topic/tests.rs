@@ -13,6 +13,7 @@ use saga_core::{id::ShardId, time::Timestamp};
 use saga_event_store::{ChangeOutcome, EventStore, FeedPosition};
 use saga_kafka::{KafkaProducer, KafkaSettings, mock::MockBroker};
 use saga_resilience::registry::GuardRegistry;
+use saga_wire::dead_letter::AddedDialects;
 use std::{sync::Arc, time::Duration};
 
 /// Less than the worker reads at once, and more.
@@ -92,7 +93,7 @@ impl WorkerFixture {
         let settings = KafkaSettings::new(broker.bootstrap_servers(), "saga");
         let producer = KafkaProducer::start(&settings).expect("a producer");
         let (inbox, replies, dlq) = (Arc::from("inbox"), Arc::from("replies"), Arc::from("dlq"));
-        let kafka = KafkaOutput { producer, inbox, replies, dlq };
+        let kafka = KafkaOutput { producer, inbox, replies, dlq, dialects: AddedDialects::default() };
         let guards = GuardRegistry::from_participants(&saga_core::definition::ParticipantCatalog::default());
         let topics = Arc::clone(guards.expect("guards").topics());
         let (topic, router) = (topic(EventsTopicStart::Oldest), ShardRouter::new(1, InboxForwarder::Disabled));
