@@ -371,6 +371,9 @@ pub enum LetterSweep {
 /// The part of a store that keeps dead letters.
 #[async_trait]
 pub trait StoreLetters: std::fmt::Debug + Send + Sync {
+    /// The topics of which something is read.
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError>;
+
     /// How far each partition of the topic is read. Partitions of which nothing is read are not in the answer.
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError>;
 
@@ -401,9 +404,9 @@ pub trait StoreLetters: std::fmt::Debug + Send + Sync {
     /// A page of recorded acts, newest first.
     async fn letter_acts(&self, wanted: &LetterActQuery) -> Result<Vec<StoredLetterAct>, StoreError>;
 
-    /// The letters by cause, the largest group first; `recent`: since when and since when before that a letter counts
-    /// as recent or as before, in milliseconds since the Unix epoch.
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError>;
+    /// The letters by cause, of one topic of dead letters or of all, the largest group first; `recent`: since when and
+    /// since when before that a letter counts as recent or as before, in milliseconds since the Unix epoch.
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError>;
 
     /// Removes at most `limit` letters, and [`crate::MAX_PAGE`]. Their acts stay. Returns how many there were.
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError>;

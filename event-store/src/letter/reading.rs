@@ -14,6 +14,11 @@ use uuid::Uuid;
 /// An edit as the database has it, and the id of the data key that seals it.
 pub(crate) type StoredEdit = (LetterEdit, Option<Uuid>);
 
+pub(crate) async fn topics<R: QueryPool>(reader: &R) -> Result<Vec<String>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("../sql/letter_topics.sql"));
+    ask.all(reader, |row| Ok(row.column("topic")?)).await
+}
+
 pub(crate) async fn positions<R: QueryPool>(reader: &R, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
     if has_nul(topic) {
         return Ok(Vec::new());
@@ -139,14 +144,14 @@ pub(crate) async fn acts<R: QueryPool>(
 
 pub(crate) async fn groups<R: QueryPool>(
     reader: &R,
-    topic: &str,
+    topic: Option<&str>,
     (recent_ms, before_ms): (i64, i64),
 ) -> Result<Vec<LetterGroup>, StoreError> {
-    if has_nul(topic) {
+    if topic.is_some_and(has_nul) {
         return Ok(Vec::new());
     }
-    QueryBuilder::new(include_str!("../sql/letter_groups.sql"))
-        .with(topic.to_owned())
+    QueryBuilder::planned_for_its_values(include_str!("../sql/letter_groups.sql"))
+        .with(topic.map(str::to_owned))
         .with(recent_ms)
         .with(before_ms)
         .with(i64::from(MAX_LETTER_GROUPS))

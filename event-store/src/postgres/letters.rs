@@ -26,6 +26,10 @@ impl LetterReader for PostgresStore {
 
 #[async_trait]
 impl StoreLetters for PostgresStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        reading::topics(&self.pool).await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         reading::positions(&self.pool, topic).await
     }
@@ -71,7 +75,7 @@ impl StoreLetters for PostgresStore {
         reading::acts(&self.pool, wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         reading::groups(&self.pool, topic, recent).await
     }
 

@@ -39,6 +39,10 @@ impl SealedStore {
 
 #[async_trait]
 impl StoreLetters for SealedStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.letter_topics().await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         self.inner.letter_positions(topic).await
     }
@@ -84,7 +88,7 @@ impl StoreLetters for SealedStore {
         self.inner.letter_acts(wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         self.inner.letter_groups(topic, recent).await
     }
 

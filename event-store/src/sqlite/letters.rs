@@ -27,6 +27,10 @@ impl LetterReader for SqliteStore {
 
 #[async_trait]
 impl StoreLetters for SqliteStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        reading::topics(&self.readers).await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         reading::positions(&self.readers, topic).await
     }
@@ -65,7 +69,7 @@ impl StoreLetters for SqliteStore {
         reading::acts(&self.readers, wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         reading::groups(&self.readers, topic, recent).await
     }
 

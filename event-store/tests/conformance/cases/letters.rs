@@ -235,12 +235,23 @@ pub(crate) async fn an_edit_is_kept_beside_its_letter(place: &dyn Place) -> Resu
 pub(crate) async fn letters_are_counted_by_cause(place: &dyn Place) -> Result<()> {
     let store = with_letters(place, &["key", "when", "key", "key", "key"]).await?;
     store.act_on_letter(&act(0, "a", LetterStatus::Discarded)).await?;
-    let groups = store.letter_groups(TOPIC, (1_003, 1_002)).await?;
+    let groups = store.letter_groups(Some(TOPIC), (1_003, 1_002)).await?;
     let told: Vec<_> = groups.iter().map(|it| (it.code.as_str(), it.letters, it.open, it.recent, it.before)).collect();
     assert_eq!(told, [("key", 4, 3, 2, 1), ("when", 1, 1, 0, 0)]);
     assert_eq!((groups[0].first_ms, groups[0].last_ms), (1_000, 1_004));
     assert_eq!(groups[0].message, letter(0, "key").message);
-    assert_eq!(store.letter_groups("other", (0, 0)).await?, []);
+    assert_eq!(store.letter_groups(Some("other"), (0, 0)).await?, []);
+    assert_eq!(store.letter_topics().await?, [TOPIC]);
+    // The same cause in another topic of dead letters.
+    let other = LetterPortion {
+        topic: "shop.dlq".into(),
+        ..portion(LetterPosition::default(), position(1, 1), vec![letter(0, "key")])
+    };
+    ensure!(store.add_letters(&other).await?);
+    assert_eq!(store.letter_topics().await?, [TOPIC, "shop.dlq"]);
+    let all = store.letter_groups(None, (1_003, 1_002)).await?;
+    assert_eq!(all.iter().map(|it| it.letters).collect::<Vec<_>>(), [5, 1]);
+    assert_eq!(store.letter_groups(Some("shop.dlq"), (0, 0)).await?.len(), 1);
     Ok(())
 }
 

@@ -144,7 +144,7 @@ impl LetterDesk {
     /// # Errors
     /// When the store does not answer.
     pub async fn groups(&self, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
-        self.courier.store.letter_groups(&self.source.topic, recent).await
+        self.courier.store.letter_groups(Some(&self.source.topic), recent).await
     }
 
     /// One letter with all that is known of it.

@@ -50,7 +50,7 @@ pub(super) async fn stats(args: LetterStatsArgs) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
     let topic = args.source.topic(&config);
-    let groups = store.letter_groups(&topic, (now - DAY_MS, now - 2 * DAY_MS)).await?;
+    let groups = store.letter_groups(Some(&topic), (now - DAY_MS, now - 2 * DAY_MS)).await?;
     let all: i64 = groups.iter().map(|group| group.letters).sum();
     let open: i64 = groups.iter().map(|group| group.open).sum();
     let wanted = groups.iter().filter(|group| !args.open || group.open > 0);

@@ -10,6 +10,10 @@ use saga_event_store::{
 
 #[async_trait]
 impl StoreLetters for ScriptedStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        Err(unasked())
+    }
+
     async fn letter_positions(&self, _: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         Err(unasked())
     }
@@ -38,7 +42,7 @@ impl StoreLetters for ScriptedStore {
         Err(unasked())
     }
 
-    async fn letter_groups(&self, _: &str, _: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, _: Option<&str>, _: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         Err(unasked())
     }
 
