@@ -210,6 +210,7 @@ fn needs(config: &EngineConfig, loaded: &LoadedDefinitions) -> topics::RequiredT
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
         dlq: Arc::from(config.topics.dlq.as_str()),
+        other_dlqs: Vec::new(),
         shards: config.shards,
         triggers: shared(loaded.trigger_topics()),
         written,
