@@ -25,7 +25,7 @@ pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
 pub(crate) use schema_registry::RegistryConfig;
 
-use internal_topics::{EVENTS, EVENTS_FROM};
+use internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::{ReservedTopic, without_credentials};
@@ -383,6 +383,7 @@ impl<'a> ConfigValidator<'a> {
             inbox: self.topic("topics.inbox", "saga.inbox"),
             replies: self.topic("topics.replies", "saga.replies"),
             dlq: self.topic("topics.dlq", "saga.dlq"),
+            dlq_of: self.dlq_of(),
             events: self.events_topic(),
         }
     }
@@ -398,12 +399,7 @@ impl<'a> ConfigValidator<'a> {
 
     /// A topic name that Kafka accepts, with room for the suffix of the mark topic.
     fn topic(&mut self, key: &str, default: &str) -> String {
-        let legal = |text: &str| {
-            let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-            characters && (1..=LONGEST_OWN_TOPIC).contains(&text.len()) && text != "." && text != ".."
-        };
-        let expected = format!("a topic's name: 1 to {LONGEST_OWN_TOPIC} of a-z A-Z 0-9 . _ -");
-        self.checked(key, default, &expected, |text| legal(text).then(|| text.to_owned()))
+        self.checked(key, default, &own_topic(), |text| is_own_topic(text).then(|| text.to_owned()))
     }
 
     fn shards(&mut self, key: &str, default: u16) -> u16 {
@@ -442,17 +438,35 @@ impl<'a> ConfigValidator<'a> {
         })
     }
 
+    /// Where a key is set.
+    fn source_of(&self, key: &str) -> Option<&str> {
+        if key == DLQ_OF {
+            return self.layers.dlq_of.is_some().then_some(&self.layers.file);
+        }
+        self.layers.get(key).map(|setting| setting.source.as_str())
+    }
+
     fn topics_differ(&mut self, topics: &InternalTopics) {
         let named = topics.reserved();
         for (position, ReservedTopic { key, topic: name }) in named.iter().enumerate() {
             let same = named[..position].iter().find(|other| other.topic == *name);
             let Some(ReservedTopic { key: other, .. }) = same else { continue };
             // Two defaults never collide, so at least one of the two was set.
-            let (set, other) = if self.layers.get(key).is_some() { (key, other) } else { (other, key) };
-            let source = self.layers.get(set).map_or("default", |setting| &setting.source);
+            let (set, other) = if self.source_of(key).is_some() { (key, other) } else { (other, key) };
+            let source = self.source_of(set).unwrap_or("default");
             self.errors.push(format!("{source}: `{set}` is `{name}`: expected another topic than `{other}` has"));
         }
     }
+}
+
+/// What the name of a topic of the installation has to be.
+fn own_topic() -> String {
+    format!("a topic's name: 1 to {LONGEST_OWN_TOPIC} of a-z A-Z 0-9 . _ -")
+}
+
+fn is_own_topic(text: &str) -> bool {
+    let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    characters && (1..=LONGEST_OWN_TOPIC).contains(&text.len()) && text != "." && text != ".."
 }
 
 /// A value without its secrets.

@@ -1,12 +1,16 @@
 //! How and where an engine writes dead letters: in which dialects of headers, in which order, to which topic.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use saga_tests::{
+    engine::{Engine, binary},
+    eventually::eventually,
     kafka::{ReceivedRecord, TopicRecord},
     participant::ParticipantScript,
-    world::{TestWorld, WITHIN},
+    world::{TestWorld, WITHIN, reaches},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use std::process::Output;
+use tokio::process::Command;
 
 const WAIT: &str = "steps:\n  - step: rest\n    wait: 1s\n";
 /// More than a client sends at once.
@@ -50,5 +54,98 @@ async fn letters_have_the_headers_of_other_programs_and_come_in_the_order_of_the
     assert_eq!(bytes(letter, "__connect.errors.exception.class.name"), Some(&b"saga.poison.not_json"[..]));
     let own = letter.record.headers.iter().take_while(|(name, _)| name != "saga_dlq_topic").count();
     assert_eq!(own, 1, "the original's headers come first: {letter:?}");
+    engine.kill().await
+}
+
+fn order(value: &Value) -> TopicRecord {
+    let headers = vec![("ce_type".to_owned(), Some(b"OrderPlaced".to_vec()))];
+    let value = Some(value.to_string().into_bytes());
+    TopicRecord { partition: Some(0), key: Some(b"k".to_vec()), value, headers }
+}
+
+/// `saga dlq` with the configuration of the engine.
+async fn dlq(world: &TestWorld, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.arg("dlq").args(arguments).env("SAGA_CONFIG", world.installation.config()?);
+    Ok(command.output().await?)
+}
+
+/// The objects that a command prints that succeeds.
+async fn told(world: &TestWorld, arguments: &[&str]) -> Result<Vec<Value>> {
+    let output = dlq(world, &[arguments, &["--output", "json"]].concat()).await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// What a command that acts on letters says.
+async fn acted(world: &TestWorld, engine: &Engine, arguments: &[&str]) -> Result<String> {
+    let server = engine.api().base().to_owned();
+    let by = ["--reason", "the producer is mended", "--who", "ada", "--server", &server];
+    let output = dlq(world, &[arguments, &by].concat()).await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{arguments:?}: {said}");
+    Ok(said)
+}
+
+/// The places of the letters in the table, oldest first, once there are so many.
+async fn places(engine: &Engine, query: &str, count: usize) -> Result<Vec<String>> {
+    eventually("the table has the letters", WITHIN, || async {
+        let (_, body) = engine.api().get(&format!("/api/dead-letters?{query}")).await?;
+        let found = body["letters"].as_array().context("letters")?.iter().rev();
+        let places: Vec<String> = found.filter_map(|it| Some(it["place"].as_str()?.to_owned())).collect();
+        Ok((places.len() == count).then_some(places))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_topic_with_a_topic_of_its_own_for_its_letters_is_followed_listed_and_redriven() -> Result<()> {
+    let Some(mut world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
+    let own = format!("{}.of-orders", world.installation.dlq());
+    let former = world.installation.another_version()?;
+    world.installation = world.installation.with("topics", "dlqOf", json!({&*world.orders: own}));
+    world.define("order", WAIT)?;
+    let engine = world.start().await?;
+    world.send(&world.orders, &order(&json!({"number": "n0"}))).await?;
+    world.kafka.read_until(&own, WITHIN, |letters| letters.len() == 1).await?;
+    let no_reply = TopicRecord { partition: None, key: None, value: Some(b"{}".to_vec()), headers: Vec::new() };
+    world.send(world.installation.replies(), &no_reply).await?;
+    let of_orders = format!("{own}/0/0");
+    let mut both = places(&engine, "", 2).await?;
+    both.sort();
+    assert_eq!(both, ["0/0", &of_orders]);
+    assert_eq!(places(&engine, &format!("dlq={own}"), 1).await?, [&*of_orders]);
+
+    let listed = told(&world, &["list"]).await?;
+    let mut listed: Vec<_> =
+        listed.iter().filter_map(|it| Some((it["place"].as_str()?, it["code"].as_str()?))).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, [("0/0", "no_command"), (&*of_orders, "key")]);
+    let shown = told(&world, &["show", &of_orders]).await?.pop().context("a letter")?;
+    assert_eq!((&shown["place"], &shown["row"]["status"]), (&json!(of_orders), &json!("new")));
+    let named = told(&world, &["show", "0/0", "--dlq", &own]).await?.pop().context("a letter")?;
+    assert_eq!(named["id"], shown["id"]);
+    assert!(acted(&world, &engine, &["review", &of_orders]).await?.contains("reviewing"));
+    let edited = acted(&world, &engine, &["edit", &of_orders, "--patch", r#"{"orderId": "4711"}"#]).await?;
+    assert!(edited.contains("starts order with the key 4711"), "{edited}");
+    let redriven = acted(&world, &engine, &["redrive", &of_orders]).await?;
+    assert!(redriven.contains(&format!("{of_orders}  started")), "{redriven}");
+    reaches(&engine, "4711", &["completed"]).await?;
+    let ended = told(&world, &["list", "--status", "redriven", "--dlq", &own]).await?;
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    engine.terminate().await?;
+
+    // An engine without the key writes to the usual topic, and still follows the former one.
+    world.installation = former;
+    world.define("order", WAIT)?;
+    let engine = world.start().await?;
+    world.send(&world.orders, &order(&json!({"number": "n1"}))).await?;
+    world.send(&own, &order(&json!({}))).await?;
+    let mut all = places(&engine, "", 4).await?;
+    all.sort();
+    assert_eq!(all, ["0/0", "0/1", &of_orders, &format!("{own}/0/1")]);
     engine.kill().await
 }

@@ -101,12 +101,12 @@ impl DeadLetterWriter {
     /// Returns when the DLQ has the record in one form or another. While the record waits, its partition is held back.
     async fn write(&self, record: &KafkaRecord, letter: &DeadLetter, turn: &mut LetterTurn) {
         let Some(kafka) = self.kafka.as_ref() else { return };
-        let partition = record.topic_partition();
+        let (partition, dlq) = (record.topic_partition(), kafka.letters.topic_of(&record.topic));
         let definition = letter.definition.as_deref();
         let mut added = kafka.dialects.headers(record, &letter.poison, definition);
         let in_form = |form, added: &[RecordHeader]| {
             let now = self.clock.now();
-            let mut written = dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, now);
+            let mut written = dead_letter::record(dlq, record, &letter.poison, definition, form, now);
             written.headers.extend_from_slice(added);
             written
         };
@@ -114,10 +114,10 @@ impl DeadLetterWriter {
         let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
         turn.comes().await;
         loop {
-            if self.topics.try_acquire(&kafka.dlq).is_err() {
+            if self.topics.try_acquire(dlq).is_err() {
                 turn.is_first().await;
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
-                self.topics.wait(&kafka.dlq).await;
+                self.topics.wait(dlq).await;
             }
             let written = in_form(form, &added);
             let sent = sending::once_telling(&kafka.producer, &self.topics, &written, || turn.is_queued());

@@ -1,5 +1,6 @@
 //! Records out, and what that tells of their topics.
 
+use super::LetterRoutes;
 use saga_kafka::{
     KafkaProducer,
     producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome},
@@ -23,8 +24,8 @@ pub struct KafkaOutput {
     pub inbox: Arc<str>,
     /// Name of the topic that participants reply to.
     pub replies: Arc<str>,
-    /// Name of the DLQ topic.
-    pub dlq: Arc<str>,
+    /// Names of the DLQ topics.
+    pub letters: LetterRoutes,
     /// In which dialects dead letters are written besides the engine's own.
     pub dialects: AddedDialects,
 }

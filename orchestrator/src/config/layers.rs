@@ -5,7 +5,7 @@ mod service_link;
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
     encryption::{CURRENT, PREVIOUS},
-    internal_topics::{EVENTS, EVENTS_FROM},
+    internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     topic_formats::FORMATS,
@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*` and `topics.formats`.
+/// Every key except `kafka.properties.*`, `topics.formats` and `topics.dlqOf`.
 const KEYS: [&str; 24] = [
     "kafka.bootstrapServers",
     "kafka.group",
@@ -71,6 +71,8 @@ pub(super) struct ConfigLayers {
     pub(super) properties: BTreeMap<String, String>,
     /// What the file says of the formats of topics, whose names have dots.
     pub(super) formats: Option<Value>,
+    /// What the file says of the dead letters of single topics.
+    pub(super) dlq_of: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -139,6 +141,10 @@ impl ConfigLayers {
         }
         if path == FORMATS {
             self.formats = Some(value.clone()).filter(|value| !value.is_null());
+            return;
+        }
+        if path == DLQ_OF {
+            self.dlq_of = Some(value.clone()).filter(|value| !value.is_null());
             return;
         }
         match value {

@@ -1,9 +1,10 @@
-//! `deadLetters`: how dead letters are written, and how long their rows stay.
+//! `deadLetters` and `topics.dlqOf`: how and where dead letters are written, and how long their rows stay.
 
-use super::ConfigValidator;
+use super::{ConfigValidator, internal_topics::DLQ_OF, is_own_topic, own_topic};
 use saga_core::definition::or_did_you_mean;
 use saga_wire::dead_letter::{AddedDialects, LetterDialect};
-use std::time::Duration;
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The key of the dialects of headers.
 pub(super) const HEADERS: &str = "deadLetters.headers";
@@ -22,6 +23,32 @@ pub(crate) struct LetterConfig {
 impl ConfigValidator<'_> {
     pub(super) fn letters(&mut self) -> LetterConfig {
         LetterConfig { keep: self.kept_rows(), dialects: self.dialects() }
+    }
+
+    /// The topics of the dead letters of single topics.
+    pub(super) fn dlq_of(&mut self) -> BTreeMap<String, String> {
+        let Some(said) = &self.layers.dlq_of else { return BTreeMap::new() };
+        let Value::Object(topics) = said else {
+            let expected =
+                "expected topics with the topics of their dead letters, such as `shop.orders: shop.orders.dlq`";
+            self.errors.push(format!("{}: `{DLQ_OF}`: {expected}", self.layers.file));
+            return BTreeMap::new();
+        };
+        let mut routes = BTreeMap::new();
+        for (origin, said) in topics {
+            match said.as_str().filter(|topic| is_own_topic(topic) && topic != origin) {
+                Some(topic) => drop(routes.insert(origin.clone(), topic.to_owned())),
+                None => {
+                    let expected = format!("expected {}, and another topic than `{origin}`", own_topic());
+                    self.errors.push(format!(
+                        "{}: `{DLQ_OF}.{origin}` is `{}`: {expected}",
+                        self.layers.file,
+                        shown(said)
+                    ));
+                }
+            }
+        }
+        routes
     }
 
     fn kept_rows(&mut self) -> Duration {
@@ -46,4 +73,8 @@ impl ConfigValidator<'_> {
         self.errors.extend(wrong.into_iter().filter_map(Result::err));
         known.into_iter().filter_map(Result::ok).collect()
     }
+}
+
+fn shown(said: &Value) -> String {
+    said.as_str().map_or_else(|| said.to_string(), str::to_owned)
 }

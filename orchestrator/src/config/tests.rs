@@ -66,6 +66,33 @@ fn the_topic_of_all_events_is_off_until_it_is_named() {
 }
 
 #[test]
+fn a_topic_can_have_a_topic_of_its_own_for_its_dead_letters() {
+    let read = |file: &str| check(file, &[], vec![]).map(|config| config.topics);
+    let topics =
+        read("topics: {dlqOf: {shop.orders: shop.dlq, shop.refunds: shop.dlq, shop.stock: saga.dlq}}").expect("good");
+    assert_eq!(&**topics.letter_routes().topic_of("shop.refunds"), "shop.dlq");
+    let reserved: Vec<&str> = topics.reserved().iter().map(|reserved| reserved.topic).collect();
+    assert_eq!(reserved, ["saga.inbox", "saga.replies", "saga.dlq", "shop.dlq"], "each once");
+    for (file, told) in [
+        ("topics: {dlqOf: shop.dlq}", "`topics.dlqOf`: expected topics with the topics of their dead letters"),
+        ("topics: {dlqOf: {a: b c}}", "`topics.dlqOf.a` is `b c`: expected a topic's name"),
+        ("topics: {dlqOf: {a: a}}", "`topics.dlqOf.a` is `a`: expected a topic's name"),
+        ("topics: {dlqOf: {a: 7}}", "`topics.dlqOf.a` is `7`: expected a topic's name"),
+        (
+            "topics: {dlqOf: {a: saga.inbox}}",
+            "`topics.dlqOf` is `saga.inbox`: expected another topic than `topics.inbox` has",
+        ),
+        (
+            "topics: {events: d, dlqOf: {a: d}}",
+            "`topics.events` is `d`: expected another topic than `topics.dlqOf` has",
+        ),
+    ] {
+        let errors = read(file).expect_err(file);
+        assert!(matches!(&*errors, [one] if one.contains(told)), "{file}: {errors:?}");
+    }
+}
+
+#[test]
 fn dead_letters_have_the_headers_of_other_programs_if_they_are_named() {
     let dialects = |named: &[LetterDialect]| named.iter().copied().collect::<AddedDialects>();
     let read = |file: &str, env: &[(&str, &str)]| check(file, env, vec![]).map(|config| config.letters.dialects);

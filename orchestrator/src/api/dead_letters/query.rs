@@ -16,6 +16,8 @@ pub(in crate::api) struct LetterListQuery {
     pub(in crate::api) status: Option<String>,
     pub(in crate::api) code: Option<String>,
     pub(in crate::api) topic: Option<String>,
+    /// The topic of dead letters; all without it.
+    dlq: Option<String>,
     pub(in crate::api) saga: Option<String>,
     pub(in crate::api) key: Option<String>,
     id: Option<String>,
@@ -43,6 +45,7 @@ impl LetterListQuery {
         };
         let states = said(&self.status).map(|text| LetterState::all_of(&text)).transpose();
         Ok(StoredLetterFilter {
+            topic: said(&self.dlq),
             statuses: states.map_err(ApiError::BadParameter)?.unwrap_or_default(),
             codes: said(&self.code)
                 .map(|text| text.split(',').map(|code| code.trim().to_owned()).collect())
@@ -61,9 +64,9 @@ impl LetterListQuery {
 
     /// Whether it chooses all letters.
     pub(in crate::api) fn is_everything(&self) -> bool {
-        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, before, limit } =
+        let LetterListQuery { status, code, topic, dlq, saga, key, id, fingerprint, since, until, text, before, limit } =
             self;
-        let texts = [status, code, topic, saga, key, id, fingerprint, since, until, text];
+        let texts = [status, code, topic, dlq, saga, key, id, fingerprint, since, until, text];
         texts.iter().all(|text| text.as_deref().is_none_or(|text| text.trim().is_empty()))
             && before.is_none()
             && limit.is_none()
@@ -76,12 +79,13 @@ impl LetterListQuery {
     }
 
     /// What is said, by the names of the query.
-    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 10] {
-        let LetterListQuery { status, code, topic, saga, key, id, fingerprint, since, until, text, .. } = self;
+    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 11] {
+        let LetterListQuery { status, code, topic, dlq, saga, key, id, fingerprint, since, until, text, .. } = self;
         [
             ("status", status.as_deref()),
             ("code", code.as_deref()),
             ("topic", topic.as_deref()),
+            ("dlq", dlq.as_deref()),
             ("saga", saga.as_deref()),
             ("key", key.as_deref()),
             ("id", id.as_deref()),

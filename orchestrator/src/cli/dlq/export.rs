@@ -62,7 +62,7 @@ pub(super) async fn export(args: ExportLettersArgs) -> anyhow::Result<ExitCode> 
         after: Some(0),
         // What comes later is not of this export.
         before: Some(store.last_letter().await? + 1),
-        ..args.table.stored(&args.filter, args.source.topic(&config))
+        ..args.table.stored(&args.filter, args.source.asked())
     };
     if args.format == ExportFormat::Csv {
         output::line(&COLUMNS.join(","))?;
@@ -72,7 +72,7 @@ pub(super) async fn export(args: ExportLettersArgs) -> anyhow::Result<ExitCode> 
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         filter.after = Some(last.number);
         for letter in page {
-            let line = LetterLineView::of(letter);
+            let line = LetterLineView::of(letter, &config.topics.dlq);
             output::line(&match args.format {
                 ExportFormat::Jsonl => serde_json::to_string(&line)?,
                 ExportFormat::Csv => row(line),
