@@ -2,7 +2,7 @@
 
 use metrics::{counter, gauge};
 use saga_base::sync::UnpoisonedMutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info};
 
 /// How the table stands, as the engine that fills it knows.
@@ -23,9 +23,10 @@ impl LetterStanding {
     #[must_use]
     pub(crate) fn view(&self) -> Option<LetterFollowerView> {
         let all = self.0.lock();
-        let problems: Vec<String> = all.values().filter_map(|view| view.problem.clone()).collect();
+        // One outage of the store or of Kafka is a problem of every topic.
+        let problems: BTreeSet<&str> = all.values().filter_map(|view| view.problem.as_deref()).collect();
         let behind = all.values().map(|view| view.behind).sum();
-        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        let problem = (!problems.is_empty()).then(|| problems.into_iter().collect::<Vec<_>>().join("; "));
         (!all.is_empty()).then_some(LetterFollowerView { behind, problem })
     }
 
