@@ -2,7 +2,7 @@
 
 use super::{
     LetterActQuery, LetterChange, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder, LetterPosition,
-    LetterStatus, MAX_LETTER_GROUPS, NewLetter, StoredLetter, StoredLetterAct, StoredLetterFilter,
+    LetterStatus, MAX_LETTER_GROUPS, NewLetter, RepeatedLetter, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 use crate::{
     MAX_ACTS, MAX_PAGE, StoreError,
@@ -75,6 +75,9 @@ pub(crate) async fn page<R: QueryPool>(
         .with(filter.after)
         .with(filter.before)
         .with(i64::from(filter.limit.min(MAX_PAGE)))
+        .with(filter.part.map(|part| part.partition))
+        .with(filter.part.map(|part| part.from))
+        .with(filter.part.map(|part| part.to))
         .all(reader, letter)
         .await
 }
@@ -169,6 +172,20 @@ pub(crate) async fn groups<R: QueryPool>(
                 recent: row.column("recent")?,
                 before: row.column("before")?,
             })
+        })
+        .await
+}
+
+pub(crate) async fn repeated<R: QueryPool>(
+    reader: &R,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<RepeatedLetter>, StoreError> {
+    QueryBuilder::new(include_str!("../sql/repeated_letters.sql"))
+        .with(after.to_owned())
+        .with(i64::from(limit.min(MAX_PAGE)))
+        .all(reader, |row| {
+            Ok(RepeatedLetter { id: row.column("id")?, letters: row.column("letters")?, open: row.column("open")? })
         })
         .await
 }

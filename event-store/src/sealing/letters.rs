@@ -4,8 +4,8 @@
 use super::{cache::KnownKey, keyed::LetterReader, opening::KeyUse, sealed_store::SealedStore};
 use crate::{
     DataKey, EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup,
-    LetterOrder, LetterPortion, LetterPosition, LetterSweep, StoreError, StoreLetters, StoredLetter, StoredLetterAct,
-    StoredLetterFilter,
+    LetterOrder, LetterPortion, LetterPosition, LetterSweep, RepeatedLetter, StoreError, StoreLetters, StoredLetter,
+    StoredLetterAct, StoredLetterFilter,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     letter::{check_letter_act, reading::StoredEdit},
 };
@@ -90,6 +90,10 @@ impl StoreLetters for SealedStore {
 
     async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         self.inner.letter_groups(topic, recent).await
+    }
+
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
+        self.inner.repeated_letters(after, limit).await
     }
 
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError> {

@@ -13,3 +13,4 @@
                       <> lower(d.message || ' ' || d.id || ' ' || coalesce(d.key, '')))
   AND ($12 IS NULL OR d.number > $12)
   AND ($13 IS NULL OR d.number < $13)
+  AND ($15 IS NULL OR (d.partition = $15 AND d.position >= $16 AND d.position < $17))

@@ -3,8 +3,8 @@
 use super::{SqliteStore, in_task};
 use crate::{
     EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, StoreError, StoreLetters, StoredLetter,
-    StoredLetterAct, StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, RepeatedLetter, StoreError, StoreLetters,
+    StoredLetter, StoredLetterAct, StoredLetterFilter,
     letter::{
         check_letter_act, check_portion,
         reading::{self, StoredEdit},
@@ -71,6 +71,10 @@ impl StoreLetters for SqliteStore {
 
     async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         reading::groups(&self.readers, topic, recent).await
+    }
+
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
+        reading::repeated(&self.readers, after, limit).await
     }
 
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError> {

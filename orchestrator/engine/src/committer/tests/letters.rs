@@ -4,8 +4,8 @@ use super::{ScriptedStore, unasked};
 use async_trait::async_trait;
 use saga_event_store::{
     LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, StoreError, StoreLetters, StoredLetter, StoredLetterAct,
-    StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterSweep, RepeatedLetter, StoreError, StoreLetters, StoredLetter,
+    StoredLetterAct, StoredLetterFilter,
 };
 
 #[async_trait]
@@ -43,6 +43,10 @@ impl StoreLetters for ScriptedStore {
     }
 
     async fn letter_groups(&self, _: Option<&str>, _: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn repeated_letters(&self, _: &str, _: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
         Err(unasked())
     }
 
