@@ -20,7 +20,7 @@ pub use job::{
     MOST_LETTER_PACE, NamedPlace, USUAL_LETTER_PACE,
 };
 pub use judge::{EditedRecord, MendError};
-pub use row::fingerprint;
+pub use row::{fingerprint, letter_row};
 pub use standing::LetterFollowerView;
 pub(crate) use standing::LetterStanding;
 

@@ -6,6 +6,7 @@ mod bytes_shown;
 mod edit;
 mod export;
 mod list;
+mod reconcile;
 mod redrive;
 mod show;
 mod source;
@@ -38,6 +39,8 @@ pub(super) enum DlqCommand {
     Job(redrive::LetterJobArgs),
     /// Print rows of the table as JSON lines or CSV
     Export(export::ExportLettersArgs),
+    /// Compare the DLQ topics, the table and the event store, and say what differs; nothing is written
+    Reconcile(reconcile::ReconcileLettersArgs),
     /// Remove rows of dead letters that ended; their records stay in the topic
     Purge(acts::PurgeLettersArgs),
 }
@@ -54,6 +57,7 @@ pub(super) async fn run(command: DlqCommand) -> anyhow::Result<ExitCode> {
         DlqCommand::Redrive(args) => redrive::redrive(args).await,
         DlqCommand::Job(args) => redrive::job(args).await,
         DlqCommand::Export(args) => export::export(args).await,
+        DlqCommand::Reconcile(args) => reconcile::reconcile(args).await,
         DlqCommand::Purge(args) => acts::purge(args).await,
     }
 }

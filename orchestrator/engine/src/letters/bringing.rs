@@ -468,7 +468,7 @@ pub(super) async fn found(reading: &mut LetterReading, letter: &StoredLetter) ->
     let found = found.map_err(|unknown| {
         BroughtPart::new(BroughtResult::Refused).saying(format!("it is no dead letter: {unknown}"))
     })?;
-    if super::row::row_of(&record).id != letter.letter.id {
+    if super::row::letter_row(&record).id != letter.letter.id {
         return Err(failed("another letter stands at its place: the topic was made anew".to_owned()));
     }
     Ok(found)

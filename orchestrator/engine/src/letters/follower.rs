@@ -4,7 +4,7 @@
 //! Another engine that does the same by mistake does no harm: letters and position change in one transaction, and only
 //! from the position that was read.
 
-use super::{LetterSource, LetterStanding, reader::LetterReading, row::row_of, standing};
+use super::{LetterSource, LetterStanding, reader::LetterReading, row::letter_row, standing};
 use crate::router::ShardRouter;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use saga_base::clock::EngineClock;
@@ -153,7 +153,7 @@ impl LetterFollower {
         let Some(last) = records.last() else { return Ok(0) };
         let to = LetterPosition { log: start.log, offset: last.offset + 1, mark: Some(mark(last)) };
         let left = extent.end - to.offset;
-        let letters = records.iter().map(row_of).collect();
+        let letters = records.iter().map(letter_row).collect();
         let portion = LetterPortion { topic: topic.to_string(), partition, from, to, letters };
         if self.store.add_letters(&portion).await? {
             standing::count_followed(portion.letters.len());

@@ -105,7 +105,7 @@ impl LetterSourceArgs {
     }
 
     /// The names of the DLQ topics.
-    fn topics(&self, config: &EngineConfig) -> Vec<String> {
+    pub(super) fn topics(&self, config: &EngineConfig) -> Vec<String> {
         match self.asked() {
             Some(topic) => vec![topic.to_owned()],
             None => config.topics.letter_routes().all().iter().map(ToString::to_string).collect(),
