@@ -149,6 +149,10 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/stats", get(dead_letters::stats))
         .route("/api/dead-letters/purge", post(dead_letters::purge))
+        .route(
+            "/api/dead-letters/import",
+            post(dead_letters::import).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
+        )
         .route("/api/dead-letters/jobs", get(dead_letters::jobs).post(dead_letters::begin_job))
         .route("/api/dead-letters/jobs/{id}", get(dead_letters::show_job))
         .route("/api/dead-letters/jobs/{id}/{action}", post(dead_letters::act_on_job))

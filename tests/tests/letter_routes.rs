@@ -149,3 +149,101 @@ async fn a_topic_with_a_topic_of_its_own_for_its_letters_is_followed_listed_and_
     assert_eq!(all, ["0/0", "0/1", &of_orders, &format!("{own}/0/1")]);
     engine.kill().await
 }
+
+/// The exit code of `saga dlq reconcile`, its findings with their places, and its last line.
+async fn reconciled(world: &TestWorld) -> Result<(Option<i32>, Vec<String>, Value)> {
+    let output = dlq(world, &["reconcile", "--output", "json"]).await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = said.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let summary = lines.pop().with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let finding = |line: &Value| Some(format!("{} {}", line["place"].as_str()?, line["finding"].as_str()?));
+    Ok((output.status.code(), lines.iter().filter_map(finding).collect(), summary))
+}
+
+#[tokio::test]
+async fn decisions_come_back_from_an_export_and_what_differs_is_named() -> Result<()> {
+    let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
+    world.define("order", WAIT)?;
+    let engine = world.start().await?;
+    for number in ["n0", "n1"] {
+        world.send(&world.orders, &order(&json!({"number": number}))).await?;
+    }
+    places(&engine, "", 2).await?;
+    let (code, findings, summary) = reconciled(&world).await?;
+    assert_eq!((code, findings.len(), &summary["compared"]), (Some(0), 0, &json!(2)), "{findings:?}");
+
+    acted(&world, &engine, &["review", "0/0"]).await?;
+    acted(&world, &engine, &["discard", "0/1"]).await?;
+    let exported = dlq(&world, &["export"]).await?.stdout;
+    let with_records = String::from_utf8(dlq(&world, &["export", "--records"]).await?.stdout)?;
+    let first: Value = serde_json::from_str(with_records.lines().next().context("a line")?)?;
+    assert_eq!(first["original"]["value"], "eyJudW1iZXIiOiJuMCJ9", "{first}");
+    let file = world.installation.folder().join("decisions.jsonl");
+    std::fs::write(&file, &exported)?;
+    let file = file.to_str().context("a path")?;
+
+    // The table is lost; the follower makes its rows anew.
+    let pool = world.database.pool().await?;
+    sqlx::query("TRUNCATE dead_letters, letter_acts, letter_logs").execute(&pool).await?;
+    assert_eq!(places(&engine, "status=new", 2).await?, ["0/0", "0/1"]);
+    let would = acted(&world, &engine, &["import", file, "--dry-run"]).await?;
+    assert!(would.contains("would be: 2 imported"), "{would}");
+    places(&engine, "status=new", 2).await?;
+    assert!(acted(&world, &engine, &["import", file]).await?.contains("2 imported"));
+    let (_, body) = engine.api().get("/api/dead-letters/0/1").await?;
+    assert_eq!(
+        (&body["letter"]["status"], &body["acts"][0]["action"]),
+        (&json!("discarded"), &json!("import decision on dead letter"))
+    );
+    let why = body["acts"][0]["reason"].as_str().context("a reason")?;
+    assert!(
+        why.starts_with("the producer is mended; discarded at ") && why.ends_with(" by ada: the producer is mended"),
+        "{why}"
+    );
+    assert!(acted(&world, &engine, &["import", file]).await?.contains("2 before"));
+
+    // What does not fit is counted and named, and nothing is overwritten.
+    let discarded: Value = serde_json::from_slice(exported.split(|byte| *byte == b'\n').nth(1).context("a line")?)?;
+    let with = |name: &str, value: &str| {
+        let mut line = discarded.clone();
+        line[name] = json!(value);
+        line.to_string()
+    };
+    let lines = ["{}".to_owned(), with("place", "0/99"), with("letter", "shop/0/1"), with("who", "bob")].join("\n");
+    std::fs::write(file, lines)?;
+    let by = ["--reason", "r", "--who", "ada", "--server", engine.api().base()];
+    let refused = dlq(&world, &[&["import", file][..], &by].concat()).await?;
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for expected in [
+        "line 1: bad line  expected the text `place`",
+        "line 2: 0/99  ",
+        "  unknown  the table has no letter at this place",
+        "line 3: 0/1  shop/0/1  otherLetter",
+        "  decidedSince  somebody has acted",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let (_, body) = engine.api().get("/api/dead-letters/0/1").await?;
+    assert_eq!(body["acts"].as_array().map(Vec::len), Some(1), "{body}");
+
+    // By another text of the definition the open letter has the key of this saga; the engine keeps the former text.
+    world.order("n0", &json!({})).await?;
+    reaches(&engine, "n0", &["completed"]).await?;
+    engine.terminate().await?;
+    let mended = format!("trigger: {{topic: {}, type: OrderPlaced, key: \"${{ event.number }}\"}}", world.orders);
+    world.installation.definition("order", &format!("saga: order\n{mended}\n{WAIT}"))?;
+    world.send(world.installation.dlq(), &order(&json!({}))).await?;
+    let (code, findings, summary) = reconciled(&world).await?;
+    assert_eq!((code, findings), (Some(1), vec!["0/0 keyTaken".to_owned(), "0/2 behind".to_owned()]), "{summary}");
+    let another = "UPDATE dead_letters SET id = 'x', status = 'redriven', who = 'a', changed_at = 1, \
+                   result = 'started ' || $1 WHERE position = 1";
+    sqlx::query(another).bind("01890a5d-ac96-774b-bcce-b302099a8057").execute(&pool).await?;
+    sqlx::query("DELETE FROM dead_letters WHERE position = 0").execute(&pool).await?;
+    sqlx::query("DELETE FROM letter_acts").execute(&pool).await?;
+    let (_, findings, _) = reconciled(&world).await?;
+    assert_eq!(findings, ["0/0 rowMissing", "0/1 otherLetter", "0/1 sagaMissing", "0/2 behind"]);
+    Ok(())
+}

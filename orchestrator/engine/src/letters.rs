@@ -4,6 +4,7 @@
 mod bringing;
 mod desk;
 mod follower;
+mod importing;
 mod job;
 mod judge;
 mod reader;
@@ -15,6 +16,7 @@ pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIV
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};
 pub(crate) use desk::{PURGE_LOG, PurgeRecord};
 pub(crate) use follower::LetterFollower;
+pub use importing::{ImportOutcome, LetterDecision};
 pub use job::{
     LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView, LetterSelection, MOST_LETTER_NAMES,
     MOST_LETTER_PACE, NamedPlace, USUAL_LETTER_PACE,

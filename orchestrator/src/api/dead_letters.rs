@@ -1,9 +1,11 @@
 //! `/api/dead-letters`: the table of dead letters, and what people decide about them.
 
+mod importing;
 mod jobs;
 mod query;
 mod shown;
 
+pub(super) use importing::import;
 pub(super) use jobs::{act as act_on_job, begin as begin_job, list as jobs, show as show_job};
 pub(super) use query::LetterListQuery;
 pub(crate) use shown::LetterLineView;

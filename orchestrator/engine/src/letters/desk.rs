@@ -3,6 +3,7 @@
 use super::{
     LetterSource, LetterStanding,
     bringing::{BringOrder, BroughtItem, LetterCourier, LetterCourierParts, found},
+    importing::{DecisionImport, ImportOutcome, LetterDecision},
     job::{LetterJobError, LetterJobOrder, LetterJobView, LetterJobs},
     judge::{EditedRecord, MendError, restored},
     reader::LetterReading,
@@ -279,6 +280,20 @@ impl LetterDesk {
                 return Ok(removed);
             }
         }
+    }
+
+    /// Puts back a decision that an export has, if nobody has acted on its letter.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn import(
+        &self,
+        decision: &LetterDecision,
+        dry_run: bool,
+        (who, reason): (&str, &str),
+    ) -> Result<ImportOutcome, StoreError> {
+        let import = DecisionImport { who, reason, dry_run };
+        import.put(self.courier.store.as_ref(), decision, self.courier.clock.now()).await
     }
 
     async fn stored(&self, place: &LetterCoordinates) -> Result<(StoredLetter, Option<OriginalContent>), LetterError> {
