@@ -289,12 +289,36 @@ pub struct StoredLetterFilter {
     pub until_ms: Option<i64>,
     /// With this text in message, id or key, whatever the case of its letters.
     pub text: Option<String>,
+    /// In this part of a partition.
+    pub part: Option<LetterPart>,
     /// With a greater number.
     pub after: Option<i64>,
     /// With a smaller number.
     pub before: Option<i64>,
     /// At most so many, and at most [`crate::MAX_PAGE`].
     pub limit: u32,
+}
+
+/// A part of a partition: offsets from one, and before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterPart {
+    /// Number of the partition.
+    pub partition: i32,
+    /// The first offset.
+    pub from: i64,
+    /// The first offset behind it.
+    pub to: i64,
+}
+
+/// Letters of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepeatedLetter {
+    /// Identity of what died: [`NewLetter::id`].
+    pub id: String,
+    /// How many letters have it.
+    pub letters: i64,
+    /// How many of them are open.
+    pub open: i64,
 }
 
 /// In which order a page of letters comes.
@@ -375,6 +399,9 @@ pub enum LetterSweep {
 /// The part of a store that keeps dead letters.
 #[async_trait]
 pub trait StoreLetters: std::fmt::Debug + Send + Sync {
+    /// The topics of which something is read.
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError>;
+
     /// How far each partition of the topic is read. Partitions of which nothing is read are not in the answer.
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError>;
 
@@ -405,9 +432,12 @@ pub trait StoreLetters: std::fmt::Debug + Send + Sync {
     /// A page of recorded acts, newest first.
     async fn letter_acts(&self, wanted: &LetterActQuery) -> Result<Vec<StoredLetterAct>, StoreError>;
 
-    /// The letters by cause, the largest group first; `recent`: since when and since when before that a letter counts
-    /// as recent or as before, in milliseconds since the Unix epoch.
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError>;
+    /// The letters by cause, of one topic of dead letters or of all, the largest group first; `recent`: since when and
+    /// since when before that a letter counts as recent or as before, in milliseconds since the Unix epoch.
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError>;
+
+    /// Ids that several letters have, in their order, behind `after`; at most `limit`, and [`crate::MAX_PAGE`].
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError>;
 
     /// Removes at most `limit` letters, and [`crate::MAX_PAGE`]. Their acts stay. Returns how many there were.
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError>;

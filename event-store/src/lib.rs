@@ -61,9 +61,9 @@ pub use filter::StreamFilter;
 pub use journal_reader::JournalReader;
 pub use letter::{
     EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterChange, LetterCoordinates, LetterEdit, LetterGroup,
-    LetterOrder, LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_EDIT_BYTES, MAX_LETTER_GROUPS,
-    MAX_LETTER_MESSAGE_BYTES, MAX_LETTER_TEXT_BYTES, MAX_PORTION_LETTERS, NewLetter, StoreLetters, StoredLetter,
-    StoredLetterAct, StoredLetterFilter,
+    LetterOrder, LetterPart, LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_EDIT_BYTES,
+    MAX_LETTER_GROUPS, MAX_LETTER_MESSAGE_BYTES, MAX_LETTER_TEXT_BYTES, MAX_PORTION_LETTERS, NewLetter, RepeatedLetter,
+    StoreLetters, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, MAX_WHO_BYTES,

@@ -127,6 +127,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/causes", get(pages::causes))
         .route("/dead-letters", get(pages::letters))
         .route("/dead-letters/{partition}/{offset}", get(pages::letter))
+        .route("/dead-letters/{partition}/{offset}/{last}", get(pages::letter))
         .route("/audit", get(pages::audit))
         .route("/assets/act.js", get(pages::act_script))
         .route("/assets/job.js", get(pages::job_script))
@@ -148,12 +149,21 @@ fn routes(backend: ApiState) -> Router {
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/stats", get(dead_letters::stats))
         .route("/api/dead-letters/purge", post(dead_letters::purge))
+        .route(
+            "/api/dead-letters/import",
+            post(dead_letters::import).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
+        )
         .route("/api/dead-letters/jobs", get(dead_letters::jobs).post(dead_letters::begin_job))
         .route("/api/dead-letters/jobs/{id}", get(dead_letters::show_job))
         .route("/api/dead-letters/jobs/{id}/{action}", post(dead_letters::act_on_job))
         .route("/api/dead-letters/{partition}/{offset}", get(dead_letters::show))
         .route(
+            // The name of a topic may come first: then partition and offset are the parts after it.
             "/api/dead-letters/{partition}/{offset}/{action}",
+            get(dead_letters::show).post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
+        )
+        .route(
+            "/api/dead-letters/{partition}/{offset}/{action}/{last}",
             post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
         )
         .route("/api/audit", get(audit::list))

@@ -9,6 +9,7 @@ mod encryption_tests;
 mod file_tests;
 mod internal_topics;
 mod layers;
+mod letters;
 mod places;
 mod schema_registry;
 #[cfg(test)]
@@ -21,9 +22,10 @@ mod topic_formats_tests;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
+pub(crate) use letters::LetterConfig;
 pub(crate) use schema_registry::RegistryConfig;
 
-use internal_topics::{EVENTS, EVENTS_FROM};
+use internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
 use saga_base::secrets;
 use saga_core::definition::{ReservedTopic, without_credentials};
@@ -68,8 +70,8 @@ pub(crate) struct EngineConfig {
     pub max_clock_skew: Duration,
     /// Where ended sagas go.
     pub archive: ArchiveConfig,
-    /// How long a dead letter that ended stays in the table.
-    pub letter_rows: Duration,
+    /// How dead letters are written, and how long their rows stay.
+    pub letters: LetterConfig,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -87,7 +89,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("listen", &self.listen)
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
-            .field("letter_rows", &self.letter_rows)
+            .field("letters", &self.letters)
             .finish()
     }
 }
@@ -322,7 +324,7 @@ impl<'a> ConfigValidator<'a> {
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
-            letter_rows: self.letter_rows("deadLetters.keep", "30d"),
+            letters: self.letters(),
         };
         self.properties();
         self.topics_differ(&config.topics);
@@ -381,6 +383,7 @@ impl<'a> ConfigValidator<'a> {
             inbox: self.topic("topics.inbox", "saga.inbox"),
             replies: self.topic("topics.replies", "saga.replies"),
             dlq: self.topic("topics.dlq", "saga.dlq"),
+            dlq_of: self.dlq_of(),
             events: self.events_topic(),
         }
     }
@@ -396,12 +399,7 @@ impl<'a> ConfigValidator<'a> {
 
     /// A topic name that Kafka accepts, with room for the suffix of the mark topic.
     fn topic(&mut self, key: &str, default: &str) -> String {
-        let legal = |text: &str| {
-            let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-            characters && (1..=LONGEST_OWN_TOPIC).contains(&text.len()) && text != "." && text != ".."
-        };
-        let expected = format!("a topic's name: 1 to {LONGEST_OWN_TOPIC} of a-z A-Z 0-9 . _ -");
-        self.checked(key, default, &expected, |text| legal(text).then(|| text.to_owned()))
+        self.checked(key, default, &own_topic(), |text| is_own_topic(text).then(|| text.to_owned()))
     }
 
     fn shards(&mut self, key: &str, default: u16) -> u16 {
@@ -413,13 +411,6 @@ impl<'a> ConfigValidator<'a> {
     fn skew(&mut self, key: &str, default: u64) -> Duration {
         self.checked(key, &default.to_string(), "a number of seconds from 1 to 86400", |text| {
             text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs)
-        })
-    }
-
-    fn letter_rows(&mut self, key: &str, default: &str) -> Duration {
-        let bounds = Duration::from_secs(3600)..=Duration::from_secs(10 * 366 * 24 * 3600);
-        self.checked(key, default, "a time from 1h to 3660d, like `30d`", |text| {
-            saga_core::definition::span(text).ok().filter(|span| bounds.contains(span))
         })
     }
 
@@ -447,17 +438,35 @@ impl<'a> ConfigValidator<'a> {
         })
     }
 
+    /// Where a key is set.
+    fn source_of(&self, key: &str) -> Option<&str> {
+        if key == DLQ_OF {
+            return self.layers.dlq_of.is_some().then_some(&self.layers.file);
+        }
+        self.layers.get(key).map(|setting| setting.source.as_str())
+    }
+
     fn topics_differ(&mut self, topics: &InternalTopics) {
         let named = topics.reserved();
         for (position, ReservedTopic { key, topic: name }) in named.iter().enumerate() {
             let same = named[..position].iter().find(|other| other.topic == *name);
             let Some(ReservedTopic { key: other, .. }) = same else { continue };
             // Two defaults never collide, so at least one of the two was set.
-            let (set, other) = if self.layers.get(key).is_some() { (key, other) } else { (other, key) };
-            let source = self.layers.get(set).map_or("default", |setting| &setting.source);
+            let (set, other) = if self.source_of(key).is_some() { (key, other) } else { (other, key) };
+            let source = self.source_of(set).unwrap_or("default");
             self.errors.push(format!("{source}: `{set}` is `{name}`: expected another topic than `{other}` has"));
         }
     }
+}
+
+/// What the name of a topic of the installation has to be.
+fn own_topic() -> String {
+    format!("a topic's name: 1 to {LONGEST_OWN_TOPIC} of a-z A-Z 0-9 . _ -")
+}
+
+fn is_own_topic(text: &str) -> bool {
+    let characters = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    characters && (1..=LONGEST_OWN_TOPIC).contains(&text.len()) && text != "." && text != ".."
 }
 
 /// A value without its secrets.

@@ -9,8 +9,8 @@ mod state;
 mod walk;
 
 pub(crate) use cause::{CauseAttention, CauseView, DAY_MS};
-pub(crate) use entry::{LetterEntry, LetterName, LetterPlace};
+pub(crate) use entry::{LetterAddress, LetterEntry, LetterName, LetterPlace};
 pub(crate) use filter::{FOREIGN, LetterFilter};
 pub(crate) use judge::{LetterJudge, LetterVerdict};
 pub(crate) use state::LetterState;
-pub(crate) use walk::{LetterTopic, NewestLetters};
+pub(crate) use walk::{LetterTopics, NewestLetters};

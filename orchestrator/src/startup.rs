@@ -89,6 +89,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<RunningEngine> {
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
+    internal::warn_of_unread(&config.topics, &loaded);
     require_archive_folder(&config, &loaded)?;
     schemas::require_registry(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
@@ -210,6 +211,7 @@ fn needs(config: &EngineConfig, loaded: &LoadedDefinitions) -> topics::RequiredT
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
         dlq: Arc::from(config.topics.dlq.as_str()),
+        other_dlqs: config.topics.other_dlqs().into_iter().map(Arc::from).collect(),
         shards: config.shards,
         triggers: shared(loaded.trigger_topics()),
         written,
@@ -260,7 +262,8 @@ fn engine_settings(
         producer: producer.clone(),
         inbox: Arc::from(config.topics.inbox.as_str()),
         replies: Arc::from(config.topics.replies.as_str()),
-        dlq: Arc::from(config.topics.dlq.as_str()),
+        letters: config.topics.letter_routes(),
+        dialects: config.letters.dialects.clone(),
     };
     Ok(EngineSettings {
         store,
@@ -283,8 +286,8 @@ fn engine_settings(
 
 /// The mock broker has no client that reads a topic by portions.
 fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> Option<LetterSource> {
-    let topic = Arc::from(config.topics.dlq.as_str());
-    let source = LetterSource { kafka: kafka.clone(), topic, keep: config.letter_rows };
+    let source =
+        LetterSource { kafka: kafka.clone(), routes: config.topics.letter_routes(), keep: config.letters.keep };
     (kafka.broker != saga_kafka::BrokerKind::Mock).then_some(source)
 }
 

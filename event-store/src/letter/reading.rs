@@ -2,7 +2,7 @@
 
 use super::{
     LetterActQuery, LetterChange, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder, LetterPosition,
-    LetterStatus, MAX_LETTER_GROUPS, NewLetter, StoredLetter, StoredLetterAct, StoredLetterFilter,
+    LetterStatus, MAX_LETTER_GROUPS, NewLetter, RepeatedLetter, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 use crate::{
     MAX_ACTS, MAX_PAGE, StoreError,
@@ -13,6 +13,11 @@ use uuid::Uuid;
 
 /// An edit as the database has it, and the id of the data key that seals it.
 pub(crate) type StoredEdit = (LetterEdit, Option<Uuid>);
+
+pub(crate) async fn topics<R: QueryPool>(reader: &R) -> Result<Vec<String>, StoreError> {
+    let ask = QueryBuilder::new(include_str!("../sql/letter_topics.sql"));
+    ask.all(reader, |row| Ok(row.column("topic")?)).await
+}
 
 pub(crate) async fn positions<R: QueryPool>(reader: &R, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
     if has_nul(topic) {
@@ -71,6 +76,9 @@ pub(crate) async fn page<R: QueryPool>(
         .with(filter.before)
         .with(filter.stream)
         .with(i64::from(filter.limit.min(MAX_PAGE)))
+        .with(filter.part.map(|part| part.partition))
+        .with(filter.part.map(|part| part.from))
+        .with(filter.part.map(|part| part.to))
         .all(reader, letter)
         .await
 }
@@ -140,14 +148,14 @@ pub(crate) async fn acts<R: QueryPool>(
 
 pub(crate) async fn groups<R: QueryPool>(
     reader: &R,
-    topic: &str,
+    topic: Option<&str>,
     (recent_ms, before_ms): (i64, i64),
 ) -> Result<Vec<LetterGroup>, StoreError> {
-    if has_nul(topic) {
+    if topic.is_some_and(has_nul) {
         return Ok(Vec::new());
     }
-    QueryBuilder::new(include_str!("../sql/letter_groups.sql"))
-        .with(topic.to_owned())
+    QueryBuilder::planned_for_its_values(include_str!("../sql/letter_groups.sql"))
+        .with(topic.map(str::to_owned))
         .with(recent_ms)
         .with(before_ms)
         .with(i64::from(MAX_LETTER_GROUPS))
@@ -165,6 +173,20 @@ pub(crate) async fn groups<R: QueryPool>(
                 recent: row.column("recent")?,
                 before: row.column("before")?,
             })
+        })
+        .await
+}
+
+pub(crate) async fn repeated<R: QueryPool>(
+    reader: &R,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<RepeatedLetter>, StoreError> {
+    QueryBuilder::new(include_str!("../sql/repeated_letters.sql"))
+        .with(after.to_owned())
+        .with(i64::from(limit.min(MAX_PAGE)))
+        .all(reader, |row| {
+            Ok(RepeatedLetter { id: row.column("id")?, letters: row.column("letters")?, open: row.column("open")? })
         })
         .await
 }

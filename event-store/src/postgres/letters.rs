@@ -3,8 +3,8 @@
 use super::{PostgresStore, batch::PgQuery};
 use crate::{
     EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, StoreError, StoreLetters, StoredLetter,
-    StoredLetterAct, StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, RepeatedLetter, StoreError, StoreLetters,
+    StoredLetter, StoredLetterAct, StoredLetterFilter,
     letter::{
         check_letter_act, check_portion,
         reading::{self, StoredEdit},
@@ -26,6 +26,10 @@ impl LetterReader for PostgresStore {
 
 #[async_trait]
 impl StoreLetters for PostgresStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        reading::topics(&self.pool).await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         reading::positions(&self.pool, topic).await
     }
@@ -71,8 +75,12 @@ impl StoreLetters for PostgresStore {
         reading::acts(&self.pool, wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         reading::groups(&self.pool, topic, recent).await
+    }
+
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
+        reading::repeated(&self.pool, after, limit).await
     }
 
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError> {

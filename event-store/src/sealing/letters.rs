@@ -4,8 +4,8 @@
 use super::{cache::KnownKey, keyed::LetterReader, opening::KeyUse, sealed_store::SealedStore};
 use crate::{
     DataKey, EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup,
-    LetterOrder, LetterPortion, LetterPosition, LetterSweep, StoreError, StoreLetters, StoredLetter, StoredLetterAct,
-    StoredLetterFilter,
+    LetterOrder, LetterPortion, LetterPosition, LetterSweep, RepeatedLetter, StoreError, StoreLetters, StoredLetter,
+    StoredLetterAct, StoredLetterFilter,
     cipher::{SealedPart, SealedPlace, is_sealed, open, seal},
     letter::{check_letter_act, reading::StoredEdit},
 };
@@ -39,6 +39,10 @@ impl SealedStore {
 
 #[async_trait]
 impl StoreLetters for SealedStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.letter_topics().await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         self.inner.letter_positions(topic).await
     }
@@ -84,8 +88,12 @@ impl StoreLetters for SealedStore {
         self.inner.letter_acts(wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         self.inner.letter_groups(topic, recent).await
+    }
+
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
+        self.inner.repeated_letters(after, limit).await
     }
 
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError> {

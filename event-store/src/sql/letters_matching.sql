@@ -14,3 +14,4 @@
   AND ($12 IS NULL OR d.number > $12)
   AND ($13 IS NULL OR d.number < $13)
   AND ($14 IS NULL OR d.stream = $14)
+  AND ($16 IS NULL OR (d.partition = $16 AND d.position >= $17 AND d.position < $18))

@@ -3,8 +3,8 @@
 use super::{SqliteStore, in_task};
 use crate::{
     EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, StoreError, StoreLetters, StoredLetter,
-    StoredLetterAct, StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, RepeatedLetter, StoreError, StoreLetters,
+    StoredLetter, StoredLetterAct, StoredLetterFilter,
     letter::{
         check_letter_act, check_portion,
         reading::{self, StoredEdit},
@@ -27,6 +27,10 @@ impl LetterReader for SqliteStore {
 
 #[async_trait]
 impl StoreLetters for SqliteStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        reading::topics(&self.readers).await
+    }
+
     async fn letter_positions(&self, topic: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         reading::positions(&self.readers, topic).await
     }
@@ -65,8 +69,12 @@ impl StoreLetters for SqliteStore {
         reading::acts(&self.readers, wanted).await
     }
 
-    async fn letter_groups(&self, topic: &str, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
         reading::groups(&self.readers, topic, recent).await
+    }
+
+    async fn repeated_letters(&self, after: &str, limit: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
+        reading::repeated(&self.readers, after, limit).await
     }
 
     async fn forget_letters(&self, sweep: &LetterSweep, limit: u32) -> Result<u64, StoreError> {

@@ -85,6 +85,7 @@ macro_rules! conformance {
                     of_two_acts_on_a_letter_at_once_one_is_done
                     an_edit_is_kept_beside_its_letter
                     letters_are_counted_by_cause
+                    letters_of_one_record_are_found
                     letters_that_ended_or_are_gone_are_forgotten
                     what_breaks_a_limit_of_letters_is_refused;
                 acts:

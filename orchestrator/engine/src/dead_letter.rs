@@ -3,6 +3,7 @@
 
 use super::{
     KafkaOutput,
+    letter_turns::{LetterTurn, LetterTurns},
     message::{MessageOutcome, MessageReceipt},
     partition_holds::PartitionHolds,
     retry::RetryDelays,
@@ -14,6 +15,7 @@ use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::{
     KafkaRecord, TopicPartition, dead_letter,
     poison::{PoisonCode, PoisonDiagnosis},
+    record::RecordHeader,
 };
 use std::{sync::Arc, time::Duration};
 use tracing::{error, info, warn};
@@ -63,6 +65,7 @@ pub(crate) struct DeadLetterWriter {
     topics: Arc<TopicTracker>,
     clock: EngineClock,
     holds: PartitionHolds,
+    turns: LetterTurns,
 }
 
 impl DeadLetterWriter {
@@ -72,11 +75,12 @@ impl DeadLetterWriter {
         clock: EngineClock,
         holds: PartitionHolds,
     ) -> DeadLetterWriter {
-        DeadLetterWriter { kafka, topics, clock, holds }
+        DeadLetterWriter { kafka, topics, clock, holds, turns: LetterTurns::default() }
     }
 
     /// Writes `record` to the DLQ, in a task of its own, and retries until the DLQ takes it; then settles `receipt`.
-    /// After a crash in between the record is read again.
+    /// Records of one partition get there in the order of the calls, unless the DLQ refuses one in the form in which it
+    /// is sent first. After a crash in between the record is read again.
     ///
     /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters
     /// would never end.
@@ -86,35 +90,48 @@ impl DeadLetterWriter {
             return receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
         }
         report_death(&record, &letter);
-        let writer = self.clone();
+        let (writer, mut turn) = (self.clone(), self.turns.take(&record.topic_partition()));
         tokio::spawn(async move {
-            writer.write(&record, &letter).await;
+            writer.write(&record, &letter, &mut turn).await;
             receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
+            turn.is_first().await;
         });
     }
 
     /// Returns when the DLQ has the record in one form or another. While the record waits, its partition is held back.
-    async fn write(&self, record: &KafkaRecord, letter: &DeadLetter) {
+    async fn write(&self, record: &KafkaRecord, letter: &DeadLetter, turn: &mut LetterTurn) {
         let Some(kafka) = self.kafka.as_ref() else { return };
-        let partition = TopicPartition { topic: Arc::clone(&record.topic), partition: record.partition };
+        let (partition, dlq) = (record.topic_partition(), kafka.letters.topic_of(&record.topic));
         let definition = letter.definition.as_deref();
-        let in_form =
-            |form| dead_letter::record(&kafka.dlq, record, &letter.poison, definition, form, self.clock.now());
-        let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record), None);
+        let mut added = kafka.dialects.headers(record, &letter.poison, definition);
+        let in_form = |form, added: &[RecordHeader]| {
+            let now = self.clock.now();
+            let mut written = dead_letter::record(dlq, record, &letter.poison, definition, form, now);
+            written.headers.extend_from_slice(added);
+            written
+        };
+        let (mut form, mut held) = (dead_letter::DeadLetterForm::of(record, &added), None);
         let mut delays = RetryDelays::new(RETRY_MIN, RETRY_MAX);
+        turn.comes().await;
         loop {
-            if self.topics.try_acquire(&kafka.dlq).is_err() {
+            if self.topics.try_acquire(dlq).is_err() {
+                turn.is_first().await;
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));
-                self.topics.wait(&kafka.dlq).await;
+                self.topics.wait(dlq).await;
             }
-            let outcome = sending::once(&kafka.producer, &self.topics, &in_form(form)).await;
-            let ProduceOutcome::Undelivered(undelivered) = outcome else { return };
+            let written = in_form(form, &added);
+            let sent = sending::once_telling(&kafka.producer, &self.topics, &written, || turn.is_queued());
+            let ProduceOutcome::Undelivered(undelivered) = sent.await else { return };
+            turn.is_first().await;
             if !undelivered.kind.is_permanent() {
                 continue;
             }
             warn!(record = %record.coordinates(), %undelivered, ?form, "the DLQ does not take the record in this form");
             if let Some(smaller) = form.smaller() {
                 form = smaller;
+            } else if !added.is_empty() {
+                // Headers for other programs are worth less than a partition that goes on.
+                added.clear();
             } else {
                 // Nothing smaller can be written: an operator has to configure the topic.
                 held.get_or_insert_with(|| PartitionHold::begin(&self.holds, &partition));

@@ -4,6 +4,7 @@
 mod bringing;
 mod desk;
 mod follower;
+mod importing;
 mod job;
 mod judge;
 mod reader;
@@ -15,25 +16,35 @@ pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIV
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};
 pub(crate) use desk::{PURGE_LOG, PurgeRecord};
 pub(crate) use follower::LetterFollower;
+pub use importing::{ImportOutcome, LetterDecision};
 pub use job::{
     LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView, LetterSelection, MOST_LETTER_NAMES,
-    MOST_LETTER_PACE, USUAL_LETTER_PACE,
+    MOST_LETTER_PACE, NamedPlace, USUAL_LETTER_PACE,
 };
 pub use judge::{EditedRecord, MendError};
-pub use row::fingerprint;
+pub use row::{fingerprint, letter_row};
 pub use standing::LetterFollowerView;
 pub(crate) use standing::LetterStanding;
 
+use super::LetterRoutes;
+use saga_event_store::LetterCoordinates;
 use saga_kafka::KafkaSettings;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-/// The topic of dead letters and how the engine reads it.
+/// The topics of dead letters and how the engine reads them.
 #[derive(Clone, Debug)]
 pub struct LetterSource {
     /// How to reach the broker.
     pub kafka: KafkaSettings,
-    /// Name of the topic.
-    pub topic: Arc<str>,
+    /// Names of the topics.
+    pub routes: LetterRoutes,
     /// How long a letter that ended stays in the table, and one whose record the topic no longer has.
     pub keep: Duration,
+}
+
+/// A place for people and programs: `partition/offset` in the usual topic of dead letters, else with the topic before.
+#[must_use]
+pub fn letter_place(place: &LetterCoordinates, usual: &str) -> String {
+    let LetterCoordinates { topic, partition, offset } = place;
+    if topic == usual { format!("{partition}/{offset}") } else { format!("{topic}/{partition}/{offset}") }
 }

@@ -35,6 +35,8 @@ mod inbox_intake;
 pub mod journal;
 mod key_rotation;
 mod key_sweep;
+mod letter_routes;
+mod letter_turns;
 pub mod letters;
 mod load_permits;
 mod message;
@@ -77,6 +79,7 @@ pub use definition_lookup::{DefinitionLookupError, DefinitionTextError, Definiti
 pub use engine::{EnginePreparation, EngineSettings, SagaEngine};
 pub use key_rotation::KeyRotation;
 pub use key_sweep::KeySweeper;
+pub use letter_routes::LetterRoutes;
 pub use operator::OperatorHandle;
 pub use ownership::ShardOwnership;
 pub use partitions::PartitionKeeper;

@@ -1,11 +1,12 @@
 //! Records out, and what that tells of their topics.
 
+use super::LetterRoutes;
 use saga_kafka::{
     KafkaProducer,
     producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome},
 };
 use saga_resilience::topic_availability::TopicTracker;
-use saga_wire::OutgoingRecord;
+use saga_wire::{OutgoingRecord, dead_letter::AddedDialects};
 use std::{sync::Arc, time::Duration};
 
 /// When a topic that refused is tried again: a topic or a permission takes a person, so there is no hurry.
@@ -23,13 +24,25 @@ pub struct KafkaOutput {
     pub inbox: Arc<str>,
     /// Name of the topic that participants reply to.
     pub replies: Arc<str>,
-    /// Name of the DLQ topic.
-    pub dlq: Arc<str>,
+    /// Names of the DLQ topics.
+    pub letters: LetterRoutes,
+    /// In which dialects dead letters are written besides the engine's own.
+    pub dialects: AddedDialects,
 }
 
 /// Sends a record once, and reports the result to the tracker of its topic.
 pub(super) async fn once(producer: &KafkaProducer, topics: &TopicTracker, record: &OutgoingRecord) -> ProduceOutcome {
-    let outcome = producer.send(record).await;
+    once_telling(producer, topics, record, || {}).await
+}
+
+/// The same; calls `queued` when a record that is sent afterwards comes after this one.
+pub(super) async fn once_telling(
+    producer: &KafkaProducer,
+    topics: &TopicTracker,
+    record: &OutgoingRecord,
+    queued: impl FnOnce() + Send,
+) -> ProduceOutcome {
+    let outcome = producer.send_telling(record, queued).await;
     match &outcome {
         ProduceOutcome::Delivered { .. } => topics.record_success(&record.topic),
         ProduceOutcome::Undelivered(undelivered) => {

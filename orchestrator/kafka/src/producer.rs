@@ -51,8 +51,14 @@ impl KafkaProducer {
     /// refusal that may concern another record of the batch is not believed: the record is sent again alone, and the
     /// second outcome counts.
     pub async fn send(&self, record: &OutgoingRecord) -> ProduceOutcome {
+        self.send_telling(record, || {}).await
+    }
+
+    /// The same; calls `queued` when the record is in the client's queue, or has no place in it. What is sent to its
+    /// topic after that comes after it, unless it is refused.
+    pub async fn send_telling(&self, record: &OutgoingRecord, queued: impl FnOnce() + Send) -> ProduceOutcome {
         let class = self.pool.class_of(&record.topic);
-        let outcome = self.send_in(class, record).await;
+        let outcome = self.send_in(class, record, queued).await;
         match outcome {
             ProduceAttempt::Refused(refused) if class != BatchSizeClass::Single => {
                 self.send_alone(class, &refused, record).await
@@ -103,7 +109,7 @@ impl KafkaProducer {
         record: &OutgoingRecord,
     ) -> ProduceOutcome {
         metrics::counter!("saga_kafka_sent_alone_total", "topic" => record.topic.to_string()).increment(1);
-        let outcome = match self.send_in(BatchSizeClass::Single, record).await {
+        let outcome = match self.send_in(BatchSizeClass::Single, record, || {}).await {
             ProduceAttempt::Refused(refused) => ProduceOutcome::Undelivered(refused),
             ProduceAttempt::Ended(outcome) => outcome,
         };
@@ -113,12 +119,19 @@ impl KafkaProducer {
         outcome
     }
 
-    async fn send_in(&self, class: BatchSizeClass, record: &OutgoingRecord) -> ProduceAttempt {
+    async fn send_in(
+        &self,
+        class: BatchSizeClass,
+        record: &OutgoingRecord,
+        queued: impl FnOnce() + Send,
+    ) -> ProduceAttempt {
         let client = match self.pool.client(class).await {
             Ok(client) => client,
             Err(not_made) => return ProduceAttempt::Ended(ProduceOutcome::Undelivered(not_made)),
         };
-        match enqueue(&client, record).await {
+        let reported = enqueue(&client, record).await;
+        queued();
+        match reported {
             Ok(report) => ProduceAttempt::reported(report.await.unwrap_or_else(|_| lost())),
             Err(refused) => ProduceAttempt::Ended(ProduceOutcome::Undelivered(refused)),
         }

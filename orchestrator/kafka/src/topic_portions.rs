@@ -47,7 +47,7 @@ pub struct TopicPortion {
     pub covers: Range<i64>,
 }
 
-/// Reads one topic, one portion after the other.
+/// Reads one topic, one portion after the other, or several in turn by one client.
 pub struct TopicPortionReader {
     client: Arc<BaseConsumer>,
     topic: Arc<str>,
@@ -70,6 +70,13 @@ impl TopicPortionReader {
         // Where nothing is to come the answer has to come at once.
         config.set("fetch.wait.max.ms", "10");
         Ok(TopicPortionReader { client: Arc::new(config.create()?), topic: Arc::from(topic) })
+    }
+
+    /// Reads another topic from now on.
+    pub fn turn_to(&mut self, topic: &str) {
+        if *self.topic != *topic {
+            self.topic = Arc::from(topic);
+        }
     }
 
     /// For each partition, the first offset that is there and the one that the next record will have.

@@ -1,9 +1,11 @@
 //! `/api/dead-letters`: the table of dead letters, and what people decide about them.
 
+mod importing;
 mod jobs;
 mod query;
 mod shown;
 
+pub(super) use importing::import;
 pub(super) use jobs::{act as act_on_job, begin as begin_job, list as jobs, show as show_job};
 pub(super) use query::LetterListQuery;
 pub(crate) use shown::LetterLineView;
@@ -14,7 +16,7 @@ use super::{
     errors::{ApiError, RequestBodyKind},
     request,
 };
-use crate::dead_letters::DAY_MS;
+use crate::dead_letters::{DAY_MS, LetterAddress};
 use axum::{
     Json,
     body::Bytes,
@@ -22,8 +24,8 @@ use axum::{
     http::HeaderMap,
 };
 use saga_core::time::Timestamp;
-use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError};
-use saga_event_store::LetterOrder;
+use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError, letter_place};
+use saga_event_store::{LetterCoordinates, LetterOrder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -72,36 +74,50 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let asked = request::checked(asked)?;
     let (filter, size) = asked.page(backend.query.now())?;
-    let mut letters = desk(&backend)?.list(filter, LetterOrder::Newest).await?;
+    let desk = desk(&backend)?;
+    let mut letters = desk.list(filter, LetterOrder::Newest).await?;
     let has_more = letters.len() > size;
     letters.truncate(size);
     let next = letters.last().filter(|_| has_more).map(|letter| letter.number);
-    let lines: Vec<LetterLineView> = letters.into_iter().map(LetterLineView::of).collect();
+    let lines: Vec<LetterLineView> =
+        letters.into_iter().map(|letter| LetterLineView::of(letter, desk.topic())).collect();
     Ok(Json(json!({"letters": lines, "next": next})))
 }
 
 pub(super) async fn show(
     State(backend): State<ApiState>,
-    Path((partition, offset)): Path<(String, String)>,
+    Path(parts): Path<Vec<String>>,
 ) -> Result<Json<Value>, ApiError> {
-    let (partition, offset) = place(&partition, &offset)?;
-    let detail = desk(&backend)?.show(partition, offset).await?;
-    Ok(Json(shown::detail(detail)))
+    let desk = desk(&backend)?;
+    let detail = desk.show(&place(&parts, desk.topic())?).await?;
+    Ok(Json(shown::detail(detail, desk.topic())))
 }
 
-pub(super) async fn stats(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LetterStatsQuery {
+    /// Only of this topic of dead letters.
+    dlq: Option<String>,
+}
+
+pub(super) async fn stats(
+    State(backend): State<ApiState>,
+    asked: Result<Query<LetterStatsQuery>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let asked = request::checked(asked)?;
     let now = backend.query.now().0;
-    let groups = desk(&backend)?.groups((now - DAY_MS, now - 2 * DAY_MS)).await?;
+    let groups = desk(&backend)?.groups(asked.dlq.as_deref(), (now - DAY_MS, now - 2 * DAY_MS)).await?;
     Ok(Json(shown::groups(&groups)))
 }
 
 pub(super) async fn act(
     State(backend): State<ApiState>,
-    Path((partition, offset, action)): Path<(String, String, String)>,
+    Path(mut parts): Path<Vec<String>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let place = place(&partition, &offset)?;
+    let action = parts.pop().unwrap_or_default();
+    let place = place(&parts, desk(&backend)?.topic())?;
     let what = match action.as_str() {
         "review" => LetterMove::Review,
         "discard" => LetterMove::Discard,
@@ -117,21 +133,31 @@ pub(super) async fn act(
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let statement = OperatorStatement::checked(asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
-    let done = to_its_end(async move { desk.act(place, what, &id.to_string(), (&by.who, &by.reason)).await });
+    let usual = desk.topic().to_owned();
+    let acted = place.clone();
+    let done = to_its_end(async move { desk.act(&acted, what, &id.to_string(), (&by.who, &by.reason)).await });
     let letter = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
-    statement.log(what.as_str(), format_args!("{}/{}", place.0, place.1), id, ActStatus::Applied);
-    Ok(Json(json!({"status": ActStatus::Applied, "id": id, "letter": LetterLineView::of(letter)})))
+    statement.log(what.as_str(), letter_place(&place, &usual), id, ActStatus::Applied);
+    let letter = LetterLineView::of(letter, &usual);
+    Ok(Json(json!({"status": ActStatus::Applied, "id": id, "letter": letter})))
 }
 
-async fn edit(backend: ApiState, place: (i32, i64), headers: &HeaderMap, body: &[u8]) -> Result<Json<Value>, ApiError> {
+async fn edit(
+    backend: ApiState,
+    place: LetterCoordinates,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Json<Value>, ApiError> {
     let asked: LetterEditBody = request::read(RequestBodyKind::LetterEdit, headers, body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let statement = OperatorStatement::checked(asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
-    let done = to_its_end(async move { desk.edit(place, asked.record, &id.to_string(), (&by.who, &by.reason)).await });
+    let (usual, edited) = (desk.topic().to_owned(), place.clone());
+    let done =
+        to_its_end(async move { desk.edit(&edited, asked.record, &id.to_string(), (&by.who, &by.reason)).await });
     let (letter, leads_to) = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
-    statement.log("edit dead letter", format_args!("{}/{}", place.0, place.1), id, ActStatus::Applied);
-    let letter = LetterLineView::of(letter);
+    statement.log("edit dead letter", letter_place(&place, &usual), id, ActStatus::Applied);
+    let letter = LetterLineView::of(letter, &usual);
     Ok(Json(json!({"status": ActStatus::Applied, "id": id, "letter": letter, "leadsTo": leads_to})))
 }
 
@@ -153,12 +179,10 @@ pub(super) async fn purge(
     Ok(Json(json!({"status": ActStatus::Applied, "id": id, "removed": removed})))
 }
 
-/// A place from a path.
-pub(super) fn place(partition: &str, offset: &str) -> Result<(i32, i64), ApiError> {
-    let place = partition.parse().ok().zip(offset.parse().ok());
-    place.filter(|(partition, offset)| *partition >= 0 && *offset >= 0).ok_or_else(|| {
-        ApiError::BadPath(format!("`{partition}/{offset}` is no place: expected partition and offset, like 0/17"))
-    })
+/// A place from the parts of a path: partition and offset, with the topic before where it is not the usual one.
+pub(super) fn place(parts: &[String], usual: &str) -> Result<LetterCoordinates, ApiError> {
+    let named: Result<LetterAddress, _> = parts.join("/").parse();
+    named.map(|address| address.within(usual)).map_err(ApiError::BadPath)
 }
 
 impl From<LetterError> for ApiError {

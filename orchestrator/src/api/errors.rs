@@ -110,6 +110,7 @@ pub(super) enum RequestBodyKind {
     LetterEdit,
     LetterJob,
     LetterPurge,
+    LetterImport,
 }
 
 impl RequestBodyKind {
@@ -146,6 +147,11 @@ impl RequestBodyKind {
             RequestBodyKind::LetterPurge => {
                 r#"send {"who": "your name", "reason": "why", "endedBefore": "30d"} as application/json"#
             }
+            RequestBodyKind::LetterImport => concat!(
+                r#"send {"who": "your name", "reason": "why", "decisions": [{"place": "0/17", "letter": "…", "#,
+                r#""status": "discarded", "changedAt": "…", "who": "…", "why": "…"}]} as application/json; "#,
+                "`saga dlq import` does"
+            ),
             RequestBodyKind::Reload => "send {} as application/json",
             RequestBodyKind::Rebuild => r#"send {} or {"withoutArchives": true} as application/json"#,
             RequestBodyKind::ListRebuild => {

@@ -5,7 +5,9 @@ mod acts;
 mod bytes_shown;
 mod edit;
 mod export;
+mod import;
 mod list;
+mod reconcile;
 mod redrive;
 mod show;
 mod source;
@@ -39,6 +41,10 @@ pub(super) enum DlqCommand {
     Job(redrive::LetterJobArgs),
     /// Print rows of the table as JSON lines or CSV
     Export(export::ExportLettersArgs),
+    /// Put back decisions that `saga dlq export` wrote: for a table that was lost or made anew
+    Import(import::ImportLettersArgs),
+    /// Compare the DLQ topics, the table and the event store, and say what differs; nothing is written
+    Reconcile(reconcile::ReconcileLettersArgs),
     /// Remove rows of dead letters that ended; their records stay in the topic
     Purge(acts::PurgeLettersArgs),
 }
@@ -55,6 +61,8 @@ pub(super) async fn run(command: DlqCommand) -> anyhow::Result<ExitCode> {
         DlqCommand::Redrive(args) => redrive::redrive(args).await,
         DlqCommand::Job(args) => redrive::job(args).await,
         DlqCommand::Export(args) => export::export(args).await,
+        DlqCommand::Import(args) => import::import(args).await,
+        DlqCommand::Reconcile(args) => reconcile::reconcile(args).await,
         DlqCommand::Purge(args) => acts::purge(args).await,
     }
 }

@@ -5,7 +5,8 @@ mod service_link;
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
     encryption::{CURRENT, PREVIOUS},
-    internal_topics::{EVENTS, EVENTS_FROM},
+    internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
+    letters::{HEADERS, KEEP},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     topic_formats::FORMATS,
 };
@@ -16,8 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*` and `topics.formats`.
-const KEYS: [&str; 23] = [
+/// Every key except `kafka.properties.*`, `topics.formats` and `topics.dlqOf`.
+const KEYS: [&str; 24] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -40,7 +41,8 @@ const KEYS: [&str; 23] = [
     "clock.maxSkewSeconds",
     "archive.folder",
     "archive.partition",
-    "deadLetters.keep",
+    HEADERS,
+    KEEP,
 ];
 
 /// The address of the event store.
@@ -69,6 +71,8 @@ pub(super) struct ConfigLayers {
     pub(super) properties: BTreeMap<String, String>,
     /// What the file says of the formats of topics, whose names have dots.
     pub(super) formats: Option<Value>,
+    /// What the file says of the dead letters of single topics.
+    pub(super) dlq_of: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -139,6 +143,10 @@ impl ConfigLayers {
             self.formats = Some(value.clone()).filter(|value| !value.is_null());
             return;
         }
+        if path == DLQ_OF {
+            self.dlq_of = Some(value.clone()).filter(|value| !value.is_null());
+            return;
+        }
         match value {
             Value::Object(children) => {
                 for (name, child) in children {
@@ -146,7 +154,7 @@ impl ConfigLayers {
                     self.flatten(file, &path, child, env);
                 }
             }
-            Value::Array(places) if [PREVIOUS, URL].contains(&path) && places.iter().all(Value::is_string) => {
+            Value::Array(places) if [PREVIOUS, URL, HEADERS].contains(&path) && places.iter().all(Value::is_string) => {
                 let places: Vec<String> = places.iter().map(scalar).collect();
                 self.set(path, places.join(","), file.to_owned());
             }

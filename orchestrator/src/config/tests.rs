@@ -2,6 +2,7 @@
 
 use super::{ConfigFlags, ConfigSources, EngineConfig, load, load_to_serve};
 use saga_engine::events_topic::{EventsTopic, EventsTopicStart};
+use saga_wire::dead_letter::{AddedDialects, LetterDialect};
 
 fn check(file: &str, env: &[(&str, &str)], flags: ConfigFlags) -> Result<EngineConfig, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -62,6 +63,47 @@ fn the_topic_of_all_events_is_off_until_it_is_named() {
     ] {
         assert_eq!(check(file, &[], vec![]).expect_err("bad"), [told], "{file}");
     }
+}
+
+#[test]
+fn a_topic_can_have_a_topic_of_its_own_for_its_dead_letters() {
+    let read = |file: &str| check(file, &[], vec![]).map(|config| config.topics);
+    let topics =
+        read("topics: {dlqOf: {shop.orders: shop.dlq, shop.refunds: shop.dlq, shop.stock: saga.dlq}}").expect("good");
+    assert_eq!(&**topics.letter_routes().topic_of("shop.refunds"), "shop.dlq");
+    let reserved: Vec<&str> = topics.reserved().iter().map(|reserved| reserved.topic).collect();
+    assert_eq!(reserved, ["saga.inbox", "saga.replies", "saga.dlq", "shop.dlq"], "each once");
+    for (file, told) in [
+        ("topics: {dlqOf: shop.dlq}", "`topics.dlqOf`: expected topics with the topics of their dead letters"),
+        ("topics: {dlqOf: {a: b c}}", "`topics.dlqOf.a` is `b c`: expected a topic's name"),
+        ("topics: {dlqOf: {a: a}}", "`topics.dlqOf.a` is `a`: expected a topic's name"),
+        ("topics: {dlqOf: {a: 7}}", "`topics.dlqOf.a` is `7`: expected a topic's name"),
+        (
+            "topics: {dlqOf: {a: saga.inbox}}",
+            "`topics.dlqOf` is `saga.inbox`: expected another topic than `topics.inbox` has",
+        ),
+        (
+            "topics: {events: d, dlqOf: {a: d}}",
+            "`topics.events` is `d`: expected another topic than `topics.dlqOf` has",
+        ),
+    ] {
+        let errors = read(file).expect_err(file);
+        assert!(matches!(&*errors, [one] if one.contains(told)), "{file}: {errors:?}");
+    }
+}
+
+#[test]
+fn dead_letters_have_the_headers_of_other_programs_if_they_are_named() {
+    let dialects = |named: &[LetterDialect]| named.iter().copied().collect::<AddedDialects>();
+    let read = |file: &str, env: &[(&str, &str)]| check(file, env, vec![]).map(|config| config.letters.dialects);
+    assert_eq!(read("shards: 8\n", &[]), Ok(AddedDialects::default()));
+    assert_eq!(read("deadLetters: {headers: [spring]}", &[]), Ok(dialects(&[LetterDialect::Spring])));
+    let all = Ok(dialects(&LetterDialect::ALL));
+    assert_eq!(read("deadLetters: {headers: [saga, spring, kafkaConnect]}", &[]), all);
+    assert_eq!(read("shards: 8\n", &[("SAGA_DEAD_LETTERS_HEADERS", "spring, kafkaConnect")]), all);
+    let told =
+        "c.yaml: `deadLetters.headers` has `sprng`: expected saga, spring or kafkaConnect; did you mean `spring`?";
+    assert_eq!(read("deadLetters: {headers: [saga, sprng]}", &[]), Err(vec![told.to_owned()]));
 }
 
 #[test]

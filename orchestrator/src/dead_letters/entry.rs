@@ -1,6 +1,8 @@
 //! One record of a DLQ topic.
 
 use saga_core::time::Timestamp;
+use saga_engine::letters::{NamedPlace, letter_place};
+use saga_event_store::LetterCoordinates;
 use saga_wire::{
     KafkaRecord,
     dead_letter::{FoundLetter, UnknownLetter},
@@ -18,12 +20,82 @@ pub(crate) struct LetterPlace {
     pub offset: i64,
 }
 
+/// Where a dead letter stands, in whichever topic: `partition/offset` in the usual one, else `topic/partition/offset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct LetterAddress {
+    /// The topic of dead letters; `None`: the usual one.
+    pub topic: Option<String>,
+    /// Where in it.
+    pub place: LetterPlace,
+}
+
+impl LetterAddress {
+    pub(crate) fn of(place: &LetterCoordinates) -> LetterAddress {
+        let LetterCoordinates { topic, partition, offset } = place.clone();
+        LetterAddress { topic: Some(topic), place: LetterPlace { partition, offset } }
+    }
+
+    /// The place, where `usual` is the usual topic.
+    pub(crate) fn within(self, usual: &str) -> LetterCoordinates {
+        let LetterPlace { partition, offset } = self.place;
+        LetterCoordinates { topic: self.topic.unwrap_or_else(|| usual.to_owned()), partition, offset }
+    }
+
+    /// As a job names it.
+    pub(crate) fn named(&self) -> NamedPlace {
+        let LetterPlace { partition, offset } = self.place;
+        match &self.topic {
+            None => NamedPlace::Usual(partition, offset),
+            Some(topic) => NamedPlace::Of(topic.clone(), partition, offset),
+        }
+    }
+}
+
+impl fmt::Display for LetterAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.topic {
+            None => self.place.fmt(f),
+            Some(topic) => write!(f, "{topic}/{}", self.place),
+        }
+    }
+}
+
+impl From<LetterAddress> for String {
+    fn from(address: LetterAddress) -> String {
+        address.to_string()
+    }
+}
+
+impl FromStr for LetterAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LetterAddress, String> {
+        let (topic, place) = match text.split_once('/') {
+            Some((topic, place)) if place.contains('/') && !topic.is_empty() => (Some(topic.to_owned()), place.parse()),
+            Some(_) | None => (None, text.parse()),
+        };
+        let expected =
+            || format!("`{text}` is no place: expected partition and offset, like 0/17, or shop.orders.dlq/0/17");
+        Ok(LetterAddress { topic, place: place.map_err(|_: String| expected())? })
+    }
+}
+
+impl TryFrom<String> for LetterAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<LetterAddress, String> {
+        text.parse()
+    }
+}
+
 /// How a person names a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LetterName {
     /// By its place in the DLQ topic.
     Place(LetterPlace),
-    /// By its id: `topic/partition/offset` of the original, with or without `/definition`.
+    /// By its id: `topic/partition/offset` of the original, with or without `/definition`; or by its place in another
+    /// topic of dead letters than the usual one, which looks the same.
     Id(String),
 }
 
@@ -48,6 +120,12 @@ impl LetterEntry {
             letter: FoundLetter::read(&record),
             record,
         }
+    }
+
+    /// Its place for people: with its topic before where that is not the usual one.
+    pub(crate) fn place_within(&self, usual: &str) -> String {
+        let LetterPlace { partition, offset } = self.place;
+        letter_place(&LetterCoordinates { topic: self.record.topic.to_string(), partition, offset }, usual)
     }
 
     /// The key of the original, as far as it is there.
@@ -140,6 +218,21 @@ impl LetterEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_the_topic_where_it_is_not_the_usual_one() {
+        let place = LetterPlace { partition: 0, offset: 17 };
+        assert_eq!("0/17".parse(), Ok(LetterAddress { topic: None, place }));
+        let other: LetterAddress = "shop.dlq/0/17".parse().expect("an address");
+        assert_eq!(other, LetterAddress { topic: Some("shop.dlq".into()), place });
+        assert_eq!(
+            (other.to_string().as_str(), other.named()),
+            ("shop.dlq/0/17", NamedPlace::Of("shop.dlq".into(), 0, 17))
+        );
+        for wrong in ["17", "/0/17", "shop.dlq/0/x", "shop.dlq/0/17/order", "0/-1"] {
+            assert!(wrong.parse::<LetterAddress>().is_err_and(|said| said.contains("0/17")), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_letter_is_named_by_its_place_or_its_id() {

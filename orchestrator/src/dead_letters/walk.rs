@@ -1,4 +1,4 @@
-//! A DLQ topic from its end back to its beginning, by portions: memory does not grow with the topic.
+//! DLQ topics from their ends back to their beginnings, by portions: memory does not grow with the topic.
 
 use super::{LetterEntry, LetterFilter, LetterPlace};
 use saga_core::time::Timestamp;
@@ -6,7 +6,11 @@ use saga_kafka::{
     KafkaSettings, TopicPortionReader,
     topic_portions::{PortionEnd, TopicPortion},
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Offsets of the first portion back from an end: a page of a list.
 const FIRST_STEP: i64 = 256;
@@ -14,25 +18,45 @@ const FIRST_STEP: i64 = 256;
 /// Offsets of a portion at most. One assignment of the client costs some milliseconds, so that larger ones gain little.
 const LONGEST_STEP: i64 = 4096;
 
-/// One DLQ topic, with the offsets that it had when it was opened.
+/// DLQ topics, with the offsets that they had when they were opened.
 #[derive(Debug)]
-pub(crate) struct LetterTopic {
+pub(crate) struct LetterTopics {
     reader: TopicPortionReader,
-    extents: BTreeMap<i32, Range<i64>>,
+    extents: BTreeMap<(Arc<str>, i32), Range<i64>>,
 }
 
 /// What the client of Kafka says about a topic that cannot be read.
 pub(crate) type LetterResult<T> = Result<T, rdkafka::error::KafkaError>;
 
-impl LetterTopic {
-    /// Opens `topic` as it is now; what is written later is not read.
+/// A topic that cannot be read, and what the client of Kafka says.
+#[derive(Debug, thiserror::Error)]
+#[error("the topic {topic} cannot be read")]
+pub(crate) struct LetterTopicError {
+    /// Name of the topic.
+    pub topic: String,
+    source: rdkafka::error::KafkaError,
+}
+
+impl LetterTopics {
+    /// Opens `topics` as they are now; what is written later is not read.
     ///
     /// # Errors
-    /// The broker does not answer, or does not know the topic.
-    pub(crate) async fn open(settings: &KafkaSettings, topic: &str) -> LetterResult<LetterTopic> {
-        let reader = TopicPortionReader::connect(settings, topic)?;
-        let extents = reader.extents().await?;
-        Ok(LetterTopic { reader, extents })
+    /// The broker does not answer, or does not know one of them.
+    pub(crate) async fn open(settings: &KafkaSettings, topics: &[String]) -> Result<LetterTopics, LetterTopicError> {
+        let of = |topic: &str| {
+            let topic = topic.to_owned();
+            move |source| LetterTopicError { topic, source }
+        };
+        let first = topics.first().map(String::as_str).unwrap_or_default();
+        let mut reader = TopicPortionReader::connect(settings, first).map_err(of(first))?;
+        let mut extents = BTreeMap::new();
+        for topic in topics {
+            reader.turn_to(topic);
+            let name: Arc<str> = Arc::from(topic.as_str());
+            let found = reader.extents().await.map_err(of(topic))?;
+            extents.extend(found.into_iter().map(|(partition, extent)| ((Arc::clone(&name), partition), extent)));
+        }
+        Ok(LetterTopics { reader, extents })
     }
 
     /// Leaves out what was written before `time`.
@@ -41,51 +65,58 @@ impl LetterTopic {
     /// The broker does not answer.
     pub(crate) async fn begin_at(&mut self, time: Option<Timestamp>) -> LetterResult<()> {
         let Some(time) = time else { return Ok(()) };
-        let offsets = self.reader.offsets_at(time).await?;
-        for (partition, extent) in &mut self.extents {
-            let begin = offsets.get(partition).copied().unwrap_or(extent.end);
-            extent.start = extent.start.max(begin).min(extent.end);
+        let topics: BTreeSet<Arc<str>> = self.extents.keys().map(|(topic, _)| Arc::clone(topic)).collect();
+        for name in topics {
+            self.reader.turn_to(&name);
+            let offsets = self.reader.offsets_at(time).await?;
+            for ((_, partition), extent) in self.extents.iter_mut().filter(|((topic, _), _)| *topic == name) {
+                let begin = offsets.get(partition).copied().unwrap_or(extent.end);
+                extent.start = extent.start.max(begin).min(extent.end);
+            }
         }
         Ok(())
     }
 
-    /// The letter at `place`, if it is there.
+    /// The letter at `place` of `topic`, if it is there.
     ///
     /// # Errors
     /// The topic cannot be read.
-    pub(crate) async fn at(&mut self, place: LetterPlace) -> LetterResult<Option<LetterEntry>> {
-        let Some(extent) = self.extents.get(&place.partition).filter(|extent| extent.contains(&place.offset)) else {
+    pub(crate) async fn at(&mut self, topic: &str, place: LetterPlace) -> LetterResult<Option<LetterEntry>> {
+        let key = (Arc::from(topic), place.partition);
+        let Some(extent) = self.extents.get(&key).filter(|extent| extent.contains(&place.offset)) else {
             return Ok(None);
         };
         let range = place.offset..extent.end.min(place.offset + 1);
+        self.reader.turn_to(topic);
         let portion = self.reader.read(place.partition, range, PortionEnd::Oldest).await?;
         Ok(portion.records.into_iter().map(LetterEntry::of).find(|entry| entry.place == place))
     }
 
     /// All letters, the newest first.
     pub(crate) fn newest(self) -> NewestLetters {
-        let tail = |(partition, left): (i32, Range<i64>)| PartitionTail {
+        let tail = |((topic, partition), left): ((Arc<str>, i32), Range<i64>)| PartitionTail {
+            topic,
             partition,
             left,
             step: FIRST_STEP,
             read: Vec::new(),
         };
-        let extents = self.extents.clone();
-        NewestLetters { topic: self, tails: extents.into_iter().map(tail).collect() }
+        NewestLetters { reader: self.reader, tails: self.extents.into_iter().map(tail).collect() }
     }
 }
 
-/// Letters from the end of a DLQ topic back to its beginning. Of several partitions the one whose next letter was
+/// Letters from the ends of DLQ topics back to their beginnings. Of several partitions the one whose next letter was
 /// written last comes first.
 #[derive(Debug)]
 pub(crate) struct NewestLetters {
-    topic: LetterTopic,
+    reader: TopicPortionReader,
     tails: Vec<PartitionTail>,
 }
 
 /// What of a partition is still to come.
 #[derive(Debug)]
 struct PartitionTail {
+    topic: Arc<str>,
     partition: i32,
     /// Offsets that were not read yet.
     left: Range<i64>,
@@ -102,7 +133,7 @@ impl NewestLetters {
     pub(crate) async fn next(&mut self, filter: &LetterFilter) -> LetterResult<Option<LetterEntry>> {
         for tail in &mut self.tails {
             while tail.read.is_empty() && !tail.left.is_empty() {
-                tail.read_back(&mut self.topic.reader, filter).await?;
+                tail.read_back(&mut self.reader, filter).await?;
             }
         }
         let newest = |tail: &&mut PartitionTail| tail.read.last().map(|entry| (entry.written_at, entry.place));
@@ -115,6 +146,7 @@ impl PartitionTail {
     async fn read_back(&mut self, reader: &mut TopicPortionReader, filter: &LetterFilter) -> LetterResult<()> {
         let asked = self.left.start.max(self.left.end - self.step)..self.left.end;
         let (begin, end) = (asked.start, asked.end);
+        reader.turn_to(&self.topic);
         let TopicPortion { records, covers } = reader.read(self.partition, asked, PortionEnd::Newest).await?;
         // Large records fill a portion early: asking for as many again would read the older ones twice.
         self.step = if covers.start > begin { (end - covers.start).max(1) } else { (2 * self.step).min(LONGEST_STEP) };

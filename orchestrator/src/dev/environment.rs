@@ -175,6 +175,7 @@ async fn refuse_a_taken_port(listen: SocketAddr) -> anyhow::Result<()> {
 fn create_topics(broker: &MockBroker, config: &EngineConfig, loaded: &LoadedDefinitions) -> anyhow::Result<()> {
     broker.create_topic(&config.topics.inbox, i32::from(SHARDS))?;
     let mut topics = vec![config.topics.replies.clone(), config.topics.dlq.clone()];
+    topics.extend(config.topics.other_dlqs().into_iter().map(str::to_owned));
     topics.extend(loaded.trigger_topics());
     topics.extend(loaded.written_topics());
     topics.sort();

@@ -2,7 +2,7 @@
 
 use super::definitions::DefinitionSource;
 use crate::{
-    config::{self, EngineConfig, InternalTopics, KafkaConfig},
+    config::{self, EngineConfig, InternalTopics, KafkaConfig, LetterConfig},
     startup::DefinitionFiles,
 };
 use anyhow::Context;
@@ -13,6 +13,7 @@ use saga_core::definition::{
 use saga_engine::topic_formats::TopicFormats;
 use saga_event_store::{KeyRing, StoreConfig};
 use saga_kafka::mock;
+use saga_wire::dead_letter::AddedDialects;
 use std::{
     collections::BTreeMap,
     io,
@@ -179,7 +180,10 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         listen,
         max_clock_skew: std::time::Duration::from_secs(60),
         archive: crate::config::ArchiveConfig::default(),
-        letter_rows: std::time::Duration::from_secs(30 * 24 * 3600),
+        letters: LetterConfig {
+            keep: std::time::Duration::from_secs(30 * 24 * 3600),
+            dialects: AddedDialects::default(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use super::LoadedDefinitions;
 use crate::config::InternalTopics;
 use anyhow::bail;
 use saga_core::definition::{ReservedTopic, participants::TransportConfig};
+use tracing::warn;
 
 /// Fails if a definition is triggered by an internal topic or publishes to one, or a participant takes its commands
 /// from one.
@@ -14,6 +15,15 @@ pub(super) fn require_unused(topics: &InternalTopics, loaded: &LoadedDefinitions
         }
     }
     Ok(())
+}
+
+/// Says which topics with a DLQ topic of their own nobody reads: the name may be misspelt.
+pub(super) fn warn_of_unread(topics: &InternalTopics, loaded: &LoadedDefinitions) {
+    let read = loaded.trigger_topics();
+    let is_read = |topic: &String| read.contains(topic) || [&topics.replies, &topics.inbox].contains(&topic);
+    for topic in topics.dlq_of.keys().filter(|topic| !is_read(topic)) {
+        warn!(topic, "no definition is triggered by a topic that topics.dlqOf has: is the name misspelt?");
+    }
 }
 
 fn uses(loaded: &LoadedDefinitions) -> Vec<(String, String)> {
@@ -47,7 +57,13 @@ mod tests {
         };
         let loaded = super::super::load_files(&files, &|_| None).expect("usable files");
         let events = Some(EventsTopic { name: "all".into(), start: EventsTopicStart::Newest });
-        let topics = InternalTopics { inbox: "in".into(), replies: "back".into(), dlq: "dead".into(), events };
+        let topics = InternalTopics {
+            inbox: "in".into(),
+            replies: "back".into(),
+            dlq: "dead".into(),
+            dlq_of: [("t".to_owned(), "dead.of.t".to_owned())].into(),
+            events,
+        };
         require_unused(&topics, &loaded).expect_err("an internal topic").to_string()
     }
 
@@ -63,6 +79,8 @@ mod tests {
         assert!(said.contains("`a` is triggered by topic back") && said.contains("topics.replies"), "{said}");
         let said = refused(&with("t", "onCompleted: {publish: dead, type: Done}\n"), nobody);
         assert!(said.contains("`a` publishes to topic dead") && said.contains("topics.dlq"), "{said}");
+        let said = refused(&with("dead.of.t", ""), nobody);
+        assert!(said.contains("`a` is triggered by topic dead.of.t") && said.contains("topics.dlqOf"), "{said}");
         let said = refused(&with("all", ""), nobody);
         assert!(said.contains("`a` is triggered by topic all") && said.contains("topics.events"), "{said}");
         let said = refused(&with("t", ""), "participants: {stock: {kafka: {commands: in}}}");

@@ -1,13 +1,15 @@
 //! The record for the DLQ: the poison record itself, byte for byte, and where it came from and why.
 
+mod dialects;
 mod reading;
 
+pub use dialects::AddedDialects;
 pub use reading::{FoundLetter, LetterCode, LetterDialect, LetterOrigin, OriginalContent, UnknownLetter};
 
 use super::{
     payload::LARGEST_RECORD,
     poison::PoisonDiagnosis,
-    record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, text_header},
+    record::{KafkaRecord, OutgoingRecord, RecordCoordinates, RecordHeader, headers_size, text_header},
 };
 use bytes::Bytes;
 use saga_core::digest::hex;
@@ -36,13 +38,15 @@ pub enum DeadLetterForm {
 }
 
 impl DeadLetterForm {
-    /// The form that `record` is written in first: above 1 MiB a pointer to it.
+    /// The form that `record` is written in first, with the headers `added` beside the engine's own: above 1 MiB a
+    /// pointer to it.
     #[must_use]
-    pub fn of(record: &KafkaRecord) -> DeadLetterForm {
-        if record.size() <= LARGEST_RECORD {
+    pub fn of(record: &KafkaRecord, added: &[RecordHeader]) -> DeadLetterForm {
+        let size = record.size() + headers_size(added);
+        if size <= LARGEST_RECORD {
             return DeadLetterForm::Whole;
         }
-        let context = record.size() - record.value.as_ref().map_or(0, Bytes::len);
+        let context = size - record.value.as_ref().map_or(0, Bytes::len);
         if context <= POINTER_CONTEXT { DeadLetterForm::Pointer } else { DeadLetterForm::PointerAlone }
     }
 
@@ -160,7 +164,7 @@ fn provenance(
     definition: Option<&str>,
     now: Timestamp,
 ) -> [RecordHeader; 8] {
-    let message = &poison.message[..poison.message.floor_char_boundary(MESSAGE_BYTES)];
+    let message = dialects::message(poison);
     [
         text_header("saga_dlq_topic", &*record.topic),
         text_header("saga_dlq_partition", record.partition.to_string()),
@@ -196,7 +200,7 @@ mod tests {
 
     fn dead_letter(record: &KafkaRecord) -> OutgoingRecord {
         let poison = PoisonDiagnosis::new(PoisonCode::NotJson, "expected value at line 1");
-        in_form(record, &poison, DeadLetterForm::of(record))
+        in_form(record, &poison, DeadLetterForm::of(record, &[]))
     }
 
     fn in_form(record: &KafkaRecord, poison: &PoisonDiagnosis, form: DeadLetterForm) -> OutgoingRecord {
@@ -248,7 +252,7 @@ mod tests {
             KafkaRecord { key: Some(Bytes::from_static(b"4711")), ..poison_record(Some(Bytes::from_static(b"{"))) };
         let poison = PoisonDiagnosis::new(PoisonCode::NotJson, "");
         let forms: Vec<DeadLetterForm> =
-            std::iter::successors(Some(DeadLetterForm::of(&record)), |form| form.smaller()).collect();
+            std::iter::successors(Some(DeadLetterForm::of(&record, &[])), |form| form.smaller()).collect();
         let kept: Vec<_> = forms
             .iter()
             .map(|form| {

@@ -133,8 +133,12 @@ fn header<'a>(headers: &'a [RecordHeader], name: &str) -> Option<&'a [u8]> {
 
 fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[RecordHeader]) -> usize {
     let of = |bytes: Option<&Bytes>| bytes.map_or(0, Bytes::len);
-    let of_headers: usize = headers.iter().map(|(name, value)| name.len() + of(value.as_ref())).sum();
-    of(key) + of(value) + of_headers
+    of(key) + of(value) + headers_size(headers)
+}
+
+/// Bytes of names and values.
+pub(crate) fn headers_size(headers: &[RecordHeader]) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum()
 }
 
 #[cfg(test)]

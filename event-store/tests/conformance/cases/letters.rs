@@ -3,9 +3,9 @@
 use crate::place::{Place, Store};
 use anyhow::{Context, Result, ensure};
 use saga_event_store::{
-    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterOrder, LetterPortion,
-    LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_TEXT_BYTES, NewLetter, StoreError, StoredLetter,
-    StoredLetterFilter,
+    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterOrder, LetterPart,
+    LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_TEXT_BYTES, NewLetter, RepeatedLetter,
+    StoreError, StoredLetter, StoredLetterFilter,
 };
 use uuid::Uuid;
 
@@ -250,12 +250,44 @@ pub(crate) async fn an_edit_is_kept_beside_its_letter(place: &dyn Place) -> Resu
 pub(crate) async fn letters_are_counted_by_cause(place: &dyn Place) -> Result<()> {
     let store = with_letters(place, &["key", "when", "key", "key", "key"]).await?;
     store.act_on_letter(&act(0, "a", LetterStatus::Discarded)).await?;
-    let groups = store.letter_groups(TOPIC, (1_003, 1_002)).await?;
+    let groups = store.letter_groups(Some(TOPIC), (1_003, 1_002)).await?;
     let told: Vec<_> = groups.iter().map(|it| (it.code.as_str(), it.letters, it.open, it.recent, it.before)).collect();
     assert_eq!(told, [("key", 4, 3, 2, 1), ("when", 1, 1, 0, 0)]);
     assert_eq!((groups[0].first_ms, groups[0].last_ms), (1_000, 1_004));
     assert_eq!(groups[0].message, letter(0, "key").message);
-    assert_eq!(store.letter_groups("other", (0, 0)).await?, []);
+    assert_eq!(store.letter_groups(Some("other"), (0, 0)).await?, []);
+    assert_eq!(store.letter_topics().await?, [TOPIC]);
+    // The same cause in another topic of dead letters.
+    let other = LetterPortion {
+        topic: "shop.dlq".into(),
+        ..portion(LetterPosition::default(), position(1, 1), vec![letter(0, "key")])
+    };
+    ensure!(store.add_letters(&other).await?);
+    assert_eq!(store.letter_topics().await?, [TOPIC, "shop.dlq"]);
+    let all = store.letter_groups(None, (1_003, 1_002)).await?;
+    assert_eq!(all.iter().map(|it| it.letters).collect::<Vec<_>>(), [5, 1]);
+    assert_eq!(store.letter_groups(Some("shop.dlq"), (0, 0)).await?.len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn letters_of_one_record_are_found(place: &dyn Place) -> Result<()> {
+    let store = with_letters(place, &["key", "key", "when"]).await?;
+    assert_eq!(store.repeated_letters("", 10).await?, []);
+    let again = |offset, of: i64| NewLetter { id: letter(of, "key").id, ..letter(offset, "key") };
+    let more = vec![again(3, 1), again(4, 0), again(5, 1)];
+    ensure!(store.add_letters(&portion(position(1, 3), position(1, 6), more)).await?);
+    store.act_on_letter(&act(1, "a", LetterStatus::Discarded)).await?;
+    let told = |all: Vec<RepeatedLetter>| all.into_iter().map(|it| (it.letters, it.open)).collect::<Vec<_>>();
+    let repeated = store.repeated_letters("", 10).await?;
+    let first = repeated.first().context("a record")?.id.clone();
+    assert_eq!(told(repeated), [(2, 2), (3, 2)]);
+    assert_eq!(told(store.repeated_letters(&first, 10).await?), [(3, 2)]);
+    assert_eq!(told(store.repeated_letters("", 1).await?), [(2, 2)]);
+
+    let part = |partition, from, to| StoredLetterFilter { part: Some(LetterPart { partition, from, to }), ..all() };
+    assert_eq!(found(&store, part(0, 1, 4)).await?, [1, 2, 3]);
+    assert_eq!(found(&store, StoredLetterFilter { after: Some(1), ..part(0, 0, 2) }).await?, [1]);
+    assert_eq!(found(&store, part(1, 0, 9)).await?, [0_i64; 0]);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{EventsTopic, EventsTopicStanding, EventsTopicStart, EventsTopicWorker, TopicBookmark, sender};
 use crate::{
-    KafkaOutput,
+    KafkaOutput, LetterRoutes,
     feed::FeedReader,
     journal::{JournalAccess, PlanCache},
     router::{InboxForwarder, ShardRouter},
@@ -13,6 +13,7 @@ use saga_core::{id::ShardId, time::Timestamp};
 use saga_event_store::{ChangeOutcome, EventStore, FeedPosition};
 use saga_kafka::{KafkaProducer, KafkaSettings, mock::MockBroker};
 use saga_resilience::registry::GuardRegistry;
+use saga_wire::dead_letter::AddedDialects;
 use std::{sync::Arc, time::Duration};
 
 /// Less than the worker reads at once, and more.
@@ -91,8 +92,8 @@ impl WorkerFixture {
         broker.create_topic("all.events", 3).expect("a topic");
         let settings = KafkaSettings::new(broker.bootstrap_servers(), "saga");
         let producer = KafkaProducer::start(&settings).expect("a producer");
-        let (inbox, replies, dlq) = (Arc::from("inbox"), Arc::from("replies"), Arc::from("dlq"));
-        let kafka = KafkaOutput { producer, inbox, replies, dlq };
+        let (inbox, replies, letters) = (Arc::from("inbox"), Arc::from("replies"), LetterRoutes::new("dlq", []));
+        let kafka = KafkaOutput { producer, inbox, replies, letters, dialects: AddedDialects::default() };
         let guards = GuardRegistry::from_participants(&saga_core::definition::ParticipantCatalog::default());
         let topics = Arc::clone(guards.expect("guards").topics());
         let (topic, router) = (topic(EventsTopicStart::Oldest), ShardRouter::new(1, InboxForwarder::Disabled));

@@ -2,6 +2,7 @@
 
 use super::{
     judge::{EditedRecord, MendError, RecordJudge, RecordTargets, poisoned, restored},
+    letter_place,
     reader::LetterReading,
 };
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::SagaStart, state::SagaPlan, time::rfc3339};
 use saga_event_store::{
-    EditChange, EventStore, LetterAct, LetterActOutcome, LetterActQuery, LetterStatus, StoreError, StoredLetter,
+    EditChange, EventStore, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterStatus, StoreError,
+    StoredLetter,
 };
 use saga_wire::{
     KafkaRecord, PoisonCode,
@@ -129,7 +131,7 @@ impl BroughtResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BroughtItem {
-    /// Where the letter is: `partition/offset`.
+    /// Where the letter is: `partition/offset`, with its topic before where that is not the usual one.
     pub place: String,
     /// Identity of what died.
     pub letter: String,
@@ -214,14 +216,21 @@ pub(crate) struct LetterCourier {
     intake: TriggerIntake,
     letters: DeadLetterWriter,
     pub(super) clock: EngineClock,
+    /// The usual topic of dead letters.
+    usual: Arc<str>,
 }
 
 impl LetterCourier {
-    pub(super) fn new(parts: LetterCourierParts) -> LetterCourier {
+    pub(super) fn new(parts: LetterCourierParts, usual: &Arc<str>) -> LetterCourier {
         let LetterCourierParts { store, intake, letters, clock, config, definitions, schemas, topics } = parts;
         let (replies, inbox) = topics;
         let judge = RecordJudge { config, definitions, schemas, replies, inbox };
-        LetterCourier { store, judge, intake, letters, clock }
+        LetterCourier { store, judge, intake, letters, clock, usual: Arc::clone(usual) }
+    }
+
+    /// A place for people and programs.
+    pub(super) fn place(&self, place: &LetterCoordinates) -> String {
+        letter_place(place, &self.usual)
     }
 
     /// Brings one letter's record back, as it stands or as it was edited, and records that.
@@ -238,7 +247,7 @@ impl LetterCourier {
             Ok(part) | Err(part) => part,
         };
         BroughtItem {
-            place: format!("{}/{}", letter.place.partition, letter.place.offset),
+            place: self.place(&letter.place),
             letter: letter.letter.id.clone(),
             result: part.result,
             saga: part.saga.map(|saga| saga.to_string()),
@@ -452,15 +461,14 @@ impl LetterCourier {
 /// The letter as its topic has it now.
 pub(super) async fn found(reading: &mut LetterReading, letter: &StoredLetter) -> Result<FoundLetter, BroughtPart> {
     let failed = |said: String| BroughtPart::new(BroughtResult::Failed).saying(said);
-    let place = &letter.place;
-    let record = reading.record_at(place.partition, place.offset).await;
+    let record = reading.record_at(&letter.place).await;
     let record = record.map_err(|error| failed(format!("the topic of dead letters cannot be read: {error}")))?;
     let record = record.ok_or_else(|| failed("the topic no longer has the letter".to_owned()))?;
     let found = FoundLetter::read(&record);
     let found = found.map_err(|unknown| {
         BroughtPart::new(BroughtResult::Refused).saying(format!("it is no dead letter: {unknown}"))
     })?;
-    if super::row::row_of(&record).id != letter.letter.id {
+    if super::row::letter_row(&record).id != letter.letter.id {
         return Err(failed("another letter stands at its place: the topic was made anew".to_owned()));
     }
     Ok(found)

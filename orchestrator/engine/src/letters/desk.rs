@@ -3,6 +3,7 @@
 use super::{
     LetterSource, LetterStanding,
     bringing::{BringOrder, BroughtItem, LetterCourier, LetterCourierParts, found},
+    importing::{DecisionImport, ImportOutcome, LetterDecision},
     job::{LetterJobError, LetterJobOrder, LetterJobView, LetterJobs},
     judge::{EditedRecord, MendError, restored},
     reader::LetterReading,
@@ -115,13 +116,20 @@ pub struct LetterDesk {
 impl LetterDesk {
     pub(crate) fn new(parts: LetterCourierParts, source: LetterSource, standing: Arc<LetterStanding>) -> LetterDesk {
         let reading = Arc::new(Mutex::new(LetterReading::new(source.clone())));
-        LetterDesk { courier: LetterCourier::new(parts), source, reading, jobs: Arc::default(), standing }
+        let courier = LetterCourier::new(parts, source.routes.usual());
+        LetterDesk { courier, source, reading, jobs: Arc::default(), standing }
     }
 
-    /// Name of the topic of dead letters.
+    /// Name of the usual topic of dead letters.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.source.topic
+        self.source.routes.usual()
+    }
+
+    /// Names of all topics of dead letters, the usual one first.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.source.routes.all()
     }
 
     /// How the table follows the topic; `None`: another engine fills it.
@@ -135,24 +143,23 @@ impl LetterDesk {
     /// # Errors
     /// When the store does not answer.
     pub async fn list(&self, filter: StoredLetterFilter, order: LetterOrder) -> Result<Vec<StoredLetter>, StoreError> {
-        let filter = StoredLetterFilter { topic: Some(self.source.topic.to_string()), ..filter };
         self.courier.store.letters(&filter, order).await
     }
 
-    /// The letters by cause.
+    /// The letters by cause, of one topic of dead letters or of all.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn groups(&self, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
-        self.courier.store.letter_groups(&self.source.topic, recent).await
+    pub async fn groups(&self, topic: Option<&str>, recent: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+        self.courier.store.letter_groups(topic, recent).await
     }
 
     /// One letter with all that is known of it.
     ///
     /// # Errors
     /// The table does not have it, or the store does not answer.
-    pub async fn show(&self, partition: i32, offset: i64) -> Result<LetterDetail, LetterError> {
-        let (letter, edit) = self.stored(partition, offset).await?;
+    pub async fn show(&self, place: &LetterCoordinates) -> Result<LetterDetail, LetterError> {
+        let (letter, edit) = self.stored(place).await?;
         let found = found(&mut *self.reading.lock().await, &letter).await.map_err(|part| part.told());
         let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
         let acts = self.courier.store.letter_acts(&query).await?;
@@ -166,12 +173,12 @@ impl LetterDesk {
     /// [`LetterError`].
     pub async fn act(
         &self,
-        (partition, offset): (i32, i64),
+        place: &LetterCoordinates,
         what: LetterMove,
         id: &str,
         (who, reason): (&str, &str),
     ) -> Result<StoredLetter, LetterError> {
-        let act = self.act_of((partition, offset), (what.leads_to(), what.as_str()), id, (who, reason));
+        let act = self.act_of(place, (what.leads_to(), what.as_str()), id, (who, reason));
         let act = LetterAct { expected: what.expects(), ..act };
         self.done(act, what.as_str()).await
     }
@@ -183,18 +190,18 @@ impl LetterDesk {
     /// [`LetterError`].
     pub async fn edit(
         &self,
-        (partition, offset): (i32, i64),
+        place: &LetterCoordinates,
         edit: Option<EditedRecord>,
         id: &str,
         (who, reason): (&str, &str),
     ) -> Result<(StoredLetter, Option<String>), LetterError> {
         let what = if edit.is_some() { "edit dead letter" } else { "remove edit of dead letter" };
-        let act = self.act_of((partition, offset), (LetterStatus::Reviewing, what), id, (who, reason));
+        let act = self.act_of(place, (LetterStatus::Reviewing, what), id, (who, reason));
         let Some(edit) = edit else {
             let act = LetterAct { edit: EditChange::Remove, ..act };
             return Ok((self.done(act, what).await?, None));
         };
-        let (letter, _) = self.stored(partition, offset).await?;
+        let (letter, _) = self.stored(place).await?;
         let found = found(&mut *self.reading.lock().await, &letter).await;
         let found = found.map_err(|part| LetterError::Gone(part.told()))?;
         let record = restored(&found, edit.content()?);
@@ -208,8 +215,8 @@ impl LetterDesk {
     ///
     /// # Errors
     /// [`LetterError`].
-    pub async fn foretell(&self, partition: i32, offset: i64, order: &BringOrder) -> Result<BroughtItem, LetterError> {
-        let (letter, _) = self.stored(partition, offset).await?;
+    pub async fn foretell(&self, place: &LetterCoordinates, order: &BringOrder) -> Result<BroughtItem, LetterError> {
+        let (letter, _) = self.stored(place).await?;
         let order = BringOrder { dry_run: true, again: true, ..order.clone() };
         Ok(self.courier.bring(&mut *self.reading.lock().await, &letter, &order).await)
     }
@@ -275,31 +282,36 @@ impl LetterDesk {
         }
     }
 
-    async fn stored(
+    /// Puts back a decision that an export has, if nobody has acted on its letter.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn import(
         &self,
-        partition: i32,
-        offset: i64,
-    ) -> Result<(StoredLetter, Option<OriginalContent>), LetterError> {
-        let place = self.place(partition, offset);
-        let found = self.courier.store.letter(&place).await?;
-        let (letter, edit) = found.ok_or(LetterError::Unknown(place))?;
+        decision: &LetterDecision,
+        dry_run: bool,
+        (who, reason): (&str, &str),
+    ) -> Result<ImportOutcome, StoreError> {
+        let import = DecisionImport { who, reason, dry_run };
+        import.put(self.courier.store.as_ref(), decision, self.courier.clock.now()).await
+    }
+
+    async fn stored(&self, place: &LetterCoordinates) -> Result<(StoredLetter, Option<OriginalContent>), LetterError> {
+        let found = self.courier.store.letter(place).await?;
+        let (letter, edit) = found.ok_or_else(|| LetterError::Unknown(place.clone()))?;
         let edit = edit.map(|edit| EditedRecord::read(&edit)?.content()).transpose()?;
         Ok((letter, edit))
     }
 
-    fn place(&self, partition: i32, offset: i64) -> LetterCoordinates {
-        LetterCoordinates { topic: self.source.topic.to_string(), partition, offset }
-    }
-
     fn act_of(
         &self,
-        (partition, offset): (i32, i64),
+        place: &LetterCoordinates,
         (status, action): (LetterStatus, &str),
         id: &str,
         (who, why): (&str, &str),
     ) -> LetterAct {
         LetterAct {
-            place: self.place(partition, offset),
+            place: place.clone(),
             expected: vec![LetterStatus::New, LetterStatus::Reviewing],
             status,
             id: id.to_owned(),
@@ -316,9 +328,7 @@ impl LetterDesk {
     async fn done(&self, act: LetterAct, what: &'static str) -> Result<StoredLetter, LetterError> {
         let expected: Vec<&str> = act.expected.iter().map(|status| status.as_str()).collect();
         match self.courier.store.act_on_letter(&act).await? {
-            LetterActOutcome::Applied | LetterActOutcome::Repeated => {
-                Ok(self.stored(act.place.partition, act.place.offset).await?.0)
-            }
+            LetterActOutcome::Applied | LetterActOutcome::Repeated => Ok(self.stored(&act.place).await?.0),
             LetterActOutcome::Refused(status) => Err(LetterError::Refused(status, what, expected.join(" or "))),
             LetterActOutcome::Unknown => Err(LetterError::Unknown(act.place)),
         }

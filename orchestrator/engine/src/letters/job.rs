@@ -45,8 +45,8 @@ const PAGE: u32 = 200;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LetterSelection {
-    /// These: partition and offset.
-    Named(Vec<(i32, i64)>),
+    /// These.
+    Named(Vec<NamedPlace>),
     /// Those that fit, among the letters up to a number that is fixed when the job begins.
     #[serde(rename_all = "camelCase")]
     Matching {
@@ -56,6 +56,26 @@ pub enum LetterSelection {
         /// The greatest number; 0: it is fixed at the beginning.
         up_to: i64,
     },
+}
+
+/// The place of a letter that a job names, as it is on record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NamedPlace {
+    /// In the usual topic of dead letters: partition and offset.
+    Usual(i32, i64),
+    /// In another one: topic, partition and offset.
+    Of(String, i32, i64),
+}
+
+impl NamedPlace {
+    fn within(&self, usual: &str) -> LetterCoordinates {
+        let (topic, partition, offset) = match self {
+            NamedPlace::Usual(partition, offset) => (usual, partition, offset),
+            NamedPlace::Of(topic, partition, offset) => (topic.as_str(), partition, offset),
+        };
+        LetterCoordinates { topic: topic.to_owned(), partition: *partition, offset: *offset }
+    }
 }
 
 /// The operator's request for a job.
@@ -210,7 +230,7 @@ impl LetterJobs {
             *up_to = courier.store.last_letter().await?;
         }
         if let (LetterSelection::Matching { up_to, .. }, Some(limit)) = (&order.selection, order.limit) {
-            let last = last_within(courier, &source.topic, order.bounds(&source.topic, *up_to), limit).await?;
+            let last = last_within(courier, source.routes.usual(), order.bounds(*up_to), limit).await?;
             order.selection.end_at(last);
         }
         if !order.bring.dry_run {
@@ -320,7 +340,7 @@ fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) 
     };
     let run = JobRun {
         courier: courier.clone(),
-        topic: Arc::clone(&source.topic),
+        usual: Arc::clone(source.routes.usual()),
         reading: LetterReading::new(source.clone()),
         order,
         handle: handle.clone(),
@@ -332,7 +352,7 @@ fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) 
 /// A job at work.
 struct JobRun {
     courier: LetterCourier,
-    topic: Arc<str>,
+    usual: Arc<str>,
     reading: LetterReading,
     order: LetterJobOrder,
     handle: JobHandle,
@@ -368,7 +388,7 @@ impl JobRun {
         let most = self.order.limit.map_or(usize::MAX, |limit| limit.get() as usize);
         let (mut pages, mut seen) = (self.pages(), 0);
         loop {
-            let page = pages.next(&self.courier, &self.topic).await?;
+            let page = pages.next(&self.courier, &self.usual).await?;
             if page.is_empty() {
                 return Ok((LetterJobStatus::Done, None));
             }
@@ -437,16 +457,14 @@ impl JobRun {
     fn pages(&self) -> LetterPages {
         match &self.order.selection {
             LetterSelection::Named(places) => LetterPages::Named(places.clone().into()),
-            LetterSelection::Matching { up_to, .. } => {
-                LetterPages::Matching(Box::new(self.order.bounds(&self.topic, *up_to)))
-            }
+            LetterSelection::Matching { up_to, .. } => LetterPages::Matching(Box::new(self.order.bounds(*up_to))),
         }
     }
 }
 
 impl LetterJobOrder {
     /// The filter by which a job reads its letters, oldest first, up to a number; of named letters it is empty.
-    fn bounds(&self, topic: &str, up_to: i64) -> StoredLetterFilter {
+    fn bounds(&self, up_to: i64) -> StoredLetterFilter {
         let mut filter = match &self.selection {
             LetterSelection::Named(_) => StoredLetterFilter::default(),
             LetterSelection::Matching { filter, .. } => StoredLetterFilter::clone(filter),
@@ -455,7 +473,7 @@ impl LetterJobOrder {
             filter.statuses = vec![LetterStatus::New, LetterStatus::Reviewing];
         }
         let before = Some(up_to.saturating_add(1));
-        StoredLetterFilter { topic: Some(topic.to_owned()), after: Some(0), before, limit: PAGE, ..filter }
+        StoredLetterFilter { after: Some(0), before, limit: PAGE, ..filter }
     }
 }
 
@@ -471,14 +489,14 @@ impl LetterSelection {
 /// The number of the last of `limit` letters: a job that is resumed must not come to more of them.
 async fn last_within(
     courier: &LetterCourier,
-    topic: &str,
+    usual: &str,
     bounds: StoredLetterFilter,
     limit: NonZeroU32,
 ) -> Result<i64, StoreError> {
     let most = usize::try_from(limit.get()).unwrap_or(usize::MAX);
     let (mut pages, mut seen, mut last) = (LetterPages::Matching(Box::new(bounds)), 0, 0);
     loop {
-        let page = pages.next(courier, topic).await?;
+        let page = pages.next(courier, usual).await?;
         let numbers = page.iter().flatten().map(|letter| letter.number).take(most - seen);
         let before = seen;
         for number in numbers {
@@ -492,7 +510,7 @@ async fn last_within(
 
 /// What of a job's letters is still to come.
 enum LetterPages {
-    Named(VecDeque<(i32, i64)>),
+    Named(VecDeque<NamedPlace>),
     Matching(Box<StoredLetterFilter>),
 }
 
@@ -500,14 +518,14 @@ impl LetterPages {
     async fn next(
         &mut self,
         courier: &LetterCourier,
-        topic: &str,
+        usual: &str,
     ) -> Result<Vec<Result<StoredLetter, BroughtItem>>, StoreError> {
         match self {
             LetterPages::Named(places) => {
-                let Some((partition, offset)) = places.pop_front() else { return Ok(Vec::new()) };
-                let place = LetterCoordinates { topic: topic.to_owned(), partition, offset };
+                let Some(place) = places.pop_front() else { return Ok(Vec::new()) };
+                let place = place.within(usual);
                 let letter = courier.store.letter(&place).await?;
-                Ok(vec![letter.map(|(letter, _)| letter).ok_or_else(|| missing(&place))])
+                Ok(vec![letter.map(|(letter, _)| letter).ok_or_else(|| missing(courier, &place))])
             }
             LetterPages::Matching(filter) => {
                 let page = courier.store.letters(filter, PageOrder::Oldest).await?;
@@ -518,9 +536,9 @@ impl LetterPages {
     }
 }
 
-fn missing(place: &LetterCoordinates) -> BroughtItem {
+fn missing(courier: &LetterCourier, place: &LetterCoordinates) -> BroughtItem {
     BroughtItem {
-        place: format!("{}/{}", place.partition, place.offset),
+        place: courier.place(place),
         letter: String::new(),
         result: BroughtResult::Failed,
         saga: None,

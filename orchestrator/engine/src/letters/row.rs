@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 const FOREIGN: &str = "foreign";
 
 /// The row of any record. Total: what another program wrote has a row, too.
-pub(super) fn row_of(record: &KafkaRecord) -> NewLetter {
+#[must_use]
+pub fn letter_row(record: &KafkaRecord) -> NewLetter {
     match FoundLetter::read(record) {
         Ok(letter) => of_letter(record, &letter),
         Err(unknown) => {
@@ -147,7 +148,7 @@ mod tests {
             value: letter.value,
             headers: letter.headers,
         };
-        let row = row_of(&read);
+        let row = letter_row(&read);
         assert_eq!((row.offset, row.id.as_str(), row.code.as_str()), (17, "shop.orders/3/14/order", "not_json"));
         assert_eq!((row.key.as_deref(), row.message.as_str()), (Some("\u{fffd}\u{fffd}"), "a\u{fffd}b"));
         assert_eq!((row.redrives, row.written_at_ms), (0, 2_001));
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_record_of_another_program_has_a_row() {
-        let row = row_of(&original(b"4711"));
+        let row = letter_row(&original(b"4711"));
         assert_eq!((row.code.as_str(), row.id.as_str(), row.origin), ("foreign", "shop.orders/3/14", None));
         assert!(row.message.contains("saga_dlq_topic"), "{}", row.message);
     }

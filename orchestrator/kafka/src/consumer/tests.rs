@@ -242,7 +242,7 @@ async fn a_dead_letter_keeps_the_record_byte_for_byte() {
             record,
             &poison,
             None,
-            dead_letter::DeadLetterForm::of(record),
+            dead_letter::DeadLetterForm::of(record, &[]),
             record.timestamp,
         );
         assert!(shop.producer.send(&dead).await.is_delivered());

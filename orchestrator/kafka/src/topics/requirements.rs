@@ -36,6 +36,8 @@ pub struct RequiredTopics {
     pub replies: Arc<str>,
     /// Topic of dead letters, from `topics.dlq`.
     pub dlq: Arc<str>,
+    /// Topics of the dead letters of single topics, from `topics.dlqOf`.
+    pub other_dlqs: Vec<Arc<str>>,
     /// Number of shards, from `shards`.
     pub shards: u16,
     /// Topics that triggers read.
@@ -85,7 +87,7 @@ impl RequiredTopics {
     /// What belongs to this installation alone.
     pub(super) fn owned(&self) -> Vec<OwnedResource> {
         let topic = |what, key, name: &Arc<str>| OwnedResource { what, key, name: name.clone(), mark: mark_of(name) };
-        vec![
+        let mut owned = vec![
             topic("inbox", "topics.inbox", &self.inbox),
             topic("replies topic", "topics.replies", &self.replies),
             topic("DLQ topic", "topics.dlq", &self.dlq),
@@ -95,7 +97,9 @@ impl RequiredTopics {
                 name: self.group.clone(),
                 mark: mark_of_group(&self.group),
             },
-        ]
+        ];
+        owned.extend(self.other_dlqs.iter().map(|name| topic("DLQ topic", "topics.dlqOf", name)));
+        owned
     }
 
     /// A topic of ours that `saga dev` has at its own broker, and the key that names it.
@@ -122,7 +126,7 @@ impl RequiredTopics {
     /// Topics that are written to, each once.
     pub(super) fn written_to(&self) -> Vec<Arc<str>> {
         let mut topics = vec![self.inbox.clone(), self.dlq.clone()];
-        topics.extend(self.written.iter().cloned());
+        topics.extend(self.other_dlqs.iter().chain(&self.written).cloned());
         deduplicated(topics)
     }
 
@@ -133,11 +137,12 @@ impl RequiredTopics {
 
     /// Topics of our own, apart from the marks.
     pub(super) fn own(&self) -> Vec<TopicSpec> {
-        vec![
+        let mut own = vec![
             retained_topic(&self.inbox, "inbox", i32::from(self.shards)),
             retained_topic(&self.replies, "replies", REPLY_PARTITIONS),
-            retained_topic(&self.dlq, "dlq", 1),
-        ]
+        ];
+        own.extend([&self.dlq].into_iter().chain(&self.other_dlqs).map(|topic| retained_topic(topic, "dlq", 1)));
+        own
     }
 
     /// Every topic, the internal ones first; each once, as what it is needed for first.

@@ -13,6 +13,7 @@ fn needs(prefix: &str) -> RequiredTopics {
         inbox: name("inbox"),
         replies: name("replies"),
         dlq: name("dlq"),
+        other_dlqs: Vec::new(),
         shards: 8,
         triggers: vec![name("orders")],
         written: vec![name("inventory.commands"), name("orders")],
@@ -46,6 +47,17 @@ fn every_topic_is_needed_once_and_the_command_makes_it_as_it_has_to_be() {
         all[7].command("localhost:9092"),
         "kafka-topics.sh --bootstrap-server localhost:9092 --create --topic saga.orders"
     );
+}
+
+#[test]
+fn a_topic_of_the_dead_letters_of_one_topic_is_made_and_marked_as_the_other() {
+    let needs = RequiredTopics { other_dlqs: vec!["shop.dlq".into()], ..needs("saga.") };
+    let all = needs.all();
+    let spec = |name: &str| all.iter().find(|spec| &*spec.topic == name).expect("needed");
+    assert_eq!(spec("shop.dlq"), &TopicSpec { topic: "shop.dlq".into(), ..spec("saga.dlq").clone() });
+    assert_eq!(spec("shop.dlq.installation").purpose, "mark of the installation");
+    assert!(needs.written_to().iter().any(|topic| &**topic == "shop.dlq"));
+    assert!(needs.owned().iter().any(|owned| (&*owned.name, owned.key) == ("shop.dlq", "topics.dlqOf")));
 }
 
 #[tokio::test]

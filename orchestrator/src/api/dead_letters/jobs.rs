@@ -10,7 +10,7 @@ use super::{
     desk,
     query::LetterListQuery,
 };
-use crate::dead_letters::LetterPlace;
+use crate::dead_letters::LetterAddress;
 use axum::{
     Json,
     body::Bytes,
@@ -19,8 +19,9 @@ use axum::{
 };
 use saga_engine::letters::{
     BringAim, BringOrder, LetterJobError, LetterJobOrder, LetterSelection, MOST_LETTER_NAMES, MOST_LETTER_PACE,
-    USUAL_LETTER_PACE,
+    USUAL_LETTER_PACE, letter_place,
 };
+use saga_event_store::LetterCoordinates;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, time::Duration};
@@ -37,7 +38,7 @@ struct LetterJobBody {
     reason: String,
     /// Places of letters.
     #[serde(default)]
-    letters: Vec<LetterPlace>,
+    letters: Vec<LetterAddress>,
     filter: Option<LetterListQuery>,
     /// Hash of the text of the definition, or its beginning; the text in force without it.
     definition: Option<String>,
@@ -100,7 +101,7 @@ fn ordered(backend: &ApiState, asked: LetterJobBody) -> Result<LetterJobOrder, A
 
 fn selection(
     backend: &ApiState,
-    letters: &[LetterPlace],
+    letters: &[LetterAddress],
     filter: Option<LetterListQuery>,
 ) -> Result<(LetterSelection, String), ApiError> {
     let bad = |said: String| Err(ApiError::BadValue(said));
@@ -112,7 +113,7 @@ fn selection(
         }
         (false, None) => {
             let told = letters.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            let places = letters.iter().map(|place| (place.partition, place.offset)).collect();
+            let places = letters.iter().map(LetterAddress::named).collect();
             Ok((LetterSelection::Named(places), shortened(told)))
         }
         (true, Some(filter)) if filter.is_everything() => {
@@ -156,14 +157,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Brings one letter back, and waits for what becomes of it.
 pub(super) async fn redrive_one(
     backend: ApiState,
-    place: (i32, i64),
+    place: LetterCoordinates,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Json<Value>, ApiError> {
     let asked: RedriveBody = request::read(RequestBodyKind::LetterAct, headers, body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let (who, reason, dry_run) = (asked.who, asked.reason, asked.dry_run);
-    let letters = vec![LetterPlace { partition: place.0, offset: place.1 }];
+    let letters = vec![LetterAddress::of(&place)];
     let asked = LetterJobBody { id: Some(id), who, reason, letters, dry_run, ..LetterJobBody::default() };
     let order = ordered(&backend, asked)?;
     let statement = OperatorStatement { who: order.bring.who.clone(), reason: order.bring.reason.clone() };
@@ -179,7 +180,7 @@ pub(super) async fn redrive_one(
         }
     };
     let status = item.as_ref().map_or("accepted, not yet applied", |item| item.result.as_str());
-    statement.log("redrive dead letter", format_args!("{}/{}", place.0, place.1), id, ActStatus::Accepted);
+    statement.log("redrive dead letter", letter_place(&place, desk.topic()), id, ActStatus::Accepted);
     Ok(Json(json!({"status": status, "id": id, "item": item})))
 }
 

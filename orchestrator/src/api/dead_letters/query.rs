@@ -18,6 +18,8 @@ pub(in crate::api) struct LetterListQuery {
     pub(in crate::api) status: Option<String>,
     pub(in crate::api) code: Option<String>,
     pub(in crate::api) topic: Option<String>,
+    /// The topic of dead letters; all without it.
+    dlq: Option<String>,
     pub(in crate::api) saga: Option<String>,
     pub(in crate::api) key: Option<String>,
     id: Option<String>,
@@ -46,6 +48,7 @@ impl LetterListQuery {
         };
         let states = said(&self.status).map(|text| LetterState::all_of(&text)).transpose();
         Ok(StoredLetterFilter {
+            topic: said(&self.dlq),
             statuses: states.map_err(ApiError::BadParameter)?.unwrap_or_default(),
             codes: said(&self.code)
                 .map(|text| text.split(',').map(|code| code.trim().to_owned()).collect())
@@ -76,11 +79,12 @@ impl LetterListQuery {
     }
 
     /// What is said, by the names of the query.
-    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 11] {
+    pub(in crate::api) fn fields(&self) -> [(&'static str, Option<&str>); 12] {
         let LetterListQuery {
             status,
             code,
             topic,
+            dlq,
             saga,
             key,
             id,
@@ -96,6 +100,7 @@ impl LetterListQuery {
             ("status", status.as_deref()),
             ("code", code.as_deref()),
             ("topic", topic.as_deref()),
+            ("dlq", dlq.as_deref()),
             ("saga", saga.as_deref()),
             ("key", key.as_deref()),
             ("id", id.as_deref()),

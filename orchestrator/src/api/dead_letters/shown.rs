@@ -3,7 +3,7 @@
 use crate::dead_letters::CauseView;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_engine::letters::LetterDetail;
+use saga_engine::letters::{LetterDetail, letter_place};
 use saga_event_store::{LetterGroup, StoredLetter, StoredLetterAct};
 use saga_wire::dead_letter::OriginalContent;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LetterLineView {
-    /// `partition/offset`.
+    /// `partition/offset`, with the topic before where it is not the usual one.
     pub(crate) place: String,
     pub(crate) number: i64,
     pub(crate) letter: String,
@@ -44,11 +44,12 @@ pub(crate) struct LetterLineView {
 }
 
 impl LetterLineView {
-    pub(crate) fn of(stored: StoredLetter) -> LetterLineView {
+    /// `usual`: the usual topic of dead letters.
+    pub(crate) fn of(stored: StoredLetter, usual: &str) -> LetterLineView {
         let StoredLetter { number, place, letter, status, change, has_edit } = stored;
         let origin = letter.origin.map(|origin| format!("{}/{}/{}", origin.topic, origin.partition, origin.offset));
         LetterLineView {
-            place: format!("{}/{}", place.partition, place.offset),
+            place: letter_place(&place, usual),
             number,
             letter: letter.id,
             written_at: at(letter.written_at_ms),
@@ -70,10 +71,10 @@ impl LetterLineView {
     }
 }
 
-pub(super) fn detail(detail: LetterDetail) -> Value {
+pub(super) fn detail(detail: LetterDetail, usual: &str) -> Value {
     let LetterDetail { letter, found, edit, acts } = detail;
     let mut shown = json!({
-        "letter": LetterLineView::of(letter),
+        "letter": LetterLineView::of(letter, usual),
         "acts": acts.iter().map(act).collect::<Vec<_>>(),
     });
     match found {

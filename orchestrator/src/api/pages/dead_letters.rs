@@ -124,19 +124,19 @@ pub(crate) async fn letters(
         let filters = asked.fields().into_iter().filter(|(name, _)| *name != "before");
         saga_query::query(filters.chain([("before", Some(last.as_str()))]))
     });
-    let letters = found.into_iter().map(LetterLineView::of).collect();
+    let letters = found.into_iter().map(|letter| LetterLineView::of(letter, desk.topic())).collect();
     let problem = desk.standing().and_then(|view| view.problem);
-    Ok(page(&LettersPage { topic: desk.topic().to_owned(), problem, asked, letters, next }))
+    Ok(page(&LettersPage { topic: desk.topics().join(", "), problem, asked, letters, next }))
 }
 
 pub(crate) async fn letter(
     State(backend): State<ApiState>,
-    Path((partition, offset)): Path<(String, String)>,
+    Path(parts): Path<Vec<String>>,
 ) -> Result<Response, ApiError> {
-    let (partition, offset) = dead_letters::place(&partition, &offset)?;
     let desk = dead_letters::desk(&backend)?;
-    let LetterDetail { letter, found, edit, acts } = desk.show(partition, offset).await?;
-    let foretold = desk.foretell(partition, offset, &by_page()).await?;
+    let place = dead_letters::place(&parts, desk.topic())?;
+    let LetterDetail { letter, found, edit, acts } = desk.show(&place).await?;
+    let foretold = desk.foretell(&place, &by_page()).await?;
     let said = [Some(foretold.result.as_str().to_owned()), foretold.saga, foretold.message];
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
     let original = found.as_ref().ok().map(|found| &found.original);
@@ -147,7 +147,7 @@ pub(crate) async fn letter(
         value: original.map(value).unwrap_or_default(),
         gone: found.as_ref().err().cloned(),
         edit: edit.as_ref().map(value),
-        letter: LetterLineView::of(letter),
+        letter: LetterLineView::of(letter, desk.topic()),
         history: acts,
     }))
 }

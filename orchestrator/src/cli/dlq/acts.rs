@@ -6,7 +6,7 @@ use crate::{
         output,
         server::{ApiClient, ServerArgs, encoded},
     },
-    dead_letters::LetterName,
+    dead_letters::{LetterAddress, LetterName},
     visible,
 };
 use anyhow::bail;
@@ -72,6 +72,10 @@ pub(super) async fn place(server: &ApiClient, name: &LetterName) -> anyhow::Resu
     let answer = server.get(&format!("/api/dead-letters?limit=1&id={}", encoded(id))).await?;
     match answer["letters"][0]["place"].as_str() {
         Some(place) => Ok(place.to_owned()),
+        // A place in another topic than the usual one looks like an id.
+        None if id.parse::<LetterAddress>().is_ok() && server.get(&format!("/api/dead-letters/{id}")).await.is_ok() => {
+            Ok(id.clone())
+        }
         None => bail!("the table has no dead letter {id}\nhint: `saga dlq list` shows those that are in the topic"),
     }
 }

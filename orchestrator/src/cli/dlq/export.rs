@@ -4,9 +4,16 @@ use super::{
     source::{LetterFilterArgs, LetterSourceArgs},
     table::{self, TableFilterArgs},
 };
-use crate::{api::LetterLineView, cli::output};
+use crate::{
+    api::LetterLineView,
+    cli::output,
+    dead_letters::{LetterPlace, LetterTopics},
+};
 use clap::{Args, ValueEnum};
-use saga_event_store::{LetterOrder, StoredLetterFilter};
+use saga_engine::letters::{EditedRecord, letter_row};
+use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetter, StoredLetterFilter};
+use saga_wire::{KafkaRecord, dead_letter::OriginalContent};
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Rows that are read at a time.
@@ -24,6 +31,9 @@ pub(in crate::cli) struct ExportLettersArgs {
     /// Form of the rows
     #[arg(long, value_enum, default_value_t)]
     format: ExportFormat,
+    /// With key, value and headers of the originals, in base64, as the topics have them
+    #[arg(long, conflicts_with = "format")]
+    records: bool,
 }
 
 /// The form of exported rows.
@@ -62,23 +72,63 @@ pub(super) async fn export(args: ExportLettersArgs) -> anyhow::Result<ExitCode> 
         after: Some(0),
         // What comes later is not of this export.
         before: Some(store.last_letter().await? + 1),
-        ..args.table.stored(&args.filter, args.source.topic(&config))
+        ..args.table.stored(&args.filter, args.source.asked())
     };
     if args.format == ExportFormat::Csv {
         output::line(&COLUMNS.join(","))?;
     }
+    let mut topics = if args.records { Some(args.source.open(&config).await?) } else { None };
     loop {
         let page = store.letters(&filter, LetterOrder::Oldest).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         filter.after = Some(last.number);
         for letter in page {
-            let line = LetterLineView::of(letter);
+            let record = match &mut topics {
+                Some(topics) => Some(original(topics, &letter).await?),
+                None => None,
+            };
+            let line = LetterLineView::of(letter, &config.topics.dlq);
             output::line(&match args.format {
-                ExportFormat::Jsonl => serde_json::to_string(&line)?,
+                ExportFormat::Jsonl => serde_json::to_string(&ExportedLine { line, record })?,
                 ExportFormat::Csv => row(line),
             })?;
         }
     }
+}
+
+/// A row, and its record if it is asked for.
+#[derive(Debug, Serialize)]
+struct ExportedLine {
+    #[serde(flatten)]
+    line: LetterLineView,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    record: Option<ExportedRecord>,
+}
+
+/// The original of a letter, or why there is none.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum ExportedRecord {
+    /// The bytes; of a pointer those that it has.
+    Original(EditedRecord),
+    /// Why they are not here.
+    Gone(String),
+}
+
+async fn original(topics: &mut LetterTopics, letter: &StoredLetter) -> anyhow::Result<ExportedRecord> {
+    let LetterCoordinates { topic, partition, offset } = &letter.place;
+    let place = LetterPlace { partition: *partition, offset: *offset };
+    let Some(entry) = topics.at(topic, place).await? else {
+        return Ok(ExportedRecord::Gone("the topic does not have the record".to_owned()));
+    };
+    if letter_row(&entry.record).id != letter.letter.id {
+        return Ok(ExportedRecord::Gone("another letter is at this place".to_owned()));
+    }
+    let original = entry.letter.map(|letter| letter.original).unwrap_or_else(|_| {
+        let KafkaRecord { key, value, headers, .. } = entry.record;
+        OriginalContent { key, value, headers }
+    });
+    Ok(ExportedRecord::Original(EditedRecord::of(&original)))
 }
 
 fn row(line: LetterLineView) -> String {

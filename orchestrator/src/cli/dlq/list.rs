@@ -63,13 +63,13 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
     }
     let config = args.source.config()?;
     let filter = args.filter.filter(Vec::new());
-    let mut topic = args.source.open(&config).await?;
-    topic.begin_at(filter.since).await?;
-    let mut letters = topic.newest();
+    let mut topics = args.source.open(&config).await?;
+    topics.begin_at(filter.since).await?;
+    let (mut letters, usual) = (topics.newest(), args.source.shown_without(&config));
     let mut left = if args.all { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
     let mut is_first = true;
     loop {
-        let page = page(&mut letters, &filter, left.min(PAGE)).await?;
+        let page = page(&mut letters, &filter, (left.min(PAGE), usual)).await?;
         left -= page.len();
         if is_first || !page.is_empty() {
             output::many(&page, args.output, table)?;
@@ -88,7 +88,7 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
 /// What people have decided is in the event store, and not in the topic.
 async fn of_table(args: &ListLettersArgs) -> anyhow::Result<ExitCode> {
     let (config, store) = table::opened(&args.source).await?;
-    let mut filter = args.table.stored(&args.filter, args.source.topic(&config));
+    let mut filter = args.table.stored(&args.filter, args.source.asked());
     let mut left = if args.all { u32::MAX } else { args.limit };
     let mut is_first = true;
     while left > 0 {
@@ -97,7 +97,8 @@ async fn of_table(args: &ListLettersArgs) -> anyhow::Result<ExitCode> {
         let is_last = page.len() < usize::try_from(filter.limit).unwrap_or(usize::MAX);
         filter.before = page.last().map(|letter| letter.number).or(filter.before);
         left -= u32::try_from(page.len()).unwrap_or(left);
-        let lines: Vec<LetterLineView> = page.into_iter().map(LetterLineView::of).collect();
+        let lines: Vec<LetterLineView> =
+            page.into_iter().map(|letter| LetterLineView::of(letter, &config.topics.dlq)).collect();
         if is_first || !lines.is_empty() {
             output::many(&lines, args.output, table_of_rows)?;
         }
@@ -129,12 +130,16 @@ fn table_of_rows(lines: &[LetterLineView]) -> String {
     output::table(header, lines.iter().map(row))
 }
 
-async fn page(letters: &mut NewestLetters, filter: &LetterFilter, most: usize) -> anyhow::Result<Vec<LetterLine>> {
+async fn page(
+    letters: &mut NewestLetters,
+    filter: &LetterFilter,
+    (most, usual): (usize, &str),
+) -> anyhow::Result<Vec<LetterLine>> {
     let mut page = Vec::new();
     while page.len() < most
         && let Some(entry) = letters.next(filter).await?
     {
-        page.push(line(&entry));
+        page.push(line(&entry, usual));
     }
     Ok(page)
 }
@@ -149,8 +154,8 @@ async fn hint(letters: &mut NewestLetters, filter: &LetterFilter) -> anyhow::Res
     Ok(())
 }
 
-fn line(entry: &LetterEntry) -> LetterLine {
-    let (place, at) = (entry.place.to_string(), rfc3339(entry.written_at));
+fn line(entry: &LetterEntry, usual: &str) -> LetterLine {
+    let (place, at) = (entry.place_within(usual), rfc3339(entry.written_at));
     let key = entry.key().map(BytesShown::of);
     match &entry.letter {
         Ok(letter) => LetterLine {

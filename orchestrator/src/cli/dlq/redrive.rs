@@ -13,7 +13,7 @@ use crate::{
     visible,
 };
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 use uuid::Uuid;
@@ -33,6 +33,14 @@ pub(in crate::cli) struct RedriveLettersArgs {
     filter: LetterFilterArgs,
     #[command(flatten, next_help_heading = "Choose letters (without places and ids)")]
     table: TableFilterArgs,
+    /// Only letters of this topic of dead letters [default: all]
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        value_parser = NonEmptyStringValueParser::new(),
+        help_heading = "Choose letters (without places and ids)"
+    )]
+    dlq: Option<String>,
     /// Bring nothing back; only tell what would become of each
     #[arg(long)]
     dry_run: bool,
@@ -111,7 +119,10 @@ pub(super) async fn redrive(args: RedriveLettersArgs) -> anyhow::Result<ExitCode
 async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow::Result<Value> {
     let mut body = args.operator.body();
     body["id"] = json!(id);
-    let filter = args.table.body(&args.filter);
+    let mut filter = args.table.body(&args.filter);
+    if let Some(topic) = &args.dlq {
+        filter.insert("dlq".to_owned(), json!(topic));
+    }
     match (args.letters.is_empty(), filter.is_empty()) {
         (true, true) => {
             bail!("no letter is named\nhint: name places or ids, or choose letters: `--status open --code when`")

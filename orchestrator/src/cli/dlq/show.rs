@@ -117,26 +117,27 @@ struct TriggerShown {
 
 pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let config = args.source.config()?;
-    let dlq = args.source.topic(&config);
-    let entry = source::find(args.source.open(&config).await?, &args.letter, &dlq).await?;
-    let row = row(&entry, &dlq, &config).await;
+    let usual = args.source.usual(&config);
+    let entry = source::find(args.source.open(&config).await?, &args.letter, usual).await?;
+    let row = row(&entry, &config).await;
     let timeline = match entry.letter.as_ref().ok().and_then(|letter| Some((letter, letter.saga()?))) {
         Some((letter, saga)) => timeline::of(&config, saga, letter.origin.timestamp.or(letter.found_at)).await,
         None => None,
     };
-    let detail = LetterShown { row, timeline, ..detail(&entry, &config) };
+    let detail =
+        LetterShown { row, timeline, place: entry.place_within(args.source.shown_without(&config)), ..detail(&entry, &config) };
     let value = entry.record.value.unwrap_or_default();
     output::one(&detail, args.output, |detail| text(detail, &value))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Without the event store a letter is shown all the same.
-async fn row(entry: &LetterEntry, dlq: &str, config: &EngineConfig) -> Option<LetterLineView> {
+async fn row(entry: &LetterEntry, config: &EngineConfig) -> Option<LetterLineView> {
     let LetterPlace { partition, offset } = entry.place;
-    let place = LetterCoordinates { topic: dlq.to_owned(), partition, offset };
+    let place = LetterCoordinates { topic: entry.record.topic.to_string(), partition, offset };
     let read = async { anyhow::Ok(table::open(config).await?.letter(&place).await?) };
     match read.await {
-        Ok(found) => found.map(|(letter, _)| LetterLineView::of(letter)),
+        Ok(found) => found.map(|(letter, _)| LetterLineView::of(letter, &config.topics.dlq)),
         Err(error) => {
             output::note(&format!("without what people have decided: {error:#}"));
             None

@@ -3,7 +3,7 @@
 use crate::{
     cli::{ConfigFileArgs, output, selection::StartedSince},
     config::{self, ConfigSources, EngineConfig},
-    dead_letters::{FOREIGN, LetterEntry, LetterFilter, LetterName, LetterTopic},
+    dead_letters::{FOREIGN, LetterAddress, LetterEntry, LetterFilter, LetterName, LetterTopics},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
 };
@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub(super) struct LetterSourceArgs {
     #[command(flatten)]
     file: ConfigFileArgs,
-    /// The topic of dead letters; also one that Spring or Kafka Connect writes [default: the key topics.dlq of the
-    /// configuration]
+    /// Only this topic of dead letters; also one that Spring or Kafka Connect writes [default: all of the keys
+    /// topics.dlq and topics.dlqOf of the configuration]
     #[arg(long, value_name = "TOPIC", value_parser = NonEmptyStringValueParser::new())]
     dlq: Option<String>,
 }
@@ -90,20 +90,41 @@ impl LetterSourceArgs {
         Ok(config::load(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?)
     }
 
-    /// The name of the DLQ topic.
-    pub(super) fn topic(&self, config: &EngineConfig) -> String {
-        self.dlq.clone().unwrap_or_else(|| config.topics.dlq.clone())
+    /// The topic that the person names.
+    pub(super) fn asked(&self) -> Option<&str> {
+        self.dlq.as_deref()
     }
 
-    /// Opens the DLQ topic as it is now.
+    /// The topic that is shown without its name in places: the usual one, or the one that is named if it is not of this
+    /// installation.
+    pub(super) fn shown_without<'a>(&'a self, config: &'a EngineConfig) -> &'a str {
+        let routes = config.topics.letter_routes();
+        let foreign = self.asked().filter(|topic| !routes.all().iter().any(|own| **own == **topic));
+        foreign.unwrap_or(&config.topics.dlq)
+    }
+
+    /// The topic that a place without one is in: the one that is named, else the usual one.
+    pub(super) fn usual<'a>(&'a self, config: &'a EngineConfig) -> &'a str {
+        self.asked().unwrap_or(&config.topics.dlq)
+    }
+
+    /// The names of the DLQ topics.
+    pub(super) fn topics(&self, config: &EngineConfig) -> Vec<String> {
+        match self.asked() {
+            Some(topic) => vec![topic.to_owned()],
+            None => config.topics.letter_routes().all().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Opens the DLQ topics as they are now.
     ///
     /// # Errors
-    /// It cannot be read; the error names the keys of the configuration.
-    pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopic> {
-        let (settings, name) = (startup::kafka_settings(config, BrokerKind::Real)?, self.topic(config));
-        LetterTopic::open(&settings, &name).await.with_context(|| {
+    /// One cannot be read; the error names the keys of the configuration.
+    pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopics> {
+        let settings = startup::kafka_settings(config, BrokerKind::Real)?;
+        LetterTopics::open(&settings, &self.topics(config)).await.with_context(|| {
             let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
-            format!("the topic {name} cannot be read at {servers} (keys topics.dlq, kafka.bootstrapServers)")
+            format!("dead letters cannot be read at {servers} (keys topics.dlq, topics.dlqOf, kafka.bootstrapServers)")
         })
     }
 }
@@ -123,18 +144,26 @@ pub(super) fn plans_if_any(config: &EngineConfig) -> Vec<Arc<SagaPlan>> {
     })
 }
 
-/// The letter that `name` means, the newest where there are several.
-pub(super) async fn find(mut topic: LetterTopic, name: &LetterName, dlq: &str) -> anyhow::Result<LetterEntry> {
+/// The letter that `name` means, the newest where there are several. `usual`: the topic of places without one.
+pub(super) async fn find(mut topics: LetterTopics, name: &LetterName, usual: &str) -> anyhow::Result<LetterEntry> {
     let found = match name {
-        LetterName::Place(place) => topic.at(*place).await?,
-        LetterName::Id(_) => {
+        LetterName::Place(place) => topics.at(usual, *place).await?,
+        LetterName::Id(text) => {
+            // A place in another topic looks like an id; no record of a DLQ topic is an original.
+            let placed = match text.parse::<LetterAddress>() {
+                Ok(LetterAddress { topic: Some(topic), place }) => topics.at(&topic, place).await?,
+                Ok(LetterAddress { topic: None, .. }) | Err(_) => None,
+            };
             let filter = LetterFilter { names: vec![name.clone()], ..LetterFilter::default() };
-            topic.newest().next(&filter).await?
+            match placed {
+                Some(entry) => Some(entry),
+                None => topics.newest().next(&filter).await?,
+            }
         }
     };
     match found {
         Some(entry) => Ok(entry),
-        None => bail!("no dead letter {name} is in {dlq}\nhint: `saga dlq list` shows those that are there"),
+        None => bail!("no dead letter {name} is in {usual}\nhint: `saga dlq list` shows those that are there"),
     }
 }
 

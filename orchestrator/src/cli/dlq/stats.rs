@@ -28,17 +28,20 @@ pub(in crate::cli) struct LetterStatsArgs {
 }
 
 pub(super) async fn stats(args: LetterStatsArgs) -> anyhow::Result<ExitCode> {
-    let (config, store) = table::opened(&args.source).await?;
+    let (_, store) = table::opened(&args.source).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = i64::try_from(now)?;
-    let topic = args.source.topic(&config);
-    let groups = store.letter_groups(&topic, (now - DAY_MS, now - 2 * DAY_MS)).await?;
+    let topic = args.source.asked();
+    let groups = store.letter_groups(topic, (now - DAY_MS, now - 2 * DAY_MS)).await?;
     let all: i64 = groups.iter().map(|group| group.letters).sum();
     let open: i64 = groups.iter().map(|group| group.open).sum();
     let mut lines = CauseView::of_all(&groups);
     lines.retain(|cause| (!args.open || cause.open > 0) && (!args.attention || cause.attention.is_some()));
     output::many(&lines, args.output, shown)?;
-    output::note(&format!("{all} dead letters of {topic}, {open} of them open"));
+    output::note(&format!(
+        "{all} dead letters{}, {open} of them open",
+        topic.map(|topic| format!(" of {topic}")).unwrap_or_default()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -36,10 +36,10 @@ impl TableFilterArgs {
     }
 
     /// The filter for the store.
-    pub(super) fn stored(&self, letters: &LetterFilterArgs, topic: String) -> StoredLetterFilter {
+    pub(super) fn stored(&self, letters: &LetterFilterArgs, topic: Option<&str>) -> StoredLetterFilter {
         let asked = letters.filter(Vec::new());
         StoredLetterFilter {
-            topic: Some(topic),
+            topic: topic.map(str::to_owned),
             statuses: self.status.clone().map(|states| states.0).unwrap_or_default(),
             codes: asked.codes,
             origin_topic: asked.topic,

@@ -45,7 +45,7 @@ pub struct FoundLetter {
 }
 
 /// Who wrote a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LetterDialect {
     /// The engine: headers `saga_dlq_*`.
     Saga,
@@ -132,6 +132,15 @@ impl FoundLetter {
 }
 
 impl LetterDialect {
+    /// Every dialect.
+    pub const ALL: [LetterDialect; 3] = [LetterDialect::Saga, LetterDialect::Spring, LetterDialect::KafkaConnect];
+
+    /// The dialect with this name; `None`: there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<LetterDialect> {
+        LetterDialect::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+
     /// The name for programs and people.
     #[must_use]
     pub fn as_str(self) -> &'static str {

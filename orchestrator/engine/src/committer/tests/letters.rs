@@ -4,12 +4,16 @@ use super::{ScriptedStore, unasked};
 use async_trait::async_trait;
 use saga_event_store::{
     LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, StoreError, StoreLetters, StoredLetter, StoredLetterAct,
-    StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterSweep, RepeatedLetter, StoreError, StoreLetters, StoredLetter,
+    StoredLetterAct, StoredLetterFilter,
 };
 
 #[async_trait]
 impl StoreLetters for ScriptedStore {
+    async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
+        Err(unasked())
+    }
+
     async fn letter_positions(&self, _: &str) -> Result<Vec<(i32, LetterPosition)>, StoreError> {
         Err(unasked())
     }
@@ -38,7 +42,11 @@ impl StoreLetters for ScriptedStore {
         Err(unasked())
     }
 
-    async fn letter_groups(&self, _: &str, _: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+    async fn letter_groups(&self, _: Option<&str>, _: (i64, i64)) -> Result<Vec<LetterGroup>, StoreError> {
+        Err(unasked())
+    }
+
+    async fn repeated_letters(&self, _: &str, _: u32) -> Result<Vec<RepeatedLetter>, StoreError> {
         Err(unasked())
     }
 

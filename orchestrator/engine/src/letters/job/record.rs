@@ -46,6 +46,7 @@ pub(super) async fn find(courier: &LetterCourier, id: Uuid) -> Result<Option<Let
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct FilterText {
+    topic: Option<String>,
     statuses: Vec<String>,
     codes: Vec<String>,
     origin_topic: Option<String>,
@@ -64,6 +65,7 @@ impl FilterText {
     pub(super) fn serialize<S: Serializer>(filter: &StoredLetterFilter, serializer: S) -> Result<S::Ok, S::Error> {
         let filter = filter.clone();
         let text = FilterText {
+            topic: filter.topic,
             statuses: filter.statuses.iter().map(|status| status.as_str().to_owned()).collect(),
             codes: filter.codes,
             origin_topic: filter.origin_topic,
@@ -82,6 +84,7 @@ impl FilterText {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<StoredLetterFilter>, D::Error> {
         let text = <FilterText as Deserialize>::deserialize(deserializer)?;
         Ok(Box::new(StoredLetterFilter {
+            topic: text.topic,
             statuses: text.statuses.iter().filter_map(|word| LetterStatus::parse(word)).collect(),
             codes: text.codes,
             origin_topic: text.origin_topic,
@@ -101,12 +104,13 @@ impl FilterText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::letters::{BringAim, BringOrder, LetterSelection, USUAL_LETTER_PACE};
+    use crate::letters::{BringAim, BringOrder, LetterSelection, NamedPlace, USUAL_LETTER_PACE};
 
     /// Another engine goes on with a job by what is on record.
     #[test]
     fn an_order_reads_back_as_it_was_given() {
         let filter = StoredLetterFilter {
+            topic: Some("shop.dlq".into()),
             statuses: vec![LetterStatus::New],
             codes: vec!["key".into(), "when".into()],
             definition: Some("order".into()),
@@ -123,7 +127,7 @@ mod tests {
         };
         let named = LetterJobOrder {
             bring,
-            selection: LetterSelection::Named(vec![(0, 17), (3, 4)]),
+            selection: LetterSelection::Named(vec![NamedPlace::Usual(0, 17), NamedPlace::Of("shop.dlq".into(), 3, 4)]),
             told: "0/17 3/4".into(),
             pace: USUAL_LETTER_PACE,
             canary: None,
@@ -138,5 +142,7 @@ mod tests {
             let body = serde_json::to_string(&order).expect("JSON");
             assert_eq!(serde_json::from_str::<LetterJobOrder>(&body).expect("an order"), order, "{body}");
         }
+        let former = serde_json::from_str::<LetterSelection>(r#"{"named": [[0, 17]]}"#).expect("as it was on record");
+        assert_eq!(former, LetterSelection::Named(vec![NamedPlace::Usual(0, 17)]));
     }
 }

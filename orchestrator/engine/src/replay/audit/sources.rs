@@ -111,7 +111,7 @@ pub(super) async fn on_letters(store: &dyn EventStore, wanted: &AuditRequest) ->
 
 fn on_letter(act: StoredLetterAct) -> PlacedEntry {
     let at = Timestamp(act.at_ms);
-    let place = format!("{}/{}", act.place.partition, act.place.offset);
+    let place = format!("{}/{}/{}", act.place.topic, act.place.partition, act.place.offset);
     let on = AuditTarget::Letter { place, letter: act.letter, result: act.result };
     let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.why, on, id: act.id };
     PlacedEntry { place: AuditPlace::new(at, AuditSource::Letter(act.number)), entry }

@@ -1,0 +1,1 @@
+SELECT DISTINCT topic FROM letter_logs ORDER BY topic

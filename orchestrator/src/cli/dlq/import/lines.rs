@@ -1,0 +1,186 @@
+//! The lines of an export, one at a time.
+
+use saga_core::time::from_rfc3339;
+use saga_event_store::LetterStatus;
+use serde_json::{Map, Value};
+use std::io::{self, BufRead, Read};
+
+/// Bytes of the longest line: a record of 1 MiB in base64, with room for what is said about it.
+const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+
+/// The fields of a line that are a decision.
+const FIELDS: [&str; 8] = ["place", "letter", "status", "changedAt", "who", "why", "result", "redrives"];
+
+/// A line that has a decision.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DecisionLine {
+    /// Its number, from 1 on.
+    pub(super) line: usize,
+    /// What an engine is told.
+    pub(super) decision: Value,
+}
+
+/// A line of an export.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ImportLine {
+    /// A decision.
+    Decision(DecisionLine),
+    /// A letter on which nothing was decided.
+    Open,
+    /// It is no line of an export.
+    Bad {
+        /// Its number.
+        line: usize,
+        /// What was expected.
+        message: String,
+    },
+}
+
+/// Reads line by line; one line is in memory.
+pub(super) struct ExportLines<R> {
+    input: R,
+    line: usize,
+    is_over: bool,
+}
+
+impl<R: BufRead> ExportLines<R> {
+    pub(super) fn new(input: R) -> ExportLines<R> {
+        ExportLines { input, line: 0, is_over: false }
+    }
+
+    /// The next line without its end; `None`: there is none any more.
+    fn text(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut text = Vec::new();
+        self.input.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut text)?;
+        self.line += 1;
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    fn read(&mut self) -> io::Result<Option<ImportLine>> {
+        loop {
+            let Some(text) = self.text()? else { return Ok(None) };
+            if text.len() as u64 > LONGEST_LINE {
+                self.is_over = true;
+                let message = format!("expected at most {LONGEST_LINE} bytes in a line; what follows was not read");
+                return Ok(Some(ImportLine::Bad { line: self.line, message }));
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            if self.line == 1 && text.starts_with(b"place,") {
+                self.is_over = true;
+                let message = "this is CSV, whose cells are changed for spreadsheets: expected JSON lines, as \
+                               `saga dlq export` writes them without --format";
+                return Ok(Some(ImportLine::Bad { line: 1, message: message.to_owned() }));
+            }
+            return Ok(Some(parsed(self.line, &text)));
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for ExportLines<R> {
+    type Item = io::Result<ImportLine>;
+
+    fn next(&mut self) -> Option<io::Result<ImportLine>> {
+        if self.is_over {
+            return None;
+        }
+        let read = self.read();
+        self.is_over |= read.is_err();
+        read.transpose()
+    }
+}
+
+fn parsed(line: usize, text: &[u8]) -> ImportLine {
+    match decision(text) {
+        Ok(Some(decision)) => ImportLine::Decision(DecisionLine { line, decision }),
+        Ok(None) => ImportLine::Open,
+        Err(message) => ImportLine::Bad { line, message },
+    }
+}
+
+fn decision(text: &[u8]) -> Result<Option<Value>, String> {
+    let fields: Map<String, Value> =
+        serde_json::from_slice(text).map_err(|error| format!("expected a JSON object, found: {error}"))?;
+    let text = |name: &str| {
+        let found = fields.get(name).and_then(Value::as_str);
+        found.ok_or_else(|| format!("expected the text `{name}`, as `saga dlq export` writes it"))
+    };
+    text("place")?.parse::<crate::dead_letters::LetterAddress>().map_err(|said| format!("`place`: {said}"))?;
+    text("letter")?;
+    let status = text("status")?;
+    let status = LetterStatus::parse(status)
+        .ok_or_else(|| format!("`status` is `{status}`: expected new, reviewing, redriven or discarded"))?;
+    if status == LetterStatus::New {
+        return Ok(None);
+    }
+    text("who")?;
+    let at = text("changedAt")?;
+    from_rfc3339(at).ok_or_else(|| format!("`changedAt` is `{at}`: expected a time (RFC 3339)"))?;
+    let kept = FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
+    Ok(Some(Value::Object(kept.collect())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn lines(text: &str) -> Vec<ImportLine> {
+        ExportLines::new(text.as_bytes()).map(|line| line.expect("readable")).collect()
+    }
+
+    fn line(status: &str) -> Value {
+        json!({
+            "place": "0/17", "number": 3, "letter": "shop.orders/3/14/order", "writtenAt": "2026-01-01T00:00:00Z",
+            "code": "key", "message": "m", "fingerprint": "f", "redrives": 1, "status": status,
+            "changedAt": "2026-01-02T00:00:00Z", "who": "ada", "why": "mended", "result": "started 1", "edited": false,
+        })
+    }
+
+    #[test]
+    fn of_a_line_of_an_export_the_decision_is_kept() {
+        let text = format!("{}\n\n{}\n", line("redriven"), line("new"));
+        let read = lines(&text);
+        let [ImportLine::Decision(decision), ImportLine::Open] = &*read else { panic!("{read:?}") };
+        assert_eq!(decision.line, 1);
+        assert_eq!(decision.decision.as_object().expect("an object").len(), FIELDS.len());
+        assert_eq!((&decision.decision["who"], &decision.decision["redrives"]), (&json!("ada"), &json!(1)));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_its_number_and_what_was_expected() {
+        let without = |name: &str| {
+            let mut line = line("redriven");
+            line.as_object_mut().expect("an object").remove(name);
+            line.to_string()
+        };
+        let wrong = |name: &str, value: &str| {
+            let mut line = line("redriven");
+            line[name] = json!(value);
+            line.to_string()
+        };
+        for (text, said) in [
+            ("{".to_owned(), "expected a JSON object"),
+            ("[]".to_owned(), "expected a JSON object"),
+            (without("place"), "expected the text `place`"),
+            (without("who"), "expected the text `who`"),
+            (wrong("place", "17"), "like 0/17"),
+            (wrong("status", "done"), "`status` is `done`: expected new"),
+            (wrong("changedAt", "yesterday"), "`changedAt` is `yesterday`: expected a time"),
+        ] {
+            let read = lines(&format!("\n{text}\n{}", line("new")));
+            let [ImportLine::Bad { line: 2, message }, ImportLine::Open] = &*read else { panic!("{text}: {read:?}") };
+            assert!(message.contains(said), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn neither_csv_nor_a_line_without_end_is_read() {
+        let read = lines("place,letter,writtenAt\n0/17,a,b\n");
+        assert!(matches!(&*read, [ImportLine::Bad { line: 1, message }] if message.contains("CSV")), "{read:?}");
+        let endless = "x".repeat(usize::try_from(LONGEST_LINE).expect("it fits") + 2);
+        let read = lines(&endless);
+        assert!(matches!(&*read, [ImportLine::Bad { line: 1, message }] if message.contains("at most")), "{read:?}");
+    }
+}

@@ -1,0 +1,288 @@
+//! `dlq reconcile`: compares the DLQ topics, the table of dead letters and the event store, and writes nothing.
+//!
+//! Topics and rows are read side by side, a part of a partition at a time, so memory does not grow with either.
+
+mod finding;
+mod sagas;
+
+use super::{
+    source::{self, LetterSourceArgs},
+    table,
+};
+use crate::{
+    cli::OutputFormat,
+    config::EngineConfig,
+    dead_letters::{LetterEntry, LetterJudge, LetterVerdict},
+    startup,
+};
+use anyhow::Context;
+use clap::Args;
+use finding::{LetterFinding, LetterFindings};
+use rdkafka::types::RDKafkaErrorCode;
+use saga_engine::letters::letter_row;
+use saga_event_store::{
+    EventStore, LetterActQuery, LetterCoordinates, LetterOrder, LetterPart, MAX_PAGE, StoredLetter, StoredLetterFilter,
+};
+use saga_kafka::{
+    TopicPortionReader,
+    settings::BrokerKind,
+    topic_portions::{PortionEnd, TopicPortion},
+};
+use saga_wire::KafkaRecord;
+use sagas::StartedSagas;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    process::ExitCode,
+    sync::Arc,
+};
+
+/// Offsets that are compared at once: some thousand rows are in memory.
+const PORTION: i64 = 4_096;
+
+/// Arguments of `saga dlq reconcile`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReconcileLettersArgs {
+    #[command(flatten)]
+    source: LetterSourceArgs,
+    /// Format of the output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+pub(super) async fn reconcile(args: ReconcileLettersArgs) -> anyhow::Result<ExitCode> {
+    let (config, store) = table::opened(&args.source).await?;
+    let definitions = source::plans_if_any(&config).iter().map(|plan| Arc::clone(&plan.definition)).collect();
+    let topics = topics(&args.source, &config, store.as_ref()).await?;
+    let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
+    let mut run = LetterReconciliation {
+        reader: TopicPortionReader::connect(&settings, &config.topics.dlq)?,
+        sagas: StartedSagas::read(Arc::clone(&store), config.archive.folder.clone()).await?,
+        judge: LetterJudge { definitions },
+        findings: LetterFindings::new(args.output, &config.topics.dlq),
+        store,
+    };
+    for topic in &topics {
+        run.topic(topic).await?;
+    }
+    run.repeated().await?;
+    run.findings.end()
+}
+
+/// The topic that is named; else those of the configuration, and those that the table has followed.
+async fn topics(
+    source: &LetterSourceArgs,
+    config: &EngineConfig,
+    store: &dyn EventStore,
+) -> anyhow::Result<BTreeSet<String>> {
+    let mut topics: BTreeSet<String> = source.topics(config).into_iter().collect();
+    if source.asked().is_none() {
+        topics.extend(store.letter_topics().await?);
+    }
+    Ok(topics)
+}
+
+/// The comparison under way.
+struct LetterReconciliation {
+    store: Arc<dyn EventStore>,
+    reader: TopicPortionReader,
+    judge: LetterJudge,
+    sagas: StartedSagas,
+    findings: LetterFindings,
+}
+
+/// A partition, and the offset up to which the table has followed it.
+struct FollowedPartition<'a> {
+    topic: &'a str,
+    partition: i32,
+    position: i64,
+}
+
+impl FollowedPartition<'_> {
+    fn place(&self, offset: i64) -> LetterCoordinates {
+        LetterCoordinates { topic: self.topic.to_owned(), partition: self.partition, offset }
+    }
+}
+
+impl LetterReconciliation {
+    async fn topic(&mut self, topic: &str) -> anyhow::Result<()> {
+        let positions = self.store.letter_positions(topic).await?;
+        let positions: BTreeMap<i32, i64> = positions.into_iter().map(|(it, at)| (it, at.offset)).collect();
+        self.reader.turn_to(topic);
+        let extents = match self.reader.extents().await {
+            // The rows of a topic that was deleted have no records.
+            Err(error) if is_unknown(&error) && !positions.is_empty() => BTreeMap::new(),
+            found => {
+                found.with_context(|| format!("the topic {topic} cannot be read (keys topics.dlq, topics.dlqOf)"))?
+            }
+        };
+        let partitions: BTreeSet<i32> = positions.keys().chain(extents.keys()).copied().collect();
+        for partition in partitions {
+            let position = positions.get(&partition).copied().unwrap_or_default();
+            let extent = extents.get(&partition).cloned().unwrap_or(i64::MAX..i64::MAX);
+            self.partition(&FollowedPartition { topic, partition, position }, extent).await?;
+        }
+        Ok(())
+    }
+
+    async fn partition(&mut self, of: &FollowedPartition<'_>, extent: Range<i64>) -> anyhow::Result<()> {
+        self.gone(of, 0..extent.start).await?;
+        let (mut from, mut behind) = (extent.start, 0);
+        while from < extent.end {
+            let asked = from..extent.end.min(from + PORTION);
+            let TopicPortion { records, covers } = self.reader.read(of.partition, asked, PortionEnd::Oldest).await?;
+            behind += self.portion(of, records, from..covers.end).await?;
+            from = covers.end;
+        }
+        if behind > 0 {
+            let said = format!("{behind} records from here on have no row yet: the table has not followed so far");
+            self.findings.add(LetterFinding::Behind, &of.place(of.position.max(extent.start)), None, &said)?;
+        }
+        Ok(())
+    }
+
+    /// Rows before the first record of their partition.
+    async fn gone(&mut self, of: &FollowedPartition<'_>, range: Range<i64>) -> anyhow::Result<()> {
+        let mut after = 0;
+        loop {
+            let page = self.rows(of, &range, after).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.number;
+            self.sagas.expect(&page);
+            for row in &page {
+                self.record_gone(row)?;
+            }
+            self.missing_sagas().await?;
+        }
+    }
+
+    /// Returns how many records the table has not come to.
+    async fn portion(
+        &mut self,
+        of: &FollowedPartition<'_>,
+        records: Vec<KafkaRecord>,
+        range: Range<i64>,
+    ) -> anyhow::Result<u64> {
+        let (mut rows, mut after) = (BTreeMap::new(), 0);
+        loop {
+            let page = self.rows(of, &range, after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            self.sagas.expect(&page);
+            rows.extend(page.into_iter().map(|row| (row.place.offset, row)));
+        }
+        let mut behind = 0;
+        for record in records {
+            match rows.remove(&record.offset) {
+                Some(row) => self.pair(&row, record).await?,
+                None if record.offset >= of.position => behind += 1,
+                None => self.without_row(&of.place(record.offset), &record).await?,
+            }
+        }
+        rows.values().try_for_each(|row| self.record_gone(row))?;
+        self.missing_sagas().await?;
+        Ok(behind)
+    }
+
+    async fn rows(
+        &self,
+        of: &FollowedPartition<'_>,
+        range: &Range<i64>,
+        after: i64,
+    ) -> anyhow::Result<Vec<StoredLetter>> {
+        let filter = StoredLetterFilter {
+            topic: Some(of.topic.to_owned()),
+            part: Some(LetterPart { partition: of.partition, from: range.start, to: range.end }),
+            after: Some(after),
+            limit: MAX_PAGE,
+            ..StoredLetterFilter::default()
+        };
+        Ok(self.store.letters(&filter, LetterOrder::Oldest).await?)
+    }
+
+    /// A row that left the table because its letter ended has left its acts.
+    async fn without_row(&mut self, place: &LetterCoordinates, record: &KafkaRecord) -> anyhow::Result<()> {
+        let id = letter_row(record).id;
+        let query = LetterActQuery { letter: Some(id.clone()), ..LetterActQuery::default() };
+        if self.store.letter_acts(&query).await?.iter().any(|act| act.place == *place) {
+            self.findings.forgotten();
+            return Ok(());
+        }
+        let said = "the table has followed the topic beyond it and has no row of it";
+        self.findings.add(LetterFinding::RowMissing, place, Some(&id), said)
+    }
+
+    fn record_gone(&mut self, row: &StoredLetter) -> anyhow::Result<()> {
+        let said = format!("the topic no longer has the record of the row, which is {}", row.status.as_str());
+        self.findings.add(LetterFinding::RecordGone, &row.place, Some(&row.letter.id), &said)
+    }
+
+    async fn pair(&mut self, row: &StoredLetter, record: KafkaRecord) -> anyhow::Result<()> {
+        self.findings.compared();
+        let (there, known) = (letter_row(&record), &row.letter);
+        if (&there.id, &there.code) != (&known.id, &known.code) {
+            let said = format!("the row is of {} ({})", known.id, known.code);
+            let said = format!("the record is of {} ({}), {said}", there.id, there.code);
+            return self.findings.add(LetterFinding::OtherLetter, &row.place, Some(&known.id), &said);
+        }
+        if row.status.is_open() && !row.has_edit {
+            self.open(row, record).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a saga has the business key of an open letter, by the definitions in the files.
+    async fn open(&mut self, row: &StoredLetter, record: KafkaRecord) -> anyhow::Result<()> {
+        for verdict in self.judge.judge(&LetterEntry::of(record)) {
+            let (saga, key) = match verdict {
+                LetterVerdict::Start { saga, key } => (saga, key),
+                LetterVerdict::Unwanted { .. } | LetterVerdict::Poison { .. } | LetterVerdict::Unknown { .. } => {
+                    continue;
+                }
+            };
+            if let Some(holder) = self.store.key_holder(&saga, &key).await? {
+                let said =
+                    format!("the letter is {}, and the saga {} has its key {key}", row.status.as_str(), holder.stream);
+                self.findings.add(LetterFinding::KeyTaken, &row.place, Some(&row.letter.id), &said)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn missing_sagas(&mut self) -> anyhow::Result<()> {
+        for (place, letter, saga) in self.sagas.missing().await? {
+            let said =
+                format!("it was redriven and started the saga {saga}, which neither the store nor an archive has");
+            self.findings.add(LetterFinding::SagaMissing, &place, Some(&letter), &said)?;
+        }
+        Ok(())
+    }
+
+    /// Records that died more than once, and of which more than one letter is open.
+    async fn repeated(&mut self) -> anyhow::Result<()> {
+        let mut after = String::new();
+        loop {
+            let page = self.store.repeated_letters(&after, MAX_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for repeated in page.iter().filter(|repeated| repeated.open > 1) {
+                let filter = StoredLetterFilter { id: Some(repeated.id.clone()), limit: 10, ..Default::default() };
+                let places = self.store.letters(&filter, LetterOrder::Oldest).await?;
+                let Some(first) = places.first() else { continue };
+                let named: Vec<String> = places.iter().map(|row| self.findings.place(&row.place)).collect();
+                let said = format!(
+                    "{} of {} letters of this record are open: {}",
+                    repeated.open,
+                    repeated.letters,
+                    named.join(" ")
+                );
+                self.findings.add(LetterFinding::Repeated, &first.place, Some(&repeated.id), &said)?;
+            }
+        }
+    }
+}
+
+fn is_unknown(error: &rdkafka::error::KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
+}
