@@ -10,8 +10,8 @@ mod retry;
 mod schemas;
 mod topic_watch;
 
-pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file, plan_of_text};
-pub(crate) use schemas::embedded_registry;
+pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, WrittenType, load_files, plan_of_file, plan_of_text};
+pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{
     api,
