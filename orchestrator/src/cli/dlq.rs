@@ -5,6 +5,7 @@ mod acts;
 mod bytes_shown;
 mod edit;
 mod export;
+mod job;
 mod list;
 mod redrive;
 mod show;
@@ -34,8 +35,9 @@ pub(super) enum DlqCommand {
     Edit(edit::EditLetterArgs),
     /// Bring the records of dead letters back
     Redrive(redrive::RedriveLettersArgs),
-    /// Show, pause, resume or stop a job of `saga dlq redrive`
-    Job(redrive::LetterJobArgs),
+    /// List, show, pause, resume or stop jobs of `saga dlq redrive`
+    #[command(subcommand)]
+    Job(job::LetterJobCommand),
     /// Print rows of the table as JSON lines or CSV
     Export(export::ExportLettersArgs),
     /// Remove rows of dead letters that ended; their records stay in the topic
@@ -52,7 +54,7 @@ pub(super) async fn run(command: DlqCommand) -> anyhow::Result<ExitCode> {
         DlqCommand::Reopen(args) => acts::act(args, "reopen").await,
         DlqCommand::Edit(args) => edit::edit(args).await,
         DlqCommand::Redrive(args) => redrive::redrive(args).await,
-        DlqCommand::Job(args) => redrive::job(args).await,
+        DlqCommand::Job(command) => job::run(command).await,
         DlqCommand::Export(args) => export::export(args).await,
         DlqCommand::Purge(args) => acts::purge(args).await,
     }

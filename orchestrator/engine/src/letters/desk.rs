@@ -242,10 +242,20 @@ impl LetterDesk {
         self.jobs.cancel(id)
     }
 
-    /// All jobs that are remembered, the latest first.
-    #[must_use]
-    pub fn jobs(&self) -> Vec<LetterJobView> {
-        self.jobs.all()
+    /// The latest jobs of all engines, the latest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn jobs(&self) -> Result<Vec<LetterJobView>, StoreError> {
+        self.jobs.all(&self.courier).await
+    }
+
+    /// A job of another engine, or of one that has stopped, as it is on record. `None`: it is not among the latest.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn recorded_job(&self, id: Uuid) -> Result<Option<LetterJobView>, StoreError> {
+        self.jobs.recorded(&self.courier, id).await
     }
 
     /// A job, and its items from number `after` on. `None`: this engine knows none with this id.
