@@ -37,6 +37,9 @@ pub(super) enum ApiError {
     /// A filter has a name that nothing has.
     #[error("{0}")]
     Misnamed(String),
+    /// A filter of dead letters has a name that nothing has.
+    #[error("{0}")]
+    MisnamedLetter(String),
     #[error("{1}")]
     BadBody(RequestBodyKind, String),
     #[error("{0}")]
@@ -186,6 +189,7 @@ impl ApiError {
             | ApiError::BadPath(_)
             | ApiError::BadParameter(_)
             | ApiError::Misnamed(_)
+            | ApiError::MisnamedLetter(_)
             | ApiError::BadBody(..)
             | ApiError::BadValue(_)
             | ApiError::Refused(_)
@@ -226,7 +230,9 @@ impl ApiError {
             ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
             ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ApiError::BadPath(_) => (StatusCode::BAD_REQUEST, "bad_path"),
-            ApiError::BadParameter(_) | ApiError::Misnamed(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            ApiError::BadParameter(_) | ApiError::Misnamed(_) | ApiError::MisnamedLetter(_) => {
+                (StatusCode::BAD_REQUEST, "bad_parameter")
+            }
             ApiError::BadBody(..) | ApiError::BadValue(_) => (StatusCode::BAD_REQUEST, "bad_body"),
             ApiError::NotReloaded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_reloaded"),
             ApiError::BadDefinition(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_definition"),
@@ -274,6 +280,7 @@ impl ApiError {
             ApiError::Misnamed(_) => {
                 "`saga list --count` shows the values of open sagas, `saga definitions list` the names of definitions"
             }
+            ApiError::MisnamedLetter(_) => "`saga dlq stats` shows the definitions, topics and causes of dead letters",
             ApiError::BadBody(kind, _) => kind.hint(),
             ApiError::NoLetters(_) => {
                 "`saga dlq list` shows the letters. An engine of `saga serve` has a new one in its table within seconds"

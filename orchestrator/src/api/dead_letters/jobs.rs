@@ -7,7 +7,7 @@ use super::{
         errors::{ApiError, RequestBodyKind},
         request,
     },
-    desk,
+    desk, named_right_if_none,
     query::LetterListQuery,
 };
 use crate::dead_letters::LetterPlace;
@@ -67,6 +67,9 @@ pub(in crate::api) async fn begin(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: LetterJobBody = request::read(RequestBodyKind::LetterJob, &headers, &body)?;
+    if let Some(filter) = &asked.filter {
+        named_right_if_none(&backend, filter).await?;
+    }
     let order = ordered(&backend, asked)?;
     let statement = OperatorStatement { who: order.bring.who.clone(), reason: order.bring.reason.clone() };
     let job = desk(&backend)?.begin_job(order).await?;
@@ -226,9 +229,6 @@ pub(in crate::api) async fn act(
     Ok(Json(json!({"job": job})))
 }
 
-fn named(id: &str) -> Result<Uuid, ApiError> {
-    id.parse().map_err(|_| ApiError::NoJob(id.to_owned()))
-}
 /// The job that this engine runs, or one that has ended.
 async fn of_this_engine(desk: &LetterDesk, id: Uuid, known: Option<LetterJobView>) -> Result<LetterJobView, ApiError> {
     if let Some(job) = known {
@@ -244,6 +244,9 @@ async fn of_this_engine(desk: &LetterDesk, id: Uuid, known: Option<LetterJobView
     )))
 }
 
+fn named(id: &str) -> Result<Uuid, ApiError> {
+    id.parse().map_err(|_| ApiError::NoJob(id.to_owned()))
+}
 
 impl From<LetterJobError> for ApiError {
     fn from(error: LetterJobError) -> ApiError {
