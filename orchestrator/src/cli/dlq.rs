@@ -7,11 +7,13 @@ mod edit;
 mod export;
 mod job;
 mod list;
+mod naming;
 mod redrive;
 mod show;
 mod source;
 mod stats;
 mod table;
+mod values;
 
 use clap::Subcommand;
 use std::process::ExitCode;

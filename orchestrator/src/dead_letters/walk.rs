@@ -6,13 +6,19 @@ use saga_kafka::{
     KafkaSettings, TopicPortionReader,
     topic_portions::{PortionEnd, TopicPortion},
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// Offsets of the first portion back from an end: a page of a list.
 const FIRST_STEP: i64 = 256;
 
 /// Offsets of a portion at most. One assignment of the client costs some milliseconds, so that larger ones gain little.
 const LONGEST_STEP: i64 = 4096;
+
+/// Names of one kind that are remembered: other programs may write any.
+const MOST_SEEN: usize = 1000;
 
 /// One DLQ topic, with the offsets that it had when it was opened.
 #[derive(Debug)]
@@ -35,6 +41,14 @@ impl LetterTopic {
         Ok(LetterTopic { reader, extents })
     }
 
+    /// Names of the topics that the broker knows, for who misspelt `name`.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub(crate) async fn topics(settings: &KafkaSettings, name: &str) -> LetterResult<Vec<String>> {
+        TopicPortionReader::connect(settings, name)?.topics().await
+    }
+
     /// Leaves out what was written before `time`.
     ///
     /// # Errors
@@ -47,6 +61,15 @@ impl LetterTopic {
             extent.start = extent.start.max(begin).min(extent.end);
         }
         Ok(())
+    }
+
+    /// Leaves out what is at these places and behind them; a partition without a place keeps all.
+    pub(crate) fn end_before(&mut self, places: &[LetterPlace]) {
+        for place in places {
+            if let Some(extent) = self.extents.get_mut(&place.partition) {
+                extent.end = extent.end.min(place.offset).max(extent.start);
+            }
+        }
     }
 
     /// The letter at `place`, if it is there.
@@ -71,7 +94,8 @@ impl LetterTopic {
             read: Vec::new(),
         };
         let extents = self.extents.clone();
-        NewestLetters { topic: self, tails: extents.into_iter().map(tail).collect() }
+        let tails = extents.into_iter().map(tail).collect();
+        NewestLetters { topic: self, tails, seen: SeenNames::default() }
     }
 }
 
@@ -81,6 +105,16 @@ impl LetterTopic {
 pub(crate) struct NewestLetters {
     topic: LetterTopic,
     tails: Vec<PartitionTail>,
+    seen: SeenNames,
+}
+
+/// Names in letters that were read, chosen or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenNames {
+    /// Of definitions.
+    pub(crate) sagas: BTreeSet<String>,
+    /// Of topics of originals.
+    pub(crate) topics: BTreeSet<String>,
 }
 
 /// What of a partition is still to come.
@@ -95,6 +129,20 @@ struct PartitionTail {
 }
 
 impl NewestLetters {
+    /// Where a list goes on that ends here: the place, for each partition, before which nothing was given out yet.
+    pub(crate) fn cursor(&self) -> Vec<LetterPlace> {
+        let next = |tail: &PartitionTail| LetterPlace {
+            partition: tail.partition,
+            offset: tail.read.last().map_or(tail.left.end, |entry| entry.place.offset + 1),
+        };
+        self.tails.iter().map(next).collect()
+    }
+
+    /// The names in all letters that were read so far.
+    pub(crate) fn seen(&self) -> &SeenNames {
+        &self.seen
+    }
+
     /// The next letter that `filter` takes; `None`: there is none any more.
     ///
     /// # Errors
@@ -102,7 +150,7 @@ impl NewestLetters {
     pub(crate) async fn next(&mut self, filter: &LetterFilter) -> LetterResult<Option<LetterEntry>> {
         for tail in &mut self.tails {
             while tail.read.is_empty() && !tail.left.is_empty() {
-                tail.read_back(&mut self.topic.reader, filter).await?;
+                tail.read_back(&mut self.topic.reader, filter, &mut self.seen).await?;
             }
         }
         let newest = |tail: &&mut PartitionTail| tail.read.last().map(|entry| (entry.written_at, entry.place));
@@ -111,15 +159,35 @@ impl NewestLetters {
     }
 }
 
+impl SeenNames {
+    fn add(&mut self, entry: &LetterEntry) {
+        let Ok(letter) = &entry.letter else { return };
+        if self.sagas.len() < MOST_SEEN
+            && let Some(name) = letter.definition.as_ref().filter(|name| !self.sagas.contains(*name))
+        {
+            self.sagas.insert(name.clone());
+        }
+        if self.topics.len() < MOST_SEEN && !self.topics.contains(&*letter.origin.topic) {
+            self.topics.insert(letter.origin.topic.to_string());
+        }
+    }
+}
+
 impl PartitionTail {
-    async fn read_back(&mut self, reader: &mut TopicPortionReader, filter: &LetterFilter) -> LetterResult<()> {
+    async fn read_back(
+        &mut self,
+        reader: &mut TopicPortionReader,
+        filter: &LetterFilter,
+        seen: &mut SeenNames,
+    ) -> LetterResult<()> {
         let asked = self.left.start.max(self.left.end - self.step)..self.left.end;
         let (begin, end) = (asked.start, asked.end);
         let TopicPortion { records, covers } = reader.read(self.partition, asked, PortionEnd::Newest).await?;
         // Large records fill a portion early: asking for as many again would read the older ones twice.
         self.step = if covers.start > begin { (end - covers.start).max(1) } else { (2 * self.step).min(LONGEST_STEP) };
         self.left.end = covers.start;
-        self.read = records.into_iter().map(LetterEntry::of).filter(|entry| filter.takes(entry)).collect();
+        let entries = records.into_iter().map(LetterEntry::of).inspect(|entry| seen.add(entry));
+        self.read = entries.filter(|entry| filter.takes(entry)).collect();
         Ok(())
     }
 }

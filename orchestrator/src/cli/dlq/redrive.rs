@@ -76,12 +76,15 @@ pub(super) async fn redrive(args: RedriveLettersArgs) -> anyhow::Result<ExitCode
 async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow::Result<Value> {
     let mut body = args.operator.body();
     body["id"] = json!(id);
-    let filter = args.table.body(&args.filter);
+    let filter = args.table.body(&args.filter)?;
     match (args.letters.is_empty(), filter.is_empty()) {
         (true, true) => {
             bail!("no letter is named\nhint: name places or ids, or choose letters: `--status open --code when`")
         }
-        (false, false) => bail!("name letters, or choose them by options, not both"),
+        (false, false) => {
+            let options: Vec<String> = filter.keys().map(|name| format!("--{name}")).collect();
+            bail!("letters are named and chosen by {} at the same time: leave out one of both", options.join(" "))
+        }
         (true, false) => body["filter"] = Value::Object(filter),
         (false, true) => {
             let mut places = Vec::new();

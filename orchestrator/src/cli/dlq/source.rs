@@ -6,12 +6,15 @@ use crate::{
     dead_letters::{FOREIGN, LetterEntry, LetterFilter, LetterName, LetterTopic},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
+    time_range::time_range,
 };
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
+use rdkafka::types::RDKafkaErrorCode;
 use saga_base::secrets;
 use saga_core::{definition, state::SagaPlan};
-use saga_kafka::settings::BrokerKind;
+use saga_engine::journal::LetterNames;
+use saga_kafka::{KafkaSettings, settings::BrokerKind};
 use saga_wire::PoisonCode;
 use std::sync::Arc;
 
@@ -48,25 +51,34 @@ pub(super) struct LetterFilterArgs {
     /// Only letters that were written before: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME|DURATION")]
     until: Option<StartedSince>,
-    /// Only letters with this text in message, id, key or value, whatever its case. What is read from the table of the
-    /// event store (--status, --fingerprint, redrive, export) has no values
+    /// Only letters with this text in message, id, key or value, whatever its case. A redrive and an export do not look
+    /// into values
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     text: Option<String>,
 }
 
 impl LetterFilterArgs {
     /// The filter, also for the letters that are named.
-    pub(super) fn filter(&self, names: Vec<LetterName>) -> LetterFilter {
-        LetterFilter {
+    ///
+    /// # Errors
+    /// The range of time is empty.
+    pub(super) fn filter(&self, names: Vec<LetterName>) -> anyhow::Result<LetterFilter> {
+        let (since, until) = time_range(self.since.map(|since| since.0), self.until.map(|until| until.0))?;
+        Ok(LetterFilter {
             names,
             codes: self.code.clone(),
             topic: self.topic.clone(),
             saga: self.saga.clone(),
             key: self.key.clone(),
-            since: self.since.map(|since| since.0),
-            until: self.until.map(|until| until.0),
+            since,
+            until,
             text: self.text.clone(),
-        }
+        })
+    }
+
+    /// The names in it.
+    pub(super) fn names(&self) -> LetterNames<'_> {
+        LetterNames { saga: self.saga.as_deref(), topic: self.topic.as_deref(), cause: None }
     }
 }
 
@@ -97,11 +109,28 @@ impl LetterSourceArgs {
     /// It cannot be read; the error names the keys of the configuration.
     pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopic> {
         let (settings, name) = (startup::kafka_settings(config, BrokerKind::Real)?, self.topic(config));
-        LetterTopic::open(&settings, &name).await.with_context(|| {
-            let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
-            format!("the topic {name} cannot be read at {servers} (keys topics.dlq, kafka.bootstrapServers)")
-        })
+        let error = match LetterTopic::open(&settings, &name).await {
+            Ok(topic) => return Ok(topic),
+            Err(error) => error,
+        };
+        let is_unknown = error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+        let guess = if is_unknown { guess(&settings, &name).await } else { String::new() };
+        let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
+        Err(anyhow::Error::new(error).context(format!(
+            "the topic {name} cannot be read at {servers} (keys topics.dlq, kafka.bootstrapServers){guess}"
+        )))
     }
+
+    /// The topic that `--dlq` names, if it is not the one of the configuration.
+    pub(super) fn other_topic(&self, config: &EngineConfig) -> Option<&str> {
+        self.dlq.as_deref().filter(|dlq| *dlq != config.topics.dlq)
+    }
+}
+
+/// Guesses which topic of the broker is meant.
+async fn guess(settings: &KafkaSettings, name: &str) -> String {
+    let known = LetterTopic::topics(settings, name).await.unwrap_or_default();
+    definition::or_did_you_mean(name, known.iter().map(String::as_str))
 }
 
 /// The definitions of the configuration's files.
