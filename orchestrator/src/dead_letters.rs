@@ -3,14 +3,16 @@
 
 mod cursor;
 mod entry;
+mod fault;
 mod filter;
 mod judge;
 mod state;
 mod walk;
 
-pub(crate) use entry::{LetterEntry, LetterName, LetterPlace};
 pub(crate) use cursor::LetterCursor;
+pub(crate) use entry::{LetterEntry, LetterName, LetterPlace};
+pub(crate) use fault::{LetterFault, dump, readable};
 pub(crate) use filter::{FOREIGN, LetterFilter};
-pub(crate) use judge::{LetterJudge, LetterVerdict};
+pub(crate) use judge::{DecodedAvro, JudgedRecord, LetterJudge, LetterVerdict};
 pub(crate) use state::LetterState;
 pub(crate) use walk::{LetterTopic, NewestLetters, SeenNames};

@@ -3,7 +3,7 @@
 use crate::{
     cli::{ConfigFileArgs, output, selection::StartedSince},
     config::{self, ConfigSources, EngineConfig},
-    dead_letters::{FOREIGN, LetterEntry, LetterFilter, LetterName, LetterTopic},
+    dead_letters::{FOREIGN, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopic},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
     time_range::time_range,
@@ -131,6 +131,21 @@ impl LetterSourceArgs {
 async fn guess(settings: &KafkaSettings, name: &str) -> String {
     let known = LetterTopic::topics(settings, name).await.unwrap_or_default();
     definition::or_did_you_mean(name, known.iter().map(String::as_str))
+}
+
+/// Judges letters as an engine with this configuration and these definitions does; `None`: its schemas cannot be used,
+/// and a note says why.
+pub(super) fn judge(config: &EngineConfig, plans: &[Arc<SagaPlan>]) -> Option<LetterJudge> {
+    let made = || -> anyhow::Result<LetterJudge> {
+        // Without files a note was written.
+        let files = DefinitionFiles::of_folders(&config.sagas, &config.schemas).unwrap_or_default().schemas;
+        Ok(LetterJudge {
+            definitions: plans.iter().map(|plan| Arc::clone(&plan.definition)).collect(),
+            schemas: startup::schema_source(&files, config.schema_registry.as_ref(), &config.formats)?,
+            replies: config.topics.replies.clone(),
+        })
+    };
+    made().inspect_err(|error| output::note(&format!("without a judgement: {error:#}"))).ok()
 }
 
 /// The definitions of the configuration's files.
