@@ -255,7 +255,7 @@ fn engine_settings(
     (producer, kafka): (&KafkaProducer, &saga_kafka::KafkaSettings),
     observer: ObserverHandle,
 ) -> anyhow::Result<EngineSettings> {
-    let letters = letter_source(config, kafka);
+    let letters = Some(letter_source(config, kafka));
     let kafka = KafkaOutput {
         producer: producer.clone(),
         inbox: Arc::from(config.topics.inbox.as_str()),
@@ -281,11 +281,9 @@ fn engine_settings(
     })
 }
 
-/// The mock broker has no client that reads a topic by portions.
-fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> Option<LetterSource> {
+fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> LetterSource {
     let topic = Arc::from(config.topics.dlq.as_str());
-    let source = LetterSource { kafka: kafka.clone(), topic, keep: config.letter_rows };
-    (kafka.broker != saga_kafka::BrokerKind::Mock).then_some(source)
+    LetterSource { kafka: kafka.clone(), topic, keep: config.letter_rows }
 }
 
 /// Before the first decision: finds confirmed writes of earlier engines that the store does not have. The mock broker
