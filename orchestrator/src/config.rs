@@ -268,6 +268,17 @@ pub(crate) fn topics(sources: &ConfigSources<'_>) -> Result<InternalTopics, Engi
     Ok(ConfigValidator::new(&layers).topics())
 }
 
+/// Reads only the formats of topics, as far as they are right, and whether a schema registry is configured.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn formats(sources: &ConfigSources<'_>) -> Result<(TopicFormats, bool), EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    let (topics, registry) = (check.topics(), check.schema_registry());
+    Ok((check.topic_formats(&topics, registry.as_ref()), registry.is_some()))
+}
+
 /// The reason why a folder has no definitions; `None` if it has some.
 pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {

@@ -16,5 +16,6 @@ mod shutdown;
 mod source_files;
 mod startup;
 mod telemetry;
+mod time_range;
 mod verify;
 mod visible;

@@ -10,8 +10,8 @@ mod retry;
 mod schemas;
 mod topic_watch;
 
-pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, load_files, plan_of_file, plan_of_text};
-pub(crate) use schemas::embedded_registry;
+pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, WrittenType, load_files, plan_of_file, plan_of_text};
+pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{
     api,
@@ -257,7 +257,7 @@ fn engine_settings(
     (producer, kafka): (&KafkaProducer, &saga_kafka::KafkaSettings),
     observer: ObserverHandle,
 ) -> anyhow::Result<EngineSettings> {
-    let letters = letter_source(config, kafka);
+    let letters = Some(letter_source(config, kafka));
     let kafka = KafkaOutput {
         producer: producer.clone(),
         inbox: Arc::from(config.topics.inbox.as_str()),
@@ -284,11 +284,8 @@ fn engine_settings(
     })
 }
 
-/// The mock broker has no client that reads a topic by portions.
-fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> Option<LetterSource> {
-    let source =
-        LetterSource { kafka: kafka.clone(), routes: config.topics.letter_routes(), keep: config.letters.keep };
-    (kafka.broker != saga_kafka::BrokerKind::Mock).then_some(source)
+fn letter_source(config: &EngineConfig, kafka: &saga_kafka::KafkaSettings) -> LetterSource {
+    LetterSource { kafka: kafka.clone(), routes: config.topics.letter_routes(), keep: config.letters.keep }
 }
 
 /// Before the first decision: finds confirmed writes of earlier engines that the store does not have. The mock broker

@@ -18,6 +18,16 @@ impl Escaper for HtmlEscaper {
     }
 }
 
+/// The same for what stands in lines of its own, which are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HtmlLinesEscaper;
+
+impl Escaper for HtmlLinesEscaper {
+    fn write_escaped_str<W: Write>(&self, dest: W, text: &str) -> fmt::Result {
+        Markup.write_escaped_str(dest, &in_lines(text))
+    }
+}
+
 /// `text` in one line: line breaks are written out too, so that no text can look like a line of ours.
 #[must_use]
 pub(crate) fn in_line(text: &str) -> Cow<'_, str> {

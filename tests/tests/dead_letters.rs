@@ -83,7 +83,7 @@ async fn letters_of_a_running_engine_are_listed_chosen_and_explained() -> Result
     }
     assert_eq!(told(folder, &["list", "--saga", "order"]).await?.len(), 2, "no_type is no definition's matter");
     assert_eq!(told(folder, &["list", "--since", "1h", "--topic", &world.orders]).await?.len(), 3);
-    for none in [["--until", "1h"], ["--since", "2100-01-01T00:00:00Z"], ["--topic", "elsewhere"]] {
+    for none in [["--until", "1h"], ["--since", "2100-01-01T00:00:00Z"], ["--topic", world.installation.replies()]] {
         assert!(told(folder, &[&["list"][..], &none].concat()).await?.is_empty(), "{none:?}");
     }
 
@@ -97,6 +97,10 @@ async fn letters_of_a_running_engine_are_listed_chosen_and_explained() -> Result
     assert_eq!((&shown["payload"]["json"]["what"], &shown["key"]["text"]), (&json!("Sofa"), &json!("k2")));
     assert_eq!(shown["headers"], json!([{"name": "ce_type", "value": {"text": "OrderPlaced"}}]), "only the original's");
     assert_eq!((&shown["trigger"]["key"], &shown["now"][0]["would"]), (&json!(["event.orderId"]), &json!("poison")));
+    let fault = &shown["now"][0]["fault"];
+    assert_eq!((&fault["expression"], &fault["mark"]["column"]), (&json!("event.orderId"), &json!(1)), "{shown}");
+    let instead = fault["reads"][0]["instead"].as_str().context("what is there")?;
+    assert!(instead.contains("event has number, what"), "{shown}");
     assert!(shown["remedy"].as_str().is_some_and(|remedy| remedy.contains("has(")), "{shown}");
 
     // The files are mended: the same record would start a saga now.

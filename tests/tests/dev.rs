@@ -194,6 +194,23 @@ async fn an_engine_beside_it_runs_sagas_of_its_own_on_its_kafka() -> Result<()> 
 }
 
 #[tokio::test]
+async fn what_cannot_be_processed_is_in_its_table_of_dead_letters() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_run, mut shown) = dev(folder.path(), &["--orders", "1"])?;
+    let said = line(&mut shown, |line| line.trim_start().starts_with("sagas")).await?;
+    let engine = EngineApi::new(said.split_whitespace().nth(1).context("an address")?)?;
+    let producer = TestKafka::new(address(&mut shown).await?, None).producer()?;
+    let broken = TopicRecord { value: Some(b"{not json".to_vec()), ..claim("acme") };
+    let headers = vec![("ce_type".into(), Some(b"OrderPlaced".to_vec()))];
+    producer.send("shop.orders", &TopicRecord { headers, ..broken }).await?;
+    eventually("the letter is in the table", PATIENCE, || async {
+        let (_, found) = engine.get("/api/dead-letters").await?;
+        Ok((found["letters"][0]["code"] == "not_json").then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_taken_port_is_an_error_that_names_the_flag() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = TcpListener::bind("127.0.0.1:0").await?;

@@ -74,7 +74,7 @@ async fn with_orders() -> Result<Option<TestWorld>> {
     let config = json!({
         "store": world.database.url(),
         "kafka": {"bootstrapServers": world.kafka.bootstrap(), "group": world.installation.group()},
-        "topics": {"inbox": world.installation.inbox()},
+        "topics": {"inbox": world.installation.inbox(), "formats": {"copies.in.avro": "avro"}},
     });
     std::fs::write(folder.join("config.yaml"), config.to_string())?;
     Ok(Some(world))
@@ -118,6 +118,17 @@ async fn outcome_events_are_sent_again_as_they_were() -> Result<()> {
     for until in ["7d", "2001-01-01T00:00:00Z"] {
         let none = told(&saga(folder, &["--topic", &copies, "--until", until]).await?)?;
         assert_eq!(none["records"], 0, "{none}");
+    }
+
+    for (arguments, said) in [
+        (&["--topic", "copies.in.avro"][..], "takes Avro (key `topics.formats`)"),
+        (&["--topic", "copies.in.avro", "--send"], "takes Avro (key `topics.formats`)"),
+        (&["--topic", &copies, "--since", "1h", "--until", "2h"], "nothing is in this range"),
+        (&["--topic", "copies.elsewhere"], "there is no topic `copies.elsewhere`"),
+    ] {
+        let refused = saga(folder, arguments).await?;
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && told.contains(said), "{arguments:?}: {told}");
     }
 
     let done = told(&saga(folder, &["--topic", &copies, "--send"]).await?)?;

@@ -7,7 +7,7 @@ use saga_tests::{
     engine::{Engine, binary},
     eventually::eventually,
     kafka::TopicRecord,
-    participant::ParticipantScript,
+    participant::{ParticipantScript, ScriptedBehaviour},
     world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::{Value, json};
@@ -282,6 +282,9 @@ async fn an_edit_is_checked_kept_beside_the_original_and_redriven() -> Result<()
     let said = String::from_utf8_lossy(&kept.stdout);
     assert!(said.contains("starts order with the key 4711"), "{said}");
 
+    let shown = String::from_utf8(dlq(folder, &["show", "0/0"]).await?.stdout)?;
+    assert!(shown.contains(r#"  "number": "n0"     |   "number": "n0","#), "both beside each other: {shown}");
+    assert!(shown.contains("starts saga order, unless the key 4711 is taken"), "the edit is judged: {shown}");
     let detail = get(&engine, "/api/dead-letters/0/0").await?;
     let original = detail["original"]["value"]["text"].as_str().context("a text")?;
     let edit: Value = serde_json::from_str(detail["edit"]["value"]["text"].as_str().context("a text")?)?;
@@ -332,6 +335,206 @@ async fn a_topic_that_is_made_anew_begins_the_table_anew() -> Result<()> {
     let found = letters(&engine, "code=foreign", 4).await?;
     assert_eq!(found[3]["key"], "other0");
     letters(&engine, "", 4).await?;
+    Ok(())
+}
+
+/// A record of the DLQ topic that no engine of this test wrote.
+async fn letter(world: &TestWorld, headers: &[(&str, &[u8])], key: &str, value: &Value) -> Result<String> {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), Some(value.to_vec()))).collect();
+    let value = Some(value.to_string().into_bytes());
+    let record = TopicRecord { partition: Some(0), key: Some(key.as_bytes().to_vec()), value, headers };
+    let (partition, offset) = world.send(world.installation.dlq(), &record).await?;
+    Ok(format!("{partition}/{offset}"))
+}
+
+/// Headers of a letter of the definition `order`, as an engine writes them.
+fn of_engine<'h>(world: &'h TestWorld, more: &[(&'h str, &'h [u8])]) -> Vec<(&'h str, &'h [u8])> {
+    let own: [(&str, &[u8]); 9] = [
+        ("ce_type", b"OrderPlaced"),
+        ("saga_dlq_topic", world.orders.as_bytes()),
+        ("saga_dlq_partition", b"0"),
+        ("saga_dlq_offset", b"99"),
+        ("saga_dlq_timestamp", b"1700000000000"),
+        ("saga_dlq_code", b"key"),
+        ("saga_dlq_message", b"no key"),
+        ("saga_dlq_time", b"2026-11-30T00:00:00.000Z"),
+        ("saga_dlq_id", b"orders/0/99/order"),
+    ];
+    own.into_iter().chain(more.iter().copied()).collect()
+}
+
+async fn brought(engine: &Engine, place: &str, more: Value) -> Result<Value> {
+    let mut order = json!({"letters": [place]});
+    for (name, value) in more.as_object().context("an object")? {
+        order[name] = value.clone();
+    }
+    let (status, body) = post(engine, "/api/dead-letters/jobs", order).await?;
+    ensure!(status == StatusCode::ACCEPTED, "{status}: {body}");
+    let done = ended(engine, body["job"]["id"].as_str().context("an id")?).await?;
+    Ok(done["items"][0].clone())
+}
+
+#[tokio::test]
+async fn letters_of_others_start_sagas_and_what_cannot_be_brought_back_says_why() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    let spring: [(&str, &[u8]); 5] = [
+        ("ce_type", b"OrderPlaced"),
+        ("kafka_dlt-original-topic", world.orders.as_bytes()),
+        ("kafka_dlt-original-partition", &0_i32.to_be_bytes()),
+        ("kafka_dlt-original-offset", &7_i64.to_be_bytes()),
+        ("kafka_dlt-exception-fqcn", b"java.lang.IllegalStateException"),
+    ];
+    let of_spring = letter(&world, &spring, "k", &json!({"orderId": "s1"})).await?;
+    let pointer = of_engine(&world, &[("saga_dlq_pointer", b"true"), ("saga_dlq_left_out", b"value")]);
+    let pointer = letter(&world, &pointer, "k", &json!({"topic": "orders"})).await?;
+    let often = of_engine(&world, &[("saga_dlq_redrives", b"20")]);
+    let often = letter(&world, &often, "k", &json!({"orderId": "s2"})).await?;
+    letters(&engine, "status=new", 3).await?;
+
+    let nobody = brought(&engine, &of_spring, json!({})).await?;
+    assert_eq!(nobody["result"], "refused", "{nobody}");
+    let everybody = brought(&engine, &of_spring, json!({"everybody": true})).await?;
+    assert_eq!(everybody["result"], "started", "{everybody}");
+    reaches(&engine, "s1", &["completed"]).await?;
+    for (place, why) in [(&pointer, "pointer"), (&often, "20 times")] {
+        let refused = brought(&engine, place, json!({"everybody": true})).await?;
+        assert_eq!(refused["result"], "refused", "{refused}");
+        assert!(refused["message"].as_str().is_some_and(|said| said.contains(why)), "{refused}");
+    }
+    letters(&engine, "status=new", 2).await?;
+    assert!(find(&engine, "s2").await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reply_without_its_command_answers_its_saga_once_it_is_edited() -> Result<()> {
+    let silent = ParticipantScript::default().on("reserve:do", |_| ScriptedBehaviour::silence());
+    let Some(world) = TestWorld::new(silent, ParticipantScript::default()).await? else { return Ok(()) };
+    world.participants(&json!({"timeout": "10m"}), &json!({}))?;
+    world.define("order", "steps:\n  - step: reserve\n    do: inventory.Reserve\n    readOnly: true\n")?;
+    let engine = world.start().await?;
+    world.order("4711", &json!({})).await?;
+    let commands = world.kafka.read_until(world.inventory.topic(), WITHIN, |records| !records.is_empty()).await?;
+    let command = commands[0].header("idempotency_key").context("a command has a key")?.to_owned();
+    let headers = vec![("saga_outcome".into(), Some(b"succeeded".to_vec()))];
+    let reply = TopicRecord { partition: Some(0), key: None, value: Some(b"{}".to_vec()), headers };
+    world.send(world.installation.replies(), &reply).await?;
+    let found = letters(&engine, "code=no_command", 1).await?;
+    let place = found[0]["place"].as_str().context("a place")?.to_owned();
+
+    configure(&world)?;
+    let server = engine.api().base().to_owned();
+    let act = ["--reason", "the participant is mended", "--who", "ada", "--server", &server];
+    let header = format!("idempotency_key={command}");
+    let edited = dlq(world.installation.folder(), &[&["edit", &place, "--header", &header][..], &act].concat()).await?;
+    ensure!(edited.status.success(), "{}", String::from_utf8_lossy(&edited.stderr));
+    let shown = dlq(world.installation.folder(), &["show", &place, "--output", "json"]).await?;
+    let shown: Value = serde_json::from_slice(&shown.stdout)?;
+    assert_eq!(shown["now"][0]["would"], "answer", "{shown}");
+    let item = brought(&engine, &place, json!({})).await?;
+    assert_eq!(item["result"], "answered", "{item}");
+    reaches(&engine, "4711", &["completed"]).await?;
+    let again = brought(&engine, &place, json!({"again": true})).await?;
+    assert_eq!(again["result"], "ignored", "{again}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_reaches_sagas_of_two_engines_and_each_engine_lists_it() -> Result<()> {
+    const LETTERS: usize = 20;
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    keyless(&world, 0..LETTERS).await?;
+    letters(&engine, "status=new", LETTERS).await?;
+    engine.terminate().await?;
+    mend(&world)?;
+
+    let engines = [world.start().await?, world.start().await?];
+    let [one, other] = &engines;
+    let order = json!({"filter": {"code": "key"}, "pace": 500, "canary": 1});
+    let (_, body) = post(one, "/api/dead-letters/jobs", order).await?;
+    let job = body["job"]["id"].as_str().context("an id")?.to_owned();
+    assert_eq!(ended(one, &job).await?["job"]["status"], "paused");
+    let listed = get(other, "/api/dead-letters/jobs").await?;
+    assert_eq!((&listed["jobs"][0]["id"], &listed["jobs"][0]["status"]), (&json!(job), &json!("noEnd")), "{listed}");
+    let (status, body) = other.api().post(&format!("/api/dead-letters/jobs/{job}/stop"), &json!({})).await?;
+    assert_eq!(status, StatusCode::CONFLICT, "{body}");
+    one.api().post(&format!("/api/dead-letters/jobs/{job}/resume"), &json!({})).await?;
+    let done = eventually("the other engine sees the end", WITHIN, || async {
+        let body = get(other, &format!("/api/dead-letters/jobs/{job}")).await?;
+        Ok((body["job"]["status"] == "done").then_some(body))
+    })
+    .await?;
+    assert_eq!((&done["job"]["lookedAt"], counts(&done)), (&json!(LETTERS), &json!({"started": LETTERS})), "{done}");
+    for number in 0..LETTERS {
+        reaches(other, &format!("n{number}"), &["completed"]).await?;
+    }
+    let sagas = get(other, "/api/sagas?limit=1000&saga=order").await?;
+    assert_eq!(sagas["sagas"].as_array().map(Vec::len), Some(LETTERS), "each order has one saga");
+
+    let server = one.api().base().to_owned();
+    let stopped = dlq(world.installation.folder(), &["job", "stop", &job, "--server", &server]).await?;
+    let said = String::from_utf8_lossy(&stopped.stderr);
+    assert!(stopped.status.success() && said.contains("nothing to stop: the job ended at"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn names_that_nothing_has_are_errors_and_pages_lose_no_letter() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    keyless(&world, 0..3).await?;
+    let found = letters(&engine, "status=new", 3).await?;
+    configure(&world)?;
+    let (folder, server) = (world.installation.folder(), engine.api().base().to_owned());
+    let (topic, misspelt) = (world.orders.as_str(), format!("{}s", world.orders));
+    let dlq_topic = format!("{}x", world.installation.dlq());
+    let redrive = ["redrive", "--saga", "ordre", "--reason", "r", "--who", "ada", "--server", &server];
+    for (arguments, said) in [
+        (&["list", "--saga", "ordre"][..], "did you mean `order`?"),
+        (&["list", "--status", "open", "--saga", "ordre"], "did you mean `order`?"),
+        (&["list", "--topic", &misspelt], topic),
+        (&["list", "--status", "open", "--topic", &misspelt], topic),
+        (&["list", "--fingerprint", "0123456789abcdef"], "no dead letter has the cause `0123456789abcdef`"),
+        (&["export", "--saga", "ordre"], "did you mean `order`?"),
+        (&["stats", "--dlq", &dlq_topic], world.installation.dlq()),
+        (&["list", "--dlq", &dlq_topic], world.installation.dlq()),
+        (&redrive, "did you mean `order`?"),
+        (&["list", "--since", "1h", "--until", "2h"], "nothing is in this range"),
+        (&["export", "--since", "1h", "--until", "2h"], "nothing is in this range"),
+        (&["edit", "0/0", "--remove", "--reason", "r", "--who", "ada", "--server", &server], "has no edit"),
+    ] {
+        let output = dlq(folder, arguments).await?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains(said), "{arguments:?}: {told}");
+    }
+    let (status, body) = engine.api().get("/api/dead-letters?saga=ordre").await?;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("bad_parameter")), "{body}");
+
+    let with_value = dlq(folder, &["list", "--status", "open", "--text", "N1", "--output", "json"]).await?;
+    let line: Value = serde_json::from_slice(&with_value.stdout)?;
+    assert_eq!(line["key"], "k1", "the table has no values, and the topic is asked: {line}");
+
+    // However close their times are, each letter is in one page.
+    let mut places: Vec<String> = found.iter().filter_map(|it| it["place"].as_str().map(str::to_owned)).collect();
+    places.sort();
+    for table in [&[][..], &["--status", "open"]] {
+        let (mut seen, mut before) = (Vec::new(), None::<String>);
+        for _ in 0..places.len() {
+            let cursor = before.iter().flat_map(|before| ["--before", before.as_str()]);
+            let page =
+                ["list", "--limit", "1", "--output", "json"].into_iter().chain(cursor).chain(table.iter().copied());
+            let output = dlq(folder, &page.collect::<Vec<_>>()).await?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let line: Value = serde_json::from_slice(&output.stdout).context(said.clone())?;
+            seen.push(line["place"].as_str().context("a place")?.to_owned());
+            before =
+                said.split_once("--before ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default().to_owned());
+        }
+        seen.sort();
+        assert_eq!(seen, places, "{table:?}");
+    }
     Ok(())
 }
 

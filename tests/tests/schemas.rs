@@ -162,6 +162,10 @@ async fn the_versions_of_a_subject_are_compared_with() -> Result<()> {
     let same = check(folder.path(), &[&of[..], &["same.avsc"]].concat()).await?;
     assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
     let unknown = check(folder.path(), &["--subject", "nobody-has-it", "--rule", "full", "same.avsc"]).await?;
-    assert!(text(&unknown.stderr).contains("there is no earlier schema"), "{}", text(&unknown.stderr));
+    let said = text(&unknown.stderr);
+    assert!(unknown.status.code() == Some(1) && said.contains("has no subject `nobody-has-it`"), "{said}");
+    let misspelt = check(folder.path(), &["--subject", &format!("{subject}s"), "same.avsc"]).await?;
+    let said = text(&misspelt.stderr);
+    assert!(misspelt.status.code() == Some(1) && said.contains("did you mean `orders-"), "{said}");
     Ok(())
 }

@@ -21,6 +21,7 @@ mod long;
 mod nodes;
 mod own_error;
 mod path;
+mod place;
 mod reads;
 mod scan;
 mod select;

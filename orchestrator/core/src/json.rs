@@ -6,11 +6,13 @@
 mod names;
 mod number;
 mod odd;
+mod place;
 mod scan;
 
 pub(crate) use number::{DecimalNumber, exact_double, is_exact_double};
 pub use number::{MAX_EXPONENT, MAX_NUMBER_CHARS, integer_text};
 pub use odd::{visible, what_it_is};
+pub use place::place_of_fault;
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;

@@ -139,8 +139,15 @@ fn what_was_proved_when_it_was_stored_is_read_by_later_builds() {
 }
 
 /// Codes that need more than one file, or none that is YAML.
-const ELSEWHERE: [Code; 6] =
-    [Code::DuplicateDefinition, Code::BadSchema, Code::RetypedField, Code::TooLarge, Code::NotRead, Code::BadConfig];
+const ELSEWHERE: [Code; 7] = [
+    Code::DuplicateDefinition,
+    Code::BadSchema,
+    Code::MissingSchema,
+    Code::RetypedField,
+    Code::TooLarge,
+    Code::NotRead,
+    Code::BadConfig,
+];
 
 #[test]
 fn every_code_has_a_bad_file() {

@@ -19,7 +19,7 @@ pub(crate) mod snapshots;
 mod timeline;
 
 pub use fault::{JournalError, JournalFault, JournalFaultKind, PlanError};
-pub use known::UnknownFilterName;
+pub use known::{LetterNames, UnknownFilterName};
 pub use plans::PlanCache;
 pub(crate) use plans::texts_of;
 

@@ -21,7 +21,7 @@ pub use job::{
     LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView, LetterSelection, MOST_LETTER_NAMES,
     MOST_LETTER_PACE, NamedPlace, USUAL_LETTER_PACE,
 };
-pub use judge::{EditedRecord, MendError};
+pub use judge::{EditedRecord, MendError, restored};
 pub use row::{fingerprint, letter_row};
 pub use standing::LetterFollowerView;
 pub(crate) use standing::LetterStanding;

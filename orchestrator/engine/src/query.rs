@@ -8,7 +8,7 @@ use super::{
     events_topic::{EventsTopicStanding, EventsTopicView},
     feed::FeedReader,
     journal::{
-        JournalAccess, JournalError, RecordedSaga, UnknownFilterName,
+        JournalAccess, JournalError, LetterNames, RecordedSaga, UnknownFilterName,
         counts::{self, CountDimension, SagaGroup},
         difference::SagaDifference,
         point::HistoryPoint,
@@ -308,6 +308,26 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn misnamed(&self, wanted: &SagaQuery) -> Result<Option<UnknownFilterName>, StoreError> {
         naming::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
+    }
+
+    /// What a question about dead letters, of the topic `dlq` or of all, names and nothing has; as [`naming::misnamed_letters`].
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn misnamed_letters(
+        &self,
+        dlq: Option<&str>,
+        wanted: &LetterNames<'_>,
+    ) -> Result<Option<UnknownFilterName>, StoreError> {
+        naming::misnamed_letters(self.store(), self.journal.plans(), dlq, wanted, &[]).await
+    }
+
+    /// What acts are asked for, if nothing has this name; as [`naming::unknown_target`].
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn unknown_target(&self, name: &str) -> Result<Option<UnknownFilterName>, StoreError> {
+        naming::unknown_target(self.store(), self.journal.plans(), name).await
     }
 
     /// The definition with this name, if nothing here has it; as [`naming::unknown_saga`].

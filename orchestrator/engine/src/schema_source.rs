@@ -96,7 +96,7 @@ impl SchemaSource {
     /// What is known of the schema of the record's value: the one that it names, in the form of the topic's reader.
     /// Returns when it is known whether it can be had: as long as the registry does not answer, or refuses, this waits.
     /// A call can be cancelled at any time.
-    pub(crate) async fn of_record(&self, record: &KafkaRecord, named: Option<PayloadSchemaName>) -> PayloadSchema {
+    pub async fn of_record(&self, record: &KafkaRecord, named: Option<PayloadSchemaName>) -> PayloadSchema {
         if let Some(poison) = self.0.formats.refusal(record) {
             return PayloadSchema::Unreadable(poison);
         }

@@ -96,6 +96,19 @@ impl TopicPortionReader {
         .await
     }
 
+    /// Names of all topics that the broker shows, its own left out.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub async fn topics(&self) -> KafkaResult<Vec<String>> {
+        self.ask(|client| {
+            let metadata = client.fetch_metadata(None, ASK)?;
+            let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+            Ok(names.filter(|name| !name.starts_with("__")).collect())
+        })
+        .await
+    }
+
     /// The first record of each partition at or after `time`; partitions without one are left out.
     ///
     /// # Errors

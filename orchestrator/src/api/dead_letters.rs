@@ -25,7 +25,7 @@ use axum::{
 };
 use saga_core::time::Timestamp;
 use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError, letter_place};
-use saga_event_store::{LetterCoordinates, LetterOrder};
+use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -63,7 +63,10 @@ struct LetterPurgeBody {
 /// The handle for letters.
 pub(super) fn desk(backend: &ApiState) -> Result<&LetterDesk, ApiError> {
     let missing = || {
-        ApiError::NoLetters("this engine follows no topic of dead letters, like that of `saga dev`: `saga dlq list` and `show` read the topic".to_owned())
+        ApiError::NoLetters(
+            "this engine follows no topic of dead letters: `saga dlq list` and `show` read a topic without an engine"
+                .to_owned(),
+        )
     };
     backend.letters.as_ref().ok_or_else(missing)
 }
@@ -76,12 +79,43 @@ pub(super) async fn list(
     let (filter, size) = asked.page(backend.query.now())?;
     let desk = desk(&backend)?;
     let mut letters = desk.list(filter, LetterOrder::Newest).await?;
+    if letters.is_empty() {
+        named_right(&backend, desk, &asked).await?;
+    }
     let has_more = letters.len() > size;
     letters.truncate(size);
     let next = letters.last().filter(|_| has_more).map(|letter| letter.number);
     let lines: Vec<LetterLineView> =
         letters.into_iter().map(|letter| LetterLineView::of(letter, desk.topic())).collect();
     Ok(Json(json!({"letters": lines, "next": next})))
+}
+
+/// A mistyped name is an error, instead of an empty answer.
+async fn named_right(backend: &ApiState, desk: &LetterDesk, asked: &LetterListQuery) -> Result<(), ApiError> {
+    match slip(backend, desk, asked).await? {
+        Some(slip) => Err(ApiError::MisnamedLetter(slip)),
+        None => Ok(()),
+    }
+}
+
+/// The same for a job that chooses letters.
+async fn named_right_if_none(backend: &ApiState, asked: &LetterListQuery) -> Result<(), ApiError> {
+    let desk = desk(backend)?;
+    let one = StoredLetterFilter { limit: 1, ..asked.filter(backend.query.now())? };
+    match desk.list(one, LetterOrder::Newest).await?.as_slice() {
+        [] => named_right(backend, desk, asked).await,
+        _ => Ok(()),
+    }
+}
+
+/// The message about a name in the query that nothing has, with a guess at the right name.
+pub(super) async fn slip(
+    backend: &ApiState,
+    desk: &LetterDesk,
+    asked: &LetterListQuery,
+) -> Result<Option<String>, ApiError> {
+    let unknown = backend.query.misnamed_letters(asked.dlq(), &asked.names()).await?;
+    Ok(unknown.map(|unknown| unknown.to_string()))
 }
 
 pub(super) async fn show(

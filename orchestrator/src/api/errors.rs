@@ -37,6 +37,9 @@ pub(super) enum ApiError {
     /// A filter has a name that nothing has.
     #[error("{0}")]
     Misnamed(String),
+    /// A filter of dead letters has a name that nothing has.
+    #[error("{0}")]
+    MisnamedLetter(String),
     #[error("{1}")]
     BadBody(RequestBodyKind, String),
     #[error("{0}")]
@@ -192,6 +195,7 @@ impl ApiError {
             | ApiError::BadPath(_)
             | ApiError::BadParameter(_)
             | ApiError::Misnamed(_)
+            | ApiError::MisnamedLetter(_)
             | ApiError::BadBody(..)
             | ApiError::BadValue(_)
             | ApiError::Refused(_)
@@ -232,7 +236,9 @@ impl ApiError {
             ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
             ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             ApiError::BadPath(_) => (StatusCode::BAD_REQUEST, "bad_path"),
-            ApiError::BadParameter(_) | ApiError::Misnamed(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            ApiError::BadParameter(_) | ApiError::Misnamed(_) | ApiError::MisnamedLetter(_) => {
+                (StatusCode::BAD_REQUEST, "bad_parameter")
+            }
             ApiError::BadBody(..) | ApiError::BadValue(_) => (StatusCode::BAD_REQUEST, "bad_body"),
             ApiError::NotReloaded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_reloaded"),
             ApiError::BadDefinition(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_definition"),
@@ -265,7 +271,7 @@ impl ApiError {
                 hint.as_deref().unwrap_or("`saga guard list` shows the participants")
             }
             ApiError::NoJob(_) => {
-                "a job is in the memory of the engine that began it; GET /api/jobs shows all jobs on record"
+                "a job is in the memory of the engine that began it; GET /api/jobs and /api/dead-letters/jobs show all on record"
             }
             ApiError::ArchivesMissing(_) => r#"nothing has changed; send {"withoutArchives": true} to leave them out"#,
             ApiError::SeveralSagas(..) => "name one by its id",
@@ -280,6 +286,7 @@ impl ApiError {
             ApiError::Misnamed(_) => {
                 "`saga list --count` shows the values of open sagas, `saga definitions list` the names of definitions"
             }
+            ApiError::MisnamedLetter(_) => "`saga dlq stats` shows the definitions, topics and causes of dead letters",
             ApiError::BadBody(kind, _) => kind.hint(),
             ApiError::NoLetters(_) => {
                 "`saga dlq list` shows the letters. An engine of `saga serve` has a new one in its table within seconds"

@@ -1,10 +1,14 @@
 //! `audit`: what operators did to sagas, guards and definitions, and what deployments and reloads changed.
 
 use super::{OutputFormat, output, selection::StartedSince, store::StoreReadArgs};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use saga_engine::replay::audit::{self, AuditEntry, AuditPlace, AuditRequest};
-use std::process::ExitCode;
+use saga_engine::{
+    journal::PlanCache,
+    naming,
+    replay::audit::{self, AuditEntry, AuditPlace, AuditRequest},
+};
+use std::{process::ExitCode, sync::Arc};
 
 /// Arguments of `saga audit`.
 #[derive(Debug, Args)]
@@ -41,7 +45,14 @@ pub(super) async fn audit(args: AuditArgs) -> anyhow::Result<ExitCode> {
         after: args.after,
         limit: usize::try_from(args.limit)?,
     };
-    let report = audit::audit(store, &wanted).await.context("the event store did not answer")?;
+    let report = audit::audit(Arc::clone(&store), &wanted).await.context("the event store did not answer")?;
+    if let (Some(on), None, []) = (&wanted.on, &wanted.after, report.entries.as_slice())
+        && let Some(unknown) = naming::unknown_target(store.as_ref(), &PlanCache::default(), on).await?
+    {
+        bail!(
+            "{unknown}\nhint: --on takes an id or a key of a saga, a participant, a definition, or participants.yaml"
+        );
+    }
     output::many(&report.entries, args.output, table)?;
     if let Some(next) = &report.next {
         output::note(&format!("there are older acts; --after {next} shows them"));

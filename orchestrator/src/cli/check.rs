@@ -4,13 +4,15 @@ use super::{CheckOutputFormat, ConfigFileArgs, output};
 use crate::{
     config::{self, ConfigFileProblem, ConfigSources, InternalTopics},
     source_files,
-    startup::DefinitionFiles,
+    startup::{DefinitionFiles, WrittenType},
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use saga_core::definition::{
-    self, CheckFinding, Code, FindingSeverity, RenderStyle, participants::MissingVariablePolicy, schema,
+    self, CheckFinding, Code, FindingSeverity, RenderStyle, SchemaCatalog, SourceFile,
+    participants::MissingVariablePolicy, schema,
 };
+use saga_engine::topic_formats::{AvroFormat, AvroFrame, SchemaRegistration, TopicFormats};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -60,7 +62,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut counted = CheckCounts::default();
     let (paths, schemas) = args.places()?;
     findings.extend(args.of_config());
-    let mut event_types = BTreeSet::new();
+    let (mut event_types, mut written) = (BTreeSet::new(), BTreeSet::new());
     let mut read = Vec::new();
     for (folder, paths) in by_folder(&paths)? {
         let mut files = DefinitionFiles::beside(&folder, &schemas).with_context(|| format!("{}", folder.display()))?;
@@ -69,6 +71,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         let checked = files.check(&topics, args.missing());
         findings.extend(checked.findings.into_iter().filter(|finding| !args.names_folder_of(finding)));
         event_types.extend(checked.event_types);
+        written.extend(checked.written);
         read = files.schemas;
         if let Some(message) = checked.unchecked {
             counted.warnings += 1;
@@ -83,6 +86,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     // What is wrong in a definition hides its type.
     let is_whole = paths.iter().all(|path| path.is_dir()) && !findings.iter().any(CheckFinding::is_error);
+    let (formats, has_registry) = args.formats();
+    written.retain(|written: &WrittenType| formats.avro(&written.topic).is_some());
+    findings.extend(without_schema(&written, &read, (&formats, has_registry), &schemas));
+    event_types.extend(written.into_iter().map(|written| written.event_type));
     findings.extend(source_files::unused_schemas(&read, &event_types, is_whole));
     dedup(&mut findings);
     print(&findings, args.output)?;
@@ -126,10 +133,50 @@ impl CheckArgs {
         if self.allow_missing_env { MissingVariablePolicy::Allowed } else { MissingVariablePolicy::Refused }
     }
 
+    /// The formats of topics, and whether there is a schema registry; without a configuration there are none.
+    fn formats(&self) -> (TopicFormats, bool) {
+        config::formats(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
+    }
+
     /// The topics that the engine keeps for itself, from the configuration if one can be read; a check needs none.
     fn topics(&self) -> InternalTopics {
         config::topics(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new())).unwrap_or_default()
     }
+}
+
+/// A warning for each command and event whose topic is in Avro, and whose schema only a file can give: without it
+/// nothing is sent.
+fn without_schema(
+    written: &BTreeSet<WrittenType>,
+    schemas: &[SourceFile],
+    (formats, has_registry): (&TopicFormats, bool),
+    folder: &Path,
+) -> Vec<CheckFinding> {
+    let has_file = |event_type: &str| {
+        let avro = schemas.iter().filter(|source| source.name.ends_with(".avsc"));
+        let parsed = |source: &SourceFile| SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok();
+        avro.filter_map(parsed).any(|schema| schema.record(event_type).is_some())
+    };
+    let needs_file = |written: &&WrittenType| match formats.avro(&written.topic) {
+        None => false,
+        Some(AvroFormat { frame: AvroFrame::SingleObject, .. }) => true,
+        Some(AvroFormat { registration: SchemaRegistration::Requested, .. }) => true,
+        Some(AvroFormat { registration: SchemaRegistration::Expected, .. }) => !has_registry,
+    };
+    let finding = |WrittenType { topic, event_type }: &WrittenType| {
+        let message = format!(
+            "there is no Avro schema of `{event_type}`, which is written to the topic {topic} in Avro (`topics.formats`)"
+        );
+        let help = format!("add {event_type}.avsc with a record of this name: without it the topic takes nothing");
+        CheckFinding::of_file(
+            Code::MissingSchema,
+            FindingSeverity::Warning,
+            folder.display().to_string(),
+            message,
+            help,
+        )
+    };
+    written.iter().filter(needs_file).filter(|it| !has_file(&it.event_type)).map(finding).collect()
 }
 
 /// A finding that several folders have is printed once.
@@ -202,6 +249,7 @@ fn print(findings: &[CheckFinding], format: CheckOutputFormat) -> anyhow::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use saga_engine::topic_formats::TopicFormat;
 
     #[test]
     fn a_summary_counts_in_words() {
@@ -209,6 +257,24 @@ mod tests {
         assert_eq!(counted.summary(), "1 definition checked, 0 warnings");
         let counted = CheckCounts { definitions: 3, errors: 2, warnings: 1 };
         assert_eq!(counted.summary(), "3 definitions checked, 2 errors, 1 warning");
+    }
+
+    #[test]
+    fn what_is_written_in_avro_needs_a_schema_where_only_a_file_can_give_it() {
+        let written = |event_type: &str| WrittenType { topic: "stock".to_owned(), event_type: event_type.to_owned() };
+        let all = BTreeSet::from([written("Reserve"), written("Release")]);
+        let text = r#"{"type": "record", "namespace": "shop", "name": "Reserve", "fields": []}"#;
+        let schemas = [SourceFile::new("a.avsc", text)];
+        let told = |avro: AvroFormat, has_registry: bool| {
+            let formats = TopicFormats::new([("stock".to_owned(), TopicFormat::Avro(avro))]);
+            let found = without_schema(&all, &schemas, (&formats, has_registry), Path::new("schemas"));
+            found.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        let single = AvroFormat { frame: AvroFrame::SingleObject, ..AvroFormat::default() };
+        assert!(matches!(told(single, true).as_slice(), [one] if one.contains("`Release`")));
+        let requested = AvroFormat { registration: SchemaRegistration::Requested, ..AvroFormat::default() };
+        assert_eq!(told(requested, true).len(), 1);
+        assert!(told(AvroFormat::default(), true).is_empty(), "the registry may have it");
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod bytes_shown;
 mod edit;
 mod export;
 mod import;
+mod job;
 mod list;
+mod naming;
 mod reconcile;
 mod redrive;
 mod show;
@@ -14,6 +16,7 @@ mod source;
 mod stats;
 mod table;
 mod timeline;
+mod values;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -37,8 +40,9 @@ pub(super) enum DlqCommand {
     Edit(edit::EditLetterArgs),
     /// Bring the records of dead letters back
     Redrive(redrive::RedriveLettersArgs),
-    /// Show, pause, resume or stop a job of `saga dlq redrive`
-    Job(redrive::LetterJobArgs),
+    /// List, show, pause, resume or stop jobs of `saga dlq redrive`
+    #[command(subcommand)]
+    Job(job::LetterJobCommand),
     /// Print rows of the table as JSON lines or CSV
     Export(export::ExportLettersArgs),
     /// Put back decisions that `saga dlq export` wrote: for a table that was lost or made anew
@@ -59,7 +63,7 @@ pub(super) async fn run(command: DlqCommand) -> anyhow::Result<ExitCode> {
         DlqCommand::Reopen(args) => acts::act(args, "reopen").await,
         DlqCommand::Edit(args) => edit::edit(args).await,
         DlqCommand::Redrive(args) => redrive::redrive(args).await,
-        DlqCommand::Job(args) => redrive::job(args).await,
+        DlqCommand::Job(command) => job::run(command).await,
         DlqCommand::Export(args) => export::export(args).await,
         DlqCommand::Import(args) => import::import(args).await,
         DlqCommand::Reconcile(args) => reconcile::reconcile(args).await,

@@ -163,7 +163,8 @@ async fn letters(store: &dyn EventStore, saga: &str) -> anyhow::Result<Vec<Lette
     let statuses = LetterStatus::ALL.into_iter().filter(|status| status.is_open()).collect();
     let filter = StoredLetterFilter { stream, statuses, limit: MOST_LETTERS, ..StoredLetterFilter::default() };
     let open = store.letters(&filter, LetterOrder::Oldest).await?;
-    Ok(open.into_iter().map(LetterLineView::of).collect())
+    // Without a configuration nobody knows the usual topic: each place names its own.
+    Ok(open.into_iter().map(|letter| LetterLineView::of(letter, "")).collect())
 }
 
 fn letter_text(letter: &LetterLineView) -> String {

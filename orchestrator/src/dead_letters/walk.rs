@@ -1,6 +1,7 @@
 //! DLQ topics from their ends back to their beginnings, by portions: memory does not grow with the topic.
 
-use super::{LetterEntry, LetterFilter, LetterPlace};
+use super::{LetterAddress, LetterEntry, LetterFilter, LetterPlace};
+use rdkafka::types::RDKafkaErrorCode;
 use saga_core::time::Timestamp;
 use saga_kafka::{
     KafkaSettings, TopicPortionReader,
@@ -17,6 +18,9 @@ const FIRST_STEP: i64 = 256;
 
 /// Offsets of a portion at most. One assignment of the client costs some milliseconds, so that larger ones gain little.
 const LONGEST_STEP: i64 = 4096;
+
+/// Names of one kind that are remembered: other programs may write any.
+const MOST_SEEN: usize = 1000;
 
 /// DLQ topics, with the offsets that they had when they were opened.
 #[derive(Debug)]
@@ -35,6 +39,13 @@ pub(crate) struct LetterTopicError {
     /// Name of the topic.
     pub topic: String,
     source: rdkafka::error::KafkaError,
+}
+
+impl LetterTopicError {
+    /// Whether the broker does not know the topic.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.source.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+    }
 }
 
 impl LetterTopics {
@@ -59,6 +70,14 @@ impl LetterTopics {
         Ok(LetterTopics { reader, extents })
     }
 
+    /// Names of the topics that the broker knows, for who misspelt `name`.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub(crate) async fn topics(settings: &KafkaSettings, name: &str) -> LetterResult<Vec<String>> {
+        TopicPortionReader::connect(settings, name)?.topics().await
+    }
+
     /// Leaves out what was written before `time`.
     ///
     /// # Errors
@@ -75,6 +94,17 @@ impl LetterTopics {
             }
         }
         Ok(())
+    }
+
+    /// Leaves out what is at these places and behind them; a partition without a place keeps all. `usual`: the topic of
+    /// places that name none.
+    pub(crate) fn end_before(&mut self, places: &[LetterAddress], usual: &str) {
+        for LetterAddress { topic, place } in places {
+            let key = (Arc::from(topic.as_deref().unwrap_or(usual)), place.partition);
+            if let Some(extent) = self.extents.get_mut(&key) {
+                extent.end = extent.end.min(place.offset).max(extent.start);
+            }
+        }
     }
 
     /// The letter at `place` of `topic`, if it is there.
@@ -101,7 +131,8 @@ impl LetterTopics {
             step: FIRST_STEP,
             read: Vec::new(),
         };
-        NewestLetters { reader: self.reader, tails: self.extents.into_iter().map(tail).collect() }
+        let tails = self.extents.into_iter().map(tail).collect();
+        NewestLetters { reader: self.reader, tails, seen: SeenNames::default() }
     }
 }
 
@@ -111,6 +142,16 @@ impl LetterTopics {
 pub(crate) struct NewestLetters {
     reader: TopicPortionReader,
     tails: Vec<PartitionTail>,
+    seen: SeenNames,
+}
+
+/// Names in letters that were read, chosen or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenNames {
+    /// Of definitions.
+    pub(crate) sagas: BTreeSet<String>,
+    /// Of topics of originals.
+    pub(crate) topics: BTreeSet<String>,
 }
 
 /// What of a partition is still to come.
@@ -126,6 +167,22 @@ struct PartitionTail {
 }
 
 impl NewestLetters {
+    /// Where a list goes on that ends here: the place, for each partition, before which nothing was given out yet.
+    /// `usual`: the topic whose places name none.
+    pub(crate) fn cursor(&self, usual: &str) -> Vec<LetterAddress> {
+        let next = |tail: &PartitionTail| {
+            let offset = tail.read.last().map_or(tail.left.end, |entry| entry.place.offset + 1);
+            let topic = (*tail.topic != *usual).then(|| tail.topic.to_string());
+            LetterAddress { topic, place: LetterPlace { partition: tail.partition, offset } }
+        };
+        self.tails.iter().map(next).collect()
+    }
+
+    /// The names in all letters that were read so far.
+    pub(crate) fn seen(&self) -> &SeenNames {
+        &self.seen
+    }
+
     /// The next letter that `filter` takes; `None`: there is none any more.
     ///
     /// # Errors
@@ -133,7 +190,7 @@ impl NewestLetters {
     pub(crate) async fn next(&mut self, filter: &LetterFilter) -> LetterResult<Option<LetterEntry>> {
         for tail in &mut self.tails {
             while tail.read.is_empty() && !tail.left.is_empty() {
-                tail.read_back(&mut self.reader, filter).await?;
+                tail.read_back(&mut self.reader, filter, &mut self.seen).await?;
             }
         }
         let newest = |tail: &&mut PartitionTail| tail.read.last().map(|entry| (entry.written_at, entry.place));
@@ -142,8 +199,27 @@ impl NewestLetters {
     }
 }
 
+impl SeenNames {
+    fn add(&mut self, entry: &LetterEntry) {
+        let Ok(letter) = &entry.letter else { return };
+        if self.sagas.len() < MOST_SEEN
+            && let Some(name) = letter.definition.as_ref().filter(|name| !self.sagas.contains(*name))
+        {
+            self.sagas.insert(name.clone());
+        }
+        if self.topics.len() < MOST_SEEN && !self.topics.contains(&*letter.origin.topic) {
+            self.topics.insert(letter.origin.topic.to_string());
+        }
+    }
+}
+
 impl PartitionTail {
-    async fn read_back(&mut self, reader: &mut TopicPortionReader, filter: &LetterFilter) -> LetterResult<()> {
+    async fn read_back(
+        &mut self,
+        reader: &mut TopicPortionReader,
+        filter: &LetterFilter,
+        seen: &mut SeenNames,
+    ) -> LetterResult<()> {
         let asked = self.left.start.max(self.left.end - self.step)..self.left.end;
         let (begin, end) = (asked.start, asked.end);
         reader.turn_to(&self.topic);
@@ -151,7 +227,8 @@ impl PartitionTail {
         // Large records fill a portion early: asking for as many again would read the older ones twice.
         self.step = if covers.start > begin { (end - covers.start).max(1) } else { (2 * self.step).min(LONGEST_STEP) };
         self.left.end = covers.start;
-        self.read = records.into_iter().map(LetterEntry::of).filter(|entry| filter.takes(entry)).collect();
+        let entries = records.into_iter().map(LetterEntry::of).inspect(|entry| seen.add(entry));
+        self.read = entries.filter(|entry| filter.takes(entry)).collect();
         Ok(())
     }
 }

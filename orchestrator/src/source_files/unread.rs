@@ -57,8 +57,8 @@ pub(crate) fn misnamed_schemas(folder: &Path) -> anyhow::Result<Vec<CheckFinding
     Ok(paths(folder, "")?.into_iter().filter_map(told).collect())
 }
 
-/// A warning for each schema whose type no trigger has. `all` false: only if the type differs from the type of a
-/// trigger by its case.
+/// A warning for each schema whose type is none of `event_types`: those of triggers, and of what is written in Avro.
+/// `all` false: only if the type differs from one of them by its case.
 pub(crate) fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<String>, all: bool) -> Vec<CheckFinding> {
     let told = |source: &SourceFile| {
         let schema = SchemaCatalog::parse([(source.name.as_str(), source.text.as_str())]).ok()?;
@@ -74,9 +74,9 @@ pub(crate) fn unused_schemas(schemas: &[SourceFile], event_types: &BTreeSet<Stri
         let guess = meant.map(|name| format!("did you mean `{name}`?"));
         let guess = guess.or_else(|| did_you_mean(names.first()?, event_types.iter().map(String::as_str)));
         let help =
-            guess.unwrap_or_else(|| "a trigger names the title or the name of the schema as its `type`".to_owned());
+            guess.unwrap_or_else(|| "a trigger, or a command or event of a topic in Avro, has the title or the name of the schema as its type".to_owned());
         let of = names.first().copied().unwrap_or_default();
-        Some(warning(Path::new(&source.name), &format!("no trigger has the type `{of}` of this schema"), help))
+        Some(warning(Path::new(&source.name), &format!("nothing has the type `{of}` of this schema"), help))
     };
     schemas.iter().filter_map(told).collect()
 }

@@ -7,8 +7,8 @@ use crate::{
 use saga_base::secrets;
 use saga_core::{
     definition::{
-        self, CheckFinding, DefinitionLibrary, ParticipantCatalog, RenderStyle, SagaDefinition, SchemalessDefinition,
-        SourceFile, StepAction, TriggerStartPosition,
+        self, CallTarget, CheckFinding, DefinitionLibrary, ParticipantCatalog, ParticipantSelector, RenderStyle,
+        SagaDefinition, SchemalessDefinition, SourceFile, StepAction, TriggerStartPosition,
         participants::{CriticalPath, MissingVariablePolicy, StubParticipants, TransportConfig},
         render,
     },
@@ -53,6 +53,15 @@ pub(crate) struct LoadedDefinitions {
     pub played: Vec<String>,
 }
 
+/// The type of a command or an event, and the topic that it is written to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WrittenType {
+    /// Name of the topic.
+    pub topic: String,
+    /// The header `ce_type`.
+    pub event_type: String,
+}
+
 /// The result of `saga check`.
 #[derive(Clone, Debug)]
 pub(crate) struct DefinitionCheckReport {
@@ -64,6 +73,8 @@ pub(crate) struct DefinitionCheckReport {
     pub unproved: Option<String>,
     /// The event types of all triggers.
     pub event_types: BTreeSet<String>,
+    /// What the definitions write to topics.
+    pub written: BTreeSet<WrittenType>,
     /// The chain of participants that depend on each other that takes longest, if there is one.
     pub critical_path: Option<CriticalPath>,
 }
@@ -144,7 +155,8 @@ impl DefinitionFiles {
         let critical_path = library.participants.critical_path();
         let triggers = library.definitions.iter().map(|definition| &definition.trigger);
         let event_types = triggers.filter_map(|trigger| trigger.event_type.clone()).collect();
-        DefinitionCheckReport { findings: library.findings, unchecked, unproved, event_types, critical_path }
+        let written = library.definitions.iter().flat_map(|it| written(it, &library.participants)).collect();
+        DefinitionCheckReport { findings: library.findings, unchecked, unproved, event_types, written, critical_path }
     }
 
     fn without_participants(&self, library: &DefinitionLibrary) -> Option<String> {
@@ -274,6 +286,31 @@ impl LoadedDefinitions {
         let events = self.plans.iter().flat_map(|plan| published(&plan.definition));
         commands.chain(events).collect::<BTreeSet<String>>().into_iter().collect()
     }
+}
+
+/// What a definition writes. A command to a capability may go to each participant that has it.
+fn written(definition: &SagaDefinition, participants: &ParticipantCatalog) -> Vec<WrittenType> {
+    let of = |topic: &String, event_type: &String| WrittenType { topic: topic.clone(), event_type: event_type.clone() };
+    let mut all = Vec::new();
+    for target in definition.targets() {
+        let CallTarget::Kafka { whom, command } = target else { continue };
+        for (name, participant) in participants.iter() {
+            let is_called = match whom {
+                ParticipantSelector::Participant(called) => name == called,
+                ParticipantSelector::Capability(capability) => participant.capabilities.contains(capability),
+            };
+            if let (true, TransportConfig::Kafka { commands }) = (is_called, &participant.transport) {
+                all.push(of(commands, command));
+            }
+        }
+    }
+    all.extend(definition.steps.iter().filter_map(|step| match &step.action {
+        StepAction::Publish { topic, event_type, .. } => Some(of(topic, event_type)),
+        StepAction::Call(_) | StepAction::Wait(_) => None,
+    }));
+    let outcomes = definition.on_completed.iter().chain(&definition.on_compensated);
+    all.extend(outcomes.map(|event| of(&event.topic, &event.event_type)));
+    all
 }
 
 pub(super) fn published(definition: &SagaDefinition) -> Vec<String> {

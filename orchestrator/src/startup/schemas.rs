@@ -17,7 +17,7 @@ use tracing::{info, warn};
 ///
 /// # Errors
 /// When the settings of the registry make no client.
-pub(super) fn source(
+pub(crate) fn source(
     files: &[SourceFile],
     registry: Option<&RegistryConfig>,
     formats: &TopicFormats,

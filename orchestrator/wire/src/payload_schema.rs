@@ -36,6 +36,17 @@ pub struct PayloadReader {
     decoder: AvroDecoder,
 }
 
+/// Where a value in Avro stops being what its schema says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvroFaultPlace {
+    /// The path to the value that is wrong.
+    pub path: String,
+    /// The first byte of it in the record's value, the frame included.
+    pub byte: usize,
+    /// What was expected there, and what was found.
+    pub fault: String,
+}
+
 /// What is known of the schema of a record's value.
 #[derive(Clone, Debug)]
 pub enum PayloadSchema {
@@ -178,6 +189,16 @@ impl<'a> RecordContent<'a> {
             (RecordContent::Json, None) => Ok(Value::Null),
         }
     }
+}
+
+/// Where the value of `record` stops being what `schema` says; `None`: it is what it says, or is not in Avro.
+#[must_use]
+pub fn avro_fault(record: &KafkaRecord, schema: &PayloadSchema) -> Option<AvroFaultPlace> {
+    let RecordContent::Avro(reader, bytes) = RecordContent::of(record, schema) else { return None };
+    let error = reader.decoder.decode(bytes).err()?;
+    let frame = record.value.as_ref().map_or(0, |value| value.len() - bytes.len());
+    let (path, fault) = (error.path().to_string(), error.fault().to_string());
+    Some(AvroFaultPlace { path, byte: frame + error.offset(), fault })
 }
 
 /// Why a record of a topic of JSON is none: its value has a frame of Avro.

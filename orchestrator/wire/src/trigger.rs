@@ -165,6 +165,15 @@ pub fn evaluate_recorded(
     DecodedTrigger { trigger, shown, traceparent }.evaluate(definition)
 }
 
+/// The record as expressions see it, for people who look for what is wrong with it. `schema` is that of its value, as
+/// for [`evaluate`].
+///
+/// # Errors
+/// Its content cannot be read.
+pub fn decoded(record: &KafkaRecord, schema: &PayloadSchema) -> Result<TriggerRecord, PoisonDiagnosis> {
+    content(record, IncomingEvent::of(record, schema)).map(|decoded| decoded.trigger)
+}
+
 fn ignores_replayed(definition: &SagaDefinition) -> bool {
     match definition.trigger.replayed {
         ReplayedRecords::Ignored => true,

@@ -40,6 +40,17 @@ impl SchemaRegistry {
         self.get(&["schemas", "types"], &[], "its types of schemas").await.map(drop)
     }
 
+    /// The subjects that the registry has, in order.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        let what = "its subjects";
+        let mut subjects: Vec<String> = read(&self.get(&["subjects"], &[], what).await?, what)?;
+        subjects.sort_unstable();
+        Ok(subjects)
+    }
+
     /// The numbers of a subject's versions, ascending.
     ///
     /// # Errors

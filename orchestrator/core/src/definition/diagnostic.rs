@@ -90,6 +90,13 @@ impl CheckFinding {
         position(&self.text, self.span.start)
     }
 
+    /// Whether it is known where in the file it is; otherwise it is about the file as a whole, whose text it does not
+    /// have.
+    #[must_use]
+    pub fn has_position(&self) -> bool {
+        !self.text.is_empty() || self.span != TextSpan::default()
+    }
+
     /// Whether the finding stops the engine from using the file.
     #[must_use]
     pub fn is_error(&self) -> bool {
@@ -97,18 +104,20 @@ impl CheckFinding {
     }
 
     /// The shape for `--output json`: one object with the keys
-    /// `file line column endLine endColumn offset length severity code message help`.
+    /// `file line column endLine endColumn offset length severity code message help`. Where the place in the file is
+    /// not known, the keys of the place are `null`.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let (from, to) = (self.position(), position(&self.text, self.span.end));
+        let known = |number: usize| self.has_position().then_some(number);
         serde_json::json!({
             "file": self.file,
-            "line": from.line,
-            "column": from.column,
-            "endLine": to.line,
-            "endColumn": to.column,
-            "offset": self.span.start,
-            "length": self.span.end.saturating_sub(self.span.start),
+            "line": known(from.line),
+            "column": known(from.column),
+            "endLine": known(to.line),
+            "endColumn": known(to.column),
+            "offset": known(self.span.start),
+            "length": known(self.span.end.saturating_sub(self.span.start)),
             "severity": self.severity,
             "code": self.code.as_str(),
             "message": self.message,
@@ -120,7 +129,8 @@ impl CheckFinding {
 impl fmt::Display for CheckFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TextPosition { line, column } = self.position();
-        write!(f, "{}:{line}:{column}: {} [{}]", self.file, self.message, self.code.as_str())
+        let place = if self.has_position() { format!(":{line}:{column}") } else { String::new() };
+        write!(f, "{}{place}: {} [{}]", self.file, self.message, self.code.as_str())
     }
 }
 

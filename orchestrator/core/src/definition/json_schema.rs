@@ -29,6 +29,15 @@ pub struct JsonSchema {
     inner: Arc<CompiledSchema>,
 }
 
+/// What is wrong at one place of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaViolation {
+    /// JSON Pointer to the value in the event; empty: the event itself.
+    pub pointer: String,
+    /// Where it is and what was expected, without the value.
+    pub message: String,
+}
+
 struct CompiledSchema {
     event_type: String,
     root: Value,
@@ -89,9 +98,18 @@ impl JsonSchema {
         if self.inner.validator.is_valid(event) {
             return Ok(());
         }
-        let told: Vec<String> =
-            self.inner.validator.iter_errors(event).take(MAX_TOLD).map(|error| violation(&error)).collect();
+        let told: Vec<String> = self.violations(event).into_iter().map(|violation| violation.message).collect();
         if told.is_empty() { Ok(()) } else { Err(told.join("; ")) }
+    }
+
+    /// The first violations, each with its place.
+    #[must_use]
+    pub fn violations(&self, event: &Value) -> Vec<SchemaViolation> {
+        let placed = |error: jsonschema::ValidationError<'_>| SchemaViolation {
+            pointer: error.instance_path().to_string(),
+            message: violation(&error),
+        };
+        self.inner.validator.iter_errors(event).take(MAX_TOLD).map(placed).collect()
     }
 
     pub(crate) fn follow(&self, path: &[String]) -> Result<(), MissingField<'_>> {

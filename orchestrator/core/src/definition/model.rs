@@ -252,6 +252,19 @@ impl SagaDefinition {
         (0..count).map(StepIndex)
     }
 
+    /// All calls: of steps, and of their undos.
+    pub fn targets(&self) -> impl Iterator<Item = &CallTarget> {
+        let calls = self.steps.iter().filter_map(|step| match &step.action {
+            StepAction::Call(call) => Some(&call.target),
+            StepAction::Wait(_) | StepAction::Publish { .. } => None,
+        });
+        let undos = self.steps.iter().filter_map(|step| match &step.effects {
+            StepCompensation::Undo(undo) => Some(&undo.call.target),
+            StepCompensation::ReadOnly | StepCompensation::Irreversible => None,
+        });
+        calls.chain(undos)
+    }
+
     /// All participants and capabilities that are called, each once, sorted.
     #[must_use]
     pub fn called(&self) -> Vec<&ParticipantSelector> {

@@ -69,11 +69,16 @@ fn is_raw(bytes: &[u8], open: usize) -> bool {
     }
 }
 
-/// Where `word` stands as a whole name in the code of `source`.
+/// Where `word` first stands as a whole name in the code of `source`.
 pub(super) fn find_word(source: &str, word: &str) -> Option<usize> {
+    words(source, word).next()
+}
+
+/// All places at which `word` stands as a whole name in the code of `source`.
+pub(super) fn words<'s>(source: &'s str, word: &'s str) -> impl Iterator<Item = usize> + 's {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let bytes = source.as_bytes();
-    code(source).map(|(at, _)| at).find(|at| {
+    code(source).map(|(at, _)| at).filter(move |at| {
         bytes[*at..].starts_with(word.as_bytes())
             && (*at == 0 || !is_name(bytes[at - 1]))
             && bytes.get(at + word.len()).is_none_or(|byte| !is_name(*byte))

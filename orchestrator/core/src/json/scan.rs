@@ -43,7 +43,7 @@ pub(super) fn scan(text: &[u8]) -> JsonShape {
 }
 
 /// One past the closing quote of the string whose content `text` begins with.
-fn string_end(text: &[u8]) -> usize {
+pub(super) fn string_end(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(length) = text[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
         at += length;
@@ -67,6 +67,7 @@ fn is_reserved_name(string: &[u8], after: &[u8]) -> bool {
     }
 }
 
-fn is_name(after: &[u8]) -> bool {
+/// Whether a string before `after` is the name of a member.
+pub(super) fn is_name(after: &[u8]) -> bool {
     after.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
 }

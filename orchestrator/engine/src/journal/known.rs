@@ -22,6 +22,14 @@ pub struct UnknownFilterName {
     guess: Option<String>,
 }
 
+impl UnknownFilterName {
+    /// Whether a name that is known is near it.
+    #[must_use]
+    pub fn has_guess(&self) -> bool {
+        self.guess.is_some()
+    }
+}
+
 /// The known names that a query can mention.
 #[derive(Debug, Default)]
 struct KnownNames {
@@ -30,6 +38,8 @@ struct KnownNames {
     participants: BTreeSet<String>,
     codes: BTreeSet<String>,
     definitions: BTreeSet<String>,
+    /// Those that triggers read.
+    topics: BTreeSet<String>,
     /// Participants are chosen by what they can do: not all of them are named.
     by_capability: bool,
 }
@@ -60,6 +70,59 @@ pub(crate) async fn misnamed(
     known.participants.extend(beside.participants.iter().cloned());
     known.sagas.extend(beside.sagas.iter().cloned());
     Ok(known.misses(wanted))
+}
+
+/// The name of an act's target, if no definition and no participant has it, and it is none of `beside`.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn unknown_target(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    name: &str,
+    beside: BTreeSet<String>,
+) -> Result<Option<UnknownFilterName>, StoreError> {
+    let KnownNames { sagas, participants, .. } = known(store, plans).await?;
+    let all: BTreeSet<String> = sagas.into_iter().chain(participants).chain(beside).collect();
+    Ok(missing(&all, Some(name), "no saga, no participant and no definition is called"))
+}
+
+/// What of `wanted` is known by no letter, no definition, and not `beside` them.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn misnamed_letters(
+    store: &dyn EventStore,
+    plans: &PlanCache,
+    wanted: &LetterNames<'_>,
+    mut beside: LettersBeside,
+) -> Result<Option<UnknownFilterName>, StoreError> {
+    let KnownNames { sagas, topics, .. } = known(store, plans).await?;
+    beside.sagas.extend(sagas);
+    beside.topics.extend(topics);
+    let LettersBeside { sagas, topics, causes } = beside;
+    Ok(missing(&sagas, wanted.saga, NO_DEFINITION)
+        .or_else(|| missing(&topics, wanted.topic, "no dead letter came from the topic"))
+        .or_else(|| missing(&causes, wanted.cause, "no dead letter has the cause")))
+}
+
+/// Names in a question about dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LetterNames<'a> {
+    /// A definition.
+    pub saga: Option<&'a str>,
+    /// The topic of originals.
+    pub topic: Option<&'a str>,
+    /// The fingerprint of a cause.
+    pub cause: Option<&'a str>,
+}
+
+/// Names that letters can have, as far as they are known beside definitions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LettersBeside {
+    pub(crate) sagas: BTreeSet<String>,
+    pub(crate) topics: BTreeSet<String>,
+    pub(crate) causes: BTreeSet<String>,
 }
 
 fn names_nothing(wanted: &SagaQuery) -> bool {
@@ -97,6 +160,7 @@ async fn known(store: &dyn EventStore, plans: &PlanCache) -> Result<KnownNames, 
 impl KnownNames {
     fn names_of(&mut self, definition: &SagaDefinition) {
         self.sagas.insert(definition.name.clone());
+        self.topics.insert(definition.trigger.topic.clone());
         self.steps.extend(definition.steps.iter().map(|step| step.name.clone()));
         for whom in definition.called() {
             match whom {
@@ -147,9 +211,11 @@ impl KnownNames {
     }
 }
 
+const NO_DEFINITION: &str = "no definition of sagas is called";
+
 /// The name of a definition that is not among the known ones.
 pub(crate) fn missing_saga(known: &BTreeSet<String>, name: &str) -> Option<UnknownFilterName> {
-    missing(known, Some(name), "no definition of sagas is called")
+    missing(known, Some(name), NO_DEFINITION)
 }
 
 fn missing(known: &BTreeSet<String>, name: Option<&str>, what: &str) -> Option<UnknownFilterName> {
@@ -173,6 +239,7 @@ mod tests {
             participants: set(&["payouts"]),
             codes: set(&["http.422"]),
             definitions: set(&["aa11"]),
+            topics: set(&["shop.orders"]),
             by_capability: false,
         }
     }

@@ -74,7 +74,10 @@ impl LetterMove {
 #[derive(Debug, thiserror::Error)]
 pub enum LetterError {
     /// The table has no such letter.
-    #[error("the table has no dead letter at {}/{} of {}", .0.partition, .0.offset, .0.topic)]
+    #[error(
+        "the table has no dead letter at {}/{} of {}: it has not come that far, or the row was removed after the letter \
+         had ended (purge, `deadLetters.keep`)", .0.partition, .0.offset, .0.topic
+    )]
     Unknown(LetterCoordinates),
     /// Its status does not allow the act.
     #[error("the letter is {}, and `{}` needs it to be {}", .0.as_str(), .1, .2)]
@@ -197,11 +200,14 @@ impl LetterDesk {
     ) -> Result<(StoredLetter, Option<String>), LetterError> {
         let what = if edit.is_some() { "edit dead letter" } else { "remove edit of dead letter" };
         let act = self.act_of(place, (LetterStatus::Reviewing, what), id, (who, reason));
+        let (letter, kept) = self.stored(place).await?;
         let Some(edit) = edit else {
+            if kept.is_none() && !self.is_done(&letter, id).await? {
+                return Err(MendError::Unfit("the letter has no edit: there is nothing to remove".to_owned()).into());
+            }
             let act = LetterAct { edit: EditChange::Remove, ..act };
             return Ok((self.done(act, what).await?, None));
         };
-        let (letter, _) = self.stored(place).await?;
         let found = found(&mut *self.reading.lock().await, &letter).await;
         let found = found.map_err(|part| LetterError::Gone(part.told()))?;
         let record = restored(&found, edit.content()?);
@@ -249,10 +255,20 @@ impl LetterDesk {
         self.jobs.cancel(id)
     }
 
-    /// All jobs that are remembered, the latest first.
-    #[must_use]
-    pub fn jobs(&self) -> Vec<LetterJobView> {
-        self.jobs.all()
+    /// The latest jobs of all engines, the latest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn jobs(&self) -> Result<Vec<LetterJobView>, StoreError> {
+        self.jobs.all(&self.courier).await
+    }
+
+    /// A job of another engine, or of one that has stopped, as it is on record. `None`: it is not among the latest.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn recorded_job(&self, id: Uuid) -> Result<Option<LetterJobView>, StoreError> {
+        self.jobs.recorded(&self.courier, id).await
     }
 
     /// A job, and its items from number `after` on. `None`: this engine knows none with this id.
@@ -280,6 +296,12 @@ impl LetterDesk {
                 return Ok(removed);
             }
         }
+    }
+
+    /// Whether the act with this id is on record: the same request came again.
+    async fn is_done(&self, letter: &StoredLetter, id: &str) -> Result<bool, StoreError> {
+        let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
+        Ok(self.courier.store.letter_acts(&query).await?.iter().any(|act| act.id == id))
     }
 
     /// Puts back a decision that an export has, if nobody has acted on its letter.

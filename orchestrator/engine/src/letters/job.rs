@@ -17,6 +17,7 @@ use saga_event_store::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, VecDeque},
     num::NonZeroU32,
     sync::Arc,
@@ -99,7 +100,7 @@ pub struct LetterJobOrder {
 }
 
 /// The status of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LetterJobStatus {
     /// It goes through its letters.
@@ -114,6 +115,8 @@ pub enum LetterJobStatus {
     Cancelled,
     /// The store did not return the next letters, or did not record the job.
     Failed,
+    /// Its order is on record and no end of it: another engine runs it, or its engine has stopped.
+    NoEnd,
 }
 
 impl LetterJobStatus {
@@ -123,13 +126,14 @@ impl LetterJobStatus {
             LetterJobStatus::Done
             | LetterJobStatus::StoppedAtFailure
             | LetterJobStatus::Cancelled
-            | LetterJobStatus::Failed => false,
+            | LetterJobStatus::Failed
+            | LetterJobStatus::NoEnd => false,
         }
     }
 }
 
 /// A job as the engine reports it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LetterJobView {
     /// Identity of the job.
@@ -145,17 +149,17 @@ pub struct LetterJobView {
     /// When it began, or was resumed; RFC 3339, UTC.
     pub started_at: String,
     /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
     /// Whether it runs, or how it ended.
     pub status: LetterJobStatus,
     /// The error that ended it, or the letter at which it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// How many letters it has gone through.
     pub looked_at: usize,
     /// How many letters had each result.
-    pub counts: BTreeMap<&'static str, usize>,
+    pub counts: BTreeMap<Cow<'static, str>, usize>,
 }
 
 /// Why a job does not begin, or go on.
@@ -300,9 +304,24 @@ impl LetterJobs {
         Some(job.view())
     }
 
-    /// All that are remembered, the latest first.
-    pub(super) fn all(&self) -> Vec<LetterJobView> {
-        self.0.lock().iter().rev().map(JobHandle::view).collect()
+    /// The latest jobs that are remembered or on record, the latest first. What an engine remembers of its own counts.
+    pub(super) async fn all(&self, courier: &LetterCourier) -> Result<Vec<LetterJobView>, StoreError> {
+        let mut jobs = record::latest(courier).await?;
+        for own in self.0.lock().iter().map(JobHandle::view) {
+            jobs.retain(|job| job.id != own.id);
+            jobs.push(own);
+        }
+        jobs.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+        Ok(jobs)
+    }
+
+    /// A job that this engine does not know, as it is on record.
+    pub(super) async fn recorded(
+        &self,
+        courier: &LetterCourier,
+        id: Uuid,
+    ) -> Result<Option<LetterJobView>, StoreError> {
+        Ok(record::latest(courier).await?.into_iter().find(|job| job.id == id))
     }
 
     /// A job, and its items from number `after` on.
@@ -549,7 +568,7 @@ fn missing(courier: &LetterCourier, place: &LetterCoordinates) -> BroughtItem {
 impl JobProgress {
     fn add(&mut self, item: BroughtItem) {
         self.job.looked_at += 1;
-        *self.job.counts.entry(item.result.as_str()).or_default() += 1;
+        *self.job.counts.entry(Cow::Borrowed(item.result.as_str())).or_default() += 1;
         if self.items.len() == ITEMS_KEPT {
             self.items.pop_front();
         }

@@ -80,7 +80,11 @@ impl EditedRecord {
         LetterEdit::new(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    pub(super) fn read(edit: &LetterEdit) -> Result<EditedRecord, MendError> {
+    /// The record as the store keeps it.
+    ///
+    /// # Errors
+    /// Another build wrote it in a form that this one does not read.
+    pub fn read(edit: &LetterEdit) -> Result<EditedRecord, MendError> {
         serde_json::from_slice(edit.record())
             .map_err(|error| MendError::Unfit(format!("the edit of the letter cannot be read: {error}")))
     }
@@ -105,8 +109,9 @@ pub(super) struct RecordJudge {
     pub(super) inbox: Arc<str>,
 }
 
-/// A record whose original is a letter's, as it was read from its own topic.
-pub(super) fn restored(letter: &FoundLetter, content: OriginalContent) -> KafkaRecord {
+/// A record with this content whose original is the letter's, as if it was read from its own topic.
+#[must_use]
+pub fn restored(letter: &FoundLetter, content: OriginalContent) -> KafkaRecord {
     let OriginalContent { key, value, headers } = content;
     KafkaRecord {
         topic: Arc::clone(&letter.origin.topic),

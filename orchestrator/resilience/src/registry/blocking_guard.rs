@@ -1,11 +1,11 @@
 //! Why a saga waits, as the guards of this engine see it: for people who look at the saga.
 
-use super::GuardRegistry;
+use super::{GuardRegistry, ParticipantRoute};
 use crate::snapshot::{OpenBreakerView, ParticipantSnapshot};
 use saga_core::{command::GuardKind, time::rfc3339};
 use saga_guards::breaker::BreakerState;
 use serde::Serialize;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A guard that holds a saga back, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +24,8 @@ pub struct BlockingGuardView {
 }
 
 impl GuardRegistry {
-    /// What is known of the guards that `waits_on` names; of a topic and of a participant that is gone nothing is.
+    /// What is known of the guards that `waits_on` names. Nothing is known of a participant that is gone, and of a
+    /// topic that takes records of this engine.
     #[must_use]
     pub fn blocking_guards(&self, waits_on: &[String]) -> Vec<BlockingGuardView> {
         waits_on.iter().filter_map(|on| self.holding(on)).collect()
@@ -33,6 +34,11 @@ impl GuardRegistry {
     fn holding(&self, on: &str) -> Option<BlockingGuardView> {
         let (guard, participant) = on.split_once(':')?;
         let guard = GuardKind::parse(guard)?;
+        if guard == GuardKind::Transport
+            && let Some(text) = self.refused_by(participant)
+        {
+            return Some(BlockingGuardView { on: on.to_owned(), text, opened: None, paused_for_ms: None });
+        }
         let seen = self.snapshot_of(participant)?;
         Some(BlockingGuardView {
             on: on.to_owned(),
@@ -40,6 +46,17 @@ impl GuardRegistry {
             opened: seen.opened,
             paused_for_ms: seen.paused_for_ms,
         })
+    }
+
+    /// Why a topic, or that of a participant's commands, takes no records of this engine.
+    fn refused_by(&self, name: &str) -> Option<String> {
+        let commands = self.participants.load().get(name).and_then(|found| match &found.route {
+            ParticipantRoute::Kafka { commands } => Some(Arc::clone(commands)),
+            ParticipantRoute::Http { .. } => None,
+        });
+        let topic = commands.unwrap_or_else(|| Arc::from(name));
+        let why = self.topics.refusal(&topic)?;
+        Some(format!("the topic {topic} takes no records: {why}"))
     }
 }
 
@@ -142,6 +159,16 @@ mod tests {
             failures_in_a_row: 4,
             last_failures: vec![failed],
         }
+    }
+
+    #[test]
+    fn a_topic_that_takes_nothing_says_why() {
+        let guards = GuardRegistry::new(&[]).expect("no participants");
+        let topic = Arc::from("shop.notices");
+        assert!(guards.blocking_guards(&["transport:shop.notices".to_owned()]).is_empty());
+        guards.topics().record_failure(&topic, "no file has a record `Noted`", Duration::from_secs(5));
+        let held = guards.blocking_guards(&["transport:shop.notices".to_owned()]);
+        assert_eq!(held[0].text, "the topic shop.notices takes no records: no file has a record `Noted`");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
         errors::{ApiError, RequestBodyKind},
         request,
     },
-    desk,
+    desk, named_right_if_none,
     query::LetterListQuery,
 };
 use crate::dead_letters::LetterAddress;
@@ -18,8 +18,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use saga_engine::letters::{
-    BringAim, BringOrder, LetterJobError, LetterJobOrder, LetterSelection, MOST_LETTER_NAMES, MOST_LETTER_PACE,
-    USUAL_LETTER_PACE, letter_place,
+    BringAim, BringOrder, LetterDesk, LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView, LetterSelection,
+    MOST_LETTER_NAMES, MOST_LETTER_PACE, USUAL_LETTER_PACE, letter_place,
 };
 use saga_event_store::LetterCoordinates;
 use serde::Deserialize;
@@ -68,6 +68,9 @@ pub(in crate::api) async fn begin(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: LetterJobBody = request::read(RequestBodyKind::LetterJob, &headers, &body)?;
+    if let Some(filter) = &asked.filter {
+        named_right_if_none(&backend, filter).await?;
+    }
     let order = ordered(&backend, asked)?;
     let statement = OperatorStatement { who: order.bring.who.clone(), reason: order.bring.reason.clone() };
     let job = desk(&backend)?.begin_job(order).await?;
@@ -185,7 +188,7 @@ pub(super) async fn redrive_one(
 }
 
 pub(in crate::api) async fn list(State(backend): State<ApiState>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!({"jobs": desk(&backend)?.jobs()})))
+    Ok(Json(json!({"jobs": desk(&backend)?.jobs().await?})))
 }
 
 pub(in crate::api) async fn show(
@@ -194,7 +197,12 @@ pub(in crate::api) async fn show(
     following: Result<Query<LetterItemsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let after = request::checked(following)?.after.unwrap_or_default();
-    let (job, items) = desk(&backend)?.job(named(&id)?, after).ok_or(ApiError::NoJob(id))?;
+    let (desk, number) = (desk(&backend)?, named(&id)?);
+    let (job, items) = match desk.job(number, after) {
+        Some(known) => known,
+        // Its letters are known to the engine that brought them only.
+        None => (desk.recorded_job(number).await?.ok_or(ApiError::NoJob(id))?, Vec::new()),
+    };
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
 }
@@ -214,12 +222,27 @@ pub(in crate::api) async fn act(
     let LetterJobAct { keep_going } = request::read(RequestBodyKind::Reload, &headers, &body)?;
     let (desk, number) = (desk(&backend)?, named(&id)?);
     let job = match action.as_str() {
-        "pause" => desk.pause_job(number).ok_or(ApiError::NoJob(id))?,
-        "stop" => desk.cancel_job(number).ok_or(ApiError::NoJob(id))?,
+        "pause" => of_this_engine(desk, number, desk.pause_job(number)).await?,
+        "stop" => of_this_engine(desk, number, desk.cancel_job(number)).await?,
         "resume" => desk.resume_job(number, keep_going).await?,
         other => return Err(ApiError::NoRoute(format!("…/{other}: expected pause, resume or stop"))),
     };
     Ok(Json(json!({"job": job})))
+}
+
+/// The job that this engine runs, or one that has ended.
+async fn of_this_engine(desk: &LetterDesk, id: Uuid, known: Option<LetterJobView>) -> Result<LetterJobView, ApiError> {
+    if let Some(job) = known {
+        return Ok(job);
+    }
+    let job = desk.recorded_job(id).await?.ok_or_else(|| ApiError::NoJob(id.to_string()))?;
+    if job.status != LetterJobStatus::NoEnd {
+        return Ok(job);
+    }
+    Err(ApiError::LetterRefused(format!(
+        "this engine does not run the job {id}: ask the engine that does; if none runs it, its engine has stopped, and \
+         the job with it"
+    )))
 }
 
 fn named(id: &str) -> Result<Uuid, ApiError> {

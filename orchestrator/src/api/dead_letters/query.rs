@@ -1,12 +1,13 @@
 //! Which letters a request is about.
 
 use super::super::{errors::ApiError, request};
-use crate::dead_letters::LetterState;
+use crate::{dead_letters::LetterState, time_range::time_range};
 use saga_core::{
     definition,
     id::SagaId,
     time::{Timestamp, from_rfc3339},
 };
+use saga_engine::journal::LetterNames;
 use saga_event_store::StoredLetterFilter;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -46,6 +47,9 @@ impl LetterListQuery {
         let at = |name: &str, text: &Option<String>| {
             said(text).map(|text| time(name, &text, now)).transpose().map(|time| time.map(|time| time.0))
         };
+        let stamp = |ms: Option<i64>| ms.map(Timestamp);
+        let (since_ms, until_ms) = (at("since", &self.since)?, at("until", &self.until)?);
+        time_range(stamp(since_ms), stamp(until_ms)).map_err(|empty| ApiError::BadParameter(empty.to_string()))?;
         let states = said(&self.status).map(|text| LetterState::all_of(&text)).transpose();
         Ok(StoredLetterFilter {
             topic: said(&self.dlq),
@@ -59,11 +63,21 @@ impl LetterListQuery {
             id: said(&self.id),
             fingerprint: said(&self.fingerprint),
             stream: said(&self.saga_id).map(|id| saga_id(&id)).transpose()?,
-            since_ms: at("since", &self.since)?,
-            until_ms: at("until", &self.until)?,
+            since_ms,
+            until_ms,
             text: said(&self.text),
             ..StoredLetterFilter::default()
         })
+    }
+
+    /// The topic of dead letters that it names.
+    pub(in crate::api) fn dlq(&self) -> Option<&str> {
+        named(&self.dlq)
+    }
+
+    /// The names in it.
+    pub(in crate::api) fn names(&self) -> LetterNames<'_> {
+        LetterNames { saga: named(&self.saga), topic: named(&self.topic), cause: named(&self.fingerprint) }
     }
 
     /// Whether it chooses all letters.
@@ -116,6 +130,10 @@ impl LetterListQuery {
 fn saga_id(text: &str) -> Result<Uuid, ApiError> {
     let id = text.trim().parse::<SagaId>();
     id.map(SagaId::uuid).map_err(|error| ApiError::BadParameter(format!("`sagaId`: {error}")))
+}
+
+fn named(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 /// A time, or how long ago.

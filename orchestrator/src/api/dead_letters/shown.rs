@@ -1,6 +1,6 @@
 //! Letters as JSON.
 
-use crate::dead_letters::CauseView;
+use crate::dead_letters::{CauseView, readable};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_engine::letters::{LetterDetail, letter_place};
@@ -105,7 +105,7 @@ fn act(act: &StoredLetterAct) -> Value {
 fn content(content: &OriginalContent) -> Value {
     let bytes = |bytes: Option<&[u8]>| match bytes {
         None => Value::Null,
-        Some(bytes) => json!({"base64": STANDARD.encode(bytes), "text": std::str::from_utf8(bytes).ok()}),
+        Some(bytes) => json!({"base64": STANDARD.encode(bytes), "text": readable(bytes)}),
     };
     let header = |(name, value): &(String, Option<_>)| json!({"name": name, "value": bytes(value.as_deref())});
     json!({

@@ -9,19 +9,26 @@ use super::{
     },
     page,
 };
+use crate::dead_letters::{dump, readable};
 use askama::Template;
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_engine::letters::{BringAim, BringOrder, LetterDetail};
+use saga_engine::letters::{BringAim, BringOrder, BroughtItem, LetterDetail};
 use saga_event_store::{LetterOrder, StoredLetterAct};
 use saga_wire::{PoisonCode, dead_letter::OriginalContent};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Letters on one page.
 const LINES: u32 = 50;
+/// How long a page waits for a schema; a redrive waits for as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a dump: enough to recognise a format.
+const DUMPED: usize = 512;
 
 #[derive(Template)]
 #[template(path = "letters.html")]
@@ -31,6 +38,8 @@ struct LettersPage {
     problem: Option<String>,
     asked: LetterListQuery,
     letters: Vec<LetterLineView>,
+    /// Why the list is empty: a name in the query that nothing has.
+    slip: Option<String>,
     /// The query of the next page, if there is one.
     next: Option<String>,
 }
@@ -45,10 +54,23 @@ struct LetterPage {
     now: Option<String>,
     /// Why the record cannot be shown.
     gone: Option<String>,
+    original: RecordText,
+    edit: Option<RecordText>,
+    history: Vec<StoredLetterAct>,
+}
+
+/// A record for people.
+#[derive(Default)]
+struct RecordText {
+    key: String,
     headers: Vec<(String, String)>,
     value: String,
-    edit: Option<String>,
-    history: Vec<StoredLetterAct>,
+}
+
+#[derive(Template)]
+#[template(path = "no_letters.html")]
+struct NoLettersPage {
+    why: String,
 }
 
 impl LettersPage {
@@ -113,10 +135,15 @@ pub(crate) async fn letters(
     asked: Result<Query<LetterListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let asked = request::checked(asked)?;
-    let desk = dead_letters::desk(&backend)?;
+    let desk = match dead_letters::desk(&backend) {
+        Ok(desk) => desk,
+        // Every page has a link to this one: that an engine has no letters is no error of a reader.
+        Err(none) => return Ok(page(&NoLettersPage { why: none.to_string() })),
+    };
     let (filter, size) = asked.page(backend.query.now())?;
     let size = size.min(usize::try_from(LINES).unwrap_or(size));
     let mut found = desk.list(filter, LetterOrder::Newest).await?;
+    let slip = if found.is_empty() { dead_letters::slip(&backend, desk, &asked).await? } else { None };
     let has_more = found.len() > size;
     found.truncate(size);
     let last = found.last().filter(|_| has_more).map(|letter| letter.number.to_string());
@@ -126,7 +153,7 @@ pub(crate) async fn letters(
     });
     let letters = found.into_iter().map(|letter| LetterLineView::of(letter, desk.topic())).collect();
     let problem = desk.standing().and_then(|view| view.problem);
-    Ok(page(&LettersPage { topic: desk.topics().join(", "), problem, asked, letters, next }))
+    Ok(page(&LettersPage { topic: desk.topics().join(", "), problem, asked, letters, slip, next }))
 }
 
 pub(crate) async fn letter(
@@ -134,22 +161,34 @@ pub(crate) async fn letter(
     Path(parts): Path<Vec<String>>,
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
+<<<<<<< ours
     let place = dead_letters::place(&parts, desk.topic())?;
     let LetterDetail { letter, found, edit, acts } = desk.show(&place).await?;
-    let foretold = desk.foretell(&place, &by_page()).await?;
-    let said = [Some(foretold.result.as_str().to_owned()), foretold.saga, foretold.message];
+    let now = match tokio::time::timeout(PATIENCE, desk.foretell(&place, &by_page())).await {
+=======
+    let LetterDetail { letter, found, edit, acts } = desk.show(partition, offset).await?;
+    let now = match tokio::time::timeout(PATIENCE, desk.foretell(partition, offset, &by_page())).await {
+>>>>>>> theirs
+        Ok(item) => said(item?),
+        Err(_) => "not known: the schema of its value cannot be had, because the registry does not answer".to_owned(),
+    };
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
-    let original = found.as_ref().ok().map(|found| &found.original);
+    let original = found.as_ref().ok().map(|found| RecordText::of(&found.original));
     Ok(page(&LetterPage {
         help,
-        now: Some(said.into_iter().flatten().collect::<Vec<_>>().join(": ")),
-        headers: original.map(headers).unwrap_or_default(),
-        value: original.map(value).unwrap_or_default(),
+        now: Some(now),
+        original: original.unwrap_or_default(),
         gone: found.as_ref().err().cloned(),
-        edit: edit.as_ref().map(value),
+        edit: edit.as_ref().map(RecordText::of),
         letter: LetterLineView::of(letter, desk.topic()),
         history: acts,
     }))
+}
+
+/// What would become of a letter, in a line.
+fn said(item: BroughtItem) -> String {
+    let parts = [Some(item.result.as_str().to_owned()), item.saga, item.message];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
 /// Whose dry run it is.
@@ -158,18 +197,70 @@ fn by_page() -> BringOrder {
     BringOrder { id: Uuid::nil(), who, reason, aim: BringAim::Failed, again: true, dry_run: true }
 }
 
-fn headers(content: &OriginalContent) -> Vec<(String, String)> {
-    let text = |value: Option<&[u8]>| value.map_or_else(|| "(no value)".to_owned(), shown);
-    content.headers.iter().map(|(name, value)| (name.clone(), text(value.as_deref()))).collect()
+impl RecordText {
+    fn of(content: &OriginalContent) -> RecordText {
+        let text = |value: Option<&[u8]>| value.map_or_else(|| "(no value)".to_owned(), shown);
+        RecordText {
+            key: content.key.as_deref().map_or_else(|| "(none)".to_owned(), shown),
+            headers: content.headers.iter().map(|(name, value)| (name.clone(), text(value.as_deref()))).collect(),
+            value: content.value.as_deref().map_or_else(|| "(a tombstone)".to_owned(), laid_out),
+        }
+    }
 }
 
-fn value(content: &OriginalContent) -> String {
-    content.value.as_deref().map_or_else(|| "(a tombstone)".to_owned(), shown)
-}
-
-/// JSON is laid out; other text is shown as it is.
+/// In a line.
 fn shown(bytes: &[u8]) -> String {
+    match readable(bytes) {
+        Some(text) => text.to_owned(),
+        None => format!("base64:{}", STANDARD.encode(bytes)),
+    }
+}
+
+/// JSON is laid out; other text is shown as it is, and anything else as a dump.
+fn laid_out(bytes: &[u8]) -> String {
     let laid_out = serde_json::from_slice::<serde_json::Value>(bytes).ok();
     let laid_out = laid_out.and_then(|value| serde_json::to_string_pretty(&value).ok());
-    laid_out.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned())
+    laid_out.or_else(|| readable(bytes).map(str::to_owned)).unwrap_or_else(|| dump(bytes, DUMPED).join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_laid_out_in_lines_of_its_own() {
+        let content = OriginalContent {
+            key: None,
+            value: Some(br#"{"a":"<b>\u0007"}"#.to_vec().into()),
+            headers: vec![("h".to_owned(), Some(vec![0, 7].into()))],
+        };
+        let letter = LetterPage { original: RecordText::of(&content), edit: Some(RecordText::of(&content)), ..any() };
+        let html = letter.render().expect("a page");
+        assert!(html.contains("<pre>{\n  &#34;a&#34;: &#34;&#60;b&#62;\\u0007&#34;\n}</pre>"), "{html}");
+        assert_eq!(html.matches("<dt>h</dt><dd>base64:AAc=</dd>").count(), 2, "{html}");
+    }
+
+    fn any() -> LetterPage {
+        let letter = LetterLineView {
+            place: "0/17".to_owned(),
+            number: 1,
+            letter: "shop.orders/3/14".to_owned(),
+            written_at: String::new(),
+            code: "key".to_owned(),
+            origin: None,
+            saga: None,
+            key: None,
+            message: String::new(),
+            fingerprint: String::new(),
+            redrives: 0,
+            status: "new",
+            changed_at: None,
+            who: None,
+            why: None,
+            result: None,
+            edited: true,
+        };
+        let (original, history) = (RecordText::default(), Vec::new());
+        LetterPage { letter, help: None, now: None, gone: None, original, edit: None, history }
+    }
 }

@@ -1,6 +1,7 @@
 //! `dlq export`: rows of the table as JSON lines or CSV.
 
 use super::{
+    naming,
     source::{LetterFilterArgs, LetterSourceArgs},
     table::{self, TableFilterArgs},
 };
@@ -72,14 +73,19 @@ pub(super) async fn export(args: ExportLettersArgs) -> anyhow::Result<ExitCode> 
         after: Some(0),
         // What comes later is not of this export.
         before: Some(store.last_letter().await? + 1),
-        ..args.table.stored(&args.filter, args.source.asked())
+        ..args.table.stored(&args.filter, args.source.asked())?
     };
+    let mut is_first = true;
     if args.format == ExportFormat::Csv {
         output::line(&COLUMNS.join(","))?;
     }
     let mut topics = if args.records { Some(args.source.open(&config).await?) } else { None };
     loop {
         let page = store.letters(&filter, LetterOrder::Oldest).await?;
+        if is_first && page.is_empty() {
+            naming::named_right(store.as_ref(), &config, &filter).await?;
+        }
+        is_first = false;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         filter.after = Some(last.number);
         for letter in page {

@@ -2,17 +2,20 @@
 
 use super::{
     bytes_shown::BytesShown,
+    naming,
     source::{LetterFilterArgs, LetterSourceArgs},
     table::{self, TableFilterArgs},
+    values::{MOST_READ, ValueMatch, ValueSearch},
 };
 use crate::{
     api::LetterLineView,
     cli::{OutputFormat, output},
-    dead_letters::{FOREIGN, LetterEntry, LetterFilter, NewestLetters},
+    dead_letters::{FOREIGN, LetterCursor, LetterEntry, LetterFilter, NewestLetters},
 };
+use anyhow::bail;
 use clap::Args;
-use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::LetterOrder;
+use saga_core::time::rfc3339;
+use saga_event_store::{LetterOrder, StoredLetter};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -29,6 +32,9 @@ pub(in crate::cli) struct ListLettersArgs {
     /// Maximum number of letters
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Go on where a list ended that printed this
+    #[arg(long, value_name = "PLACE,…|NUMBER")]
+    before: Option<LetterCursor>,
     /// All letters, page by page
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -62,15 +68,26 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
         return of_table(&args).await;
     }
     let config = args.source.config()?;
-    let filter = args.filter.filter(Vec::new());
+    let filter = args.filter.filter(Vec::new())?;
+    let usual = args.source.shown_without(&config);
     let mut topics = args.source.open(&config).await?;
     topics.begin_at(filter.since).await?;
-    let (mut letters, usual) = (topics.newest(), args.source.shown_without(&config));
+    match &args.before {
+        Some(LetterCursor::Places(places)) => topics.end_before(places, usual),
+        Some(number @ LetterCursor::Number(_)) => {
+            bail!("--before {number} is a number of the table, and this list is of the topic: write PARTITION/OFFSET")
+        }
+        None => {}
+    }
+    let mut letters = topics.newest();
     let mut left = if args.all { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
     let mut is_first = true;
     loop {
         let page = page(&mut letters, &filter, (left.min(PAGE), usual)).await?;
         left -= page.len();
+        if is_first && page.is_empty() {
+            naming::seen_right(&args.filter, letters.seen(), (&config, &args.source)).await?;
+        }
         if is_first || !page.is_empty() {
             output::many(&page, args.output, table)?;
         }
@@ -79,7 +96,7 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         if left == 0 {
-            hint(&mut letters, &filter).await?;
+            hint(&mut letters, &filter, usual).await?;
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -88,27 +105,76 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
 /// What people have decided is in the event store, and not in the topic.
 async fn of_table(args: &ListLettersArgs) -> anyhow::Result<ExitCode> {
     let (config, store) = table::opened(&args.source).await?;
-    let mut filter = args.table.stored(&args.filter, args.source.asked());
-    let mut left = if args.all { u32::MAX } else { args.limit };
-    let mut is_first = true;
-    while left > 0 {
-        filter.limit = left.min(u32::try_from(PAGE).unwrap_or(u32::MAX));
+    let mut filter = args.table.stored(&args.filter, args.source.asked())?;
+    filter.before = match &args.before {
+        Some(LetterCursor::Number(number)) => Some(*number),
+        Some(places @ LetterCursor::Places(_)) => {
+            bail!("--before {places} is a place in the topic, and this list is of the table: write a number of it")
+        }
+        None => None,
+    };
+    let mut search = match filter.text.take() {
+        Some(text) => Some(ValueSearch::open(&text, &args.source, &config).await?),
+        None => None,
+    };
+    let mut left = if args.all { usize::MAX } else { usize::try_from(args.limit).unwrap_or(usize::MAX) };
+    let (mut is_first, mut is_cut) = (true, false);
+    while left > 0 && !is_cut {
+        let size = if search.is_some() { PAGE } else { left.min(PAGE) };
+        filter.limit = u32::try_from(size).unwrap_or(u32::MAX);
         let page = store.letters(&filter, LetterOrder::Newest).await?;
-        let is_last = page.len() < usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        filter.before = page.last().map(|letter| letter.number).or(filter.before);
-        left -= u32::try_from(page.len()).unwrap_or(left);
-        let lines: Vec<LetterLineView> =
-            page.into_iter().map(|letter| LetterLineView::of(letter, &config.topics.dlq)).collect();
+        let is_last = page.len() < size;
+        if is_first && page.is_empty() {
+            naming::named_right(store.as_ref(), &config, &filter).await?;
+        }
+        let lines;
+        (lines, is_cut) = chosen(page, search.as_mut(), (left, &config.topics.dlq), &mut filter.before).await?;
+        left -= lines.len();
         if is_first || !lines.is_empty() {
             output::many(&lines, args.output, table_of_rows)?;
         }
         is_first = false;
-        if is_last {
+        if is_last && left > 0 && !is_cut {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    output::note("hint: there may be more dead letters: --limit N and --all show more");
+    if is_cut {
+        output::note(&format!("the values of {MOST_READ} letters were read for --text, and of no more"));
+    }
+    if let Some(number) = filter.before {
+        output::note(&format!(
+            "hint: there may be more dead letters: --before {number} goes on, --limit N and --all show more"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of a page that are shown, at most so many, and whether no more values are read. `before` goes to the last
+/// row that was looked at. `usual`: the topic whose places name none.
+async fn chosen(
+    page: Vec<StoredLetter>,
+    mut search: Option<&mut ValueSearch>,
+    (most, usual): (usize, &str),
+    before: &mut Option<i64>,
+) -> anyhow::Result<(Vec<LetterLineView>, bool)> {
+    let mut lines = Vec::new();
+    for row in page {
+        if lines.len() == most {
+            break;
+        }
+        let found = match &mut search {
+            Some(search) => search.look(&row).await?,
+            None => ValueMatch::Found,
+        };
+        if found == ValueMatch::NotRead {
+            return Ok((lines, true));
+        }
+        *before = Some(row.number);
+        if found == ValueMatch::Found {
+            lines.push(LetterLineView::of(row, usual));
+        }
+    }
+    Ok((lines, false))
 }
 
 fn table_of_rows(lines: &[LetterLineView]) -> String {
@@ -144,11 +210,11 @@ async fn page(
     Ok(page)
 }
 
-async fn hint(letters: &mut NewestLetters, filter: &LetterFilter) -> anyhow::Result<()> {
-    if let Some(next) = letters.next(filter).await? {
-        let until = rfc3339(Timestamp(next.written_at.0 + 1));
+async fn hint(letters: &mut NewestLetters, filter: &LetterFilter, usual: &str) -> anyhow::Result<()> {
+    let cursor = LetterCursor::Places(letters.cursor(usual));
+    if letters.next(filter).await?.is_some() {
         output::note(&format!(
-            "hint: there are more dead letters: --until {until} goes on, --limit N and --all show more"
+            "hint: there are more dead letters: --before {cursor} goes on, --limit N and --all show more"
         ));
     }
     Ok(())

@@ -1,25 +1,20 @@
-//! `dlq redrive` and `dlq job`: records of dead letters are brought back by a job on an engine.
+//! `dlq redrive`: records of dead letters are brought back by a job on an engine.
 
-use super::{acts::place, source::LetterFilterArgs, table::TableFilterArgs};
+use super::{acts::place, job::follow, source::LetterFilterArgs, table::TableFilterArgs};
 use crate::{
     cli::{
         OutputFormat,
         operator::OperatorArgs,
         output,
-        server::{ApiClient, ServerArgs, encoded},
+        server::{ApiClient, ServerArgs},
     },
     dead_letters::LetterName,
-    shell::quoted,
-    visible,
 };
 use anyhow::bail;
-use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{Args, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 use uuid::Uuid;
-
-/// Between two questions how a job goes on.
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// Arguments of `saga dlq redrive`.
 #[derive(Debug, Args)]
@@ -75,36 +70,6 @@ pub(in crate::cli) struct RedriveLettersArgs {
     server: ServerArgs,
 }
 
-/// What to do with a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum JobAct {
-    /// Show the job and its letters
-    Show,
-    /// Pause it before its next letter
-    Pause,
-    /// Go on: after a pause, a failure, or a crash of its engine. What was brought back is not brought again
-    Resume,
-    /// End it before its next letter
-    Stop,
-}
-
-/// Arguments of `saga dlq job`.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct LetterJobArgs {
-    /// What to do
-    act: JobAct,
-    /// Id of the job; `saga dlq redrive` printed it
-    job: Uuid,
-    /// With `resume`: pass over letters that fail
-    #[arg(long)]
-    keep_going: bool,
-    /// Format of the results
-    #[arg(short, long, value_enum, default_value_t)]
-    output: OutputFormat,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
 pub(super) async fn redrive(args: RedriveLettersArgs) -> anyhow::Result<ExitCode> {
     let server = args.server.open()?;
     let id = args.job.unwrap_or_else(Uuid::new_v4);
@@ -119,7 +84,7 @@ pub(super) async fn redrive(args: RedriveLettersArgs) -> anyhow::Result<ExitCode
 async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow::Result<Value> {
     let mut body = args.operator.body();
     body["id"] = json!(id);
-    let mut filter = args.table.body(&args.filter);
+    let mut filter = args.table.body(&args.filter)?;
     if let Some(topic) = &args.dlq {
         filter.insert("dlq".to_owned(), json!(topic));
     }
@@ -127,7 +92,10 @@ async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow
         (true, true) => {
             bail!("no letter is named\nhint: name places or ids, or choose letters: `--status open --code when`")
         }
-        (false, false) => bail!("name letters, or choose them by options, not both"),
+        (false, false) => {
+            let options: Vec<String> = filter.keys().map(|name| format!("--{name}")).collect();
+            bail!("letters are named and chosen by {} at the same time: leave out one of both", options.join(" "))
+        }
         (true, false) => body["filter"] = Value::Object(filter),
         (false, true) => {
             let mut places = Vec::new();
@@ -151,81 +119,4 @@ async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow
         body["definition"] = json!(hash);
     }
     Ok(body)
-}
-
-pub(super) async fn job(args: LetterJobArgs) -> anyhow::Result<ExitCode> {
-    let server = args.server.open()?;
-    let path = path(args.job);
-    match args.act {
-        JobAct::Show => return follow(&server, args.job, args.output, &args.server).await,
-        JobAct::Resume => {
-            server.post(&format!("{path}/resume"), &json!({"keepGoing": args.keep_going})).await?;
-            return follow(&server, args.job, args.output, &args.server).await;
-        }
-        JobAct::Pause => server.post(&format!("{path}/pause"), &json!({})).await?,
-        JobAct::Stop => server.post(&format!("{path}/stop"), &json!({})).await?,
-    };
-    output::note(&format!("the job ends its letter under way; `saga dlq job show {}` shows it", args.job));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn path(job: Uuid) -> String {
-    format!("/api/dead-letters/jobs/{}", encoded(&job.to_string()))
-}
-
-/// Prints what becomes of each letter until the job ends or pauses.
-async fn follow(server: &ApiClient, job: Uuid, format: OutputFormat, again: &ServerArgs) -> anyhow::Result<ExitCode> {
-    let mut after = 0;
-    loop {
-        let answer = server.get(&format!("{}?after={after}", path(job))).await?;
-        let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-        for item in items {
-            output::next(item, format, line)?;
-        }
-        after = answer["next"].as_u64().unwrap_or_default();
-        let status = answer["job"]["status"].as_str().unwrap_or_default();
-        if status != "running" && items.is_empty() {
-            return Ok(ended(job, &answer["job"], again));
-        }
-        if items.is_empty() {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-}
-
-fn line(item: &Value) -> String {
-    let text = |name: &str| item[name].as_str().unwrap_or_default();
-    let parts = [text("place"), text("result"), text("saga"), text("message"), text("letter")];
-    let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    visible::in_line(&said.join("  ")).into_owned()
-}
-
-fn ended(id: Uuid, job: &Value, again: &ServerArgs) -> ExitCode {
-    let counts = job["counts"].as_object();
-    let counted: Vec<String> =
-        counts.into_iter().flatten().map(|(result, letters)| format!("{letters} {result}")).collect();
-    let status = job["status"].as_str().unwrap_or_default();
-    let said = match status {
-        "done" => "done",
-        "paused" => "paused",
-        "stoppedAtFailure" => "stopped at a letter that failed",
-        "cancelled" => "stopped",
-        _ => "failed",
-    };
-    let would = if job["dryRun"] == true { "would be: " } else { "" };
-    output::note(&format!("{said}; {} letters: {would}{}", job["lookedAt"], counted.join(", ")));
-    if let Some(failure) = job["failure"].as_str() {
-        output::note(failure);
-    }
-    if status != "done" && job["dryRun"] != true {
-        let (option, value) = again.again();
-        let passing = if status == "stoppedAtFailure" { " --keep-going" } else { "" };
-        let told = if passing.is_empty() { "" } else { ", and passes over letters that fail" };
-        output::note(&format!("hint: saga dlq job resume {id}{passing} {option} {} goes on{told}", quoted(&value)));
-    }
-    let is_good = |(result, _): (&String, &Value)| {
-        matches!(result.as_str(), "started" | "answered" | "duplicate" | "accepted" | "before")
-    };
-    let all_good = counts.into_iter().flatten().all(is_good);
-    if all_good && matches!(status, "done" | "paused") { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

@@ -3,15 +3,17 @@
 use crate::{
     cli::{ConfigFileArgs, output, selection::StartedSince},
     config::{self, ConfigSources, EngineConfig},
-    dead_letters::{FOREIGN, LetterAddress, LetterEntry, LetterFilter, LetterName, LetterTopics},
+    dead_letters::{FOREIGN, LetterAddress, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopics},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
+    time_range::time_range,
 };
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_base::secrets;
 use saga_core::{definition, id::SagaId, state::SagaPlan};
-use saga_kafka::settings::BrokerKind;
+use saga_engine::journal::LetterNames;
+use saga_kafka::{KafkaSettings, settings::BrokerKind};
 use saga_wire::PoisonCode;
 use std::sync::Arc;
 
@@ -51,26 +53,35 @@ pub(super) struct LetterFilterArgs {
     /// Only letters that were written before: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME|DURATION")]
     until: Option<StartedSince>,
-    /// Only letters with this text in message, id, key or value, whatever its case. What is read from the table of the
-    /// event store (--status, --fingerprint, redrive, export) has no values
+    /// Only letters with this text in message, id, key or value, whatever its case. A redrive and an export do not look
+    /// into values
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     text: Option<String>,
 }
 
 impl LetterFilterArgs {
     /// The filter, also for the letters that are named.
-    pub(super) fn filter(&self, names: Vec<LetterName>) -> LetterFilter {
-        LetterFilter {
+    ///
+    /// # Errors
+    /// The range of time is empty.
+    pub(super) fn filter(&self, names: Vec<LetterName>) -> anyhow::Result<LetterFilter> {
+        let (since, until) = time_range(self.since.map(|since| since.0), self.until.map(|until| until.0))?;
+        Ok(LetterFilter {
             names,
             codes: self.code.clone(),
             topic: self.topic.clone(),
             saga: self.saga.clone(),
             saga_id: self.saga_id,
             key: self.key.clone(),
-            since: self.since.map(|since| since.0),
-            until: self.until.map(|until| until.0),
+            since,
+            until,
             text: self.text.clone(),
-        }
+        })
+    }
+
+    /// The names in it.
+    pub(super) fn names(&self) -> LetterNames<'_> {
+        LetterNames { saga: self.saga.as_deref(), topic: self.topic.as_deref(), cause: None }
     }
 }
 
@@ -98,9 +109,7 @@ impl LetterSourceArgs {
     /// The topic that is shown without its name in places: the usual one, or the one that is named if it is not of this
     /// installation.
     pub(super) fn shown_without<'a>(&'a self, config: &'a EngineConfig) -> &'a str {
-        let routes = config.topics.letter_routes();
-        let foreign = self.asked().filter(|topic| !routes.all().iter().any(|own| **own == **topic));
-        foreign.unwrap_or(&config.topics.dlq)
+        self.other_topic(config).unwrap_or(&config.topics.dlq)
     }
 
     /// The topic that a place without one is in: the one that is named, else the usual one.
@@ -122,11 +131,43 @@ impl LetterSourceArgs {
     /// One cannot be read; the error names the keys of the configuration.
     pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopics> {
         let settings = startup::kafka_settings(config, BrokerKind::Real)?;
-        LetterTopics::open(&settings, &self.topics(config)).await.with_context(|| {
-            let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
-            format!("dead letters cannot be read at {servers} (keys topics.dlq, topics.dlqOf, kafka.bootstrapServers)")
-        })
+        let error = match LetterTopics::open(&settings, &self.topics(config)).await {
+            Ok(topics) => return Ok(topics),
+            Err(error) => error,
+        };
+        let guess = if error.is_unknown() { guess(&settings, &error.topic).await } else { String::new() };
+        let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
+        Err(anyhow::Error::new(error).context(format!(
+            "dead letters cannot be read at {servers} (keys topics.dlq, topics.dlqOf, kafka.bootstrapServers){guess}"
+        )))
     }
+
+    /// The topic that `--dlq` names, if it is none of the configuration.
+    pub(super) fn other_topic(&self, config: &EngineConfig) -> Option<&str> {
+        let routes = config.topics.letter_routes();
+        self.asked().filter(|topic| !routes.all().iter().any(|own| **own == **topic))
+    }
+}
+
+/// Guesses which topic of the broker is meant.
+async fn guess(settings: &KafkaSettings, name: &str) -> String {
+    let known = LetterTopics::topics(settings, name).await.unwrap_or_default();
+    definition::or_did_you_mean(name, known.iter().map(String::as_str))
+}
+
+/// Judges letters as an engine with this configuration and these definitions does; `None`: its schemas cannot be used,
+/// and a note says why.
+pub(super) fn judge(config: &EngineConfig, plans: &[Arc<SagaPlan>]) -> Option<LetterJudge> {
+    let made = || -> anyhow::Result<LetterJudge> {
+        // Without files a note was written.
+        let files = DefinitionFiles::of_folders(&config.sagas, &config.schemas).unwrap_or_default().schemas;
+        Ok(LetterJudge {
+            definitions: plans.iter().map(|plan| Arc::clone(&plan.definition)).collect(),
+            schemas: startup::schema_source(&files, config.schema_registry.as_ref(), &config.formats)?,
+            replies: config.topics.replies.clone(),
+        })
+    };
+    made().inspect_err(|error| output::note(&format!("without a judgement: {error:#}"))).ok()
 }
 
 /// The definitions of the configuration's files.

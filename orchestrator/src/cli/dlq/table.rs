@@ -2,10 +2,10 @@
 
 use super::source::{LetterFilterArgs, LetterSourceArgs};
 use crate::{config::EngineConfig, dead_letters::LetterState};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use saga_core::{id::SagaId, time::rfc3339};
-use saga_event_store::{EventStore, LetterStatus, StoreAccess, StoredLetterFilter};
+use saga_core::{definition::or_did_you_mean, id::SagaId, time::rfc3339};
+use saga_event_store::{EventStore, LetterOrder, LetterStatus, StoreAccess, StoredLetterFilter};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -36,9 +36,12 @@ impl TableFilterArgs {
     }
 
     /// The filter for the store.
-    pub(super) fn stored(&self, letters: &LetterFilterArgs, topic: Option<&str>) -> StoredLetterFilter {
-        let asked = letters.filter(Vec::new());
-        StoredLetterFilter {
+    ///
+    /// # Errors
+    /// The range of time is empty.
+    pub(super) fn stored(&self, letters: &LetterFilterArgs, topic: Option<&str>) -> anyhow::Result<StoredLetterFilter> {
+        let asked = letters.filter(Vec::new())?;
+        Ok(StoredLetterFilter {
             topic: topic.map(str::to_owned),
             statuses: self.status.clone().map(|states| states.0).unwrap_or_default(),
             codes: asked.codes,
@@ -51,12 +54,15 @@ impl TableFilterArgs {
             until_ms: asked.until.map(|at| at.0),
             text: asked.text,
             ..StoredLetterFilter::default()
-        }
+        })
     }
 
     /// The filter for the API; empty: nothing is said.
-    pub(super) fn body(&self, letters: &LetterFilterArgs) -> Map<String, Value> {
-        let asked = letters.filter(Vec::new());
+    ///
+    /// # Errors
+    /// The range of time is empty.
+    pub(super) fn body(&self, letters: &LetterFilterArgs) -> anyhow::Result<Map<String, Value>> {
+        let asked = letters.filter(Vec::new())?;
         let statuses = self
             .status
             .as_ref()
@@ -74,7 +80,7 @@ impl TableFilterArgs {
             ("until", asked.until.map(rfc3339)),
             ("text", asked.text),
         ];
-        named.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?)))).collect()
+        Ok(named.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?)))).collect())
     }
 }
 
@@ -84,8 +90,30 @@ pub(super) async fn open(config: &EngineConfig) -> anyhow::Result<Arc<dyn EventS
 }
 
 /// The configuration and the event store that the arguments name.
+///
+/// # Errors
+/// The table has no letters of the topic that `--dlq` names.
 pub(super) async fn opened(source: &LetterSourceArgs) -> anyhow::Result<(EngineConfig, Arc<dyn EventStore>)> {
     let config = source.config()?;
     let store = open(&config).await?;
+    if let Some(other) = source.other_topic(&config) {
+        has_letters(store.as_ref(), &config, other).await?;
+    }
     Ok((config, store))
+}
+
+/// The table follows the topics of the configuration, and keeps letters of former ones.
+async fn has_letters(store: &dyn EventStore, config: &EngineConfig, other: &str) -> anyhow::Result<()> {
+    let one = StoredLetterFilter { topic: Some(other.to_owned()), limit: 1, ..StoredLetterFilter::default() };
+    if !store.letters(&one, LetterOrder::Newest).await?.is_empty() {
+        return Ok(());
+    }
+    let routes = config.topics.letter_routes();
+    let followed: Vec<&str> = routes.all().iter().map(|topic| &**topic).collect();
+    let guess = or_did_you_mean(other, followed.iter().copied());
+    let followed = followed.join(", ");
+    bail!(
+        "the table has no dead letters of the topic {other}: it follows {followed} (keys topics.dlq, topics.dlqOf){guess}\n\
+         hint: `saga dlq list --dlq {other}` without --status and --fingerprint, and `saga dlq show`, read the topic"
+    )
 }

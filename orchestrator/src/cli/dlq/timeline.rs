@@ -54,7 +54,8 @@ pub(super) async fn of(config: &EngineConfig, saga: SagaId, replied_at: Option<T
         let Some(shown) = shown else { return Ok(None) };
         let filter = StoredLetterFilter { stream: Some(saga.uuid()), limit: MOST_LETTERS, ..Default::default() };
         let letters = store.letters(&filter, LetterOrder::Oldest).await?;
-        anyhow::Ok(Some((shown, letters.into_iter().map(LetterLineView::of).collect())))
+        let letters = letters.into_iter().map(|letter| LetterLineView::of(letter, &config.topics.dlq)).collect();
+        anyhow::Ok(Some((shown, letters)))
     };
     match read.await {
         Ok(Some((shown, letters))) => Some(around(&shown, replied_at, letters)),

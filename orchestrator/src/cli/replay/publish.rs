@@ -10,6 +10,7 @@ use crate::{
         store::StoreReadArgs,
     },
     startup,
+    time_range::time_range,
 };
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
@@ -130,7 +131,7 @@ pub(super) async fn publish(args: PublishEventsArgs) -> anyhow::Result<ExitCode>
             send(&args, way, file, progress).await
         }
         None if args.send => {
-            let progress = PublishProgress::new(Uuid::new_v4(), topic(&args)?, filter(&args), args.rate);
+            let progress = PublishProgress::new(Uuid::new_v4(), topic(&args)?, filter(&args)?, args.rate);
             let way = PublishWay::open(&args, &progress).await?;
             // Not before everything is checked: a run that is refused leaves no file.
             let file = PublishProgressFile::create(folder, &progress)?;
@@ -166,12 +167,20 @@ impl PublishWay {
 
 /// A topic that is not there would be noticed at the first record only, after the client's own wait.
 async fn require_topic(settings: &KafkaSettings, topic: &str) -> anyhow::Result<()> {
-    let reader = EndOffsetReader::connect(settings).context("cannot start the client of Kafka")?;
-    let partitions = reader.partitions(&Arc::from(topic)).await;
-    if partitions.with_context(|| format!("Kafka does not say whether the topic {topic} is there"))?.is_empty() {
-        bail!("there is no topic `{topic}`, or this program may not see it; nothing was sent\nhint: create it first");
+    if !is_there(settings, topic).await? {
+        bail!("{}; nothing was sent\nhint: create it first", no_topic(topic));
     }
     Ok(())
+}
+
+async fn is_there(settings: &KafkaSettings, topic: &str) -> anyhow::Result<bool> {
+    let reader = EndOffsetReader::connect(settings).context("cannot start the client of Kafka")?;
+    let partitions = reader.partitions(&Arc::from(topic)).await;
+    Ok(!partitions.with_context(|| format!("Kafka does not say whether the topic {topic} is there"))?.is_empty())
+}
+
+fn no_topic(topic: &str) -> String {
+    format!("there is no topic `{topic}`, or this program may not see it")
 }
 
 async fn known_filter(store: &dyn EventStore, filter: &PublishFilter) -> anyhow::Result<()> {
@@ -189,22 +198,23 @@ fn topic(args: &PublishEventsArgs) -> anyhow::Result<String> {
     args.topic.clone().context("--topic names the topic")
 }
 
-fn filter(args: &PublishEventsArgs) -> PublishFilter {
-    PublishFilter {
+fn filter(args: &PublishEventsArgs) -> anyhow::Result<PublishFilter> {
+    let (since, until) = time_range(args.since.map(|since| since.0), args.until.map(|until| until.0))?;
+    Ok(PublishFilter {
         what: match args.what {
             PublishedEvents::Outcome => PublishKind::Outcome,
             PublishedEvents::Steps => PublishKind::Steps,
         },
         saga: args.saga.clone(),
         status: args.status.clone(),
-        since: args.since.map(|since| since.0),
-        until: args.until.map(|until| until.0),
+        since,
+        until,
         key: args.key.clone(),
-    }
+    })
 }
 
 async fn dry_run(args: &PublishEventsArgs) -> anyhow::Result<ExitCode> {
-    let (topic, filter) = (topic(args)?, filter(args));
+    let (topic, filter) = (topic(args)?, filter(args)?);
     refuse_own_topics(args, &topic)?;
     let store = args.store.open().await?;
     known_filter(store.as_ref(), &filter).await?;
@@ -217,7 +227,24 @@ async fn dry_run(args: &PublishEventsArgs) -> anyhow::Result<ExitCode> {
     let (run, status) = (wanted.run.clone(), PublishStatus::DryRun);
     let told = PublishOutput { run, topic: &topic, status, sent_before: 0, archived, report: &report, failure: None };
     output::one(&told, args.output, told_text)?;
-    Ok(ExitCode::from(u8::from(!report.unreadable.is_empty())))
+    let would_be_refused = is_missing(args, &topic).await?;
+    Ok(ExitCode::from(u8::from(would_be_refused || !report.unreadable.is_empty())))
+}
+
+/// Whether `--send` would be refused, because its topic is not there; without Kafka nobody knows.
+async fn is_missing(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<bool> {
+    let settings = startup::kafka_settings(&args.store.config()?, BrokerKind::Real)?;
+    match is_there(&settings, topic).await {
+        Ok(true) => Ok(false),
+        Ok(false) => {
+            output::note(&format!("{}: --send would be refused\nhint: create it first", no_topic(topic)));
+            Ok(true)
+        }
+        Err(error) => {
+            output::note(&format!("{error:#}"));
+            Ok(false)
+        }
+    }
 }
 
 async fn send(

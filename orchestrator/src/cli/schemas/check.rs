@@ -9,7 +9,7 @@ use super::{
 use crate::config::{self, ConfigSources};
 use anyhow::{Context, bail};
 use clap::Args;
-use saga_core::definition::{self, CheckFinding, RenderStyle};
+use saga_core::definition::{self, CheckFinding, RenderStyle, or_did_you_mean};
 use saga_registry::{RegistryError, SchemaRegistry};
 use saga_schemas::evolution::CompatibilityRule;
 use std::{path::PathBuf, process::ExitCode};
@@ -83,11 +83,15 @@ impl SchemasCheckArgs {
             bail!("with --subject name one file, the new schema; the earlier ones are the versions of {subject}");
         };
         let registry = self.registry()?;
+        let numbers = match registry.versions(subject).await {
+            Err(RegistryError::Unknown { .. }) => bail!("{}", unknown(&registry, subject).await),
+            answer => answer?,
+        };
         let rule = match self.rule {
             Some(rule) => rule,
             None => registry.rule(subject).await?,
         };
-        let mut stages = versions(&registry, subject, rule).await?;
+        let mut stages = versions(&registry, subject, rule, numbers).await?;
         stages.push(SchemaStage::read(new)?);
         Ok(ComparedStages { rule, stages })
     }
@@ -120,16 +124,29 @@ impl SchemasCheckArgs {
     }
 }
 
-/// The versions that the rule looks at, the oldest first. A subject that the registry does not know has none.
+/// The most subjects that a message names.
+const MOST_NAMED: usize = 20;
+
+/// Says that the registry does not have the subject, and which ones it has.
+async fn unknown(registry: &SchemaRegistry, subject: &str) -> String {
+    let said = format!("the schema registry has no subject `{subject}`");
+    let all = match registry.subjects().await {
+        Ok(all) if all.is_empty() => return format!("{said}: it has none"),
+        Ok(all) => all,
+        Err(error) => return format!("{said}; which ones it has cannot be asked: {error}"),
+    };
+    let guess = or_did_you_mean(subject, all.iter().map(String::as_str));
+    let more = if all.len() > MOST_NAMED { format!(" and {} more", all.len() - MOST_NAMED) } else { String::new() };
+    format!("{said}{guess}\nhint: it has {}{more}", all[..all.len().min(MOST_NAMED)].join(", "))
+}
+
+/// The versions that the rule looks at, the oldest first.
 async fn versions(
     registry: &SchemaRegistry,
     subject: &str,
     rule: CompatibilityRule,
+    numbers: Vec<u32>,
 ) -> anyhow::Result<Vec<SchemaStage>> {
-    let numbers = match registry.versions(subject).await {
-        Err(RegistryError::Unknown { .. }) => Vec::new(),
-        answer => answer?,
-    };
     let skipped = if rule.is_transitive() { 0 } else { numbers.len().saturating_sub(1) };
     let mut stages = Vec::new();
     for number in numbers.into_iter().skip(skipped) {

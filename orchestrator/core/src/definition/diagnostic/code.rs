@@ -90,6 +90,9 @@ codes! {
     RetypedField = "retyped-field",
     /// A schema file is not an Avro schema.
     BadSchema = "bad-schema",
+    /// A command or an event goes to a topic in Avro, and no file has its schema, which nothing else can give.
+    /// (Warning.)
+    MissingSchema = "missing-schema",
     /// A step before the pivot has effects and no `undo`, so the saga could not be undone.
     MissingUndo = "missing-undo",
     /// A `check` can reject a step that has done its work; the step needs an `undo`.

@@ -55,6 +55,10 @@ impl fmt::Debug for MietteFinding<'_> {
 
 impl fmt::Display for MietteFinding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without an excerpt, nothing else names the file.
+        if !self.finding.has_position() {
+            write!(f, "{}: ", self.finding.file)?;
+        }
         f.write_str(&self.finding.message)
     }
 }
@@ -78,10 +82,13 @@ impl miette::Diagnostic for MietteFinding<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.source)
+        self.finding.has_position().then_some(&self.source as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if !self.finding.has_position() {
+            return None;
+        }
         let here = |span: super::TextSpan| SourceSpan::from((span.start, span.end.saturating_sub(span.start)));
         let related = self.finding.related.iter();
         let related = related.map(move |place| LabeledSpan::new_with_span(Some(place.text.clone()), here(place.span)));
@@ -103,5 +110,25 @@ impl CheckFinding {
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Code;
+
+    #[test]
+    fn a_finding_without_a_place_names_its_file_only() {
+        let severity = FindingSeverity::Warning;
+        let finding =
+            CheckFinding::of_file(Code::BadConfig, severity, "config.yaml", "`topics.dlq` is empty", "name it");
+        let text = render(std::slice::from_ref(&finding), RenderStyle::Plain);
+        assert!(text.contains("config.yaml: `topics.dlq` is empty") && !text.contains("1:1"), "{text}");
+        assert_eq!(finding.to_string(), "config.yaml: `topics.dlq` is empty [bad-config]");
+        assert_eq!(
+            (&finding.json()["line"], &finding.json()["file"]),
+            (&serde_json::Value::Null, &"config.yaml".into())
+        );
     }
 }

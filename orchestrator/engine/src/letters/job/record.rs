@@ -1,16 +1,20 @@
 //! Jobs on dead letters on record in the event store: their orders, so that any engine can go on with one, and how they
 //! ended.
 
-use super::{LetterJobError, LetterJobOrder, LetterJobView};
+use super::{LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView};
 use crate::letters::bringing::LetterCourier;
-use saga_event_store::{LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter};
+use saga_core::time::{Timestamp, rfc3339};
+use saga_event_store::{LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter, StoredNote};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
 
 /// The log of orders. An order has the id of its job.
 const ORDERS: &str = "letter-jobs";
 /// The log of ends.
 const ENDS: &str = "letter-job-ends";
+/// Jobs that a list has, the latest ones.
+const LISTED: usize = 200;
 
 /// Keeps the order before its first letter; the same order again changes nothing.
 pub(super) async fn keep(courier: &LetterCourier, order: &LetterJobOrder) -> Result<(), StoreError> {
@@ -39,6 +43,56 @@ pub(super) async fn find(courier: &LetterCourier, id: Uuid) -> Result<Option<Let
             let order = serde_json::from_str(&note.body);
             return order.map(Some).map_err(|error| LetterJobError::Unreadable(error.to_string()));
         }
+    }
+}
+
+/// The latest jobs on record, in the order in which they were ordered, each with its last end.
+pub(super) async fn latest(courier: &LetterCourier) -> Result<Vec<LetterJobView>, StoreError> {
+    let mut jobs = VecDeque::new();
+    for_each(courier, ORDERS, |note| {
+        if jobs.len() == LISTED {
+            jobs.pop_front();
+        }
+        jobs.push_back(ordered(note));
+    })
+    .await?;
+    for_each(courier, ENDS, |note| {
+        let Ok(end) = serde_json::from_str::<LetterJobView>(&note.body) else { return };
+        if let Some(job) = jobs.iter_mut().find(|job| job.id == end.id) {
+            *job = end;
+        }
+    })
+    .await?;
+    Ok(jobs.into())
+}
+
+async fn for_each(courier: &LetterCourier, topic: &str, mut visit: impl FnMut(&StoredNote)) -> Result<(), StoreError> {
+    let mut after = NoteNumber::START;
+    loop {
+        let page = courier.store.notes(topic, after, MAX_NOTES).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.number;
+        page.iter().for_each(&mut visit);
+    }
+}
+
+/// A job of which no end is known.
+fn ordered(note: &StoredNote) -> LetterJobView {
+    let order = serde_json::from_str::<LetterJobOrder>(&note.body);
+    let failure = order.as_ref().err().map(|error| format!("its record cannot be read: {error}"));
+    let (who, reason, targets) = order.map(|it| (it.bring.who, it.bring.reason, it.told)).unwrap_or_default();
+    LetterJobView {
+        id: note.id,
+        who,
+        reason,
+        targets,
+        dry_run: false,
+        started_at: rfc3339(Timestamp(note.at_ms)),
+        ended_at: None,
+        status: LetterJobStatus::NoEnd,
+        failure,
+        looked_at: 0,
+        counts: BTreeMap::new(),
     }
 }
 
@@ -105,6 +159,20 @@ impl FilterText {
 mod tests {
     use super::*;
     use crate::letters::{BringAim, BringOrder, LetterSelection, NamedPlace, USUAL_LETTER_PACE};
+
+    /// The record of an end is read by engines of later builds.
+    #[test]
+    fn an_end_reads_back_as_it_was() {
+        let end = LetterJobView {
+            status: LetterJobStatus::StoppedAtFailure,
+            ended_at: Some("2026-12-01T00:00:00.000Z".to_owned()),
+            counts: [("poison again".into(), 2)].into(),
+            ..ordered(&StoredNote { number: NoteNumber::START, id: Uuid::nil(), body: "{".to_owned(), at_ms: 1 })
+        };
+        assert!(end.failure.as_ref().is_some_and(|said| said.contains("cannot be read")));
+        let body = serde_json::to_string(&end).expect("JSON");
+        assert_eq!(serde_json::from_str::<LetterJobView>(&body).expect("an end"), end, "{body}");
+    }
 
     /// Another engine goes on with a job by what is on record.
     #[test]
