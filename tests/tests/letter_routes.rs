@@ -128,6 +128,10 @@ async fn a_topic_with_a_topic_of_its_own_for_its_letters_is_followed_listed_and_
     assert_eq!((&shown["place"], &shown["row"]["status"]), (&json!(of_orders), &json!("new")));
     let named = told(&world, &["show", "0/0", "--dlq", &own]).await?.pop().context("a letter")?;
     assert_eq!(named["id"], shown["id"]);
+    let browser = reqwest::Client::builder().no_proxy().build()?;
+    let page = format!("{}/dead-letters/{of_orders}", engine.api().base());
+    let page = browser.get(page).send().await?.text().await?;
+    assert!(page.contains(&format!("/api/dead-letters/{of_orders}/redrive")), "{page}");
     assert!(acted(&world, &engine, &["review", &of_orders]).await?.contains("reviewing"));
     let edited = acted(&world, &engine, &["edit", &of_orders, "--patch", r#"{"orderId": "4711"}"#]).await?;
     assert!(edited.contains("starts order with the key 4711"), "{edited}");
@@ -147,6 +151,31 @@ async fn a_topic_with_a_topic_of_its_own_for_its_letters_is_followed_listed_and_
     let mut all = places(&engine, "", 4).await?;
     all.sort();
     assert_eq!(all, ["0/0", "0/1", &of_orders, &format!("{own}/0/1")]);
+    engine.kill().await
+}
+
+#[tokio::test]
+async fn a_dlq_topic_that_takes_nothing_holds_only_what_goes_there() -> Result<()> {
+    let Some(mut world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
+        return Ok(());
+    };
+    let own = format!("{}.of-orders", world.installation.dlq());
+    world.installation = world.installation.with("topics", "dlqOf", json!({&*world.orders: own}));
+    world.define("order", WAIT)?;
+    // Not even a pointer fits.
+    world.kafka.create_topic(&own, 1, &[("max.message.bytes", "100")]).await?;
+    let engine = world.start().await?;
+    world.send(&world.orders, &poison(0)).await?;
+    eventually("the partition is held", WITHIN, || async {
+        Ok(engine.log()?.contains("the DLQ cannot be written: the partition is paused until it can").then_some(()))
+    })
+    .await?;
+    let no_reply = TopicRecord { partition: None, key: None, value: Some(b"{}".to_vec()), headers: Vec::new() };
+    world.send(world.installation.replies(), &no_reply).await?;
+    world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == 1).await?;
+    assert_eq!(world.kafka.count(&own).await?, 0);
+    world.kafka.alter_topic(&own, "max.message.bytes", "1048588").await?;
+    world.kafka.read_until(&own, WITHIN, |letters| letters.len() == 1).await?;
     engine.kill().await
 }
 
@@ -245,5 +274,17 @@ async fn decisions_come_back_from_an_export_and_what_differs_is_named() -> Resul
     sqlx::query("DELETE FROM letter_acts").execute(&pool).await?;
     let (_, findings, _) = reconciled(&world).await?;
     assert_eq!(findings, ["0/0 rowMissing", "0/1 otherLetter", "0/1 sagaMissing", "0/2 behind"]);
+    // A partition that the topic does not have, with a second letter of a record.
+    for another in [
+        "INSERT INTO letter_logs SELECT topic, 7, log, 9, NULL FROM letter_logs",
+        "UPDATE dead_letters SET status = 'new', id = 'x'",
+        "INSERT INTO dead_letters (topic, partition, log, position, id, code, message, fingerprint, redrives, written_at,
+             status) SELECT topic, 7, log, 3, id, code, message, fingerprint, redrives, written_at, status
+         FROM dead_letters",
+    ] {
+        sqlx::query(another).execute(&pool).await?;
+    }
+    let (_, findings, _) = reconciled(&world).await?;
+    assert_eq!(findings, ["0/0 rowMissing", "0/1 otherLetter", "0/2 behind", "7/3 recordGone", "0/1 repeated"]);
     Ok(())
 }

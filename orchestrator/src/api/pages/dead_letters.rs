@@ -161,14 +161,9 @@ pub(crate) async fn letter(
     Path(parts): Path<Vec<String>>,
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
-<<<<<<< ours
     let place = dead_letters::place(&parts, desk.topic())?;
     let LetterDetail { letter, found, edit, acts } = desk.show(&place).await?;
     let now = match tokio::time::timeout(PATIENCE, desk.foretell(&place, &by_page())).await {
-=======
-    let LetterDetail { letter, found, edit, acts } = desk.show(partition, offset).await?;
-    let now = match tokio::time::timeout(PATIENCE, desk.foretell(partition, offset, &by_page())).await {
->>>>>>> theirs
         Ok(item) => said(item?),
         Err(_) => "not known: the schema of its value cannot be had, because the registry does not answer".to_owned(),
     };
