@@ -80,7 +80,7 @@ pub(super) async fn list(
     let desk = desk(&backend)?;
     let mut letters = desk.list(filter, LetterOrder::Newest).await?;
     if letters.is_empty() {
-        named_right(&backend, desk, &asked).await?;
+        named_right(&backend, &asked).await?;
     }
     let has_more = letters.len() > size;
     letters.truncate(size);
@@ -91,8 +91,8 @@ pub(super) async fn list(
 }
 
 /// A mistyped name is an error, instead of an empty answer.
-async fn named_right(backend: &ApiState, desk: &LetterDesk, asked: &LetterListQuery) -> Result<(), ApiError> {
-    match slip(backend, desk, asked).await? {
+async fn named_right(backend: &ApiState, asked: &LetterListQuery) -> Result<(), ApiError> {
+    match slip(backend, asked).await? {
         Some(slip) => Err(ApiError::MisnamedLetter(slip)),
         None => Ok(()),
     }
@@ -103,17 +103,13 @@ async fn named_right_if_none(backend: &ApiState, asked: &LetterListQuery) -> Res
     let desk = desk(backend)?;
     let one = StoredLetterFilter { limit: 1, ..asked.filter(backend.query.now())? };
     match desk.list(one, LetterOrder::Newest).await?.as_slice() {
-        [] => named_right(backend, desk, asked).await,
+        [] => named_right(backend, asked).await,
         _ => Ok(()),
     }
 }
 
 /// The message about a name in the query that nothing has, with a guess at the right name.
-pub(super) async fn slip(
-    backend: &ApiState,
-    desk: &LetterDesk,
-    asked: &LetterListQuery,
-) -> Result<Option<String>, ApiError> {
+pub(super) async fn slip(backend: &ApiState, asked: &LetterListQuery) -> Result<Option<String>, ApiError> {
     let unknown = backend.query.misnamed_letters(asked.dlq(), &asked.names()).await?;
     Ok(unknown.map(|unknown| unknown.to_string()))
 }

@@ -68,7 +68,8 @@ impl LetterFault {
                 let violations = definition?.trigger.schema.as_ref()?.violations(&event);
                 violations.into_iter().next().map(|violation| LetterFault::violated(&event, violation))
             }
-            _ => LetterFault::of_content(record, schema),
+            code if is_of_content(code) => LetterFault::of_content(record, schema),
+            _ => None,
         }
     }
 
@@ -106,6 +107,20 @@ impl LetterFault {
             LetterFault::Expression(reads) => reads.text(),
         }
     }
+}
+
+/// Whether a code is about the content of a value, whoever reads it.
+pub(super) fn is_of_content(code: PoisonCode) -> bool {
+    matches!(
+        code,
+        PoisonCode::NotJson
+            | PoisonCode::Avro
+            | PoisonCode::Nul
+            | PoisonCode::Depth
+            | PoisonCode::Number
+            | PoisonCode::RepeatedName
+            | PoisonCode::ReservedName
+    )
 }
 
 fn indented(lines: &[String]) -> String {

@@ -1,10 +1,10 @@
 //! What would become of a dead letter if its record came again now, by the engine's own rules and without any effect.
 
-use super::LetterFault;
+use super::{LetterFault, fault};
 use saga_core::definition::SagaDefinition;
 use saga_engine::SchemaSource;
 use saga_wire::{
-    KafkaRecord, PayloadSchema, PayloadSchemaName, PoisonCode, PoisonDiagnosis,
+    KafkaRecord, PayloadSchema, PayloadSchemaName, PoisonDiagnosis,
     dead_letter::{DeadLetterForm, FoundLetter, LetterCode},
     reply::{self, ParsedReply},
     trigger::{self, TriggerEvaluation, TriggerOutcome},
@@ -152,7 +152,7 @@ impl LetterJudge {
             Err(reason) => vec![LetterVerdict::Unknown { reason }],
         };
         let is_judged = verdicts.iter().any(|verdict| !matches!(verdict, LetterVerdict::Unknown { .. }));
-        let is_content = matches!(&letter.code, LetterCode::Poison(code) if is_of_content(*code));
+        let is_content = matches!(&letter.code, LetterCode::Poison(code) if fault::is_of_content(*code));
         let fault = (!is_judged && is_content).then(|| LetterFault::of_content(record, &schema)).flatten();
         JudgedRecord { verdicts, fault, decoded: DecodedAvro::of(record, &schema) }
     }
@@ -165,20 +165,6 @@ impl LetterJudge {
             .map(|definition| vec![Arc::clone(definition)])
             .ok_or_else(|| format!("the files have no definition `{name}`"))
     }
-}
-
-/// Whether a code is about the content of a value, whoever reads it.
-fn is_of_content(code: PoisonCode) -> bool {
-    matches!(
-        code,
-        PoisonCode::NotJson
-            | PoisonCode::Avro
-            | PoisonCode::Nul
-            | PoisonCode::Depth
-            | PoisonCode::Number
-            | PoisonCode::RepeatedName
-            | PoisonCode::ReservedName
-    )
 }
 
 fn of_reply(record: &KafkaRecord, schema: &PayloadSchema) -> LetterVerdict {
@@ -221,7 +207,7 @@ mod tests {
     use bytes::Bytes;
     use saga_core::{definition::parse_stored, time::Timestamp};
     use saga_engine::letters::restored;
-    use saga_wire::{dead_letter, record::text_header};
+    use saga_wire::{PoisonCode, dead_letter, record::text_header};
 
     fn definition(name: &str, key: &str) -> Arc<SagaDefinition> {
         let trigger = format!("{{topic: shop.orders, type: OrderPlaced, key: \"${{ {key} }}\"}}");

@@ -143,7 +143,7 @@ pub(crate) async fn letters(
     let (filter, size) = asked.page(backend.query.now())?;
     let size = size.min(usize::try_from(LINES).unwrap_or(size));
     let mut found = desk.list(filter, LetterOrder::Newest).await?;
-    let slip = if found.is_empty() { dead_letters::slip(&backend, desk, &asked).await? } else { None };
+    let slip = if found.is_empty() { dead_letters::slip(&backend, &asked).await? } else { None };
     let has_more = found.len() > size;
     found.truncate(size);
     let last = found.last().filter(|_| has_more).map(|letter| letter.number.to_string());
@@ -244,6 +244,7 @@ mod tests {
             code: "key".to_owned(),
             origin: None,
             saga: None,
+            saga_id: None,
             key: None,
             message: String::new(),
             fingerprint: String::new(),

@@ -12,14 +12,14 @@ use super::{
 use crate::{
     cli::OutputFormat,
     config::EngineConfig,
-    dead_letters::{LetterEntry, LetterJudge, LetterVerdict},
+    dead_letters::{LetterJudge, LetterVerdict},
     startup,
 };
 use anyhow::Context;
 use clap::Args;
 use finding::{LetterFinding, LetterFindings};
 use rdkafka::types::RDKafkaErrorCode;
-use saga_engine::letters::letter_row;
+use saga_engine::letters::{letter_row, restored};
 use saga_event_store::{
     EventStore, LetterActQuery, LetterCoordinates, LetterOrder, LetterPart, MAX_PAGE, StoredLetter, StoredLetterFilter,
 };
@@ -28,7 +28,7 @@ use saga_kafka::{
     settings::BrokerKind,
     topic_portions::{PortionEnd, TopicPortion},
 };
-use saga_wire::KafkaRecord;
+use saga_wire::{KafkaRecord, dead_letter::FoundLetter};
 use sagas::StartedSagas;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,13 +52,12 @@ pub(in crate::cli) struct ReconcileLettersArgs {
 
 pub(super) async fn reconcile(args: ReconcileLettersArgs) -> anyhow::Result<ExitCode> {
     let (config, store) = table::opened(&args.source).await?;
-    let definitions = source::plans_if_any(&config).iter().map(|plan| Arc::clone(&plan.definition)).collect();
     let topics = topics(&args.source, &config, store.as_ref()).await?;
     let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
     let mut run = LetterReconciliation {
         reader: TopicPortionReader::connect(&settings, &config.topics.dlq)?,
         sagas: StartedSagas::read(Arc::clone(&store), config.archive.folder.clone()).await?,
-        judge: LetterJudge { definitions },
+        judge: source::judge(&config, &source::plans_if_any(&config)),
         findings: LetterFindings::new(args.output, &config.topics.dlq),
         store,
     };
@@ -86,7 +85,8 @@ async fn topics(
 struct LetterReconciliation {
     store: Arc<dyn EventStore>,
     reader: TopicPortionReader,
-    judge: LetterJudge,
+    /// `None`: the schemas of the configuration cannot be used.
+    judge: Option<LetterJudge>,
     sagas: StartedSagas,
     findings: LetterFindings,
 }
@@ -233,12 +233,15 @@ impl LetterReconciliation {
 
     /// Whether a saga has the business key of an open letter, by the definitions in the files.
     async fn open(&mut self, row: &StoredLetter, record: KafkaRecord) -> anyhow::Result<()> {
-        for verdict in self.judge.judge(&LetterEntry::of(record)) {
+        let (Some(judge), Ok(letter)) = (&self.judge, FoundLetter::read(&record)) else { return Ok(()) };
+        let judged = judge.judge(&letter, &restored(&letter, letter.original.clone())).await;
+        for verdict in judged.verdicts {
             let (saga, key) = match verdict {
                 LetterVerdict::Start { saga, key } => (saga, key),
-                LetterVerdict::Unwanted { .. } | LetterVerdict::Poison { .. } | LetterVerdict::Unknown { .. } => {
-                    continue;
-                }
+                LetterVerdict::Answer { .. }
+                | LetterVerdict::Unwanted { .. }
+                | LetterVerdict::Poison { .. }
+                | LetterVerdict::Unknown { .. } => continue,
             };
             if let Some(holder) = self.store.key_holder(&saga, &key).await? {
                 let said =

@@ -108,8 +108,8 @@ async fn has_letters(store: &dyn EventStore, config: &EngineConfig, other: &str)
     if !store.letters(&one, LetterOrder::Newest).await?.is_empty() {
         return Ok(());
     }
-    let routes = config.topics.letter_routes();
-    let followed: Vec<&str> = routes.all().iter().map(|topic| &**topic).collect();
+    let all = config.topics.letter_routes().all();
+    let followed: Vec<&str> = all.iter().map(|topic| &**topic).collect();
     let guess = or_did_you_mean(other, followed.iter().copied());
     let followed = followed.join(", ");
     bail!(

@@ -98,3 +98,11 @@ fn avro_is_marked_at_the_byte() {
     assert!(told.starts_with("flag, byte 5 of the value: expected a boolean, 00 or 01, found 09\n"), "{told}");
     assert!(told.ends_with(&format!("{}^^", " ".repeat(2 + 8 + 15))), "{told}");
 }
+
+#[test]
+fn what_is_no_fault_of_the_content_has_no_place_in_it() {
+    let single_object = record(&[0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 2]);
+    for code in [PoisonCode::UnknownSchema, PoisonCode::WrongFormat, PoisonCode::Oversize] {
+        assert_eq!(LetterFault::find(code, &single_object, &PayloadSchema::Unneeded, None), None, "{code}");
+    }
+}

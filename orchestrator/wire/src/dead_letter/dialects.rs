@@ -105,7 +105,9 @@ fn stage(code: PoisonCode) -> &'static str {
         | PoisonCode::UnknownSaga
         | PoisonCode::UnknownDefinition
         | PoisonCode::UnknownStep
+        | PoisonCode::Contradiction
         | PoisonCode::IllegalInput
+        | PoisonCode::Crash
         | PoisonCode::StoreRefused
         | PoisonCode::SagaUnreadable => "TASK_PUT",
     }
