@@ -1,6 +1,6 @@
-//! What poison costs the good records of the same topics: 5,000 records a second, of which a tenth start a saga, without
-//! poison and with 1 % of it, in turn. `tests/run with cargo bench -p saga-tests --bench poison`, with the binary to be
-//! measured in `SAGA_TEST_BINARY`.
+//! What poison costs the good records of the same topics: 5,000 records a second, of which a tenth start a saga,
+//! without poison and with 1 % of it, in turn. It is run by `tests/run with cargo bench -p saga-tests --bench poison`;
+//! `SAGA_TEST_BINARY` names the binary to be measured.
 //!
 //! It ends with an error if a good record starts no saga, if a poison record has no dead letter, or if the sagas of one
 //! partition stand still for 5 s.

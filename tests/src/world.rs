@@ -89,6 +89,22 @@ impl TestWorld {
         self.installation.definition(name, &format!("saga: {name}\n{trigger}{retry}{rest}"))
     }
 
+    /// Writes the configuration by which a command in the installation's folder finds its topics, store and
+    /// definitions.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self) -> Result<()> {
+        let installation = &self.installation;
+        let config = json!({
+            "store": self.database.url(),
+            "kafka": {"bootstrapServers": self.kafka.bootstrap(), "group": installation.group()},
+            "topics": {"inbox": installation.inbox(), "replies": installation.replies(), "dlq": installation.dlq()},
+            "sagas": installation.folder().join("sagas"),
+        });
+        Ok(std::fs::write(installation.folder().join("config.yaml"), config.to_string())?)
+    }
+
     /// Starts the engine and returns when it is ready.
     ///
     /// # Errors

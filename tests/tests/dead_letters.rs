@@ -30,17 +30,6 @@ async fn told(folder: &Path, arguments: &[&str]) -> Result<Vec<Value>> {
         .collect()
 }
 
-fn configure(world: &TestWorld) -> Result<()> {
-    let installation = &world.installation;
-    let config = json!({
-        "store": world.database.url(),
-        "kafka": {"bootstrapServers": world.kafka.bootstrap(), "group": installation.group()},
-        "topics": {"inbox": installation.inbox(), "replies": installation.replies(), "dlq": installation.dlq()},
-        "sagas": installation.folder().join("sagas"),
-    });
-    Ok(std::fs::write(installation.folder().join("config.yaml"), config.to_string())?)
-}
-
 fn record(headers: &[(&str, &[u8])], key: &str, value: &[u8]) -> TopicRecord {
     let headers = headers.iter().map(|(name, value)| ((*name).into(), Some(value.to_vec()))).collect();
     TopicRecord { partition: Some(0), key: Some(key.as_bytes().to_vec()), value: Some(value.to_vec()), headers }
@@ -55,7 +44,7 @@ async fn letters_of_a_running_engine_are_listed_chosen_and_explained() -> Result
     let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
         return Ok(());
     };
-    configure(&world)?;
+    world.configure()?;
     world.define("order", WAIT)?;
     let engine = world.start().await?;
     let typed: [(&str, &[u8]); 1] = [("ce_type", b"OrderPlaced")];
@@ -117,7 +106,7 @@ async fn letters_of_other_programs_are_read_and_what_is_none_is_foreign() -> Res
     let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
         return Ok(());
     };
-    configure(&world)?;
+    world.configure()?;
     world.define("order", WAIT)?;
     let letters = world.kafka.fresh_topic("letters", 2).await?;
     let (partition, offset) = (3_i32.to_be_bytes(), 14_i64.to_be_bytes());
@@ -164,7 +153,7 @@ async fn a_long_topic_is_read_back_to_its_beginning() -> Result<()> {
     let Some(world) = TestWorld::new(ParticipantScript::default(), ParticipantScript::default()).await? else {
         return Ok(());
     };
-    configure(&world)?;
+    world.configure()?;
     world.define("order", WAIT)?;
     let letters = world.kafka.fresh_topic("letters", 1).await?;
     let count = 1_000;

@@ -269,7 +269,7 @@ async fn an_edit_is_checked_kept_beside_the_original_and_redriven() -> Result<()
     let engine = world.start().await?;
     keyless(&world, 0..1).await?;
     letters(&engine, "status=new", 1).await?;
-    configure(&world)?;
+    world.configure()?;
     let folder = world.installation.folder();
     let server = engine.api().base().to_owned();
     let act = ["--reason", "the producer is mended", "--who", "ada", "--server", &server];
@@ -423,7 +423,7 @@ async fn a_reply_without_its_command_answers_its_saga_once_it_is_edited() -> Res
     let found = letters(&engine, "code=no_command", 1).await?;
     let place = found[0]["place"].as_str().context("a place")?.to_owned();
 
-    configure(&world)?;
+    world.configure()?;
     let server = engine.api().base().to_owned();
     let act = ["--reason", "the participant is mended", "--who", "ada", "--server", &server];
     let header = format!("idempotency_key={command}");
@@ -486,7 +486,7 @@ async fn names_that_nothing_has_are_errors_and_pages_lose_no_letter() -> Result<
     let engine = world.start().await?;
     keyless(&world, 0..3).await?;
     let found = letters(&engine, "status=new", 3).await?;
-    configure(&world)?;
+    world.configure()?;
     let (folder, server) = (world.installation.folder(), engine.api().base().to_owned());
     let (topic, misspelt) = (world.orders.as_str(), format!("{}s", world.orders));
     let dlq_topic = format!("{}x", world.installation.dlq());
@@ -542,15 +542,4 @@ async fn dlq(folder: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(binary()?);
     command.current_dir(folder).arg("dlq").args(arguments).env_remove("SAGA_CONFIG");
     Ok(command.output().await?)
-}
-
-fn configure(world: &TestWorld) -> Result<()> {
-    let installation = &world.installation;
-    let config = json!({
-        "store": world.database.url(),
-        "kafka": {"bootstrapServers": world.kafka.bootstrap(), "group": installation.group()},
-        "topics": {"inbox": installation.inbox(), "replies": installation.replies(), "dlq": installation.dlq()},
-        "sagas": installation.folder().join("sagas"),
-    });
-    Ok(std::fs::write(installation.folder().join("config.yaml"), config.to_string())?)
 }

@@ -208,7 +208,7 @@ impl CommandFailure {
         self.origin == FailureOrigin::Transport && self.code == "timeout"
     }
 
-    /// The failure of an attempt whose reply record cannot be read; `poison` is the code and the text of its dead letter.
+    /// The failure of an attempt whose reply record cannot be read; `poison` is the code of its dead letter.
     #[must_use]
     pub fn unreadable_reply(poison: &str, message: &str) -> CommandFailure {
         let failure = CommandFailure::new(format!("{UNREADABLE_REPLY}{poison}"), message);

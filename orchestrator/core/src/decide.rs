@@ -9,6 +9,7 @@ mod advance;
 mod answer;
 mod choice;
 mod compensate;
+mod contradiction;
 mod draft;
 mod ended;
 mod fallback;
@@ -430,7 +431,7 @@ fn after_the_end(
             draft.finish().map_or(DecisionOutcome::Ignored(IgnoreReason::Terminal), DecisionOutcome::Decided)
         }
         SagaInput::Answered { command, attempt, answer }
-            if state.erased.is_none() && late::contradicts(state, *command, *attempt, answer) =>
+            if state.erased.is_none() && contradiction::contradicts(state, *command, *attempt, answer) =>
         {
             DecisionOutcome::Ignored(IgnoreReason::Contradicted)
         }

@@ -517,8 +517,8 @@ pub enum NoRetryReason {
     Definite,
     /// Its attempts, or its time, are used up: `onExhausted` says what follows.
     Exhausted,
-    /// A person can fix the cause: a refusal that used up the attempts, a participant that is not configured any more, a
-    /// reply that cannot be read.
+    /// A person can fix the cause: a refusal that used up the attempts, a participant that is not configured any more,
+    /// a reply that cannot be read.
     /// The saga parks. Also what counts for events of earlier builds, which do not say: a person is asked rather than a
     /// saga undone.
     #[default]

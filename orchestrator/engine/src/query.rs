@@ -310,7 +310,8 @@ impl QueryHandle {
         naming::misnamed(self.store(), self.journal.plans(), wanted, &self.guards.names()).await
     }
 
-    /// What a question about dead letters, of the topic `dlq` or of all, names and nothing has; as [`naming::misnamed_letters`].
+    /// What a question about dead letters, of the topic `dlq` or of all, names and nothing has; as
+    /// [`naming::misnamed_letters`].
     ///
     /// # Errors
     /// When the store does not answer.

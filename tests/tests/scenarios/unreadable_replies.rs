@@ -110,7 +110,7 @@ async fn a_reply_that_cannot_be_read_parks_its_saga_until_it_is_mended() -> Resu
     let path = format!("/api/dead-letters?sagaId={id}");
     let letters = shows(&engine, &path, |body| body["letters"].as_array().is_some_and(|all| all.len() == 1)).await?;
     assert_eq!((&letters["letters"][0]["code"], &letters["letters"][0]["sagaId"]), (&json!("not_json"), &json!(id)));
-    configure(&world)?;
+    world.configure()?;
     let told = dlq(&world, &["show", "0/0"]).await?;
     for part in ["its saga", "order 4711 · parked", "this reply", "not_json"] {
         assert!(told.contains(part), "{part} is missing in {told}");
@@ -135,7 +135,7 @@ async fn a_reply_that_is_mended_to_a_refusal_undoes_its_saga() -> Result<()> {
     reaches(&engine, "4711", &["parked"]).await?;
     shows(&engine, "/api/dead-letters?status=new", |body| body["letters"].as_array().is_some_and(|all| all.len() == 1))
         .await?;
-    configure(&world)?;
+    world.configure()?;
     let headers = ["--header", "saga_outcome=failed", "--header", "error_code=SOLD_OUT"];
     let done = mend(&world, &engine, &headers).await?;
     assert!(done.contains("answered"), "{done}");
@@ -143,17 +143,6 @@ async fn a_reply_that_is_mended_to_a_refusal_undoes_its_saga() -> Result<()> {
     assert!(saga["reason"].as_str().is_some_and(|reason| reason.contains("SOLD_OUT")), "{saga}");
     assert_eq!(world.ledgers()[0].count(&format!("{id}:reserve:undo")), 0, "it certainly was not done");
     Ok(())
-}
-
-fn configure(world: &TestWorld) -> Result<()> {
-    let installation = &world.installation;
-    let config = json!({
-        "store": world.database.url(),
-        "kafka": {"bootstrapServers": world.kafka.bootstrap(), "group": installation.group()},
-        "topics": {"inbox": installation.inbox(), "replies": installation.replies(), "dlq": installation.dlq()},
-        "sagas": installation.folder().join("sagas"),
-    });
-    Ok(std::fs::write(installation.folder().join("config.yaml"), config.to_string())?)
 }
 
 /// What `saga dlq` prints.

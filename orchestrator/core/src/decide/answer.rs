@@ -1,6 +1,6 @@
 //! What came back from a participant or the broker.
 
-use super::{IgnoreReason, NoDecision, draft::DecisionDraft, late};
+use super::{IgnoreReason, NoDecision, contradiction, draft::DecisionDraft};
 use crate::{
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind, RetryAdvice},
     definition::PivotSide,
@@ -29,7 +29,7 @@ impl DecisionDraft<'_, '_> {
         match answer {
             CommandAnswer::Succeeded { result } => self.succeeded(command, result),
             CommandAnswer::Failed { failure, retry, retry_after } => {
-                if late::contradicts(self.state, command, attempt, answer) {
+                if contradiction::contradicts(self.state, command, attempt, answer) {
                     return Err(IgnoreReason::Contradicted.into());
                 }
                 if let Some(attempt) = self.doubt_settled(command, attempt, *retry) {

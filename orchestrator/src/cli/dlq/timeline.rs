@@ -46,7 +46,8 @@ struct TimelineEvent {
     text: String,
 }
 
-/// The saga of a letter, by its journal. Without the event store, or without the saga, there is none, and a note says so.
+/// The saga of a letter, by its journal. Without the event store, or without the saga, there is none, and a note says
+/// so.
 pub(super) async fn of(config: &EngineConfig, saga: SagaId, replied_at: Option<Timestamp>) -> Option<ReplyTimeline> {
     let read = async {
         let store = table::open(config).await?;
