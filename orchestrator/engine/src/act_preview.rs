@@ -1,14 +1,14 @@
 //! What an act would lead to. The previewer decides as the saga's owner decides, by the same state and the same rules.
 //! It changes nothing and sends nothing.
 
-use super::admission::DecisionSources;
+use super::{admission::DecisionSources, message::MessageContent};
 use crate::journal::{self, JournalAccess, RecordedSaga, erasing::ended_unread};
 use saga_base::clock::EngineClock;
 use saga_base::panics::caught;
 use saga_core::{
     answerable::ALWAYS,
     command::{CommandRef, GuardKind, GuardOwner},
-    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome, JitterSource},
+    decide::{self, AdmissionRequest, AdmissionVerdict, DecisionContext, DecisionOutcome, IgnoreReason, JitterSource},
     describe::ActPreview,
     event::{OperatorAction, SagaDecision, SagaEvent},
     id::SagaId,
@@ -19,6 +19,7 @@ use saga_core::{
 };
 use saga_event_store::StreamSummary;
 use saga_guards::breaker::BreakerState;
+use saga_wire::reply::CommandReply;
 use std::sync::Arc;
 
 /// What an act would lead to.
@@ -38,6 +39,21 @@ pub enum ActPreviewOutcome {
         /// Why the act is refused, and which acts are allowed.
         reason: String,
     },
+}
+
+/// What would become of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyPreview {
+    /// The saga takes it.
+    Taken,
+    /// It changes nothing, for this reason.
+    Ignored(String),
+    /// It says the opposite of an earlier one, as the text tells.
+    Contradicts(String),
+    /// It answers no command of the saga, for this reason.
+    OfNoStep(String),
+    /// There is no such saga.
+    OfNoSaga,
 }
 
 /// Previews acts. A cheap handle.
@@ -74,6 +90,32 @@ impl ActPreviewer {
             }
             recorded => Ok(recorded?.map(|recorded| self.preview_by(recorded, act, plan))),
         }
+    }
+
+    /// What would become of a reply if it came now. A saga that has left the store takes none.
+    ///
+    /// # Errors
+    /// When the saga cannot be read.
+    pub(crate) async fn reply(&self, reply: CommandReply) -> Result<ReplyPreview, journal::JournalError> {
+        let has_left = self.journal.horizon().may_have_left(reply.command.saga);
+        let Some(recorded) = self.journal.read(reply.saga).await? else {
+            let left = || ReplyPreview::Ignored("the saga has ended and left the store".to_owned());
+            return Ok(if has_left { left() } else { ReplyPreview::OfNoSaga });
+        };
+        let input = match MessageContent::Reply(Box::new(reply)).input(&recorded.plan, &recorded.state) {
+            Ok(input) => input,
+            Err(reason) => return Ok(ReplyPreview::OfNoStep(reason.to_owned())),
+        };
+        Ok(match self.decide(recorded, &input) {
+            Some((DecisionOutcome::Decided(_), _)) => ReplyPreview::Taken,
+            Some((DecisionOutcome::Noted, _)) => ReplyPreview::Ignored("it is no news".to_owned()),
+            Some((DecisionOutcome::Ignored(why @ IgnoreReason::Contradicted), _)) => {
+                ReplyPreview::Contradicts(why.to_string())
+            }
+            Some((DecisionOutcome::Ignored(why), _)) => ReplyPreview::Ignored(why.to_string()),
+            Some((DecisionOutcome::Refused(why), _)) => ReplyPreview::Ignored(why.to_string()),
+            None => ReplyPreview::Ignored("what it would lead to cannot be told".to_owned()),
+        })
     }
 
     /// The time by which acts are decided.

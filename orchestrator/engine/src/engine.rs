@@ -244,6 +244,7 @@ impl SagaEngine {
             config: Arc::clone(&shared.config),
             definitions: DefinitionLookup::new(shared.journal.clone(), Arc::clone(&shared.config)),
             schemas: shared.schemas.clone(),
+            previewer: ActPreviewer::new(shared.journal.clone(), shared.decision_sources(), shared.clock),
             topics: (Arc::clone(&kafka.replies), Arc::clone(&kafka.inbox)),
         };
         Some(LetterDesk::new(parts, source.clone(), Arc::clone(standing)))

@@ -6,6 +6,7 @@ use super::{
     reader::LetterReading,
 };
 use crate::{
+    act_preview::{ActPreviewer, ReplyPreview},
     active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_lookup::DefinitionLookup,
@@ -23,7 +24,7 @@ use saga_event_store::{
 use saga_wire::{
     KafkaRecord, PoisonCode,
     dead_letter::{FoundLetter, with_redrives},
-    reply::{self, ParsedReply},
+    reply::{self, CommandReply, ParsedReply},
     trigger::TriggerOutcome,
 };
 use serde::{Deserialize, Serialize};
@@ -204,6 +205,7 @@ pub(crate) struct LetterCourierParts {
     pub(crate) config: Arc<ActiveConfigCell>,
     pub(crate) definitions: DefinitionLookup,
     pub(crate) schemas: SchemaSource,
+    pub(crate) previewer: ActPreviewer,
     /// Names of the topic of replies and of the inbox.
     pub(crate) topics: (Arc<str>, Arc<str>),
 }
@@ -212,7 +214,8 @@ pub(crate) struct LetterCourierParts {
 #[derive(Clone, Debug)]
 pub(crate) struct LetterCourier {
     pub(super) store: Arc<dyn EventStore>,
-    pub(super) judge: RecordJudge,
+    judge: RecordJudge,
+    previewer: ActPreviewer,
     intake: TriggerIntake,
     letters: DeadLetterWriter,
     pub(super) clock: EngineClock,
@@ -222,10 +225,11 @@ pub(crate) struct LetterCourier {
 
 impl LetterCourier {
     pub(super) fn new(parts: LetterCourierParts, usual: &Arc<str>) -> LetterCourier {
-        let LetterCourierParts { store, intake, letters, clock, config, definitions, schemas, topics } = parts;
+        let LetterCourierParts { store, intake, letters, clock, config, definitions, schemas, previewer, topics } =
+            parts;
         let (replies, inbox) = topics;
         let judge = RecordJudge { config, definitions, schemas, replies, inbox };
-        LetterCourier { store, judge, intake, letters, clock, usual: Arc::clone(usual) }
+        LetterCourier { store, judge, previewer, intake, letters, clock, usual: Arc::clone(usual) }
     }
 
     /// A place for people and programs.
@@ -406,13 +410,11 @@ impl LetterCourier {
     async fn bring_reply(&self, record: KafkaRecord, order: &BringOrder) -> BroughtPart {
         let schema = self.judge.reply_schema(&record).await;
         let saga = match reply::parse(&record, &schema) {
+            ParsedReply::Reply(reply) if order.dry_run => return self.foretold(reply).await,
             ParsedReply::Reply(reply) => Some(reply.saga),
             ParsedReply::Poison { poison, .. } if order.dry_run => return poisoned(&poison).into(),
             ParsedReply::Poison { .. } => None,
         };
-        if order.dry_run {
-            return BroughtPart::new(BroughtResult::Answered).of_saga(saga);
-        }
         let (receipt, answer) = oneshot::channel();
         let receipt = MessageReceipt::Reply(receipt);
         self.intake.take_reply((Arc::new(record), schema), receipt, MessageSource::Outside).await;
@@ -420,6 +422,39 @@ impl LetterCourier {
             Ok(Ok(outcome)) => part_of(outcome).of_saga(saga),
             Ok(Err(_)) => BroughtPart::new(BroughtResult::Failed).saying("the shard stopped: bring it again"),
             Err(_) => BroughtPart::new(BroughtResult::Accepted).of_saga(saga),
+        }
+    }
+
+    /// What the owner of the saga would decide about a reply.
+    async fn foretold(&self, reply: CommandReply) -> BroughtPart {
+        let saga = reply.saga;
+        let part = |result| BroughtPart::new(result).of_saga(Some(saga));
+        let again = |code: PoisonCode, said: &str| part(BroughtResult::PoisonAgain).saying(format!("{code}: {said}"));
+        match self.previewer.reply(reply).await {
+            Ok(ReplyPreview::Taken) => part(BroughtResult::Answered),
+            Ok(ReplyPreview::Ignored(reason)) => part(BroughtResult::Ignored).saying(reason),
+            Ok(ReplyPreview::Contradicts(reason)) => again(PoisonCode::Contradiction, &reason),
+            Ok(ReplyPreview::OfNoStep(reason)) => again(PoisonCode::UnknownStep, &reason),
+            Ok(ReplyPreview::OfNoSaga) => again(PoisonCode::UnknownSaga, "no saga has this id"),
+            Err(error) => part(BroughtResult::Failed).saying(format!("the saga cannot be read: {error}")),
+        }
+    }
+
+    /// Whether an edit may take the place of the original: it is poison to nobody, and somebody takes it.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(super) async fn accepts(&self, letter: &FoundLetter, record: &KafkaRecord) -> Result<String, MendError> {
+        let told = self.judge.accepts(letter, record).await?;
+        let schema = self.judge.reply_schema(record).await;
+        let reply = match reply::parse(record, &schema) {
+            ParsedReply::Reply(reply) if self.judge.is_reply(letter) => reply,
+            ParsedReply::Reply(_) | ParsedReply::Poison { .. } => return Ok(told),
+        };
+        let part = self.foretold(reply).await;
+        match part.result {
+            BroughtResult::Answered => Ok(told),
+            _ => Err(MendError::Unfit(format!("the saga would not take the reply: {}", part.text()))),
         }
     }
 

@@ -211,7 +211,7 @@ impl LetterDesk {
         let found = found(&mut *self.reading.lock().await, &letter).await;
         let found = found.map_err(|part| LetterError::Gone(part.told()))?;
         let record = restored(&found, edit.content()?);
-        let leads_to = self.courier.judge.accepts(&found, &record).await?;
+        let leads_to = self.courier.accepts(&found, &record).await?;
         let result = Some(leads_to[..leads_to.floor_char_boundary(1_024)].to_owned());
         let act = LetterAct { edit: EditChange::Put(edit.stored()), result, ..act };
         Ok((self.done(act, what).await?, Some(leads_to)))

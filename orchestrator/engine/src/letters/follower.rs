@@ -150,8 +150,12 @@ impl LetterFollower {
         }
         let start = self.start(topic, partition, (&extent, &from)).await?;
         let records = self.records(topic, partition, start.offset..extent.end).await.map_err(of_topic(topic))?;
-        let Some(last) = records.last() else { return Ok(0) };
-        let to = LetterPosition { log: start.log, offset: last.offset + 1, mark: Some(mark(last)) };
+        let to = match records.last() {
+            Some(last) => LetterPosition { log: start.log, offset: last.offset + 1, mark: Some(mark(last)) },
+            // Letters of a former topic are over although the one that was made anew has none yet.
+            None if from.log > 0 && start.log != from.log => start,
+            None => return Ok(0),
+        };
         let left = extent.end - to.offset;
         let letters = records.iter().map(letter_row).collect();
         let portion = LetterPortion { topic: topic.to_string(), partition, from, to, letters };

@@ -13,7 +13,8 @@ use super::{
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::rfc3339;
 use saga_event_store::{
-    LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter, StoredLetterFilter,
+    LetterActQuery, LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter,
+    StoredLetterFilter,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -208,6 +209,17 @@ impl JobHandle {
         self.progress.borrow().job.id
     }
 
+    /// Goes on with what the job did before it ended.
+    fn take_over(&self, former: &JobHandle) {
+        let former = former.progress.borrow();
+        self.progress.send_modify(|progress| {
+            progress.items.clone_from(&former.items);
+            progress.job.started_at.clone_from(&former.job.started_at);
+            progress.job.looked_at = former.job.looked_at;
+            progress.job.counts.clone_from(&former.job.counts);
+        });
+    }
+
     fn is_under_way(&self) -> bool {
         self.progress.borrow().job.status.is_under_way()
     }
@@ -256,13 +268,18 @@ impl LetterJobs {
         if jobs.iter().filter(|job| job.is_under_way()).count() >= MOST_RUNNING {
             return Err(LetterJobError::TooMany);
         }
-        jobs.retain(|job| job.id() != order.bring.id);
+        let former = jobs.iter().position(|job| job.id() == order.bring.id).and_then(|at| jobs.remove(at));
         while jobs.len() >= REMEMBERED
             && let Some(oldest) = jobs.iter().position(|job| !job.is_under_way())
         {
             jobs.remove(oldest);
         }
+        let is_named = matches!(order.selection, LetterSelection::Named(_));
         let handle = begun(courier, source, order);
+        // A filter chooses what is left; letters that are named come again, and say so.
+        if let Some(former) = former.filter(|_| !is_named) {
+            handle.take_over(&former);
+        }
         let view = handle.view();
         jobs.push_back(handle);
         Ok(view)
@@ -285,9 +302,10 @@ impl LetterJobs {
             return Ok(job.view());
         }
         let order = record::find(courier, id).await?.ok_or(LetterJobError::Unknown(id))?;
-        // Its canary has been seen.
+        let seen = self.find(id).map_or(0, |job| job.view().looked_at).max(brought(courier, id).await?);
+        let canary = order.canary.filter(|canary| canary.get() as usize > seen);
         let keep_going = order.keep_going || keep_going;
-        self.enter(courier, source, LetterJobOrder { canary: None, keep_going, ..order })
+        self.enter(courier, source, LetterJobOrder { canary, keep_going, ..order })
     }
 
     pub(super) fn pause(&self, id: Uuid) -> Option<LetterJobView> {
@@ -336,6 +354,12 @@ impl LetterJobs {
     fn find(&self, id: Uuid) -> Option<JobHandle> {
         self.0.lock().iter().find(|job| job.id() == id).cloned()
     }
+}
+
+/// How many of the latest acts on letters are of the job: what it did on an engine that has ended.
+async fn brought(courier: &LetterCourier, id: Uuid) -> Result<usize, StoreError> {
+    let acts = courier.store.letter_acts(&LetterActQuery::default()).await?;
+    Ok(acts.iter().filter(|act| act.id.starts_with(&format!("{id}:"))).count())
 }
 
 fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) -> JobHandle {

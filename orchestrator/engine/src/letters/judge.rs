@@ -179,6 +179,11 @@ impl RecordJudge {
         self.schemas.of_record(record, reply::schema_needed(record)).await
     }
 
+    /// Whether the original came from the topic of replies.
+    pub(super) fn is_reply(&self, letter: &FoundLetter) -> bool {
+        letter.origin.topic == self.replies
+    }
+
     /// Whether an edit may take the place of the original: at least one of the letter's targets takes it, and it is
     /// poison to none.
     ///

@@ -57,8 +57,11 @@ pub(super) async fn edit(args: EditLetterArgs) -> anyhow::Result<ExitCode> {
     let mut body = args.operator.body();
     body["record"] = record;
     let answer = server.post(&format!("/api/dead-letters/{place}/edit"), &body).await?;
-    let leads_to = answer["leadsTo"].as_str().unwrap_or("the original is redriven again");
-    output::line(&visible::in_line(&format!("edit {place}: kept beside the original; {leads_to}")))?;
+    let told = match answer["leadsTo"].as_str() {
+        Some(leads_to) => format!("kept beside the original; {leads_to}"),
+        None => "removed; the original is redriven again".to_owned(),
+    };
+    output::line(&visible::in_line(&format!("edit {place}: {told}")))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -115,7 +115,7 @@ pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let entry = source::find(args.source.open(&config).await?, &args.letter, usual).await?;
     let (row, edit) = row(&entry, &config).await.unzip();
     let timeline = match entry.letter.as_ref().ok().and_then(|letter| Some((letter, letter.saga()?))) {
-        Some((letter, saga)) => timeline::of(&config, saga, letter.origin.timestamp.or(letter.found_at)).await,
+        Some((letter, saga)) => timeline::of(&config, saga, letter).await,
         None => None,
     };
     let place = entry.place_within(args.source.shown_without(&config));

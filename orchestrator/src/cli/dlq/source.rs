@@ -204,7 +204,7 @@ pub(super) async fn find(mut topics: LetterTopics, name: &LetterName, usual: &st
     };
     match found {
         Some(entry) => Ok(entry),
-        None => bail!("no dead letter {name} is in {usual}\nhint: `saga dlq list` shows those that are there"),
+        None => bail!("no dead letter {name} is there\nhint: `saga dlq list` shows those that are there"),
     }
 }
 

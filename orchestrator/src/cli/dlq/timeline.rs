@@ -4,7 +4,7 @@ use super::table;
 use crate::{api::LetterLineView, cli::output, config::EngineConfig, visible};
 use saga_core::{
     id::SagaId,
-    time::{Timestamp, from_rfc3339, rfc3339},
+    time::{from_rfc3339, rfc3339},
 };
 use saga_engine::journal::{
     PlanCache,
@@ -12,6 +12,7 @@ use saga_engine::journal::{
     shown::{self, SagaDisplay},
 };
 use saga_event_store::{LetterOrder, StoredLetterFilter};
+use saga_wire::dead_letter::FoundLetter;
 use serde::Serialize;
 
 /// Most events that are shown before the reply, and from it on: `saga history` shows all.
@@ -48,7 +49,7 @@ struct TimelineEvent {
 
 /// The saga of a letter, by its journal. Without the event store, or without the saga, there is none, and a note says
 /// so.
-pub(super) async fn of(config: &EngineConfig, saga: SagaId, replied_at: Option<Timestamp>) -> Option<ReplyTimeline> {
+pub(super) async fn of(config: &EngineConfig, saga: SagaId, letter: &FoundLetter) -> Option<ReplyTimeline> {
     let read = async {
         let store = table::open(config).await?;
         let shown = shown::show(store.as_ref(), &PlanCache::default(), saga, None).await?;
@@ -59,7 +60,7 @@ pub(super) async fn of(config: &EngineConfig, saga: SagaId, replied_at: Option<T
         anyhow::Ok(Some((shown, letters)))
     };
     match read.await {
-        Ok(Some((shown, letters))) => Some(around(&shown, replied_at, letters)),
+        Ok(Some((shown, letters))) => Some(around(&shown, letter, letters)),
         Ok(None) => {
             output::note(&format!("the event store has no saga {saga}, which the reply names"));
             None
@@ -71,10 +72,15 @@ pub(super) async fn of(config: &EngineConfig, saga: SagaId, replied_at: Option<T
     }
 }
 
-fn around(shown: &SagaDisplay, replied_at: Option<Timestamp>, letters: Vec<LetterLineView>) -> ReplyTimeline {
+/// The reply stands before the event that it caused. One that caused none stands where it was found to be poison: the
+/// time at which it was written is another clock's.
+fn around(shown: &SagaDisplay, letter: &FoundLetter, letters: Vec<LetterLineView>) -> ReplyTimeline {
     let (view, mut before) = (shown.view(), shown.history());
-    let is_after = |line: &HistoryLine| from_rfc3339(&line.at) >= replied_at;
-    let at = before.iter().position(is_after).unwrap_or(before.len());
+    let (origin, found_at) = (letter.origin.to_string(), letter.found_at.or(letter.origin.timestamp));
+    let is_caused = |line: &HistoryLine| line.text.contains(&format!("{origin} is a dead letter"));
+    let is_after = |line: &HistoryLine| from_rfc3339(&line.at) >= found_at;
+    let at = before.iter().position(is_caused).or_else(|| before.iter().position(is_after)).unwrap_or(before.len());
+    let replied_at = letter.origin.timestamp.or(letter.found_at);
     let after = before.split_off(at).into_iter().take(EVENTS_EACH_WAY).map(event).collect();
     let before = before.split_off(before.len().saturating_sub(EVENTS_EACH_WAY));
     ReplyTimeline {
@@ -116,6 +122,7 @@ fn letter(letter: &LetterLineView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use saga_core::time::Timestamp;
 
     fn line(second: i64) -> TimelineEvent {
         let at = rfc3339(Timestamp(second * 1_000));

@@ -89,7 +89,15 @@ impl SchemasCheckArgs {
         };
         let rule = match self.rule {
             Some(rule) => rule,
-            None => registry.rule(subject).await?,
+            None => match registry.rule(subject).await? {
+                CompatibilityRule::None => {
+                    output::note(&format!(
+                        "the registry has no rule for {subject}: backward is checked; --rule names another"
+                    ));
+                    CompatibilityRule::Backward
+                }
+                rule => rule,
+            },
         };
         let mut stages = versions(&registry, subject, rule, numbers).await?;
         stages.push(SchemaStage::read(new)?);

@@ -114,6 +114,13 @@ fn decision(text: &[u8]) -> Result<Option<Value>, String> {
     if status == LetterStatus::New {
         return Ok(None);
     }
+    if status.is_open() && fields.get("edited") == Some(&Value::Bool(true)) {
+        return Err(
+            "the letter had an edit, and an export has none: without it a redrive would bring the original. Edit the \
+             letter again (`saga dlq edit`)"
+                .to_owned(),
+        );
+    }
     text("who")?;
     let at = text("changedAt")?;
     from_rfc3339(at).ok_or_else(|| format!("`changedAt` is `{at}`: expected a time (RFC 3339)"))?;
