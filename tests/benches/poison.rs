@@ -58,8 +58,9 @@ struct RoundFigures {
 async fn main() -> Result<()> {
     let script = ParticipantScript::default;
     let Some(world) = TestWorld::new(script(), script()).await? else { return Ok(()) };
-    let (orders, ends) =
-        (world.kafka.fresh_topic("orders", PARTITIONS).await?, world.kafka.fresh_topic("ends", PARTITIONS).await?);
+    let (orders, ends) = (unique("orders"), world.kafka.fresh_topic("ends", PARTITIONS).await?);
+    // The topic takes what is too large for the engine.
+    world.kafka.create_topic(&orders, PARTITIONS, &[("max.message.bytes", "2000000")]).await?;
     let order = format!(
         "saga: order\ntrigger: {{topic: {orders}, type: OrderPlaced, key: \"${{ event.orderId }}\", when: event.amount > 0}}\n\
          steps: [{{step: note, publish: {ends}, type: OrderNoted, irreversible: true}}]\n\

@@ -356,7 +356,7 @@ fn a_refusal_of_what_was_done_is_a_contradiction_if_only_one_attempt_can_be_mean
     two.when_attempt(Some(1), "reserve", declined()).then_ignored(&IgnoreReason::Terminal);
     let ended = given(RETRIED).when("reserve", done()).when("reserve", declined());
     ended.then_ignored(&IgnoreReason::Contradicted);
-    let undone = given(TWO).when("reserve", done()).when_operator(Cancel);
+    let undone = given(TWO).when("reserve", done()).when("charge", declined()).then_out(&["undo reserve"]);
     undone.when("reserve", declined()).then_ignored(&IgnoreReason::Settled);
 }
 

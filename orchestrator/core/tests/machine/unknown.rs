@@ -97,7 +97,7 @@ fn a_reply_that_cannot_be_read_parks_its_saga_although_attempts_are_left() {
         "a unknown (reply.not_json)",
         "parked (a unknown: reply.not_json)",
     ]);
-    parked.then_needs(&["a"]).then_due_in(Some(seconds(30)));
+    parked.then_needs(&["a"]);
 }
 
 #[test]
