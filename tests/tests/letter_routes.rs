@@ -240,7 +240,11 @@ async fn decisions_come_back_from_an_export_and_what_differs_is_named() -> Resul
         line[name] = json!(value);
         line.to_string()
     };
-    let lines = ["{}".to_owned(), with("place", "0/99"), with("letter", "shop/0/1"), with("who", "bob")].join("\n");
+    let mut edited = discarded.clone();
+    edited["status"] = json!("reviewing");
+    edited["edited"] = json!(true);
+    let lines = [with("place", "0/99"), with("letter", "shop/0/1"), with("who", "bob"), edited.to_string()];
+    let lines = ["{}".to_owned(), lines.join("\n")].join("\n");
     std::fs::write(file, lines)?;
     let by = ["--reason", "r", "--who", "ada", "--server", engine.api().base()];
     let refused = dlq(&world, &[&["import", file][..], &by].concat()).await?;
@@ -252,6 +256,7 @@ async fn decisions_come_back_from_an_export_and_what_differs_is_named() -> Resul
         "  unknown  the table has no letter at this place",
         "line 3: 0/1  shop/0/1  otherLetter",
         "  decidedSince  somebody has acted",
+        "line 5: bad line  the letter had an edit",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }

@@ -11,6 +11,7 @@ use saga_tests::{
     world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
+use std::process::Output;
 use tokio::process::Command;
 
 const BESIDE: &str = r#"
@@ -121,6 +122,15 @@ async fn a_reply_that_cannot_be_read_parks_its_saga_until_it_is_mended() -> Resu
     assert!(done.contains("answered"), "{done}");
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(world.ledgers()[0].count(&format!("{id}:reserve:do")), 1, "nothing was asked again");
+
+    // Nobody takes the reply any more, and the commands say so before anything is done.
+    let by = ["--reason", "the reply is mended", "--who", "ada", "--server", engine.api().base()];
+    let foretold = output(&world, &[&["redrive", "0/0", "--again", "--dry-run"][..], &by].concat()).await?;
+    let said = String::from_utf8_lossy(&foretold.stdout).into_owned();
+    assert!(said.contains("ignored") && said.contains("has ended"), "{said}");
+    let refused = output(&world, &[&["edit", "0/0", "--file", "mended.json"][..], &by].concat()).await?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("the saga would not take the reply"), "{said}");
     Ok(())
 }
 
@@ -147,9 +157,13 @@ async fn a_reply_that_is_mended_to_a_refusal_undoes_its_saga() -> Result<()> {
 
 /// What `saga dlq` prints.
 async fn dlq(world: &TestWorld, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(binary()?);
-    command.current_dir(world.installation.folder()).arg("dlq").args(arguments).env_remove("SAGA_CONFIG");
-    let output = command.output().await?;
+    let output = output(world, arguments).await?;
     ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
+}
+
+async fn output(world: &TestWorld, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binary()?);
+    command.current_dir(world.installation.folder()).arg("dlq").args(arguments).env_remove("SAGA_CONFIG");
+    Ok(command.output().await?)
 }

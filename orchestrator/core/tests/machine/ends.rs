@@ -209,9 +209,10 @@ fn an_output_that_cannot_be_evaluated_parks_the_saga() {
 #[test]
 fn a_terminal_saga_changes_no_more() {
     let completed = || given(RETRIED).when("reserve", done());
-    for answer in [done(), declined(), busy(), lost(), ongoing(), not_sent()] {
+    for answer in [done(), busy(), lost(), ongoing(), not_sent()] {
         completed().when("reserve", answer).then_ignored(&IgnoreReason::Terminal);
     }
+    completed().when("reserve", declined()).then_ignored(&IgnoreReason::Contradicted);
     completed().when_passed(seconds(99)).then_ignored(&IgnoreReason::Terminal);
     completed().when_outcome(OutcomeDelivery::Acknowledged).then_ignored(&IgnoreReason::Terminal);
 }

@@ -13,8 +13,7 @@ use super::{
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::rfc3339;
 use saga_event_store::{
-    LetterActQuery, LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter,
-    StoredLetterFilter,
+    LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter, StoredLetterFilter,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -302,7 +301,7 @@ impl LetterJobs {
             return Ok(job.view());
         }
         let order = record::find(courier, id).await?.ok_or(LetterJobError::Unknown(id))?;
-        let seen = self.find(id).map_or(0, |job| job.view().looked_at).max(brought(courier, id).await?);
+        let seen = self.find(id).map_or(0, |job| job.view().looked_at).max(record::brought(courier, id).await?);
         let canary = order.canary.filter(|canary| canary.get() as usize > seen);
         let keep_going = order.keep_going || keep_going;
         self.enter(courier, source, LetterJobOrder { canary, keep_going, ..order })
@@ -354,12 +353,6 @@ impl LetterJobs {
     fn find(&self, id: Uuid) -> Option<JobHandle> {
         self.0.lock().iter().find(|job| job.id() == id).cloned()
     }
-}
-
-/// How many of the latest acts on letters are of the job: what it did on an engine that has ended.
-async fn brought(courier: &LetterCourier, id: Uuid) -> Result<usize, StoreError> {
-    let acts = courier.store.letter_acts(&LetterActQuery::default()).await?;
-    Ok(acts.iter().filter(|act| act.id.starts_with(&format!("{id}:"))).count())
 }
 
 fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) -> JobHandle {

@@ -4,7 +4,9 @@
 use super::{LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView};
 use crate::letters::bringing::LetterCourier;
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter, StoredNote};
+use saga_event_store::{
+    LetterActQuery, LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter, StoredNote,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
@@ -94,6 +96,12 @@ fn ordered(note: &StoredNote) -> LetterJobView {
         looked_at: 0,
         counts: BTreeMap::new(),
     }
+}
+
+/// How many of the latest acts on letters are of the job: what it did on an engine that has ended.
+pub(super) async fn brought(courier: &LetterCourier, id: Uuid) -> Result<usize, StoreError> {
+    let acts = courier.store.letter_acts(&LetterActQuery::default()).await?;
+    Ok(acts.iter().filter(|act| act.id.starts_with(&format!("{id}:"))).count())
 }
 
 /// A filter as it is on record.
