@@ -1,9 +1,12 @@
 //! The record of acts in the event store, and what this engine has read of it.
 
-use crate::notes::bookmark::{NoteCursor, NotePage};
+use crate::notes::{
+    bookmark::{NoteCursor, NotePage},
+    whole_log,
+};
 use saga_base::sync::{MutexGuard, UnpoisonedMutex};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoredNote};
+use saga_event_store::{EventStore, NewNote, StoredNote};
 use saga_resilience::overrides::{OverrideRequest, OverrideState, check_texts};
 use saga_resilience::{guard_events::GuardEventKind, registry::GuardRegistry};
 use serde::Serialize;
@@ -42,13 +45,9 @@ pub struct RecordedOverride {
 /// # Errors
 /// When the store does not answer.
 pub async fn on_record(store: &dyn EventStore) -> Result<Vec<RecordedOverride>, saga_event_store::StoreError> {
-    let (mut all, mut after) = (Vec::new(), NoteNumber::START);
-    loop {
-        let page = store.notes(TOPIC, after, MAX_NOTES).await?;
-        let Some(last) = page.last() else { return Ok(all) };
-        after = last.number;
-        all.extend(page.iter().filter_map(read));
-    }
+    let mut all = Vec::new();
+    whole_log::each(store, TOPIC, |note| all.extend(read(&note))).await?;
+    Ok(all)
 }
 
 /// What is in force for a participant, and since which act.
@@ -196,17 +195,14 @@ impl OverrideLog {
         limit: usize,
     ) -> Result<Vec<RecordedOverride>, saga_event_store::StoreError> {
         let mut last = VecDeque::new();
-        let mut after = NoteNumber::START;
-        loop {
-            let page = self.store.notes(TOPIC, after, MAX_NOTES).await?;
-            let Some(end) = page.last() else { break };
-            after = end.number;
-            let wanted = page.into_iter().filter_map(|note| read(&note));
-            for act in wanted.filter(|it| participant.is_none_or(|name| name == it.act.participant)) {
+        let is_wanted = |it: &RecordedOverride| participant.is_none_or(|name| name == it.act.participant);
+        whole_log::each(self.store.as_ref(), TOPIC, |note| {
+            if let Some(act) = read(&note).filter(is_wanted) {
                 last.push_front(act);
                 last.truncate(limit);
             }
-        }
+        })
+        .await?;
         Ok(last.into())
     }
 

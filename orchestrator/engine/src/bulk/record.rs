@@ -2,9 +2,9 @@
 //! journal.
 
 use super::BulkJobView;
-use crate::journal::JournalAccess;
+use crate::{journal::JournalAccess, notes::whole_log};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{EventStore, MAX_NOTES, NewNote, NoteNumber, StoreError};
+use saga_event_store::{EventStore, NewNote, StoreError};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -42,16 +42,11 @@ pub(super) async fn keep(journal: &JournalAccess, now: Timestamp, job: &BulkJobV
 /// When the store does not answer.
 pub async fn on_record(store: &dyn EventStore) -> Result<Vec<BulkJobRecord>, StoreError> {
     let mut latest = VecDeque::new();
-    let mut after = NoteNumber::START;
-    loop {
-        let page = store.notes(TOPIC, after, MAX_NOTES).await?;
-        let Some(last) = page.last() else { return Ok(latest.into_iter().rev().collect()) };
-        after = last.number;
-        for note in page {
-            let job = serde_json::from_str(&note.body).unwrap_or(Value::Null);
-            latest.push_back(BulkJobRecord { number: note.number.0, at: rfc3339(Timestamp(note.at_ms)), job });
-        }
-        let surplus = latest.len().saturating_sub(MOST_TOLD);
-        latest.drain(..surplus);
-    }
+    whole_log::each(store, TOPIC, |note| {
+        let job = serde_json::from_str(&note.body).unwrap_or(Value::Null);
+        latest.push_front(BulkJobRecord { number: note.number.0, at: rfc3339(Timestamp(note.at_ms)), job });
+        latest.truncate(MOST_TOLD);
+    })
+    .await?;
+    Ok(latest.into())
 }

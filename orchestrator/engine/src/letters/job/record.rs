@@ -2,11 +2,9 @@
 //! ended.
 
 use super::{LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView};
-use crate::letters::bringing::LetterCourier;
+use crate::{letters::bringing::LetterCourier, notes::whole_log};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{
-    LetterActQuery, LetterStatus, MAX_NOTES, NewNote, NoteNumber, StoreError, StoredLetterFilter, StoredNote,
-};
+use saga_event_store::{LetterActQuery, LetterStatus, NewNote, StoreError, StoredLetterFilter, StoredNote};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
@@ -36,29 +34,22 @@ async fn add(courier: &LetterCourier, topic: &str, id: Uuid, body: String) -> Re
 
 /// The order of a job, if it is on record.
 pub(super) async fn find(courier: &LetterCourier, id: Uuid) -> Result<Option<LetterJobOrder>, LetterJobError> {
-    let mut after = NoteNumber::START;
-    loop {
-        let page = courier.store.notes(ORDERS, after, MAX_NOTES).await?;
-        let Some(last) = page.last() else { return Ok(None) };
-        after = last.number;
-        if let Some(note) = page.iter().find(|note| note.id == id) {
-            let order = serde_json::from_str(&note.body);
-            return order.map(Some).map_err(|error| LetterJobError::Unreadable(error.to_string()));
-        }
-    }
+    let note = whole_log::first(courier.store.as_ref(), ORDERS, |note| (note.id == id).then_some(note)).await?;
+    let order = note.map(|note| serde_json::from_str(&note.body)).transpose();
+    order.map_err(|error| LetterJobError::Unreadable(error.to_string()))
 }
 
 /// The latest jobs on record, in the order in which they were ordered, each with its last end.
 pub(super) async fn latest(courier: &LetterCourier) -> Result<Vec<LetterJobView>, StoreError> {
     let mut jobs = VecDeque::new();
-    for_each(courier, ORDERS, |note| {
+    whole_log::each(courier.store.as_ref(), ORDERS, |note| {
         if jobs.len() == LISTED {
             jobs.pop_front();
         }
-        jobs.push_back(ordered(note));
+        jobs.push_back(ordered(&note));
     })
     .await?;
-    for_each(courier, ENDS, |note| {
+    whole_log::each(courier.store.as_ref(), ENDS, |note| {
         let Ok(end) = serde_json::from_str::<LetterJobView>(&note.body) else { return };
         if let Some(job) = jobs.iter_mut().find(|job| job.id == end.id) {
             *job = end;
@@ -66,16 +57,6 @@ pub(super) async fn latest(courier: &LetterCourier) -> Result<Vec<LetterJobView>
     })
     .await?;
     Ok(jobs.into())
-}
-
-async fn for_each(courier: &LetterCourier, topic: &str, mut visit: impl FnMut(&StoredNote)) -> Result<(), StoreError> {
-    let mut after = NoteNumber::START;
-    loop {
-        let page = courier.store.notes(topic, after, MAX_NOTES).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.number;
-        page.iter().for_each(&mut visit);
-    }
 }
 
 /// A job of which no end is known.
@@ -101,7 +82,8 @@ fn ordered(note: &StoredNote) -> LetterJobView {
 /// How many of the latest acts on letters are of the job: what it did on an engine that has ended.
 pub(super) async fn brought(courier: &LetterCourier, id: Uuid) -> Result<usize, StoreError> {
     let acts = courier.store.letter_acts(&LetterActQuery::default()).await?;
-    Ok(acts.iter().filter(|act| act.id.starts_with(&format!("{id}:"))).count())
+    let of_job = format!("{id}:");
+    Ok(acts.iter().filter(|act| act.id.starts_with(&of_job)).count())
 }
 
 /// A filter as it is on record.
@@ -167,6 +149,7 @@ impl FilterText {
 mod tests {
     use super::*;
     use crate::letters::{BringAim, BringOrder, LetterSelection, NamedPlace, USUAL_LETTER_PACE};
+    use saga_event_store::NoteNumber;
 
     /// The record of an end is read by engines of later builds.
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     definition_rollout::recorded::{self, DefinitionChangeKind},
     journal::reading::{self, SagaQuery},
     letters::{PURGE_LOG, PurgeRecord},
+    notes::whole_log,
     overrides,
     reload::record::{RELOAD_LOG, ReloadEffect, ReloadRecord},
 };
@@ -18,8 +19,8 @@ use saga_core::{
     time::{Timestamp, from_rfc3339, rfc3339},
 };
 use saga_event_store::{
-    ActPosition, ActQuery, ActSelection, EventStore, LetterActQuery, MAX_ACTS, MAX_NOTES, NoteNumber, StoreError,
-    StoredAct, StoredLetterAct, StoredNote,
+    ActPosition, ActQuery, ActSelection, EventStore, LetterActQuery, MAX_ACTS, StoreError, StoredAct, StoredLetterAct,
+    StoredNote,
 };
 use uuid::Uuid;
 
@@ -184,18 +185,13 @@ async fn log(
     read: impl Fn(&StoredNote) -> Option<PlacedEntry>,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<PlacedEntry>, StoreError> {
-    let (mut found, mut after) = (Vec::new(), NoteNumber::START);
-    loop {
-        let page = store.notes(topic, after, MAX_NOTES).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        after = last.number;
-        for note in page {
-            match read(&note) {
-                Some(entry) => found.push(entry),
-                None => unreadable.push(format!("note {} of {topic}", note.number.0)),
-            }
-        }
-    }
+    let mut found = Vec::new();
+    whole_log::each(store, topic, |note| match read(&note) {
+        Some(entry) => found.push(entry),
+        None => unreadable.push(format!("note {} of {topic}", note.number.0)),
+    })
+    .await?;
+    Ok(found)
 }
 
 fn text(note: &StoredNote, action: &str, source: AuditSource) -> Option<PlacedEntry> {
