@@ -1,7 +1,10 @@
 //! What an act would lead to. The previewer decides as the saga's owner decides, by the same state and the same rules.
 //! It changes nothing and sends nothing.
 
-use super::{admission::DecisionSources, message::MessageContent};
+use super::{
+    admission::DecisionSources,
+    message::{MessageContent, NO_NEWS, SAGA_LEFT},
+};
 use crate::journal::{self, JournalAccess, RecordedSaga, erasing::ended_unread};
 use saga_base::clock::EngineClock;
 use saga_base::panics::caught;
@@ -99,7 +102,7 @@ impl ActPreviewer {
     pub(crate) async fn reply(&self, reply: CommandReply) -> Result<ReplyPreview, journal::JournalError> {
         let has_left = self.journal.horizon().may_have_left(reply.command.saga);
         let Some(recorded) = self.journal.read(reply.saga).await? else {
-            let left = || ReplyPreview::Ignored("the saga has ended and left the store".to_owned());
+            let left = || ReplyPreview::Ignored(SAGA_LEFT.to_owned());
             return Ok(if has_left { left() } else { ReplyPreview::OfNoSaga });
         };
         let input = match MessageContent::Reply(Box::new(reply)).input(&recorded.plan, &recorded.state) {
@@ -108,7 +111,7 @@ impl ActPreviewer {
         };
         Ok(match self.decide(recorded, &input) {
             Some((DecisionOutcome::Decided(_), _)) => ReplyPreview::Taken,
-            Some((DecisionOutcome::Noted, _)) => ReplyPreview::Ignored("it is no news".to_owned()),
+            Some((DecisionOutcome::Noted, _)) => ReplyPreview::Ignored(NO_NEWS.to_owned()),
             Some((DecisionOutcome::Ignored(why @ IgnoreReason::Contradicted), _)) => {
                 ReplyPreview::Contradicts(why.to_string())
             }

@@ -39,6 +39,12 @@ impl LetterRoutes {
         }
         all
     }
+
+    /// Whether `topic` is one of them.
+    #[must_use]
+    pub fn has(&self, topic: &str) -> bool {
+        *self.usual == *topic || self.of.values().any(|own| **own == *topic)
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +58,10 @@ mod tests {
         assert_eq!(
             ["refunds", "stock", "else"].map(|origin| &**routes.topic_of(origin)),
             ["shop.dlq", "stock.dlq", "dlq"]
+        );
+        assert_eq!(
+            ["dlq", "shop.dlq", "stock.dlq", "orders"].map(|topic| routes.has(topic)),
+            [true, true, true, false]
         );
         assert_eq!(routes.all().iter().map(|topic| &**topic).collect::<Vec<_>>(), ["dlq", "shop.dlq", "stock.dlq"]);
     }

@@ -1,6 +1,7 @@
 //! Dead letters at work: a table in the event store that follows the topic of dead letters, what people decide about
 //! letters, and bringing their records back.
 
+mod acts;
 mod bringing;
 mod desk;
 mod follower;
@@ -11,6 +12,7 @@ mod reader;
 mod row;
 mod standing;
 
+pub use acts::letter_acts;
 pub(crate) use bringing::LetterCourierParts;
 pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIVES};
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};

@@ -15,6 +15,13 @@ use saga_wire::{KafkaRecord, reply::CommandReply};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// A reply to a saga that is in an archive changes nothing, for this reason.
+pub(crate) const SAGA_LEFT: &str = "the saga has ended and left the store";
+/// A message that changes nothing which is on record, for this reason.
+pub(crate) const NO_NEWS: &str = "it is no news";
+/// A message cannot be processed, for this reason.
+pub(crate) const NO_SAGA: &str = "no saga has this id";
+
 /// One thing for one shard. It is finished exactly once: after the commit of what it caused, or of the finding that it
 /// causes nothing.
 #[derive(Debug)]
@@ -140,7 +147,8 @@ impl MessageContent {
     }
 }
 
-/// Whether it came as a record, of which no other owner can make more.
+/// Whether the answer stands for a reply that cannot be read. The record of that reply goes to the topic of dead
+/// letters, so the message carries none.
 fn is_unreadable(answer: &CommandAnswer) -> bool {
     match answer {
         CommandAnswer::Unknown { retry, .. } => *retry == RetryAdvice::Park,

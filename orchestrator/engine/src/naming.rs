@@ -52,8 +52,7 @@ pub fn unknown_saga_among(known: &BTreeSet<String>, name: &str) -> Option<Unknow
 }
 
 /// What a question about dead letters, of the topic `dlq` or of all, names and nothing here has; asked where it found
-/// nothing.
-/// `topics` are those that the caller knows. `None`: all of it is known, or nothing is.
+/// nothing. `topics` are those that the caller knows. `None`: all of it is known, or nothing is.
 ///
 /// # Errors
 /// When the store does not answer.

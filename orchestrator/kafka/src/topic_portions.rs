@@ -166,6 +166,13 @@ pub fn digest(record: &KafkaRecord) -> u64 {
     RecordFingerprint::of(record).digest
 }
 
+/// Whether the broker, or its client, says that there is no such topic.
+#[must_use]
+pub fn is_unknown_topic(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
+}
+
 fn partitions(client: &BaseConsumer, topic: &Arc<str>) -> KafkaResult<Vec<TopicPartition>> {
     let found = partitions_in(&client.fetch_metadata(Some(topic), ASK)?, topic)?;
     if found.is_empty() {

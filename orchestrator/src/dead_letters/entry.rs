@@ -5,7 +5,7 @@ use saga_engine::letters::{NamedPlace, letter_place};
 use saga_event_store::LetterCoordinates;
 use saga_wire::{
     KafkaRecord,
-    dead_letter::{FoundLetter, UnknownLetter},
+    dead_letter::{FoundLetter, OriginalContent, UnknownLetter},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -124,8 +124,24 @@ impl LetterEntry {
 
     /// Its place for people: with its topic before where that is not the usual one.
     pub(crate) fn place_within(&self, usual: &str) -> String {
+        letter_place(&self.coordinates(), usual)
+    }
+
+    /// Its place with its topic.
+    pub(crate) fn coordinates(&self) -> LetterCoordinates {
         let LetterPlace { partition, offset } = self.place;
-        letter_place(&LetterCoordinates { topic: self.record.topic.to_string(), partition, offset }, usual)
+        LetterCoordinates { topic: self.record.topic.to_string(), partition, offset }
+    }
+
+    /// The content that died; of a letter of no known kind the record itself.
+    pub(crate) fn original(&self) -> OriginalContent {
+        match &self.letter {
+            Ok(letter) => letter.original.clone(),
+            Err(_) => {
+                let KafkaRecord { key, value, headers, .. } = self.record.clone();
+                OriginalContent { key, value, headers }
+            }
+        }
     }
 
     /// The key of the original, as far as it is there.

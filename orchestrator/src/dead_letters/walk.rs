@@ -1,11 +1,11 @@
 //! DLQ topics from their ends back to their beginnings, by portions: memory does not grow with the topic.
 
 use super::{LetterAddress, LetterEntry, LetterFilter, LetterPlace};
-use rdkafka::types::RDKafkaErrorCode;
 use saga_core::time::Timestamp;
+use saga_event_store::LetterCoordinates;
 use saga_kafka::{
     KafkaSettings, TopicPortionReader,
-    topic_portions::{PortionEnd, TopicPortion},
+    topic_portions::{PortionEnd, TopicPortion, is_unknown_topic},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +44,7 @@ pub(crate) struct LetterTopicError {
 impl LetterTopicError {
     /// Whether the broker does not know the topic.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.source.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+        is_unknown_topic(&self.source)
     }
 }
 
@@ -107,19 +107,19 @@ impl LetterTopics {
         }
     }
 
-    /// The letter at `place` of `topic`, if it is there.
+    /// The letter at `place`, if it is there.
     ///
     /// # Errors
     /// The topic cannot be read.
-    pub(crate) async fn at(&mut self, topic: &str, place: LetterPlace) -> LetterResult<Option<LetterEntry>> {
-        let key = (Arc::from(topic), place.partition);
+    pub(crate) async fn at(&mut self, place: &LetterCoordinates) -> LetterResult<Option<LetterEntry>> {
+        let key = (Arc::from(place.topic.as_str()), place.partition);
         let Some(extent) = self.extents.get(&key).filter(|extent| extent.contains(&place.offset)) else {
             return Ok(None);
         };
         let range = place.offset..extent.end.min(place.offset + 1);
-        self.reader.turn_to(topic);
+        self.reader.turn_to(&place.topic);
         let portion = self.reader.read(place.partition, range, PortionEnd::Oldest).await?;
-        Ok(portion.records.into_iter().map(LetterEntry::of).find(|entry| entry.place == place))
+        Ok(portion.records.into_iter().map(LetterEntry::of).find(|entry| entry.coordinates() == *place))
     }
 
     /// All letters, the newest first.

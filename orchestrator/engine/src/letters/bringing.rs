@@ -1,6 +1,7 @@
 //! Brings the record of one dead letter back, and records what became of it.
 
 use super::{
+    acts::is_recorded,
     judge::{EditedRecord, MendError, RecordJudge, RecordTargets, poisoned, restored},
     letter_place,
     reader::LetterReading,
@@ -10,7 +11,7 @@ use crate::{
     active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_lookup::DefinitionLookup,
-    message::{MessageOutcome, MessageReceipt},
+    message::{MessageOutcome, MessageReceipt, NO_SAGA},
     router::MessageSource,
     schema_source::SchemaSource,
     trigger_intake::TriggerIntake,
@@ -18,8 +19,7 @@ use crate::{
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::SagaStart, state::SagaPlan, time::rfc3339};
 use saga_event_store::{
-    EditChange, EventStore, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterStatus, StoreError,
-    StoredLetter,
+    EditChange, EventStore, LetterAct, LetterActOutcome, LetterCoordinates, LetterStatus, StoreError, StoredLetter,
 };
 use saga_wire::{
     KafkaRecord, PoisonCode,
@@ -301,7 +301,7 @@ impl LetterCourier {
         if letter.status.is_open() {
             return Ok(());
         }
-        if self.is_done_by(letter, order).await? {
+        if is_recorded(self.store.as_ref(), letter, &act_id(order, letter)).await? {
             let said = letter.change.as_ref().and_then(|change| change.result.clone()).unwrap_or_default();
             return Err(BroughtPart::new(BroughtResult::Before).saying(said));
         }
@@ -312,12 +312,6 @@ impl LetterCourier {
             (rfc3339(saga_core::time::Timestamp(change.at_ms)), change.who.clone())
         });
         refused(format!("it was {} at {at} by {who}: --again brings it back all the same", letter.status.as_str()))
-    }
-
-    async fn is_done_by(&self, letter: &StoredLetter, order: &BringOrder) -> Result<bool, StoreError> {
-        let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
-        let id = act_id(order, letter);
-        Ok(self.store.letter_acts(&query).await?.iter().any(|act| act.id == id && act.place == letter.place))
     }
 
     /// The letter as its topic has it, and its record as it is to be brought.
@@ -435,7 +429,7 @@ impl LetterCourier {
             Ok(ReplyPreview::Ignored(reason)) => part(BroughtResult::Ignored).saying(reason),
             Ok(ReplyPreview::Contradicts(reason)) => again(PoisonCode::Contradiction, &reason),
             Ok(ReplyPreview::OfNoStep(reason)) => again(PoisonCode::UnknownStep, &reason),
-            Ok(ReplyPreview::OfNoSaga) => again(PoisonCode::UnknownSaga, "no saga has this id"),
+            Ok(ReplyPreview::OfNoSaga) => again(PoisonCode::UnknownSaga, NO_SAGA),
             Err(error) => part(BroughtResult::Failed).saying(format!("the saga cannot be read: {error}")),
         }
     }
@@ -445,17 +439,24 @@ impl LetterCourier {
     /// # Errors
     /// Why it may not.
     pub(super) async fn accepts(&self, letter: &FoundLetter, record: &KafkaRecord) -> Result<String, MendError> {
-        let told = self.judge.accepts(letter, record).await?;
+        match self.judge.targets(letter, letter.definition.is_none(), None).await? {
+            RecordTargets::Saga => self.accepts_reply(record).await,
+            RecordTargets::Definitions(plans) => self.judge.accepts(&plans, record).await,
+        }
+    }
+
+    async fn accepts_reply(&self, record: &KafkaRecord) -> Result<String, MendError> {
         let schema = self.judge.reply_schema(record).await;
         let reply = match reply::parse(record, &schema) {
-            ParsedReply::Reply(reply) if self.judge.is_reply(letter) => reply,
-            ParsedReply::Reply(_) | ParsedReply::Poison { .. } => return Ok(told),
+            ParsedReply::Reply(reply) => reply,
+            ParsedReply::Poison { poison, .. } => return Err(poisoned(&poison)),
         };
+        let saga = reply.saga;
         let part = self.foretold(reply).await;
-        match part.result {
-            BroughtResult::Answered => Ok(told),
-            _ => Err(MendError::Unfit(format!("the saga would not take the reply: {}", part.text()))),
+        if part.result == BroughtResult::Answered {
+            return Ok(format!("answers the saga {saga}"));
         }
+        Err(MendError::Unfit(format!("the saga would not take the reply: {}", part.text())))
     }
 
     async fn record_act(

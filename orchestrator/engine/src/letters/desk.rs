@@ -2,6 +2,7 @@
 
 use super::{
     LetterSource, LetterStanding,
+    acts::{is_recorded, letter_acts},
     bringing::{BringOrder, BroughtItem, LetterCourier, LetterCourierParts, found},
     importing::{DecisionImport, ImportOutcome, LetterDecision},
     job::{LetterJobError, LetterJobOrder, LetterJobView, LetterJobs},
@@ -9,8 +10,8 @@ use super::{
     reader::LetterReading,
 };
 use saga_event_store::{
-    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterGroup, LetterOrder, LetterStatus,
-    LetterSweep, MAX_PAGE, NewNote, StoreError, StoredLetter, StoredLetterAct, StoredLetterFilter,
+    EditChange, LetterAct, LetterActOutcome, LetterCoordinates, LetterGroup, LetterOrder, LetterStatus, LetterSweep,
+    MAX_PAGE, NewNote, StoreError, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 use saga_wire::dead_letter::{FoundLetter, OriginalContent};
 use serde::{Deserialize, Serialize};
@@ -164,9 +165,7 @@ impl LetterDesk {
     pub async fn show(&self, place: &LetterCoordinates) -> Result<LetterDetail, LetterError> {
         let (letter, edit) = self.stored(place).await?;
         let found = found(&mut *self.reading.lock().await, &letter).await.map_err(|part| part.told());
-        let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
-        let acts = self.courier.store.letter_acts(&query).await?;
-        let acts = acts.into_iter().filter(|act| act.place == letter.place).collect();
+        let acts = letter_acts(self.courier.store.as_ref(), &letter.letter.id, &letter.place).await?;
         Ok(LetterDetail { letter, found, edit, acts })
     }
 
@@ -202,7 +201,7 @@ impl LetterDesk {
         let act = self.act_of(place, (LetterStatus::Reviewing, what), id, (who, reason));
         let (letter, kept) = self.stored(place).await?;
         let Some(edit) = edit else {
-            if kept.is_none() && !self.is_done(&letter, id).await? {
+            if kept.is_none() && !is_recorded(self.courier.store.as_ref(), &letter, id).await? {
                 return Err(MendError::Unfit("the letter has no edit: there is nothing to remove".to_owned()).into());
             }
             let act = LetterAct { edit: EditChange::Remove, ..act };
@@ -296,12 +295,6 @@ impl LetterDesk {
                 return Ok(removed);
             }
         }
-    }
-
-    /// Whether the act with this id is on record: the same request came again.
-    async fn is_done(&self, letter: &StoredLetter, id: &str) -> Result<bool, StoreError> {
-        let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
-        Ok(self.courier.store.letter_acts(&query).await?.iter().any(|act| act.id == id))
     }
 
     /// Puts back a decision that an export has, if nobody has acted on its letter.

@@ -6,10 +6,10 @@
 
 use super::{LetterSource, LetterStanding, reader::LetterReading, row::letter_row, standing};
 use crate::router::ShardRouter;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use saga_base::clock::EngineClock;
 use saga_event_store::{EventStore, LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, StoreError};
-use saga_kafka::topic_portions::digest;
+use saga_kafka::topic_portions::{digest, is_unknown_topic};
 use saga_wire::KafkaRecord;
 use std::{
     collections::BTreeMap,
@@ -122,8 +122,8 @@ impl LetterFollower {
         topics
     }
 
-    fn is_former(&self, topic: &Arc<str>) -> bool {
-        !self.source.routes.all().contains(topic)
+    fn is_former(&self, topic: &str) -> bool {
+        !self.source.routes.has(topic)
     }
 
     /// Returns how many records are still to be read, and what the topic has.
@@ -254,10 +254,7 @@ impl FollowError {
     /// Whether the broker knows no such topic.
     fn is_of_no_topic(&self) -> bool {
         match self {
-            FollowError::Kafka { error, topic: _ } => {
-                error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
-                    || error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopic)
-            }
+            FollowError::Kafka { error, topic: _ } => is_unknown_topic(error),
             FollowError::Store(_) => false,
         }
     }

@@ -1,12 +1,13 @@
 //! Decisions on letters that come back from an export: after the table was lost, or made anew from its topics.
 
+use super::acts::is_recorded;
 use saga_core::{
     digest::hex,
     time::{Timestamp, rfc3339},
 };
 use saga_event_store::{
-    EditChange, EventStore, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterStatus,
-    MAX_LETTER_MESSAGE_BYTES, StoreError, StoredLetter,
+    EditChange, EventStore, LetterAct, LetterActOutcome, LetterCoordinates, LetterStatus, MAX_LETTER_MESSAGE_BYTES,
+    StoreError, StoredLetter,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -80,7 +81,7 @@ impl DecisionImport<'_> {
             return Ok(ImportOutcome::OtherLetter);
         }
         let id = act_id(decision);
-        if has(&letter, decision) || was_imported(store, &letter, &id).await? {
+        if has(&letter, decision) || is_recorded(store, &letter, &id).await? {
             return Ok(ImportOutcome::Before);
         }
         if letter.change.is_some() {
@@ -121,11 +122,6 @@ fn has(letter: &StoredLetter, decision: &LetterDecision) -> bool {
     let change = letter.change.as_ref();
     letter.status == decision.status
         && change.is_some_and(|change| (change.at_ms, &change.who) == (decision.at.0, &decision.who))
-}
-
-async fn was_imported(store: &dyn EventStore, letter: &StoredLetter, id: &str) -> Result<bool, StoreError> {
-    let query = LetterActQuery { letter: Some(letter.letter.id.clone()), ..LetterActQuery::default() };
-    Ok(store.letter_acts(&query).await?.iter().any(|act| act.id == id && act.place == letter.place))
 }
 
 /// The same decision has the same id, whoever imports it.

@@ -8,7 +8,7 @@ use saga_event_store::LetterEdit;
 use saga_wire::{
     KafkaRecord, PayloadSchema,
     dead_letter::{DeadLetterForm, FoundLetter, OriginalContent},
-    reply::{self, ParsedReply},
+    reply,
     trigger::{self, TriggerOutcome},
 };
 use serde::{Deserialize, Serialize};
@@ -179,24 +179,13 @@ impl RecordJudge {
         self.schemas.of_record(record, reply::schema_needed(record)).await
     }
 
-    /// Whether the original came from the topic of replies.
-    pub(super) fn is_reply(&self, letter: &FoundLetter) -> bool {
-        letter.origin.topic == self.replies
-    }
-
-    /// Whether an edit may take the place of the original: at least one of the letter's targets takes it, and it is
-    /// poison to none.
+    /// Whether definitions take a record as an edit: at least one does, and it is poison to none.
     ///
     /// # Errors
-    /// Why it may not.
-    pub(super) async fn accepts(&self, letter: &FoundLetter, record: &KafkaRecord) -> Result<String, MendError> {
-        let everybody = letter.definition.is_none();
-        let plans = match self.targets(letter, everybody, None).await? {
-            RecordTargets::Saga => return self.accepts_reply(record).await,
-            RecordTargets::Definitions(plans) => plans,
-        };
+    /// Why they do not.
+    pub(super) async fn accepts(&self, plans: &[Arc<SagaPlan>], record: &KafkaRecord) -> Result<String, MendError> {
         let mut starts = Vec::new();
-        for plan in &plans {
+        for plan in plans {
             match self.judged(record, plan).await {
                 TriggerOutcome::Start(start) => {
                     starts.push(format!("{} with the key {}", plan.definition.name, start.key));
@@ -210,14 +199,6 @@ impl RecordJudge {
                 "no definition wants the record as it is: `type` or `when` of its trigger do not fit it".to_owned(),
             )),
             starts => Ok(format!("starts {}", starts.join(" and "))),
-        }
-    }
-
-    async fn accepts_reply(&self, record: &KafkaRecord) -> Result<String, MendError> {
-        let schema = self.reply_schema(record).await;
-        match reply::parse(record, &schema) {
-            ParsedReply::Reply(reply) => Ok(format!("answers the saga {}", reply.saga)),
-            ParsedReply::Poison { poison, .. } => Err(poisoned(&poison)),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     admission::AdmissionControl,
     dead_letter::DeadLetter,
-    message::{MessageContent, MessageOutcome, ShardMessage},
+    message::{MessageContent, MessageOutcome, NO_SAGA, SAGA_LEFT, ShardMessage},
 };
 use saga_core::{decide, id::SagaId, input::SagaInput, state::SagaTimers};
 use saga_wire::poison::PoisonCode;
@@ -136,9 +136,9 @@ impl ShardLoop {
             && self.context.store.journal.horizon().may_have_left(reply.command.saga)
         {
             metrics::counter!("saga_archived_replies_total").increment(1);
-            return message.receipt.settle(MessageOutcome::Ignored("the saga has ended and left the store".to_owned()));
+            return message.receipt.settle(MessageOutcome::Ignored(SAGA_LEFT.to_owned()));
         }
-        let letter = DeadLetter::new(PoisonCode::UnknownSaga, "no saga has this id");
+        let letter = DeadLetter::new(PoisonCode::UnknownSaga, NO_SAGA);
         self.reject(message, letter, MessageOutcome::UnknownSaga);
     }
 

@@ -14,7 +14,7 @@ use crate::{
     dead_letter::DeadLetter,
     journal,
     load_permits::{self, LoadPermit},
-    message::{MessageContent, MessageOutcome, ShardMessage},
+    message::{MessageContent, MessageOutcome, NO_NEWS, ShardMessage},
     row::{self, ReadModelState, ShardWriter},
 };
 use futures_util::StreamExt;
@@ -255,7 +255,7 @@ impl ShardLoop {
     fn apply_unrecorded(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage) {
         self.dispatch_outstanding(saga, live);
         self.set_due(saga, live);
-        message.receipt.settle(MessageOutcome::Ignored("it is no news".into()));
+        message.receipt.settle(MessageOutcome::Ignored(NO_NEWS.into()));
     }
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage, decision: SagaDecision) {

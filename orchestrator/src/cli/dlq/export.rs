@@ -5,15 +5,10 @@ use super::{
     source::{LetterFilterArgs, LetterSourceArgs},
     table::{self, TableFilterArgs},
 };
-use crate::{
-    api::LetterLineView,
-    cli::output,
-    dead_letters::{LetterPlace, LetterTopics},
-};
+use crate::{api::LetterLineView, cli::output, dead_letters::LetterTopics};
 use clap::{Args, ValueEnum};
 use saga_engine::letters::{EditedRecord, letter_row};
-use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetter, StoredLetterFilter};
-use saga_wire::{KafkaRecord, dead_letter::OriginalContent};
+use saga_event_store::{LetterOrder, StoredLetter, StoredLetterFilter};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -122,19 +117,13 @@ enum ExportedRecord {
 }
 
 async fn original(topics: &mut LetterTopics, letter: &StoredLetter) -> anyhow::Result<ExportedRecord> {
-    let LetterCoordinates { topic, partition, offset } = &letter.place;
-    let place = LetterPlace { partition: *partition, offset: *offset };
-    let Some(entry) = topics.at(topic, place).await? else {
+    let Some(entry) = topics.at(&letter.place).await? else {
         return Ok(ExportedRecord::Gone("the topic does not have the record".to_owned()));
     };
     if letter_row(&entry.record).id != letter.letter.id {
         return Ok(ExportedRecord::Gone("another letter is at this place".to_owned()));
     }
-    let original = entry.letter.map(|letter| letter.original).unwrap_or_else(|_| {
-        let KafkaRecord { key, value, headers, .. } = entry.record;
-        OriginalContent { key, value, headers }
-    });
-    Ok(ExportedRecord::Original(EditedRecord::of(&original)))
+    Ok(ExportedRecord::Original(EditedRecord::of(&entry.original())))
 }
 
 fn row(line: LetterLineView) -> String {

@@ -18,15 +18,14 @@ use crate::{
 use anyhow::Context;
 use clap::Args;
 use finding::{LetterFinding, LetterFindings};
-use rdkafka::types::RDKafkaErrorCode;
-use saga_engine::letters::{letter_row, restored};
+use saga_engine::letters::{letter_acts, letter_row, restored};
 use saga_event_store::{
-    EventStore, LetterActQuery, LetterCoordinates, LetterOrder, LetterPart, MAX_PAGE, StoredLetter, StoredLetterFilter,
+    EventStore, LetterCoordinates, LetterOrder, LetterPart, MAX_PAGE, StoredLetter, StoredLetterFilter,
 };
 use saga_kafka::{
     TopicPortionReader,
     settings::BrokerKind,
-    topic_portions::{PortionEnd, TopicPortion},
+    topic_portions::{PortionEnd, TopicPortion, is_unknown_topic},
 };
 use saga_wire::{KafkaRecord, dead_letter::FoundLetter};
 use sagas::StartedSagas;
@@ -111,7 +110,7 @@ impl LetterReconciliation {
         self.reader.turn_to(topic);
         let extents = match self.reader.extents().await {
             // The rows of a topic that was deleted have no records.
-            Err(error) if is_unknown(&error) && !positions.is_empty() => BTreeMap::new(),
+            Err(error) if is_unknown_topic(&error) && !positions.is_empty() => BTreeMap::new(),
             found => {
                 found.with_context(|| format!("the topic {topic} cannot be read (keys topics.dlq, topics.dlqOf)"))?
             }
@@ -203,8 +202,7 @@ impl LetterReconciliation {
     /// A row that left the table because its letter ended has left its acts.
     async fn without_row(&mut self, place: &LetterCoordinates, record: &KafkaRecord) -> anyhow::Result<()> {
         let id = letter_row(record).id;
-        let query = LetterActQuery { letter: Some(id.clone()), ..LetterActQuery::default() };
-        if self.store.letter_acts(&query).await?.iter().any(|act| act.place == *place) {
+        if !letter_acts(self.store.as_ref(), &id, place).await?.is_empty() {
             self.findings.forgotten();
             return Ok(());
         }
@@ -283,9 +281,4 @@ impl LetterReconciliation {
             }
         }
     }
-}
-
-fn is_unknown(error: &rdkafka::error::KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
 }

@@ -5,20 +5,19 @@ mod text;
 
 use super::{
     source::{self, LetterSourceArgs},
-    table,
+    table::{self, StoreIfAny},
     timeline::{self, ReplyTimeline},
 };
 use crate::{
     api::LetterLineView,
     cli::{OutputFormat, output},
     config::EngineConfig,
-    dead_letters::{JudgedRecord, LetterEntry, LetterFault, LetterName, LetterPlace, LetterVerdict},
+    dead_letters::{JudgedRecord, LetterEntry, LetterFault, LetterName, LetterVerdict},
 };
 use clap::Args;
 use content::ContentShown;
 use saga_core::{state::SagaPlan, time::rfc3339};
 use saga_engine::letters::{EditedRecord, restored};
-use saga_event_store::LetterCoordinates;
 use saga_wire::dead_letter::{DeadLetterForm, FoundLetter, LetterCode, OriginalContent};
 use serde::Serialize;
 use std::{process::ExitCode, sync::Arc};
@@ -113,9 +112,10 @@ pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let config = args.source.config()?;
     let usual = args.source.usual(&config);
     let entry = source::find(args.source.open(&config).await?, &args.letter, usual).await?;
-    let (row, edit) = row(&entry, &config).await.unzip();
+    let store = table::if_any(&config).await;
+    let (row, edit) = row(&entry, &config, &store).await.unzip();
     let timeline = match entry.letter.as_ref().ok().and_then(|letter| Some((letter, letter.saga()?))) {
-        Some((letter, saga)) => timeline::of(&config, saga, letter).await,
+        Some((letter, saga)) => timeline::of((&config, &store), saga, letter).await,
         None => None,
     };
     let place = entry.place_within(args.source.shown_without(&config));
@@ -128,12 +128,15 @@ const NO_ROW: &str = "the table has no row of this letter: it has not come that 
                       letter had ended; `saga audit --on ID` shows what people did";
 
 /// Without the event store a letter is shown all the same.
-async fn row(entry: &LetterEntry, config: &EngineConfig) -> Option<(LetterLineView, Option<OriginalContent>)> {
-    let LetterPlace { partition, offset } = entry.place;
-    let place = LetterCoordinates { topic: entry.record.topic.to_string(), partition, offset };
+async fn row(
+    entry: &LetterEntry,
+    config: &EngineConfig,
+    store: &StoreIfAny,
+) -> Option<(LetterLineView, Option<OriginalContent>)> {
+    let place = entry.coordinates();
     let read = async {
-        let Some((letter, edit)) = table::open(config).await?.letter(&place).await? else {
-            if config.topics.letter_routes().all().iter().any(|own| **own == *place.topic) {
+        let Some((letter, edit)) = table::needed(store)?.letter(&place).await? else {
+            if config.topics.letter_routes().has(&place.topic) {
                 output::note(NO_ROW);
             }
             return Ok(None);
@@ -154,19 +157,17 @@ async fn detail(entry: &LetterEntry, edit: Option<OriginalContent>, config: &Eng
     let plan = plans.iter().find(|plan| Some(plan.definition.name.as_str()) == definition);
     let trigger = plan.map(trigger);
     let judge = source::judge(config, &plans);
-    let original = letter.map_or_else(|| as_it_is(entry), |letter| letter.original.clone());
+    let original = entry.original();
     let judged = async |content: &OriginalContent| match (letter, &judge) {
         (Some(letter), Some(judge)) => judge.judge(letter, &restored(letter, content.clone())).await,
         (Some(_) | None, _) => JudgedRecord::default(),
     };
     let of_original = judged(&original).await;
-    let (content, of_edit) = (
-        ContentShown::of(&original, of_original.decoded.clone()),
-        match &edit {
-            Some(edit) => Some(judged(edit).await),
-            None => None,
-        },
-    );
+    let content = ContentShown::of(&original, of_original.decoded.clone());
+    let of_edit = match &edit {
+        Some(edit) => Some(judged(edit).await),
+        None => None,
+    };
     let edit = edit.map(|edit| ContentShown::of(&edit, of_edit.as_ref().and_then(|it| it.decoded.clone())));
     let JudgedRecord { verdicts, fault, decoded: _ } = of_edit.unwrap_or(of_original);
     // What nobody can judge without definitions is no news.
@@ -184,12 +185,6 @@ async fn detail(entry: &LetterEntry, edit: Option<OriginalContent>, config: &Eng
         now: verdicts.into_iter().filter(is_known).collect(),
         fault,
     }
-}
-
-/// The record of a letter of no known kind.
-fn as_it_is(entry: &LetterEntry) -> OriginalContent {
-    let record = &entry.record;
-    OriginalContent { key: record.key.clone(), value: record.value.clone(), headers: record.headers.clone() }
 }
 
 fn provenance(letter: &FoundLetter) -> LetterProvenance {

@@ -145,7 +145,7 @@ impl LetterSourceArgs {
     /// The topic that `--dlq` names, if it is none of the configuration.
     pub(super) fn other_topic(&self, config: &EngineConfig) -> Option<&str> {
         let routes = config.topics.letter_routes();
-        self.asked().filter(|topic| !routes.all().iter().any(|own| **own == **topic))
+        self.asked().filter(|topic| !routes.has(topic))
     }
 }
 
@@ -188,12 +188,12 @@ pub(super) fn plans_if_any(config: &EngineConfig) -> Vec<Arc<SagaPlan>> {
 /// The letter that `name` means, the newest where there are several. `usual`: the topic of places without one.
 pub(super) async fn find(mut topics: LetterTopics, name: &LetterName, usual: &str) -> anyhow::Result<LetterEntry> {
     let found = match name {
-        LetterName::Place(place) => topics.at(usual, *place).await?,
+        LetterName::Place(place) => topics.at(&LetterAddress { topic: None, place: *place }.within(usual)).await?,
         LetterName::Id(text) => {
             // A place in another topic looks like an id; no record of a DLQ topic is an original.
             let placed = match text.parse::<LetterAddress>() {
-                Ok(LetterAddress { topic: Some(topic), place }) => topics.at(&topic, place).await?,
-                Ok(LetterAddress { topic: None, .. }) | Err(_) => None,
+                Ok(address) if address.topic.is_some() => topics.at(&address.within(usual)).await?,
+                Ok(_) | Err(_) => None,
             };
             let filter = LetterFilter { names: vec![name.clone()], ..LetterFilter::default() };
             match placed {

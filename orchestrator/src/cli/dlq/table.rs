@@ -2,7 +2,7 @@
 
 use super::source::{LetterFilterArgs, LetterSourceArgs};
 use crate::{config::EngineConfig, dead_letters::LetterState};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use saga_core::{definition::or_did_you_mean, id::SagaId, time::rfc3339};
 use saga_event_store::{EventStore, LetterOrder, LetterStatus, StoreAccess, StoredLetterFilter};
@@ -87,6 +87,22 @@ impl TableFilterArgs {
 /// The event store of the configuration.
 pub(super) async fn open(config: &EngineConfig) -> anyhow::Result<Arc<dyn EventStore>> {
     config.open_store(StoreAccess::Read).await.context("the event store cannot be read (key store)")
+}
+
+/// The event store, or why it cannot be read: for a command that shows less without it.
+pub(super) type StoreIfAny = Result<Arc<dyn EventStore>, String>;
+
+/// The event store of the configuration, if it can be read.
+pub(super) async fn if_any(config: &EngineConfig) -> StoreIfAny {
+    open(config).await.map_err(|error| format!("{error:#}"))
+}
+
+/// The event store for a part that needs it.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn needed(store: &StoreIfAny) -> anyhow::Result<&dyn EventStore> {
+    store.as_deref().map_err(|said| anyhow!("{said}"))
 }
 
 /// The configuration and the event store that the arguments name.

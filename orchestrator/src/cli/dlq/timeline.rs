@@ -1,6 +1,6 @@
 //! The course of a saga around a reply that became a dead letter.
 
-use super::table;
+use super::table::{self, StoreIfAny};
 use crate::{api::LetterLineView, cli::output, config::EngineConfig, visible};
 use saga_core::{
     id::SagaId,
@@ -49,10 +49,14 @@ struct TimelineEvent {
 
 /// The saga of a letter, by its journal. Without the event store, or without the saga, there is none, and a note says
 /// so.
-pub(super) async fn of(config: &EngineConfig, saga: SagaId, letter: &FoundLetter) -> Option<ReplyTimeline> {
+pub(super) async fn of(
+    (config, store): (&EngineConfig, &StoreIfAny),
+    saga: SagaId,
+    letter: &FoundLetter,
+) -> Option<ReplyTimeline> {
     let read = async {
-        let store = table::open(config).await?;
-        let shown = shown::show(store.as_ref(), &PlanCache::default(), saga, None).await?;
+        let store = table::needed(store)?;
+        let shown = shown::show(store, &PlanCache::default(), saga, None).await?;
         let Some(shown) = shown else { return Ok(None) };
         let filter = StoredLetterFilter { stream: Some(saga.uuid()), limit: MOST_LETTERS, ..Default::default() };
         let letters = store.letters(&filter, LetterOrder::Oldest).await?;

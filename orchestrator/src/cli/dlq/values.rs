@@ -3,7 +3,7 @@
 use super::source::LetterSourceArgs;
 use crate::{
     config::EngineConfig,
-    dead_letters::{LetterFilter, LetterPlace, LetterTopics},
+    dead_letters::{LetterFilter, LetterTopics},
 };
 use saga_event_store::StoredLetter;
 
@@ -50,8 +50,7 @@ impl ValueSearch {
             return Ok(ValueMatch::NotRead);
         }
         self.read += 1;
-        let place = LetterPlace { partition: row.place.partition, offset: row.place.offset };
-        let entry = self.topics.at(&row.place.topic, place).await?;
+        let entry = self.topics.at(&row.place).await?;
         let has_it = entry.is_some_and(|entry| self.filter.takes(&entry));
         Ok(if has_it { ValueMatch::Found } else { ValueMatch::NotFound })
     }
