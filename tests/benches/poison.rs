@@ -32,8 +32,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const RECORDS_PER_TICK: u32 = 50;
 const TICK: Duration = Duration::from_millis(10);
 const ROUND: Duration = Duration::from_secs(30);
-/// Rounds without and with poison, in turn.
-const ROUNDS: [bool; 6] = [false, true, false, true, false, true];
+/// Rounds without and with poison, in turn. The first one warms up and is not counted.
+const ROUNDS: [bool; 9] = [false, true, false, false, true, true, false, false, true];
 const PARTITIONS: i32 = 6;
 /// A saga starts for one of so many records, and one of so many is poison.
 const STARTS: u32 = 10;
@@ -73,17 +73,25 @@ async fn main() -> Result<()> {
     let replies = world.installation.replies().to_owned();
     let bench = PoisonBench { kafka: world.kafka.clone(), producer: world.kafka.producer()?, orders, replies, ends };
     say("poison | records/s | sagas | p50 ms | p99 ms | longest ms | standstill | letters")?;
-    let (mut letters, mut worst) = (0, [Vec::new(), Vec::new()]);
-    for poisoned in ROUNDS {
+    let (mut letters, mut spans) = (0, [Vec::new(), Vec::new()]);
+    for (number, poisoned) in ROUNDS.into_iter().enumerate() {
         let figures = bench.round(poisoned).await?;
         letters += figures.poison;
         has_letters(&world, &engine, letters).await?;
         say(&figures.line(poisoned))?;
-        worst[usize::from(poisoned)].push(figures.percentile(99));
         ensure!(figures.standstill < STANDSTILL, "the sagas of a partition stood still for {:?}", figures.standstill);
+        if number > 0 {
+            spans[usize::from(poisoned)].extend(figures.spans_ms);
+        }
     }
-    let [without, with] = worst.map(|all| all.iter().sum::<i64>());
-    say(&format!("p99 with poison, all rounds: {} % of that without", with * 100 / without.max(1)))
+    for percent in [50, 90, 99] {
+        let [without, with] = spans.each_mut().map(|all| {
+            all.sort_unstable();
+            percentile(all, percent)
+        });
+        say(&format!("p{percent} of all rounds: {without} ms without, {with} ms with poison"))?;
+    }
+    Ok(())
 }
 
 /// The topics of the bench, and what sends to them.
@@ -239,24 +247,25 @@ impl RoundFigures {
         Ok(())
     }
 
-    fn percentile(&self, percent: usize) -> i64 {
-        let at = (self.spans_ms.len() * percent / 100).min(self.spans_ms.len().saturating_sub(1));
-        self.spans_ms.get(at).copied().unwrap_or_default()
-    }
-
     fn line(&self, poisoned: bool) -> String {
         let share = if poisoned { "1 %" } else { "none" };
         format!(
             "{share} | {} | {} | {} | {} | {} | {:?} | {}",
             u64::from(self.records) / ROUND.as_secs(),
             self.spans_ms.len(),
-            self.percentile(50),
-            self.percentile(99),
+            percentile(&self.spans_ms, 50),
+            percentile(&self.spans_ms, 99),
             self.spans_ms.last().copied().unwrap_or_default(),
             self.standstill,
             self.poison
         )
     }
+}
+
+/// Of numbers in their order; 0 of none.
+fn percentile(sorted: &[i64], percent: usize) -> i64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
 }
 
 fn say(line: &str) -> Result<()> {
