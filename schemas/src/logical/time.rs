@@ -142,7 +142,8 @@ fn nanos_of_day(value: &Value) -> Result<i128, String> {
 fn integer(value: &Value, expected: &str) -> Result<i64, String> {
     match value {
         Value::Number(number) => number.as_i64().ok_or_else(|| {
-            let help = if number.is_u64() { "" } else { ": write int(…) around the expression" };
+            let help =
+                if number.is_u64() { "" } else { ": write it without a point; in an expression, int(…) around it" };
             format!("expected {expected}, found another number{help}")
         }),
         other => Err(format!("expected {expected}, found {}", found(other))),
