@@ -53,6 +53,7 @@ pub mod projection;
 mod query;
 pub mod reload;
 pub mod replay;
+mod reply_classes;
 pub mod rerun_sender;
 mod retry;
 mod router;
