@@ -86,6 +86,6 @@ pub use ownership::ShardOwnership;
 pub use partitions::PartitionKeeper;
 pub use query::{EngineHealth, QueryHandle};
 pub use router::{LagReason, LaggingShard};
-pub use schema_source::{EncodeRefusal, LocalSchemas, RegistryOutage, SchemaSource};
+pub use schema_source::{EncodeRefusal, LocalSchemas, RegistryOutage, SCHEMA_PATIENCE, SchemaSource, SchemaUnanswered};
 pub use sending::KafkaOutput;
 pub use trigger_intake::{IntakeExit, TriggerIntake};

@@ -220,7 +220,7 @@ impl From<LetterError> for ApiError {
         match error {
             LetterError::Unknown(_) => ApiError::NoLetters(error.to_string()),
             LetterError::Refused(..) | LetterError::Gone(_) => ApiError::LetterRefused(error.to_string()),
-            LetterError::Mend(MendError::Unfit(_) | MendError::Poison { .. }) => {
+            LetterError::Mend(MendError::Unfit(_) | MendError::Poison { .. } | MendError::NotJudged(_)) => {
                 ApiError::LetterRefused(error.to_string())
             }
             LetterError::Store(error) => error.into(),
