@@ -9,6 +9,7 @@ pub(super) use importing::import;
 pub(super) use jobs::{act as act_on_job, begin as begin_job, list as jobs, show as show_job};
 pub(super) use query::LetterListQuery;
 pub(crate) use shown::LetterLineView;
+pub(super) use shown::told_of_avro;
 
 use super::{
     ApiState,
@@ -23,10 +24,10 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
-use saga_core::time::Timestamp;
-use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError, letter_place};
+use saga_core::{definition::or_did_you_mean, time::Timestamp};
+use saga_engine::letters::{EditedValue, LetterDesk, LetterError, LetterMove, MendError, RecordEdit, letter_place};
 use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -48,7 +49,39 @@ struct LetterEditBody {
     who: String,
     reason: String,
     /// `null`: the edit that is kept is removed.
-    record: Option<EditedRecord>,
+    record: Option<EditedRecordBody>,
+}
+
+/// A record with its value as bytes in base64, or as JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditedRecordBody {
+    key: Option<String>,
+    value: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    json: Option<Value>,
+    headers: Vec<(String, Option<String>)>,
+}
+
+/// Also `null` is a value that is given.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+impl EditedRecordBody {
+    fn checked(self) -> Result<RecordEdit, ApiError> {
+        let EditedRecordBody { key, value, json, headers } = self;
+        let value = match (value, json) {
+            (Some(_), Some(_)) => {
+                let said =
+                    "`record` has `value` and `json`: write the bytes in `value`, or the value in `json`, not both";
+                return Err(ApiError::BadValue(said.to_owned()));
+            }
+            (value, None) => EditedValue::Bytes(value),
+            (None, Some(json)) => EditedValue::Json(json),
+        };
+        Ok(RecordEdit { key, value, headers })
+    }
 }
 
 #[derive(Deserialize)]
@@ -183,8 +216,8 @@ async fn edit(
     let statement = OperatorStatement::checked(asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let (usual, edited) = (desk.topic().to_owned(), place.clone());
-    let done =
-        to_its_end(async move { desk.edit(&edited, asked.record, &id.to_string(), (&by.who, &by.reason)).await });
+    let record = asked.record.map(EditedRecordBody::checked).transpose()?;
+    let done = to_its_end(async move { desk.edit(&edited, record, &id.to_string(), (&by.who, &by.reason)).await });
     let (letter, leads_to) = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
     statement.log("edit dead letter", letter_place(&place, &usual), id, ActStatus::Applied);
     let letter = LetterLineView::of(letter, &usual);
