@@ -1,6 +1,9 @@
 //! Dead letters that are mended: the table that follows the topic, decisions of people, edits, and bringing records
 //! back, with real Kafka and Postgres.
 
+#[path = "redrive/avro.rs"]
+mod avro;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use saga_tests::{
