@@ -17,7 +17,7 @@ use super::{
     errors::{ApiError, RequestBodyKind},
     request,
 };
-use crate::dead_letters::{DAY_MS, LetterAddress};
+use crate::dead_letters::{DAY_MS, LetterAddress, unknown_code};
 use axum::{
     Json,
     body::Bytes,
@@ -143,8 +143,29 @@ async fn named_right_if_none(backend: &ApiState, asked: &LetterListQuery) -> Res
 
 /// The message about a name in the query that nothing has, with a guess at the right name.
 pub(super) async fn slip(backend: &ApiState, asked: &LetterListQuery) -> Result<Option<String>, ApiError> {
+    if let Some(unknown) = unknown_topic(backend, asked.dlq()).await? {
+        return Ok(Some(unknown));
+    }
+    if let Some(unknown) = asked.codes().iter().find_map(|code| unknown_code(code)) {
+        return Ok(Some(unknown));
+    }
     let unknown = backend.query.misnamed_letters(asked.dlq(), &asked.names()).await?;
     Ok(unknown.map(|unknown| unknown.to_string()))
+}
+
+/// The message about a topic that is none of dead letters: neither one of the configuration, nor one of which the table
+/// has a letter.
+async fn unknown_topic(backend: &ApiState, dlq: Option<&str>) -> Result<Option<String>, ApiError> {
+    let desk = desk(backend)?;
+    let known = desk.topics();
+    let Some(name) = dlq.filter(|name| known.iter().all(|topic| **topic != **name)) else { return Ok(None) };
+    let one = StoredLetterFilter { topic: Some(name.to_owned()), limit: 1, ..StoredLetterFilter::default() };
+    if !desk.list(one, LetterOrder::Newest).await?.is_empty() {
+        return Ok(None);
+    }
+    let guess = or_did_you_mean(name, known.iter().map(AsRef::as_ref));
+    let known = known.join(", ");
+    Ok(Some(format!("`dlq`: no topic of dead letters is called `{name}`: expected one of {known}{guess}")))
 }
 
 pub(super) async fn show(
@@ -168,6 +189,9 @@ pub(super) async fn stats(
     asked: Result<Query<LetterStatsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let asked = request::checked(asked)?;
+    if let Some(unknown) = unknown_topic(&backend, asked.dlq.as_deref()).await? {
+        return Err(ApiError::MisnamedLetter(unknown));
+    }
     let now = backend.query.now().0;
     let groups = desk(&backend)?.groups(asked.dlq.as_deref(), (now - DAY_MS, now - 2 * DAY_MS)).await?;
     Ok(Json(shown::groups(&groups)))

@@ -3,7 +3,7 @@
 use crate::{
     cli::{ConfigFileArgs, output, selection::StartedSince},
     config::{self, ConfigSources, EngineConfig},
-    dead_letters::{FOREIGN, LetterAddress, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopics},
+    dead_letters::{LetterAddress, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopics, unknown_code},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
     time_range::time_range,
@@ -14,7 +14,6 @@ use saga_base::secrets;
 use saga_core::{definition, id::SagaId, state::SagaPlan};
 use saga_engine::journal::LetterNames;
 use saga_kafka::{KafkaSettings, settings::BrokerKind};
-use saga_wire::PoisonCode;
 use std::sync::Arc;
 
 /// Options that name a DLQ topic.
@@ -86,12 +85,10 @@ impl LetterFilterArgs {
 }
 
 fn code(text: &str) -> Result<String, String> {
-    let codes = || PoisonCode::ALL.iter().map(|code| code.as_str()).chain([FOREIGN]);
-    if text.contains('.') || codes().any(|code| code == text) {
-        return Ok(text.to_owned());
+    match unknown_code(text) {
+        None => Ok(text.to_owned()),
+        Some(unknown) => Err(format!("{unknown}; docs/errors.md lists the poison codes")),
     }
-    let guess = definition::or_did_you_mean(text, codes());
-    Err(format!("there is no such code{guess}; docs/errors.md lists the poison codes"))
 }
 
 impl LetterSourceArgs {
