@@ -36,9 +36,7 @@ pub enum AvroValue {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ValueMisfit {
     /// It does not fit the schema by which the value was written.
-    #[error(
-        "{error}, by the schema {schema}; write the value as `saga dlq edit` opens it, with the types of its schema"
-    )]
+    #[error("{error}, by the schema {schema}")]
     Unfit {
         /// Name of the record that the schema describes.
         schema: String,
@@ -152,7 +150,9 @@ mod tests {
         let error = with_value(&record, &schema(), &json!({"id": "4711", "paid": null})).expect_err("a string");
         let told = error.to_string();
         assert!(
-            told.starts_with("id: expected an integer of 64 bits, found a string, by the schema shop.Order; "),
+            told.starts_with(
+                "id: expected an integer of 64 bits such as 4711, found a string, by the schema shop.Order"
+            ),
             "{told}"
         );
     }

@@ -28,7 +28,7 @@ fn what_does_not_fit_is_named() {
     let order = record(&format!(r#"{{"name": "items", "type": {{"type": "array", "items": {line}}}}}"#));
     assert_eq!(
         told(&order, &json!({"items": [{"price": 1}, {"price": "2"}]})),
-        "items[1].price: expected an integer of 64 bits, found a string"
+        "items[1].price: expected an integer of 64 bits such as 4711, found a string"
     );
     assert_eq!(
         told(&order, &json!({"items": [{}]})),
@@ -60,7 +60,10 @@ fn a_union_takes_the_first_branch_that_fits() {
         r#"{"name": "n", "type": ["null", {"type": "record", "name": "N", "fields": [
         {"name": "x", "type": "int"}]}]}"#,
     );
-    assert_eq!(told(&optional, &json!({"n": {"x": "y"}})), "n.x: expected an integer of 32 bits, found a string");
+    assert_eq!(
+        told(&optional, &json!({"n": {"x": "y"}})),
+        "n.x: expected an integer of 32 bits such as 4711, found a string"
+    );
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn what_the_schema_did_not_write_is_encoded_anew() {
     let order = record(r#"{"name": "id", "type": "int"}"#);
     assert_eq!(encode_changed(&order, &json!({"id": 1}), b"\xff"), Ok(vec![2]));
     let error = encode_changed(&order, &json!({"id": "1"}), &[2]).expect_err("it does not fit");
-    assert_eq!(error.to_string(), "id: expected an integer of 32 bits, found a string");
+    assert_eq!(error.to_string(), "id: expected an integer of 32 bits such as 4711, found a string");
 }
 
 /// A type, with a value of it.

@@ -83,13 +83,13 @@ impl DatumWriter<'_> {
     }
 
     fn boolean(&mut self, value: &Value) -> Result<(), RisingMisfit> {
-        expect(value.is_boolean(), "a boolean", value)?;
+        expect(value.is_boolean(), "true or false", value)?;
         self.bytes.push(u8::from(*value == Value::Bool(true)));
         Ok(())
     }
 
     fn string(&mut self, value: &Value) -> Result<(), RisingMisfit> {
-        let Value::String(text) = value else { return Err(unfit("a string", value)) };
+        let Value::String(text) = value else { return Err(unfit("a string such as \"4711\"", value)) };
         self.text(text);
         Ok(())
     }
@@ -117,7 +117,7 @@ impl DatumWriter<'_> {
     }
 
     fn array(&mut self, step: NodeIndex, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
-        let Value::Array(items) = value else { return Err(unfit("a list", value)) };
+        let Value::Array(items) = value else { return Err(unfit("a list such as [4711]", value)) };
         let below = below.deeper()?;
         let before = below.old.map(|old| old.items(items)).unwrap_or_default();
         if !items.is_empty() {
@@ -132,7 +132,7 @@ impl DatumWriter<'_> {
     }
 
     fn map(&mut self, step: NodeIndex, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
-        let Value::Object(entries) = value else { return Err(unfit("a map", value)) };
+        let Value::Object(entries) = value else { return Err(unfit("a map such as {\"id\": 4711}", value)) };
         let below = below.deeper()?;
         if !entries.is_empty() {
             self.length(entries.len());
@@ -176,7 +176,7 @@ impl DatumWriter<'_> {
 
     fn record(&mut self, record: &RecordNode, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
         let Value::Object(given) = value else {
-            return Err(unfit(&format!("the record {}", record.names.full), value));
+            return Err(unfit(&format!("the record {}, a map with its fields", record.names.full), value));
         };
         let below = below.deeper()?;
         check_names(record, given)?;
@@ -240,7 +240,7 @@ fn double(value: &Value) -> Result<f64, RisingMisfit> {
         Value::Number(number) => {
             number.to_string().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| beyond().into())
         }
-        other => not_finite(other).ok_or_else(|| unfit("a number", other)),
+        other => not_finite(other).ok_or_else(|| unfit("a number such as 0.5", other)),
     }
 }
 
@@ -255,7 +255,7 @@ fn float(value: &Value) -> Result<f32, RisingMisfit> {
         other => match not_finite(other) {
             Some(infinite) if infinite > 0.0 => Ok(f32::INFINITY),
             Some(_) => Ok(f32::NEG_INFINITY),
-            None => Err(unfit("a number", other)),
+            None => Err(unfit("a number such as 0.5", other)),
         },
     }
 }

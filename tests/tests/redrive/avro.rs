@@ -50,7 +50,7 @@ async fn a_letter_in_avro_is_edited_as_json_and_stays_in_its_schema_and_frame() 
     };
 
     let (kept, told) = edit(&["0/0", "--patch", r#"{"orderId": 4711}"#], "").await?;
-    let said = "orderId: expected a string, found a number, by the schema shop.OrderPlaced";
+    let said = "orderId: expected a string such as \"4711\", found a number, by the schema shop.OrderPlaced";
     assert!(!kept && told.contains(said), "{told}");
     let shown = get(&engine, "/api/dead-letters/0/0").await?;
     let value = json!({"orderId": "", "total": 5, "at": "2026-11-30T16:15:00.5Z"});
