@@ -14,7 +14,7 @@ pub(crate) use cause::{CauseAttention, CauseView, DAY_MS};
 pub(crate) use cursor::LetterCursor;
 pub(crate) use entry::{LetterAddress, LetterEntry, LetterName, LetterPlace};
 pub(crate) use fault::{LetterFault, dump, readable};
-pub(crate) use filter::{FOREIGN, LetterFilter};
+pub(crate) use filter::{FOREIGN, LetterFilter, unknown_code};
 pub(crate) use judge::{DecodedAvro, JudgedRecord, LetterJudge, LetterVerdict};
 pub(crate) use state::LetterState;
 pub(crate) use walk::{LetterTopics, NewestLetters, SeenNames};

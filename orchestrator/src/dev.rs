@@ -88,7 +88,7 @@ async fn run_on(
         running = stage.start(watcher) => running?,
         () = &mut stop => return Ok(!options.exit),
     };
-    stage.folder.write_configs(&stage.config, &stage.addresses(running.api.address))?;
+    stage.folder.write_configs(&stage.config, &stage.addresses(running.api.address), &stage.definitions)?;
     terminal.say(&banner::welcome(&stage.places(running.api.address, earlier)));
     let run = orders::run_name(now_ms());
     let traffic =

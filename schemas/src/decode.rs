@@ -9,6 +9,8 @@ mod plan;
 mod reading;
 mod resolve;
 
+pub(crate) use cursor::ByteCursor;
+pub(crate) use fault::RisingFault;
 pub use fault::{DecodeError, DecodeFault, LogicalFault};
 
 use crate::avro::AvroSchema;

@@ -131,7 +131,16 @@ async fn letters_of_other_programs_are_read_and_what_is_none_is_foreign() -> Res
     let expected = ["foreign", "org.apache.kafka.connect.errors.DataException", "java.lang.IllegalStateException"];
     assert_eq!(codes(&all), expected, "the newest of all partitions first");
     let one = told(folder, &["show", "shop.orders/3/15", "--dlq", &letters]).await?.pop().context("a letter")?;
-    assert_eq!((&one["place"], &one["writtenBy"]), (&json!("1/0"), &json!("kafkaConnect")));
+    assert_eq!((&one["place"], &one["writtenBy"]), (&json!(format!("{letters}/1/0")), &json!("kafkaConnect")));
+    for line in all.iter().filter(|line| line["code"] != "foreign") {
+        let pasted = told(folder, &["show", line["place"].as_str().context("a place")?]).await?;
+        let pasted = pasted.first().context("a letter")?;
+        assert_eq!(
+            (&pasted["place"], &pasted["id"]),
+            (&line["place"], &line["id"]),
+            "a printed place finds its letter"
+        );
+    }
     let foreign = told(folder, &["show", "0/1", "--dlq", &letters]).await?.pop().context("a record")?;
     assert_eq!(foreign["payload"]["content"], json!({"base64": "/wA="}));
     assert!(foreign["foreign"].as_str().is_some_and(|reason| reason.contains("saga_dlq_topic")), "{foreign}");

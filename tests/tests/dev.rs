@@ -203,11 +203,21 @@ async fn what_cannot_be_processed_is_in_its_table_of_dead_letters() -> Result<()
     let broken = TopicRecord { value: Some(b"{not json".to_vec()), ..claim("acme") };
     let headers = vec![("ce_type".into(), Some(b"OrderPlaced".to_vec()))];
     producer.send("shop.orders", &TopicRecord { headers, ..broken }).await?;
-    eventually("the letter is in the table", PATIENCE, || async {
+    let letter = eventually("the letter is in the table", PATIENCE, || async {
         let (_, found) = engine.get("/api/dead-letters").await?;
-        Ok((found["letters"][0]["code"] == "not_json").then_some(()))
+        Ok((found["letters"][0]["code"] == "not_json").then(|| found["letters"][0].clone()))
     })
-    .await
+    .await?;
+    let place = letter["place"].as_str().context("a place")?;
+    let config = ["--config", ".saga-dev/config.yaml", "--output", "json"];
+    let shown = saga(folder.path(), &[&["dlq", "show", place][..], &config].concat()).await?;
+    let shown: Value = serde_json::from_slice(&shown.stdout).with_context(|| text(&shown.stderr))?;
+    assert_eq!(
+        (&shown["now"][0]["would"], &shown["now"][0]["code"]),
+        (&json!("poison"), &json!("not_json")),
+        "{shown}"
+    );
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Dead letters that are mended: the table that follows the topic, decisions of people, edits, and bringing records
 //! back, with real Kafka and Postgres.
 
+#[path = "redrive/avro.rs"]
+mod avro;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use saga_tests::{
@@ -513,6 +516,21 @@ async fn names_that_nothing_has_are_errors_and_pages_lose_no_letter() -> Result<
     }
     let (status, body) = engine.api().get("/api/dead-letters?saga=ordre").await?;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("bad_parameter")), "{body}");
+    let (near, usual) = (format!("stats?dlq={dlq_topic}"), world.installation.dlq());
+    for (query, said) in [
+        (near.as_str(), usual),
+        ("stats?dlq=nope", "no topic of dead letters is called `nope`"),
+        ("?dlq=nope", "no topic of dead letters is called `nope`"),
+        ("?code=not_jsn", "did you mean `not_json`?"),
+        ("?topic=nope", "no dead letter came from the topic `nope`"),
+        ("?fingerprint=nope", "no dead letter has the cause `nope`"),
+        ("?sagaId=nope", "`sagaId`"),
+    ] {
+        let query = if query.starts_with('?') { query.to_owned() } else { format!("/{query}") };
+        let (status, body) = engine.api().get(&format!("/api/dead-letters{query}")).await?;
+        let told = body["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && told.contains(said), "{query}: {status}: {body}");
+    }
 
     let with_value = dlq(folder, &["list", "--status", "open", "--text", "N1", "--output", "json"]).await?;
     let line: Value = serde_json::from_slice(&with_value.stdout)?;

@@ -2,8 +2,10 @@
 //! It changes nothing and sends nothing.
 
 use super::{
+    active_config::ActiveConfigCell,
     admission::DecisionSources,
     message::{MessageContent, NO_NEWS, SAGA_LEFT},
+    reply_classes::classified,
 };
 use crate::journal::{self, JournalAccess, RecordedSaga, erasing::ended_unread};
 use saga_base::clock::EngineClock;
@@ -64,12 +66,19 @@ pub(crate) enum ReplyPreview {
 pub(crate) struct ActPreviewer {
     journal: JournalAccess,
     sources: DecisionSources,
+    /// The participants that replies are from.
+    config: Arc<ActiveConfigCell>,
     clock: EngineClock,
 }
 
 impl ActPreviewer {
-    pub(crate) fn new(journal: JournalAccess, sources: DecisionSources, clock: EngineClock) -> ActPreviewer {
-        ActPreviewer { journal, sources, clock }
+    pub(crate) fn new(
+        journal: JournalAccess,
+        sources: DecisionSources,
+        config: Arc<ActiveConfigCell>,
+        clock: EngineClock,
+    ) -> ActPreviewer {
+        ActPreviewer { journal, sources, config, clock }
     }
 
     /// What `act` would lead to if it were given now; what happens meanwhile may change that. `None`: there is no such
@@ -109,6 +118,7 @@ impl ActPreviewer {
             Ok(input) => input,
             Err(reason) => return Ok(ReplyPreview::OfNoStep(reason.to_owned())),
         };
+        let input = classified(&self.config.load().participants, &recorded.state, input);
         Ok(match self.decide(recorded, &input) {
             Some((DecisionOutcome::Decided(_), _)) => ReplyPreview::Taken,
             Some((DecisionOutcome::Noted, _)) => ReplyPreview::Ignored(NO_NEWS.to_owned()),

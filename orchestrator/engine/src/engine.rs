@@ -244,7 +244,7 @@ impl SagaEngine {
             config: Arc::clone(&shared.config),
             definitions: DefinitionLookup::new(shared.journal.clone(), Arc::clone(&shared.config)),
             schemas: shared.schemas.clone(),
-            previewer: ActPreviewer::new(shared.journal.clone(), shared.decision_sources(), shared.clock),
+            previewer: shared.previewer(shared.decision_sources()),
             topics: (Arc::clone(&kafka.replies), Arc::clone(&kafka.inbox)),
         };
         Some(LetterDesk::new(parts, source.clone(), Arc::clone(standing)))
@@ -461,6 +461,10 @@ impl EngineShared {
         Some(LetterFollower::new(store, self.router.clone(), source.clone(), standing, self.clock))
     }
 
+    fn previewer(&self, sources: DecisionSources) -> ActPreviewer {
+        ActPreviewer::new(self.journal.clone(), sources, Arc::clone(&self.config), self.clock)
+    }
+
     fn decision_sources(&self) -> DecisionSources {
         DecisionSources::new(Arc::clone(&self.guards), Arc::clone(&self.generations), self.kafka.clone())
     }
@@ -501,7 +505,7 @@ impl EngineShared {
         watched: Option<WatchedFile>,
         tasks: TaskTracker,
     ) -> (OperatorHandle, RewriteTask) {
-        let previewer = ActPreviewer::new(self.journal.clone(), sources, self.clock);
+        let previewer = self.previewer(sources);
         let archives = self.archive_folder.clone();
         let (eraser, rewriting) =
             ArchiveEraser::new(self.journal.clone(), previewer.clone(), archives.clone(), self.clock);

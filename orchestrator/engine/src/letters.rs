@@ -2,6 +2,7 @@
 //! letters, and bringing their records back.
 
 mod acts;
+mod avro_edit;
 mod bringing;
 mod desk;
 mod follower;
@@ -13,6 +14,7 @@ mod row;
 mod standing;
 
 pub use acts::letter_acts;
+pub use avro_edit::{EditedValue, RecordEdit};
 pub(crate) use bringing::LetterCourierParts;
 pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIVES};
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};

@@ -3,10 +3,12 @@
 //! of a record.
 
 mod local;
+mod patience;
 mod standing;
 mod writing;
 
 pub use local::LocalSchemas;
+pub use patience::{SCHEMA_PATIENCE, SchemaUnanswered};
 pub use standing::RegistryOutage;
 pub use writing::EncodeRefusal;
 
@@ -14,6 +16,7 @@ use crate::{
     retry::RetryDelays,
     topic_formats::{ReaderSchema, TopicFormats},
 };
+use patience::WaitedInVain;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
 use saga_registry::{RegistryError, SchemaKey, SchemaRegistry};
 use saga_schemas::avro::AvroSchema;
@@ -44,6 +47,7 @@ struct SourceParts {
     /// Readers that give records of a topic the form of its reader's schema.
     resolved: UnpoisonedMutex<TopicReaders>,
     writers: UnpoisonedMutex<TopicWriters>,
+    in_vain: WaitedInVain,
 }
 
 #[derive(Debug)]
@@ -101,15 +105,18 @@ impl SchemaSource {
             return PayloadSchema::Unreadable(poison);
         }
         let Some(name) = named else { return PayloadSchema::Unneeded };
-        let written = match self.way(name) {
-            Ok(schema) => schema,
-            Err((registry, key)) => registry.find(key).await,
-        };
-        match (written, self.reader_of(&record.topic)) {
+        match (self.written_by(name).await, self.reader_of(&record.topic)) {
             (PayloadSchema::Known(writer), Some(wanted)) => {
                 PayloadSchema::Known(self.in_form(&record.topic, name, writer, wanted).await)
             }
             (written, _) => written,
+        }
+    }
+
+    async fn written_by(&self, name: PayloadSchemaName) -> PayloadSchema {
+        match self.way(name) {
+            Ok(schema) => schema,
+            Err((registry, key)) => registry.find(key).await,
         }
     }
 

@@ -21,7 +21,6 @@ mod lost_sagas;
 mod owner;
 mod reading;
 mod recovery;
-mod reply_classes;
 mod reruns;
 mod shard_loop;
 mod snapshots;

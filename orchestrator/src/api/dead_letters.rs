@@ -9,6 +9,7 @@ pub(super) use importing::import;
 pub(super) use jobs::{act as act_on_job, begin as begin_job, list as jobs, show as show_job};
 pub(super) use query::LetterListQuery;
 pub(crate) use shown::LetterLineView;
+pub(super) use shown::told_of_avro;
 
 use super::{
     ApiState,
@@ -16,17 +17,17 @@ use super::{
     errors::{ApiError, RequestBodyKind},
     request,
 };
-use crate::dead_letters::{DAY_MS, LetterAddress};
+use crate::dead_letters::{DAY_MS, LetterAddress, unknown_code};
 use axum::{
     Json,
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
-use saga_core::time::Timestamp;
-use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError, letter_place};
+use saga_core::{definition::or_did_you_mean, time::Timestamp};
+use saga_engine::letters::{EditedValue, LetterDesk, LetterError, LetterMove, MendError, RecordEdit, letter_place};
 use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -48,7 +49,39 @@ struct LetterEditBody {
     who: String,
     reason: String,
     /// `null`: the edit that is kept is removed.
-    record: Option<EditedRecord>,
+    record: Option<EditedRecordBody>,
+}
+
+/// A record with its value as bytes in base64, or as JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditedRecordBody {
+    key: Option<String>,
+    value: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    json: Option<Value>,
+    headers: Vec<(String, Option<String>)>,
+}
+
+/// Also `null` is a value that is given.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+impl EditedRecordBody {
+    fn checked(self) -> Result<RecordEdit, ApiError> {
+        let EditedRecordBody { key, value, json, headers } = self;
+        let value = match (value, json) {
+            (Some(_), Some(_)) => {
+                let said =
+                    "`record` has `value` and `json`: write the bytes in `value`, or the value in `json`, not both";
+                return Err(ApiError::BadValue(said.to_owned()));
+            }
+            (value, None) => EditedValue::Bytes(value),
+            (None, Some(json)) => EditedValue::Json(json),
+        };
+        Ok(RecordEdit { key, value, headers })
+    }
 }
 
 #[derive(Deserialize)]
@@ -110,8 +143,29 @@ async fn named_right_if_none(backend: &ApiState, asked: &LetterListQuery) -> Res
 
 /// The message about a name in the query that nothing has, with a guess at the right name.
 pub(super) async fn slip(backend: &ApiState, asked: &LetterListQuery) -> Result<Option<String>, ApiError> {
+    if let Some(unknown) = unknown_topic(backend, asked.dlq()).await? {
+        return Ok(Some(unknown));
+    }
+    if let Some(unknown) = asked.codes().iter().find_map(|code| unknown_code(code)) {
+        return Ok(Some(unknown));
+    }
     let unknown = backend.query.misnamed_letters(asked.dlq(), &asked.names()).await?;
     Ok(unknown.map(|unknown| unknown.to_string()))
+}
+
+/// The message about a topic that is none of dead letters: neither one of the configuration, nor one of which the table
+/// has a letter.
+async fn unknown_topic(backend: &ApiState, dlq: Option<&str>) -> Result<Option<String>, ApiError> {
+    let desk = desk(backend)?;
+    let known = desk.topics();
+    let Some(name) = dlq.filter(|name| known.iter().all(|topic| **topic != **name)) else { return Ok(None) };
+    let one = StoredLetterFilter { topic: Some(name.to_owned()), limit: 1, ..StoredLetterFilter::default() };
+    if !desk.list(one, LetterOrder::Newest).await?.is_empty() {
+        return Ok(None);
+    }
+    let guess = or_did_you_mean(name, known.iter().map(AsRef::as_ref));
+    let known = known.join(", ");
+    Ok(Some(format!("`dlq`: no topic of dead letters is called `{name}`: expected one of {known}{guess}")))
 }
 
 pub(super) async fn show(
@@ -135,6 +189,9 @@ pub(super) async fn stats(
     asked: Result<Query<LetterStatsQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let asked = request::checked(asked)?;
+    if let Some(unknown) = unknown_topic(&backend, asked.dlq.as_deref()).await? {
+        return Err(ApiError::MisnamedLetter(unknown));
+    }
     let now = backend.query.now().0;
     let groups = desk(&backend)?.groups(asked.dlq.as_deref(), (now - DAY_MS, now - 2 * DAY_MS)).await?;
     Ok(Json(shown::groups(&groups)))
@@ -183,8 +240,8 @@ async fn edit(
     let statement = OperatorStatement::checked(asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let (usual, edited) = (desk.topic().to_owned(), place.clone());
-    let done =
-        to_its_end(async move { desk.edit(&edited, asked.record, &id.to_string(), (&by.who, &by.reason)).await });
+    let record = asked.record.map(EditedRecordBody::checked).transpose()?;
+    let done = to_its_end(async move { desk.edit(&edited, record, &id.to_string(), (&by.who, &by.reason)).await });
     let (letter, leads_to) = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
     statement.log("edit dead letter", letter_place(&place, &usual), id, ActStatus::Applied);
     let letter = LetterLineView::of(letter, &usual);
@@ -220,7 +277,7 @@ impl From<LetterError> for ApiError {
         match error {
             LetterError::Unknown(_) => ApiError::NoLetters(error.to_string()),
             LetterError::Refused(..) | LetterError::Gone(_) => ApiError::LetterRefused(error.to_string()),
-            LetterError::Mend(MendError::Unfit(_) | MendError::Poison { .. }) => {
+            LetterError::Mend(MendError::Unfit(_) | MendError::Poison { .. } | MendError::NotJudged(_)) => {
                 ApiError::LetterRefused(error.to_string())
             }
             LetterError::Store(error) => error.into(),

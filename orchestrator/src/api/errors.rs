@@ -141,7 +141,8 @@ impl RequestBodyKind {
             RequestBodyKind::LetterAct => r#"send {"who": "your name", "reason": "why"} as application/json"#,
             RequestBodyKind::LetterEdit => concat!(
                 r#"send {"who": "your name", "reason": "why", "record": {"key": "NDcxMQ==", "value": "e30=", "#,
-                r#""headers": []}} as application/json, bytes in base64; "record": null removes an edit"#
+                r#""headers": []}} as application/json, bytes in base64; "json": {} in place of "value" is encoded as the "#,
+                r#"original is; "record": null removes an edit"#
             ),
             RequestBodyKind::LetterJob => concat!(
                 r#"send {"who": "your name", "reason": "why", "letters": ["0/17"]} as application/json, "#,

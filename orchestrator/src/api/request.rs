@@ -75,7 +75,9 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>, body: &Value) -> 
             _ => in_words(&what),
         };
     }
-    let found = body.pointer(&format!("/{}", place.replace('.', "/"))).map(shortened).unwrap_or_default();
+    // `letters[0].place` is `/letters/0/place`.
+    let pointer = format!("/{}", place.replace('[', ".").replace(']', "").replace('.', "/"));
+    let found = body.pointer(&pointer).map_or_else(|| "not there".to_owned(), shortened);
     match what.find("expected ") {
         Some(at) => format!("`{place}` is {found}: {}", in_words(&what[at..])),
         None if what.contains("UUID") => format!("`{place}` is {found}: expected a UUID"),
@@ -153,6 +155,7 @@ mod tests {
         places: Option<NonZeroU32>,
         dry_run: Option<bool>,
         sagas: Option<Vec<String>>,
+        letters: Option<Vec<crate::dead_letters::LetterAddress>>,
         filter: Option<TestBodyFilter>,
         id: Option<uuid::Uuid>,
     }
@@ -187,6 +190,9 @@ mod tests {
             (r#"{"who": "a", "places": 0}"#, "`places` is 0: expected a whole number from 1 to 4294967295"),
             (r#"{"who": "a", "dryRun": 1}"#, "`dryRun` is 1: expected true or false"),
             (r#"{"who": "a", "sagas": "x"}"#, "`sagas` is \"x\": expected a list"),
+            (r#"{"who": "a", "sagas": ["x", 5]}"#, "`sagas[1]` is 5: expected a text"),
+            (r#"{"who": "a", "letters": [""]}"#, "`letters[0]` is \"\": expected partition and offset, like 0/17"),
+            (r#"{"who": "a", "letters": ["0/1", null]}"#, "`letters[1]` is null: expected a text"),
             (r#"{"who": "a", "filter": 1}"#, "`filter` is 1: expected a JSON object"),
             (r#"{"who": "a", "filter": {"limit": "x"}}"#, "`filter.limit` is \"x\": expected a whole number"),
             (

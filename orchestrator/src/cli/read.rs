@@ -170,7 +170,10 @@ async fn letters(store: &dyn EventStore, saga: &str) -> anyhow::Result<Vec<Lette
 fn letter_text(letter: &LetterLineView) -> String {
     let LetterLineView { place, status, code, message, .. } = letter;
     let message = visible::in_line(message);
-    format!("{status} dead letter {place}, {code}: {message}; `saga dlq show {place}` shows the reply\n")
+    format!(
+        "{status} dead letter {place}, {code}: {message}; `saga dlq show {place}` shows the reply, `saga dlq edit {place}` \
+         mends it, and `saga dlq redrive {place}` brings it to this saga\n"
+    )
 }
 
 /// The store knows that a guard holds the saga back; only an engine knows why. Without an engine the command shows the
@@ -192,10 +195,11 @@ async fn held_by(args: &ShowArgs, saga: &SagaView) -> Vec<Value> {
 fn held_text(held: &SagaShowOutput, full: bool) -> String {
     let why = |it: &Value| it["text"].as_str().map(|text| format!("{}\n", visible::in_line(text)));
     let letters: String = held.letters.iter().map(letter_text).collect();
-    show_text(&held.saga, &(held.held_by.iter().filter_map(why).collect::<String>() + &letters), full)
+    let held_by = held.held_by.iter().filter_map(why).collect::<String>() + &letters;
+    show_text(&held.saga, (&held_by, &held.letters), full)
 }
 
-fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
+fn show_text(saga: &SagaView, (held_by, letters): (&str, &[LetterLineView]), full: bool) -> String {
     let reason = saga.reason.as_ref().map(|reason| format!(" ({})", visible::in_line(reason))).unwrap_or_default();
     let overdue = if saga.overdue { ", overdue" } else { "" };
     let row = |step: &StepView| {
@@ -211,7 +215,7 @@ fn show_text(saga: &SagaView, held_by: &str, full: bool) -> String {
     let incident =
         |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, visible::in_line(&incident.text()));
     let incidents: String = saga.incidents.iter().map(incident).collect();
-    let needs = needs_person(saga);
+    let needs = needs_person(saga, letters);
     let forks = forks(saga);
     let erased = saga.erased.as_ref().map(erased).unwrap_or_default();
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
@@ -275,10 +279,11 @@ fn waits_on(held: &str) -> String {
     }
 }
 
-/// The steps that an operator has to decide about, with the possible acts.
-fn needs_person(saga: &SagaView) -> String {
+/// The steps that an operator has to decide about, with the possible acts. A reply that cannot be read is also mended.
+fn needs_person(saga: &SagaView, letters: &[LetterLineView]) -> String {
     let row = |need: &OperatorNeedView| {
-        let acts: Vec<&str> = need.acts.iter().map(|act| act.as_str()).collect();
+        let acts = need.acts.iter().map(|act| act.as_str().to_owned());
+        let acts: Vec<String> = acts.chain(mending(&need.failure.code, letters)).collect();
         [need.name(), need.phase.as_str().to_owned(), words::told(&need.failure), acts.join(", ")]
     };
     if saga.needs_person.is_empty() {
@@ -287,6 +292,13 @@ fn needs_person(saga: &SagaView) -> String {
     let table =
         output::table(["needs an operator", "state", "why", "possible acts"], saga.needs_person.iter().map(row));
     format!("\n{table}")
+}
+
+/// The acts that mend the letters of replies for which a step failed with this code.
+fn mending(code: &str, letters: &[LetterLineView]) -> Vec<String> {
+    let is_of = |letter: &&LetterLineView| code.strip_prefix("reply.") == Some(letter.code.as_str());
+    let acts = |letter: &LetterLineView| ["edit", "redrive"].map(|act| format!("dlq {act} {}", letter.place));
+    letters.iter().filter(is_of).flat_map(acts).collect()
 }
 
 fn attempts(step: &StepView) -> String {

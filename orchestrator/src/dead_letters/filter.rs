@@ -1,11 +1,21 @@
 //! Which dead letters are meant.
 
 use super::{LetterEntry, LetterName};
-use saga_core::{id::SagaId, time::Timestamp};
-use saga_wire::dead_letter::FoundLetter;
+use saga_core::{definition::or_did_you_mean, id::SagaId, time::Timestamp};
+use saga_wire::{PoisonCode, dead_letter::FoundLetter};
 
 /// The word that stands in the place of a code for records that are no dead letters of a known kind.
 pub(crate) const FOREIGN: &str = "foreign";
+
+/// Why `text` is no code of a letter: neither one of the engine, nor of another program, which is the class of an
+/// exception and has a dot in it.
+pub(crate) fn unknown_code(text: &str) -> Option<String> {
+    let codes = || PoisonCode::ALL.iter().map(|code| code.as_str()).chain([FOREIGN]);
+    if text.contains('.') || codes().any(|code| code == text) {
+        return None;
+    }
+    Some(format!("no poison code is called `{text}`{}", or_did_you_mean(text, codes())))
+}
 
 /// A dead letter is chosen if it fits all that is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

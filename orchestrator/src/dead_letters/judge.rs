@@ -11,10 +11,7 @@ use saga_wire::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
-
-/// How long a command waits for a schema. The engine waits for as long as it takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+use std::sync::Arc;
 
 /// What would become of the record, for one definition or for the topic.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,6 +46,11 @@ pub(crate) enum LetterVerdict {
         /// Where.
         #[serde(skip_serializing_if = "Option::is_none")]
         fault: Option<LetterFault>,
+    },
+    /// The schema registry does not answer: nobody can say now.
+    NotJudged {
+        /// What the registry did.
+        reason: String,
     },
     /// Nobody can say without reading more than the record.
     Unknown {
@@ -100,6 +102,7 @@ impl LetterVerdict {
                 format!("poison again for {saga}: {code}: {message}")
             }
             LetterVerdict::Poison { saga: None, code, message, .. } => format!("poison again: {code}: {message}"),
+            LetterVerdict::NotJudged { reason } => format!("not judged: {reason}"),
             LetterVerdict::Unknown { reason } => format!("not known: {reason}"),
         }
     }
@@ -111,6 +114,7 @@ impl LetterVerdict {
             LetterVerdict::Start { .. }
             | LetterVerdict::Answer { .. }
             | LetterVerdict::Unwanted { .. }
+            | LetterVerdict::NotJudged { .. }
             | LetterVerdict::Unknown { .. } => None,
         }
     }
@@ -141,10 +145,12 @@ impl LetterJudge {
         let is_reply = *letter.origin.topic == *self.replies;
         let definitions = if is_reply { Ok(Vec::new()) } else { self.of(letter) };
         let named = PayloadSchemaName::of(record);
-        let schema = tokio::time::timeout(PATIENCE, self.schemas.of_record(record, named)).await;
-        let Ok(schema) = schema else {
-            let reason = "the schema registry does not answer, and the value is in Avro".to_owned();
-            return JudgedRecord { verdicts: vec![LetterVerdict::Unknown { reason }], ..JudgedRecord::default() };
+        let schema = match self.schemas.of_record_soon(record, named).await {
+            Ok(schema) => schema,
+            Err(unanswered) => {
+                let reason = format!("its value is in Avro, and {unanswered}");
+                return JudgedRecord { verdicts: vec![LetterVerdict::NotJudged { reason }], ..JudgedRecord::default() };
+            }
         };
         let verdicts = match definitions {
             Ok(_) if is_reply => vec![of_reply(record, &schema)],

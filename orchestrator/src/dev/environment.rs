@@ -44,7 +44,7 @@ pub(super) struct DevEnvironment {
     registry: DevRegistry,
     /// Which orders start sagas.
     pub(super) starts: StartableOrders,
-    definitions: DefinitionSource,
+    pub(super) definitions: DefinitionSource,
     files: DefinitionFiles,
     loaded: LoadedDefinitions,
     participants: SampleParticipants,

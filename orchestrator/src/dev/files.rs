@@ -100,17 +100,37 @@ impl DevFolder {
         config::load(&sources).ok()
     }
 
+    /// The folders of the definitions of the run and of their schemas. Those that are built in are written here, so
+    /// that commands that read definitions have the same.
+    fn definitions(&self, definitions: &DefinitionSource) -> anyhow::Result<[PathBuf; 2]> {
+        if let (DefinitionSource::Folder(folder), Some(schemas)) = (definitions, definitions.schemas()?) {
+            return Ok([folder.canonicalize()?, schemas]);
+        }
+        let folders = ["built-in/sagas", "built-in/schemas"].map(|folder| self.0.join(folder));
+        let participants = [("participants.yaml", SHIPPED_PARTICIPANTS)];
+        written(&folders[0], SAGAS.iter().chain(&participants))?;
+        written(&folders[1], &saga_schemas::DOMAIN_EVENTS)?;
+        let [sagas, schemas] = folders;
+        Ok([sagas.canonicalize()?, schemas.canonicalize()?])
+    }
+
     /// Writes both configurations.
-    pub(super) fn write_configs(&self, config: &EngineConfig, addresses: &DevAddresses) -> io::Result<()> {
+    pub(super) fn write_configs(
+        &self,
+        config: &EngineConfig,
+        addresses: &DevAddresses,
+        definitions: &DefinitionSource,
+    ) -> anyhow::Result<()> {
         let DevAddresses { kafka, registry, listen } = addresses;
+        let [sagas, schemas] = self.definitions(definitions)?.map(|folder| serde_json::json!(folder));
         let text = format!(
-            "# Written by `saga dev` at each start, for `saga list`, `show` and `history`.\n\
+            "# Written by `saga dev` at each start, for commands that read: `saga list`, `show`, `saga dlq`.\n\
              kafka: {{bootstrapServers: \"{kafka}\"}}\nstore: sqlite:./saga.db\nshards: {}\napi: {{listen: \"{listen}\"}}\n\
-             schemaRegistry: {{url: \"http://{registry}\"}}\n",
+             sagas: {sagas}\nschemas: {schemas}\nschemaRegistry: {{url: \"http://{registry}\"}}\n",
             config.shards
         );
         std::fs::write(self.config(), text)?;
-        self.write_beside(addresses)
+        Ok(self.write_beside(addresses)?)
     }
 
     /// Its own topics, group and store: two separate installations must not share any of them.
@@ -127,6 +147,15 @@ impl DevFolder {
         );
         std::fs::write(self.beside(), text)
     }
+}
+
+/// Writes files into a folder in which nothing else is.
+fn written<'t>(folder: &Path, files: impl IntoIterator<Item = &'t (&'t str, &'t str)>) -> io::Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder)?;
+    files.into_iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))
 }
 
 /// The files of the run: `definitions`, and the sample participants, which listen at `address`.
@@ -232,12 +261,22 @@ mod tests {
         let made = DevFolder::make(&folder.path().join("a folder")).expect("made");
         let config = config(&made, "127.0.0.1:9092", listen);
         let [kafka, registry] = [9092, 8085].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        made.write_configs(&config, &DevAddresses { kafka, registry, listen }).expect("written");
+        let addresses = DevAddresses { kafka, registry, listen };
+        made.write_configs(&config, &addresses, &DefinitionSource::Shipped).expect("written");
         let sources =
             crate::config::ConfigSources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
         let read = crate::config::load(&sources).expect("the configuration holds");
         assert_eq!((read.listen, read.shards, read.kafka.bootstrap_servers), (listen, SHARDS, "127.0.0.1:9092".into()));
         assert!(read.store.place().ends_with("saga.db"), "{:?}", read.store);
+        let judged_by = DefinitionFiles::of_folders(&read.sagas, &read.schemas).expect("the files are there");
+        let loaded = load_files(&judged_by, &|_| None).expect("they hold");
+        assert_eq!((loaded.plans.len(), judged_by.schemas.len()), (SAGAS.len(), saga_schemas::DOMAIN_EVENTS.len()));
+        let own = DefinitionSource::Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("../sagas"));
+        made.write_configs(&config, &addresses, &own).expect("written");
+        let sources =
+            crate::config::ConfigSources { file: Some(&made.config()), env: Default::default(), flags: Vec::new() };
+        let read_own = crate::config::load(&sources).expect("the configuration holds");
+        assert!(!read_own.sagas.starts_with(&made.0) && read_own.sagas.is_absolute(), "{:?}", read_own.sagas);
         assert_eq!((made.kafka_port(), made.registry_port()), (Some(9092), Some(8085)));
         let sources =
             crate::config::ConfigSources { file: Some(&made.beside()), env: Default::default(), flags: Vec::new() };

@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`record`] (a record, byte for byte), [`cloudevents`] (the headers of the binding), [`trigger`]
 //! (does it start a saga), [`reply`] (what a participant answers), [`inbox`] (an input on its way to its shard),
-//! [`poison`] and [`dead_letter`] (a record that can never be processed, and what becomes of it).
+//! [`poison`] and [`dead_letter`] (a record that can never be processed, and what becomes of it), [`payload_edit`] (a
+//! value in Avro that a person mends).
 
 #[cfg(test)]
 mod arbitrary_tests;
@@ -11,6 +12,7 @@ pub mod cloudevents;
 pub mod dead_letter;
 pub mod inbox;
 mod payload;
+pub mod payload_edit;
 pub mod payload_hints;
 pub mod payload_schema;
 pub mod poison;

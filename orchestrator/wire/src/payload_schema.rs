@@ -12,6 +12,7 @@ use saga_contract::headers as names;
 use saga_schemas::{
     avro::AvroSchema,
     decode::{AvroDecoder, DecodeError, DecodeFault},
+    encode::{EncodeError, encode_changed},
     framing::{FramingError, RecordFraming, VALUE_SCHEMA_HEADER},
 };
 use serde_json::Value;
@@ -97,6 +98,22 @@ impl PayloadReader {
     #[must_use]
     pub fn record_name(&self) -> Option<&str> {
         self.writer.name()
+    }
+
+    /// The same name for people.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        self.record_name().unwrap_or("without a name")
+    }
+
+    /// The value that `bytes` are by the schema that wrote them, whatever form the reader gives.
+    pub(crate) fn read_as_written(&self, bytes: &[u8]) -> Result<Value, DecodeError> {
+        AvroDecoder::new(&self.writer).decode(bytes)
+    }
+
+    /// The bytes of `value`, which takes the place of `before`, by the schema that wrote that.
+    pub(crate) fn write_changed(&self, value: &Value, before: &[u8]) -> Result<Vec<u8>, EncodeError> {
+        encode_changed(&self.writer, value, before)
     }
 
     /// The value that `bytes` are. `room`: bytes that its JSON may have.

@@ -4,26 +4,26 @@ use super::fault::{DecodeFault, RisingFault};
 use crate::binary::{MAX_VARINT, read_long};
 use memchr::memchr;
 
-pub(super) struct ByteCursor<'b> {
+pub(crate) struct ByteCursor<'b> {
     bytes: &'b [u8],
     at: usize,
 }
 
 impl<'b> ByteCursor<'b> {
-    pub(super) fn new(bytes: &'b [u8]) -> ByteCursor<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> ByteCursor<'b> {
         ByteCursor { bytes, at: 0 }
     }
 
-    pub(super) fn offset(&self) -> usize {
+    pub(crate) fn offset(&self) -> usize {
         self.at
     }
 
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
     #[inline]
-    pub(super) fn long(&mut self) -> Result<i64, RisingFault> {
+    pub(crate) fn long(&mut self) -> Result<i64, RisingFault> {
         let rest = &self.bytes[self.at..];
         // Most are one byte.
         if let Some(byte) = rest.first().copied().filter(|byte| byte & 0x80 == 0) {
@@ -44,13 +44,13 @@ impl<'b> ByteCursor<'b> {
         RisingFault::new(self.at, fault)
     }
 
-    pub(super) fn int(&mut self) -> Result<i32, RisingFault> {
+    pub(crate) fn int(&mut self) -> Result<i32, RisingFault> {
         let offset = self.at;
         let value = self.long()?;
         i32::try_from(value).map_err(|_| RisingFault::new(offset, DecodeFault::Integer { bits: 32 }))
     }
 
-    pub(super) fn boolean(&mut self) -> Result<bool, RisingFault> {
+    pub(crate) fn boolean(&mut self) -> Result<bool, RisingFault> {
         let offset = self.at;
         match self.array::<1>("a boolean")? {
             [0] => Ok(false),
@@ -59,16 +59,16 @@ impl<'b> ByteCursor<'b> {
         }
     }
 
-    pub(super) fn float(&mut self) -> Result<f32, RisingFault> {
+    pub(crate) fn float(&mut self) -> Result<f32, RisingFault> {
         self.array("a float").map(f32::from_le_bytes)
     }
 
-    pub(super) fn double(&mut self) -> Result<f64, RisingFault> {
+    pub(crate) fn double(&mut self) -> Result<f64, RisingFault> {
         self.array("a double").map(f64::from_le_bytes)
     }
 
     /// The index of one of `count`.
-    pub(super) fn index(&mut self, of: &'static str, count: usize) -> Result<usize, RisingFault> {
+    pub(crate) fn index(&mut self, of: &'static str, count: usize) -> Result<usize, RisingFault> {
         let offset = self.at;
         let found = self.long()?;
         let index = usize::try_from(found).ok().filter(|index| *index < count);
@@ -76,7 +76,7 @@ impl<'b> ByteCursor<'b> {
     }
 
     /// Bytes with their length before them.
-    pub(super) fn bytes(&mut self) -> Result<&'b [u8], RisingFault> {
+    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], RisingFault> {
         let offset = self.at;
         let found = self.long()?;
         let length = usize::try_from(found).ok().filter(|length| *length <= self.left());
@@ -86,21 +86,21 @@ impl<'b> ByteCursor<'b> {
     }
 
     /// Bytes whose number the schema says.
-    pub(super) fn fixed(&mut self, size: usize) -> Result<&'b [u8], RisingFault> {
+    pub(crate) fn fixed(&mut self, size: usize) -> Result<&'b [u8], RisingFault> {
         if size > self.left() {
             return Err(RisingFault::new(self.at, DecodeFault::End { expected: "a fixed" }));
         }
         Ok(self.taken(size))
     }
 
-    pub(super) fn text(&mut self) -> Result<&'b str, RisingFault> {
+    pub(crate) fn text(&mut self) -> Result<&'b str, RisingFault> {
         let offset = self.at;
         let bytes = self.bytes()?;
         checked_text(bytes).map_err(|fault| RisingFault::new(offset, fault))
     }
 
     /// Items of the next block; 0: there is none.
-    pub(super) fn block(&mut self) -> Result<u64, RisingFault> {
+    pub(crate) fn block(&mut self) -> Result<u64, RisingFault> {
         let offset = self.at;
         let found = self.long()?;
         if found == i64::MIN {

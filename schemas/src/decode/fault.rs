@@ -124,15 +124,15 @@ impl DecodeError {
 
 /// A fault on its way up, which collects the path from the inside.
 #[derive(Debug)]
-pub(super) struct RisingFault(Box<(Vec<PathPart>, usize, DecodeFault)>);
+pub(crate) struct RisingFault(Box<(Vec<PathPart>, usize, DecodeFault)>);
 
 impl RisingFault {
-    pub(super) fn new(offset: usize, fault: impl Into<DecodeFault>) -> RisingFault {
+    pub(crate) fn new(offset: usize, fault: impl Into<DecodeFault>) -> RisingFault {
         RisingFault(Box::new((Vec::new(), offset, fault.into())))
     }
 
     #[cold]
-    pub(super) fn within(mut self, part: PathPart) -> RisingFault {
+    pub(crate) fn within(mut self, part: PathPart) -> RisingFault {
         self.0.0.push(part);
         self
     }

@@ -3,6 +3,7 @@
 use super::{
     MAX_DEPTH, MAX_TRIED,
     fault::{EncodeError, EncodeFault, RisingMisfit},
+    original::OriginalPart,
 };
 use crate::{
     avro::graph::{EnumNode, NodeIndex, RecordNode, SchemaGraph, SchemaNode},
@@ -13,11 +14,31 @@ use crate::{
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// The bytes of `value`.
-pub(super) fn write(graph: &SchemaGraph, value: &Value) -> Result<Vec<u8>, EncodeError> {
+/// The bytes of `value`, which takes the place of `old`.
+pub(super) fn write(graph: &SchemaGraph, value: &Value, old: Option<OriginalPart<'_>>) -> Result<Vec<u8>, EncodeError> {
     let mut writer = DatumWriter { graph, bytes: Vec::new(), tries_left: MAX_TRIED };
-    writer.value(graph.root(), value, MAX_DEPTH)?;
+    writer.value(graph.root(), value, WritePlace { levels: MAX_DEPTH, old })?;
     Ok(writer.bytes)
+}
+
+/// What is known where a value is written.
+#[derive(Clone, Copy)]
+struct WritePlace<'o> {
+    /// How many levels may nest from here on.
+    levels: usize,
+    /// What stood here before.
+    old: Option<OriginalPart<'o>>,
+}
+
+impl<'o> WritePlace<'o> {
+    fn deeper(self) -> Result<WritePlace<'o>, RisingMisfit> {
+        let levels = self.levels.checked_sub(1).ok_or_else(|| RisingMisfit::new(EncodeFault::Depth))?;
+        Ok(WritePlace { levels, ..self })
+    }
+
+    fn at(self, old: impl FnOnce(OriginalPart<'o>) -> Option<OriginalPart<'o>>) -> WritePlace<'o> {
+        WritePlace { old: self.old.and_then(old), ..self }
+    }
 }
 
 struct DatumWriter<'g> {
@@ -27,16 +48,20 @@ struct DatumWriter<'g> {
 }
 
 impl DatumWriter<'_> {
-    fn value(&mut self, at: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+    fn value(&mut self, at: NodeIndex, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
+        if let Some(same) = below.old.filter(|old| old.value == value) {
+            self.bytes.extend(same.bytes());
+            return Ok(());
+        }
         let tries = self.tries_left.checked_sub(1);
         self.tries_left = tries.ok_or_else(|| RisingMisfit::new(EncodeFault::TooManyTried))?;
         let graph = self.graph;
         match graph.node(at) {
             SchemaNode::Enum(of) => self.symbol(of, value),
-            SchemaNode::Array(items) => self.array(*items, value, levels),
-            SchemaNode::Map(values) => self.map(*values, value, levels),
-            SchemaNode::Union(branches) => self.union(at, branches, value, levels),
-            SchemaNode::Record(record) => self.record(record, value, levels),
+            SchemaNode::Array(items) => self.array(*items, value, below),
+            SchemaNode::Map(values) => self.map(*values, value, below),
+            SchemaNode::Union(branches) => self.union(at, branches, value, below),
+            SchemaNode::Record(record) => self.record(record, value, below),
             SchemaNode::Null => expect(value.is_null(), "null", value),
             SchemaNode::Boolean => self.boolean(value),
             SchemaNode::Text(_) => self.string(value),
@@ -58,13 +83,13 @@ impl DatumWriter<'_> {
     }
 
     fn boolean(&mut self, value: &Value) -> Result<(), RisingMisfit> {
-        expect(value.is_boolean(), "a boolean", value)?;
+        expect(value.is_boolean(), "true or false", value)?;
         self.bytes.push(u8::from(*value == Value::Bool(true)));
         Ok(())
     }
 
     fn string(&mut self, value: &Value) -> Result<(), RisingMisfit> {
-        let Value::String(text) = value else { return Err(unfit("a string", value)) };
+        let Value::String(text) = value else { return Err(unfit("a string such as \"4711\"", value)) };
         self.text(text);
         Ok(())
     }
@@ -91,46 +116,53 @@ impl DatumWriter<'_> {
         Ok(())
     }
 
-    fn array(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
-        let Value::Array(items) = value else { return Err(unfit("a list", value)) };
-        let levels = below(levels)?;
+    fn array(&mut self, step: NodeIndex, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
+        let Value::Array(items) = value else { return Err(unfit("a list such as [4711]", value)) };
+        let below = below.deeper()?;
+        let before = below.old.map(|old| old.items(items)).unwrap_or_default();
         if !items.is_empty() {
             self.length(items.len());
         }
         for (at, item) in items.iter().enumerate() {
-            self.value(step, item, levels).map_err(|fault| fault.within(PathPart::Item(at)))?;
+            let old = before.get(at).copied().flatten();
+            self.value(step, item, WritePlace { old, ..below }).map_err(|fault| fault.within(PathPart::Item(at)))?;
         }
         self.long(0);
         Ok(())
     }
 
-    fn map(&mut self, step: NodeIndex, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
-        let Value::Object(entries) = value else { return Err(unfit("a map", value)) };
-        let levels = below(levels)?;
+    fn map(&mut self, step: NodeIndex, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
+        let Value::Object(entries) = value else { return Err(unfit("a map such as {\"id\": 4711}", value)) };
+        let below = below.deeper()?;
         if !entries.is_empty() {
             self.length(entries.len());
         }
         for (key, value) in entries {
             self.text(key);
-            self.value(step, value, levels).map_err(|fault| fault.within(PathPart::Key(key.clone())))?;
+            let within = |fault: RisingMisfit| fault.within(PathPart::Key(key.clone()));
+            self.value(step, value, below.at(|old| old.entry(key))).map_err(within)?;
         }
         self.long(0);
         Ok(())
     }
 
-    /// The first branch that fits. Where one branch can be meant, its fault is told.
+    /// The branch that was taken before, else the first that fits. Where one branch can be meant, its fault is told.
     fn union(
         &mut self,
         at: NodeIndex,
         branches: &[NodeIndex],
         value: &Value,
-        levels: usize,
+        below: WritePlace<'_>,
     ) -> Result<(), RisingMisfit> {
         let before = self.bytes.len();
         let mut misfit = None;
-        for (index, branch) in branches.iter().enumerate() {
+        let taken = below.old.and_then(OriginalPart::branch);
+        let first = taken.map(|(index, _)| index).filter(|index| *index < branches.len());
+        for index in first.into_iter().chain((0..branches.len()).filter(|index| Some(*index) != first)) {
+            let branch = &branches[index];
+            let old = taken.filter(|_| Some(index) == first).map(|(_, inner)| inner);
             self.length(index);
-            match self.value(*branch, value, levels) {
+            match self.value(*branch, value, WritePlace { old, ..below }) {
                 Ok(()) => return Ok(()),
                 Err(fault) if fault.is_final() => return Err(fault),
                 Err(fault) => misfit = matches_kind(self.graph.node(*branch), value).then_some(fault).or(misfit),
@@ -142,19 +174,19 @@ impl DatumWriter<'_> {
         Err(misfit.filter(|_| may_be == 1).unwrap_or_else(|| RisingMisfit::new(none())))
     }
 
-    fn record(&mut self, record: &RecordNode, value: &Value, levels: usize) -> Result<(), RisingMisfit> {
+    fn record(&mut self, record: &RecordNode, value: &Value, below: WritePlace<'_>) -> Result<(), RisingMisfit> {
         let Value::Object(given) = value else {
-            return Err(unfit(&format!("the record {}", record.names.full), value));
+            return Err(unfit(&format!("the record {}, a map with its fields", record.names.full), value));
         };
-        let levels = below(levels)?;
+        let below = below.deeper()?;
         check_names(record, given)?;
-        for field in &record.fields {
+        for (number, field) in record.fields.iter().enumerate() {
             let value = given.get(&*field.name).or(field.default.as_ref());
             let missing =
                 || EncodeFault::MissingField { field: field.name.to_string(), record: record.names.full.to_string() };
             let value = value.ok_or_else(|| RisingMisfit::new(missing()))?;
             let within = |fault: RisingMisfit| fault.within(PathPart::Field(Arc::clone(&field.name)));
-            self.value(field.node, value, levels).map_err(within)?;
+            self.value(field.node, value, below.at(|old| old.field(number, &field.name))).map_err(within)?;
         }
         Ok(())
     }
@@ -194,10 +226,6 @@ fn matches_kind(node: &SchemaNode, value: &Value) -> bool {
     }
 }
 
-fn below(levels: usize) -> Result<usize, RisingMisfit> {
-    levels.checked_sub(1).ok_or_else(|| RisingMisfit::new(EncodeFault::Depth))
-}
-
 fn expect(fits: bool, expected: &str, value: &Value) -> Result<(), RisingMisfit> {
     if fits { Ok(()) } else { Err(unfit(expected, value)) }
 }
@@ -212,7 +240,7 @@ fn double(value: &Value) -> Result<f64, RisingMisfit> {
         Value::Number(number) => {
             number.to_string().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| beyond().into())
         }
-        other => not_finite(other).ok_or_else(|| unfit("a number", other)),
+        other => not_finite(other).ok_or_else(|| unfit("a number such as 0.5", other)),
     }
 }
 
@@ -227,7 +255,7 @@ fn float(value: &Value) -> Result<f32, RisingMisfit> {
         other => match not_finite(other) {
             Some(infinite) if infinite > 0.0 => Ok(f32::INFINITY),
             Some(_) => Ok(f32::NEG_INFINITY),
-            None => Err(unfit("a number", other)),
+            None => Err(unfit("a number such as 0.5", other)),
         },
     }
 }

@@ -25,13 +25,15 @@ pub(crate) fn bytes_value(meaning: BytesMeaning, bytes: &[u8]) -> Result<Value, 
 pub(crate) fn bytes_of(meaning: BytesMeaning, value: &Value, size: Option<usize>) -> Result<Vec<u8>, String> {
     let bytes = match meaning {
         BytesMeaning::Plain => {
-            let text = text(value, "bytes in base64")?;
-            STANDARD.decode(text).map_err(|_| "expected bytes in base64, found another text".to_owned())?
+            let text = text(value, "bytes in base64 such as \"AAEC\"")?;
+            STANDARD
+                .decode(text)
+                .map_err(|_| "expected bytes in base64 such as \"AAEC\", found another text".to_owned())?
         }
         BytesMeaning::Decimal { precision, scale } => widened(decimal::unscaled(value, precision, scale)?, size)?,
         BytesMeaning::BigDecimal => decimal::big_bytes(value)?,
         BytesMeaning::Uuid => {
-            let uuid: Result<Uuid, _> = text(value, "a UUID")?.parse();
+            let uuid: Result<Uuid, _> = text(value, "a UUID such as \"89791762-2336-4186-9674-299b90a802e2\"")?.parse();
             uuid.map_err(|_| "expected a UUID, found another text".to_owned())?.as_bytes().to_vec()
         }
         BytesMeaning::Duration => duration_bytes(value)?,

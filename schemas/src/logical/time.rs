@@ -49,7 +49,7 @@ pub(crate) fn long_value(meaning: LongMeaning, number: i64) -> Result<Value, Log
 /// The `int` that a value stands for.
 pub(crate) fn int_of(meaning: IntMeaning, value: &Value) -> Result<i32, String> {
     let number = match meaning {
-        IntMeaning::Plain => integer(value, "an integer of 32 bits")?,
+        IntMeaning::Plain => integer(value, "an integer of 32 bits such as 4711")?,
         IntMeaning::Date => {
             let date: Date = parsed(value, "a date such as \"2026-11-30\"")?;
             date.since(EPOCH).map(|span| i64::from(span.get_days())).map_err(|error| error.to_string())?
@@ -62,7 +62,7 @@ pub(crate) fn int_of(meaning: IntMeaning, value: &Value) -> Result<i32, String> 
 /// The `long` that a value stands for.
 pub(crate) fn long_of(meaning: LongMeaning, value: &Value) -> Result<i64, String> {
     match meaning {
-        LongMeaning::Plain => integer(value, "an integer of 64 bits"),
+        LongMeaning::Plain => integer(value, "an integer of 64 bits such as 4711"),
         LongMeaning::TimeMicros => whole(nanos_of_day(value)?, NANOS_PER_MICRO, meaning.word()),
         LongMeaning::Timestamp(unit) => {
             let InstantText(instant) = parsed(value, "an instant such as \"2026-11-30T16:00:00Z\"")?;
@@ -142,7 +142,8 @@ fn nanos_of_day(value: &Value) -> Result<i128, String> {
 fn integer(value: &Value, expected: &str) -> Result<i64, String> {
     match value {
         Value::Number(number) => number.as_i64().ok_or_else(|| {
-            let help = if number.is_u64() { "" } else { ": write int(…) around the expression" };
+            let help =
+                if number.is_u64() { "" } else { ": write it without a point; in an expression, int(…) around it" };
             format!("expected {expected}, found another number{help}")
         }),
         other => Err(format!("expected {expected}, found {}", found(other))),

@@ -16,6 +16,7 @@ use saga_tests::{
     world::{TestWorld, WITHIN, find, reaches},
 };
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 const SCHEMA: &str = include_str!("../../../schemas/order-placed.avsc");
@@ -114,6 +115,47 @@ async fn records_of_other_clients_start_sagas_or_are_dead_letters_that_say_why()
         let found = letter.and_then(|letter| letter.header("saga_dlq_code"));
         ensure!(found == Some(code), "expected {code}, found {found:?} for {value:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_an_answer_of_the_registry_letters_are_not_judged_and_nobody_waits_for_ever() -> Result<()> {
+    let (address, switch) = registry(RegistrySwitch::Up).await?;
+    let Some(world) = world(&address).await? else { return Ok(()) };
+    let engine = world.start().await?;
+    for _ in 0..2 {
+        world.send(&world.orders, &framed(NUL_BY_CONFLUENT)).await?;
+    }
+    world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == 2).await?;
+    engine.terminate().await?;
+    switch.send_replace(RegistrySwitch::Down);
+    let engine = world.start().await?;
+    let open = || async {
+        let (_, body) = engine.api().get("/api/dead-letters").await?;
+        Ok(body["letters"].as_array().filter(|found| found.len() == 2).map(|_| ()))
+    };
+    eventually("the letters are in the table", WITHIN, open).await?;
+
+    let began = Instant::now();
+    let order = json!({"who": "ada", "reason": "a try", "filter": {"status": "open"}, "dryRun": true});
+    let (_, body) = engine.api().post("/api/dead-letters/jobs", &order).await?;
+    let job = format!("/api/dead-letters/jobs/{}", body["job"]["id"].as_str().unwrap_or_default());
+    let done = eventually("the dry run ends", WITHIN, || async {
+        let (_, body) = engine.api().get(&job).await?;
+        Ok(body["job"]["endedAt"].is_string().then_some(body))
+    })
+    .await?;
+    ensure!(began.elapsed() < Duration::from_secs(20), "the second letter does not wait again");
+    assert_eq!(done["job"]["counts"], json!({"not judged": 2}), "{done}");
+    let said = done["items"][1]["message"].as_str().unwrap_or_default();
+    ensure!(said.contains("has not answered within 10 s"), "{done}");
+
+    switch.send_replace(RegistrySwitch::Up);
+    world.send(&world.orders, &framed(ORDER_4711)).await?;
+    reaches(&engine, "4711", &["completed"]).await?;
+    let (_, shown) = engine.api().get("/api/dead-letters/0/0").await?;
+    let told = shown["original"]["value"]["avro"]["unread"].as_str().unwrap_or_default();
+    ensure!(told.contains("orderId, byte") && told.contains("--json FILE"), "{shown}");
     Ok(())
 }
 

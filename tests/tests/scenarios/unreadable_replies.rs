@@ -117,6 +117,12 @@ async fn a_reply_that_cannot_be_read_parks_its_saga_until_it_is_mended() -> Resu
         assert!(told.contains(part), "{part} is missing in {told}");
     }
 
+    let dlq_place = format!("{}/0/0", world.installation.dlq());
+    let shown = String::from_utf8(saga(&world, &["show", "4711"]).await?.stdout)?;
+    for act in ["dlq edit", "dlq redrive"] {
+        assert!(shown.contains(&format!("{act} {dlq_place}")), "a possible act is to mend the reply: {shown}");
+    }
+
     std::fs::write(world.installation.folder().join("mended.json"), r#"{"stock": 1}"#)?;
     let done = mend(&world, &engine, &["--file", "mended.json"]).await?;
     assert!(done.contains("answered"), "{done}");
@@ -163,7 +169,11 @@ async fn dlq(world: &TestWorld, arguments: &[&str]) -> Result<String> {
 }
 
 async fn output(world: &TestWorld, arguments: &[&str]) -> Result<Output> {
+    saga(world, &[&["dlq"], arguments].concat()).await
+}
+
+async fn saga(world: &TestWorld, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(binary()?);
-    command.current_dir(world.installation.folder()).arg("dlq").args(arguments).env_remove("SAGA_CONFIG");
+    command.current_dir(world.installation.folder()).args(arguments).env_remove("SAGA_CONFIG");
     Ok(command.output().await?)
 }

@@ -89,6 +89,8 @@ pub enum BroughtResult {
     Ignored,
     /// It is poison again: there is a new letter.
     PoisonAgain,
+    /// The schema registry does not answer: nobody can say what it is, and nothing was done.
+    NotJudged,
     /// It may not be brought back.
     Refused,
     /// The record is gone, or the store does not answer.
@@ -105,9 +107,11 @@ impl BroughtResult {
             | BroughtResult::Duplicate
             | BroughtResult::Accepted
             | BroughtResult::Before => true,
-            BroughtResult::Ignored | BroughtResult::PoisonAgain | BroughtResult::Refused | BroughtResult::Failed => {
-                false
-            }
+            BroughtResult::Ignored
+            | BroughtResult::PoisonAgain
+            | BroughtResult::NotJudged
+            | BroughtResult::Refused
+            | BroughtResult::Failed => false,
         }
     }
 
@@ -122,6 +126,7 @@ impl BroughtResult {
             BroughtResult::Before => "before",
             BroughtResult::Ignored => "ignored",
             BroughtResult::PoisonAgain => "poison again",
+            BroughtResult::NotJudged => "not judged",
             BroughtResult::Refused => "refused",
             BroughtResult::Failed => "failed",
         }
@@ -183,6 +188,7 @@ impl From<MendError> for BroughtPart {
     fn from(error: MendError) -> BroughtPart {
         match error {
             MendError::Unfit(why) => BroughtPart::new(BroughtResult::Refused).saying(why),
+            MendError::NotJudged(why) => BroughtPart::new(BroughtResult::NotJudged).saying(why.to_string()),
             MendError::Poison { code, message } => {
                 BroughtPart::new(BroughtResult::PoisonAgain).saying(format!("{code}: {message}"))
             }
@@ -214,7 +220,7 @@ pub(crate) struct LetterCourierParts {
 #[derive(Clone, Debug)]
 pub(crate) struct LetterCourier {
     pub(super) store: Arc<dyn EventStore>,
-    judge: RecordJudge,
+    pub(super) judge: RecordJudge,
     previewer: ActPreviewer,
     intake: TriggerIntake,
     letters: DeadLetterWriter,
@@ -273,7 +279,7 @@ impl LetterCourier {
             BringAim::Everybody => (true, None),
         };
         let part = match self.judge.targets(&found, everybody, wanted).await? {
-            RecordTargets::Saga => self.bring_reply(record, order).await,
+            RecordTargets::Saga => self.bring_reply(record, order).await?,
             RecordTargets::Definitions(plans) => {
                 let mut parts = Vec::new();
                 for plan in plans {
@@ -336,7 +342,7 @@ impl LetterCourier {
         order: &BringOrder,
     ) -> Result<BroughtPart, BroughtPart> {
         let name = &plan.definition.name;
-        match self.judge.judged(record, plan).await {
+        match self.judge.judged(record, plan).await? {
             TriggerOutcome::Unwanted | TriggerOutcome::Replayed => {
                 Ok(BroughtPart::new(BroughtResult::Ignored).saying(format!("{name} does not want it")))
             }
@@ -401,22 +407,22 @@ impl LetterCourier {
         Ok(holder.and_then(|holder| SagaId::from_uuid(holder.stream)))
     }
 
-    async fn bring_reply(&self, record: KafkaRecord, order: &BringOrder) -> BroughtPart {
-        let schema = self.judge.reply_schema(&record).await;
+    async fn bring_reply(&self, record: KafkaRecord, order: &BringOrder) -> Result<BroughtPart, BroughtPart> {
+        let schema = self.judge.reply_schema(&record).await?;
         let saga = match reply::parse(&record, &schema) {
-            ParsedReply::Reply(reply) if order.dry_run => return self.foretold(reply).await,
+            ParsedReply::Reply(reply) if order.dry_run => return Ok(self.foretold(reply).await),
             ParsedReply::Reply(reply) => Some(reply.saga),
-            ParsedReply::Poison { poison, .. } if order.dry_run => return poisoned(&poison).into(),
+            ParsedReply::Poison { poison, .. } if order.dry_run => return Ok(poisoned(&poison).into()),
             ParsedReply::Poison { .. } => None,
         };
         let (receipt, answer) = oneshot::channel();
         let receipt = MessageReceipt::Reply(receipt);
         self.intake.take_reply((Arc::new(record), schema), receipt, MessageSource::Outside).await;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(outcome)) => part_of(outcome).of_saga(saga),
             Ok(Err(_)) => BroughtPart::new(BroughtResult::Failed).saying("the shard stopped: bring it again"),
             Err(_) => BroughtPart::new(BroughtResult::Accepted).of_saga(saga),
-        }
+        })
     }
 
     /// What the owner of the saga would decide about a reply.
@@ -446,7 +452,7 @@ impl LetterCourier {
     }
 
     async fn accepts_reply(&self, record: &KafkaRecord) -> Result<String, MendError> {
-        let schema = self.judge.reply_schema(record).await;
+        let schema = self.judge.reply_schema(record).await?;
         let reply = match reply::parse(record, &schema) {
             ParsedReply::Reply(reply) => reply,
             ParsedReply::Poison { poison, .. } => return Err(poisoned(&poison)),
@@ -522,7 +528,11 @@ fn is_brought(result: BroughtResult) -> bool {
         | BroughtResult::Duplicate
         | BroughtResult::Accepted
         | BroughtResult::PoisonAgain => true,
-        BroughtResult::Before | BroughtResult::Ignored | BroughtResult::Refused | BroughtResult::Failed => false,
+        BroughtResult::Before
+        | BroughtResult::Ignored
+        | BroughtResult::NotJudged
+        | BroughtResult::Refused
+        | BroughtResult::Failed => false,
     }
 }
 

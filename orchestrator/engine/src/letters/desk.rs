@@ -3,6 +3,7 @@
 use super::{
     LetterSource, LetterStanding,
     acts::{is_recorded, letter_acts},
+    avro_edit::RecordEdit,
     bringing::{BringOrder, BroughtItem, LetterCourier, LetterCourierParts, found},
     importing::{DecisionImport, ImportOutcome, LetterDecision},
     job::{LetterJobError, LetterJobOrder, LetterJobView, LetterJobs},
@@ -13,7 +14,10 @@ use saga_event_store::{
     EditChange, LetterAct, LetterActOutcome, LetterCoordinates, LetterGroup, LetterOrder, LetterStatus, LetterSweep,
     MAX_PAGE, NewNote, StoreError, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
-use saga_wire::dead_letter::{FoundLetter, OriginalContent};
+use saga_wire::{
+    dead_letter::{FoundLetter, OriginalContent},
+    payload_edit::AvroValue,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -101,8 +105,10 @@ pub struct LetterDetail {
     pub letter: StoredLetter,
     /// The letter as the topic has it; an error: why it cannot be shown.
     pub found: Result<FoundLetter, String>,
-    /// What takes the place of the original in a redrive.
-    pub edit: Option<OriginalContent>,
+    /// The original's value, if it is in Avro.
+    pub avro: Option<AvroValue>,
+    /// What takes the place of the original in a redrive, and its value, if it is in Avro.
+    pub edit: Option<(OriginalContent, Option<AvroValue>)>,
     /// What people did, newest first.
     pub acts: Vec<StoredLetterAct>,
 }
@@ -166,7 +172,15 @@ impl LetterDesk {
         let (letter, edit) = self.stored(place).await?;
         let found = found(&mut *self.reading.lock().await, &letter).await.map_err(|part| part.told());
         let acts = letter_acts(self.courier.store.as_ref(), &letter.letter.id, &letter.place).await?;
-        Ok(LetterDetail { letter, found, edit, acts })
+        let avro = match &found {
+            Ok(found) => self.avro(found, &found.original).await,
+            Err(_) => None,
+        };
+        let edit = match (edit, &found) {
+            (Some(edit), Ok(found)) => Some((edit.clone(), self.avro(found, &edit).await)),
+            (edit, _) => edit.map(|edit| (edit, None)),
+        };
+        Ok(LetterDetail { letter, found, avro, edit, acts })
     }
 
     /// Changes the status of a letter; the same id again is the same act.
@@ -193,7 +207,7 @@ impl LetterDesk {
     pub async fn edit(
         &self,
         place: &LetterCoordinates,
-        edit: Option<EditedRecord>,
+        edit: Option<RecordEdit>,
         id: &str,
         (who, reason): (&str, &str),
     ) -> Result<(StoredLetter, Option<String>), LetterError> {
@@ -209,6 +223,8 @@ impl LetterDesk {
         };
         let found = found(&mut *self.reading.lock().await, &letter).await;
         let found = found.map_err(|part| LetterError::Gone(part.told()))?;
+        let before = kept.unwrap_or_else(|| found.original.clone());
+        let edit = self.courier.judge.encoded(&found, before, edit).await?;
         let record = restored(&found, edit.content()?);
         let leads_to = self.courier.accepts(&found, &record).await?;
         let result = Some(leads_to[..leads_to.floor_char_boundary(1_024)].to_owned());
@@ -309,6 +325,10 @@ impl LetterDesk {
     ) -> Result<ImportOutcome, StoreError> {
         let import = DecisionImport { who, reason, dry_run };
         import.put(self.courier.store.as_ref(), decision, self.courier.clock.now()).await
+    }
+
+    async fn avro(&self, letter: &FoundLetter, content: &OriginalContent) -> Option<AvroValue> {
+        self.courier.judge.avro(&restored(letter, content.clone())).await
     }
 
     async fn stored(&self, place: &LetterCoordinates) -> Result<(StoredLetter, Option<OriginalContent>), LetterError> {

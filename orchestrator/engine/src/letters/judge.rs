@@ -1,7 +1,11 @@
 //! What a letter's record leads to, decided by the code that decides about records of topics; and records that take the
 //! place of an original.
 
-use crate::{active_config::ActiveConfigCell, definition_lookup::DefinitionLookup, schema_source::SchemaSource};
+use crate::{
+    active_config::ActiveConfigCell,
+    definition_lookup::DefinitionLookup,
+    schema_source::{SchemaSource, SchemaUnanswered},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::{definition::SagaDefinition, state::SagaPlan};
 use saga_event_store::LetterEdit;
@@ -28,6 +32,9 @@ pub enum MendError {
         /// What is wrong with it.
         message: String,
     },
+    /// Its schema is not known now: nobody can say what it leads to.
+    #[error("it cannot be judged now: {0}")]
+    NotJudged(#[from] SchemaUnanswered),
 }
 
 /// A record that takes the place of an original: key, value and headers, each in base64.
@@ -166,17 +173,23 @@ impl RecordJudge {
         Ok(RecordTargets::Definitions(vec![plan]))
     }
 
-    /// What the record means to one definition, its topic and its type included. Waits for the record's schema.
-    pub(super) async fn judged(&self, record: &KafkaRecord, plan: &SagaPlan) -> TriggerOutcome {
+    /// What the record means to one definition, its topic and its type included.
+    ///
+    /// # Errors
+    /// The registry does not give the record's schema in time.
+    pub(super) async fn judged(&self, record: &KafkaRecord, plan: &SagaPlan) -> Result<TriggerOutcome, MendError> {
         let definitions: [Arc<SagaDefinition>; 1] = [Arc::clone(&plan.definition)];
-        let schema = self.schemas.of_record(record, trigger::schema_needed(record, &definitions)).await;
+        let schema = self.schemas.of_record_soon(record, trigger::schema_needed(record, &definitions)).await?;
         let all = trigger::evaluate(record, &schema, &definitions);
-        all.into_iter().next().map_or(TriggerOutcome::Unwanted, |judged| judged.disposition)
+        Ok(all.into_iter().next().map_or(TriggerOutcome::Unwanted, |judged| judged.disposition))
     }
 
     /// The schema of a reply.
-    pub(super) async fn reply_schema(&self, record: &KafkaRecord) -> PayloadSchema {
-        self.schemas.of_record(record, reply::schema_needed(record)).await
+    ///
+    /// # Errors
+    /// The registry does not give it in time.
+    pub(super) async fn reply_schema(&self, record: &KafkaRecord) -> Result<PayloadSchema, MendError> {
+        Ok(self.schemas.of_record_soon(record, reply::schema_needed(record)).await?)
     }
 
     /// Whether definitions take a record as an edit: at least one does, and it is poison to none.
@@ -186,7 +199,7 @@ impl RecordJudge {
     pub(super) async fn accepts(&self, plans: &[Arc<SagaPlan>], record: &KafkaRecord) -> Result<String, MendError> {
         let mut starts = Vec::new();
         for plan in plans {
-            match self.judged(record, plan).await {
+            match self.judged(record, plan).await? {
                 TriggerOutcome::Start(start) => {
                     starts.push(format!("{} with the key {}", plan.definition.name, start.key));
                 }

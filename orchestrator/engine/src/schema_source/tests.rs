@@ -116,6 +116,29 @@ async fn a_schema_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn a_person_waits_for_a_registry_to_an_end_and_once_for_many_records() {
+    let (switch, source) = registry(RegistryState::Down).await;
+    let asked = record("t", b"\0");
+    let waits = tokio::time::timeout(Duration::from_millis(500), find(&source, order_id())).await;
+    assert!(waits.is_err() && source.outage().is_some(), "a record waits");
+
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let unanswered = source.of_record_soon(&asked, Some(order_id())).await.expect_err("no answer");
+    let told = unanswered.to_string();
+    assert!(told.starts_with("the schema registry has not answered within 10 s: ") && told.contains("503"), "{told}");
+    assert!((SCHEMA_PATIENCE..SCHEMA_PATIENCE * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let began = tokio::time::Instant::now();
+    source.of_record_soon(&asked, Some(order_id())).await.expect_err("no answer");
+    assert!(began.elapsed() < Duration::from_secs(1), "the next one does not wait again: {:?}", began.elapsed());
+
+    tokio::time::resume();
+    switch.send_replace(RegistryState::Up);
+    assert!(matches!(find(&source, order_id()).await, PayloadSchema::Known(_)), "a record goes on");
+    assert!(matches!(source.of_record_soon(&asked, Some(order_id())).await, Ok(PayloadSchema::Known(_))));
+}
+
+#[tokio::test]
 async fn what_the_registry_does_not_know_is_no_outage() {
     let (_switch, source) = registry(RegistryState::Up).await;
     assert_eq!(code(&find(&source, PayloadSchemaName::Id(1)).await), PoisonCode::UnknownSchema);

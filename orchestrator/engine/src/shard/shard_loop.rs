@@ -5,7 +5,6 @@ use super::{
     OwnershipEnd, ShardLoop, command_metrics, erasing, incidents,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
     recovery,
-    reply_classes::classified,
     wait_registry::WaitRegistry,
 };
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     journal,
     load_permits::{self, LoadPermit},
     message::{MessageContent, MessageOutcome, NO_NEWS, ShardMessage},
+    reply_classes::classified,
     row::{self, ReadModelState, ShardWriter},
 };
 use futures_util::StreamExt;

@@ -54,9 +54,7 @@ impl LetterListQuery {
         Ok(StoredLetterFilter {
             topic: said(&self.dlq),
             statuses: states.map_err(ApiError::BadParameter)?.unwrap_or_default(),
-            codes: said(&self.code)
-                .map(|text| text.split(',').map(|code| code.trim().to_owned()).collect())
-                .unwrap_or_default(),
+            codes: self.codes(),
             origin_topic: said(&self.topic),
             definition: said(&self.saga),
             key: said(&self.key),
@@ -68,6 +66,12 @@ impl LetterListQuery {
             text: said(&self.text),
             ..StoredLetterFilter::default()
         })
+    }
+
+    /// The codes that it names.
+    pub(in crate::api) fn codes(&self) -> Vec<String> {
+        let codes = named(&self.code).map(|text| text.split(',').map(|code| code.trim().to_owned()).collect());
+        codes.unwrap_or_default()
     }
 
     /// The topic of dead letters that it names.

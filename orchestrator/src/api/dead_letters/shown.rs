@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_engine::letters::{LetterDetail, letter_place};
 use saga_event_store::{LetterGroup, StoredLetter, StoredLetterAct};
-use saga_wire::dead_letter::OriginalContent;
+use saga_wire::{dead_letter::OriginalContent, payload_edit::AvroValue};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -72,20 +72,20 @@ impl LetterLineView {
 }
 
 pub(super) fn detail(detail: LetterDetail, usual: &str) -> Value {
-    let LetterDetail { letter, found, edit, acts } = detail;
+    let LetterDetail { letter, found, avro, edit, acts } = detail;
     let mut shown = json!({
         "letter": LetterLineView::of(letter, usual),
         "acts": acts.iter().map(act).collect::<Vec<_>>(),
     });
     match found {
         Ok(found) => {
-            shown["original"] = content(&found.original);
+            shown["original"] = content(&found.original, avro.as_ref());
             shown["writtenBy"] = json!(found.dialect.as_str());
         }
         Err(why) => shown["gone"] = json!(why),
     }
-    if let Some(edit) = edit {
-        shown["edit"] = content(&edit);
+    if let Some((edit, avro)) = edit {
+        shown["edit"] = content(&edit, avro.as_ref());
     }
     shown
 }
@@ -101,18 +101,45 @@ fn act(act: &StoredLetterAct) -> Value {
     })
 }
 
-/// Bytes in base64, and as text where they are text.
-fn content(content: &OriginalContent) -> Value {
+/// Bytes in base64, and as text where they are text; a value in Avro also as it is edited.
+fn content(content: &OriginalContent, avro: Option<&AvroValue>) -> Value {
     let bytes = |bytes: Option<&[u8]>| match bytes {
         None => Value::Null,
         Some(bytes) => json!({"base64": STANDARD.encode(bytes), "text": readable(bytes)}),
     };
     let header = |(name, value): &(String, Option<_>)| json!({"name": name, "value": bytes(value.as_deref())});
-    json!({
+    let mut shown = json!({
         "key": bytes(content.key.as_deref()),
         "value": bytes(content.value.as_deref()),
         "headers": content.headers.iter().map(header).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(avro) = avro {
+        shown["value"]["avro"] = avro_shown(avro);
+    }
+    shown
+}
+
+fn avro_shown(avro: &AvroValue) -> Value {
+    match avro {
+        AvroValue::Read { schema, value } => json!({"schema": schema, "value": value}),
+        AvroValue::Unfit { schema, .. } => json!({"schema": schema, "unread": told_of_avro(avro)}),
+        AvroValue::NoSchema { .. } => json!({"unread": told_of_avro(avro)}),
+    }
+}
+
+/// What is said of a value in Avro: by which schema it is, or why it cannot be read and how to mend it all the same.
+pub(in crate::api) fn told_of_avro(avro: &AvroValue) -> String {
+    match avro {
+        AvroValue::Read { schema, .. } => format!("in Avro, by the schema {schema}"),
+        AvroValue::Unfit { schema, why } => format!(
+            "in Avro, and not what its schema {schema} says: {why}. `saga dlq edit --json FILE` takes the whole value as \
+             JSON and encodes it by that schema, `--file FILE` takes its bytes"
+        ),
+        AvroValue::NoSchema { why } => format!(
+            "in Avro, and its schema cannot be had: {why}. `saga dlq edit --file FILE` takes the bytes of another value, \
+             `--header` another header"
+        ),
+    }
 }
 
 pub(super) fn groups(groups: &[LetterGroup]) -> Value {

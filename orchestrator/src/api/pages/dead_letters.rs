@@ -19,14 +19,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
 use saga_engine::letters::{BringAim, BringOrder, BroughtItem, LetterDetail};
 use saga_event_store::{LetterOrder, StoredLetterAct};
-use saga_wire::{PoisonCode, dead_letter::OriginalContent};
-use std::time::Duration;
+use saga_wire::{PoisonCode, dead_letter::OriginalContent, payload_edit::AvroValue};
 use uuid::Uuid;
 
 /// Letters on one page.
 const LINES: u32 = 50;
-/// How long a page waits for a schema; a redrive waits for as long as it takes.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a dump: enough to recognise a format.
 const DUMPED: usize = 512;
 
@@ -65,6 +62,8 @@ struct RecordText {
     key: String,
     headers: Vec<(String, String)>,
     value: String,
+    /// What is said of a value in Avro.
+    avro: Option<String>,
 }
 
 #[derive(Template)]
@@ -162,19 +161,16 @@ pub(crate) async fn letter(
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
     let place = dead_letters::place(&parts, desk.topic())?;
-    let LetterDetail { letter, found, edit, acts } = desk.show(&place).await?;
-    let now = match tokio::time::timeout(PATIENCE, desk.foretell(&place, &by_page())).await {
-        Ok(item) => said(item?),
-        Err(_) => "not known: the schema of its value cannot be had, because the registry does not answer".to_owned(),
-    };
+    let LetterDetail { letter, found, avro, edit, acts } = desk.show(&place).await?;
+    let now = said(desk.foretell(&place, &by_page()).await?);
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
-    let original = found.as_ref().ok().map(|found| RecordText::of(&found.original));
+    let original = found.as_ref().ok().map(|found| RecordText::of(&found.original, avro.as_ref()));
     Ok(page(&LetterPage {
         help,
         now: Some(now),
         original: original.unwrap_or_default(),
         gone: found.as_ref().err().cloned(),
-        edit: edit.as_ref().map(RecordText::of),
+        edit: edit.as_ref().map(|(edit, avro)| RecordText::of(edit, avro.as_ref())),
         letter: LetterLineView::of(letter, desk.topic()),
         history: acts,
     }))
@@ -193,12 +189,17 @@ fn by_page() -> BringOrder {
 }
 
 impl RecordText {
-    fn of(content: &OriginalContent) -> RecordText {
+    fn of(content: &OriginalContent, avro: Option<&AvroValue>) -> RecordText {
         let text = |value: Option<&[u8]>| value.map_or_else(|| "(no value)".to_owned(), shown);
         RecordText {
             key: content.key.as_deref().map_or_else(|| "(none)".to_owned(), shown),
             headers: content.headers.iter().map(|(name, value)| (name.clone(), text(value.as_deref()))).collect(),
-            value: content.value.as_deref().map_or_else(|| "(a tombstone)".to_owned(), laid_out),
+            value: match (avro, content.value.as_deref()) {
+                (Some(AvroValue::Read { value, .. }), _) => format!("{value:#}"),
+                (_, Some(bytes)) => laid_out(bytes),
+                (_, None) => "(a tombstone)".to_owned(),
+            },
+            avro: avro.map(dead_letters::told_of_avro),
         }
     }
 }
@@ -229,10 +230,27 @@ mod tests {
             value: Some(br#"{"a":"<b>\u0007"}"#.to_vec().into()),
             headers: vec![("h".to_owned(), Some(vec![0, 7].into()))],
         };
-        let letter = LetterPage { original: RecordText::of(&content), edit: Some(RecordText::of(&content)), ..any() };
+        let letter = LetterPage {
+            original: RecordText::of(&content, None),
+            edit: Some(RecordText::of(&content, None)),
+            ..any()
+        };
         let html = letter.render().expect("a page");
         assert!(html.contains("<pre>{\n  &#34;a&#34;: &#34;&#60;b&#62;\\u0007&#34;\n}</pre>"), "{html}");
         assert_eq!(html.matches("<dt>h</dt><dd>base64:AAc=</dd>").count(), 2, "{html}");
+    }
+
+    #[test]
+    fn a_value_in_avro_is_shown_as_it_is_edited() {
+        let content = OriginalContent { key: None, value: Some(vec![0, 0, 0, 0, 1, 2].into()), headers: Vec::new() };
+        let read = AvroValue::Read { schema: "shop.A".to_owned(), value: serde_json::json!({"a": 1}) };
+        let letter = LetterPage { original: RecordText::of(&content, Some(&read)), ..any() };
+        let html = letter.render().expect("a page");
+        assert!(html.contains("<pre>{\n  &#34;a&#34;: 1\n}</pre>") && html.contains("by the schema shop.A"), "{html}");
+        let unread = AvroValue::NoSchema { why: "no such schema".to_owned() };
+        let letter = LetterPage { original: RecordText::of(&content, Some(&unread)), ..any() };
+        let html = letter.render().expect("a page");
+        assert!(html.contains("no such schema") && html.contains("--file FILE"), "{html}");
     }
 
     fn any() -> LetterPage {

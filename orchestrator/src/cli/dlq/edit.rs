@@ -10,10 +10,11 @@ use crate::{
     dead_letters::LetterName,
     visible,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use serde_json::{Value, json};
+use saga_core::json;
+use serde_json::{Map, Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Arguments of `saga dlq edit`.
@@ -24,10 +25,14 @@ pub(in crate::cli) struct EditLetterArgs {
     letter: LetterName,
     #[command(flatten)]
     operator: OperatorArgs,
-    /// A JSON merge patch (RFC 7396) for the value; without any option the value is opened in $EDITOR
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["file", "remove"])]
+    /// A JSON merge patch (RFC 7396) for the value; without any option the value is opened in $EDITOR. A value in Avro
+    /// is opened and patched as JSON, and encoded again by its schema
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["file", "json", "remove"])]
     patch: Option<String>,
-    /// A file whose bytes are the value
+    /// A file with the whole value as JSON; where the value is in Avro, it is encoded by its schema
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "remove"])]
+    json: Option<PathBuf>,
+    /// A file whose bytes are the value, with the frame of Avro if there is to be one
     #[arg(long, value_name = "FILE", conflicts_with = "remove")]
     file: Option<PathBuf>,
     /// A header with its value; it takes the place of those with the same name
@@ -73,35 +78,71 @@ async fn record(server: &ApiClient, place: &str, args: &EditLetterArgs) -> anyho
         bail!("the letter cannot be edited: {why}");
     }
     let before = if shown["edit"].is_object() { &shown["edit"] } else { &shown["original"] };
-    let value = value(before, patch, args)?;
-    Ok(json!({
+    let mut record = json!({
         "key": args.record_key.as_ref().map_or_else(|| before["key"]["base64"].clone(), |key| encoded(key.as_bytes())),
-        "value": value.map_or(Value::Null, |bytes| encoded(&bytes)),
         "headers": headers(before, &args.headers),
-    }))
+    });
+    match value(before, patch, args)? {
+        NewValue::Bytes(bytes) => record["value"] = bytes.map_or(Value::Null, |bytes| encoded(&bytes)),
+        NewValue::Json(value) => record["json"] = value,
+    }
+    Ok(record)
+}
+
+/// What takes the place of the value.
+#[derive(Debug, PartialEq)]
+enum NewValue {
+    Bytes(Option<Vec<u8>>),
+    /// The engine encodes it as the value is encoded now.
+    Json(Value),
 }
 
 fn encoded(bytes: &[u8]) -> Value {
     json!(STANDARD.encode(bytes))
 }
 
-fn value(before: &Value, patch: Option<Value>, args: &EditLetterArgs) -> anyhow::Result<Option<Vec<u8>>> {
-    let bytes = before["value"]["base64"].as_str().map(|text| STANDARD.decode(text)).transpose()?;
+fn value(before: &Value, patch: Option<Value>, args: &EditLetterArgs) -> anyhow::Result<NewValue> {
+    let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()));
     if let Some(file) = &args.file {
-        let read = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        return Ok(Some(read));
+        return Ok(NewValue::Bytes(Some(read(file)?)));
     }
-    if let Some(patch) = patch {
-        let bytes = bytes.context("the record has no value, so there is nothing to patch: use --file")?;
-        let mut value: Value = serde_json::from_slice(&bytes)
-            .context("the value is not JSON, so there is nothing to patch: use --file, or $EDITOR")?;
-        merge(&mut value, patch);
-        return Ok(Some(serde_json::to_vec(&value)?));
+    if let Some(file) = &args.json {
+        return Ok(NewValue::Json(json_of(&read(file)?).with_context(|| file.display().to_string())?));
     }
-    if !args.headers.is_empty() || args.record_key.is_some() {
-        return Ok(bytes);
+    let bytes = before["value"]["base64"].as_str().map(|text| STANDARD.decode(text)).transpose()?;
+    let keeps_value = patch.is_none() && !(args.headers.is_empty() && args.record_key.is_none());
+    match &before["value"]["avro"] {
+        _ if keeps_value => Ok(NewValue::Bytes(bytes)),
+        Value::Object(avro) => of_avro(avro, patch).map(NewValue::Json),
+        _ => of_json(bytes, patch).map(|bytes| NewValue::Bytes(Some(bytes))),
     }
-    in_editor(&bytes.unwrap_or_default()).map(Some)
+}
+
+/// A value in Avro as the engine shows it, patched or edited.
+fn of_avro(avro: &Map<String, Value>, patch: Option<Value>) -> anyhow::Result<Value> {
+    let Some(value) = avro.get("value") else {
+        let unread = avro.get("unread").and_then(Value::as_str).unwrap_or_default();
+        bail!("the value cannot be opened as JSON: it is {}", visible::in_line(unread));
+    };
+    let mut value = value.clone();
+    match patch {
+        Some(patch) => merge(&mut value, patch),
+        None => value = json_of(&in_editor(value.to_string().as_bytes())?)?,
+    }
+    Ok(value)
+}
+
+fn of_json(bytes: Option<Vec<u8>>, patch: Option<Value>) -> anyhow::Result<Vec<u8>> {
+    let Some(patch) = patch else { return in_editor(&bytes.unwrap_or_default()) };
+    let bytes = bytes.context("the record has no value, so there is nothing to patch: use --file")?;
+    let mut value: Value = serde_json::from_slice(&bytes)
+        .context("the value is not JSON, so there is nothing to patch: use --file, or $EDITOR")?;
+    merge(&mut value, patch);
+    Ok(serde_json::to_vec(&value)?)
+}
+
+fn json_of(bytes: &[u8]) -> anyhow::Result<Value> {
+    json::read(bytes).map_err(|unfit| anyhow!("the value is no JSON, and nothing has changed: {unfit}"))
 }
 
 /// RFC 7396.
@@ -176,6 +217,16 @@ mod tests {
         let mut value = json!({"id": 1, "total": {"sum": 5, "currency": "EUR"}, "old": true});
         merge(&mut value, json!({"id": "1", "total": {"sum": 7}, "old": null, "new": {"a": null}}));
         assert_eq!(value, json!({"id": "1", "total": {"sum": 7, "currency": "EUR"}, "new": {}}));
+    }
+
+    #[test]
+    fn a_value_in_avro_is_patched_as_it_is_shown() {
+        let shown = json!({"schema": "shop.A", "value": {"id": 9_007_199_254_740_993_i64, "paid": null}});
+        let patched = of_avro(shown.as_object().expect("a map"), Some(json!({"paid": 1.5})));
+        assert_eq!(patched.expect("it is shown"), json!({"id": 9_007_199_254_740_993_i64, "paid": 1.5}));
+        let unread = json!({"schema": "shop.A", "unread": "in Avro, and cut off. `--json FILE` takes the whole"});
+        let error = of_avro(unread.as_object().expect("a map"), Some(json!({}))).expect_err("nobody can read it");
+        assert!(error.to_string().ends_with("it is in Avro, and cut off. `--json FILE` takes the whole"), "{error}");
     }
 
     #[test]

@@ -69,11 +69,11 @@ pub(super) async fn list(args: ListLettersArgs) -> anyhow::Result<ExitCode> {
     }
     let config = args.source.config()?;
     let filter = args.filter.filter(Vec::new())?;
-    let usual = args.source.shown_without(&config);
+    let usual = config.topics.dlq.as_str();
     let mut topics = args.source.open(&config).await?;
     topics.begin_at(filter.since).await?;
     match &args.before {
-        Some(LetterCursor::Places(places)) => topics.end_before(places, usual),
+        Some(LetterCursor::Places(places)) => topics.end_before(places, args.source.usual(&config)),
         Some(number @ LetterCursor::Number(_)) => {
             bail!("--before {number} is a number of the table, and this list is of the topic: write PARTITION/OFFSET")
         }

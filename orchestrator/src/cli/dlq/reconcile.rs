@@ -239,6 +239,7 @@ impl LetterReconciliation {
                 LetterVerdict::Answer { .. }
                 | LetterVerdict::Unwanted { .. }
                 | LetterVerdict::Poison { .. }
+                | LetterVerdict::NotJudged { .. }
                 | LetterVerdict::Unknown { .. } => continue,
             };
             if let Some(holder) = self.store.key_holder(&saga, &key).await? {

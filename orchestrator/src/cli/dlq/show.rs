@@ -111,14 +111,17 @@ struct TriggerShown {
 pub(super) async fn show(args: ShowLetterArgs) -> anyhow::Result<ExitCode> {
     let config = args.source.config()?;
     let usual = args.source.usual(&config);
-    let entry = source::find(args.source.open(&config).await?, &args.letter, usual).await?;
+    let entry = match args.source.elsewhere(&config, &args.letter).await {
+        Some(entry) => entry,
+        None => source::find(args.source.open(&config).await?, &args.letter, usual).await?,
+    };
     let store = table::if_any(&config).await;
     let (row, edit) = row(&entry, &config, &store).await.unzip();
     let timeline = match entry.letter.as_ref().ok().and_then(|letter| Some((letter, letter.saga()?))) {
         Some((letter, saga)) => timeline::of((&config, &store), saga, letter).await,
         None => None,
     };
-    let place = entry.place_within(args.source.shown_without(&config));
+    let place = entry.place_within(&config.topics.dlq);
     let detail = LetterShown { row, timeline, place, ..detail(&entry, edit.flatten(), &config).await };
     output::one(&detail, args.output, text::text)?;
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use crate::{
     cli::{ConfigFileArgs, output, selection::StartedSince},
     config::{self, ConfigSources, EngineConfig},
-    dead_letters::{FOREIGN, LetterAddress, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopics},
+    dead_letters::{LetterAddress, LetterEntry, LetterFilter, LetterJudge, LetterName, LetterTopics, unknown_code},
     source_files::lookup,
     startup::{self, DefinitionFiles, load_files},
     time_range::time_range,
@@ -14,7 +14,6 @@ use saga_base::secrets;
 use saga_core::{definition, id::SagaId, state::SagaPlan};
 use saga_engine::journal::LetterNames;
 use saga_kafka::{KafkaSettings, settings::BrokerKind};
-use saga_wire::PoisonCode;
 use std::sync::Arc;
 
 /// Options that name a DLQ topic.
@@ -85,14 +84,11 @@ impl LetterFilterArgs {
     }
 }
 
-/// A code of the engine, or of another program: the class of an exception, which has a dot in it.
 fn code(text: &str) -> Result<String, String> {
-    let codes = || PoisonCode::ALL.iter().map(|code| code.as_str()).chain([FOREIGN]);
-    if text.contains('.') || codes().any(|code| code == text) {
-        return Ok(text.to_owned());
+    match unknown_code(text) {
+        None => Ok(text.to_owned()),
+        Some(unknown) => Err(format!("{unknown}; docs/errors.md lists the poison codes")),
     }
-    let guess = definition::or_did_you_mean(text, codes());
-    Err(format!("there is no such code{guess}; docs/errors.md lists the poison codes"))
 }
 
 impl LetterSourceArgs {
@@ -104,12 +100,6 @@ impl LetterSourceArgs {
     /// The topic that the person names.
     pub(super) fn asked(&self) -> Option<&str> {
         self.dlq.as_deref()
-    }
-
-    /// The topic that is shown without its name in places: the usual one, or the one that is named if it is not of this
-    /// installation.
-    pub(super) fn shown_without<'a>(&'a self, config: &'a EngineConfig) -> &'a str {
-        self.other_topic(config).unwrap_or(&config.topics.dlq)
     }
 
     /// The topic that a place without one is in: the one that is named, else the usual one.
@@ -130,16 +120,20 @@ impl LetterSourceArgs {
     /// # Errors
     /// One cannot be read; the error names the keys of the configuration.
     pub(super) async fn open(&self, config: &EngineConfig) -> anyhow::Result<LetterTopics> {
-        let settings = startup::kafka_settings(config, BrokerKind::Real)?;
-        let error = match LetterTopics::open(&settings, &self.topics(config)).await {
-            Ok(topics) => return Ok(topics),
-            Err(error) => error,
-        };
-        let guess = if error.is_unknown() { guess(&settings, &error.topic).await } else { String::new() };
-        let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
-        Err(anyhow::Error::new(error).context(format!(
-            "dead letters cannot be read at {servers} (keys topics.dlq, topics.dlqOf, kafka.bootstrapServers){guess}"
-        )))
+        open(config, &self.topics(config)).await
+    }
+
+    /// The letter at a place in a topic that is none of the configuration, as `saga dlq list --dlq` prints it. `None`:
+    /// `name` is no such place, or no letter is there.
+    pub(super) async fn elsewhere(&self, config: &EngineConfig, name: &LetterName) -> Option<LetterEntry> {
+        let LetterName::Id(text) = name else { return None };
+        let place = text.parse::<LetterAddress>().ok()?.within(&config.topics.dlq);
+        if self.asked().is_some() || config.topics.letter_routes().has(&place.topic) {
+            return None;
+        }
+        // It may be an id, whose topic nobody needs to have any more.
+        let mut topic = open(config, std::slice::from_ref(&place.topic)).await.ok()?;
+        topic.at(&place).await.ok().flatten().filter(|entry| entry.letter.is_ok())
     }
 
     /// The topic that `--dlq` names, if it is none of the configuration.
@@ -147,6 +141,19 @@ impl LetterSourceArgs {
         let routes = config.topics.letter_routes();
         self.asked().filter(|topic| !routes.has(topic))
     }
+}
+
+async fn open(config: &EngineConfig, topics: &[String]) -> anyhow::Result<LetterTopics> {
+    let settings = startup::kafka_settings(config, BrokerKind::Real)?;
+    let error = match LetterTopics::open(&settings, topics).await {
+        Ok(topics) => return Ok(topics),
+        Err(error) => error,
+    };
+    let guess = if error.is_unknown() { guess(&settings, &error.topic).await } else { String::new() };
+    let servers = secrets::address_shown(&config.kafka.bootstrap_servers);
+    Err(anyhow::Error::new(error).context(format!(
+        "dead letters cannot be read at {servers} (keys topics.dlq, topics.dlqOf, kafka.bootstrapServers){guess}"
+    )))
 }
 
 /// Guesses which topic of the broker is meant.
@@ -204,7 +211,10 @@ pub(super) async fn find(mut topics: LetterTopics, name: &LetterName, usual: &st
     };
     match found {
         Some(entry) => Ok(entry),
-        None => bail!("no dead letter {name} is there\nhint: `saga dlq list` shows those that are there"),
+        None => bail!(
+            "no dead letter {name} is there\nhint: `saga dlq list` shows those that are there; a record of another topic \
+             needs its topic, too: --dlq TOPIC"
+        ),
     }
 }
 

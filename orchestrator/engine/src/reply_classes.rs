@@ -11,7 +11,7 @@ use saga_resilience::transport::ErrorClassifier;
 
 /// `input` with the class and the handling that the participant's file gives to what it answers. Answers over HTTP came
 /// by the client, which knows statuses too.
-pub(super) fn classified(participants: &ParticipantCatalog, state: &SagaState, input: SagaInput) -> SagaInput {
+pub(crate) fn classified(participants: &ParticipantCatalog, state: &SagaState, input: SagaInput) -> SagaInput {
     match input {
         SagaInput::Answered { command, attempt, answer } => {
             let it = state.command(command);
