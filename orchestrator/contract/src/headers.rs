@@ -58,3 +58,7 @@ pub const HTTP_COMMAND_ID: &str = "x-command-id";
 pub const HTTP_REQUEST_ID: &str = "x-request-id";
 /// The saga's id.
 pub const HTTP_CORRELATION_ID: &str = "x-correlation-id";
+/// The `x-request-id` of the saga's trigger, if it had one.
+pub const HTTP_ORIGIN_REQUEST_ID: &str = "x-origin-request-id";
+/// The `x-correlation-id` of the saga's trigger, if it had one.
+pub const HTTP_ORIGIN_CORRELATION_ID: &str = "x-origin-correlation-id";

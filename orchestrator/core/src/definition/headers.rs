@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 /// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of
 /// CloudEvents.
-const TELLING: [&str; 17] = [
+const TELLING: [&str; 19] = [
     "b3",
+    "baggage",
     "causation-id",
     "causation_id",
     "content-type",
@@ -24,6 +25,7 @@ const TELLING: [&str; 17] = [
     "x-amzn-trace-id",
     "x-correlation-id",
     "x-request-id",
+    "x-trace-id",
 ];
 const TELLING_BEGINNINGS: [&str; 3] = ["ce_", "x-b3-", "sentry-trace"];
 

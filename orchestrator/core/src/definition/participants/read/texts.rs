@@ -11,13 +11,18 @@ use crate::definition::{
 use std::collections::BTreeMap;
 
 /// Headers that each request has from the engine or the connection, and what to do instead.
-const OWN_HEADERS: [(&str, &str); 17] = [
+const OWN_HEADERS: [(&str, &str); 22] = [
     ("accept-encoding", "remove the header: the engine sets it; an answer in another coding has the outcome unknown"),
     ("idempotency-key", "remove it: it is the command id; idempotencyKey: uuid writes it as a UUID"),
     ("x-command-id", REMOVE),
     ("x-request-id", REMOVE),
     ("x-correlation-id", REMOVE),
     ("traceparent", REMOVE),
+    ("tracestate", REMOVE),
+    ("baggage", REMOVE),
+    ("x-origin-request-id", REMOVE),
+    ("x-origin-correlation-id", REMOVE),
+    ("x-trace-id", REMOVE),
     ("host", "write the host into the URL"),
     ("content-length", REMOVE),
     ("transfer-encoding", REMOVE),
