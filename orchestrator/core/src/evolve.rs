@@ -20,7 +20,7 @@ use crate::{
 use attempts::EndedAttempt;
 use std::sync::Arc;
 
-pub use fold::{FoldError, fold, resumed, step_of};
+pub use fold::{FoldError, fold, resumed, step_of, visit};
 pub(crate) use fold::{check, fold_as_owner};
 
 /// Whether the row is decided by another definition than the one before.

@@ -27,6 +27,7 @@ pub mod react;
 pub mod replay;
 pub mod rerun;
 pub mod snapshot;
+pub mod spans;
 pub mod state;
 pub mod time;
 pub mod trace;

@@ -74,7 +74,25 @@ pub(crate) fn fold_as_owner(plan: &SagaPlan, saga: SagaId, decisions: &[SagaDeci
     let mut plans = plan.chain().into_iter();
     let plan = plans.next().unwrap_or(plan);
     let state = begin(plan, saga, first)?;
-    go_on(plan, plans, state, rest)
+    go_on(plan, plans, state, rest, |_, _, _| {})
+}
+
+/// Folds a whole journal and shows every state on the way: what the saga runs by, its state after a row, and the row.
+///
+/// # Errors
+/// As [`fold`]; the rows before the one that does not fit have been shown.
+pub fn visit(
+    plan: &SagaPlan,
+    saga: SagaId,
+    decisions: &[SagaDecision],
+    mut shown: impl FnMut(&SagaPlan, &SagaState, &SagaDecision),
+) -> Result<(), FoldError> {
+    let (first, rest) = checked_start(decisions)?;
+    let mut plans = plan.chain().into_iter();
+    let plan = plans.next().unwrap_or(plan);
+    let state = begin(plan, saga, first)?;
+    shown(plan, &state, first);
+    go_on(plan, plans, state, rest, shown).map(drop)
 }
 
 /// Whether the rows fold, without a fold.
@@ -118,7 +136,7 @@ pub fn resumed(plan: &SagaPlan, known: usize, state: SagaState, rest: &[SagaDeci
     if has != steps {
         return Err(FoldError::NoSuchStep { version, step: u16::try_from(has).unwrap_or(u16::MAX), steps });
     }
-    go_on(of_then, plans, state, rest).map(SagaState::inherited)
+    go_on(of_then, plans, state, rest, |_, _, _| {}).map(SagaState::inherited)
 }
 
 fn go_on<'a>(
@@ -126,10 +144,12 @@ fn go_on<'a>(
     mut plans: impl Iterator<Item = &'a SagaPlan>,
     mut state: SagaState,
     rest: &[SagaDecision],
+    mut shown: impl FnMut(&SagaPlan, &SagaState, &SagaDecision),
 ) -> Result<SagaState, FoldError> {
     for decision in rest {
         plan = checked_next(plan, &mut plans, state.version + 1, decision)?;
         evolve(plan, &mut state, decision);
+        shown(plan, &state, decision);
     }
     Ok(state)
 }

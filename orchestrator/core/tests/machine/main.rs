@@ -29,6 +29,7 @@ mod recovery;
 mod rejected;
 mod repeated;
 mod rerun;
+mod spans;
 mod state_machine_page;
 mod timeouts;
 mod transitions;

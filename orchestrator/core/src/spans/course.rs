@@ -1,0 +1,112 @@
+//! Spans of the saga as a whole: where it stood still, its way back, its outcome event, and it itself.
+
+use super::{SagaSpan, SpanKind, SpanLink, SpanMarks, SpanTeller, SpanValue, command::sends, marks::commands, text};
+use crate::{
+    command::{CommandDirection, CommandRef},
+    event::{CompensationCause, SagaEnd},
+    state::SagaPhase,
+    time::Timestamp,
+    trace::{SpanId, SpanKey, TraceContext},
+};
+
+impl SpanTeller<'_> {
+    pub(super) fn course(&self, before: &SpanMarks, spans: &mut Vec<SagaSpan>) {
+        let stands_still = matches!(self.state.course, SagaPhase::Parked { .. });
+        if let Some(since) = before.parked_since.filter(|_| !stands_still) {
+            spans.push(self.part(&SpanKey::Parked(since.0), "parked", since));
+        }
+        let SagaPhase::Ended(end) = &self.state.course else { return };
+        if before.is_ended {
+            return;
+        }
+        spans.extend(before.outcome.as_ref().map(|(topic, since)| self.outcome(topic, *since)));
+        spans.extend(self.compensation(end));
+        spans.push(self.saga(end));
+    }
+
+    fn outcome(&self, topic: &str, since: Timestamp) -> SagaSpan {
+        let mut span = self.part(&SpanKey::Outcome, &format!("send {topic}"), since);
+        span.kind = SpanKind::Producer;
+        span.attributes.extend(sends(topic));
+        span
+    }
+
+    /// `None` where nothing was to be undone.
+    fn compensation(&self, end: &SagaEnd) -> Option<SagaSpan> {
+        let undone = commands(self.state).filter(|command| command.direction == CommandDirection::Undo);
+        let began = undone.filter_map(|command| self.state.command(command).began_at).min()?;
+        let mut span = self.part(&SpanKey::Compensation, "compensate", began);
+        if let SagaEnd::Compensated { cause: CompensationCause::Step { step, .. }, .. } = end {
+            let command = CommandRef { step: *step, direction: CommandDirection::Do };
+            let granted = self.state.command(command).fresh_from;
+            let key = SpanKey::Command { step: &self.step(*step).name, direction: CommandDirection::Do, granted };
+            span.links.push(self.link(key.id(self.state.id), "cause"));
+        }
+        Some(span)
+    }
+
+    fn saga(&self, end: &SagaEnd) -> SagaSpan {
+        let name = format!("saga {}", self.scene.plan.definition.name);
+        let mut span = self.part(&SpanKey::Saga, &name, self.state.started_at);
+        let context = self.context();
+        span.parent = context.parent;
+        span.attributes.push(("saga.key", text(&self.state.key)));
+        span.attributes.push(("saga.status", text(self.state.status().to_string())));
+        span.error = match end {
+            SagaEnd::Completed { .. } => None,
+            SagaEnd::Compensated { cause, .. } => Some(cause.code().to_owned()),
+            SagaEnd::Abandoned { .. } => Some("abandoned".to_owned()),
+        };
+        span.attributes.extend(span.error.as_ref().map(|code| ("error.type", text(code.as_str()))));
+        span.links.extend(context.parent.map(|parent| self.trigger(parent)));
+        span.links.extend(self.forked());
+        span
+    }
+
+    /// The record that started the saga.
+    fn trigger(&self, parent: SpanId) -> SpanLink {
+        let trigger = &self.state.trigger;
+        let mut link = self.link(parent, "trigger");
+        link.attributes.extend([
+            ("messaging.system.name", text("kafka")),
+            ("messaging.destination.name", text(&trigger.topic)),
+            ("messaging.destination.partition.id", text(trigger.partition.to_string())),
+            ("kafka.offset", SpanValue::Number(trigger.offset)),
+        ]);
+        link
+    }
+
+    /// The saga that this one runs again, which has the same trigger.
+    fn forked(&self) -> Option<SpanLink> {
+        let from = self.state.forked_from.as_ref()?.saga;
+        let own = self.context();
+        // Without a trigger's trace each of the two has its own.
+        let trace = match own.parent {
+            Some(_) => own,
+            None => TraceContext::of(from, &crate::trace::traceparent(from, None)),
+        };
+        Some(SpanLink { trace, ..self.link(SpanKey::Saga.id(from), "rerunOf") })
+    }
+
+    fn link(&self, span: SpanId, relation: &str) -> SpanLink {
+        SpanLink { trace: self.context(), span, attributes: vec![("saga.link", text(relation))] }
+    }
+
+    fn context(&self) -> TraceContext {
+        TraceContext::of(self.state.id, &self.state.traceparent)
+    }
+
+    fn part(&self, key: &SpanKey<'_>, name: &str, began: Timestamp) -> SagaSpan {
+        SagaSpan {
+            id: key.id(self.state.id),
+            parent: Some(SpanKey::Saga.id(self.state.id)),
+            kind: SpanKind::Internal,
+            name: name.to_owned(),
+            began,
+            ended: self.at,
+            error: None,
+            attributes: self.identity(),
+            links: Vec::new(),
+        }
+    }
+}
