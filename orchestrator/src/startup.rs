@@ -281,6 +281,7 @@ fn engine_settings(
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,
+        traces: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use super::{
     KafkaOutput,
     admission::TRANSPORT_RETRY,
-    committed_state::CommittedState,
     delivery,
+    effect_origin::EffectOrigin,
     message::{MessageContent, MessageReceipt, ShardMessage},
     permit_table::CallLeave,
     retry::RetryDelays,
@@ -18,7 +18,6 @@ use saga_core::{
     id::{CommandId, SagaId},
     input::{OutcomeDelivery, PublicationRef, SagaInput},
     react::{CallEffect, PublishEffect},
-    state::SagaPlan,
 };
 use saga_kafka::producer::{DeliveryFailure, DeliveryFailureKind, ProduceOutcome};
 use saga_resilience::{
@@ -30,6 +29,7 @@ use saga_resilience::{
 use saga_wire::{
     OutgoingRecord,
     cloudevents::{self, CommandRecord, PublishedRecord},
+    record::text_header,
     reply::CommandReply,
 };
 use serde_json::Value;
@@ -78,29 +78,15 @@ pub(crate) struct OutboundEvent {
     send_time: Option<SendTimeGuard>,
 }
 
-/// The saga that an effect is of, as headers name it.
-#[derive(Debug)]
-struct EffectOrigin {
-    saga: SagaId,
-    name: String,
-    traceparent: String,
-}
-
-impl EffectOrigin {
-    fn of(plan: &SagaPlan, state: &CommittedState<'_>) -> EffectOrigin {
-        EffectOrigin { saga: state.id, name: plan.definition.name.clone(), traceparent: state.traceparent.clone() }
-    }
-}
-
 impl OutboundCall {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &CommittedState<'_>),
+        origin: EffectOrigin,
         effect: CallEffect,
         leave: CallLeave,
         dispatch: DispatchKind,
         send_time: Option<SendTimeGuard>,
     ) -> OutboundCall {
-        OutboundCall { effect, origin: EffectOrigin::of(plan, state), leave, dispatch, send_time }
+        OutboundCall { effect, origin, leave, dispatch, send_time }
     }
 
     /// The command that is sent.
@@ -112,12 +98,12 @@ impl OutboundCall {
 
 impl OutboundEvent {
     pub(crate) fn new(
-        (plan, state): (&SagaPlan, &CommittedState<'_>),
+        origin: EffectOrigin,
         effect: PublishEffect,
         permit: Option<CallPermit>,
         send_time: Option<SendTimeGuard>,
     ) -> OutboundEvent {
-        OutboundEvent { effect, origin: EffectOrigin::of(plan, state), permit, send_time }
+        OutboundEvent { effect, origin, permit, send_time }
     }
 }
 
@@ -177,6 +163,7 @@ impl OutboundCalls {
     fn call_over_http(&self, effect: CallEffect, origin: &EffectOrigin, permit: CallPermit, dispatch: DispatchKind) {
         let (saga, id, attempt) = (effect.saga, effect.id.clone(), effect.attempt);
         let call = ParticipantCall::new(effect, &origin.name, Some(&origin.traceparent));
+        let call = call.passing_on(origin.passed_on.clone());
         let call = match dispatch {
             DispatchKind::First => call,
             DispatchKind::Repeated => call.repeated(),
@@ -222,7 +209,7 @@ impl OutboundCalls {
         let CommandRequest::Kafka { participant, command, body } = &*effect.request else { return None };
         let kafka = self.kafka.as_ref()?;
         let topic = self.guards.kafka_topic(participant)?;
-        Some(cloudevents::command(
+        let record = cloudevents::command(
             &topic,
             &CommandRecord {
                 saga: effect.saga,
@@ -236,7 +223,8 @@ impl OutboundCalls {
                 traceparent: Some(&origin.traceparent),
                 at: effect.at,
             },
-        ))
+        );
+        Some(with_passed_on(record, origin))
     }
 
     async fn publication_input(&self, effect: &PublishEffect, record: Option<OutgoingRecord>) -> SagaInput {
@@ -305,7 +293,7 @@ impl OutboundCalls {
 fn published_record(event: &OutboundEvent) -> Option<OutgoingRecord> {
     let OutboundEvent { effect, origin, .. } = event;
     let CommandRequest::Publish { topic, event_type, key, body } = &*effect.request else { return None };
-    Some(cloudevents::published(
+    let record = cloudevents::published(
         &Arc::from(topic.as_str()),
         &PublishedRecord {
             id: &effect.event_id,
@@ -318,7 +306,13 @@ fn published_record(event: &OutboundEvent) -> Option<OutgoingRecord> {
             traceparent: Some(&origin.traceparent),
             at: effect.at,
         },
-    ))
+    );
+    Some(with_passed_on(record, origin))
+}
+
+fn with_passed_on(mut record: OutgoingRecord, origin: &EffectOrigin) -> OutgoingRecord {
+    record.headers.extend(origin.passed_on.iter().map(|(name, value)| text_header(name, value.as_str())));
+    record
 }
 
 /// Whether the record may have been written, and nothing more is known of it.

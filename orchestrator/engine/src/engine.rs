@@ -42,6 +42,7 @@ use super::{
     skew::ClockSkew,
     step_back::{StepBackFollower, StepBackRecovery, saved_confirmations::ConfirmationSaver},
     store_health::{self, StoreHealth},
+    traces::{SagaTraces, TraceSettings},
     trigger_backpressure::TriggerBackpressure,
     trigger_intake::TriggerIntake,
 };
@@ -92,6 +93,8 @@ pub struct EngineSettings {
     pub most_skew: Duration,
     /// The observer that the engine calls for every commit.
     pub observer: ObserverHandle,
+    /// Where spans of sagas go; `None`: nothing is told of any.
+    pub traces: Option<TraceSettings>,
 }
 
 /// What has to be in the store, and known from it, before an engine starts.
@@ -163,9 +166,12 @@ impl SagaEngine {
     #[must_use]
     pub fn start(settings: EngineSettings, prepared: EnginePreparation) -> SagaEngine {
         let observer = settings.observer.clone();
+        let traces = settings.traces.clone();
         let watched = settings.participants_file.clone();
         let shared = EngineShared::new(settings, prepared);
         let (committers, mut tasks) = shared.start_committers();
+        let (traces, late) = SagaTraces::new(traces, &shared.guards);
+        tasks.extend(late.map(|late| tokio::spawn(late.run(shared.journal.clone()))));
         let short_tasks = TaskTracker::new();
         let sources = shared.decision_sources();
         let calls = OutboundCalls::new(
@@ -178,7 +184,7 @@ impl SagaEngine {
             Arc::new(calls.clone()),
             shared.letters.clone(),
             shared.router.clone(),
-            observer,
+            (observer, traces),
             short_tasks.clone(),
         );
         let shard = shared.shard_context(committers, sources.clone(), outputs);

@@ -77,6 +77,7 @@ impl BenchEngine {
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),
+            traces: None,
         };
         let prepared = SagaEngine::prepare(&settings).await?;
         let engine = SagaEngine::start(settings, prepared);

@@ -215,6 +215,7 @@ impl<'a> ParticipantTrial<'a> {
             asked: 0,
             dispatch: DispatchKind::First,
             traceparent: None,
+            passed_on: Vec::new(),
         })
     }
 }

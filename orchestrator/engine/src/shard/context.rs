@@ -4,7 +4,7 @@ use crate::{
     active_config::ActiveConfigCell, admission::DecisionSources, answer_progress::AnswerProgress,
     committer::GroupCommitter, dead_letter::DeadLetterWriter, dispatch::EffectSender, journal::JournalAccess,
     load_permits::LoadSemaphore, observer::ObserverHandle, router::ShardRouter, skew::ClockSkew,
-    step_back::StepBackRecovery, store_health::StoreHealth,
+    step_back::StepBackRecovery, store_health::StoreHealth, traces::SagaTraces,
 };
 use saga_base::clock::EngineClock;
 use saga_core::id::ShardId;
@@ -97,6 +97,7 @@ pub(crate) struct ShardOutputs {
     pub(super) letters: DeadLetterWriter,
     pub(super) router: ShardRouter,
     pub(super) observer: ObserverHandle,
+    pub(super) traces: SagaTraces,
     /// Short tasks that outlive their cause: messages that are handed to the inbox, rows beside the journal.
     pub(super) tasks: TaskTracker,
 }
@@ -106,9 +107,9 @@ impl ShardOutputs {
         effects: Arc<dyn EffectSender>,
         letters: DeadLetterWriter,
         router: ShardRouter,
-        observer: ObserverHandle,
+        (observer, traces): (ObserverHandle, SagaTraces),
         tasks: TaskTracker,
     ) -> ShardOutputs {
-        ShardOutputs { effects, letters, router, observer, tasks }
+        ShardOutputs { effects, letters, router, observer, traces, tasks }
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     dispatch::{OutboundCall, OutboundEvent},
+    effect_origin::EffectOrigin,
     send_time::{self, SendTimeGuard},
 };
 use saga_base::panics::caught;
@@ -114,7 +115,8 @@ impl ShardLoop {
                 let SagaEffect::Call(call) = effect else { return None };
                 let leave = live.permits.send(command, attempt, &call.request)?;
                 let state = live.state.committed()?;
-                let call = OutboundCall::new((&live.plan, &state), call, leave, dispatch, leaving);
+                let origin = EffectOrigin::of_call(&self.context.outputs.traces, (&live.plan, &state), &call);
+                let call = OutboundCall::new(origin, call, leave, dispatch, leaving);
                 self.context.outputs.effects.call(call);
             }
         }
@@ -132,7 +134,8 @@ impl ShardLoop {
             },
         };
         let Some(state) = live.state.committed() else { return };
-        let event = OutboundEvent::new((&live.plan, &state), effect.clone(), permit, leaving);
+        let origin = EffectOrigin::of_event(&self.context.outputs.traces, (&live.plan, &state), effect);
+        let event = OutboundEvent::new(origin, effect.clone(), permit, leaving);
         self.context.outputs.effects.publish(event);
     }
 

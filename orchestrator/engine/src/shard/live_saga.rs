@@ -8,6 +8,7 @@ use crate::{
     permit_table::PermitTable,
     row::ReadModelState,
     send_time::SendTimeCell,
+    traces::TraceMark,
 };
 use saga_base::panics::caught;
 use saga_core::{
@@ -42,6 +43,8 @@ pub(super) struct LiveSaga {
     /// What the read model shows once the append in flight is committed.
     pub(super) shown: Option<ReadModelState>,
     pub(super) append: Option<InFlightAppend>,
+    /// How it stood before the decision that is made, for its trace.
+    pub(super) mark: TraceMark,
     /// The messages that came while an append was in flight.
     pub(super) waiting: VecDeque<ShardMessage>,
     /// The effects that this process has sent and that are still outstanding.
@@ -66,6 +69,8 @@ pub(super) struct InFlightAppend {
     pub(super) append_id: Uuid,
     /// Of the event that the saga starts with; only a start has one.
     pub(super) payload_hash: Option<[u8; 32]>,
+    /// How the saga stood before, for its trace.
+    pub(super) mark: TraceMark,
 }
 
 /// Identity of an effect that has left.
@@ -143,6 +148,7 @@ impl LiveSaga {
             state,
             shown,
             append: None,
+            mark: TraceMark::Off,
             waiting: VecDeque::new(),
             sent: Vec::new(),
             sent_by_previous_owner: before,

@@ -72,9 +72,11 @@ impl ShardLoop {
             &self.table.answerable,
             live.permits.draft(),
         );
+        let mark = self.context.outputs.traces.mark(&live.state);
         let parked = admissions
             .with_context(|context| live.state.decide(|state| decide::park(&live.plan, state, reason, context)));
         drop(admissions);
+        live.mark = mark;
         if let Some(decision) = parked {
             self.append(saga, live, ShardMessage::of(saga, SagaInput::TimeReached), decision);
         }

@@ -186,6 +186,7 @@ impl ShardLoop {
         live.settle_permit(&input);
         self.requeue_outcome(live, &input);
         live.record_send_times();
+        live.mark = self.context.outputs.traces.mark(&live.state);
         let now = self.context.clock.now();
         let mut admissions =
             AdmissionControl::new(&self.context.sources, now, &self.table.answerable, live.permits.draft())
@@ -263,7 +264,11 @@ impl ShardLoop {
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         let append_id = append.as_ref().map(|append| append.append_id).unwrap_or_default();
         let is_erasure = journal::erasing::erases(&decision);
-        live.append = Some(InFlightAppend { message, decision, append_id, payload_hash });
+        let mark = match decision.version {
+            1 => self.context.outputs.traces.mark_start(&live.state),
+            _ => std::mem::take(&mut live.mark),
+        };
+        live.append = Some(InFlightAppend { message, decision, append_id, payload_hash, mark });
         let (context, committer) = (Arc::clone(&self.context), self.context.store.committer(self.shard).clone());
         self.appends.push(Box::pin(async move {
             match append {
@@ -314,7 +319,7 @@ impl ShardLoop {
 
     /// The saga parks, unless it is its parking that cannot be written.
     fn on_append_rejected(&mut self, saga: SagaId, live: LiveSaga, in_flight: InFlightAppend, reason: String) {
-        let InFlightAppend { message, decision, append_id: _, payload_hash: _ } = in_flight;
+        let InFlightAppend { message, decision, append_id: _, payload_hash: _, mark: _ } = in_flight;
         let is_start = decision.version == 1;
         self.release_start_key(&live);
         self.dead_letter(message, PoisonCode::StoreRefused, &reason);
@@ -330,10 +335,12 @@ impl ShardLoop {
 
     /// What is outstanding by the decision may be sent now.
     fn on_committed(&mut self, saga: SagaId, mut live: Box<LiveSaga>, in_flight: InFlightAppend) {
-        let InFlightAppend { mut message, decision, append_id, payload_hash } = in_flight;
+        let InFlightAppend { mut message, decision, append_id, payload_hash, mark } = in_flight;
         self.keep_snapshot(&live, append_id);
         live.keep_turn(&mut message.receipt);
         self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
+        let now = self.context.clock.now();
+        self.context.outputs.traces.committed(&mark, (&live.plan, &live.state), &decision, now);
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
         incidents::tell(saga, &live.plan, &decision);

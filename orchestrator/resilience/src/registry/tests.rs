@@ -101,6 +101,7 @@ fn a_call() -> ParticipantCall {
         asked: 0,
         dispatch: DispatchKind::First,
         traceparent: None,
+        passed_on: Vec::new(),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct ParticipantCall {
     pub dispatch: DispatchKind,
     /// W3C trace context to go on with.
     pub traceparent: Option<Arc<str>>,
+    /// Headers of the trigger that the request has, too, by their names there: see [`saga_core::trace::passed_on`].
+    pub passed_on: Vec<(&'static str, String)>,
 }
 
 /// Whether an attempt may have left before.
@@ -56,7 +58,14 @@ impl ParticipantCall {
             asked: effect.asked,
             dispatch: DispatchKind::First,
             traceparent: traceparent.map(Arc::from),
+            passed_on: Vec::new(),
         }
+    }
+
+    /// The same call with these headers of the trigger.
+    #[must_use]
+    pub fn passing_on(self, headers: Vec<(&'static str, String)>) -> ParticipantCall {
+        ParticipantCall { passed_on: headers, ..self }
     }
 
     /// The same call, said to have left before, perhaps.

@@ -15,6 +15,7 @@ use crate::{
     router::{InboxForwarder, ShardRouter},
     skew::ClockSkew,
     store_health::StoreHealth,
+    traces::SagaTraces,
 };
 use saga_base::clock::EngineClock;
 use saga_core::{answerable::ALWAYS, definition::ParticipantCatalog, id::ShardId, state::SagaPlan};
@@ -60,7 +61,8 @@ impl ShardFixture {
         let shard_store =
             ShardStore::new(journal.clone(), vec![committer], health, Arc::default(), skew, "test".into());
         let letters = DeadLetterWriter::new(None, Arc::clone(guards.topics()), clock, PartitionHolds::default());
-        let outputs = ShardOutputs::new(effects, letters, router.clone(), observer, TaskTracker::new());
+        let outputs =
+            ShardOutputs::new(effects, letters, router.clone(), (observer, SagaTraces::default()), TaskTracker::new());
         let catalog = DefinitionCatalog::new(vec![plan]);
         let config = ActiveConfigCell::new(ActiveConfig { catalog, participants: Arc::new(participants) });
         let sources = DecisionSources::new(Arc::clone(&guards), Arc::default(), None);

@@ -7,6 +7,7 @@ use saga_contract::{headers as names, idempotency_uuid};
 use saga_core::{
     command::{CommandFailure, CommandRequest, HttpMethod},
     definition::participants::IdempotencyKeyFormat,
+    trace,
 };
 use serde_json::Value;
 use url::Url;
@@ -54,7 +55,19 @@ pub(super) fn build(
     if let Some(traceparent) = &call.traceparent {
         headers.insert(TRACEPARENT, header(traceparent)?);
     }
+    for (name, value) in &call.passed_on {
+        headers.insert(HeaderName::from_static(name_in_requests(name)), header(value)?);
+    }
     Ok(request)
+}
+
+/// A request has a request id and a correlation id of its own, which name the attempt and the saga.
+fn name_in_requests(name: &'static str) -> &'static str {
+    match name {
+        trace::REQUEST_ID => names::HTTP_ORIGIN_REQUEST_ID,
+        trace::CORRELATION_ID => names::HTTP_ORIGIN_CORRELATION_ID,
+        other => other,
+    }
 }
 
 fn ask(participant: &HttpParticipantClient, location: &str) -> Result<OutboundRequest, CommandFailure> {

@@ -45,6 +45,7 @@ fn a_call() -> ParticipantCall {
         asked: 0,
         dispatch: DispatchKind::First,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        passed_on: Vec::new(),
     }
 }
 
