@@ -94,8 +94,8 @@ impl SagaState {
         }
     }
 
-    /// Whether `step` was sent and ended as no further attempt is expected to change: the participant refused it for good,
-    /// or its `check` refused the result.
+    /// Whether `step` was sent and ended as no further attempt is expected to change: the participant refused it for
+    /// good, or its `check` refused the result.
     pub(crate) fn is_refused_for_good(&self, step: StepIndex) -> bool {
         let state = self.step(step);
         let was_sent = state.forward.request.is_some() && state.ended_badly().is_some();
