@@ -3,18 +3,18 @@
 //! A job lives in one engine's memory. Its order is on record before its first letter, and each letter that was brought
 //! has an act under the job's id: resumed after a crash, on any engine, it goes on and does nothing twice.
 
+mod pages;
 mod record;
 
 use super::{
     LetterSource,
-    bringing::{BringOrder, BroughtItem, BroughtResult, LetterCourier},
+    bringing::{BringOrder, BroughtItem, LetterCourier},
     reader::LetterReading,
 };
+use pages::LetterPages;
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::rfc3339;
-use saga_event_store::{
-    LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter, StoredLetterFilter,
-};
+use saga_event_store::{LetterCoordinates, StoreError, StoredLetter, StoredLetterFilter};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
@@ -39,8 +39,6 @@ const MOST_RUNNING: usize = 4;
 const REMEMBERED: usize = 16;
 /// The most items of a job that the engine keeps for queries, the latest ones.
 const ITEMS_KEPT: usize = 10_000;
-/// Letters that are read from the table at once.
-const PAGE: u32 = 200;
 
 /// Which letters a job is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,7 +243,7 @@ impl LetterJobs {
             *up_to = courier.store.last_letter().await?;
         }
         if let (LetterSelection::Matching { up_to, .. }, Some(limit)) = (&order.selection, order.limit) {
-            let last = last_within(courier, source.routes.usual(), order.bounds(*up_to), limit).await?;
+            let last = pages::last_within(courier, source.routes.usual(), order.bounds(*up_to), limit).await?;
             order.selection.end_at(last);
         }
         if !order.bring.dry_run {
@@ -495,90 +493,6 @@ impl JobRun {
             LetterSelection::Named(places) => LetterPages::Named(places.clone().into()),
             LetterSelection::Matching { up_to, .. } => LetterPages::Matching(Box::new(self.order.bounds(*up_to))),
         }
-    }
-}
-
-impl LetterJobOrder {
-    /// The filter by which a job reads its letters, oldest first, up to a number; of named letters it is empty.
-    fn bounds(&self, up_to: i64) -> StoredLetterFilter {
-        let mut filter = match &self.selection {
-            LetterSelection::Named(_) => StoredLetterFilter::default(),
-            LetterSelection::Matching { filter, .. } => StoredLetterFilter::clone(filter),
-        };
-        if filter.statuses.is_empty() && !self.bring.again {
-            filter.statuses = vec![LetterStatus::New, LetterStatus::Reviewing];
-        }
-        let before = Some(up_to.saturating_add(1));
-        StoredLetterFilter { after: Some(0), before, limit: PAGE, ..filter }
-    }
-}
-
-impl LetterSelection {
-    fn end_at(&mut self, number: i64) {
-        match self {
-            LetterSelection::Named(_) => {}
-            LetterSelection::Matching { up_to, .. } => *up_to = number,
-        }
-    }
-}
-
-/// The number of the last of `limit` letters: a job that is resumed must not come to more of them.
-async fn last_within(
-    courier: &LetterCourier,
-    usual: &str,
-    bounds: StoredLetterFilter,
-    limit: NonZeroU32,
-) -> Result<i64, StoreError> {
-    let most = usize::try_from(limit.get()).unwrap_or(usize::MAX);
-    let (mut pages, mut seen, mut last) = (LetterPages::Matching(Box::new(bounds)), 0, 0);
-    loop {
-        let page = pages.next(courier, usual).await?;
-        let numbers = page.iter().flatten().map(|letter| letter.number).take(most - seen);
-        let before = seen;
-        for number in numbers {
-            (last, seen) = (number, seen + 1);
-        }
-        if seen == most || seen == before {
-            return Ok(last);
-        }
-    }
-}
-
-/// What of a job's letters is still to come.
-enum LetterPages {
-    Named(VecDeque<NamedPlace>),
-    Matching(Box<StoredLetterFilter>),
-}
-
-impl LetterPages {
-    async fn next(
-        &mut self,
-        courier: &LetterCourier,
-        usual: &str,
-    ) -> Result<Vec<Result<StoredLetter, BroughtItem>>, StoreError> {
-        match self {
-            LetterPages::Named(places) => {
-                let Some(place) = places.pop_front() else { return Ok(Vec::new()) };
-                let place = place.within(usual);
-                let letter = courier.store.letter(&place).await?;
-                Ok(vec![letter.map(|(letter, _)| letter).ok_or_else(|| missing(courier, &place))])
-            }
-            LetterPages::Matching(filter) => {
-                let page = courier.store.letters(filter, PageOrder::Oldest).await?;
-                filter.after = page.last().map(|letter| letter.number).or(filter.after);
-                Ok(page.into_iter().map(Ok).collect())
-            }
-        }
-    }
-}
-
-fn missing(courier: &LetterCourier, place: &LetterCoordinates) -> BroughtItem {
-    BroughtItem {
-        place: courier.place(place),
-        letter: String::new(),
-        result: BroughtResult::Failed,
-        saga: None,
-        message: Some(format!("the table has no letter at this place of {}", place.topic)),
     }
 }
 
