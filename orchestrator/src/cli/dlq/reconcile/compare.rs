@@ -126,3 +126,6 @@ pub(super) fn of_repeated(repeated: &RepeatedLetter, places: &[String]) -> Optio
     let said = || format!("{open} of {letters} letters of this record are open: {}", places.join(" "));
     (*open > 1 && !places.is_empty()).then(|| (LetterFinding::Repeated, said()))
 }
+
+#[cfg(test)]
+mod tests;
