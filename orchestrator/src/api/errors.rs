@@ -272,7 +272,7 @@ impl ApiError {
                 hint.as_deref().unwrap_or("`saga guard list` shows the participants")
             }
             ApiError::NoJob(_) => {
-                "a job is in the memory of the engine that began it; GET /api/jobs and /api/dead-letters/jobs show all on record"
+                "`saga dlq job list` (GET /api/dead-letters/jobs) shows jobs on dead letters; a job on sagas (GET /api/jobs) is in the memory of the engine that began it"
             }
             ApiError::ArchivesMissing(_) => r#"nothing has changed; send {"withoutArchives": true} to leave them out"#,
             ApiError::SeveralSagas(..) => "name one by its id",

@@ -2,7 +2,7 @@
 //! large.
 
 use super::{
-    BODY_BYTES,
+    BODY_BYTES, dead_letters, definitions, documents,
     errors::{ApiError, ApiErrorDetails},
     jobs,
 };
@@ -37,10 +37,7 @@ fn is_the_routers(headers: &HeaderMap) -> bool {
 fn error(status: StatusCode, method: &Method, path: &str, headers: &HeaderMap) -> Option<ApiError> {
     match status {
         StatusCode::METHOD_NOT_ALLOWED => Some(wrong_method(method, path, headers)),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let limit = if path == "/api/jobs" { jobs::BODY_BYTES } else { BODY_BYTES };
-            Some(ApiError::TooLarge { limit })
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Some(ApiError::TooLarge { limit: largest_body(path) }),
         status if status.is_client_error() && percent_decode_str(path).decode_utf8().is_err() => {
             Some(ApiError::BadPath(format!("the path {path} is no UTF-8")))
         }
@@ -48,6 +45,19 @@ fn error(status: StatusCode, method: &Method, path: &str, headers: &HeaderMap) -
             Some(ApiError::BadPath(format!("the request to {path} cannot be read to its end")))
         }
         _ => None,
+    }
+}
+
+/// The largest body that the route takes.
+fn largest_body(path: &str) -> usize {
+    match path {
+        "/api/jobs" => jobs::BODY_BYTES,
+        "/api/definitions" => definitions::BODY_BYTES,
+        "/api/definitions/restore" => documents::BODY_BYTES,
+        "/api/dead-letters/purge" => BODY_BYTES,
+        jobs if jobs.starts_with("/api/dead-letters/jobs") => BODY_BYTES,
+        letter if letter.starts_with("/api/dead-letters/") => dead_letters::BODY_BYTES,
+        _ => BODY_BYTES,
     }
 }
 
@@ -110,6 +120,17 @@ mod tests {
             let message = body["error"]["message"].as_str().unwrap_or_default();
             assert!(message.contains(said) && answer.headers().contains_key(header::ALLOW), "{body}");
         }
+    }
+
+    #[test]
+    fn the_limit_that_is_told_is_that_of_the_route() {
+        for act in ["0/17/edit", "0/17/discard", "shop.orders.dlq/0/17/edit", "import"] {
+            assert_eq!(largest_body(&format!("/api/dead-letters/{act}")), dead_letters::BODY_BYTES, "{act}");
+        }
+        for other in ["/api/dead-letters/jobs", "/api/dead-letters/purge", "/api/sagas/k1/retry"] {
+            assert_eq!(largest_body(other), BODY_BYTES, "{other}");
+        }
+        assert_eq!(largest_body("/api/jobs"), jobs::BODY_BYTES);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use crate::{
     inbox::{self, InboxEnvelope},
     poison::{PoisonCode, PoisonDiagnosis},
     reply::{self, ParsedReply},
-    trigger::{self, TriggerOutcome},
+    trigger::{self, TriggerEvaluation, TriggerOutcome},
 };
 use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -23,7 +23,7 @@ use saga_schemas::{
 use std::sync::Arc;
 
 /// Headers that some reader looks at, and one that none does.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 34] = [
     "ce_type",
     "ce_replay",
     "content-type",
@@ -43,9 +43,21 @@ const NAMES: [&str; 22] = [
     "saga_inbox_timestamp",
     "saga_inbox_decoded",
     "saga_dlq_topic",
+    "saga_dlq_partition",
     "saga_dlq_offset",
     "saga_dlq_code",
+    "saga_dlq_left_out",
+    "saga_dlq_redrives",
+    "kafka_dlt-original-topic",
+    "kafka_dlt-original-partition",
+    "kafka_dlt-original-offset",
+    "kafka_dlt-exception-message",
+    "__connect.errors.topic",
+    "__connect.errors.partition",
+    "__connect.errors.offset",
+    "__connect.errors.exception.message",
     "other",
+    "saga_inbox_hash",
 ];
 
 /// Values that lead on.
@@ -141,6 +153,16 @@ fn definitions() -> Vec<Arc<SagaDefinition>> {
     ]
 }
 
+/// Whether the reader itself failed.
+fn crashed(found: &TriggerEvaluation) -> bool {
+    matches!(&found.disposition, TriggerOutcome::Poison(poison) if poison.code == PoisonCode::Crash)
+}
+
+fn through_the_inbox(inbound: &InboxEnvelope) -> Result<InboxEnvelope, PoisonDiagnosis> {
+    let OutgoingRecord { topic, key, value, headers, .. } = inbox::forward(&"saga.inbox".into(), ShardId(7), inbound);
+    inbox::receive(&KafkaRecord { topic, partition: 7, offset: 1, timestamp: Timestamp(1), key, value, headers })
+}
+
 proptest! {
     #[test]
     fn every_definition_has_one_disposition_of_whatever_arrives(record in record(), schema in schema()) {
@@ -151,6 +173,7 @@ proptest! {
         let mut places: Vec<usize> = found.iter().filter_map(|it| it.definition).collect();
         places.sort_unstable();
         prop_assert!(places == [0, 1, 2] || (places.is_empty() && found.len() == 1), "{found:?}");
+        prop_assert!(!found.iter().any(crashed), "{found:?}");
         for start in found.iter().filter_map(|it| match &it.disposition {
             TriggerOutcome::Start(start) => Some(start),
             TriggerOutcome::Unwanted | TriggerOutcome::Replayed | TriggerOutcome::Poison(_) => None,
@@ -164,24 +187,30 @@ proptest! {
         let named = reply::schema_needed(&record);
         prop_assert!(named.is_none() || record.value.is_some());
         if let ParsedReply::Poison { poison, .. } = reply::parse(&record, &schema) {
-            prop_assert!(!poison.message.is_empty());
+            prop_assert!(!poison.message.is_empty() && poison.code != PoisonCode::Crash, "{poison:?}");
         }
     }
 
     #[test]
     fn a_record_of_the_inbox_is_read_or_refused(record in record()) {
-        if let Err(poison) = inbox::receive(&record) {
-            prop_assert!(!poison.message.is_empty());
+        match inbox::receive(&record) {
+            Ok(inbound) => prop_assert_eq!(through_the_inbox(&inbound), Ok(inbound)),
+            Err(poison) => prop_assert!(!poison.message.is_empty()),
         }
     }
 
     #[test]
     fn whatever_is_forwarded_arrives_as_it_was_read(record in record()) {
         let inbound = InboxEnvelope::Reply { record, decoded: None };
-        let OutgoingRecord { topic, key, value, headers, .. } =
-            inbox::forward(&"saga.inbox".into(), ShardId(7), &inbound);
-        let there = KafkaRecord { topic, partition: 7, offset: 1, timestamp: Timestamp(1), key, value, headers };
-        prop_assert_eq!(inbox::receive(&there), Ok(inbound));
+        prop_assert_eq!(through_the_inbox(&inbound), Ok(inbound));
+    }
+
+    #[test]
+    fn a_record_of_a_topic_of_dead_letters_is_a_letter_or_says_what_is_missing(record in record()) {
+        match FoundLetter::read(&record) {
+            Ok(letter) => prop_assert!(!letter.id().is_empty()),
+            Err(unknown) => prop_assert!(!unknown.to_string().is_empty()),
+        }
     }
 
     #[test]

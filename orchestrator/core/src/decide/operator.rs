@@ -9,6 +9,8 @@ use crate::{
     words,
 };
 
+const BOTH_AGAIN: &str = "retry without a step tries both again";
+
 /// An act whose id is on record is that act, or a mistake.
 pub(super) fn is_new(plan: &SagaPlan, state: &SagaState, act: &OperatorAct) -> Result<(), NoDecision> {
     let Some(acted) = state.acts.find(&act.id) else { return Ok(()) };
@@ -113,7 +115,12 @@ impl DecisionDraft<'_, '_> {
         let failed = self.to_retry(also)?;
         let only = act.about.as_ref().map(|about| self.named(about, &failed)).transpose()?;
         only.map_or(Ok(()), |only| self.can_be_alone(only))?;
+        let sends_back = if only.is_none() { self.refused_for_good(None) } else { None };
         self.acted(act, only);
+        // What was refused for good is not sent again, and dos that would be undone at once are not either.
+        if let Some(refused) = sends_back {
+            self.stands(refused);
+        }
         for command in only.map_or(failed, |only| vec![only]) {
             // The one before may have parked the saga again, or sent it back.
             let wanted = match command.direction {
@@ -124,21 +131,59 @@ impl DecisionDraft<'_, '_> {
                 self.offer_again(command);
             }
         }
+        // What else ended badly is looked at when the saga is moved on.
+        if let Some(other) = only.and_then(|only| self.parks_beside(only)) {
+            self.stands(other);
+        }
         Ok(())
     }
 
-    /// A do that is tried again while another one sends the saga back would be undone at once.
+    /// A do that is tried again while another one sends the saga back would be undone at once. While the saga stays
+    /// parked for one more step, nothing sends it back.
     fn can_be_alone(&self, only: CommandRef) -> Result<(), NoDecision> {
-        let sends_back =
-            |it: &CommandRef| *it != only && self.state.consequence(self.plan, it.step) == FailureConsequence::GoesBack;
         let is_forward = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
-        match self.state.ended_badly(self.plan).find(sends_back) {
-            Some(other) if is_forward => {
-                let other = words::commands(self.plan, self.state, &[other]);
-                let why = format!("{other} would send the saga back at once: retry without a step tries both again");
-                Err(ActRefusal::because(why).into())
+        if !is_forward || self.parks_beside(only).is_some() {
+            return Ok(());
+        }
+        let (other, instead) = match self.refused_for_good(Some(only)) {
+            Some(refused) => {
+                (Some(refused), "retry that step to send it again, or retry without a step to undo the saga")
             }
-            Some(_) | None => Ok(()),
+            None => (self.ended_badly_with(FailureConsequence::GoesBack, Some(only)).next(), BOTH_AGAIN),
+        };
+        let Some(other) = other else { return Ok(()) };
+        let other = words::commands(self.plan, self.state, &[other]);
+        Err(ActRefusal::because(format!("{other} would send the saga back at once: {instead}")).into())
+    }
+
+    /// The first step besides `only` that was refused for good and sends the saga back.
+    fn refused_for_good(&self, only: Option<CommandRef>) -> Option<CommandRef> {
+        let is_forward = matches!(self.state.course, SagaPhase::Parked { was: SagaDirection::Forward, .. });
+        let mut back = self.ended_badly_with(FailureConsequence::GoesBack, only);
+        back.find(|it| is_forward && self.state.is_refused_for_good(it.step))
+    }
+
+    /// The first step besides `only` that the saga parks for.
+    fn parks_beside(&self, only: CommandRef) -> Option<CommandRef> {
+        let parks = |consequence| self.ended_badly_with(consequence, Some(only));
+        parks(FailureConsequence::Parks).chain(parks(FailureConsequence::ParksInDoubt)).next()
+    }
+
+    /// Dos besides `only` that ended badly and have this consequence.
+    fn ended_badly_with(
+        &self,
+        consequence: FailureConsequence,
+        only: Option<CommandRef>,
+    ) -> impl Iterator<Item = CommandRef> {
+        let is_one =
+            move |it: &CommandRef| Some(*it) != only && self.state.consequence(self.plan, it.step) == consequence;
+        self.state.ended_badly(self.plan).filter(is_one)
+    }
+
+    /// What follows from the bad end of `command`, which stays as it is.
+    fn stands(&mut self, command: CommandRef) {
+        if let Some(failure) = self.state.step(command.step).ended_badly().cloned() {
+            self.step_ended_badly(command, failure);
         }
     }
 

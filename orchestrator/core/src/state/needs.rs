@@ -81,8 +81,7 @@ impl SagaState {
     /// What follows from the bad end of `step`.
     pub(crate) fn consequence(&self, plan: &SagaPlan, step: StepIndex) -> FailureConsequence {
         let (definition, state) = (plan.definition.step(step), self.step(step));
-        let ending = if state.failed_for_good().is_some() { None } else { state.forward.ending };
-        let parks = match ending.unwrap_or(NoRetryReason::Definite) {
+        let parks = match self.ending(step) {
             NoRetryReason::NeedsPerson => true,
             NoRetryReason::Exhausted => plan.policies.step(step).on_exhausted == ExhaustionPolicy::Park,
             NoRetryReason::Definite => self.is_mistake_before_any_effect(plan, step),
@@ -93,6 +92,21 @@ impl SagaState {
             PivotSide::Pivot | PivotSide::Before if parks => FailureConsequence::Parks,
             PivotSide::Pivot | PivotSide::Before => FailureConsequence::GoesBack,
         }
+    }
+
+    /// Whether `step` was sent and ended as no further attempt is expected to change: the participant refused it for
+    /// good, or its `check` refused the result.
+    pub(crate) fn is_refused_for_good(&self, step: StepIndex) -> bool {
+        let state = self.step(step);
+        let was_sent = state.forward.request.is_some() && state.ended_badly().is_some();
+        was_sent && self.ending(step) == NoRetryReason::Definite
+    }
+
+    /// Why no attempt followed the last one of a do that ended badly.
+    fn ending(&self, step: StepIndex) -> NoRetryReason {
+        let state = self.step(step);
+        let ending = if state.failed_for_good().is_some() { None } else { state.forward.ending };
+        ending.unwrap_or(NoRetryReason::Definite)
     }
 
     /// An expression without a value is a mistake of the definition or of the event, and no participant's answer. While

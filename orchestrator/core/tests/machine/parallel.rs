@@ -1,6 +1,6 @@
 //! Branches: what is in flight when another one fails.
 
-use crate::given::{busy, declined, done, forbidden, given, lost, ongoing, seconds};
+use crate::given::{busy, declined, done, forbidden, given, lost, ongoing, seconds, unreadable};
 use saga_core::{
     decide::IgnoreReason,
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
@@ -219,7 +219,78 @@ fn a_retry_that_names_a_branch_leaves_the_other_where_it_is() {
         .when("left", busy())
         .when("right", declined())
         .when_operator_names("left", Retry)
-        .then_refused("right (declined) would send the saga back at once");
+        .then_refused("right (declined) would send the saga back at once: retry that step to send it again");
+    given(&PARKING.replace("onExhausted: park", "onExhausted: compensate"))
+        .when("left", forbidden())
+        .when("right", busy())
+        .when_operator_names("left", Retry)
+        .then_refused("right (busy) would send the saga back at once: retry without a step tries both again");
+}
+
+#[test]
+fn a_retry_does_not_send_again_what_was_refused_for_good_in_another_branch() {
+    let parked = || given(PARKING).when("left", unreadable()).when("right", declined()).then_needs(&["left"]);
+    let undone = ["operator: retry", "goes back (right: declined)", "undo left sent"];
+    parked().when_operator(Retry).then(&undone);
+    parked()
+        .recovered()
+        .when_operator(Retry)
+        .then(&undone)
+        .when("undo left", done())
+        .then_status(SagaStatus::Compensated);
+    let rejected = PARKING.replace("undo: stock.UndoX", "undo: stock.UndoX, check: result.ok");
+    let checked = given(&rejected).when("left", unreadable()).when("right", done());
+    checked.when_operator(Retry).then_status(SagaStatus::Compensating);
+}
+
+#[test]
+fn a_retry_of_a_saga_stopped_at_a_limit_does_not_send_again_what_was_refused_for_good() {
+    let stopped = given(PARKING).when_stopped().when("right", declined());
+    stopped.when_operator(Retry).then(&["operator: retry", "goes back (right: declined)"]).then_out(&["left"]);
+}
+
+#[test]
+fn what_was_refused_for_good_is_sent_again_where_the_operator_names_it() {
+    let parked = || given(PARKING).when("left", unreadable()).when("right", declined());
+    let named = parked().when_operator_names("right", Retry).then(&[
+        "operator: retry right",
+        "right sent #2",
+        "parked (left unknown: reply.not_json)",
+    ]);
+    named
+        .when("right", done())
+        .when_operator(Retry)
+        .then(&["operator: retry", "left sent #2"])
+        .when("left", done())
+        .then_status(SagaStatus::Completed);
+}
+
+const THREE: &str = "
+onExhausted: park
+retry: {attempts: 1}
+steps:
+  - parallel:
+      - {step: first, do: stock.F, undo: stock.UndoF}
+      - {step: second, do: stock.S, undo: stock.UndoS}
+      - {step: third, do: stock.T, undo: stock.UndoT}
+";
+
+#[test]
+fn of_several_that_were_refused_for_good_each_is_sent_again_by_name() {
+    let parked = given(THREE).when("third", unreadable()).when("first", declined()).when("second", declined());
+    parked
+        .when_operator_names("second", Retry)
+        .then(&["operator: retry second", "second sent #2", "parked (third unknown: reply.not_json)"])
+        .when_operator_names("third", Retry)
+        .then_refused("first (declined) would send the saga back at once")
+        .when_operator_names("first", Retry)
+        .then(&["operator: retry first", "first sent #2", "parked (third unknown: reply.not_json)"])
+        .when_operator_names("third", Retry)
+        .then(&["operator: retry third", "third sent #2"])
+        .when("first", done())
+        .when("second", done())
+        .when("third", done())
+        .then_status(SagaStatus::Completed);
 }
 
 #[test]

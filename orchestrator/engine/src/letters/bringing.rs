@@ -98,6 +98,19 @@ pub enum BroughtResult {
 }
 
 impl BroughtResult {
+    /// All of them.
+    pub const ALL: [BroughtResult; 9] = [
+        BroughtResult::Started,
+        BroughtResult::Answered,
+        BroughtResult::Duplicate,
+        BroughtResult::Accepted,
+        BroughtResult::Before,
+        BroughtResult::Ignored,
+        BroughtResult::PoisonAgain,
+        BroughtResult::Refused,
+        BroughtResult::Failed,
+    ];
+
     /// Whether it is what the operator wanted.
     #[must_use]
     pub fn is_success(self) -> bool {

@@ -278,12 +278,17 @@ impl LetterDesk {
         self.jobs.all(&self.courier).await
     }
 
-    /// A job of another engine, or of one that has stopped, as it is on record. `None`: it is not among the latest.
+    /// A job of another engine, or of one that has stopped, and the letters that it brought from number `after` on, as
+    /// they are on record. `None`: it is not among the latest.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn recorded_job(&self, id: Uuid) -> Result<Option<LetterJobView>, StoreError> {
-        self.jobs.recorded(&self.courier, id).await
+    pub async fn recorded_job(
+        &self,
+        id: Uuid,
+        after: usize,
+    ) -> Result<Option<(LetterJobView, Vec<BroughtItem>)>, StoreError> {
+        self.jobs.recorded(&self.courier, id, after).await
     }
 
     /// A job, and its items from number `after` on. `None`: this engine knows none with this id.

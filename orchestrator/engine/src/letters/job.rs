@@ -1,24 +1,27 @@
 //! A job that brings many letters back: a frozen set, one letter after the other, at a pace, with a result for each.
 //!
 //! A job lives in one engine's memory. Its order is on record before its first letter, and each letter that was brought
-//! has an act under the job's id: resumed after a crash, on any engine, it goes on and does nothing twice.
+//! has an act under the job's id: resumed after a crash, on any engine, it goes on, does nothing twice, and knows what
+//! became of each letter.
 
+mod done;
+mod pages;
 mod record;
 
 use super::{
     LetterSource,
-    bringing::{BringOrder, BroughtItem, BroughtResult, LetterCourier},
+    bringing::{BringOrder, BroughtItem, LetterCourier},
     reader::LetterReading,
 };
+use done::JobWork;
+use pages::LetterPages;
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::rfc3339;
-use saga_event_store::{
-    LetterCoordinates, LetterOrder as PageOrder, LetterStatus, StoreError, StoredLetter, StoredLetterFilter,
-};
+use saga_event_store::{LetterCoordinates, StoreError, StoredLetter, StoredLetterFilter};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -35,12 +38,12 @@ pub const MOST_LETTER_PACE: NonZeroU32 = NonZeroU32::new(500).expect("it is not 
 pub const MOST_LETTER_NAMES: usize = 1_000;
 /// The most jobs that run at the same time on an engine.
 const MOST_RUNNING: usize = 4;
+/// Jobs without an end whose letters a list counts.
+const COUNTED: usize = 16;
 /// Jobs that an engine remembers.
 const REMEMBERED: usize = 16;
 /// The most items of a job that the engine keeps for queries, the latest ones.
 const ITEMS_KEPT: usize = 10_000;
-/// Letters that are read from the table at once.
-const PAGE: u32 = 200;
 
 /// Which letters a job is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,17 +211,6 @@ impl JobHandle {
         self.progress.borrow().job.id
     }
 
-    /// Goes on with what the job did before it ended.
-    fn take_over(&self, former: &JobHandle) {
-        let former = former.progress.borrow();
-        self.progress.send_modify(|progress| {
-            progress.items.clone_from(&former.items);
-            progress.job.started_at.clone_from(&former.job.started_at);
-            progress.job.looked_at = former.job.looked_at;
-            progress.job.counts.clone_from(&former.job.counts);
-        });
-    }
-
     fn is_under_way(&self) -> bool {
         self.progress.borrow().job.status.is_under_way()
     }
@@ -245,13 +237,13 @@ impl LetterJobs {
             *up_to = courier.store.last_letter().await?;
         }
         if let (LetterSelection::Matching { up_to, .. }, Some(limit)) = (&order.selection, order.limit) {
-            let last = last_within(courier, source.routes.usual(), order.bounds(*up_to), limit).await?;
+            let last = pages::last_within(courier, source.routes.usual(), order.bounds(*up_to), limit).await?;
             order.selection.end_at(last);
         }
         if !order.bring.dry_run {
             record::keep(courier, &order).await?;
         }
-        self.enter(courier, source, order)
+        self.enter(courier, source, order, JobWork::none(courier.clock.now()))
     }
 
     fn enter(
@@ -259,6 +251,7 @@ impl LetterJobs {
         courier: &LetterCourier,
         source: &LetterSource,
         order: LetterJobOrder,
+        work: JobWork,
     ) -> Result<LetterJobView, LetterJobError> {
         let mut jobs = self.0.lock();
         if let Some(same) = jobs.iter().find(|job| job.id() == order.bring.id && job.is_under_way()) {
@@ -267,18 +260,13 @@ impl LetterJobs {
         if jobs.iter().filter(|job| job.is_under_way()).count() >= MOST_RUNNING {
             return Err(LetterJobError::TooMany);
         }
-        let former = jobs.iter().position(|job| job.id() == order.bring.id).and_then(|at| jobs.remove(at));
+        jobs.retain(|job| job.id() != order.bring.id);
         while jobs.len() >= REMEMBERED
             && let Some(oldest) = jobs.iter().position(|job| !job.is_under_way())
         {
             jobs.remove(oldest);
         }
-        let is_named = matches!(order.selection, LetterSelection::Named(_));
-        let handle = begun(courier, source, order);
-        // A filter chooses what is left; letters that are named come again, and say so.
-        if let Some(former) = former.filter(|_| !is_named) {
-            handle.take_over(&former);
-        }
+        let handle = begun(courier, source, order, work);
         let view = handle.view();
         jobs.push_back(handle);
         Ok(view)
@@ -300,11 +288,12 @@ impl LetterJobs {
             job.wish.send_replace(JobWish::Run);
             return Ok(job.view());
         }
-        let order = record::find(courier, id).await?.ok_or(LetterJobError::Unknown(id))?;
-        let seen = self.find(id).map_or(0, |job| job.view().looked_at).max(record::brought(courier, id).await?);
+        let (order, at) = record::find(courier, id).await?.ok_or(LetterJobError::Unknown(id))?;
+        let work = done::on_record(courier, &order, at).await?;
+        let seen = self.find(id).map_or(0, |job| job.view().looked_at).max(work.brought);
         let canary = order.canary.filter(|canary| canary.get() as usize > seen);
         let keep_going = order.keep_going || keep_going;
-        self.enter(courier, source, LetterJobOrder { canary, keep_going, ..order })
+        self.enter(courier, source, LetterJobOrder { canary, keep_going, ..order }, work)
     }
 
     pub(super) fn pause(&self, id: Uuid) -> Option<LetterJobView> {
@@ -321,7 +310,8 @@ impl LetterJobs {
         Some(job.view())
     }
 
-    /// The latest jobs that are remembered or on record, the latest first. What an engine remembers of its own counts.
+    /// The latest jobs that are remembered or on record, the latest first. What an engine remembers of its own counts;
+    /// of the latest ones without an end, what is on record of their letters.
     pub(super) async fn all(&self, courier: &LetterCourier) -> Result<Vec<LetterJobView>, StoreError> {
         let mut jobs = record::latest(courier).await?;
         for own in self.0.lock().iter().map(JobHandle::view) {
@@ -329,16 +319,25 @@ impl LetterJobs {
             jobs.push(own);
         }
         jobs.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+        let open = jobs.iter_mut().filter(|job| job.status == LetterJobStatus::NoEnd);
+        for job in open.take(COUNTED) {
+            done::shown(courier, job).await?;
+        }
         Ok(jobs)
     }
 
-    /// A job that this engine does not know, as it is on record.
+    /// A job that this engine does not know, and its items from number `after` on, as they are on record.
     pub(super) async fn recorded(
         &self,
         courier: &LetterCourier,
         id: Uuid,
-    ) -> Result<Option<LetterJobView>, StoreError> {
-        Ok(record::latest(courier).await?.into_iter().find(|job| job.id == id))
+        after: usize,
+    ) -> Result<Option<(LetterJobView, Vec<BroughtItem>)>, StoreError> {
+        let Some(mut job) = record::latest(courier).await?.into_iter().find(|job| job.id == id) else {
+            return Ok(None);
+        };
+        let items = done::shown(courier, &mut job).await?;
+        Ok(Some((job, items.into_iter().skip(after).collect())))
     }
 
     /// A job, and its items from number `after` on.
@@ -355,21 +354,21 @@ impl LetterJobs {
     }
 }
 
-fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) -> JobHandle {
+fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder, work: JobWork) -> JobHandle {
     let job = LetterJobView {
         id: order.bring.id,
         who: order.bring.who.clone(),
         reason: order.bring.reason.clone(),
         targets: order.told.clone(),
         dry_run: order.bring.dry_run,
-        started_at: rfc3339(courier.clock.now()),
+        started_at: rfc3339(work.began_at),
         ended_at: None,
         status: LetterJobStatus::Running,
         failure: None,
-        looked_at: 0,
-        counts: BTreeMap::new(),
+        looked_at: work.brought,
+        counts: work.counts,
     };
-    let progress = JobProgress { job, items: VecDeque::new() };
+    let progress = JobProgress { job, items: work.items };
     let handle = JobHandle {
         progress: Arc::new(watch::Sender::new(progress)),
         wish: Arc::new(watch::Sender::new(JobWish::Run)),
@@ -380,6 +379,8 @@ fn begun(courier: &LetterCourier, source: &LetterSource, order: LetterJobOrder) 
         reading: LetterReading::new(source.clone()),
         order,
         handle: handle.clone(),
+        brought: work.brought,
+        settled: work.settled,
     };
     tokio::spawn(run.run());
     handle
@@ -392,6 +393,10 @@ struct JobRun {
     reading: LetterReading,
     order: LetterJobOrder,
     handle: JobHandle,
+    /// How many letters the job had brought before it was resumed.
+    brought: usize,
+    /// Their places, if the job would come to them again.
+    settled: BTreeSet<String>,
 }
 
 /// How a job ended, and why.
@@ -422,13 +427,16 @@ impl JobRun {
         let mut pace = tokio::time::interval(Duration::from_secs(1) / self.order.pace.get());
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let most = self.order.limit.map_or(usize::MAX, |limit| limit.get() as usize);
-        let (mut pages, mut seen) = (self.pages(), 0);
+        let (mut pages, mut seen) = (self.pages(), self.brought);
         loop {
             let page = pages.next(&self.courier, &self.usual).await?;
             if page.is_empty() {
                 return Ok((LetterJobStatus::Done, None));
             }
             for found in page {
+                if self.is_settled(&found) {
+                    continue;
+                }
                 if seen == most {
                     return Ok((LetterJobStatus::Done, None));
                 }
@@ -449,6 +457,12 @@ impl JobRun {
                 }
             }
         }
+    }
+
+    /// Whether the job had brought the letter before it was resumed.
+    fn is_settled(&self, found: &Result<StoredLetter, BroughtItem>) -> bool {
+        let place = |letter: &StoredLetter| self.courier.place(&letter.place);
+        found.as_ref().is_ok_and(|letter| self.settled.contains(&place(letter)))
     }
 
     /// Brings one letter; a status: the job ends with it.
@@ -495,90 +509,6 @@ impl JobRun {
             LetterSelection::Named(places) => LetterPages::Named(places.clone().into()),
             LetterSelection::Matching { up_to, .. } => LetterPages::Matching(Box::new(self.order.bounds(*up_to))),
         }
-    }
-}
-
-impl LetterJobOrder {
-    /// The filter by which a job reads its letters, oldest first, up to a number; of named letters it is empty.
-    fn bounds(&self, up_to: i64) -> StoredLetterFilter {
-        let mut filter = match &self.selection {
-            LetterSelection::Named(_) => StoredLetterFilter::default(),
-            LetterSelection::Matching { filter, .. } => StoredLetterFilter::clone(filter),
-        };
-        if filter.statuses.is_empty() && !self.bring.again {
-            filter.statuses = vec![LetterStatus::New, LetterStatus::Reviewing];
-        }
-        let before = Some(up_to.saturating_add(1));
-        StoredLetterFilter { after: Some(0), before, limit: PAGE, ..filter }
-    }
-}
-
-impl LetterSelection {
-    fn end_at(&mut self, number: i64) {
-        match self {
-            LetterSelection::Named(_) => {}
-            LetterSelection::Matching { up_to, .. } => *up_to = number,
-        }
-    }
-}
-
-/// The number of the last of `limit` letters: a job that is resumed must not come to more of them.
-async fn last_within(
-    courier: &LetterCourier,
-    usual: &str,
-    bounds: StoredLetterFilter,
-    limit: NonZeroU32,
-) -> Result<i64, StoreError> {
-    let most = usize::try_from(limit.get()).unwrap_or(usize::MAX);
-    let (mut pages, mut seen, mut last) = (LetterPages::Matching(Box::new(bounds)), 0, 0);
-    loop {
-        let page = pages.next(courier, usual).await?;
-        let numbers = page.iter().flatten().map(|letter| letter.number).take(most - seen);
-        let before = seen;
-        for number in numbers {
-            (last, seen) = (number, seen + 1);
-        }
-        if seen == most || seen == before {
-            return Ok(last);
-        }
-    }
-}
-
-/// What of a job's letters is still to come.
-enum LetterPages {
-    Named(VecDeque<NamedPlace>),
-    Matching(Box<StoredLetterFilter>),
-}
-
-impl LetterPages {
-    async fn next(
-        &mut self,
-        courier: &LetterCourier,
-        usual: &str,
-    ) -> Result<Vec<Result<StoredLetter, BroughtItem>>, StoreError> {
-        match self {
-            LetterPages::Named(places) => {
-                let Some(place) = places.pop_front() else { return Ok(Vec::new()) };
-                let place = place.within(usual);
-                let letter = courier.store.letter(&place).await?;
-                Ok(vec![letter.map(|(letter, _)| letter).ok_or_else(|| missing(courier, &place))])
-            }
-            LetterPages::Matching(filter) => {
-                let page = courier.store.letters(filter, PageOrder::Oldest).await?;
-                filter.after = page.last().map(|letter| letter.number).or(filter.after);
-                Ok(page.into_iter().map(Ok).collect())
-            }
-        }
-    }
-}
-
-fn missing(courier: &LetterCourier, place: &LetterCoordinates) -> BroughtItem {
-    BroughtItem {
-        place: courier.place(place),
-        letter: String::new(),
-        result: BroughtResult::Failed,
-        saga: None,
-        message: Some(format!("the table has no letter at this place of {}", place.topic)),
     }
 }
 

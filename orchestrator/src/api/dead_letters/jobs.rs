@@ -200,8 +200,7 @@ pub(in crate::api) async fn show(
     let (desk, number) = (desk(&backend)?, named(&id)?);
     let (job, items) = match desk.job(number, after) {
         Some(known) => known,
-        // Its letters are known to the engine that brought them only.
-        None => (desk.recorded_job(number).await?.ok_or(ApiError::NoJob(id))?, Vec::new()),
+        None => desk.recorded_job(number, after).await?.ok_or(ApiError::NoJob(id))?,
     };
     let next = job.looked_at;
     Ok(Json(json!({"job": job, "items": items, "next": next})))
@@ -235,7 +234,7 @@ async fn of_this_engine(desk: &LetterDesk, id: Uuid, known: Option<LetterJobView
     if let Some(job) = known {
         return Ok(job);
     }
-    let job = desk.recorded_job(id).await?.ok_or_else(|| ApiError::NoJob(id.to_string()))?;
+    let (job, _) = desk.recorded_job(id, usize::MAX).await?.ok_or_else(|| ApiError::NoJob(id.to_string()))?;
     if job.status != LetterJobStatus::NoEnd {
         return Ok(job);
     }

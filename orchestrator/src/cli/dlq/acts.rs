@@ -33,7 +33,7 @@ pub(in crate::cli) struct LetterActArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PurgeLettersArgs {
     /// Rows of letters that were redriven or discarded before: a time (RFC 3339), or how long ago
-    #[arg(long, value_name = "TIME|DURATION", default_value = "30d")]
+    #[arg(long, value_name = "TIME|DURATION", default_value = "30d", allow_hyphen_values = true)]
     ended_before: String,
     /// Do not ask
     #[arg(long)]

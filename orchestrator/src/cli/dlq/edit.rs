@@ -73,6 +73,9 @@ pub(super) async fn edit(args: EditLetterArgs) -> anyhow::Result<ExitCode> {
 async fn record(server: &ApiClient, place: &str, args: &EditLetterArgs) -> anyhow::Result<Value> {
     let patch = args.patch.as_deref().map(serde_json::from_str::<Value>).transpose();
     let patch = patch.context("--patch is no JSON: write an object, like {\"total\": 7}")?;
+    if patch.as_ref().is_some_and(|patch| !patch.is_object()) {
+        bail!("--patch is no object: write one, like {{\"total\": 7}}; --file replaces the whole value");
+    }
     let shown = server.get(&format!("/api/dead-letters/{place}")).await?;
     if let Some(why) = shown["gone"].as_str() {
         bail!("the letter cannot be edited: {why}");

@@ -70,7 +70,8 @@ pub(super) async fn import(args: ImportLettersArgs) -> anyhow::Result<ExitCode> 
     };
     let mut batch = Vec::new();
     for line in ExportLines::new(input) {
-        match line.with_context(|| format!("{} cannot be read", file.display()))? {
+        let expected = || format!("{} cannot be read; expected a file that `saga dlq export` wrote", file.display());
+        match line.with_context(expected)? {
             ImportLine::Decision(decision) => batch.push(decision),
             ImportLine::Open => run.count("open"),
             ImportLine::Bad { line, message } => run.bad(line, &message)?,
@@ -142,7 +143,9 @@ fn is_good(outcome: &str) -> bool {
 fn meaning(outcome: &str) -> Option<&'static str> {
     match outcome {
         "unknown" => Some("the table has no letter at this place"),
-        "otherLetter" => Some("another letter is at this place: its topic was made anew"),
+        "otherLetter" => {
+            Some("another letter is at this place: its topic was made anew, or the export is of another installation")
+        }
         "decidedSince" => Some("somebody has acted on the letter since: it stays as it is"),
         _ => None,
     }

@@ -35,12 +35,19 @@ pub(in crate::cli) enum LetterJobCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LetterJobArgs {
     /// Id of the job; `saga dlq redrive` printed it, and `saga dlq job list` shows it
+    #[arg(value_parser = job_id)]
     job: Uuid,
     /// Format of the results
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+pub(super) fn job_id(text: &str) -> Result<Uuid, String> {
+    let example = "01890a5d-ac96-774b-bcce-b302099a8057";
+    text.parse()
+        .map_err(|_| format!("`{text}` is no id of a job: write a UUID like {example}; `saga dlq job list` has them"))
 }
 
 /// Arguments of `saga dlq job resume`.
@@ -147,7 +154,7 @@ fn ended_as(job: &Value) -> String {
         "paused" => "paused",
         "stoppedAtFailure" => "stopped at a letter that failed",
         "cancelled" => "stopped",
-        "noEnd" => return "no end is on record: another engine runs it, or its engine has stopped".to_owned(),
+        "noEnd" => "no end is on record: another engine runs it, or its engine has stopped",
         _ => "failed",
     };
     let would = if job["dryRun"] == true { "would be: " } else { "" };

@@ -30,7 +30,7 @@ pub(in crate::cli) struct ListLettersArgs {
     #[command(flatten)]
     table: TableFilterArgs,
     /// Maximum number of letters
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Go on where a list ended that printed this
     #[arg(long, value_name = "PLACE,…|NUMBER")]

@@ -2,6 +2,7 @@
 //!
 //! Topics and rows are read side by side, a part of a partition at a time, so memory does not grow with either.
 
+mod compare;
 mod finding;
 mod sagas;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 use anyhow::Context;
 use clap::Args;
+use compare::{KeyHolding, PlaceFacts, PlaceStanding};
 use finding::{LetterFinding, LetterFindings};
 use saga_engine::letters::{letter_acts, letter_row, restored};
 use saga_event_store::{
@@ -55,7 +57,7 @@ pub(super) async fn reconcile(args: ReconcileLettersArgs) -> anyhow::Result<Exit
     let settings = startup::kafka_settings(&config, BrokerKind::Real)?;
     let mut run = LetterReconciliation {
         reader: TopicPortionReader::connect(&settings, &config.topics.dlq)?,
-        sagas: StartedSagas::read(Arc::clone(&store), config.archive.folder.clone()).await?,
+        sagas: StartedSagas::new(Arc::clone(&store), config.archive.folder.clone()),
         judge: source::judge(&config, &source::plans_if_any(&config)),
         findings: LetterFindings::new(args.output, &config.topics.dlq),
         store,
@@ -137,10 +139,14 @@ impl LetterReconciliation {
             let said = format!("{behind} records from here on have no row yet: the table has not followed so far");
             self.findings.add(LetterFinding::Behind, &of.place(of.position.max(extent.start)), None, &said)?;
         }
+        // A topic that was made anew has fewer records than the table has followed.
+        if of.position > extent.end {
+            self.gone(of, extent.end..i64::MAX).await?;
+        }
         Ok(())
     }
 
-    /// Rows before the first record of their partition.
+    /// Rows of a part of their partition that has no records.
     async fn gone(&mut self, of: &FollowedPartition<'_>, range: Range<i64>) -> anyhow::Result<()> {
         let mut after = 0;
         loop {
@@ -148,10 +154,10 @@ impl LetterReconciliation {
             let Some(last) = page.last() else { return Ok(()) };
             after = last.number;
             self.sagas.expect(&page);
-            for row in &page {
-                self.record_gone(row)?;
+            for row in page {
+                self.place(of, None, Some(row)).await?;
             }
-            self.missing_sagas().await?;
+            self.started_sagas().await?;
         }
     }
 
@@ -172,15 +178,61 @@ impl LetterReconciliation {
         }
         let mut behind = 0;
         for record in records {
-            match rows.remove(&record.offset) {
-                Some(row) => self.pair(&row, record).await?,
-                None if record.offset >= of.position => behind += 1,
-                None => self.without_row(&of.place(record.offset), &record).await?,
-            }
+            let row = rows.remove(&record.offset);
+            behind += u64::from(self.place(of, Some(record), row).await? == PlaceStanding::Behind);
         }
-        rows.values().try_for_each(|row| self.record_gone(row))?;
-        self.missing_sagas().await?;
+        for row in rows.into_values() {
+            self.place(of, None, Some(row)).await?;
+        }
+        self.started_sagas().await?;
         Ok(behind)
+    }
+
+    /// Compares what is at one place, and tells what differs.
+    async fn place(
+        &mut self,
+        of: &FollowedPartition<'_>,
+        record: Option<KafkaRecord>,
+        row: Option<StoredLetter>,
+    ) -> anyhow::Result<PlaceStanding> {
+        let offset = record.as_ref().map(|record| record.offset).or(row.as_ref().map(|row| row.place.offset));
+        let place = of.place(offset.unwrap_or_default());
+        let facts = self.facts(of, &place, record, row).await?;
+        let standing = facts.standing();
+        if facts.record.is_some() && facts.row.is_some() {
+            self.findings.compared();
+        }
+        if standing == PlaceStanding::Forgotten {
+            self.findings.forgotten();
+        }
+        let letter = facts.row.as_ref().map(|row| &row.letter).or(facts.record.as_ref()).map(|it| it.id.as_str());
+        for (finding, said) in facts.findings() {
+            self.findings.add(finding, &place, letter, &said)?;
+        }
+        Ok(standing)
+    }
+
+    /// What is known of a place; the store is asked only where it matters.
+    async fn facts(
+        &self,
+        of: &FollowedPartition<'_>,
+        place: &LetterCoordinates,
+        record: Option<KafkaRecord>,
+        row: Option<StoredLetter>,
+    ) -> anyhow::Result<PlaceFacts> {
+        let there = record.as_ref().map(letter_row);
+        let is_followed = place.offset < of.position;
+        let mut facts = PlaceFacts { record: there, row, is_followed, ..PlaceFacts::default() };
+        if let (Some(there), None, true) = (&facts.record, &facts.row, is_followed) {
+            facts.has_acts = !letter_acts(self.store.as_ref(), &there.id, place).await?.is_empty();
+        }
+        if let (Some(record), Some(row)) = (&record, &facts.row)
+            && facts.standing() == PlaceStanding::Agree
+            && compare::is_asked(row)
+        {
+            facts.holdings = self.holdings(record).await?;
+        }
+        Ok(facts)
     }
 
     async fn rows(
@@ -199,40 +251,11 @@ impl LetterReconciliation {
         Ok(self.store.letters(&filter, LetterOrder::Oldest).await?)
     }
 
-    /// A row that left the table because its letter ended has left its acts.
-    async fn without_row(&mut self, place: &LetterCoordinates, record: &KafkaRecord) -> anyhow::Result<()> {
-        let id = letter_row(record).id;
-        if !letter_acts(self.store.as_ref(), &id, place).await?.is_empty() {
-            self.findings.forgotten();
-            return Ok(());
-        }
-        let said = "the table has followed the topic beyond it and has no row of it";
-        self.findings.add(LetterFinding::RowMissing, place, Some(&id), said)
-    }
-
-    fn record_gone(&mut self, row: &StoredLetter) -> anyhow::Result<()> {
-        let said = format!("the topic no longer has the record of the row, which is {}", row.status.as_str());
-        self.findings.add(LetterFinding::RecordGone, &row.place, Some(&row.letter.id), &said)
-    }
-
-    async fn pair(&mut self, row: &StoredLetter, record: KafkaRecord) -> anyhow::Result<()> {
-        self.findings.compared();
-        let (there, known) = (letter_row(&record), &row.letter);
-        if (&there.id, &there.code) != (&known.id, &known.code) {
-            let said = format!("the row is of {} ({})", known.id, known.code);
-            let said = format!("the record is of {} ({}), {said}", there.id, there.code);
-            return self.findings.add(LetterFinding::OtherLetter, &row.place, Some(&known.id), &said);
-        }
-        if row.status.is_open() && !row.has_edit {
-            self.open(row, record).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether a saga has the business key of an open letter, by the definitions in the files.
-    async fn open(&mut self, row: &StoredLetter, record: KafkaRecord) -> anyhow::Result<()> {
-        let (Some(judge), Ok(letter)) = (&self.judge, FoundLetter::read(&record)) else { return Ok(()) };
+    /// The sagas that have a business key of the record, by the definitions in the files.
+    async fn holdings(&self, record: &KafkaRecord) -> anyhow::Result<Vec<KeyHolding>> {
+        let (Some(judge), Ok(letter)) = (&self.judge, FoundLetter::read(record)) else { return Ok(Vec::new()) };
         let judged = judge.judge(&letter, &restored(&letter, letter.original.clone())).await;
+        let mut holdings = Vec::new();
         for verdict in judged.verdicts {
             let (saga, key) = match verdict {
                 LetterVerdict::Start { saga, key } => (saga, key),
@@ -243,19 +266,17 @@ impl LetterReconciliation {
                 | LetterVerdict::Unknown { .. } => continue,
             };
             if let Some(holder) = self.store.key_holder(&saga, &key).await? {
-                let said =
-                    format!("the letter is {}, and the saga {} has its key {key}", row.status.as_str(), holder.stream);
-                self.findings.add(LetterFinding::KeyTaken, &row.place, Some(&row.letter.id), &said)?;
+                holdings.push(KeyHolding { key, saga: holder.stream.to_string() });
             }
         }
-        Ok(())
+        Ok(holdings)
     }
 
-    async fn missing_sagas(&mut self) -> anyhow::Result<()> {
-        for (place, letter, saga) in self.sagas.missing().await? {
-            let said =
-                format!("it was redriven and started the saga {saga}, which neither the store nor an archive has");
-            self.findings.add(LetterFinding::SagaMissing, &place, Some(&letter), &said)?;
+    async fn started_sagas(&mut self) -> anyhow::Result<()> {
+        for ((place, letter, saga), standing) in self.sagas.left().await? {
+            if let Some((finding, said)) = compare::of_started(saga, &standing) {
+                self.findings.add(finding, &place, Some(&letter), &said)?;
+            }
         }
         Ok(())
     }
@@ -269,16 +290,11 @@ impl LetterReconciliation {
             after.clone_from(&last.id);
             for repeated in page.iter().filter(|repeated| repeated.open > 1) {
                 let filter = StoredLetterFilter { id: Some(repeated.id.clone()), limit: 10, ..Default::default() };
-                let places = self.store.letters(&filter, LetterOrder::Oldest).await?;
-                let Some(first) = places.first() else { continue };
-                let named: Vec<String> = places.iter().map(|row| self.findings.place(&row.place)).collect();
-                let said = format!(
-                    "{} of {} letters of this record are open: {}",
-                    repeated.open,
-                    repeated.letters,
-                    named.join(" ")
-                );
-                self.findings.add(LetterFinding::Repeated, &first.place, Some(&repeated.id), &said)?;
+                let rows = self.store.letters(&filter, LetterOrder::Oldest).await?;
+                let places: Vec<String> = rows.iter().map(|row| self.findings.place(&row.place)).collect();
+                if let (Some(first), Some((finding, said))) = (rows.first(), compare::of_repeated(repeated, &places)) {
+                    self.findings.add(finding, &first.place, Some(&repeated.id), &said)?;
+                }
             }
         }
     }

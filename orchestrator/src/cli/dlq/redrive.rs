@@ -1,6 +1,11 @@
 //! `dlq redrive`: records of dead letters are brought back by a job on an engine.
 
-use super::{acts::place, job::follow, source::LetterFilterArgs, table::TableFilterArgs};
+use super::{
+    acts::place,
+    job::{follow, job_id},
+    source::LetterFilterArgs,
+    table::TableFilterArgs,
+};
 use crate::{
     cli::{
         OutputFormat,
@@ -40,16 +45,16 @@ pub(in crate::cli) struct RedriveLettersArgs {
     #[arg(long)]
     dry_run: bool,
     /// Pause after so many letters, until `saga dlq job resume`
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
     /// Go on after a letter that fails; without it the job ends there
     #[arg(long)]
     keep_going: bool,
     /// The most letters that the job comes to
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// Letters per second, 1 to 500 [default: 20]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
     pace: Option<u32>,
     /// Also letters that were redriven or discarded before
     #[arg(long)]
@@ -58,16 +63,24 @@ pub(in crate::cli) struct RedriveLettersArgs {
     #[arg(long, conflicts_with = "definition")]
     everybody: bool,
     /// By the text of the definition with this hash, or its beginning [default: the text in force]
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = hash)]
     definition: Option<String>,
     /// Id of the job. A repeat with the same id brings nothing back twice [default: a random id, which is printed]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = job_id)]
     job: Option<Uuid>,
     /// Format of the results
     #[arg(short, long, value_enum, default_value_t)]
     output: OutputFormat,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// The hash of a text, or its beginning. Which text it is the engine knows.
+fn hash(text: &str) -> Result<String, String> {
+    let is_hash = (6..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let said =
+        || format!("`{text}` is no hash: write 6 to 64 digits of one that `saga definitions list` shows, or current");
+    (is_hash || text == "current").then(|| text.to_owned()).ok_or_else(said)
 }
 
 pub(super) async fn redrive(args: RedriveLettersArgs) -> anyhow::Result<ExitCode> {
@@ -119,4 +132,20 @@ async fn body(server: &ApiClient, args: &RedriveLettersArgs, id: Uuid) -> anyhow
         body["definition"] = json!(hash);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_hash_and_no_job_says_what_to_write_instead() {
+        for good in ["current", "5f2c81", &"a".repeat(64)] {
+            assert_eq!(hash(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "zz", "5f2c8", "5f2c8g", &"a".repeat(65)] {
+            assert!(hash(bad).is_err_and(|said| said.contains("write 6 to 64 digits")), "{bad}");
+        }
+        assert!(job_id("123").is_err_and(|said| said.contains("`saga dlq job list` has them")));
+    }
 }

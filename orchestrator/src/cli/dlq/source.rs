@@ -47,10 +47,10 @@ pub(super) struct LetterFilterArgs {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Only letters that were written then or later: a time (RFC 3339), or how long ago, like 7d
-    #[arg(long, value_name = "TIME|DURATION")]
+    #[arg(long, value_name = "TIME|DURATION", allow_hyphen_values = true)]
     since: Option<StartedSince>,
     /// Only letters that were written before: a time (RFC 3339), or how long ago
-    #[arg(long, value_name = "TIME|DURATION")]
+    #[arg(long, value_name = "TIME|DURATION", allow_hyphen_values = true)]
     until: Option<StartedSince>,
     /// Only letters with this text in message, id, key or value, whatever its case. A redrive and an export do not look
     /// into values

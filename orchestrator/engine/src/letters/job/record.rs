@@ -4,7 +4,7 @@
 use super::{LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView};
 use crate::{letters::bringing::LetterCourier, notes::whole_log};
 use saga_core::time::{Timestamp, rfc3339};
-use saga_event_store::{LetterActQuery, LetterStatus, NewNote, StoreError, StoredLetterFilter, StoredNote};
+use saga_event_store::{LetterStatus, NewNote, StoreError, StoredLetterFilter, StoredNote};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
@@ -32,10 +32,14 @@ async fn add(courier: &LetterCourier, topic: &str, id: Uuid, body: String) -> Re
     courier.store.add_note(&note).await.map(drop)
 }
 
-/// The order of a job, if it is on record.
-pub(super) async fn find(courier: &LetterCourier, id: Uuid) -> Result<Option<LetterJobOrder>, LetterJobError> {
+/// The order of a job and when it was given, if it is on record.
+pub(super) async fn find(
+    courier: &LetterCourier,
+    id: Uuid,
+) -> Result<Option<(LetterJobOrder, Timestamp)>, LetterJobError> {
     let note = whole_log::first(courier.store.as_ref(), ORDERS, |note| (note.id == id).then_some(note)).await?;
-    let order = note.map(|note| serde_json::from_str(&note.body)).transpose();
+    let read = |note: StoredNote| Ok((serde_json::from_str(&note.body)?, Timestamp(note.at_ms)));
+    let order: Result<_, serde_json::Error> = note.map(read).transpose();
     order.map_err(|error| LetterJobError::Unreadable(error.to_string()))
 }
 
@@ -77,13 +81,6 @@ fn ordered(note: &StoredNote) -> LetterJobView {
         looked_at: 0,
         counts: BTreeMap::new(),
     }
-}
-
-/// How many of the latest acts on letters are of the job: what it did on an engine that has ended.
-pub(super) async fn brought(courier: &LetterCourier, id: Uuid) -> Result<usize, StoreError> {
-    let acts = courier.store.letter_acts(&LetterActQuery::default()).await?;
-    let of_job = format!("{id}:");
-    Ok(acts.iter().filter(|act| act.id.starts_with(&of_job)).count())
 }
 
 /// A filter as it is on record.

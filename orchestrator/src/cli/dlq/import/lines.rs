@@ -1,12 +1,15 @@
 //! The lines of an export, one at a time.
 
-use saga_core::time::from_rfc3339;
+use saga_core::{json, time::from_rfc3339};
 use saga_event_store::LetterStatus;
 use serde_json::{Map, Value};
 use std::io::{self, BufRead, Read};
 
 /// Bytes of the longest line: a record of 1 MiB in base64, with room for what is said about it.
 const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+
+/// Some programs write it before a text in UTF-8, where it says nothing.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The fields of a line that are a decision.
 const FIELDS: [&str; 8] = ["place", "letter", "status", "changedAt", "who", "why", "result", "redrives"];
@@ -64,6 +67,7 @@ impl<R: BufRead> ExportLines<R> {
                 let message = format!("expected at most {LONGEST_LINE} bytes in a line; what follows was not read");
                 return Ok(Some(ImportLine::Bad { line: self.line, message }));
             }
+            let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
             if text.trim_ascii().is_empty() {
                 continue;
             }
@@ -73,7 +77,7 @@ impl<R: BufRead> ExportLines<R> {
                                `saga dlq export` writes them without --format";
                 return Ok(Some(ImportLine::Bad { line: 1, message: message.to_owned() }));
             }
-            return Ok(Some(parsed(self.line, &text)));
+            return Ok(Some(parsed(self.line, text)));
         }
     }
 }
@@ -100,8 +104,7 @@ fn parsed(line: usize, text: &[u8]) -> ImportLine {
 }
 
 fn decision(text: &[u8]) -> Result<Option<Value>, String> {
-    let fields: Map<String, Value> =
-        serde_json::from_slice(text).map_err(|error| format!("expected a JSON object, found: {error}"))?;
+    let fields = object(text)?;
     let text = |name: &str| {
         let found = fields.get(name).and_then(Value::as_str);
         found.ok_or_else(|| format!("expected the text `{name}`, as `saga dlq export` writes it"))
@@ -124,8 +127,32 @@ fn decision(text: &[u8]) -> Result<Option<Value>, String> {
     text("who")?;
     let at = text("changedAt")?;
     from_rfc3339(at).ok_or_else(|| format!("`changedAt` is `{at}`: expected a time (RFC 3339)"))?;
+    for name in ["why", "result"] {
+        if fields.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return Err(format!("expected `{name}` to be a text, as `saga dlq export` writes it"));
+        }
+    }
+    if let Some(redrives) = fields.get("redrives").filter(|value| value.as_u64().is_none_or(|it| it > u32::MAX.into()))
+    {
+        return Err(format!("`redrives` is {redrives}: expected a whole number from 0 to {}", u32::MAX));
+    }
     let kept = FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
     Ok(Some(Value::Object(kept.collect())))
+}
+
+/// The object that a line is.
+fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(Value::Array(_)) => {
+            Err("expected a JSON object on each line, found a list: write its items as lines".into())
+        }
+        Ok(other) => Err(format!("expected a JSON object, found: {other}")),
+        Err(error) => {
+            let found = json::what_it_is(text).map_or_else(|| error.to_string(), str::to_owned);
+            Err(format!("expected a JSON object, found: {found}"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,17 +196,27 @@ mod tests {
         };
         for (text, said) in [
             ("{".to_owned(), "expected a JSON object"),
-            ("[]".to_owned(), "expected a JSON object"),
+            ("[]".to_owned(), "found a list: write its items as lines"),
+            ("7".to_owned(), "expected a JSON object, found: 7"),
+            ("{\0\"\0p\0".to_owned(), "text in UTF-16"),
             (without("place"), "expected the text `place`"),
             (without("who"), "expected the text `who`"),
             (wrong("place", "17"), "like 0/17"),
             (wrong("status", "done"), "`status` is `done`: expected new"),
+            (wrong("redrives", "many"), "`redrives` is \"many\": expected a whole number"),
+            (line("redriven").to_string().replace("\"started 1\"", "7"), "expected `result` to be a text"),
             (wrong("changedAt", "yesterday"), "`changedAt` is `yesterday`: expected a time"),
         ] {
             let read = lines(&format!("\n{text}\n{}", line("new")));
             let [ImportLine::Bad { line: 2, message }, ImportLine::Open] = &*read else { panic!("{text}: {read:?}") };
             assert!(message.contains(said), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_says_nothing() {
+        let read = lines(&format!("\u{feff}{}\n", line("redriven")));
+        assert!(matches!(&*read, [ImportLine::Decision(DecisionLine { line: 1, .. })]), "{read:?}");
     }
 
     #[test]

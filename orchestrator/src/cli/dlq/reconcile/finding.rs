@@ -23,6 +23,8 @@ pub(super) enum LetterFinding {
     OtherLetter,
     /// The saga that a redrive started is nowhere.
     SagaMissing,
+    /// The store does not have the saga that a redrive started, and the archive of its time cannot be asked.
+    SagaUndecided,
     /// The letter is open, and a saga has its key.
     KeyTaken,
     /// Several letters of one record are open.
@@ -37,6 +39,7 @@ impl LetterFinding {
             LetterFinding::RecordGone => "record gone",
             LetterFinding::OtherLetter => "other letter",
             LetterFinding::SagaMissing => "saga missing",
+            LetterFinding::SagaUndecided => "saga undecided",
             LetterFinding::KeyTaken => "key taken",
             LetterFinding::Repeated => "repeated",
         }
