@@ -19,11 +19,15 @@ mod tests;
 mod topic_formats;
 #[cfg(test)]
 mod topic_formats_tests;
+mod traces;
+#[cfg(test)]
+mod traces_tests;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
 pub(crate) use schema_registry::RegistryConfig;
+pub(crate) use traces::{OtlpProtocol, TraceConfig};
 
 use internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
@@ -72,6 +76,8 @@ pub(crate) struct EngineConfig {
     pub archive: ArchiveConfig,
     /// How dead letters are written, and how long their rows stay.
     pub letters: LetterConfig,
+    /// Where spans go; `None`: nowhere.
+    pub traces: Option<TraceConfig>,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -90,6 +96,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
             .field("letters", &self.letters)
+            .field("traces", &self.traces)
             .finish()
     }
 }
@@ -152,6 +159,13 @@ impl ConfigSources<'_> {
     #[must_use]
     pub(crate) fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
         ConfigSources { file, env: std::env::vars().collect(), flags }
+    }
+
+    /// Only the environment of this process, and of that only what has no prefix of the engine.
+    #[must_use]
+    pub(crate) fn of_environment() -> ConfigSources<'static> {
+        let foreign = std::env::vars().filter(|(name, _)| !name.starts_with("SAGA_"));
+        ConfigSources { file: None, env: foreign.collect(), flags: Vec::new() }
     }
 }
 
@@ -259,6 +273,18 @@ pub(crate) fn schema_registry(sources: &ConfigSources<'_>) -> Result<Option<Regi
     if check.errors.is_empty() { Ok(registry) } else { Err(EngineConfigError(check.errors)) }
 }
 
+/// Reads only where spans go; `None`: nowhere.
+///
+/// # Errors
+/// When the variables about that are wrong.
+pub(crate) fn traces(sources: &ConfigSources<'_>) -> Result<Option<TraceConfig>, EngineConfigError> {
+    let layers = ConfigLayers::of_environment(&sources.env);
+    let mut check = ConfigValidator::new(&layers);
+    let traces = check.traces();
+    secrets::remember(traces::secrets_of(&sources.env));
+    if check.errors.is_empty() { Ok(traces) } else { Err(EngineConfigError(check.errors)) }
+}
+
 /// Reads only the names of the internal topics from the configuration.
 ///
 /// # Errors
@@ -312,6 +338,7 @@ impl<'a> ConfigValidator<'a> {
     /// Remembers the secrets of the configuration first, because later texts may contain them.
     fn end(self, config: EngineConfig) -> Result<EngineConfig, EngineConfigError> {
         secrets::remember(secrets_of(&config));
+        secrets::remember(traces::secrets_of(&self.layers.env));
         if self.errors.is_empty() { Ok(config) } else { Err(EngineConfigError(self.errors)) }
     }
 
@@ -336,6 +363,7 @@ impl<'a> ConfigValidator<'a> {
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
             letters: self.letters(),
+            traces: self.traces(),
         };
         self.properties();
         self.topics_differ(&config.topics);

@@ -1,6 +1,6 @@
 //! An engine at work, in the parts that the shutdown ends one after the other.
 
-use crate::{api::ApiServer, readiness::EngineReadiness};
+use crate::{api::ApiServer, readiness::EngineReadiness, telemetry::otlp::SpanSender};
 use saga_engine::{
     IntakeExit, SagaEngine, definition_rollout::FollowerTasks, step_back::saved_confirmations::ConfirmationSaver,
 };
@@ -27,6 +27,8 @@ pub(crate) struct RunningEngine {
     pub readiness: watch::Sender<EngineReadiness>,
     /// Dropped first of all.
     pub housekeeping: HousekeepingTasks,
+    /// Sends spans to a collector; `None`: none is configured.
+    pub spans: Option<SpanSender>,
 }
 
 /// The two consumers and the tasks that take what they deliver.

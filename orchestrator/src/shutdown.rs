@@ -19,6 +19,8 @@ const CALLS: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(5);
 /// Maximum time to save what the event store has confirmed.
 const MEMORY: Duration = Duration::from_secs(2);
+/// Maximum time to send the last spans.
+const SPANS: Duration = Duration::from_secs(2);
 /// Maximum time for requests to the API.
 const API: Duration = Duration::from_secs(2);
 
@@ -58,7 +60,7 @@ pub(crate) async fn when(mut running: RunningEngine, stop: impl Future<Output = 
 
 /// Ends the engine within [`TOTAL`], even if a server does not answer.
 pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
-    let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping } = running;
+    let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping, spans } = running;
     topics.abort();
     drop(housekeeping);
     engine.stop_health_checks();
@@ -77,6 +79,9 @@ pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
         }
     }
     engine.finish(at_most(CALLS)).await;
+    if let Some(spans) = spans {
+        spans.finish(at_most(SPANS)).await;
+    }
     if let Some(memory) = memory {
         memory.finish(at_most(MEMORY)).await;
     }

@@ -20,6 +20,7 @@ use crate::{
     running::{EngineConsumers, RunningEngine},
     shutdown,
     source_files::lookup,
+    telemetry::otlp,
 };
 use anyhow::Context;
 use binding::InstallationBinding;
@@ -34,6 +35,7 @@ use saga_engine::{
     observer::ObserverHandle,
     skew::{self, ClockSkew},
     step_back::saved_confirmations::SavedConfirmations,
+    traces::TraceSettings,
 };
 use saga_event_store::{EventStore, StoreAccess};
 use saga_kafka::{
@@ -111,7 +113,9 @@ pub(crate) async fn start(
     let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
     let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
     let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref(), &config.formats)?;
-    let settings = engine_settings(&config, &loaded, (store, schemas), (&producer, &kafka), options.observer)?;
+    let (traces, spans) = config.traces.map(|config| otlp::start(config, &instance_name())).transpose()?.unzip();
+    let settings =
+        engine_settings(&config, &loaded, (store, schemas), (&producer, &kafka), (options.observer, traces))?;
     let engine = start_engine(&config, settings, &readiness).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
     let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
@@ -137,7 +141,7 @@ pub(crate) async fn start(
     housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);
     engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
-    Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
+    Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping, spans })
 }
 
 /// Sagas that should go to an archive need a folder for it.
@@ -255,7 +259,7 @@ fn engine_settings(
     loaded: &LoadedDefinitions,
     (store, schemas): (Arc<dyn EventStore>, SchemaSource),
     (producer, kafka): (&KafkaProducer, &saga_kafka::KafkaSettings),
-    observer: ObserverHandle,
+    (observer, traces): (ObserverHandle, Option<TraceSettings>),
 ) -> anyhow::Result<EngineSettings> {
     let letters = Some(letter_source(config, kafka));
     let kafka = KafkaOutput {
@@ -281,7 +285,7 @@ fn engine_settings(
         clock: EngineClock::Wall,
         most_skew: config.max_clock_skew,
         observer,
-        traces: None,
+        traces,
     })
 }
 

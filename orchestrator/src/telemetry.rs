@@ -1,6 +1,7 @@
 //! Logs and metrics of the process.
 
 mod lines;
+pub(crate) mod otlp;
 
 use lines::LogLineWriter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};

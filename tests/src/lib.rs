@@ -3,6 +3,7 @@
 //!
 //! `tests/run` provides the servers; `tests/run with cargo test -p saga-tests` runs these tests alone.
 
+pub mod collector;
 pub mod containers;
 pub mod control;
 pub mod engine;

@@ -129,6 +129,7 @@ pub fn commit(state: &SagaState, decision: &SagaDecision, now: Timestamp) -> Sag
         ended: now.max(decision.at),
         error: None,
         attributes: vec![
+            ("saga.id", text(state.id.to_string())),
             ("saga.version", SpanValue::Number(i64::from(decision.version))),
             ("saga.events", SpanValue::Number(rows)),
         ],

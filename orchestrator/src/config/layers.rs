@@ -9,6 +9,7 @@ use super::{
     letters::{HEADERS, KEEP},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     topic_formats::FORMATS,
+    traces::SLOW,
 };
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
@@ -18,7 +19,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats` and `topics.dlqOf`.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -43,6 +44,7 @@ const KEYS: [&str; 24] = [
     "archive.partition",
     HEADERS,
     KEEP,
+    SLOW,
 ];
 
 /// The address of the event store.
@@ -97,6 +99,11 @@ impl ConfigLayers {
             layers.set(key, value.clone(), COMMAND_LINE.into());
         }
         Ok(layers)
+    }
+
+    /// Without a file, flags, and variables that set keys.
+    pub(super) fn of_environment(env: &BTreeMap<String, String>) -> ConfigLayers {
+        ConfigLayers { env: env.clone(), ..ConfigLayers::default() }
     }
 
     /// The base of a relative path: the current folder for a flag, else the folder of the file.
