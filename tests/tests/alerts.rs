@@ -1,7 +1,11 @@
-//! Alerts ask for figures that exist, and each has a page to turn to.
+//! Alerts and dashboards ask for figures that exist. Each alert has a section of the runbooks, and tests of its own.
 
 use saga_tests::repository_root;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 struct Alert {
     name: String,
@@ -14,6 +18,15 @@ fn text(path: &str) -> String {
     fs::read_to_string(repository_root().join(path)).expect("a file of the repository can be read")
 }
 
+/// The files of a folder with this ending.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository_root().join(folder)).expect("a folder of the repository can be read");
+    let paths = entries.map(|entry| entry.expect("a folder of the repository can be read").path());
+    let mut found: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|it| it == ending)).collect();
+    found.sort();
+    found
+}
+
 fn alerts() -> Vec<Alert> {
     let text = text("deploy/prometheus/alerts.yaml");
     let found = text.split("- alert: ").skip(1).map(|alert| {
@@ -23,7 +36,7 @@ fn alerts() -> Vec<Alert> {
         Alert { name: name.to_owned(), expression: expression.to_owned(), runbook: runbook.to_owned() }
     });
     let found: Vec<Alert> = found.collect();
-    assert!(found.len() > 20, "{} alerts were found", found.len());
+    assert!(found.len() > 40, "{} alerts were found", found.len());
     found
 }
 
@@ -81,6 +94,26 @@ fn every_alert_has_a_section_of_the_runbooks_and_each_section_an_alert() {
         assert_eq!(alert.runbook, format!("docs/runbooks.md#{}", alert.name.to_lowercase()), "of {}", alert.name);
     }
     assert_eq!(sections, alerts.iter().map(|alert| alert.name.as_str()).collect());
+}
+
+/// `tests/run` runs them with promtool.
+#[test]
+fn every_alert_has_a_test_that_it_fires_and_one_that_it_does_not() {
+    let (mut firing, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    for file in files("deploy/prometheus/tests", "yaml") {
+        let text = fs::read_to_string(&file).expect("a test of alerts can be read");
+        for case in text.split("alertname: ").skip(1) {
+            let (name, expected) = case.split_once('\n').expect("an expectation stands below the name of its alert");
+            match expected.trim_start().strip_prefix("exp_alerts:") {
+                Some(none) if none.starts_with(" []") => silent.insert(name.to_owned()),
+                Some(some) if some.trim_start().starts_with("- exp_labels:") => firing.insert(name.to_owned()),
+                _ => panic!("{}: what is expected of {name} cannot be read", file.display()),
+            };
+        }
+    }
+    let names: BTreeSet<String> = alerts().into_iter().map(|alert| alert.name).collect();
+    assert_eq!(firing, names, "tests in which alerts fire, and all alerts");
+    assert_eq!(silent, names, "tests in which alerts do not fire, and all alerts");
 }
 
 /// A counter appears with its first event, of which `increase` sees nothing.
