@@ -133,18 +133,80 @@ fn what_happens_for_the_first_time_is_told() {
     }
 }
 
+struct Dashboard {
+    file: String,
+    json: serde_json::Value,
+}
+
+impl Dashboard {
+    fn panels(&self) -> &[serde_json::Value] {
+        self.json["panels"].as_array().expect("a dashboard has panels")
+    }
+
+    /// Each panel that shows something, with what it asks for.
+    fn targets(&self) -> impl Iterator<Item = (&serde_json::Value, &serde_json::Value)> {
+        let shown = self.panels().iter().filter(|panel| panel["type"] != "row");
+        shown.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |target| (panel, target)))
+    }
+}
+
+fn dashboards() -> Vec<Dashboard> {
+    let read = |path: PathBuf| {
+        let file = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        let json = fs::read(&path).expect("a dashboard can be read");
+        Dashboard { json: serde_json::from_slice(&json).unwrap_or_else(|error| panic!("{file}: {error}")), file }
+    };
+    let found: Vec<Dashboard> = files("deploy/grafana", "json").into_iter().map(read).collect();
+    assert!(found.len() >= 4, "{} dashboards were found", found.len());
+    found
+}
+
+/// `tests/run` has promtool read the expressions.
 #[test]
-fn dashboards_ask_for_figures_that_are_recorded() {
+fn dashboards_ask_for_figures_that_are_recorded_and_described() {
     let code = recording_code();
-    for file in ["deploy/grafana/guards.json", "deploy/grafana/sagas.json"] {
-        let board: serde_json::Value = serde_json::from_str(&text(file)).expect("a dashboard is JSON");
-        let panels = board["panels"].as_array().expect("it has panels");
-        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let described = text("docs/operations.md");
+    for board in dashboards() {
+        let file = &board.file;
         let asked: BTreeSet<String> =
-            targets.flat_map(|target| metrics(target["expr"].as_str().unwrap_or_default())).collect();
-        assert!(asked.len() > 8, "{file} asks for {asked:?}");
+            board.targets().flat_map(|(_, target)| metrics(target["expr"].as_str().unwrap_or_default())).collect();
+        assert!(asked.len() > 6, "{file} asks for {asked:?}");
         for metric in asked {
             assert!(code.contains(&format!("\"{metric}\"")), "{file} asks for {metric}, which nobody records");
+            assert!(described.contains(&format!("`{metric}`")), "docs/operations.md does not tell what {metric} is");
+        }
+    }
+}
+
+#[test]
+fn dashboards_have_what_grafana_needs() {
+    let mut uids = BTreeSet::new();
+    for board in dashboards() {
+        let (file, json) = (&board.file, &board.json);
+        assert_eq!(json["schemaVersion"], 39, "{file}");
+        assert!(json["title"].as_str().is_some_and(|title| !title.is_empty()), "{file} has no title");
+        assert!(json["id"].is_null(), "{file}: the id of a dashboard belongs to one Grafana");
+        let uid = json["uid"].as_str().unwrap_or_default();
+        assert_eq!(uid.strip_prefix("saga-"), file.strip_suffix(".json"), "the uid follows the name of the file");
+        assert!(uids.insert(uid.to_owned()), "{file}: another dashboard has the uid {uid}");
+        let variables = json["templating"]["list"].as_array().expect("a dashboard has variables");
+        let source = variables.iter().find(|it| it["name"] == "datasource").expect("the data source can be chosen");
+        assert_eq!((&source["type"], &source["query"]), (&"datasource".into(), &"prometheus".into()), "{file}");
+        let mut ids = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        for panel in board.panels() {
+            let title = panel["title"].as_str().expect("a panel has a title");
+            assert!(ids.insert(panel["id"].as_u64()), "{file}: the id of {title} is taken");
+            let place = &panel["gridPos"];
+            assert!(places.insert((place["y"].as_u64(), place["x"].as_u64())), "{file}: {title} lies on another panel");
+            let end = place["x"].as_u64().zip(place["w"].as_u64()).map(|(from, width)| from + width);
+            assert!(end.is_some_and(|end| end <= 24), "{file}: {title} is beyond the page");
+        }
+        for (panel, target) in board.targets() {
+            for owner in [panel, target] {
+                assert_eq!(owner["datasource"]["uid"], "${datasource}", "{file}: {}", panel["title"]);
+            }
+            assert!(!target["expr"].as_str().unwrap_or_default().is_empty(), "{file}: {} asks nothing", panel["title"]);
         }
     }
 }
