@@ -124,3 +124,57 @@ fn the_chart_has_the_version_of_the_binary() {
     assert_eq!(container(&deployment)["image"], format!("saga-orchestrator:{}", env!("CARGO_PKG_VERSION")));
     assert!(yaml("deploy/helm/saga/values.yaml")["replicas"].as_u64() > Some(1));
 }
+
+/// The services of docker-compose.yml by name.
+fn services() -> serde_json::Map<String, Value> {
+    yaml("docker-compose.yml")["services"].as_object().expect("there are services").clone()
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[test]
+fn what_containers_mount_is_there_and_ports_are_of_this_machine_alone() {
+    for (name, service) in services() {
+        for mounted in texts(&service["volumes"]) {
+            let source = mounted.split(':').next().unwrap_or_default();
+            let is_there = !source.starts_with("./") || repository_root().join(source).exists();
+            assert!(is_there, "{name} mounts {source}, which is not there");
+        }
+        for port in texts(&service["ports"]) {
+            assert!(port.starts_with("127.0.0.1:"), "{name} publishes {port} to other machines");
+        }
+    }
+}
+
+#[test]
+fn only_a_profile_starts_what_observes() {
+    for (name, service) in services() {
+        let is_observing = ["prometheus", "grafana", "collector"].contains(&name.as_str());
+        let expected = if is_observing { serde_json::json!(["observability"]) } else { Value::Null };
+        assert_eq!(service["profiles"], expected, "{name}");
+    }
+}
+
+#[test]
+fn prometheus_grafana_and_the_collector_find_each_other() {
+    let (services, prometheus) = (services(), yaml("deploy/prometheus/prometheus.yaml"));
+    let jobs = prometheus["scrape_configs"].as_array().expect("something is scraped");
+    for target in jobs.iter().flat_map(|job| texts(&job["static_configs"][0]["targets"])) {
+        let (host, _) = target.split_once(':').expect("a target has a port");
+        assert!(services.contains_key(host), "{target} is no service of docker-compose.yml");
+    }
+    let engine = format!("orchestrator:{}", yaml("deploy/config.yaml")["api"]["listen"].as_str().unwrap_or_default());
+    assert_eq!(jobs[0]["static_configs"][0]["targets"][0], engine.replace("0.0.0.0:", ""));
+    let collector = yaml("deploy/otel/collector.yaml");
+    let port = collector["exporters"]["prometheus"]["endpoint"].as_str().expect("metrics are given").to_owned();
+    assert_eq!(jobs[1]["static_configs"][0]["targets"][0], port.replace("0.0.0.0", "collector"));
+    let source = &yaml("deploy/grafana/provisioning/datasources/prometheus.yaml")["datasources"][0];
+    assert_eq!(source["url"], "http://prometheus:9090");
+    assert_eq!(source["jsonData"]["timeInterval"], prometheus["global"]["scrape_interval"]);
+    let folder = yaml("deploy/grafana/provisioning/dashboards/saga.yaml")["providers"][0]["options"]["path"].clone();
+    let folder = folder.as_str().expect("dashboards are in a folder");
+    let mounted = format!("./deploy/grafana:{folder}:ro");
+    assert!(texts(&services["grafana"]["volumes"]).any(|volume| volume == mounted), "nobody mounts {mounted}");
+}
