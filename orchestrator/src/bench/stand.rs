@@ -1,6 +1,10 @@
 //! What a benchmark runs: an engine that owns all shards, and the no-op participant.
 
-use crate::startup::{DefinitionFiles, LoadedDefinitions, load_files};
+use crate::{
+    config::{self, ConfigSources},
+    startup::{DefinitionFiles, LoadedDefinitions, load_files},
+    telemetry::otlp::{self, SpanSender},
+};
 use anyhow::Context;
 use saga_base::clock::EngineClock;
 use saga_core::{definition::SourceFile, id::ShardId, state::SagaPlan};
@@ -40,6 +44,8 @@ pub(crate) struct BenchEngine {
     pub(crate) engine: SagaEngine,
     pub(super) plan: Arc<SagaPlan>,
     ownership: ShardOwnership,
+    /// Sends spans, if the environment names a collector.
+    spans: Option<SpanSender>,
 }
 
 impl BenchEngine {
@@ -61,6 +67,8 @@ impl BenchEngine {
         observer: Arc<dyn CommitObserver>,
     ) -> anyhow::Result<BenchEngine> {
         let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
+        let config = config::traces(&ConfigSources::of_environment())?;
+        let (traces, spans) = config.map(|config| otlp::start(config, "bench")).transpose()?.unzip();
         let settings = EngineSettings {
             store: Arc::clone(store),
             guarded: Arc::new(GuardRegistry::from_participants(&loaded.participants)?),
@@ -77,12 +85,12 @@ impl BenchEngine {
             clock: EngineClock::Wall,
             most_skew: Duration::from_secs(60),
             observer: ObserverHandle::new(observer),
-            traces: None,
+            traces,
         };
         let prepared = SagaEngine::prepare(&settings).await?;
         let engine = SagaEngine::start(settings, prepared);
         let ownership = engine.ownership();
-        Ok(BenchEngine { engine, plan, ownership })
+        Ok(BenchEngine { engine, plan, ownership, spans })
     }
 
     pub(super) fn own_all(&mut self) {
@@ -93,6 +101,9 @@ impl BenchEngine {
     pub(super) async fn stop(mut self) {
         self.ownership.release_all().await;
         self.engine.finish(STOP_TIMEOUT).await;
+        if let Some(spans) = self.spans {
+            spans.finish(STOP_TIMEOUT).await;
+        }
     }
 }
 
