@@ -66,6 +66,9 @@ pub struct SagaView {
     pub waits_on: Vec<String>,
     /// Hash of the text of the definition that it runs by.
     pub definition: String,
+    /// Id of the trace that it belongs to; `None`: its journal cannot be read, or it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Version of the last row of its journal.
     pub version: u32,
     /// Its time ended after the pivot.
@@ -169,6 +172,7 @@ impl SagaState {
             deadline: self.deadline_ahead(plan).map(rfc3339),
             waits_on: self.held_by(plan).iter().map(ToString::to_string).collect(),
             definition: plan.definition.hash.clone(),
+            trace_id: self.erased.is_none().then(|| self.trace().trace.to_string()),
             version: self.version,
             overdue: self.overdue,
             needs_person: self.needs_view(plan),

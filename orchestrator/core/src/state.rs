@@ -23,6 +23,7 @@ use crate::{
     event::{ForkOrigin, NoRetryReason, SubstituteAnswer, TriggerRecord},
     id::{CommandId, SagaId, StepIndex},
     time::Timestamp,
+    trace::TraceContext,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -281,6 +282,12 @@ pub enum CommandOutcome {
 }
 
 impl SagaState {
+    /// The trace that the saga belongs to.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        TraceContext::of(self.id, &self.traceparent)
+    }
+
     /// The step at `index`.
     ///
     /// # Panics

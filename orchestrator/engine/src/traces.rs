@@ -15,7 +15,7 @@ use saga_core::{
     spans::{self, SagaSpan, SpanMarks, SpanScene},
     state::{SagaPhase, SagaPlan, SagaState},
     time::Timestamp,
-    trace::{SpanKey, TraceContext, TraceId},
+    trace::{SpanKey, TraceId},
 };
 use saga_resilience::registry::GuardRegistry;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl SagaTraces {
     /// Before a decision on a saga that is there.
     pub(crate) fn mark(&self, state: &SagaState) -> TraceMark {
         let Some(teller) = &self.0 else { return TraceMark::Off };
-        if teller.settings.sampling.takes(context(state)) || spans::is_kept(state) {
+        if teller.settings.sampling.takes(state.trace()) || spans::is_kept(state) {
             TraceMark::Told(SpanMarks::of(state))
         } else {
             TraceMark::Untold
@@ -85,7 +85,7 @@ impl SagaTraces {
     pub(crate) fn mark_start(&self, state: &SagaState) -> TraceMark {
         match &self.0 {
             None => TraceMark::Off,
-            Some(teller) if teller.settings.sampling.takes(context(state)) => TraceMark::Told(SpanMarks::default()),
+            Some(teller) if teller.settings.sampling.takes(state.trace()) => TraceMark::Told(SpanMarks::default()),
             Some(_) => TraceMark::Untold,
         }
     }
@@ -109,7 +109,7 @@ impl SagaTraces {
                 let scene = SpanScene { plan, topic_of: &|participant| teller.guards.kafka_topic(participant) };
                 let mut ended = spans::ended(scene, before, state, decision);
                 ended.push(spans::commit(state, decision, now));
-                teller.settings.sink.take(context(state).trace, ended);
+                teller.settings.sink.take(state.trace().trace, ended);
             }
         }
     }
@@ -118,7 +118,7 @@ impl SagaTraces {
     /// span that nobody is told of must not be named as a parent.
     pub(crate) fn traceparent(&self, state: &SagaState, within: &SpanKey<'_>) -> String {
         let Some(teller) = &self.0 else { return state.traceparent.clone() };
-        let context = context(state);
+        let context = state.trace();
         let is_sampled = teller.settings.sampling.takes(context) || spans::is_kept(state);
         context.child(within.id(state.id), is_sampled)
     }
@@ -129,10 +129,6 @@ impl TraceTeller {
     fn is_wanted(&self, state: &SagaState) -> bool {
         spans::is_kept(state) || (is_ended(state) && self.settings.sampling.is_slow(lasted_ms(state)))
     }
-}
-
-fn context(state: &SagaState) -> TraceContext {
-    TraceContext::of(state.id, &state.traceparent)
 }
 
 fn is_ended(state: &SagaState) -> bool {

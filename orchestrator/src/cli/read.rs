@@ -221,9 +221,10 @@ fn show_text(saga: &SagaView, (held_by, letters): (&str, &[LetterLineView]), ful
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
     let payloads = payloads(saga, full);
+    let trace = saga.trace_id.as_ref().map(|id| format!("trace {id}\n")).unwrap_or_default();
     let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\nstarted {}, changed {}\n{erased}{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
+        "{} {} · {}{overdue}{reason}\nid {}\n{trace}started {}, changed {}\n{erased}{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
         saga.saga,
         visible::in_line(&saga.key),
         saga.status,

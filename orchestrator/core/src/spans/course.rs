@@ -93,7 +93,7 @@ impl SpanTeller<'_> {
     }
 
     fn context(&self) -> TraceContext {
-        TraceContext::of(self.state.id, &self.state.traceparent)
+        self.state.trace()
     }
 
     fn part(&self, key: &SpanKey<'_>, name: &str, began: Timestamp) -> SagaSpan {

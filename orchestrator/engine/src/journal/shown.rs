@@ -236,6 +236,7 @@ fn view(summary: StreamSummary, version: u32, reason: String) -> SagaView {
         deadline: None,
         waits_on: Vec::new(),
         definition: summary.document,
+        trace_id: None,
         version,
         overdue: false,
         needs_person: Vec::new(),

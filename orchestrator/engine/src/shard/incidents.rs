@@ -2,22 +2,24 @@
 
 use saga_core::{
     event::{SagaDecision, SagaEvent},
-    id::SagaId,
     incident::IncidentKind,
-    state::SagaPlan,
+    state::{SagaPlan, SagaState},
     words,
 };
 use tracing::warn;
 
 /// Tells of the incidents that `decision` opened.
-pub(super) fn tell(saga: SagaId, plan: &SagaPlan, decision: &SagaDecision) {
+pub(super) fn tell(plan: &SagaPlan, state: &SagaState, decision: &SagaDecision) {
+    let (saga, trace_id) = (state.id, state.trace().trace);
     for event in &decision.events {
         if let SagaEvent::IncidentOpened { step, direction, failure } = event {
             let kind = IncidentKind::of(*direction, failure);
             let step = step.map(|step| plan.definition.step(step).name.as_str());
             let what = words::incident(step, *direction, failure);
-            warn!(%saga, definition = plan.definition.name, step, kind = kind.as_str(), what, "incident: a person \
-             should look at the saga");
+            warn!(
+                %saga, key = state.key, %trace_id, definition = plan.definition.name, step, kind = kind.as_str(), what,
+                "incident: a person should look at the saga"
+            );
             count(kind);
         }
     }

@@ -25,6 +25,7 @@ use saga_core::{
     evolve,
     id::SagaId,
     input::SagaInput,
+    state::SagaState,
     time::Timestamp,
 };
 use saga_event_store::StreamAppend;
@@ -219,7 +220,7 @@ impl ShardLoop {
                 if ignored == (IgnoreReason::KeyTaken { is_full: true }) {
                     self.mark_reports_full(saga);
                 }
-                report_ignored(saga, &ignored);
+                report_ignored(&live.state, &ignored);
                 self.settle_ignored(live, message, &ignored);
             }
             Ok(DecisionOutcome::Refused(refused)) => {
@@ -343,7 +344,7 @@ impl ShardLoop {
         self.context.outputs.traces.committed(&mark, (&live.plan, &live.state), &decision, now);
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
-        incidents::tell(saga, &live.plan, &decision);
+        incidents::tell(&live.plan, &live.state, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } | MessageContent::Rerun { .. } if decision.version == 1 => {
                 self.start_committed(saga, &live, payload_hash);
@@ -364,7 +365,10 @@ impl ShardLoop {
     /// Another owner wrote this version: the decision of this shard never happened. The shard reads the saga again and
     /// decides again.
     fn on_version_conflict(&mut self, saga: SagaId, mut live: LiveSaga, in_flight: InFlightAppend) {
-        warn!(%saga, version = live.state.version, "another writer was first; reading the saga again");
+        warn!(
+            %saga, key = live.state.key, trace_id = %live.state.trace().trace, version = live.state.version,
+            "another writer was first; reading the saga again"
+        );
         metrics::counter!("saga_conflicts_total").increment(1);
         self.release_start_key(&live);
         match in_flight.message.body {
@@ -402,10 +406,11 @@ fn is_parking(decision: &SagaDecision) -> bool {
     matches!(decision.events.as_slice(), [SagaEvent::SagaParked { reason: ParkReason::Limit { .. } }])
 }
 
-fn report_ignored(saga: SagaId, ignored: &IgnoreReason) {
+fn report_ignored(state: &SagaState, ignored: &IgnoreReason) {
+    let (saga, key, trace_id) = (state.id, state.key.as_str(), state.trace().trace);
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
     match ignored {
-        IgnoreReason::Terminal => info!(%saga, "an input for a saga that has ended changes nothing"),
+        IgnoreReason::Terminal => info!(%saga, key, %trace_id, "an input for a saga that has ended changes nothing"),
         IgnoreReason::Settled
         | IgnoreReason::Contradicted
         | IgnoreReason::NeverSent
@@ -414,6 +419,6 @@ fn report_ignored(saga: SagaId, ignored: &IgnoreReason) {
         | IgnoreReason::StillHeld { .. }
         | IgnoreReason::KeyTaken { .. }
         | IgnoreReason::Repeated
-        | IgnoreReason::NotPublishing => debug!(%saga, reason = %ignored, "an input changes nothing"),
+        | IgnoreReason::NotPublishing => debug!(%saga, key, %trace_id, reason = %ignored, "an input changes nothing"),
     }
 }
