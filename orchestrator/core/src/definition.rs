@@ -36,6 +36,7 @@ pub mod schema;
 mod schema_change;
 mod spanned;
 mod steps;
+mod tags;
 mod target;
 mod terms;
 mod tree;

@@ -16,7 +16,7 @@ use crate::{
     time::Timestamp,
     trace::{SpanId, SpanKey, TraceContext},
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// One span that has ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,7 @@ pub enum SpanKind {
 }
 
 /// A name and what it has as value. Names are those of OpenTelemetry's semantic conventions 1.45 where they have one.
-pub type SpanAttribute = (&'static str, SpanValue);
+pub type SpanAttribute = (Cow<'static, str>, SpanValue);
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,9 +129,9 @@ pub fn commit(state: &SagaState, decision: &SagaDecision, now: Timestamp) -> Sag
         ended: now.max(decision.at),
         error: None,
         attributes: vec![
-            ("saga.id", text(state.id.to_string())),
-            ("saga.version", SpanValue::Number(i64::from(decision.version))),
-            ("saga.events", SpanValue::Number(rows)),
+            ("saga.id".into(), text(state.id.to_string())),
+            ("saga.version".into(), SpanValue::Number(i64::from(decision.version))),
+            ("saga.events".into(), SpanValue::Number(rows)),
         ],
         links: Vec::new(),
     }
@@ -151,7 +151,10 @@ impl SpanTeller<'_> {
 
     /// Said of every span, so that one can be found without the others.
     fn identity(&self) -> Vec<SpanAttribute> {
-        vec![("saga.id", text(self.state.id.to_string())), ("saga.name", text(&self.scene.plan.definition.name))]
+        vec![
+            ("saga.id".into(), text(self.state.id.to_string())),
+            ("saga.name".into(), text(&self.scene.plan.definition.name)),
+        ]
     }
 }
 

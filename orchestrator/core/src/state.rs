@@ -21,6 +21,7 @@ use crate::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, GuardKind},
     definition::PivotSide,
     event::{ForkOrigin, NoRetryReason, SubstituteAnswer, TriggerRecord},
+    expression::ExpressionScope,
     id::{CommandId, SagaId, StepIndex},
     time::Timestamp,
     trace::TraceContext,
@@ -282,6 +283,17 @@ pub enum CommandOutcome {
 }
 
 impl SagaState {
+    /// What expressions see of the saga.
+    pub(crate) fn scope(&self) -> ExpressionScope<'_> {
+        ExpressionScope {
+            event: Some(&self.trigger.event),
+            record: Some(&self.seen.record),
+            saga: Some(&self.seen.saga),
+            steps: Some(&self.results),
+            ..ExpressionScope::default()
+        }
+    }
+
     /// The trace that the saga belongs to.
     #[must_use]
     pub fn trace(&self) -> TraceContext {

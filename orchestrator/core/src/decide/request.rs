@@ -182,14 +182,13 @@ impl DecisionDraft<'_, '_> {
     }
 
     fn in_scope<T>(&self, own: StepScope<'_>, evaluate: impl FnOnce(&ExpressionScope<'_>) -> T) -> T {
+        let scope = self.state.scope();
         evaluate(&ExpressionScope {
-            event: Some(&self.state.trigger.event),
-            record: Some(&self.state.seen.record),
-            saga: Some(&self.state.seen.saga),
-            steps: own.results.or(Some(&self.state.results)),
+            steps: own.results.or(scope.steps),
             input: own.input,
             result: own.result,
             do_id: own.do_id,
+            ..scope
         })
     }
 

@@ -24,7 +24,7 @@ use super::{
     participants::ParticipantCatalog,
     policies, proofs, retention,
     spanned::SpannedValue,
-    steps, target, tree,
+    steps, tags, target, tree,
     uses::{ExpressionPlace, ParseContext},
     values,
 };
@@ -90,6 +90,7 @@ fn read(
     let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
     let output =
         fields.node("output").and_then(|node| values::template(node, ExpressionPlace::Output.anything(), reading));
+    let tags = tags::read(&fields, reading);
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
@@ -108,6 +109,7 @@ fn read(
         timeout: timeout.map(|timeout| timeout.value),
         steps: build_steps(drafts, &graph)?,
         output,
+        tags,
         on_completed,
         on_compensated,
         retention,

@@ -37,6 +37,8 @@ pub struct SagaDefinition {
     pub steps: Vec<StepDefinition>,
     /// `output:` result of a completed saga; the result is `null` if `output` is absent.
     pub output: Option<ValueTemplate>,
+    /// `tags:` what its traces say of a saga in the team's words, by name.
+    pub tags: Vec<(String, ValueTemplate)>,
     /// The event that the engine publishes when a saga has completed; `None`: no event.
     pub on_completed: Option<OutcomeEvent>,
     /// The event that the engine publishes when a saga has been compensated; `None`: no event.

@@ -54,10 +54,11 @@ impl SpanTeller<'_> {
         let failure = failure_of_attempt(now);
         let mut span = self.span(command, &key, name, began);
         span.kind = kind;
-        span.attributes.push(("saga.attempt", SpanValue::Number(i64::from(attempt))));
+        span.attributes.push(("saga.attempt".into(), SpanValue::Number(i64::from(attempt))));
         span.attributes.extend(sent);
         let status = failure.and_then(|failure| failure.origin.status());
-        span.attributes.extend(status.map(|status| ("http.response.status_code", SpanValue::Number(status.into()))));
+        span.attributes
+            .extend(status.map(|status| ("http.response.status_code".into(), SpanValue::Number(status.into()))));
         Some(failed(span, failure))
     }
 
@@ -72,8 +73,8 @@ impl SpanTeller<'_> {
             CommandDirection::Do => SpanKey::Saga.id(self.state.id),
             CommandDirection::Undo => SpanKey::Compensation.id(self.state.id),
         });
-        span.attributes.push(("saga.attempts", SpanValue::Number(i64::from(now.attempt))));
-        span.attributes.push(("saga.outcome", text(word(outcome))));
+        span.attributes.push(("saga.attempts".into(), SpanValue::Number(i64::from(now.attempt))));
+        span.attributes.push(("saga.outcome".into(), text(word(outcome))));
         span.attributes.extend(participant(now));
         Some(failed(span, failure_of(outcome)))
     }
@@ -86,7 +87,8 @@ impl SpanTeller<'_> {
     fn span(&self, command: CommandRef, key: &SpanKey<'_>, name: String, began: Timestamp) -> SagaSpan {
         let step = self.step(command.step).name.as_str();
         let mut attributes = self.identity();
-        attributes.extend([("saga.step", text(step)), ("saga.direction", text(command.direction.as_str()))]);
+        attributes
+            .extend([("saga.step".into(), text(step)), ("saga.direction".into(), text(command.direction.as_str()))]);
         SagaSpan {
             id: key.id(self.state.id),
             parent: Some(self.key(command, self.state.command(command)).id(self.state.id)),
@@ -104,11 +106,11 @@ impl SpanTeller<'_> {
     fn sent(&self, command: CommandRef, now: &CommandState) -> (String, SpanKind, Vec<SpanAttribute>) {
         let step = self.step(command.step).name.clone();
         let id = CommandId { saga: self.state.id, step: step.clone(), direction: command.direction };
-        let mut attributes = vec![("saga.command", text(id.to_string()))];
+        let mut attributes = vec![("saga.command".into(), text(id.to_string()))];
         attributes.extend(participant(now));
         let name = match now.request.as_deref() {
             Some(CommandRequest::Http { method, .. }) => {
-                attributes.push(("http.request.method", text(method.as_str())));
+                attributes.push(("http.request.method".into(), text(method.as_str())));
                 return (format!("{} {step}", method.as_str()), SpanKind::Client, attributes);
             }
             Some(CommandRequest::Kafka { participant, .. }) => {
@@ -119,7 +121,7 @@ impl SpanTeller<'_> {
             None => return (format!("attempt {step}"), SpanKind::Internal, attributes),
         };
         attributes.extend(sends(&name));
-        attributes.push(("messaging.message.id", text(id.to_string())));
+        attributes.push(("messaging.message.id".into(), text(id.to_string())));
         (format!("send {name}"), SpanKind::Producer, attributes)
     }
 }
@@ -127,27 +129,27 @@ impl SpanTeller<'_> {
 /// What is said of a record that is sent to a topic.
 pub(super) fn sends(topic: &str) -> [SpanAttribute; 4] {
     [
-        ("messaging.system.name", text("kafka")),
-        ("messaging.operation.name", text("send")),
-        ("messaging.operation.type", text("send")),
-        ("messaging.destination.name", text(topic)),
+        ("messaging.system.name".into(), text("kafka")),
+        ("messaging.operation.name".into(), text("send")),
+        ("messaging.operation.type".into(), text("send")),
+        ("messaging.destination.name".into(), text(topic)),
     ]
 }
 
 fn waits_for(guard: GuardKind) -> SpanAttribute {
-    ("saga.guard", text(guard.as_str()))
+    ("saga.guard".into(), text(guard.as_str()))
 }
 
 fn participant(command: &CommandState) -> Option<SpanAttribute> {
     let name = command.request.as_ref()?.participant()?;
-    Some(("saga.participant", text(name)))
+    Some(("saga.participant".into(), text(name)))
 }
 
 /// The same span, ended by `failure`.
 fn failed(span: SagaSpan, failure: Option<&CommandFailure>) -> SagaSpan {
     let Some(failure) = failure else { return span };
     let mut attributes = span.attributes;
-    attributes.push(("error.type", text(failure.code.as_str())));
+    attributes.push(("error.type".into(), text(failure.code.as_str())));
     SagaSpan { error: Some(failure.code.clone()), attributes, ..span }
 }
 

@@ -1,13 +1,31 @@
 //! Spans of the saga as a whole: where it stood still, its way back, its outcome event, and it itself.
 
-use super::{SagaSpan, SpanKind, SpanLink, SpanMarks, SpanTeller, SpanValue, command::sends, marks::commands, text};
+use super::{
+    SagaSpan, SpanAttribute, SpanKind, SpanLink, SpanMarks, SpanTeller, SpanValue, command::sends, marks::commands,
+    text,
+};
 use crate::{
     command::{CommandDirection, CommandRef},
     event::{CompensationCause, SagaEnd},
+    expression::ValueTemplate,
     state::SagaPhase,
     time::Timestamp,
     trace::{SpanId, SpanKey, TraceContext},
 };
+use serde_json::Value;
+
+/// Bytes of a tag's text.
+const TAG_BYTES: usize = 256;
+
+/// `None` of what is no text, number or truth.
+fn tag_value(value: &Value) -> Option<SpanValue> {
+    match value {
+        Value::String(text) => Some(SpanValue::Text(text[..text.floor_char_boundary(TAG_BYTES)].to_owned())),
+        Value::Number(number) => Some(number.as_i64().map_or_else(|| text(number.to_string()), SpanValue::Number)),
+        Value::Bool(truth) => Some(text(truth.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
 
 impl SpanTeller<'_> {
     pub(super) fn course(&self, before: &SpanMarks, spans: &mut Vec<SagaSpan>) {
@@ -50,17 +68,26 @@ impl SpanTeller<'_> {
         let mut span = self.part(&SpanKey::Saga, &name, self.state.started_at);
         let context = self.context();
         span.parent = context.parent;
-        span.attributes.push(("saga.key", text(&self.state.key)));
-        span.attributes.push(("saga.status", text(self.state.status().to_string())));
+        span.attributes.push(("saga.key".into(), text(&self.state.key)));
+        span.attributes.push(("saga.status".into(), text(self.state.status().to_string())));
         span.error = match end {
             SagaEnd::Completed { .. } => None,
             SagaEnd::Compensated { cause, .. } => Some(cause.code().to_owned()),
             SagaEnd::Abandoned { .. } => Some("abandoned".to_owned()),
         };
-        span.attributes.extend(span.error.as_ref().map(|code| ("error.type", text(code.as_str()))));
+        span.attributes.extend(span.error.as_ref().map(|code| ("error.type".into(), text(code.as_str()))));
+        span.attributes.extend(self.tags());
         span.links.extend(context.parent.map(|parent| self.trigger(parent)));
         span.links.extend(self.forked());
         span
+    }
+
+    /// What the definition's `tags` are now. A trace is worth no failure: what has no value is left out.
+    fn tags(&self) -> Vec<SpanAttribute> {
+        let scope = self.state.scope();
+        let tags = self.scene.plan.definition.tags.iter();
+        let value = |template: &ValueTemplate| template.render(&scope).ok().and_then(|value| tag_value(&value));
+        tags.filter_map(|(name, template)| Some((format!("saga.tag.{name}").into(), value(template)?))).collect()
     }
 
     /// The record that started the saga.
@@ -68,10 +95,10 @@ impl SpanTeller<'_> {
         let trigger = &self.state.trigger;
         let mut link = self.link(parent, "trigger");
         link.attributes.extend([
-            ("messaging.system.name", text("kafka")),
-            ("messaging.destination.name", text(&trigger.topic)),
-            ("messaging.destination.partition.id", text(trigger.partition.to_string())),
-            ("kafka.offset", SpanValue::Number(trigger.offset)),
+            ("messaging.system.name".into(), text("kafka")),
+            ("messaging.destination.name".into(), text(&trigger.topic)),
+            ("messaging.destination.partition.id".into(), text(trigger.partition.to_string())),
+            ("kafka.offset".into(), SpanValue::Number(trigger.offset)),
         ]);
         link
     }
@@ -89,7 +116,7 @@ impl SpanTeller<'_> {
     }
 
     fn link(&self, span: SpanId, relation: &str) -> SpanLink {
-        SpanLink { trace: self.context(), span, attributes: vec![("saga.link", text(relation))] }
+        SpanLink { trace: self.context(), span, attributes: vec![("saga.link".into(), text(relation))] }
     }
 
     fn context(&self) -> TraceContext {

@@ -64,8 +64,24 @@ fn a_saga_has_its_steps_below_it_and_their_attempts_below_them() {
     assert_eq!(spans[0].kind, SpanKind::Producer);
     assert_eq!(spans[2].kind, SpanKind::Client);
     assert_eq!(spans[4].ended.0 - spans[4].began.0, 2_000);
-    assert!(spans[4].attributes.contains(&("saga.status", SpanValue::Text("completed".into()))));
+    assert!(spans[4].attributes.contains(&("saga.status".into(), SpanValue::Text("completed".into()))));
     holds(&saga);
+}
+
+#[test]
+fn a_saga_says_its_tags_and_leaves_out_what_has_no_value() {
+    let tagged = format!("tags: {{plan: gold, order: \"${{ event.id }}\", charge: \"${{ steps.charge.id }}\"}}{TWO}");
+    let saga = given(&tagged).when("reserve", done()).when("charge", done());
+    let spans = spans(&saga);
+    let whole = spans.last().expect("the saga's");
+    let tags: Vec<_> = whole.attributes.iter().filter(|(name, _)| name.starts_with("saga.tag.")).collect();
+    assert_eq!(
+        tags,
+        [
+            &("saga.tag.plan".into(), SpanValue::Text("gold".into())),
+            &("saga.tag.order".into(), SpanValue::Text("4711".into())),
+        ]
+    );
 }
 
 #[test]
@@ -77,7 +93,7 @@ fn attempts_are_siblings_and_the_failed_one_says_why() {
     );
     let attempts = spans(&saga);
     assert_eq!(attempts[1].began.0 - attempts[0].ended.0, 1_000, "the retry delay is between them");
-    assert!(attempts[1].attributes.contains(&("saga.attempt", SpanValue::Number(2))));
+    assert!(attempts[1].attributes.contains(&("saga.attempt".into(), SpanValue::Number(2))));
     holds(&saga);
 }
 

@@ -83,6 +83,14 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
             "{\"chargeId\": \"${ steps.charge.chargeId }\"}",
         ),
         key(
+            "tags",
+            ValueRule::Entries(&ValueRule::Scalar),
+            "What its traces say of a saga in your words: at most 16 values by name. One that has no value when the \
+                saga ends is left out.",
+            "",
+            "{\"tenant\": \"${ event.tenant }\"}",
+        ),
+        key(
             "onCompleted",
             ValueRule::Shape(&OUTCOME),
             "Published when the saga completed.",
