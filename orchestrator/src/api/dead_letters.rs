@@ -257,6 +257,11 @@ pub(super) async fn purge(
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let before = query::time("endedBefore", &asked.ended_before, backend.query.now())
         .map_err(|error| ApiError::BadValue(error.to_string()))?;
+    if before > backend.query.now() {
+        let said =
+            format!("`endedBefore` is `{}`, which is yet to come: expected a time that is over", asked.ended_before);
+        return Err(ApiError::BadValue(said));
+    }
     let statement = OperatorStatement::checked(asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let Timestamp(before) = before;

@@ -295,11 +295,19 @@ fn needs_person(saga: &SagaView, letters: &[LetterLineView]) -> String {
     format!("\n{table}")
 }
 
-/// The acts that mend the letters of replies for which a step failed with this code.
+/// The acts that mend the letters of replies for which a step failed with this code. Of several letters the store does
+/// not know which step each is of: its record says it.
 fn mending(code: &str, letters: &[LetterLineView]) -> Vec<String> {
     let is_of = |letter: &&LetterLineView| code.strip_prefix("reply.") == Some(letter.code.as_str());
-    let acts = |letter: &LetterLineView| ["edit", "redrive"].map(|act| format!("dlq {act} {}", letter.place));
-    letters.iter().filter(is_of).flat_map(acts).collect()
+    let of_code: Vec<&LetterLineView> = letters.iter().filter(is_of).collect();
+    match of_code.as_slice() {
+        [] => Vec::new(),
+        [letter] => ["edit", "redrive"].map(|act| format!("dlq {act} {}", letter.place)).into(),
+        several => {
+            let places: Vec<&str> = several.iter().map(|letter| letter.place.as_str()).collect();
+            vec![format!("the reply among {}: `dlq show` says of which step each is", places.join(" "))]
+        }
+    }
 }
 
 fn attempts(step: &StepView) -> String {

@@ -27,6 +27,8 @@ const MOST_SEEN: usize = 1000;
 pub(crate) struct LetterTopics {
     reader: TopicPortionReader,
     extents: BTreeMap<(Arc<str>, i32), Range<i64>>,
+    /// Letters that were written before are left out.
+    not_before: Option<Timestamp>,
 }
 
 /// What the client of Kafka says about a topic that cannot be read.
@@ -67,7 +69,7 @@ impl LetterTopics {
             let found = reader.extents().await.map_err(of(topic))?;
             extents.extend(found.into_iter().map(|(partition, extent)| ((Arc::clone(&name), partition), extent)));
         }
-        Ok(LetterTopics { reader, extents })
+        Ok(LetterTopics { reader, extents, not_before: None })
     }
 
     /// Names of the topics that the broker knows, for who misspelt `name`.
@@ -78,7 +80,8 @@ impl LetterTopics {
         TopicPortionReader::connect(settings, name)?.topics().await
     }
 
-    /// Leaves out what was written before `time`.
+    /// Leaves out what was written before `time`. Where the broker names no offset although the newest record is not
+    /// older, as a broker does that keeps no index of times, the letters themselves say it.
     ///
     /// # Errors
     /// The broker does not answer.
@@ -89,10 +92,15 @@ impl LetterTopics {
             self.reader.turn_to(&name);
             let offsets = self.reader.offsets_at(time).await?;
             for ((_, partition), extent) in self.extents.iter_mut().filter(|((topic, _), _)| *topic == name) {
-                let begin = offsets.get(partition).copied().unwrap_or(extent.end);
+                let begin = match offsets.get(partition) {
+                    Some(offset) => *offset,
+                    None if is_newest_from(&mut self.reader, *partition, extent.clone(), time).await? => extent.start,
+                    None => extent.end,
+                };
                 extent.start = extent.start.max(begin).min(extent.end);
             }
         }
+        self.not_before = Some(time);
         Ok(())
     }
 
@@ -132,7 +140,7 @@ impl LetterTopics {
             read: Vec::new(),
         };
         let tails = self.extents.into_iter().map(tail).collect();
-        NewestLetters { reader: self.reader, tails, seen: SeenNames::default() }
+        NewestLetters { reader: self.reader, tails, seen: SeenNames::default(), not_before: self.not_before }
     }
 }
 
@@ -143,6 +151,7 @@ pub(crate) struct NewestLetters {
     reader: TopicPortionReader,
     tails: Vec<PartitionTail>,
     seen: SeenNames,
+    not_before: Option<Timestamp>,
 }
 
 /// Names in letters that were read, chosen or not.
@@ -190,13 +199,27 @@ impl NewestLetters {
     pub(crate) async fn next(&mut self, filter: &LetterFilter) -> LetterResult<Option<LetterEntry>> {
         for tail in &mut self.tails {
             while tail.read.is_empty() && !tail.left.is_empty() {
-                tail.read_back(&mut self.reader, filter, &mut self.seen).await?;
+                tail.read_back(&mut self.reader, (filter, self.not_before), &mut self.seen).await?;
             }
         }
         let newest = |tail: &&mut PartitionTail| tail.read.last().map(|entry| (entry.written_at, entry.place));
         let next = self.tails.iter_mut().filter(|tail| !tail.read.is_empty()).max_by_key(newest);
         Ok(next.and_then(|tail| tail.read.pop()))
     }
+}
+
+/// Whether the newest record of the partition was written at `time` or later.
+async fn is_newest_from(
+    reader: &mut TopicPortionReader,
+    partition: i32,
+    extent: Range<i64>,
+    time: Timestamp,
+) -> LetterResult<bool> {
+    if extent.is_empty() {
+        return Ok(false);
+    }
+    let portion = reader.read(partition, extent.end - 1..extent.end, PortionEnd::Newest).await?;
+    Ok(portion.records.into_iter().map(LetterEntry::of).any(|entry| entry.written_at >= time))
 }
 
 impl SeenNames {
@@ -217,7 +240,7 @@ impl PartitionTail {
     async fn read_back(
         &mut self,
         reader: &mut TopicPortionReader,
-        filter: &LetterFilter,
+        (filter, not_before): (&LetterFilter, Option<Timestamp>),
         seen: &mut SeenNames,
     ) -> LetterResult<()> {
         let asked = self.left.start.max(self.left.end - self.step)..self.left.end;
@@ -228,7 +251,8 @@ impl PartitionTail {
         self.step = if covers.start > begin { (end - covers.start).max(1) } else { (2 * self.step).min(LONGEST_STEP) };
         self.left.end = covers.start;
         let entries = records.into_iter().map(LetterEntry::of).inspect(|entry| seen.add(entry));
-        self.read = entries.filter(|entry| filter.takes(entry)).collect();
+        let is_young = |entry: &LetterEntry| not_before.is_none_or(|time| entry.written_at >= time);
+        self.read = entries.filter(|entry| is_young(entry) && filter.takes(entry)).collect();
         Ok(())
     }
 }

@@ -102,6 +102,19 @@ pub struct LetterJobOrder {
     pub limit: Option<NonZeroU32>,
 }
 
+impl LetterJobOrder {
+    /// Whether both ask for the same, whatever was fixed when the one began that is on record.
+    fn asks_the_same(&self, other: &LetterJobOrder) -> bool {
+        let is_same_selection = match (&self.selection, &other.selection) {
+            (LetterSelection::Named(these), LetterSelection::Named(those)) => these == those,
+            (LetterSelection::Matching { .. }, LetterSelection::Matching { .. }) => self.told == other.told,
+            (LetterSelection::Named(_), LetterSelection::Matching { .. })
+            | (LetterSelection::Matching { .. }, LetterSelection::Named(_)) => false,
+        };
+        is_same_selection && self.bring == other.bring
+    }
+}
+
 /// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -174,6 +187,9 @@ pub enum LetterJobError {
     /// Nobody knows the job.
     #[error("no job {0} is known: neither to this engine nor to the store")]
     Unknown(Uuid),
+    /// The id is that of a job about something else.
+    #[error("the job {0} is there, and it is about other letters or says other things: leave out the id, or name a new one")]
+    OtherJob(Uuid),
     /// What is on record of it cannot be read.
     #[error("the record of the job cannot be read: {0}")]
     Unreadable(String),
@@ -230,6 +246,10 @@ impl LetterJobs {
     ) -> Result<LetterJobView, LetterJobError> {
         if let Some(same) = self.find(order.bring.id).filter(JobHandle::is_under_way) {
             return Ok(same.view());
+        }
+        let before = record::find(courier, order.bring.id).await?;
+        if before.is_some_and(|(before, _)| !before.asks_the_same(&order)) {
+            return Err(LetterJobError::OtherJob(order.bring.id));
         }
         if let LetterSelection::Matching { up_to, .. } = &mut order.selection
             && *up_to == 0

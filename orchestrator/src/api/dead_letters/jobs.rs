@@ -251,7 +251,7 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
 impl From<LetterJobError> for ApiError {
     fn from(error: LetterJobError) -> ApiError {
         match error {
-            LetterJobError::TooMany => ApiError::LetterRefused(error.to_string()),
+            LetterJobError::TooMany | LetterJobError::OtherJob(_) => ApiError::LetterRefused(error.to_string()),
             LetterJobError::Unknown(id) => ApiError::NoJob(id.to_string()),
             LetterJobError::Unreadable(_) => ApiError::Unreadable(error.to_string()),
             LetterJobError::Store(error) => error.into(),

@@ -8,6 +8,7 @@ use crate::{
     shell::quoted,
     visible,
 };
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
@@ -118,7 +119,13 @@ pub(super) async fn follow(
 ) -> anyhow::Result<ExitCode> {
     let mut after = 0;
     loop {
-        let answer = server.get(&format!("{}?after={after}", path(job))).await?;
+        let answer = server.get(&format!("{}?after={after}", path(job))).await;
+        let answer = answer.with_context(|| {
+            format!(
+                "the engine of job {job} does not answer any more: `saga dlq job resume {job}` goes on with it, on any \
+                 engine, and brings nothing back twice"
+            )
+        })?;
         let items = answer["items"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         for item in items {
             output::next(item, format, line)?;

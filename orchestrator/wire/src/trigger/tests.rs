@@ -29,6 +29,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<SagaDe
         timeout: None,
         steps: Vec::new(),
         output: None,
+        tags: Vec::new(),
         on_completed: None,
         on_compensated: None,
         retention: None,

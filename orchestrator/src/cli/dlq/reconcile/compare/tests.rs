@@ -69,6 +69,8 @@ fn a_row_whose_record_is_gone_is_told_with_its_status() {
     let facts = PlaceFacts { record: None, ..both(LetterStatus::Reviewing) };
     assert_eq!(found(&facts), [LetterFinding::RecordGone]);
     assert!(said(&facts).ends_with("which is reviewing"), "{}", said(&facts));
+    let ended = PlaceFacts { record: None, ..both(LetterStatus::Discarded) };
+    assert_eq!(found(&ended), [], "nobody needs the record of a letter that was dealt with");
 }
 
 #[test]
