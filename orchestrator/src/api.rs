@@ -19,6 +19,7 @@ mod pages;
 mod participants;
 mod projections;
 mod request;
+mod routes;
 mod saga_query;
 mod sagas;
 mod server;
@@ -34,10 +35,8 @@ pub(crate) use server::{ApiServer, on as serve_on};
 use crate::readiness::EngineReadiness;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, header},
     middleware,
-    routing::{get, post},
 };
 use saga_engine::{OperatorHandle, QueryHandle, letters::LetterDesk};
 use saga_kafka::{consumer::ConsumerStatus, topics::TopicAnomaly};
@@ -119,72 +118,8 @@ pub(crate) async fn start(
     server::start(address, starting::routes(readiness)).await
 }
 
-fn routes(backend: ApiState) -> Router {
-    let routes = Router::new()
-        .route("/", get(pages::list))
-        .route("/sagas/{id}", get(pages::saga))
-        .route("/guards", get(pages::guards))
-        .route("/causes", get(pages::causes))
-        .route("/dead-letters", get(pages::letters))
-        .route("/dead-letters/{partition}/{offset}", get(pages::letter))
-        .route("/dead-letters/{partition}/{offset}/{last}", get(pages::letter))
-        .route("/audit", get(pages::audit))
-        .route("/assets/act.js", get(pages::act_script))
-        .route("/assets/job.js", get(pages::job_script))
-        .route("/assets/saga.css", get(pages::style))
-        .route("/assets/saga.js", get(pages::script))
-        .route("/assets/visible.js", get(pages::visible_script))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/api/sagas", get(sagas::list))
-        .route("/api/sagas/{id}", get(sagas::show))
-        .route("/api/sagas/{id}/history", get(sagas::history))
-        .route("/api/sagas/{id}/diff", get(sagas::difference))
-        .route("/api/sagas/{id}/rerun", post(acts::rerun_saga))
-        .route("/api/sagas/{id}/{action}", post(acts::act_on_saga))
-        .route("/api/jobs", get(jobs::list))
-        .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
-        .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
-        .route("/api/dead-letters", get(dead_letters::list))
-        .route("/api/dead-letters/stats", get(dead_letters::stats))
-        .route("/api/dead-letters/purge", post(dead_letters::purge))
-        .route(
-            "/api/dead-letters/import",
-            post(dead_letters::import).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route("/api/dead-letters/jobs", get(dead_letters::jobs).post(dead_letters::begin_job))
-        .route("/api/dead-letters/jobs/{id}", get(dead_letters::show_job))
-        .route("/api/dead-letters/jobs/{id}/{action}", post(dead_letters::act_on_job))
-        .route("/api/dead-letters/{partition}/{offset}", get(dead_letters::show))
-        .route(
-            // The name of a topic may come first: then partition and offset are the parts after it.
-            "/api/dead-letters/{partition}/{offset}/{action}",
-            get(dead_letters::show).post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route(
-            "/api/dead-letters/{partition}/{offset}/{action}/{last}",
-            post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route("/api/audit", get(audit::list))
-        .route("/api/counts", get(sagas::counts))
-        .route("/api/events", get(events::events))
-        .route("/api/projections", get(projections::list))
-        .route("/api/projections/{name}", get(projections::rows))
-        .route("/api/projections/{name}/rebuild", post(projections::rebuild))
-        .route("/api/definitions", get(definitions::list))
-        .route("/api/definitions", post(definitions::bring).layer(DefaultBodyLimit::max(definitions::BODY_BYTES)))
-        .route("/api/definitions/restore", post(documents::restore).layer(DefaultBodyLimit::max(documents::BODY_BYTES)))
-        .route("/api/guards", get(guards::list))
-        .route("/api/guards/acts", get(guards::acts))
-        .route("/api/guards/waiting", get(guards::waiting))
-        .route("/api/guards/events", get(guard_events::events))
-        .route("/api/guards/{participant}", get(guards::show))
-        .route("/api/guards/{participant}/{action}", post(acts::act_on_guard))
-        .route("/api/participants/reload", post(participants::reload))
-        .fallback(errors::no_route)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(backend);
+fn work(backend: ApiState) -> Router {
+    let routes = routes::router(routes::all()).with_state(backend);
     // In a router of its own: axum adds the header `allow` to an answer after the layers of the same router have seen
     // it.
     Router::new()

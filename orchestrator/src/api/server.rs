@@ -50,7 +50,7 @@ impl Drop for ApiServer {
 impl ApiServer {
     /// Serves all routes from now on, also on open connections.
     pub(crate) fn work_on(&self, backend: super::ApiState) {
-        drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
+        drop(self.routes.send_replace(bounded(self.address, super::work(backend))));
     }
 
     /// Accepts no more connections, and waits at most `max_wait` for the requests in progress.
