@@ -5,6 +5,7 @@ mod acts;
 mod audit;
 mod causes;
 mod census;
+mod context;
 mod dead_letters;
 mod definitions;
 mod documents;

@@ -13,6 +13,7 @@ pub(crate) use shown::LetterLineView;
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
+    context::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -143,6 +144,7 @@ pub(super) async fn stats(
 pub(super) async fn act(
     State(backend): State<ApiState>,
     Path(mut parts): Path<Vec<String>>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -152,8 +154,8 @@ pub(super) async fn act(
         "review" => LetterMove::Review,
         "discard" => LetterMove::Discard,
         "reopen" => LetterMove::Reopen,
-        "edit" => return edit(backend, place, &headers, &body).await,
-        "redrive" => return jobs::redrive_one(backend, place, &headers, &body).await,
+        "edit" => return edit(backend, place, &caller, &headers, &body).await,
+        "redrive" => return jobs::redrive_one(backend, place, &caller, &headers, &body).await,
         other => {
             let expected = "expected review, discard, reopen, edit or redrive";
             return Err(ApiError::NoRoute(format!("…/{other}: {expected}")));
@@ -161,7 +163,7 @@ pub(super) async fn act(
     };
     let asked: LetterActBody = request::read(RequestBodyKind::LetterAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let usual = desk.topic().to_owned();
     let acted = place.clone();
@@ -175,12 +177,13 @@ pub(super) async fn act(
 async fn edit(
     backend: ApiState,
     place: LetterCoordinates,
+    caller: &ApiCaller,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Json<Value>, ApiError> {
     let asked: LetterEditBody = request::read(RequestBodyKind::LetterEdit, headers, body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let (usual, edited) = (desk.topic().to_owned(), place.clone());
     let done =
@@ -193,6 +196,7 @@ async fn edit(
 
 pub(super) async fn purge(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -200,7 +204,7 @@ pub(super) async fn purge(
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let before = query::time("endedBefore", &asked.ended_before, backend.query.now())
         .map_err(|error| ApiError::BadValue(error.to_string()))?;
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let Timestamp(before) = before;
     let done = to_its_end(async move { desk.purge(before, id, (&by.who, &by.reason)).await });

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ApiState,
+        context::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request, sagas,
     },
@@ -121,6 +122,7 @@ pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path((saga, action)): Path<(String, String)>,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -130,11 +132,12 @@ pub(in crate::api) async fn act(
     let saga = meant(&backend, request::checked(named)?.of(&saga), action).await?;
     let plan = plan_of(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
-    let act = checked(asked, action)?;
+    let statement = OperatorStatement::checked(&caller, asked.who.clone(), asked.reason.clone())?;
+    let act = checked(asked, action, &statement)?;
     if is_dry {
         return Ok(Json(dry_run(&backend, saga, &act, plan.as_ref()).await?).into_response());
     }
-    performed(&backend, saga, act, plan, wait).await
+    performed(&backend, &statement, saga, act, plan, wait).await
 }
 
 /// The saga that the path names. An erasure reaches sagas in archives, too.
@@ -183,13 +186,13 @@ async fn dry_run(
 
 async fn performed(
     backend: &ApiState,
+    statement: &OperatorStatement,
     saga: SagaId,
     act: OperatorAct,
     plan: Option<Arc<SagaPlan>>,
     wait: Duration,
 ) -> Result<Response, ApiError> {
     let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
-    let statement = OperatorStatement { who: act.who.clone(), reason: act.reason.clone() };
     let operator = backend.operator.clone();
     let operated = to_its_end(async move { operator.act_on_saga(saga, act, plan).await })
         .await
@@ -278,8 +281,8 @@ pub(in crate::api) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
     })
 }
 
-fn checked(asked: SagaActBody, action: OperatorAction) -> Result<OperatorAct, ApiError> {
-    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
+fn checked(asked: SagaActBody, action: OperatorAction, by: &OperatorStatement) -> Result<OperatorAct, ApiError> {
+    let (who, reason) = (by.who.clone(), by.reason.clone());
     let id = act_id(asked.id)?;
     let about = about(asked.step, asked.direction)?;
     Ok(OperatorAct { id, who, reason, action, about })
