@@ -14,6 +14,7 @@ mod events;
 mod guard_events;
 mod guards;
 mod health;
+mod help;
 mod jobs;
 mod journal_permits;
 mod pages;

@@ -31,7 +31,7 @@ function tell(text) {
 async function post(url, body) {
   const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
   const told = await answer.json();
-  return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.error?.message, told.error?.hint].filter(Boolean).join(". ") };
+  return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.detail, told.hint].filter(Boolean).join(". ") };
 }
 
 function came({ status, now, job }) {

@@ -1,9 +1,10 @@
 //! The context of a request: its ids, which every answer gives back, and where it came from.
 
-use super::errors::ApiError;
+use super::errors::{ApiError, ApiProblem};
 use axum::{
+    body::Body,
     extract::{FromRequestParts, Request},
-    http::{Extensions, HeaderMap, HeaderName, HeaderValue, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -48,6 +49,10 @@ impl RequestContext {
     }
 
     fn given_back(&self, mut response: Response) -> Response {
+        if let Some(problem) = response.extensions_mut().remove::<ApiProblem>() {
+            *response.body_mut() = Body::from(problem.of_request(&self.request_id).to_json());
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         let ids = [(REQUEST_ID, &self.request_id), (CORRELATION_ID, &self.correlation_id), (TRACE_ID, &self.trace_id)];
         for (name, id) in ids {
             let value = HeaderValue::from_str(id).expect("an id has only characters that a header takes");

@@ -13,7 +13,7 @@ pub(super) use guards::guards;
 use super::{
     ApiState,
     census::SagaCounts,
-    errors::{ApiError, ApiErrorDetails},
+    errors::{ApiError, ApiProblem},
     request,
     saga_query::SagaListQuery,
     sagas, server,
@@ -66,7 +66,7 @@ struct ListPage {
 #[template(path = "error.html")]
 struct ErrorPage {
     status: StatusCode,
-    told: ApiErrorDetails,
+    told: ApiProblem,
 }
 
 #[derive(Template)]
@@ -165,7 +165,7 @@ pub(super) async fn visible_script() -> Response {
     server::text("text/javascript; charset=utf-8", script)
 }
 
-fn page(template: &impl Template) -> Response {
+pub(super) fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => ApiError::Unreadable(error.to_string()).into_response(),
@@ -177,12 +177,15 @@ pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<ApiErrorDetails>() {
-        Some(told) if wants_page => {
+    if !wants_page {
+        return response;
+    }
+    match response.extensions_mut().remove::<ApiProblem>() {
+        Some(told) => {
             let status = response.status();
             (status, page(&ErrorPage { status, told })).into_response()
         }
-        Some(_) | None => response,
+        None => response,
     }
 }
 

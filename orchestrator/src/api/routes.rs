@@ -3,7 +3,7 @@
 
 use super::{
     ApiState, BODY_BYTES, acts, audit, dead_letters, definitions, documents, errors, events, guard_events, guards,
-    health, jobs, pages, participants, projections, sagas,
+    health, help, jobs, pages, participants, projections, sagas,
 };
 use axum::{
     Router,
@@ -113,6 +113,7 @@ fn open() -> Vec<ApiRoute> {
         open.get("/assets/saga.css", pages::style),
         open.get("/assets/saga.js", pages::script),
         open.get("/assets/visible.js", pages::visible_script),
+        open.get("/help/errors/{code}", help::error),
         open.get("/health/live", health::live),
         open.get("/health/ready", health::ready),
         scrape.get("/metrics", health::metrics),

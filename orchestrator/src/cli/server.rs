@@ -139,8 +139,8 @@ impl ApiClient {
         }
         let status = response.status();
         let answer: Value = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
-        match (answer.pointer("/error/message"), answer.pointer("/error/hint")) {
-            (Some(Value::String(message)), Some(Value::String(hint))) => bail!("{message}\nhint: {hint}"),
+        match (&answer["detail"], &answer["hint"]) {
+            (Value::String(detail), Value::String(hint)) => bail!("{detail}\nhint: {hint}"),
             _ => {
                 bail!(
                     "{} answers {status}, but not as an engine does\nhint: --server names an engine",
