@@ -3,5 +3,7 @@
 mod claims;
 mod identity;
 mod issuer_keys;
+mod jwks;
 mod key_file;
 mod signature;
+mod token;
