@@ -10,8 +10,10 @@ mod session;
 mod signature;
 mod token;
 
+pub(crate) use identity::{LoginRole, RoleGrant};
+pub(crate) use token::TokenRules;
+
 use std::path::PathBuf;
-use token::TokenRules;
 
 /// How callers log in.
 #[derive(Clone, Debug)]
