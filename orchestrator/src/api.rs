@@ -3,6 +3,7 @@
 
 mod acts;
 mod audit;
+mod auth;
 mod causes;
 mod census;
 mod context;
@@ -19,6 +20,7 @@ mod jobs;
 mod journal_permits;
 mod pages;
 mod participants;
+mod permission;
 mod projections;
 mod request;
 mod routes;
@@ -29,6 +31,7 @@ mod starting;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
+pub(crate) use auth::ApiDoor;
 pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
@@ -53,6 +56,8 @@ const BODY_BYTES: usize = 64 * 1024;
 pub(crate) struct ApiState {
     pub(crate) query: QueryHandle,
     pub(crate) operator: OperatorHandle,
+    /// How callers come in.
+    pub(crate) door: ApiDoor,
     /// Dead letters; `None`: this engine follows no topic of them.
     pub(crate) letters: Option<LetterDesk>,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
@@ -82,6 +87,7 @@ impl ApiState {
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
+        door: ApiDoor,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let feed_readers = Arc::new(Semaphore::new(events::READERS));
@@ -93,6 +99,7 @@ impl ApiState {
         ApiState {
             query,
             operator,
+            door,
             letters,
             readiness,
             consumers,
@@ -121,12 +128,20 @@ pub(crate) async fn start(
 }
 
 fn work(backend: ApiState) -> Router {
-    let routes = routes::router(routes::all()).with_state(backend);
+    let door = backend.door.clone();
+    layered(routes::router(routes::all(), &door).with_state(backend), &door)
+}
+
+/// The layers around all routes.
+fn layered(routes: Router, door: &ApiDoor) -> Router {
+    let door = door.clone();
+    let identified = move |request, next| auth::identified(door.clone(), request, next);
     // In a router of its own: axum adds the header `allow` to an answer after the layers of the same router have seen
     // it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::from_fn(uniform::in_one_form))
+        .layer(middleware::from_fn(identified))
         .layer(middleware::from_fn(pages::errors_as_pages))
         .layer(middleware::map_response(with_security_headers))
 }

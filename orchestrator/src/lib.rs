@@ -9,7 +9,6 @@ pub mod cli;
 mod config;
 mod dead_letters;
 mod dev;
-#[allow(dead_code, reason = "the API asks for it when all of it is there")]
 mod login;
 mod readiness;
 mod running;

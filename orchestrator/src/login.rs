@@ -5,12 +5,15 @@ mod gate;
 mod identity;
 mod issuer_keys;
 mod jwks;
+#[allow(dead_code, reason = "the command that makes keys uses the rest")]
 mod key_file;
 mod session;
 mod signature;
 mod token;
 
-pub(crate) use identity::{LoginRole, RoleGrant};
+pub(crate) use gate::{LoginGate, LoginRefusal};
+pub(crate) use identity::{LoginIdentity, LoginRole, RoleGrant};
+pub(crate) use session::{SESSION_LIFE, SessionContent};
 pub(crate) use token::TokenRules;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{
     api,
-    config::{ApiAccess, EngineConfig},
+    config::EngineConfig,
     readiness::EngineReadiness,
     running::{EngineConsumers, RunningEngine},
     shutdown,
@@ -93,11 +93,7 @@ pub(crate) async fn start(
     require_archive_folder(&config, &loaded)?;
     schemas::require_registry(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
-    if let ApiAccess::Login(login) = &config.access
-        && (login.keys.is_some() || login.tokens.is_some())
-    {
-        anyhow::bail!("`api.auth`: the API does not ask for it yet");
-    }
+    let door = api::ApiDoor::open(&config.access, config.listen)?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
@@ -137,6 +133,7 @@ pub(crate) async fn start(
         ready_now,
         consumers.statuses(),
         watched.odd,
+        door,
     ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
     housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);

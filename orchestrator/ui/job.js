@@ -44,5 +44,7 @@ export async function followJob(id, tell, isWanted) {
 }
 
 export async function stopJob(id) {
-  await fetch(`/api/jobs/${id}`, { method: "DELETE" });
+  const session = await fetch("/api/session");
+  const { pageToken } = session.ok ? await session.json() : {};
+  await fetch(`/api/jobs/${id}`, { method: "DELETE", headers: pageToken ? { "x-csrf-token": pageToken } : {} });
 }

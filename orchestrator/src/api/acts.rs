@@ -7,12 +7,9 @@ mod saga;
 
 pub(super) use guard::act as act_on_guard;
 pub(super) use rerun::act as rerun_saga;
-pub(super) use saga::{about, act as act_on_saga, needs_definition, parse, waits};
+pub(super) use saga::{about, act as act_on_saga, allowed, needs_definition, parse, waits};
 
-use super::{
-    context::{ApiCaller, RequestContext},
-    errors::ApiError,
-};
+use super::{auth::ApiCaller, context::RequestContext, errors::ApiError};
 use axum::http::StatusCode;
 use saga_resilience::overrides::check_texts;
 use serde::{Serialize, Serializer};
@@ -30,7 +27,12 @@ pub(super) struct OperatorStatement {
 
 impl OperatorStatement {
     /// Refuses a text that cannot be put on record.
-    pub(super) fn checked(caller: &ApiCaller, who: String, reason: String) -> Result<OperatorStatement, ApiError> {
+    pub(super) fn checked(
+        caller: &ApiCaller,
+        who: Option<String>,
+        reason: String,
+    ) -> Result<OperatorStatement, ApiError> {
+        let who = caller.who(who)?;
         check_texts(&who, &reason).map_err(ApiError::BadValue)?;
         Ok(OperatorStatement { who, reason, context: caller.context.clone() })
     }

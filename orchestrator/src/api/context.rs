@@ -1,10 +1,10 @@
 //! The context of a request: its ids, which every answer gives back, and where it came from.
 
-use super::errors::{ApiError, ApiProblem};
+use super::errors::ApiProblem;
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Request},
-    http::{Extensions, HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    extract::Request,
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -41,6 +41,12 @@ impl RequestContext {
             peer: extensions.get().copied(),
             request_id,
         }
+    }
+
+    /// What [`in_context`] found out.
+    pub(super) fn of_request(request: &Request) -> RequestContext {
+        let known = request.extensions().get::<RequestContext>().cloned();
+        known.unwrap_or_else(|| RequestContext::of(request.headers(), request.extensions()))
     }
 
     /// The address of the peer, for the log; empty within tests without a connection.
@@ -86,22 +92,6 @@ fn trace_of_parent(headers: &HeaderMap) -> Option<Arc<str>> {
     let trace = parent.split('-').nth(1)?;
     let is_hex = trace.len() == 32 && trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_hex && trace.bytes().any(|byte| byte != b'0')).then(|| Arc::from(trace))
-}
-
-/// Who sent a request.
-#[derive(Clone, Debug)]
-pub(super) struct ApiCaller {
-    pub(super) context: RequestContext,
-}
-
-impl<S: Sync> FromRequestParts<S> for ApiCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ApiCaller, ApiError> {
-        let known = parts.extensions.get::<RequestContext>().cloned();
-        let context = known.unwrap_or_else(|| RequestContext::of(&parts.headers, &parts.extensions));
-        Ok(ApiCaller { context })
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub(crate) use shown::LetterLineView;
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
-    context::ApiCaller,
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -38,7 +38,7 @@ pub(super) const BODY_BYTES: usize = 2 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct LetterActBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
 }
 
@@ -46,7 +46,7 @@ struct LetterActBody {
 #[serde(deny_unknown_fields)]
 struct LetterEditBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// `null`: the edit that is kept is removed.
     record: Option<EditedRecord>,
@@ -56,7 +56,7 @@ struct LetterEditBody {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct LetterPurgeBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     ended_before: String,
 }

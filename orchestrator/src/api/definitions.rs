@@ -3,7 +3,7 @@
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement},
-    context::ApiCaller,
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -22,7 +22,7 @@ pub(super) const BODY_BYTES: usize = 2 * 256 * 1024 + 16 * 1024;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct DefinitionTextBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// The text of the file.
     text: String,

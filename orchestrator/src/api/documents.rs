@@ -3,7 +3,7 @@
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
-    context::ApiCaller,
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -23,7 +23,7 @@ struct RestoreBody {
     id: Option<Uuid>,
     definition: String,
     policies: String,
-    who: String,
+    who: Option<String>,
     reason: String,
 }
 

@@ -1,11 +1,11 @@
-//! Every error of the API in one enum: a status, a stable code, a message and a hint what to do. The answer is a problem
-//! of RFC 9457.
+//! Every error of the API in one enum: a status, a stable code, a message and a hint what to do. The answer is a
+//! problem of RFC 9457.
 
 mod code;
 
 pub(super) use code::{ApiErrorCode, ApiErrorFacts};
 
-use crate::readiness;
+use crate::{login::LoginRole, readiness};
 use axum::{
     Extension,
     http::{HeaderValue, Uri, header},
@@ -67,6 +67,16 @@ pub(super) enum ApiError {
     TimedOut,
     #[error("the request names host `{0}`, but this server takes requests from this machine only")]
     ForeignHost(String),
+    #[error("this needs a login")]
+    LoginRequired,
+    #[error("the key, token or session is not valid")]
+    BadLogin,
+    #[error("this needs the role {}, and yours is {}", needs.as_str(), has.as_str())]
+    Forbidden { needs: LoginRole, has: LoginRole },
+    #[error("`who` is another name than that of the login, `{0}`")]
+    OtherOperator(String),
+    #[error("the request was not sent by a page of this engine")]
+    ForeignPage,
     #[error("no participant is called `{name}`")]
     NoParticipant { name: String, hint: Option<String> },
     /// The feed cannot go on after a cursor.
@@ -249,6 +259,11 @@ impl ApiError {
             | ApiError::Unreadable(_)
             | ApiError::TimedOut
             | ApiError::ForeignHost(_)
+            | ApiError::LoginRequired
+            | ApiError::BadLogin
+            | ApiError::Forbidden { .. }
+            | ApiError::OtherOperator(_)
+            | ApiError::ForeignPage
             | ApiError::NoParticipant { .. }
             | ApiError::BadDefinition(_)
             | ApiError::NoLetters(_)
@@ -286,6 +301,11 @@ impl ApiError {
             ApiError::NotReloaded(_) => ApiErrorCode::NotReloaded,
             ApiError::BadDefinition(_) => ApiErrorCode::BadDefinition,
             ApiError::ForeignHost(_) => ApiErrorCode::ForeignHost,
+            ApiError::LoginRequired => ApiErrorCode::LoginRequired,
+            ApiError::BadLogin => ApiErrorCode::BadLogin,
+            ApiError::Forbidden { .. } => ApiErrorCode::Forbidden,
+            ApiError::OtherOperator(_) => ApiErrorCode::OtherOperator,
+            ApiError::ForeignPage => ApiErrorCode::ForeignPage,
             ApiError::Unreadable(_) => ApiErrorCode::Unreadable,
             ApiError::StoreAway(_) => ApiErrorCode::StoreAway,
             ApiError::TooManyReaders(_) => ApiErrorCode::TooManyReaders,
@@ -340,6 +360,13 @@ impl ApiError {
             }
             ApiError::BadDefinition(_) => "nothing has changed; `saga check` finds the same",
             ApiError::ForeignHost(_) => "use http://localhost, or set api.listen to an address that others may reach",
+            ApiError::LoginRequired => {
+                "send `Authorization: Bearer KEY`; `saga` takes --token and SAGA_TOKEN, a browser logs in at /login"
+            }
+            ApiError::BadLogin => "get a new key or token; the log of the engine says why this one was refused",
+            ApiError::Forbidden { .. } => "docs/security.md says what each role may do",
+            ApiError::OtherOperator(_) => "leave `who` out: the login says who acts",
+            ApiError::ForeignPage => "load the page again, or log in again at /login",
             ApiError::Unreadable(_) => {
                 "another build wrote the saga, or its definition is no longer in the event store"
             }
@@ -358,6 +385,15 @@ impl ApiError {
 }
 
 impl ApiError {
+    /// For a 401: how to log in (RFC 6750).
+    fn challenge(&self) -> Option<&'static str> {
+        match self.code() {
+            ApiErrorCode::LoginRequired => Some(r#"Bearer realm="saga""#),
+            ApiErrorCode::BadLogin => Some(r#"Bearer realm="saga", error="invalid_token""#),
+            _ => None,
+        }
+    }
+
     fn oldest(&self) -> Option<String> {
         if let ApiError::CursorGone { oldest, .. } = self { Some(oldest.clone()) } else { None }
     }
@@ -369,6 +405,9 @@ impl IntoResponse for ApiError {
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let body = problem.to_json();
         let mut response = (self.code().facts().status, kind, Extension(problem), body).into_response();
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }

@@ -5,7 +5,7 @@ mod chosen;
 use super::{
     ApiState,
     acts::{self, ActStatus, OperatorStatement},
-    context::ApiCaller,
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
     saga_query::SagaListQuery,
@@ -34,7 +34,7 @@ const TOLD_BYTES: usize = 2_000;
 struct BulkJobBody {
     id: Option<Uuid>,
     action: String,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// Ids or business keys.
     #[serde(default)]
@@ -77,6 +77,7 @@ pub(super) async fn begin(
     let beside = archived_beside(&backend, &asked).await?;
     let is_dry = asked.dry_run;
     let order = ordered(&backend, asked, &statement).await?;
+    acts::allowed(&caller, order.action)?;
     let job = backend.operator.begin_job(order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     let status = if is_dry { ActStatus::DryRun } else { ActStatus::Accepted };
     statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, status);

@@ -4,11 +4,13 @@ mod audit;
 mod causes;
 mod dead_letters;
 mod guards;
+mod login;
 
 pub(super) use audit::audit;
 pub(super) use causes::causes;
 pub(super) use dead_letters::{letter, letters};
 pub(super) use guards::guards;
+pub(super) use login::login;
 
 use super::{
     ApiState,
@@ -225,6 +227,12 @@ fn says(act: OperatorAction) -> &'static str {
         OperatorAction::Erase => {
             "What the saga was given, sent and was answered is removed for ever. Its steps, times and codes stay."
         }
+    }
+}
+
+impl ErrorPage {
+    fn needs_login(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
     }
 }
 

@@ -2,45 +2,21 @@
 //! here. A route without a permission cannot be written.
 
 use super::{
-    ApiState, BODY_BYTES, acts, audit, dead_letters, definitions, documents, errors, events, guard_events, guards,
-    health, help, jobs, pages, participants, projections, sagas,
+    ApiState, BODY_BYTES, acts, audit,
+    auth::{self, ApiDoor},
+    dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, pages,
+    participants,
+    permission::RoutePermission,
+    projections, sagas,
 };
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     handler::Handler,
+    middleware,
     routing::{MethodRouter, delete, get, post},
 };
 use std::fmt;
-
-/// What a caller must be allowed to do for a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RoutePermission {
-    /// Nothing: probes, and files that are the same for everybody.
-    Open,
-    /// To read metrics.
-    Scrape,
-    /// To read.
-    Read,
-    /// To act on sagas, guards and dead letters.
-    Act,
-    /// To change what sagas run by, and to remove what cannot be had again.
-    Administer,
-}
-
-impl RoutePermission {
-    /// The word of the list of routes in docs/api.md.
-    #[cfg(test)]
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            RoutePermission::Open => "open",
-            RoutePermission::Scrape => "metrics",
-            RoutePermission::Read => "read",
-            RoutePermission::Act => "act",
-            RoutePermission::Administer => "administer",
-        }
-    }
-}
 
 /// The method of a route; a GET also answers HEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +89,9 @@ fn open() -> Vec<ApiRoute> {
         open.get("/assets/saga.css", pages::style),
         open.get("/assets/saga.js", pages::script),
         open.get("/assets/visible.js", pages::visible_script),
+        open.get("/login", pages::login),
+        open.post("/login", auth::begin_session),
+        open.post("/logout", auth::end_session),
         open.get("/help/errors/{code}", help::error),
         open.get("/health/live", health::live),
         open.get("/health/ready", health::ready),
@@ -131,6 +110,7 @@ fn reading() -> Vec<ApiRoute> {
         read.get("/dead-letters/{partition}/{offset}", pages::letter),
         read.get("/dead-letters/{partition}/{offset}/{last}", pages::letter),
         read.get("/audit", pages::audit),
+        read.get("/api/session", auth::show_session),
         read.get("/api/sagas", sagas::list),
         read.get("/api/sagas/{id}", sagas::show),
         read.get("/api/sagas/{id}/history", sagas::history),
@@ -186,9 +166,13 @@ fn administering() -> Vec<ApiRoute> {
     ]
 }
 
-/// The router of these routes. Everything else is answered with [`errors::no_route`].
-pub(super) fn router<S: Clone + Send + Sync + 'static>(routes: Vec<ApiRoute<S>>) -> Router<S> {
-    let add = |router: Router<S>, route: ApiRoute<S>| router.route(route.path, route.handler);
+/// The router of these routes. Each refuses whom it is not for; everything else is answered with [`errors::no_route`].
+pub(super) fn router<S: Clone + Send + Sync + 'static>(routes: Vec<ApiRoute<S>>, door: &ApiDoor) -> Router<S> {
+    let add = |router: Router<S>, route: ApiRoute<S>| {
+        let needs = door.needs(route.permission);
+        let judged = middleware::from_fn(move |request, next| auth::judged(needs, request, next));
+        router.route(route.path, route.handler.route_layer(judged))
+    };
     routes.into_iter().fold(Router::new(), add).fallback(errors::no_route).layer(DefaultBodyLimit::max(BODY_BYTES))
 }
 
@@ -218,7 +202,9 @@ mod tests {
 
     #[test]
     fn a_route_that_changes_something_is_no_route_for_readers() {
-        for route in all().iter().filter(|route| route.method != RouteMethod::Get) {
+        let of_sessions = ["/login", "/logout"];
+        let changing = |route: &&ApiRoute| route.method != RouteMethod::Get && !of_sessions.contains(&route.path);
+        for route in all().iter().filter(changing) {
             assert!(matches!(route.permission, RoutePermission::Act | RoutePermission::Administer), "{route:?}");
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ApiState,
-        context::ApiCaller,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -26,7 +26,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 struct GuardOverrideBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     share: Option<f64>,
     bulkhead: Option<NonZeroU32>,

@@ -3,7 +3,7 @@
 use super::{
     super::{
         ApiState,
-        context::ApiCaller,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request, sagas,
     },
@@ -30,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RerunBody {
     id: Option<String>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// The first step that is performed again; without it all steps are.
     from: Option<String>,

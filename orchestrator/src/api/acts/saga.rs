@@ -3,12 +3,13 @@
 use super::{
     super::{
         ApiState,
-        context::ApiCaller,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request, sagas,
     },
     ActStatus, OperatorStatement, to_its_end,
 };
+use crate::login::LoginRole;
 use axum::{
     Json,
     body::Bytes,
@@ -41,7 +42,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct SagaActBody {
     id: Option<String>,
-    who: String,
+    who: Option<String>,
     reason: String,
     step: Option<String>,
     direction: Option<CommandDirection>,
@@ -128,6 +129,7 @@ pub(in crate::api) async fn act(
 ) -> Result<Response, ApiError> {
     let action = parse(&action)?;
     let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
+    allowed(&caller, action)?;
     let wait = waits(asked.wait_ms)?;
     let saga = meant(&backend, request::checked(named)?.of(&saga), action).await?;
     let plan = plan_of(&backend, saga, asked.definition.as_deref(), action).await?;
@@ -138,6 +140,18 @@ pub(in crate::api) async fn act(
         return Ok(Json(dry_run(&backend, saga, &act, plan.as_ref()).await?).into_response());
     }
     performed(&backend, &statement, saga, act, plan, wait).await
+}
+
+/// What an erasure removes cannot be had again.
+pub(in crate::api) fn allowed(caller: &ApiCaller, action: OperatorAction) -> Result<(), ApiError> {
+    match action {
+        OperatorAction::Erase => caller.require(LoginRole::Admin),
+        OperatorAction::Retry
+        | OperatorAction::Skip
+        | OperatorAction::Cancel
+        | OperatorAction::Abandon
+        | OperatorAction::Migrate => Ok(()),
+    }
 }
 
 /// The saga that the path names. An erasure reaches sagas in archives, too.

@@ -4,7 +4,7 @@ use super::{
     super::{
         ApiState,
         acts::{ActStatus, OperatorStatement, to_its_end},
-        context::ApiCaller,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -24,7 +24,7 @@ const MOST_DECISIONS: usize = 200;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ImportBody {
-    who: String,
+    who: Option<String>,
     reason: String,
     #[serde(default)]
     dry_run: bool,

@@ -4,7 +4,7 @@ use super::{
     super::{
         ApiState,
         acts::{ActStatus, OperatorStatement},
-        context::ApiCaller,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -35,7 +35,7 @@ const TOLD_BYTES: usize = 2_000;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct LetterJobBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// Places of letters.
     #[serde(default)]
@@ -148,7 +148,7 @@ fn shortened(mut told: String) -> String {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RedriveBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     #[serde(default)]
     dry_run: bool,

@@ -20,6 +20,11 @@ pub(in crate::api) enum ApiErrorCode {
     BadParameter,
     BadBody,
     BadPath,
+    LoginRequired,
+    BadLogin,
+    Forbidden,
+    OtherOperator,
+    ForeignPage,
     ForeignHost,
     WrongMethod,
     TooLarge,
@@ -52,7 +57,7 @@ impl ApiErrorFacts {
 }
 
 impl ApiErrorCode {
-    pub(in crate::api) const ALL: [ApiErrorCode; 28] = [
+    pub(in crate::api) const ALL: [ApiErrorCode; 33] = [
         ApiErrorCode::NoRoute,
         ApiErrorCode::NoSaga,
         ApiErrorCode::NoParticipant,
@@ -68,6 +73,11 @@ impl ApiErrorCode {
         ApiErrorCode::BadParameter,
         ApiErrorCode::BadBody,
         ApiErrorCode::BadPath,
+        ApiErrorCode::LoginRequired,
+        ApiErrorCode::BadLogin,
+        ApiErrorCode::Forbidden,
+        ApiErrorCode::OtherOperator,
+        ApiErrorCode::ForeignPage,
         ApiErrorCode::ForeignHost,
         ApiErrorCode::WrongMethod,
         ApiErrorCode::TooLarge,
@@ -190,6 +200,41 @@ impl ApiErrorCode {
                 "bad_path",
                 "The path cannot be read",
                 "Percent-encode an id or a key as UTF-8, as one segment: `/` is `%2F`, `%` is `%25`.",
+            ),
+            ApiErrorCode::LoginRequired => facts(
+                StatusCode::UNAUTHORIZED,
+                "login_required",
+                "Log in first",
+                "The route needs a login and the request has none. Send `Authorization: Bearer` with an API key \
+                 or a token; `saga` takes --token and SAGA_TOKEN; a browser logs in at /login.",
+            ),
+            ApiErrorCode::BadLogin => facts(
+                StatusCode::UNAUTHORIZED,
+                "bad_login",
+                "The login is not valid",
+                "The key, token or session of the request is unknown, has expired, or cannot be verified. The \
+                 answer does not say which check failed; the log of the engine says the class. Get a new one.",
+            ),
+            ApiErrorCode::Forbidden => facts(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "Your role does not allow this",
+                "The login is valid, and its role is below the one that the route needs; the detail names both. \
+                 docs/security.md says what each role may do.",
+            ),
+            ApiErrorCode::OtherOperator => facts(
+                StatusCode::FORBIDDEN,
+                "other_operator",
+                "The body names somebody else",
+                "With a login, the login says who acts. Leave `who` out of the body, or write the name of the \
+                 login. Nothing has changed.",
+            ),
+            ApiErrorCode::ForeignPage => facts(
+                StatusCode::FORBIDDEN,
+                "foreign_page",
+                "The request is from another page",
+                "A request with the session of a browser changes something only with the header X-CSRF-Token \
+                 that our own pages send. Load the page again, or log in again.",
             ),
             ApiErrorCode::ForeignHost => facts(
                 StatusCode::FORBIDDEN,
