@@ -13,6 +13,10 @@ mod token;
 
 pub(crate) use gate::{LoginGate, LoginRefusal};
 pub(crate) use identity::{LoginIdentity, LoginRole, RoleGrant};
+#[cfg(test)]
+pub(crate) use key_file::NewKey;
+#[cfg(test)]
+pub(crate) use identity::LoginProof;
 pub(crate) use session::{SESSION_LIFE, SessionContent};
 pub(crate) use token::TokenRules;
 

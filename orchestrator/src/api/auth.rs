@@ -4,6 +4,8 @@
 mod caller;
 mod credentials;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(super) use caller::ApiCaller;
 pub(super) use session::{begin as begin_session, end as end_session, show as show_session};
