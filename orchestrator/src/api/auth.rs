@@ -6,6 +6,8 @@ mod credentials;
 mod session;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;
 
 pub(super) use caller::ApiCaller;
 pub(super) use session::{begin as begin_session, end as end_session, show as show_session};
