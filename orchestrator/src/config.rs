@@ -287,6 +287,16 @@ pub(crate) fn formats(sources: &ConfigSources<'_>) -> Result<(TopicFormats, bool
     Ok((check.topic_formats(&topics, registry.as_ref()), registry.is_some()))
 }
 
+/// Reads only where the keys of the API are; `None`: the configuration names no file.
+///
+/// # Errors
+/// When the file of the configuration cannot be read.
+pub(crate) fn key_file(sources: &ConfigSources<'_>) -> Result<Option<PathBuf>, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    Ok(layers.get(login::KEY_FILE).is_some().then(|| check.path(login::KEY_FILE, "./keys.yaml")))
+}
+
 /// The reason why a folder has no definitions; `None` if it has some.
 pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {

@@ -5,18 +5,16 @@ mod gate;
 mod identity;
 mod issuer_keys;
 mod jwks;
-#[allow(dead_code, reason = "the command that makes keys uses the rest")]
 mod key_file;
 mod session;
 mod signature;
 mod token;
 
 pub(crate) use gate::{LoginGate, LoginRefusal};
-pub(crate) use identity::{LoginIdentity, LoginRole, RoleGrant};
-#[cfg(test)]
-pub(crate) use key_file::NewKey;
 #[cfg(test)]
 pub(crate) use identity::LoginProof;
+pub(crate) use identity::{LoginIdentity, LoginRole, RoleGrant};
+pub(crate) use key_file::{KeyFileError, NewKey, is_key_id};
 pub(crate) use session::{SESSION_LIFE, SessionContent};
 pub(crate) use token::TokenRules;
 
