@@ -25,6 +25,7 @@ use axum::{
     http::HeaderMap,
 };
 use saga_core::time::Timestamp;
+use saga_engine::journal::payloads::PayloadDetail;
 use saga_engine::letters::{EditedRecord, LetterDesk, LetterError, LetterMove, MendError, letter_place};
 use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
 use serde::Deserialize;
@@ -118,10 +119,11 @@ pub(super) async fn slip(backend: &ApiState, asked: &LetterListQuery) -> Result<
 pub(super) async fn show(
     State(backend): State<ApiState>,
     Path(parts): Path<Vec<String>>,
+    caller: ApiCaller,
 ) -> Result<Json<Value>, ApiError> {
     let desk = desk(&backend)?;
     let detail = desk.show(&place(&parts, desk.topic())?).await?;
-    Ok(Json(shown::detail(detail, desk.topic())))
+    Ok(Json(shown::detail(detail, desk.topic(), caller.payloads(PayloadDetail::Full))))
 }
 
 #[derive(Debug, Default, Deserialize)]

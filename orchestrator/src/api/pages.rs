@@ -14,6 +14,7 @@ pub(super) use login::login;
 
 use super::{
     ApiState,
+    auth::ApiCaller,
     census::SagaCounts,
     errors::{ApiError, ApiProblem},
     request,
@@ -129,10 +130,11 @@ fn by_status(standing: &[StreamStatusCount]) -> Vec<(SagaStatus, i64)> {
 pub(super) async fn saga(
     State(backend): State<ApiState>,
     Path(id): Path<String>,
+    caller: ApiCaller,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let named = request::checked(named)?;
-    let payloads = named.payloads()?;
+    let payloads = caller.payloads(named.payloads()?);
     let at = named.at()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
     let saga = payloads.of_saga(backend.query.with_rerun(shown.view()).await?);

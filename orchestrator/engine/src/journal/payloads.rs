@@ -1,6 +1,6 @@
 //! Payloads as they are shown: whole where that is asked for, else short enough to read.
 
-use super::history::HistoryLine;
+use super::{difference::SagaDifference, history::HistoryLine};
 use saga_core::describe::{RequestView, SagaView};
 use serde_json::{Value, json};
 
@@ -23,38 +23,68 @@ pub enum PayloadDetail {
     Short,
     /// Payloads are shown whole.
     Full,
+    /// A mark stands for each: the reader may not see payloads.
+    Hidden,
 }
+
+/// What stands for a payload that the reader may not see.
+pub const HIDDEN: &str = "(hidden: your login does not show payloads)";
 
 impl PayloadDetail {
     /// A saga with as much of its payloads.
     #[must_use]
     pub fn of_saga(self, mut saga: SagaView) -> SagaView {
-        match self {
-            PayloadDetail::Full => return saga,
-            PayloadDetail::Short => {}
+        if self == PayloadDetail::Full {
+            return saga;
         }
         let sent = saga.steps.iter_mut().flat_map(|step| step.sent.iter_mut().chain(step.undo_sent.iter_mut()));
-        sent.for_each(|RequestView { body, .. }| *body = short(body));
+        sent.for_each(|RequestView { body, .. }| *body = self.of_payload(body));
         let results = saga.steps.iter_mut().filter_map(|step| step.result.as_mut());
         let event = saga.trigger.as_mut().map(|trigger| &mut trigger.event);
-        results.chain(saga.output.as_mut()).chain(event).for_each(|value| *value = short(value));
+        results.chain(saga.output.as_mut()).chain(event).for_each(|value| *value = self.of_payload(value));
         saga
     }
 
     /// A history with as much of its payloads.
     #[must_use]
     pub fn of_history(self, mut lines: Vec<HistoryLine>) -> Vec<HistoryLine> {
-        match self {
-            PayloadDetail::Full => {}
-            PayloadDetail::Short => {
-                for line in &mut lines {
-                    line.data = short(&line.data);
-                    line.payload = line.payload.as_ref().map(short);
-                }
-            }
+        if self == PayloadDetail::Full {
+            return lines;
+        }
+        for line in &mut lines {
+            line.data = self.of_payload(&line.data);
+            line.payload = line.payload.as_ref().map(|payload| self.of_payload(payload));
         }
         lines
     }
+
+    /// A comparison with as much of its payloads as a list has.
+    #[must_use]
+    pub fn of_difference(self, mut difference: SagaDifference) -> SagaDifference {
+        if self != PayloadDetail::Hidden {
+            return difference;
+        }
+        for change in difference.changes.iter_mut().filter(|change| carries(&change.path)) {
+            (change.before, change.after) = (json!(HIDDEN), json!(HIDDEN));
+        }
+        difference.events = self.of_history(difference.events);
+        difference
+    }
+
+    /// One payload.
+    #[must_use]
+    pub fn of_payload(self, payload: &Value) -> Value {
+        match self {
+            PayloadDetail::Full => payload.clone(),
+            PayloadDetail::Short => short(payload),
+            PayloadDetail::Hidden => json!(HIDDEN),
+        }
+    }
+}
+
+/// Whether a value at this path of a saga is, or is in, a payload.
+fn carries(path: &str) -> bool {
+    path.split(['.', '[']).any(|name| ["sent", "undoSent", "result", "output", "event", "trigger"].contains(&name))
 }
 
 /// The value, cut until it is short enough to read.

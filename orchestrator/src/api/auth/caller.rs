@@ -6,6 +6,7 @@ use super::{
 };
 use crate::login::{LoginIdentity, LoginRole};
 use axum::{extract::FromRequestParts, http::request::Parts};
+use saga_engine::journal::payloads::PayloadDetail;
 
 /// Who sent a request, and its context.
 #[derive(Clone, Debug)]
@@ -34,6 +35,16 @@ impl ApiCaller {
             Some(known) if known.grant.role < needs => Err(ApiError::Forbidden { needs, has: known.grant.role }),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Whether the caller may see what sagas and dead letters carry.
+    pub(in crate::api) fn sees_payloads(&self) -> bool {
+        self.identity.as_ref().is_none_or(|known| known.grant.payloads)
+    }
+
+    /// As much of payloads as was asked for and the caller may see.
+    pub(in crate::api) fn payloads(&self, asked: PayloadDetail) -> PayloadDetail {
+        if self.sees_payloads() { asked } else { PayloadDetail::Hidden }
     }
 
     /// The name on record for an act: that of the login, else what the body says.

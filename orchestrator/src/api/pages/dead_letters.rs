@@ -3,6 +3,7 @@
 use super::{
     super::{
         ApiState,
+        auth::ApiCaller,
         dead_letters::{self, LetterLineView, LetterListQuery},
         errors::ApiError,
         request, saga_query,
@@ -17,6 +18,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
+use saga_engine::journal::payloads::HIDDEN;
 use saga_engine::letters::{BringAim, BringOrder, BroughtItem, LetterDetail};
 use saga_event_store::{LetterOrder, StoredLetterAct};
 use saga_wire::{PoisonCode, dead_letter::OriginalContent};
@@ -159,6 +161,7 @@ pub(crate) async fn letters(
 pub(crate) async fn letter(
     State(backend): State<ApiState>,
     Path(parts): Path<Vec<String>>,
+    caller: ApiCaller,
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
     let place = dead_letters::place(&parts, desk.topic())?;
@@ -168,13 +171,17 @@ pub(crate) async fn letter(
         Err(_) => "not known: the schema of its value cannot be had, because the registry does not answer".to_owned(),
     };
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
-    let original = found.as_ref().ok().map(|found| RecordText::of(&found.original));
+    let text = |record: &OriginalContent| match caller.sees_payloads() {
+        true => RecordText::of(record),
+        false => RecordText::hidden(),
+    };
+    let original = found.as_ref().ok().map(|found| text(&found.original));
     Ok(page(&LetterPage {
         help,
         now: Some(now),
         original: original.unwrap_or_default(),
         gone: found.as_ref().err().cloned(),
-        edit: edit.as_ref().map(RecordText::of),
+        edit: edit.as_ref().map(text),
         letter: LetterLineView::of(letter, desk.topic()),
         history: acts,
     }))
@@ -193,6 +200,10 @@ fn by_page() -> BringOrder {
 }
 
 impl RecordText {
+    fn hidden() -> RecordText {
+        RecordText { key: HIDDEN.to_owned(), headers: Vec::new(), value: HIDDEN.to_owned() }
+    }
+
     fn of(content: &OriginalContent) -> RecordText {
         let text = |value: Option<&[u8]>| value.map_or_else(|| "(no value)".to_owned(), shown);
         RecordText {
