@@ -1,6 +1,9 @@
 //! Payloads as they are shown: whole where that is asked for, else short enough to read.
 
-use super::{difference::SagaDifference, history::HistoryLine};
+use super::{
+    difference::{SagaDifference, ValueChange},
+    history::HistoryLine,
+};
 use saga_core::describe::{RequestView, SagaView};
 use serde_json::{Value, json};
 
@@ -64,7 +67,7 @@ impl PayloadDetail {
         if self != PayloadDetail::Hidden {
             return difference;
         }
-        for change in difference.changes.iter_mut().filter(|change| carries(&change.path)) {
+        for change in difference.changes.iter_mut().filter(|change| may_carry(change)) {
             (change.before, change.after) = (json!(HIDDEN), json!(HIDDEN));
         }
         difference.events = self.of_history(difference.events);
@@ -80,6 +83,12 @@ impl PayloadDetail {
             PayloadDetail::Hidden => json!(HIDDEN),
         }
     }
+}
+
+/// Whether a change is one of a payload, or of a value that may have one in it.
+fn may_carry(change: &ValueChange) -> bool {
+    carries(&change.path)
+        || [&change.before, &change.after].into_iter().any(|value| value.is_object() || value.is_array())
 }
 
 /// Whether a value at this path of a saga is, or is in, a payload.
@@ -130,6 +139,20 @@ mod tests {
     fn what_is_short_is_shown_as_it_is() {
         let order = json!({"orderId": "4711", "items": [1, 2.50, null, true], "address": {"city": "Köln"}});
         assert_eq!(short(&order), order);
+    }
+
+    #[test]
+    fn what_is_hidden_is_hidden_whole() {
+        let order = json!({"card": "4711"});
+        assert_eq!(PayloadDetail::Hidden.of_payload(&order), HIDDEN);
+        assert_eq!(PayloadDetail::Full.of_payload(&order), order);
+        for path in ["steps.charge.result.id", "steps.charge.sent", "trigger.event", "output", "output[0]"] {
+            assert!(carries(path), "{path}");
+        }
+        assert!(!carries("status") && !carries("steps.charge.phase"));
+        let step = json!({"step": "charge", "result": {"card": "4711"}});
+        let appeared = ValueChange { path: "steps.charge".to_owned(), before: json!(null), after: step };
+        assert!(may_carry(&appeared), "a step that was not there before");
     }
 
     #[test]
