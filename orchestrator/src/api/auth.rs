@@ -118,27 +118,32 @@ impl ApiDoor {
 
 impl GuardedDoor {
     async fn finding(&self, credentials: RequestCredentials, context: RequestContext) -> CallerFinding {
-        let known = |identity, context| CallerFinding::Known(Box::new(ApiCaller::known(identity, context)));
-        let refused = match credentials {
+        let verified = match credentials {
             RequestCredentials::None => return CallerFinding::Nobody,
-            RequestCredentials::Malformed => LoginRefusal { class: "malformed header", kid: None },
-            RequestCredentials::Bearer(presented) => match self.gate.bearer(&presented).await {
-                Ok(identity) => return known(identity, context),
-                Err(refused) => refused,
-            },
+            RequestCredentials::Malformed => Err(LoginRefusal { class: "malformed header", kid: None }),
+            RequestCredentials::Bearer(presented) => self.gate.bearer(&presented).await,
             RequestCredentials::Session { cookie, page_token, changes } => match self.gate.session(&cookie) {
                 Ok(content) if changes && !session::is_of_our_page(&content, page_token.as_deref()) => {
                     return CallerFinding::ForeignPage;
                 }
-                Ok(content) => return known(content.identity, context),
-                Err(refused) => refused,
+                opened => opened.map(|content| content.identity),
             },
         };
-        let (class, kid) = (refused.class, refused.kid.unwrap_or_default());
-        let RequestContext { request_id, .. } = &context;
-        info!(class, kid, peer = context.peer_shown(), %request_id, "a login to the API was refused");
-        CallerFinding::Invalid
+        match verified {
+            Ok(identity) => CallerFinding::Known(Box::new(ApiCaller::known(identity, context))),
+            Err(refused) => {
+                log_refusal(&refused, &context);
+                CallerFinding::Invalid
+            }
+        }
     }
+}
+
+/// The class, and nothing that the sender wrote but a plain name of a key.
+fn log_refusal(refused: &LoginRefusal, context: &RequestContext) {
+    let (class, kid) = (refused.class, refused.kid.as_deref().unwrap_or_default());
+    let (peer, request_id) = (context.peer_shown(), &context.request_id);
+    info!(class, kid, peer, %request_id, "a login to the API was refused");
 }
 
 /// The layer around all routes: finds out who calls.

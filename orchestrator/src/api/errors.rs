@@ -387,11 +387,9 @@ impl ApiError {
 impl ApiError {
     /// For a 401: how to log in (RFC 6750).
     fn challenge(&self) -> Option<&'static str> {
-        match self.code() {
-            ApiErrorCode::LoginRequired => Some(r#"Bearer realm="saga""#),
-            ApiErrorCode::BadLogin => Some(r#"Bearer realm="saga", error="invalid_token""#),
-            _ => None,
-        }
+        let code = self.code();
+        let invalid = (code == ApiErrorCode::BadLogin).then_some(r#"Bearer realm="saga", error="invalid_token""#);
+        invalid.or_else(|| (code == ApiErrorCode::LoginRequired).then_some(r#"Bearer realm="saga""#))
     }
 
     fn oldest(&self) -> Option<String> {

@@ -55,14 +55,20 @@ impl TokenGate {
             return self.rules.identity(token, &self.source.known());
         }
         if self.source.is_stale() {
-            let source = Arc::clone(&self.source);
-            tokio::spawn(async move { source.refresh().await });
+            self.refresh_beside();
         }
         first
+    }
+
+    fn refresh_beside(&self) {
+        let source = Arc::clone(&self.source);
+        tokio::spawn(async move { source.refresh().await });
     }
 }
 
 impl LoginGate {
+    /// Asks the issuer for its keys at once, beside the start: its log says if they cannot be had.
+    ///
     /// # Errors
     /// The file of keys cannot be read, or the process has no random bytes.
     pub(crate) fn open(config: LoginConfig) -> anyhow::Result<LoginGate> {
@@ -71,6 +77,7 @@ impl LoginGate {
             Ok(TokenGate { source: Arc::new(IssuerKeySource::new(rules.jwks.clone())?), rules })
         };
         let tokens = config.tokens.map(token_gate).transpose()?;
+        tokens.iter().for_each(TokenGate::refresh_beside);
         let seal =
             SessionSeal::new(config.session_key).map_err(|_| anyhow::anyhow!("this machine gives no random bytes"))?;
         Ok(LoginGate { keys: keys.map(UnpoisonedMutex::new), tokens, seal })
