@@ -3,8 +3,10 @@
 
 mod acts;
 mod audit;
+mod auth;
 mod causes;
 mod census;
+mod context;
 mod dead_letters;
 mod definitions;
 mod documents;
@@ -13,12 +15,15 @@ mod events;
 mod guard_events;
 mod guards;
 mod health;
+mod help;
 mod jobs;
 mod journal_permits;
 mod pages;
 mod participants;
+mod permission;
 mod projections;
 mod request;
+mod routes;
 mod saga_query;
 mod sagas;
 mod server;
@@ -26,6 +31,7 @@ mod starting;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
+pub(crate) use auth::ApiDoor;
 pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
@@ -34,10 +40,8 @@ pub(crate) use server::{ApiServer, on as serve_on};
 use crate::readiness::EngineReadiness;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, header},
     middleware,
-    routing::{get, post},
 };
 use saga_engine::{OperatorHandle, QueryHandle, letters::LetterDesk};
 use saga_kafka::{consumer::ConsumerStatus, topics::TopicAnomaly};
@@ -52,6 +56,8 @@ const BODY_BYTES: usize = 64 * 1024;
 pub(crate) struct ApiState {
     pub(crate) query: QueryHandle,
     pub(crate) operator: OperatorHandle,
+    /// How callers come in.
+    pub(crate) door: ApiDoor,
     /// Dead letters; `None`: this engine follows no topic of them.
     pub(crate) letters: Option<LetterDesk>,
     pub(crate) readiness: watch::Receiver<EngineReadiness>,
@@ -81,6 +87,7 @@ impl ApiState {
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
+        door: ApiDoor,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let feed_readers = Arc::new(Semaphore::new(events::READERS));
@@ -92,6 +99,7 @@ impl ApiState {
         ApiState {
             query,
             operator,
+            door,
             letters,
             readiness,
             consumers,
@@ -119,77 +127,21 @@ pub(crate) async fn start(
     server::start(address, starting::routes(readiness)).await
 }
 
-fn routes(backend: ApiState) -> Router {
-    let routes = Router::new()
-        .route("/", get(pages::list))
-        .route("/sagas/{id}", get(pages::saga))
-        .route("/guards", get(pages::guards))
-        .route("/causes", get(pages::causes))
-        .route("/dead-letters", get(pages::letters))
-        .route("/dead-letters/{partition}/{offset}", get(pages::letter))
-        .route("/dead-letters/{partition}/{offset}/{last}", get(pages::letter))
-        .route("/audit", get(pages::audit))
-        .route("/assets/act.js", get(pages::act_script))
-        .route("/assets/job.js", get(pages::job_script))
-        .route("/assets/saga.css", get(pages::style))
-        .route("/assets/saga.js", get(pages::script))
-        .route("/assets/visible.js", get(pages::visible_script))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route("/api/sagas", get(sagas::list))
-        .route("/api/sagas/{id}", get(sagas::show))
-        .route("/api/sagas/{id}/history", get(sagas::history))
-        .route("/api/sagas/{id}/diff", get(sagas::difference))
-        .route("/api/sagas/{id}/rerun", post(acts::rerun_saga))
-        .route("/api/sagas/{id}/{action}", post(acts::act_on_saga))
-        .route("/api/jobs", get(jobs::list))
-        .route("/api/jobs", post(jobs::begin).layer(DefaultBodyLimit::max(jobs::BODY_BYTES)))
-        .route("/api/jobs/{id}", get(jobs::show).delete(jobs::cancel))
-        .route("/api/dead-letters", get(dead_letters::list))
-        .route("/api/dead-letters/stats", get(dead_letters::stats))
-        .route("/api/dead-letters/purge", post(dead_letters::purge))
-        .route(
-            "/api/dead-letters/import",
-            post(dead_letters::import).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route("/api/dead-letters/jobs", get(dead_letters::jobs).post(dead_letters::begin_job))
-        .route("/api/dead-letters/jobs/{id}", get(dead_letters::show_job))
-        .route("/api/dead-letters/jobs/{id}/{action}", post(dead_letters::act_on_job))
-        .route("/api/dead-letters/{partition}/{offset}", get(dead_letters::show))
-        .route(
-            // The name of a topic may come first: then partition and offset are the parts after it.
-            "/api/dead-letters/{partition}/{offset}/{action}",
-            get(dead_letters::show).post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route(
-            "/api/dead-letters/{partition}/{offset}/{action}/{last}",
-            post(dead_letters::act).layer(DefaultBodyLimit::max(dead_letters::BODY_BYTES)),
-        )
-        .route("/api/audit", get(audit::list))
-        .route("/api/counts", get(sagas::counts))
-        .route("/api/events", get(events::events))
-        .route("/api/projections", get(projections::list))
-        .route("/api/projections/{name}", get(projections::rows))
-        .route("/api/projections/{name}/rebuild", post(projections::rebuild))
-        .route("/api/definitions", get(definitions::list))
-        .route("/api/definitions", post(definitions::bring).layer(DefaultBodyLimit::max(definitions::BODY_BYTES)))
-        .route("/api/definitions/restore", post(documents::restore).layer(DefaultBodyLimit::max(documents::BODY_BYTES)))
-        .route("/api/guards", get(guards::list))
-        .route("/api/guards/acts", get(guards::acts))
-        .route("/api/guards/waiting", get(guards::waiting))
-        .route("/api/guards/events", get(guard_events::events))
-        .route("/api/guards/{participant}", get(guards::show))
-        .route("/api/guards/{participant}/{action}", post(acts::act_on_guard))
-        .route("/api/participants/reload", post(participants::reload))
-        .fallback(errors::no_route)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .with_state(backend);
+fn work(backend: ApiState) -> Router {
+    let door = backend.door.clone();
+    layered(routes::router(routes::all(), &door).with_state(backend), &door)
+}
+
+/// The layers around all routes.
+fn layered(routes: Router, door: &ApiDoor) -> Router {
+    let door = door.clone();
+    let identified = move |request, next| auth::identified(door.clone(), request, next);
     // In a router of its own: axum adds the header `allow` to an answer after the layers of the same router have seen
     // it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::from_fn(uniform::in_one_form))
+        .layer(middleware::from_fn(identified))
         .layer(middleware::from_fn(pages::errors_as_pages))
         .layer(middleware::map_response(with_security_headers))
 }

@@ -11,6 +11,7 @@ mod dlq;
 mod events;
 mod guard;
 mod jobs;
+mod keys;
 mod list;
 mod migrate;
 mod operator;
@@ -114,6 +115,9 @@ enum CliCommand {
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Make keys for the API
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show operators' acts on sagas and guards: who did what, when and why
     Audit(audit::AuditArgs),
     /// Show the events of all sagas, in the order in which other systems get them
@@ -190,6 +194,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Keys(command) => keys::run(command),
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,
         CliCommand::Projections(args) => projections::projections(args).await,

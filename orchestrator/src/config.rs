@@ -10,6 +10,9 @@ mod file_tests;
 mod internal_topics;
 mod layers;
 mod letters;
+mod login;
+#[cfg(test)]
+mod login_tests;
 mod places;
 mod schema_registry;
 #[cfg(test)]
@@ -26,6 +29,7 @@ mod traces_tests;
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
+pub(crate) use login::ApiAccess;
 pub(crate) use schema_registry::RegistryConfig;
 pub(crate) use traces::{OtlpProtocol, TraceConfig};
 
@@ -70,6 +74,8 @@ pub(crate) struct EngineConfig {
     pub shards: u16,
     /// Address of the API and the web UI.
     pub listen: SocketAddr,
+    /// Who may call it.
+    pub access: ApiAccess,
     /// Maximum difference to the clock of the event store; beyond it the engine claims no shard.
     pub max_clock_skew: Duration,
     /// Where ended sagas go.
@@ -93,6 +99,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("formats", &self.formats)
             .field("shards", &self.shards)
             .field("listen", &self.listen)
+            .field("access", &self.access)
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
             .field("letters", &self.letters)
@@ -230,6 +237,7 @@ pub(crate) fn load_to_serve(sources: &ConfigSources<'_>) -> Result<EngineConfig,
     let mut check = ConfigValidator::new(&layers);
     let config = check.config();
     check.definitions(&config.sagas);
+    check.access_is_decided(&config.access, config.listen);
     check.end(config)
 }
 
@@ -305,6 +313,16 @@ pub(crate) fn formats(sources: &ConfigSources<'_>) -> Result<(TopicFormats, bool
     Ok((check.topic_formats(&topics, registry.as_ref()), registry.is_some()))
 }
 
+/// Reads only where the keys of the API are; `None`: the configuration names no file.
+///
+/// # Errors
+/// When the file of the configuration cannot be read.
+pub(crate) fn key_file(sources: &ConfigSources<'_>) -> Result<Option<PathBuf>, EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    Ok(layers.get(login::KEY_FILE).is_some().then(|| check.path(login::KEY_FILE, "./keys.yaml")))
+}
+
 /// The reason why a folder has no definitions; `None` if it has some.
 pub(crate) fn without_definitions(folder: &Path) -> Option<String> {
     let entries = match std::fs::read_dir(folder) {
@@ -344,7 +362,7 @@ impl<'a> ConfigValidator<'a> {
 
     fn config(&mut self) -> EngineConfig {
         let (topics, schema_registry) = (self.topics(), self.schema_registry());
-        let config = EngineConfig {
+        let mut config = EngineConfig {
             kafka: KafkaConfig {
                 bootstrap_servers: self.servers("kafka.bootstrapServers", "localhost:9092"),
                 group: self.group("kafka.group", "saga-orchestrator"),
@@ -360,11 +378,13 @@ impl<'a> ConfigValidator<'a> {
             topics,
             shards: self.shards("shards", 64),
             listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            access: ApiAccess::Undecided,
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
             letters: self.letters(),
             traces: self.traces(),
         };
+        config.access = self.access(config.listen);
         self.properties();
         self.topics_differ(&config.topics);
         config

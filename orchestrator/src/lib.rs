@@ -9,6 +9,7 @@ pub mod cli;
 mod config;
 mod dead_letters;
 mod dev;
+mod login;
 mod readiness;
 mod running;
 mod shell;

@@ -95,6 +95,7 @@ pub(crate) async fn start(
     require_archive_folder(&config, &loaded)?;
     schemas::require_registry(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
+    let door = api::ApiDoor::open(&config.access, config.listen)?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
@@ -136,6 +137,7 @@ pub(crate) async fn start(
         ready_now,
         consumers.statuses(),
         watched.odd,
+        door,
     ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
     housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);

@@ -28,10 +28,20 @@ function tell(text) {
   output.textContent = visible(text);
 }
 
+// Who is logged in, and the token with which the engine knows that a request is of its own page. Without a login both are absent.
+async function session() {
+  const answer = await fetch("/api/session");
+  return answer.ok ? answer.json() : {};
+}
+
 async function post(url, body) {
-  const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const { who, pageToken } = await session();
+  const headers = { "content-type": "application/json", ...(pageToken ? { "x-csrf-token": pageToken } : {}) };
+  // With a login, the login says who acts.
+  const sent = who ? { ...body, who } : body;
+  const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(sent) });
   const told = await answer.json();
-  return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.error?.message, told.error?.hint].filter(Boolean).join(". ") };
+  return { ok: answer.ok, told, text: answer.ok ? came(told) : [told.detail, told.hint].filter(Boolean).join(". ") };
 }
 
 function came({ status, now, job }) {
@@ -88,6 +98,10 @@ function open(button) {
   dialog.querySelector("h2").textContent = button.dataset.title;
   document.getElementById("act-says").textContent = button.dataset.says;
   form.elements.who.value = localStorage.getItem("who") || "";
+  session().then(({ who }) => {
+    if (who) form.elements.who.value = who;
+    form.elements.who.readOnly = Boolean(who);
+  }, () => {});
   form.elements.reason.value = "";
   output.textContent = "";
   submit.textContent = button.textContent;

@@ -24,7 +24,7 @@ function jobTold(job, reasons) {
 async function lookAtJob(id, after) {
   const answer = await fetch(`/api/jobs/${id}?after=${after}`);
   const told = await answer.json();
-  if (!answer.ok) throw new Error([told.error?.message, told.error?.hint].filter(Boolean).join(". "));
+  if (!answer.ok) throw new Error([told.detail, told.hint].filter(Boolean).join(". "));
   return told;
 }
 
@@ -44,5 +44,7 @@ export async function followJob(id, tell, isWanted) {
 }
 
 export async function stopJob(id) {
-  await fetch(`/api/jobs/${id}`, { method: "DELETE" });
+  const session = await fetch("/api/session");
+  const { pageToken } = session.ok ? await session.json() : {};
+  await fetch(`/api/jobs/${id}`, { method: "DELETE", headers: pageToken ? { "x-csrf-token": pageToken } : {} });
 }

@@ -155,7 +155,7 @@ impl TestWorld {
 /// When the API does not answer as it should.
 pub async fn find(engine: &Engine, key: &str) -> Result<Option<Value>> {
     let (status, body) = engine.api().get(&format!("/api/sagas/{key}")).await?;
-    if status == StatusCode::NOT_FOUND && body["error"]["code"] == "no_saga" {
+    if status == StatusCode::NOT_FOUND && body["code"] == "no_saga" {
         return Ok(None);
     }
     ensure!(status == StatusCode::OK, "{status}: {body}");

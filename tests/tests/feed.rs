@@ -325,8 +325,8 @@ async fn a_cursor_of_another_store_is_gone_and_the_answer_says_where_to_go_on() 
     let foreign = [other_row.collect::<Vec<_>>().join("."), "1.999999999999.1.9c0d1e2f".to_owned()];
     for cursor in &foreign {
         let (status, body) = api.get(&format!("/api/events?after={cursor}")).await?;
-        ensure!(status.as_u16() == 410 && body["error"]["code"] == "cursor_gone", "{status}: {body}");
-        let oldest = body["error"]["oldest"].as_str().context("where to go on")?;
+        ensure!(status.as_u16() == 410 && body["code"] == "cursor_gone", "{status}: {body}");
+        let oldest = body["oldest"].as_str().context("where to go on")?;
         let again = page(api, &format!("after={oldest}&limit=1000")).await?;
         ensure!(again["events"] == json!(events), "nothing is missing after {oldest}: {again}");
         let stream = http_client()?.get(format!("{}/api/events?after={cursor}", api.base()));

@@ -108,9 +108,9 @@ async fn a_letter_is_reviewed_discarded_and_told_in_the_audit() -> Result<()> {
         assert_eq!((status, &body["letter"]["status"]), (StatusCode::OK, &json!("discarded")), "{body}");
     }
     let (status, body) = post(&engine, "/api/dead-letters/0/0/review", json!({})).await?;
-    assert_eq!((status, &body["error"]["code"]), (StatusCode::CONFLICT, &json!("refused")), "{body}");
+    assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("refused")), "{body}");
     let (status, body) = post(&engine, "/api/dead-letters/0/9/review", json!({})).await?;
-    assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("no_letter")), "{body}");
+    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("no_letter")), "{body}");
     letters(&engine, "status=discarded", 1).await?;
     letters(&engine, "status=open", 1).await?;
 
@@ -447,7 +447,7 @@ async fn names_that_nothing_has_are_errors_and_pages_lose_no_letter() -> Result<
         assert!(output.status.code() == Some(1) && told.contains(said), "{arguments:?}: {told}");
     }
     let (status, body) = engine.api().get("/api/dead-letters?saga=ordre").await?;
-    assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("bad_parameter")), "{body}");
+    assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("bad_parameter")), "{body}");
     let (near, usual) = (format!("stats?dlq={dlq_topic}"), world.installation.dlq());
     for (query, said) in [
         (near.as_str(), usual),
@@ -460,7 +460,7 @@ async fn names_that_nothing_has_are_errors_and_pages_lose_no_letter() -> Result<
     ] {
         let query = if query.starts_with('?') { query.to_owned() } else { format!("/{query}") };
         let (status, body) = engine.api().get(&format!("/api/dead-letters{query}")).await?;
-        let told = body["error"]["message"].as_str().unwrap_or_default();
+        let told = body["detail"].as_str().unwrap_or_default();
         assert!(status == StatusCode::BAD_REQUEST && told.contains(said), "{query}: {status}: {body}");
     }
 

@@ -7,9 +7,9 @@ mod saga;
 
 pub(super) use guard::act as act_on_guard;
 pub(super) use rerun::act as rerun_saga;
-pub(super) use saga::{about, act as act_on_saga, needs_definition, parse, waits};
+pub(super) use saga::{about, act as act_on_saga, allowed, needs_definition, parse, waits};
 
-use super::errors::ApiError;
+use super::{auth::ApiCaller, context::RequestContext, errors::ApiError};
 use axum::http::StatusCode;
 use saga_resilience::overrides::check_texts;
 use serde::{Serialize, Serializer};
@@ -22,19 +22,27 @@ use tracing::info;
 pub(super) struct OperatorStatement {
     pub(super) who: String,
     pub(super) reason: String,
+    context: RequestContext,
 }
 
 impl OperatorStatement {
     /// Refuses a text that cannot be put on record.
-    pub(super) fn checked(who: String, reason: String) -> Result<OperatorStatement, ApiError> {
+    pub(super) fn checked(
+        caller: &ApiCaller,
+        who: Option<String>,
+        reason: String,
+    ) -> Result<OperatorStatement, ApiError> {
+        let who = caller.who(who)?;
         check_texts(&who, &reason).map_err(ApiError::BadValue)?;
-        Ok(OperatorStatement { who, reason })
+        Ok(OperatorStatement { who, reason, context: caller.context.clone() })
     }
 
     /// The one log line of an act, as soon as its outcome is known. `on` is the saga, the job or the participant.
     pub(super) fn log(&self, action: &str, on: impl Display, id: impl Display, status: ActStatus) {
         let (who, reason, status) = (&self.who, &self.reason, status.as_str());
-        info!(action, %on, %id, who, reason, status, "an operator acted");
+        let RequestContext { request_id, correlation_id, trace_id, .. } = &self.context;
+        let peer = self.context.peer_shown();
+        info!(action, %on, %id, who, reason, status, peer, %request_id, %correlation_id, %trace_id, "an operator acted");
     }
 }
 

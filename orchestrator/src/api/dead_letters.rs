@@ -14,6 +14,7 @@ pub(super) use shown::told_of_avro;
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -25,6 +26,7 @@ use axum::{
     http::HeaderMap,
 };
 use saga_core::{definition::or_did_you_mean, time::Timestamp};
+use saga_engine::journal::payloads::PayloadDetail;
 use saga_engine::letters::{EditedValue, LetterDesk, LetterError, LetterMove, MendError, RecordEdit, letter_place};
 use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
 use serde::{Deserialize, Deserializer};
@@ -38,7 +40,7 @@ pub(super) const BODY_BYTES: usize = 2 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct LetterActBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
 }
 
@@ -46,7 +48,7 @@ struct LetterActBody {
 #[serde(deny_unknown_fields)]
 struct LetterEditBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// `null`: the edit that is kept is removed.
     record: Option<EditedRecordBody>,
@@ -88,7 +90,7 @@ impl EditedRecordBody {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct LetterPurgeBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     ended_before: String,
 }
@@ -171,10 +173,11 @@ async fn unknown_topic(backend: &ApiState, dlq: Option<&str>) -> Result<Option<S
 pub(super) async fn show(
     State(backend): State<ApiState>,
     Path(parts): Path<Vec<String>>,
+    caller: ApiCaller,
 ) -> Result<Json<Value>, ApiError> {
     let desk = desk(&backend)?;
     let detail = desk.show(&place(&parts, desk.topic())?).await?;
-    Ok(Json(shown::detail(detail, desk.topic())))
+    Ok(Json(shown::detail(detail, desk.topic(), caller.payloads(PayloadDetail::Full))))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -200,6 +203,7 @@ pub(super) async fn stats(
 pub(super) async fn act(
     State(backend): State<ApiState>,
     Path(mut parts): Path<Vec<String>>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -209,8 +213,8 @@ pub(super) async fn act(
         "review" => LetterMove::Review,
         "discard" => LetterMove::Discard,
         "reopen" => LetterMove::Reopen,
-        "edit" => return edit(backend, place, &headers, &body).await,
-        "redrive" => return jobs::redrive_one(backend, place, &headers, &body).await,
+        "edit" => return edit(backend, place, &caller, &headers, &body).await,
+        "redrive" => return jobs::redrive_one(backend, place, &caller, &headers, &body).await,
         other => {
             let expected = "expected review, discard, reopen, edit or redrive";
             return Err(ApiError::NoRoute(format!("…/{other}: {expected}")));
@@ -218,7 +222,7 @@ pub(super) async fn act(
     };
     let asked: LetterActBody = request::read(RequestBodyKind::LetterAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let usual = desk.topic().to_owned();
     let acted = place.clone();
@@ -232,12 +236,13 @@ pub(super) async fn act(
 async fn edit(
     backend: ApiState,
     place: LetterCoordinates,
+    caller: &ApiCaller,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Json<Value>, ApiError> {
     let asked: LetterEditBody = request::read(RequestBodyKind::LetterEdit, headers, body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let (usual, edited) = (desk.topic().to_owned(), place.clone());
     let record = asked.record.map(EditedRecordBody::checked).transpose()?;
@@ -250,6 +255,7 @@ async fn edit(
 
 pub(super) async fn purge(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -262,7 +268,7 @@ pub(super) async fn purge(
             format!("`endedBefore` is `{}`, which is yet to come: expected a time that is over", asked.ended_before);
         return Err(ApiError::BadValue(said));
     }
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let Timestamp(before) = before;
     let done = to_its_end(async move { desk.purge(before, id, (&by.who, &by.reason)).await });

@@ -3,6 +3,7 @@
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement},
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -21,7 +22,7 @@ pub(super) const BODY_BYTES: usize = 2 * 256 * 1024 + 16 * 1024;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct DefinitionTextBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// The text of the file.
     text: String,
@@ -76,11 +77,12 @@ pub(super) async fn list(State(backend): State<ApiState>) -> Json<Value> {
 /// Stores a text that sagas can be moved to. It starts none.
 pub(super) async fn bring(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let asked: DefinitionTextBody = request::read(RequestBodyKind::Definition, &headers, &body)?;
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let stored = backend.operator.store_definition(&asked.text, id, (&statement.who, &statement.reason)).await;
     let plan = stored.map_err(|error| match error {

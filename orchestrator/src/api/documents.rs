@@ -3,6 +3,7 @@
 use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -22,17 +23,18 @@ struct RestoreBody {
     id: Option<Uuid>,
     definition: String,
     policies: String,
-    who: String,
+    who: Option<String>,
     reason: String,
 }
 
 pub(super) async fn restore(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let asked: RestoreBody = request::read(RequestBodyKind::Documents, &headers, &body)?;
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let plan = plan(&asked.definition, &asked.policies)?;
     let (name, hash, policies) =
         (plan.definition.name.clone(), plan.definition.hash.clone(), plan.policies_hash.clone());

@@ -1,14 +1,19 @@
-//! Every error of the API in one enum: a status, a stable code, a message and a hint what to do.
+//! Every error of the API in one enum: a status, a stable code, a message and a hint what to do. The answer is a
+//! problem of RFC 9457.
 
-use crate::readiness;
+mod code;
+
+pub(super) use code::{ApiErrorCode, ApiErrorFacts};
+
+use crate::{login::LoginRole, readiness};
 use axum::{
-    Extension, Json,
-    http::{HeaderValue, StatusCode, Uri, header},
+    Extension,
+    http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
 use saga_engine::{archiving::left::LeftSaga, journal::shown::LookBackError};
 use saga_event_store::FeedError;
-use serde_json::json;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Why a request was not answered as asked; its text is the message of the answer.
@@ -62,6 +67,16 @@ pub(super) enum ApiError {
     TimedOut,
     #[error("the request names host `{0}`, but this server takes requests from this machine only")]
     ForeignHost(String),
+    #[error("this needs a login")]
+    LoginRequired,
+    #[error("the key, token or session is not valid")]
+    BadLogin,
+    #[error("this needs the role {}, and yours is {}", needs.as_str(), has.as_str())]
+    Forbidden { needs: LoginRole, has: LoginRole },
+    #[error("`who` is another name than that of the login, `{0}`")]
+    OtherOperator(String),
+    #[error("the request was not sent by a page of this engine")]
+    ForeignPage,
     #[error("no participant is called `{name}`")]
     NoParticipant { name: String, hint: Option<String> },
     /// The feed cannot go on after a cursor.
@@ -169,11 +184,49 @@ impl RequestBodyKind {
     }
 }
 
-/// The texts of an error, for the page that shows them in place of JSON.
-#[derive(Clone, Debug)]
-pub(super) struct ApiErrorDetails {
-    pub(super) message: String,
+/// An error as it is answered: a problem of RFC 9457.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ApiProblem {
+    /// The page that says what the code means.
+    #[serde(rename = "type")]
+    page: String,
+    title: &'static str,
+    status: u16,
+    pub(super) detail: String,
+    code: &'static str,
     pub(super) hint: String,
+    /// Names this very request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// Of a feed: where it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<String>,
+}
+
+impl ApiProblem {
+    fn of(error: &ApiError) -> ApiProblem {
+        let facts = error.code().facts();
+        ApiProblem {
+            page: format!("/help/errors/{}", facts.code),
+            title: facts.title,
+            status: facts.status.as_u16(),
+            detail: error.to_string(),
+            code: facts.code,
+            hint: error.hint().to_owned(),
+            instance: None,
+            oldest: error.oldest(),
+        }
+    }
+
+    /// The same problem of the request with this id.
+    pub(super) fn of_request(self, id: &str) -> ApiProblem {
+        ApiProblem { instance: Some(format!("urn:request:{id}")), ..self }
+    }
+
+    /// The body of the answer.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers are JSON")
+    }
 }
 
 impl ApiError {
@@ -207,6 +260,11 @@ impl ApiError {
             | ApiError::Unreadable(_)
             | ApiError::TimedOut
             | ApiError::ForeignHost(_)
+            | ApiError::LoginRequired
+            | ApiError::BadLogin
+            | ApiError::Forbidden { .. }
+            | ApiError::OtherOperator(_)
+            | ApiError::ForeignPage
             | ApiError::NoParticipant { .. }
             | ApiError::BadDefinition(_)
             | ApiError::NoLetters(_)
@@ -215,43 +273,48 @@ impl ApiError {
         }
     }
 
-    /// The HTTP status, and the code that programs go by.
-    fn kind(&self) -> (StatusCode, &'static str) {
+    /// The code that programs go by; it also has the status.
+    fn code(&self) -> ApiErrorCode {
         match self {
-            ApiError::NoRoute(_) => (StatusCode::NOT_FOUND, "no_route"),
-            ApiError::NoSaga(_) => (StatusCode::NOT_FOUND, "no_saga"),
-            ApiError::Archived(_) => (StatusCode::GONE, "saga_archived"),
-            ApiError::ArchiveUnread(_) => (StatusCode::CONFLICT, "archive_unread"),
-            ApiError::NoParticipant { .. } => (StatusCode::NOT_FOUND, "no_participant"),
-            ApiError::NoJob(_) => (StatusCode::NOT_FOUND, "no_job"),
-            ApiError::NoLetters(_) => (StatusCode::NOT_FOUND, "no_letter"),
-            ApiError::ArchivesMissing(_) => (StatusCode::CONFLICT, "archives_missing"),
-            ApiError::NoProjection(_) => (StatusCode::NOT_FOUND, "no_projection"),
-            ApiError::SeveralSagas(..) => (StatusCode::CONFLICT, "several_sagas"),
+            ApiError::NoRoute(_) => ApiErrorCode::NoRoute,
+            ApiError::NoSaga(_) => ApiErrorCode::NoSaga,
+            ApiError::Archived(_) => ApiErrorCode::SagaArchived,
+            ApiError::ArchiveUnread(_) => ApiErrorCode::ArchiveUnread,
+            ApiError::NoParticipant { .. } => ApiErrorCode::NoParticipant,
+            ApiError::NoJob(_) => ApiErrorCode::NoJob,
+            ApiError::NoLetters(_) => ApiErrorCode::NoLetter,
+            ApiError::ArchivesMissing(_) => ApiErrorCode::ArchivesMissing,
+            ApiError::NoProjection(_) => ApiErrorCode::NoProjection,
+            ApiError::SeveralSagas(..) => ApiErrorCode::SeveralSagas,
             ApiError::Refused(_)
             | ApiError::RefusedAtEnd(_)
             | ApiError::RerunRefused(_)
             | ApiError::LetterRefused(_)
-            | ApiError::NoDefinition(_) => (StatusCode::CONFLICT, "refused"),
-            ApiError::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
-            ApiError::CursorGone { .. } => (StatusCode::GONE, "cursor_gone"),
-            ApiError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            ApiError::BadPath(_) => (StatusCode::BAD_REQUEST, "bad_path"),
+            | ApiError::NoDefinition(_) => ApiErrorCode::Refused,
+            ApiError::WrongMethod { .. } => ApiErrorCode::WrongMethod,
+            ApiError::CursorGone { .. } => ApiErrorCode::CursorGone,
+            ApiError::TooLarge { .. } => ApiErrorCode::TooLarge,
+            ApiError::BadPath(_) => ApiErrorCode::BadPath,
             ApiError::BadParameter(_) | ApiError::Misnamed(_) | ApiError::MisnamedLetter(_) => {
-                (StatusCode::BAD_REQUEST, "bad_parameter")
+                ApiErrorCode::BadParameter
             }
-            ApiError::BadBody(..) | ApiError::BadValue(_) => (StatusCode::BAD_REQUEST, "bad_body"),
-            ApiError::NotReloaded(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not_reloaded"),
-            ApiError::BadDefinition(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_definition"),
-            ApiError::ForeignHost(_) => (StatusCode::FORBIDDEN, "foreign_host"),
-            ApiError::Unreadable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable"),
-            ApiError::StoreAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_away"),
-            ApiError::TooManyReaders(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
-            ApiError::TooManyActs(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_acts"),
-            ApiError::TooManyJobs(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_jobs"),
-            ApiError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-            ApiError::Starting(_) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-            ApiError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out"),
+            ApiError::BadBody(..) | ApiError::BadValue(_) => ApiErrorCode::BadBody,
+            ApiError::NotReloaded(_) => ApiErrorCode::NotReloaded,
+            ApiError::BadDefinition(_) => ApiErrorCode::BadDefinition,
+            ApiError::ForeignHost(_) => ApiErrorCode::ForeignHost,
+            ApiError::LoginRequired => ApiErrorCode::LoginRequired,
+            ApiError::BadLogin => ApiErrorCode::BadLogin,
+            ApiError::Forbidden { .. } => ApiErrorCode::Forbidden,
+            ApiError::OtherOperator(_) => ApiErrorCode::OtherOperator,
+            ApiError::ForeignPage => ApiErrorCode::ForeignPage,
+            ApiError::Unreadable(_) => ApiErrorCode::Unreadable,
+            ApiError::StoreAway(_) => ApiErrorCode::StoreAway,
+            ApiError::TooManyReaders(_) => ApiErrorCode::TooManyReaders,
+            ApiError::TooManyActs(_) => ApiErrorCode::TooManyActs,
+            ApiError::TooManyJobs(_) => ApiErrorCode::TooManyJobs,
+            ApiError::Busy(_) => ApiErrorCode::Busy,
+            ApiError::Starting(_) => ApiErrorCode::Starting,
+            ApiError::TimedOut => ApiErrorCode::TimedOut,
         }
     }
 
@@ -298,6 +361,13 @@ impl ApiError {
             }
             ApiError::BadDefinition(_) => "nothing has changed; `saga check` finds the same",
             ApiError::ForeignHost(_) => "use http://localhost, or set api.listen to an address that others may reach",
+            ApiError::LoginRequired => {
+                "send `Authorization: Bearer KEY`; `saga` takes --token and SAGA_TOKEN, a browser logs in at /login"
+            }
+            ApiError::BadLogin => "get a new key or token; the log of the engine says why this one was refused",
+            ApiError::Forbidden { .. } => "docs/security.md says what each role may do",
+            ApiError::OtherOperator(_) => "leave `who` out: the login says who acts",
+            ApiError::ForeignPage => "load the page again, or log in again at /login",
             ApiError::Unreadable(_) => {
                 "another build wrote the saga, or its definition is no longer in the event store"
             }
@@ -315,15 +385,28 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// For a 401: how to log in (RFC 6750).
+    fn challenge(&self) -> Option<&'static str> {
+        let code = self.code();
+        let invalid = (code == ApiErrorCode::BadLogin).then_some(r#"Bearer realm="saga", error="invalid_token""#);
+        invalid.or_else(|| (code == ApiErrorCode::LoginRequired).then_some(r#"Bearer realm="saga""#))
+    }
+
+    fn oldest(&self) -> Option<String> {
+        if let ApiError::CursorGone { oldest, .. } = self { Some(oldest.clone()) } else { None }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let ((status, code), message, hint) = (self.kind(), self.to_string(), self.hint());
-        let mut body = json!({"error": {"code": code, "message": message, "hint": hint}});
-        if let ApiError::CursorGone { oldest, .. } = &self {
-            body["error"]["oldest"] = json!(oldest);
+        let problem = ApiProblem::of(&self);
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
+        let body = problem.to_json();
+        let mut response = (self.code().facts().status, kind, Extension(problem), body).into_response();
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        let told = ApiErrorDetails { message, hint: hint.to_owned() };
-        let mut response = (status, Extension(told), Json(body)).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }

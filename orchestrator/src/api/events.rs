@@ -1,6 +1,6 @@
 //! `GET /api/events`: the feed of all events, in pages or as server-sent events.
 
-use super::{ApiState, errors::ApiError, request, sagas};
+use super::{ApiState, auth::ApiCaller, errors::ApiError, request, sagas};
 use crate::readiness::EngineReadiness;
 use axum::{
     Json,
@@ -15,6 +15,7 @@ use futures_util::stream;
 use saga_engine::{
     QueryHandle,
     feed::{EventCursor, EventFilter, FeedEvent, FeedReader, FeedStart, check_event_type},
+    journal::payloads::PayloadDetail,
 };
 use saga_event_store::FeedError;
 use serde::Deserialize;
@@ -63,6 +64,7 @@ impl EventsQuery {
 
 pub(super) async fn events(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
@@ -72,13 +74,22 @@ pub(super) async fn events(
     if let (Some(saga), FeedStart::Oldest | FeedStart::Newest) = (&filter.saga, &start) {
         sagas::known_saga(&backend, saga).await?;
     }
-    let reader = backend.query.feed();
+    let (reader, payloads) = (backend.query.feed(), caller.payloads(PayloadDetail::Full));
     if wants_stream(&headers) {
-        return follow(backend, reader.begin(start).await?, filter).await;
+        return follow(backend, reader.begin(start).await?, filter, payloads).await;
     }
     let _permit = backend.journal_permits.acquire().await?;
     let after = reader.begin(start).await?;
-    Ok(Json(reader.page(after, limit, &filter, backend.query.now()).await?).into_response())
+    let mut page = reader.page(after, limit, &filter, backend.query.now()).await?;
+    page.events.iter_mut().for_each(|event| mask(event, payloads));
+    Ok(Json(page).into_response())
+}
+
+/// The data of an event has what came in, was sent and was answered.
+fn mask(event: &mut FeedEvent, payloads: PayloadDetail) {
+    if payloads == PayloadDetail::Hidden {
+        event.data = payloads.of_payload(&event.data);
+    }
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -92,13 +103,19 @@ struct FeedSubscriber {
     reader: FeedReader,
     at: EventCursor,
     filter: EventFilter,
+    payloads: PayloadDetail,
     read: VecDeque<FeedEvent>,
     readiness: watch::Receiver<EngineReadiness>,
     has_failed: bool,
     _place: OwnedSemaphorePermit,
 }
 
-async fn follow(backend: ApiState, at: EventCursor, filter: EventFilter) -> Result<Response, ApiError> {
+async fn follow(
+    backend: ApiState,
+    at: EventCursor,
+    filter: EventFilter,
+    payloads: PayloadDetail,
+) -> Result<Response, ApiError> {
     let place = Arc::clone(&backend.feed_readers).try_acquire_owned();
     let place = place.map_err(|_| ApiError::TooManyReaders(READERS))?;
     let reader = backend.query.feed();
@@ -109,6 +126,7 @@ async fn follow(backend: ApiState, at: EventCursor, filter: EventFilter) -> Resu
         reader,
         at,
         filter,
+        payloads,
         read: VecDeque::new(),
         readiness: backend.readiness,
         has_failed: false,
@@ -144,7 +162,8 @@ impl FeedSubscriber {
                 return None;
             }
         }
-        let event = self.read.pop_front()?;
+        let mut event = self.read.pop_front()?;
+        mask(&mut event, self.payloads);
         Event::default().id(event.cursor.to_string()).event(event.kind.clone()).json_data(&event).ok()
     }
 

@@ -5,6 +5,7 @@ mod chosen;
 use super::{
     ApiState,
     acts::{self, ActStatus, OperatorStatement},
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
     saga_query::SagaListQuery,
@@ -33,7 +34,7 @@ const TOLD_BYTES: usize = 2_000;
 struct BulkJobBody {
     id: Option<Uuid>,
     action: String,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// Ids or business keys.
     #[serde(default)]
@@ -67,14 +68,16 @@ pub(super) struct BulkJobItemsQuery {
 
 pub(super) async fn begin(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked: BulkJobBody = request::read(RequestBodyKind::Job, &headers, &body)?;
+    let statement = OperatorStatement::checked(&caller, asked.who.clone(), asked.reason.clone())?;
     let beside = archived_beside(&backend, &asked).await?;
     let is_dry = asked.dry_run;
-    let order = ordered(&backend, asked).await?;
-    let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
+    let order = ordered(&backend, asked, &statement).await?;
+    acts::allowed(&caller, order.action)?;
     let job = backend.operator.begin_job(order).map_err(|_| ApiError::TooManyJobs(bulk::MOST_RUNNING))?;
     let status = if is_dry { ActStatus::DryRun } else { ActStatus::Accepted };
     statement.log(job.action.as_str(), format_args!("sagas: {}", job.targets), job.id, status);
@@ -115,8 +118,7 @@ fn named(id: &str) -> Result<Uuid, ApiError> {
     id.parse().map_err(|_| ApiError::NoJob(id.to_owned()))
 }
 
-async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobRequest, ApiError> {
-    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
+async fn ordered(backend: &ApiState, asked: BulkJobBody, by: &OperatorStatement) -> Result<BulkJobRequest, ApiError> {
     let action = acts::parse(&asked.action).map_err(|_| {
         ApiError::BadValue(format!(
             "`action` is `{}`: expected retry, skip, cancel, abandon, migrate or erase",
@@ -131,8 +133,8 @@ async fn ordered(backend: &ApiState, asked: BulkJobBody) -> Result<BulkJobReques
     Ok(BulkJobRequest {
         id: asked.id.unwrap_or_else(Uuid::new_v4),
         action,
-        who,
-        reason,
+        who: by.who.clone(),
+        reason: by.reason.clone(),
         targets,
         targets_told,
         about,

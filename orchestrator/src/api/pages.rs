@@ -4,16 +4,19 @@ mod audit;
 mod causes;
 mod dead_letters;
 mod guards;
+mod login;
 
 pub(super) use audit::audit;
 pub(super) use causes::causes;
 pub(super) use dead_letters::{letter, letters};
 pub(super) use guards::guards;
+pub(super) use login::login;
 
 use super::{
     ApiState,
+    auth::ApiCaller,
     census::SagaCounts,
-    errors::{ApiError, ApiErrorDetails},
+    errors::{ApiError, ApiProblem},
     request,
     saga_query::SagaListQuery,
     sagas, server,
@@ -66,7 +69,7 @@ struct ListPage {
 #[template(path = "error.html")]
 struct ErrorPage {
     status: StatusCode,
-    told: ApiErrorDetails,
+    told: ApiProblem,
 }
 
 #[derive(Template)]
@@ -127,10 +130,11 @@ fn by_status(standing: &[StreamStatusCount]) -> Vec<(SagaStatus, i64)> {
 pub(super) async fn saga(
     State(backend): State<ApiState>,
     Path(id): Path<String>,
+    caller: ApiCaller,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let named = request::checked(named)?;
-    let payloads = named.payloads()?;
+    let payloads = caller.payloads(named.payloads()?);
     let at = named.at()?;
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
     let saga = payloads.of_saga(backend.query.with_rerun(shown.view()).await?);
@@ -165,7 +169,7 @@ pub(super) async fn visible_script() -> Response {
     server::text("text/javascript; charset=utf-8", script)
 }
 
-fn page(template: &impl Template) -> Response {
+pub(super) fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => ApiError::Unreadable(error.to_string()).into_response(),
@@ -177,12 +181,15 @@ pub(super) async fn errors_as_pages(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<ApiErrorDetails>() {
-        Some(told) if wants_page => {
+    if !wants_page {
+        return response;
+    }
+    match response.extensions_mut().remove::<ApiProblem>() {
+        Some(told) => {
             let status = response.status();
             (status, page(&ErrorPage { status, told })).into_response()
         }
-        Some(_) | None => response,
+        None => response,
     }
 }
 
@@ -222,6 +229,12 @@ fn says(act: OperatorAction) -> &'static str {
         OperatorAction::Erase => {
             "What the saga was given, sent and was answered is removed for ever. Its steps, times and codes stay."
         }
+    }
+}
+
+impl ErrorPage {
+    fn needs_login(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
     }
 }
 

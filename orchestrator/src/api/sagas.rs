@@ -2,6 +2,7 @@
 
 use super::{
     ApiState,
+    auth::ApiCaller,
     errors::ApiError,
     request::checked,
     saga_query::{SagaListQuery, wanted},
@@ -188,11 +189,12 @@ pub(super) struct SagaResponse {
 pub(super) async fn show(
     State(backend): State<ApiState>,
     Path(id): Path<String>,
+    caller: ApiCaller,
     named: Result<Query<SagaLookupQuery>, QueryRejection>,
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
-    let saga = named.payloads()?.of_saga(backend.query.with_rerun(shown.view()).await?);
+    let saga = caller.payloads(named.payloads()?).of_saga(backend.query.with_rerun(shown.view()).await?);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }
@@ -200,16 +202,18 @@ pub(super) async fn show(
 pub(super) async fn history(
     State(backend): State<ApiState>,
     Path(id): Path<String>,
+    caller: ApiCaller,
     named: Result<Query<SagaLookupQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
     let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
-    Ok(Json(json!({"events": named.payloads()?.of_history(shown.history())})))
+    Ok(Json(json!({"events": caller.payloads(named.payloads()?).of_history(shown.history())})))
 }
 
 pub(super) async fn difference(
     State(backend): State<ApiState>,
     Path(id): Path<String>,
+    caller: ApiCaller,
     query: Result<Query<SagaDifferenceQuery>, QueryRejection>,
 ) -> Result<Json<SagaDifference>, ApiError> {
     let SagaDifferenceQuery { saga, key, from, to } = checked(query)?;
@@ -218,7 +222,7 @@ pub(super) async fn difference(
     let _permit = backend.journal_permits.acquire().await?;
     let (id, _) = found(&backend, named.of(&id)).await?;
     match backend.query.difference(id, points).await? {
-        Some(difference) => Ok(Json(difference)),
+        Some(difference) => Ok(Json(caller.payloads(PayloadDetail::Full).of_difference(difference))),
         None => Err(not_in_store(&backend, &id.to_string(), None).await),
     }
 }

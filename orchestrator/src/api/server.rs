@@ -1,6 +1,7 @@
 //! The accept loop. It bounds connections and the time for headers and requests, which `axum::serve` does not, and its
 //! routes can be replaced.
 
+use super::context::{PeerAddress, in_context};
 use anyhow::Context;
 use axum::{
     Router,
@@ -50,7 +51,7 @@ impl Drop for ApiServer {
 impl ApiServer {
     /// Serves all routes from now on, also on open connections.
     pub(crate) fn work_on(&self, backend: super::ApiState) {
-        drop(self.routes.send_replace(bounded(self.address, super::routes(backend))));
+        drop(self.routes.send_replace(bounded(self.address, super::work(backend))));
     }
 
     /// Accepts no more connections, and waits at most `max_wait` for the requests in progress.
@@ -87,6 +88,7 @@ fn bounded(address: SocketAddr, routes: Router) -> Router {
     routes
         .layer(axum::middleware::from_fn(within_time))
         .layer(axum::middleware::from_fn(move |request: Request, next: Next| only_for(address, request, next)))
+        .layer(axum::middleware::from_fn(in_context))
 }
 
 async fn accept(
@@ -101,8 +103,8 @@ async fn accept(
         let Ok(place) = place else { return };
         match stop.run_until_cancelled(listener.accept()).await {
             None => return,
-            Some(Ok((stream, _))) => {
-                let serving = serve(stream, routes.clone(), stop.clone());
+            Some(Ok((stream, peer))) => {
+                let serving = serve(stream, PeerAddress(peer), routes.clone(), stop.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
@@ -116,8 +118,9 @@ async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, routes: watch::Receiver<Router>, stop: CancellationToken) {
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+async fn serve(stream: TcpStream, peer: PeerAddress, routes: watch::Receiver<Router>, stop: CancellationToken) {
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let routes = routes.borrow().clone();
         TowerToHyperService::new(routes).call(request)
     });

@@ -66,11 +66,27 @@ mod tests {
     async fn everything_else_is_answered_in_the_shape_of_the_api() {
         let (server, readiness) = listening(Some("Kafka")).await;
         let (status, body) = get(server.address, "/api/sagas").await;
-        assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"starting".into()));
-        assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("Kafka")), "{body}");
+        assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"starting".into()));
+        assert!(body["detail"].as_str().is_some_and(|message| message.contains("Kafka")), "{body}");
         readiness.send_replace(EngineReadiness::Starting { waiting_for: None });
         let (_, body) = get(server.address, "/api/sagas").await;
-        assert_eq!(body["error"]["message"], "the engine is starting");
+        assert_eq!(body["detail"], "the engine is starting");
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_the_ids_of_its_request() {
+        let (server, _readiness) = listening(None).await;
+        saga_resilience::transport::install_tls();
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let asked = client.get(format!("http://{}/api/sagas", server.address)).header("x-request-id", "r-1");
+        let answer = asked.header("x-trace-id", "a trace").send().await.expect("somebody listens");
+        let header = |name: &str| answer.headers()[name].to_str().expect("a text").to_owned();
+        assert_eq!((header("x-request-id"), header("x-correlation-id")), ("r-1".to_owned(), "r-1".to_owned()));
+        assert_eq!(header("x-trace-id").len(), 32, "what is no id is replaced");
+        assert_eq!(header("content-type"), "application/problem+json");
+        let body: Value = serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON");
+        assert_eq!((&body["instance"], &body["type"]), (&"urn:request:r-1".into(), &"/help/errors/starting".into()));
+        assert_eq!((&body["status"], &body["title"]), (&503.into(), &"The engine starts".into()));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use super::{
     BODY_BYTES, dead_letters, definitions, documents,
-    errors::{ApiError, ApiErrorDetails},
+    errors::{ApiError, ApiProblem},
     jobs,
 };
 use axum::{
@@ -18,7 +18,7 @@ use saga_core::definition::or_did_you_mean;
 pub(super) async fn in_one_form(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
-    if response.extensions().get::<ApiErrorDetails>().is_some() || !is_the_routers(response.headers()) {
+    if response.extensions().get::<ApiProblem>().is_some() || !is_the_routers(response.headers()) {
         return response;
     }
     let status = response.status();
@@ -113,11 +113,8 @@ mod tests {
             (Method::GET, "/api/sagas/k1/histroy", "takes POST, not GET; did you mean `history`?"),
         ] {
             let (answer, body) = asked(method, path, 0).await;
-            assert_eq!(
-                (answer.status(), &body["error"]["code"]),
-                (StatusCode::METHOD_NOT_ALLOWED, &"wrong_method".into())
-            );
-            let message = body["error"]["message"].as_str().unwrap_or_default();
+            assert_eq!((answer.status(), &body["code"]), (StatusCode::METHOD_NOT_ALLOWED, &"wrong_method".into()));
+            let message = body["detail"].as_str().unwrap_or_default();
             assert!(message.contains(said) && answer.headers().contains_key(header::ALLOW), "{body}");
         }
     }
@@ -136,10 +133,10 @@ mod tests {
     #[tokio::test]
     async fn a_path_that_is_no_text_and_a_large_body_are_told_as_json() {
         let (answer, body) = asked(Method::GET, "/api/sagas/%ff", 0).await;
-        assert_eq!((answer.status(), &body["error"]["code"]), (StatusCode::BAD_REQUEST, &"bad_path".into()), "{body}");
+        assert_eq!((answer.status(), &body["code"]), (StatusCode::BAD_REQUEST, &"bad_path".into()), "{body}");
         let (answer, body) = asked(Method::POST, "/api/sagas/k1/retry", BODY_BYTES + 1).await;
-        assert_eq!((answer.status(), &body["error"]["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &"too_large".into()));
-        assert!(body["error"]["message"].as_str().is_some_and(|said| said.contains("65536 bytes")), "{body}");
+        assert_eq!((answer.status(), &body["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &"too_large".into()));
+        assert!(body["detail"].as_str().is_some_and(|said| said.contains("65536 bytes")), "{body}");
         let (answer, _) = asked(Method::GET, "/api/sagas/k1", 0).await;
         assert_eq!(answer.status(), StatusCode::OK);
     }

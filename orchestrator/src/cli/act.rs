@@ -326,7 +326,7 @@ impl SagaActRequest {
             (goes_by, self.goes_by.as_deref()),
             ("--pace", pace.as_deref()),
             ("--id", Some(self.id.as_str())),
-            ("--who", Some(self.args.operator.who.as_str())),
+            ("--who", self.args.operator.who.as_deref()),
             ("--reason", Some(self.args.operator.reason.as_str())),
             (which, Some(engine.as_str())),
         ];

@@ -154,7 +154,7 @@ impl MigrateArgs {
             ("--limit", self.limit.map(|limit| limit.to_string())),
             ("--pace", self.pace.map(|pace| pace.to_string())),
             ("--id", Some(id.to_string())),
-            ("--who", Some(self.operator.who.clone())),
+            ("--who", self.operator.who.clone()),
             ("--reason", Some(self.operator.reason.clone())),
             (which, Some(engine)),
         ];

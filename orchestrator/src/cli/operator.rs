@@ -11,13 +11,13 @@ pub(super) struct OperatorArgs {
     /// Why you act; recorded with the act
     #[arg(long)]
     pub(super) reason: String,
-    /// Your name; recorded with the act. Your login name by default
-    #[arg(long, default_value_t = super::who::name(), hide_default_value = true)]
-    pub(super) who: String,
+    /// Your name; recorded with the act. By default that of the login (--token), without one your login name here
+    #[arg(long)]
+    pub(super) who: Option<String>,
 }
 
 impl OperatorArgs {
-    /// What the body of every act holds.
+    /// What the body of every act holds. Without a name the client of the API fills one in, if it needs one.
     pub(super) fn body(&self) -> Value {
         json!({"who": self.who, "reason": self.reason})
     }

@@ -110,7 +110,7 @@ fn again(args: &RerunArgs, id: &str) -> String {
         ("--from", args.from.as_deref()),
         ("--definition", args.definition.as_deref()),
         ("--id", Some(id)),
-        ("--who", Some(args.operator.who.as_str())),
+        ("--who", args.operator.who.as_deref()),
         ("--reason", Some(args.operator.reason.as_str())),
         (which, Some(engine.as_str())),
     ];

@@ -28,6 +28,9 @@ pub(super) struct ServeArgs {
     /// Address that the API listens on
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Let everybody who reaches the API act, without a login
+    #[arg(long)]
+    insecure: bool,
     /// Belongs to `saga dev`; here only for its error message
     #[arg(long = "port", value_name = "PORT", hide = true, value_parser = no_port)]
     _port: Option<Infallible>,
@@ -78,6 +81,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ("sagas", args.sagas),
         ("kafka.bootstrapServers", args.bootstrap_servers),
         ("api.listen", args.listen),
+        ("api.insecure", args.insecure.then(|| "true".to_owned())),
     ];
     let flags = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let config = config::load_to_serve(&ConfigSources::of_process(args.file.config.as_deref(), flags))?;

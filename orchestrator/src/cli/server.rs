@@ -4,7 +4,10 @@ use super::{ConfigFileArgs, OutputFormat};
 use crate::config::{self, ConfigSources};
 use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{
+    RequestBuilder, Response,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use saga_base::secrets::address_shown;
 use serde_json::Value;
 use std::{
@@ -26,6 +29,9 @@ pub(super) struct ServerArgs {
     /// Address of the API of an engine [default: api.listen of the configuration]
     #[arg(long, env = "SAGA_SERVER", hide_env_values = true, value_name = "URL")]
     server: Option<String>,
+    /// API key or token of the login
+    #[arg(long, env = "SAGA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
     #[command(flatten)]
     file: ConfigFileArgs,
 }
@@ -43,20 +49,34 @@ pub(super) struct ServerOutputArgs {
 /// A client of the API of one engine.
 pub(super) struct ApiClient {
     address: String,
+    /// The header of the login; without one the body of an act says who acts.
+    login: Option<HeaderValue>,
     client: reqwest::Client,
 }
 
 impl ServerArgs {
     /// For a command that has these options beside others.
     pub(super) fn of(server: Option<String>, file: ConfigFileArgs) -> ServerArgs {
-        ServerArgs { server, file }
+        ServerArgs { server, token: std::env::var("SAGA_TOKEN").ok(), file }
     }
 
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<ApiClient> {
         saga_resilience::transport::install_tls();
         let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(ApiClient { address: self.address()?, client })
+        Ok(ApiClient { address: self.address()?, login: self.login()?, client })
+    }
+
+    fn login(&self) -> anyhow::Result<Option<HeaderValue>> {
+        let Some(token) = self.token.as_deref().map(str::trim).filter(|token| !token.is_empty()) else {
+            return Ok(None);
+        };
+        saga_base::secrets::remember([token.to_owned()]);
+        let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {token}")) else {
+            bail!("the token has characters that no header takes\nhint: --token and SAGA_TOKEN take a key or a token")
+        };
+        header.set_sensitive(true);
+        Ok(Some(header))
     }
 
     /// The option that names the same engine from everywhere, and its value. Credentials are not in it.
@@ -115,9 +135,19 @@ impl ApiClient {
     /// The JSON that the engine answers to `body`.
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.client.post(self.url(path)).timeout(ANSWER_TIMEOUT);
-        let request = request.header("content-type", "application/json").body(serde_json::to_vec(body)?);
+        let body = serde_json::to_vec(&self.named(body))?;
+        let request = request.header("content-type", "application/json").body(body);
         let response = self.send(request).await?;
         Ok(serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null))
+    }
+
+    /// With the name of this user, where nobody is named and no login says who acts.
+    fn named(&self, body: &Value) -> Value {
+        let mut body = body.clone();
+        if self.login.is_none() && body.get("who").is_some_and(Value::is_null) {
+            body["who"] = super::who::name().into();
+        }
+        body
     }
 
     /// Asks the engine to end the job at `path`.
@@ -131,6 +161,10 @@ impl ApiClient {
 
     /// An answer that is not a success is an error with the message and the hint of the engine.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let request = match &self.login {
+            Some(login) => request.header(AUTHORIZATION, login),
+            None => request,
+        };
         let response = request.send().await.with_context(|| {
             format!("no engine answers at {}\nhint: --server names an engine", address_shown(&self.address))
         })?;
@@ -139,8 +173,8 @@ impl ApiClient {
         }
         let status = response.status();
         let answer: Value = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
-        match (answer.pointer("/error/message"), answer.pointer("/error/hint")) {
-            (Some(Value::String(message)), Some(Value::String(hint))) => bail!("{message}\nhint: {hint}"),
+        match (&answer["detail"], &answer["hint"]) {
+            (Value::String(detail), Value::String(hint)) => bail!("{detail}\nhint: {hint}"),
             _ => {
                 bail!(
                     "{} answers {status}, but not as an engine does\nhint: --server names an engine",

@@ -7,6 +7,7 @@ use super::{
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
+    login::{AUDIENCE, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS, ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     topic_formats::FORMATS,
     traces::SLOW,
@@ -18,8 +19,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*`, `topics.formats` and `topics.dlqOf`.
-const KEYS: [&str; 25] = [
+/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
+const KEYS: [&str; 34] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -39,6 +40,15 @@ const KEYS: [&str; 25] = [
     EVENTS_FROM,
     "shards",
     "api.listen",
+    INSECURE,
+    KEY_FILE,
+    ISSUER,
+    AUDIENCE,
+    JWKS,
+    ROLES_CLAIM,
+    TOKEN_SKEW,
+    OPEN_METRICS,
+    SESSION_KEY,
     "clock.maxSkewSeconds",
     "archive.folder",
     "archive.partition",
@@ -53,7 +63,7 @@ const STORE: &str = "store";
 const STORE_ADDRESS: &str = "store.address";
 
 /// Variables with our prefix that other code reads.
-const OTHER_VARIABLES: [&str; 3] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER"];
+const OTHER_VARIABLES: [&str; 4] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER", "SAGA_TOKEN"];
 const TEST_PREFIX: &str = "SAGA_TEST_";
 const PROPERTIES: &str = "kafka.properties";
 /// The source of flags, for messages.
@@ -75,6 +85,8 @@ pub(super) struct ConfigLayers {
     pub(super) formats: Option<Value>,
     /// What the file says of the dead letters of single topics.
     pub(super) dlq_of: Option<Value>,
+    /// What the file says of the roles of tokens.
+    pub(super) roles: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -152,6 +164,10 @@ impl ConfigLayers {
         }
         if path == DLQ_OF {
             self.dlq_of = Some(value.clone()).filter(|value| !value.is_null());
+            return;
+        }
+        if path == ROLES {
+            self.roles = Some(value.clone()).filter(|value| !value.is_null());
             return;
         }
         match value {
@@ -249,7 +265,7 @@ impl ConfigLayers {
     fn has_a_secret(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
         let of_file = |key: &str| self.get(key).map(|it| it.value.as_str());
         let of_environment = |key: &str| env.get(&variable(key)).map(String::as_str);
-        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN]
+        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN, SESSION_KEY]
             .into_iter()
             .flat_map(|key| [of_file(key), of_environment(key)])
             .flatten();

@@ -2,7 +2,7 @@
 
 use super::definitions::DefinitionSource;
 use crate::{
-    config::{self, EngineConfig, InternalTopics, KafkaConfig, LetterConfig},
+    config::{self, ApiAccess, EngineConfig, InternalTopics, KafkaConfig, LetterConfig},
     startup::DefinitionFiles,
 };
 use anyhow::Context;
@@ -207,6 +207,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         formats: TopicFormats::default(),
         shards: SHARDS,
         listen,
+        access: ApiAccess::Local,
         max_clock_skew: std::time::Duration::from_secs(60),
         archive: crate::config::ArchiveConfig::default(),
         letters: LetterConfig {

@@ -59,8 +59,8 @@ async fn applied(engine: &Engine, id: &str, action: &str, more: &Value) -> Resul
 
 async fn refused(engine: &Engine, id: &str, action: &str, more: &Value) -> Result<String> {
     let (status, body) = asks(engine, id, action, more).await?;
-    ensure!((status, &body["error"]["code"]) == (409, &json!("refused")), "{action}: {status}: {body}");
-    Ok(body["error"]["message"].as_str().unwrap_or_default().to_owned())
+    ensure!((status, &body["code"]) == (409, &json!("refused")), "{action}: {status}: {body}");
+    Ok(body["detail"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits until the saga with this key is as `holds` wants it, and returns it.

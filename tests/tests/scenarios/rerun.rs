@@ -61,8 +61,8 @@ async fn begun(engine: &Engine, saga: &str, act: &str, more: &Value) -> Result<S
 
 async fn refused(engine: &Engine, saga: &str, act: &str, more: &Value) -> Result<String> {
     let (status, body) = asks(engine, saga, act, more).await?;
-    ensure!((status, &body["error"]["code"]) == (409, &json!("refused")), "{status}: {body}");
-    Ok(body["error"]["message"].as_str().unwrap_or_default().to_owned())
+    ensure!((status, &body["code"]) == (409, &json!("refused")), "{status}: {body}");
+    Ok(body["detail"].as_str().unwrap_or_default().to_owned())
 }
 
 fn id(saga: &Value) -> Result<&str> {

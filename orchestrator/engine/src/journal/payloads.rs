@@ -1,6 +1,9 @@
 //! Payloads as they are shown: whole where that is asked for, else short enough to read.
 
-use super::history::HistoryLine;
+use super::{
+    difference::{SagaDifference, ValueChange},
+    history::HistoryLine,
+};
 use saga_core::describe::{RequestView, SagaView};
 use serde_json::{Value, json};
 
@@ -23,38 +26,74 @@ pub enum PayloadDetail {
     Short,
     /// Payloads are shown whole.
     Full,
+    /// A mark stands for each: the reader may not see payloads.
+    Hidden,
 }
+
+/// What stands for a payload that the reader may not see.
+pub const HIDDEN: &str = "(hidden: your login does not show payloads)";
 
 impl PayloadDetail {
     /// A saga with as much of its payloads.
     #[must_use]
     pub fn of_saga(self, mut saga: SagaView) -> SagaView {
-        match self {
-            PayloadDetail::Full => return saga,
-            PayloadDetail::Short => {}
+        if self == PayloadDetail::Full {
+            return saga;
         }
         let sent = saga.steps.iter_mut().flat_map(|step| step.sent.iter_mut().chain(step.undo_sent.iter_mut()));
-        sent.for_each(|RequestView { body, .. }| *body = short(body));
+        sent.for_each(|RequestView { body, .. }| *body = self.of_payload(body));
         let results = saga.steps.iter_mut().filter_map(|step| step.result.as_mut());
         let event = saga.trigger.as_mut().map(|trigger| &mut trigger.event);
-        results.chain(saga.output.as_mut()).chain(event).for_each(|value| *value = short(value));
+        results.chain(saga.output.as_mut()).chain(event).for_each(|value| *value = self.of_payload(value));
         saga
     }
 
     /// A history with as much of its payloads.
     #[must_use]
     pub fn of_history(self, mut lines: Vec<HistoryLine>) -> Vec<HistoryLine> {
-        match self {
-            PayloadDetail::Full => {}
-            PayloadDetail::Short => {
-                for line in &mut lines {
-                    line.data = short(&line.data);
-                    line.payload = line.payload.as_ref().map(short);
-                }
-            }
+        if self == PayloadDetail::Full {
+            return lines;
+        }
+        for line in &mut lines {
+            line.data = self.of_payload(&line.data);
+            line.payload = line.payload.as_ref().map(|payload| self.of_payload(payload));
         }
         lines
     }
+
+    /// A comparison with as much of its payloads as a list has.
+    #[must_use]
+    pub fn of_difference(self, mut difference: SagaDifference) -> SagaDifference {
+        if self != PayloadDetail::Hidden {
+            return difference;
+        }
+        for change in difference.changes.iter_mut().filter(|change| may_carry(change)) {
+            (change.before, change.after) = (json!(HIDDEN), json!(HIDDEN));
+        }
+        difference.events = self.of_history(difference.events);
+        difference
+    }
+
+    /// One payload.
+    #[must_use]
+    pub fn of_payload(self, payload: &Value) -> Value {
+        match self {
+            PayloadDetail::Full => payload.clone(),
+            PayloadDetail::Short => short(payload),
+            PayloadDetail::Hidden => json!(HIDDEN),
+        }
+    }
+}
+
+/// Whether a change is one of a payload, or of a value that may have one in it.
+fn may_carry(change: &ValueChange) -> bool {
+    carries(&change.path)
+        || [&change.before, &change.after].into_iter().any(|value| value.is_object() || value.is_array())
+}
+
+/// Whether a value at this path of a saga is, or is in, a payload.
+fn carries(path: &str) -> bool {
+    path.split(['.', '[']).any(|name| ["sent", "undoSent", "result", "output", "event", "trigger"].contains(&name))
 }
 
 /// The value, cut until it is short enough to read.
@@ -100,6 +139,20 @@ mod tests {
     fn what_is_short_is_shown_as_it_is() {
         let order = json!({"orderId": "4711", "items": [1, 2.50, null, true], "address": {"city": "Köln"}});
         assert_eq!(short(&order), order);
+    }
+
+    #[test]
+    fn what_is_hidden_is_hidden_whole() {
+        let order = json!({"card": "4711"});
+        assert_eq!(PayloadDetail::Hidden.of_payload(&order), HIDDEN);
+        assert_eq!(PayloadDetail::Full.of_payload(&order), order);
+        for path in ["steps.charge.result.id", "steps.charge.sent", "trigger.event", "output", "output[0]"] {
+            assert!(carries(path), "{path}");
+        }
+        assert!(!carries("status") && !carries("steps.charge.phase"));
+        let step = json!({"step": "charge", "result": {"card": "4711"}});
+        let appeared = ValueChange { path: "steps.charge".to_owned(), before: json!(null), after: step };
+        assert!(may_carry(&appeared), "a step that was not there before");
     }
 
     #[test]

@@ -188,7 +188,9 @@ pub enum LetterJobError {
     #[error("no job {0} is known: neither to this engine nor to the store")]
     Unknown(Uuid),
     /// The id is that of a job about something else.
-    #[error("the job {0} is there, and it is about other letters or says other things: leave out the id, or name a new one")]
+    #[error(
+        "the job {0} is there, and it is about other letters or says other things: leave out the id, or name a new one"
+    )]
     OtherJob(Uuid),
     /// What is on record of it cannot be read.
     #[error("the record of the job cannot be read: {0}")]

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ApiState,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -25,7 +26,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 struct GuardOverrideBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     share: Option<f64>,
     bulkhead: Option<NonZeroU32>,
@@ -48,13 +49,14 @@ struct GuardActResponse {
 pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path((participant, action)): Path<(String, String)>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let asked: GuardOverrideBody = request::read(RequestBodyKind::GuardAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let told = recorded(&backend, id, participant, action.clone(), statement.clone()).await?;
     statement.log(action.as_str(), &told.participant, id, told.status);
     Ok((told.status.code(), Json(told)).into_response())
@@ -65,7 +67,7 @@ async fn recorded(
     id: Uuid,
     participant: String,
     action: GuardAction,
-    OperatorStatement { who, reason }: OperatorStatement,
+    OperatorStatement { who, reason, .. }: OperatorStatement,
 ) -> Result<GuardActResponse, ApiError> {
     let act = OverrideRequest { participant: participant.clone(), action, who, reason };
     let operator = backend.operator.clone();

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ApiState,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request, sagas,
     },
@@ -29,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RerunBody {
     id: Option<String>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// The first step that is performed again; without it all steps are.
     from: Option<String>,
@@ -100,6 +101,7 @@ pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path(saga): Path<String>,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -108,15 +110,16 @@ pub(in crate::api) async fn act(
     let saga = sagas::resolve(&backend, request::checked(named)?.of(&saga)).await?;
     let plan = plan(&backend, saga, asked.definition.as_deref()).await?;
     let is_dry = asked.dry_run;
-    let order = checked(asked)?;
+    let statement = OperatorStatement::checked(&caller, asked.who.clone(), asked.reason.clone())?;
+    let order = checked(asked, &statement)?;
     if is_dry {
         return Ok(Json(dry_run(&backend, saga, &order, plan).await?).into_response());
     }
-    performed(&backend, saga, order, plan, wait).await
+    performed(&backend, &statement, saga, order, plan, wait).await
 }
 
-fn checked(asked: RerunBody) -> Result<RerunOrder, ApiError> {
-    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
+fn checked(asked: RerunBody, by: &OperatorStatement) -> Result<RerunOrder, ApiError> {
+    let (who, reason) = (by.who.clone(), by.reason.clone());
     Ok(RerunOrder { id: act_id(asked.id)?, who, reason, from: asked.from, force: asked.force })
 }
 
@@ -159,12 +162,12 @@ fn unread(error: JournalError) -> ApiError {
 
 async fn performed(
     backend: &ApiState,
+    statement: &OperatorStatement,
     saga: SagaId,
     order: RerunOrder,
     plan: Option<Arc<SagaPlan>>,
     wait: Duration,
 ) -> Result<Response, ApiError> {
-    let statement = OperatorStatement { who: order.who.clone(), reason: order.reason.clone() };
     let (operator, asked) = (backend.operator.clone(), order.clone());
     let came = to_its_end(async move { operator.rerun(saga, asked, plan).await }).await;
     let told = match came.unwrap_or(Ok(RerunOutcome::Accepted)).map_err(unread)? {

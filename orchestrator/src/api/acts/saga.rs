@@ -3,11 +3,13 @@
 use super::{
     super::{
         ApiState,
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request, sagas,
     },
     ActStatus, OperatorStatement, to_its_end,
 };
+use crate::login::LoginRole;
 use axum::{
     Json,
     body::Bytes,
@@ -40,7 +42,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct SagaActBody {
     id: Option<String>,
-    who: String,
+    who: Option<String>,
     reason: String,
     step: Option<String>,
     direction: Option<CommandDirection>,
@@ -121,20 +123,35 @@ pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path((saga, action)): Path<(String, String)>,
     named: Result<Query<sagas::SagaLookupQuery>, QueryRejection>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let action = parse(&action)?;
     let asked: SagaActBody = request::read(RequestBodyKind::Act, &headers, &body)?;
+    allowed(&caller, action)?;
     let wait = waits(asked.wait_ms)?;
     let saga = meant(&backend, request::checked(named)?.of(&saga), action).await?;
     let plan = plan_of(&backend, saga, asked.definition.as_deref(), action).await?;
     let is_dry = asked.dry_run;
-    let act = checked(asked, action)?;
+    let statement = OperatorStatement::checked(&caller, asked.who.clone(), asked.reason.clone())?;
+    let act = checked(asked, action, &statement)?;
     if is_dry {
         return Ok(Json(dry_run(&backend, saga, &act, plan.as_ref()).await?).into_response());
     }
-    performed(&backend, saga, act, plan, wait).await
+    performed(&backend, &statement, saga, act, plan, wait).await
+}
+
+/// What an erasure removes cannot be had again.
+pub(in crate::api) fn allowed(caller: &ApiCaller, action: OperatorAction) -> Result<(), ApiError> {
+    match action {
+        OperatorAction::Erase => caller.require(LoginRole::Admin),
+        OperatorAction::Retry
+        | OperatorAction::Skip
+        | OperatorAction::Cancel
+        | OperatorAction::Abandon
+        | OperatorAction::Migrate => Ok(()),
+    }
 }
 
 /// The saga that the path names. An erasure reaches sagas in archives, too.
@@ -183,13 +200,13 @@ async fn dry_run(
 
 async fn performed(
     backend: &ApiState,
+    statement: &OperatorStatement,
     saga: SagaId,
     act: OperatorAct,
     plan: Option<Arc<SagaPlan>>,
     wait: Duration,
 ) -> Result<Response, ApiError> {
     let (id, action, about) = (act.id.clone(), act.action, act.about.clone());
-    let statement = OperatorStatement { who: act.who.clone(), reason: act.reason.clone() };
     let operator = backend.operator.clone();
     let operated = to_its_end(async move { operator.act_on_saga(saga, act, plan).await })
         .await
@@ -278,8 +295,8 @@ pub(in crate::api) fn parse(action: &str) -> Result<OperatorAction, ApiError> {
     })
 }
 
-fn checked(asked: SagaActBody, action: OperatorAction) -> Result<OperatorAct, ApiError> {
-    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
+fn checked(asked: SagaActBody, action: OperatorAction, by: &OperatorStatement) -> Result<OperatorAct, ApiError> {
+    let (who, reason) = (by.who.clone(), by.reason.clone());
     let id = act_id(asked.id)?;
     let about = about(asked.step, asked.direction)?;
     Ok(OperatorAct { id, who, reason, action, about })

@@ -4,6 +4,7 @@ use super::{
     super::{
         ApiState,
         acts::{ActStatus, OperatorStatement, to_its_end},
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -23,7 +24,7 @@ const MOST_DECISIONS: usize = 200;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ImportBody {
-    who: String,
+    who: Option<String>,
     reason: String,
     #[serde(default)]
     dry_run: bool,
@@ -65,6 +66,7 @@ impl DecisionBody {
 
 pub(in crate::api) async fn import(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -73,7 +75,7 @@ pub(in crate::api) async fn import(
         let said = format!("`decisions` has {}: expected at most {MOST_DECISIONS}", asked.decisions.len());
         return Err(ApiError::BadValue(said));
     }
-    let statement = OperatorStatement::checked(asked.who, asked.reason)?;
+    let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by, dry_run) = (desk(&backend)?.clone(), statement.clone(), asked.dry_run);
     let decisions = asked.decisions.into_iter().map(|one| one.checked(desk.topic())).collect::<Result<Vec<_>, _>>()?;
     let done = to_its_end(async move {

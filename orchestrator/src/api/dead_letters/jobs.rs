@@ -4,6 +4,7 @@ use super::{
     super::{
         ApiState,
         acts::{ActStatus, OperatorStatement},
+        auth::ApiCaller,
         errors::{ApiError, RequestBodyKind},
         request,
     },
@@ -34,7 +35,7 @@ const TOLD_BYTES: usize = 2_000;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct LetterJobBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     /// Places of letters.
     #[serde(default)]
@@ -64,6 +65,7 @@ pub(in crate::api) struct LetterItemsQuery {
 
 pub(in crate::api) async fn begin(
     State(backend): State<ApiState>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -71,15 +73,15 @@ pub(in crate::api) async fn begin(
     if let Some(filter) = &asked.filter {
         named_right_if_none(&backend, filter).await?;
     }
-    let order = ordered(&backend, asked)?;
-    let statement = OperatorStatement { who: order.bring.who.clone(), reason: order.bring.reason.clone() };
+    let statement = OperatorStatement::checked(&caller, asked.who.clone(), asked.reason.clone())?;
+    let order = ordered(&backend, asked, &statement)?;
     let job = desk(&backend)?.begin_job(order).await?;
     statement.log("redrive dead letters", &job.targets, job.id, ActStatus::Accepted);
     Ok((StatusCode::ACCEPTED, Json(json!({"job": job}))))
 }
 
-fn ordered(backend: &ApiState, asked: LetterJobBody) -> Result<LetterJobOrder, ApiError> {
-    let OperatorStatement { who, reason } = OperatorStatement::checked(asked.who, asked.reason)?;
+fn ordered(backend: &ApiState, asked: LetterJobBody, by: &OperatorStatement) -> Result<LetterJobOrder, ApiError> {
+    let (who, reason) = (by.who.clone(), by.reason.clone());
     let aim = match (asked.everybody, asked.definition) {
         (true, Some(_)) => {
             let said = "`everybody` brings each definition its own text: write `everybody` or `definition`, not both";
@@ -146,7 +148,7 @@ fn shortened(mut told: String) -> String {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RedriveBody {
     id: Option<Uuid>,
-    who: String,
+    who: Option<String>,
     reason: String,
     #[serde(default)]
     dry_run: bool,
@@ -161,6 +163,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) async fn redrive_one(
     backend: ApiState,
     place: LetterCoordinates,
+    caller: &ApiCaller,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Json<Value>, ApiError> {
@@ -169,8 +172,8 @@ pub(super) async fn redrive_one(
     let (who, reason, dry_run) = (asked.who, asked.reason, asked.dry_run);
     let letters = vec![LetterAddress::of(&place)];
     let asked = LetterJobBody { id: Some(id), who, reason, letters, dry_run, ..LetterJobBody::default() };
-    let order = ordered(&backend, asked)?;
-    let statement = OperatorStatement { who: order.bring.who.clone(), reason: order.bring.reason.clone() };
+    let statement = OperatorStatement::checked(caller, asked.who.clone(), asked.reason.clone())?;
+    let order = ordered(&backend, asked, &statement)?;
     let desk = desk(&backend)?;
     desk.begin_job(order).await?;
     let until = tokio::time::Instant::now() + WAIT;

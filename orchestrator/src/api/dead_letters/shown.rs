@@ -3,6 +3,7 @@
 use crate::dead_letters::{CauseView, readable};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
+use saga_engine::journal::payloads::{HIDDEN, PayloadDetail};
 use saga_engine::letters::{LetterDetail, letter_place};
 use saga_event_store::{LetterGroup, StoredLetter, StoredLetterAct};
 use saga_wire::{dead_letter::OriginalContent, payload_edit::AvroValue};
@@ -71,7 +72,11 @@ impl LetterLineView {
     }
 }
 
-pub(super) fn detail(detail: LetterDetail, usual: &str) -> Value {
+pub(super) fn detail(detail: LetterDetail, usual: &str, payloads: PayloadDetail) -> Value {
+    let content = |record: &OriginalContent, avro: Option<&AvroValue>| match payloads {
+        PayloadDetail::Hidden => json!(HIDDEN),
+        PayloadDetail::Full | PayloadDetail::Short => content(record, avro),
+    };
     let LetterDetail { letter, found, avro, edit, acts } = detail;
     let mut shown = json!({
         "letter": LetterLineView::of(letter, usual),

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ApiState,
+        auth::ApiCaller,
         dead_letters::{self, LetterLineView, LetterListQuery},
         errors::ApiError,
         request, saga_query,
@@ -17,6 +18,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use saga_core::time::{Timestamp, rfc3339};
+use saga_engine::journal::payloads::HIDDEN;
 use saga_engine::letters::{BringAim, BringOrder, BroughtItem, LetterDetail};
 use saga_event_store::{LetterOrder, StoredLetterAct};
 use saga_wire::{PoisonCode, dead_letter::OriginalContent, payload_edit::AvroValue};
@@ -158,19 +160,24 @@ pub(crate) async fn letters(
 pub(crate) async fn letter(
     State(backend): State<ApiState>,
     Path(parts): Path<Vec<String>>,
+    caller: ApiCaller,
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
     let place = dead_letters::place(&parts, desk.topic())?;
     let LetterDetail { letter, found, avro, edit, acts } = desk.show(&place).await?;
     let now = said(desk.foretell(&place, &by_page()).await?);
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
-    let original = found.as_ref().ok().map(|found| RecordText::of(&found.original, avro.as_ref()));
+    let text = |record: &OriginalContent, avro: Option<&AvroValue>| match caller.sees_payloads() {
+        true => RecordText::of(record, avro),
+        false => RecordText::hidden(),
+    };
+    let original = found.as_ref().ok().map(|found| text(&found.original, avro.as_ref()));
     Ok(page(&LetterPage {
         help,
         now: Some(now),
         original: original.unwrap_or_default(),
         gone: found.as_ref().err().cloned(),
-        edit: edit.as_ref().map(|(edit, avro)| RecordText::of(edit, avro.as_ref())),
+        edit: edit.as_ref().map(|(edit, avro)| text(edit, avro.as_ref())),
         letter: LetterLineView::of(letter, desk.topic()),
         history: acts,
     }))
@@ -189,6 +196,10 @@ fn by_page() -> BringOrder {
 }
 
 impl RecordText {
+    fn hidden() -> RecordText {
+        RecordText { key: HIDDEN.to_owned(), headers: Vec::new(), value: HIDDEN.to_owned(), avro: None }
+    }
+
     fn of(content: &OriginalContent, avro: Option<&AvroValue>) -> RecordText {
         let text = |value: Option<&[u8]>| value.map_or_else(|| "(no value)".to_owned(), shown);
         RecordText {

@@ -1,0 +1,74 @@
+//! The caller of a request, as handlers see it.
+
+use super::{
+    super::{context::RequestContext, errors::ApiError},
+    CallerFinding,
+};
+use crate::login::{LoginIdentity, LoginRole};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use saga_engine::journal::payloads::PayloadDetail;
+
+/// Who sent a request, and its context.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct ApiCaller {
+    pub(in crate::api) context: RequestContext,
+    /// `None`: the API has no login.
+    identity: Option<LoginIdentity>,
+}
+
+impl ApiCaller {
+    pub(super) fn anybody(context: RequestContext) -> ApiCaller {
+        ApiCaller { context, identity: None }
+    }
+
+    pub(super) fn known(identity: LoginIdentity, context: RequestContext) -> ApiCaller {
+        ApiCaller { context, identity: Some(identity) }
+    }
+
+    pub(super) fn identity(&self) -> Option<&LoginIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// An error unless the caller's role is at least `needs`.
+    pub(in crate::api) fn require(&self, needs: LoginRole) -> Result<(), ApiError> {
+        match &self.identity {
+            Some(known) if known.grant.role < needs => Err(ApiError::Forbidden { needs, has: known.grant.role }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether the caller may see what sagas and dead letters carry.
+    pub(in crate::api) fn sees_payloads(&self) -> bool {
+        self.identity.as_ref().is_none_or(|known| known.grant.payloads)
+    }
+
+    /// As much of payloads as was asked for and the caller may see.
+    pub(in crate::api) fn payloads(&self, asked: PayloadDetail) -> PayloadDetail {
+        if self.sees_payloads() { asked } else { PayloadDetail::Hidden }
+    }
+
+    /// The name on record for an act: that of the login, else what the body says.
+    pub(in crate::api) fn who(&self, said: Option<String>) -> Result<String, ApiError> {
+        match (&self.identity, said) {
+            (None, Some(who)) => Ok(who),
+            (None, None) => {
+                Err(ApiError::BadValue("missing field `who`: without a login the body says who acts".into()))
+            }
+            (Some(known), None) => Ok(known.subject.clone()),
+            (Some(known), Some(who)) if who == known.subject => Ok(who),
+            (Some(known), Some(_)) => Err(ApiError::OtherOperator(known.subject.clone())),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ApiCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ApiCaller, ApiError> {
+        match parts.extensions.get::<CallerFinding>() {
+            Some(CallerFinding::Known(caller)) => Ok(caller.as_ref().clone()),
+            Some(other) => Err(other.refusal(LoginRole::Viewer).unwrap_or(ApiError::LoginRequired)),
+            None => Err(ApiError::LoginRequired),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a request brings along to log in: a key or token, or the session of a browser. Nothing is verified here.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, Method, header},
+};
+
+/// What our own pages send with a request that changes something.
+const PAGE_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
+/// The cookie of a session, and its name where it travels by TLS only.
+pub(super) const COOKIE: &str = "saga_session";
+pub(super) const SECURE_COOKIE: &str = "__Host-saga_session";
+
+/// The login in a request, unverified.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum RequestCredentials {
+    None,
+    /// More than one login, or a header that is none.
+    Malformed,
+    Bearer(String),
+    Session {
+        cookie: String,
+        page_token: Option<String>,
+        /// Whether the method is one that changes something.
+        changes: bool,
+    },
+}
+
+impl RequestCredentials {
+    /// A header `Authorization` counts before a cookie, so that a program in a browser's place is no browser.
+    pub(super) fn of(request: &Request) -> RequestCredentials {
+        let headers = request.headers();
+        match headers.get_all(header::AUTHORIZATION).iter().collect::<Vec<_>>().as_slice() {
+            [] => RequestCredentials::of_cookies(headers, request.method()),
+            [one] => match one.to_str().ok().and_then(bearer) {
+                Some(presented) => RequestCredentials::Bearer(presented.to_owned()),
+                None => RequestCredentials::Malformed,
+            },
+            [_, _, ..] => RequestCredentials::Malformed,
+        }
+    }
+
+    fn of_cookies(headers: &HeaderMap, method: &Method) -> RequestCredentials {
+        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let sessions: Vec<&str> =
+            pairs.filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(name)).map(|(_, value)| value).collect();
+        match sessions.as_slice() {
+            [] => RequestCredentials::None,
+            [one] => RequestCredentials::Session {
+                cookie: (*one).to_owned(),
+                page_token: headers.get(PAGE_TOKEN).and_then(|value| value.to_str().ok()).map(str::to_owned),
+                changes: !matches!(*method, Method::GET | Method::HEAD),
+            },
+            [_, _, ..] => RequestCredentials::Malformed,
+        }
+    }
+}
+
+/// The key or token of `Bearer TOKEN`; the word may be in any case (RFC 9110).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, presented) = value.split_once(' ')?;
+    let is_one_word = !presented.is_empty() && presented.bytes().all(|byte| byte.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && is_one_word).then_some(presented)
+}

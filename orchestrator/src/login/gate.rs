@@ -1,0 +1,117 @@
+//! One place that knows whether a key, a token or a session is valid.
+
+use super::{
+    LoginConfig,
+    identity::{LoginIdentity, LoginProof},
+    jwks::IssuerKeySource,
+    key_file::{KeyFileWatch, PREFIX},
+    session::{SessionContent, SessionSeal},
+    token::{TokenRefusal, TokenRules},
+};
+use saga_base::sync::UnpoisonedMutex;
+use std::{sync::Arc, time::SystemTime};
+
+/// Why a login was refused, for the log; both texts are safe to log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoginRefusal {
+    pub(crate) class: &'static str,
+    /// The id of the issuer's key that the token names.
+    pub(crate) kid: Option<String>,
+}
+
+impl LoginRefusal {
+    fn of(class: &'static str) -> LoginRefusal {
+        LoginRefusal { class, kid: None }
+    }
+}
+
+impl From<TokenRefusal> for LoginRefusal {
+    fn from(refusal: TokenRefusal) -> LoginRefusal {
+        let class = refusal.as_str();
+        if let TokenRefusal::UnknownKey(kid) = refusal { LoginRefusal { class, kid } } else { LoginRefusal::of(class) }
+    }
+}
+
+/// Verifies logins.
+#[derive(Debug)]
+pub(crate) struct LoginGate {
+    keys: Option<UnpoisonedMutex<KeyFileWatch>>,
+    tokens: Option<TokenGate>,
+    seal: SessionSeal,
+}
+
+#[derive(Debug)]
+struct TokenGate {
+    rules: TokenRules,
+    source: Arc<IssuerKeySource>,
+}
+
+impl TokenGate {
+    /// An unknown key may be a new one: the issuer is asked once. Old keys are fetched again beside the answer.
+    async fn identity(&self, token: &str) -> Result<LoginIdentity, TokenRefusal> {
+        let first = self.rules.identity(token, &self.source.known());
+        if matches!(first, Err(TokenRefusal::UnknownKey(_))) {
+            self.source.refresh().await;
+            return self.rules.identity(token, &self.source.known());
+        }
+        if self.source.is_stale() {
+            self.refresh_beside();
+        }
+        first
+    }
+
+    fn refresh_beside(&self) {
+        let source = Arc::clone(&self.source);
+        tokio::spawn(async move { source.refresh().await });
+    }
+}
+
+impl LoginGate {
+    /// Asks the issuer for its keys at once, beside the start: its log says if they cannot be had.
+    ///
+    /// # Errors
+    /// The file of keys cannot be read, or the process has no random bytes.
+    pub(crate) fn open(config: LoginConfig) -> anyhow::Result<LoginGate> {
+        let keys = config.keys.map(KeyFileWatch::open).transpose()?;
+        let token_gate = |rules: TokenRules| -> anyhow::Result<TokenGate> {
+            Ok(TokenGate { source: Arc::new(IssuerKeySource::new(rules.jwks.clone())?), rules })
+        };
+        let tokens = config.tokens.map(token_gate).transpose()?;
+        tokens.iter().for_each(TokenGate::refresh_beside);
+        let seal =
+            SessionSeal::new(config.session_key).map_err(|_| anyhow::anyhow!("this machine gives no random bytes"))?;
+        Ok(LoginGate { keys: keys.map(UnpoisonedMutex::new), tokens, seal })
+    }
+
+    /// Who sent a key or token.
+    pub(crate) async fn bearer(&self, presented: &str) -> Result<LoginIdentity, LoginRefusal> {
+        if presented.starts_with(PREFIX) {
+            let known = self.keys.as_ref().and_then(|keys| keys.lock().keys().identity(presented, SystemTime::now()));
+            return known.ok_or_else(|| LoginRefusal::of("unknown or expired key"));
+        }
+        match &self.tokens {
+            Some(tokens) => Ok(tokens.identity(presented).await?),
+            None => Err(LoginRefusal::of("no tokens are taken")),
+        }
+    }
+
+    /// Who a session is of. A session of a static key ends when the key is removed.
+    pub(crate) fn session(&self, cookie: &str) -> Result<SessionContent, LoginRefusal> {
+        let now = SystemTime::now();
+        let content = self.seal.open(cookie, now).ok_or_else(|| LoginRefusal::of("unknown or ended session"))?;
+        let stands = match &content.identity.proof {
+            LoginProof::Token { .. } => true,
+            LoginProof::Key { id, hash } => self.has_key(id, hash, now),
+        };
+        if stands { Ok(content) } else { Err(LoginRefusal::of("unknown or expired key")) }
+    }
+
+    fn has_key(&self, id: &str, hash: &[u8; 32], now: SystemTime) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.lock().keys().identity_of(id, hash, now).is_some())
+    }
+
+    /// The cookie of a new session; `None`: the process has no random bytes.
+    pub(crate) fn begin_session(&self, identity: LoginIdentity) -> Option<String> {
+        self.seal.seal(identity, SystemTime::now()).ok().map(|(cookie, _)| cookie)
+    }
+}
