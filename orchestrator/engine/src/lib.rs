@@ -41,6 +41,7 @@ mod letter_turns;
 pub mod letters;
 mod load_permits;
 mod message;
+pub mod metric_catalogue;
 pub mod naming;
 pub mod notes;
 pub mod observer;
