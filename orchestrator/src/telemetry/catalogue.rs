@@ -28,3 +28,6 @@ pub(super) fn describe() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
