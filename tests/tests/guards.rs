@@ -6,6 +6,7 @@ use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
     participant::{ParticipantScript, ScriptedBehaviour},
+    promtool,
     world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
@@ -121,6 +122,7 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     ] {
         assert!(text.contains(line), "{line} is missing:\n{text}");
     }
+    assert_eq!(promtool::findings(&text).await?, Vec::<String>::new(), "{text}");
 
     ensure!(engine.terminate().await?.success());
     let engine = world.start().await?;
