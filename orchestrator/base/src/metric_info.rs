@@ -25,7 +25,7 @@ impl MetricKind {
 }
 
 /// One family of metrics. Its name and labels never change once they are released: dashboards and alerts ask for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricInfo {
     /// The name, as it is scraped.
     pub name: &'static str,
@@ -35,25 +35,33 @@ pub struct MetricInfo {
     pub labels: &'static [&'static str],
     /// What it counts or measures, in Markdown; links are relative to `docs`.
     pub help: &'static str,
+    /// Upper bounds of its buckets, where those for calls do not fit it.
+    pub buckets: Option<&'static [f64]>,
 }
 
 impl MetricInfo {
     /// What only grows.
     #[must_use]
     pub const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> MetricInfo {
-        MetricInfo { name, kind: MetricKind::Counter, labels, help }
+        MetricInfo { name, kind: MetricKind::Counter, labels, help, buckets: None }
     }
 
     /// What goes up and down.
     #[must_use]
     pub const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> MetricInfo {
-        MetricInfo { name, kind: MetricKind::Gauge, labels, help }
+        MetricInfo { name, kind: MetricKind::Gauge, labels, help, buckets: None }
     }
 
     /// What is distributed.
     #[must_use]
     pub const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> MetricInfo {
-        MetricInfo { name, kind: MetricKind::Histogram, labels, help }
+        MetricInfo { name, kind: MetricKind::Histogram, labels, help, buckets: None }
+    }
+
+    /// The same with these buckets.
+    #[must_use]
+    pub const fn with_buckets(self, bounds: &'static [f64]) -> MetricInfo {
+        MetricInfo { buckets: Some(bounds), ..self }
     }
 
     /// The unit that the name ends with, as Prometheus has it; `None`: it counts things.
