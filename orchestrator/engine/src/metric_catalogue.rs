@@ -2,8 +2,52 @@
 
 use saga_base::metric_info::MetricInfo;
 
+/// A step may wait for guards, retries and people.
+const STEP_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0];
+/// A saga lasts from milliseconds to days.
+const SAGA_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 3600.0, 86_400.0];
+/// Up to the most that one transaction has.
+const BATCH_ROWS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 256.0];
+
 /// Every metric that this package records.
 pub static METRICS: &[MetricInfo] = &[
+    MetricInfo::counter(
+        "saga_started_total",
+        &["saga"],
+        "sagas that this engine started. Labels that are names come from the files of this engine; what they do not \
+         have is `other`",
+    ),
+    MetricInfo::counter("saga_ended_total", &["saga", "end"], "sagas that ended: `completed compensated abandoned`"),
+    MetricInfo::histogram(
+        "saga_duration_seconds",
+        &["saga", "end"],
+        "from the start of a saga to its end, parked times included",
+    )
+    .with_buckets(SAGA_SECONDS),
+    MetricInfo::histogram(
+        "saga_step_duration_seconds",
+        &["saga", "step", "direction", "outcome"],
+        "from the beginning of the work on a step to its result, guards and retries included: `do` or `undo`, \
+         `succeeded rejected failed unknown`",
+    )
+    .with_buckets(STEP_SECONDS),
+    MetricInfo::counter(
+        "saga_errors_total",
+        &["class"],
+        "attempts and steps that failed, by the [class](participants-reference.md#classes-of-failures) of the failure: `network \
+         timeout rate_limit server_error client_error validation unknown`; `engine` if the engine found it, such as a \
+         `check` that is false",
+    ),
+    MetricInfo::counter("saga_retries_total", &["participant"], "attempts after the first of their command"),
+    MetricInfo::counter(
+        "saga_idempotency_hits_total",
+        &["kind"],
+        "what came again and had no second effect: `start`, a trigger with a key that is taken; `otherPayload`, the \
+         same with another payload; `reply`, an answer to a settled command; `act`, an act of an operator",
+    ),
+    MetricInfo::histogram("saga_commit_batch_rows", &[], "rows that went into one transaction of the journal")
+        .with_buckets(BATCH_ROWS),
     MetricInfo::counter("saga_records_total", &["topic"], "records of trigger topics that were evaluated"),
     MetricInfo::counter("saga_replies_total", &[], "replies that were read"),
     MetricInfo::counter("saga_dlq_total", &["code"], "dead letters"),

@@ -16,6 +16,7 @@ use super::{
         reruns,
         shown::{self, LookBackError, SagaDisplay},
     },
+    letters::OpenLetters,
     naming,
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
@@ -381,6 +382,14 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn feed_held_since_ms(&self) -> Result<Option<i64>, StoreError> {
         Ok(self.store().feed_extent().await?.held_since_ms)
+    }
+
+    /// The dead letters that nobody has redriven or discarded.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
+        OpenLetters::count(self.store()).await
     }
 
     /// A page of what operators and deployments did, newest first.
