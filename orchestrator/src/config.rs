@@ -14,6 +14,7 @@ mod places;
 mod schema_registry;
 #[cfg(test)]
 mod schema_registry_tests;
+mod slow_operations;
 #[cfg(test)]
 mod tests;
 mod topic_formats;
@@ -72,6 +73,8 @@ pub(crate) struct EngineConfig {
     pub archive: ArchiveConfig,
     /// How dead letters are written, and how long their rows stay.
     pub letters: LetterConfig,
+    /// From this duration on an operation is slow.
+    pub slow_operation: Duration,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -90,6 +93,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
             .field("letters", &self.letters)
+            .field("slow_operation", &self.slow_operation)
             .finish()
     }
 }
@@ -336,6 +340,7 @@ impl<'a> ConfigValidator<'a> {
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
             letters: self.letters(),
+            slow_operation: self.slow_operation(),
         };
         self.properties();
         self.topics_differ(&config.topics);

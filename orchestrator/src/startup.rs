@@ -23,7 +23,7 @@ use crate::{
 };
 use anyhow::Context;
 use binding::InstallationBinding;
-use saga_base::clock::EngineClock;
+use saga_base::{clock::EngineClock, operations};
 use saga_engine::{
     EngineSettings, KafkaOutput, SagaEngine, SchemaSource,
     answer_watch::{self, AnswerSources, AnswerWatchContext},
@@ -87,6 +87,7 @@ pub(crate) async fn start(
     files: DefinitionFiles,
     options: StartupOptions,
 ) -> anyhow::Result<RunningEngine> {
+    operations::slow_from(config.slow_operation);
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     internal::warn_of_unread(&config.topics, &loaded);

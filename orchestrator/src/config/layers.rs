@@ -8,6 +8,7 @@ use super::{
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
+    slow_operations::SLOW_OPERATION,
     topic_formats::FORMATS,
 };
 use saga_core::definition::without_credentials;
@@ -18,7 +19,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats` and `topics.dlqOf`.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -43,6 +44,7 @@ const KEYS: [&str; 24] = [
     "archive.partition",
     HEADERS,
     KEEP,
+    SLOW_OPERATION,
 ];
 
 /// The address of the event store.

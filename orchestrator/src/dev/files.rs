@@ -213,6 +213,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
             keep: std::time::Duration::from_secs(30 * 24 * 3600),
             dialects: AddedDialects::default(),
         },
+        slow_operation: saga_base::operations::SLOW,
     }
 }
 

@@ -3,6 +3,7 @@
 mod own;
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use saga_base::metric_info::{MetricInfo, MetricKind};
 
 /// The parts of the page: who records, and what.
@@ -16,6 +17,14 @@ pub(super) const PARTS: [(&str, &[MetricInfo]); 4] = [
 /// Every metric that this process may record.
 pub(super) fn all() -> impl Iterator<Item = &'static MetricInfo> {
     PARTS.iter().flat_map(|(_, metrics)| metrics.iter())
+}
+
+/// Gives the histograms that have them their own buckets.
+pub(super) fn set_buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    let bounded = all().filter_map(|metric| Some((metric.name, metric.buckets?)));
+    bounded.into_iter().try_fold(builder, |builder, (name, bounds)| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+    })
 }
 
 /// Tells the installed recorder what each metric is: a scrape has it as the line `# HELP`.

@@ -4,6 +4,24 @@ use saga_base::metric_info::MetricInfo;
 
 /// Every metric that this package itself records.
 pub(super) static METRICS: &[MetricInfo] = &[
+    MetricInfo::counter(
+        "saga_slow_operations_total",
+        &["operation"],
+        "operations that took `telemetry.slowOperation` or longer: `commit`, `call`, `read`; `/monitoring/performance` \
+         lists the last 100",
+    ),
+    MetricInfo::gauge(
+        "saga_dead_letters_open",
+        &[],
+        "dead letters of the whole installation that nobody has redriven or discarded: every engine reports the same \
+         number, so take the maximum",
+    ),
+    MetricInfo::gauge("saga_dead_letters_oldest_open_seconds", &[], "age of the oldest of them; 0 if there is none"),
+    MetricInfo::gauge(
+        "saga_kafka_lag_seconds",
+        &["consumer", "topic"],
+        "age of the oldest record that was read and is not finished, by its timestamp; 0 if there is none",
+    ),
     MetricInfo::gauge(
         "saga_open",
         &["saga", "status"],
