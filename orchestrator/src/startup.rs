@@ -20,6 +20,7 @@ use crate::{
     running::{EngineConsumers, RunningEngine},
     shutdown,
     source_files::lookup,
+    start_profile::{StartStage, StartupProfile},
 };
 use anyhow::Context;
 use binding::InstallationBinding;
@@ -97,11 +98,14 @@ pub(crate) async fn start(
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
-    let store = open_store(&config, &readiness).await?;
-    wait_for_clock(&config, store.as_ref(), &readiness).await;
+    let profile = StartupProfile::default();
+    let store = profile.stage(StartStage::Store, open_store(&config, &readiness)).await?;
+    profile.stage(StartStage::Clock, wait_for_clock(&config, store.as_ref(), &readiness)).await;
     let (binding, installation) = (InstallationBinding::of(&config), store.identity().installation.to_string());
-    retry_while_store_is_unavailable(&config, &readiness, || binding.require(store.as_ref())).await?;
-    let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
+    let bound = retry_while_store_is_unavailable(&config, &readiness, || binding.require(store.as_ref()));
+    profile.stage(StartStage::Binding, bound).await?;
+    let needed = needs(&config, &loaded);
+    let ready = profile.stage(StartStage::Topics, ready_topics(&kafka, &needed, &installation, &readiness)).await?;
     retry_while_store_is_unavailable(&config, &readiness, || binding.adopt(store.as_ref(), EngineClock::Wall.now()))
         .await?;
     report(&ready);
@@ -109,13 +113,16 @@ pub(crate) async fn start(
     let producer = KafkaProducer::start(&kafka).context("cannot start the producer of Kafka")?;
     producer.set_topic_limits(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
-    let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
-    let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
+    let remembered = retry_while_store_is_unavailable(&config, &readiness, starts);
+    let triggers = profile.stage(StartStage::Contacts, remembered).await?;
+    let compared = compare_with_memory(&config, &kafka, store.as_ref(), &readiness);
+    let memory = profile.stage(StartStage::Memory, compared).await?;
     let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref(), &config.formats)?;
     let settings = engine_settings(&config, &loaded, (store, schemas), (&producer, &kafka), options.observer)?;
-    let engine = start_engine(&config, settings, &readiness).await?;
+    let engine = profile.stage(StartStage::Engine, start_engine(&config, settings, &readiness)).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
-    let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
+    let context = engine.publisher_context();
+    let publisher = profile.stage(StartStage::Publication, publish(&kafka, &context, &readiness)).await?;
     let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine, &ready)?;
     let follow = |publisher| {
         definition_rollout::follow(
@@ -128,6 +135,7 @@ pub(crate) async fn start(
     };
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
+    let ends = ends_reader(&kafka)?;
     api.work_on(api::ApiState::new(
         (engine.query(), engine.operator(), engine.letters()),
         ready_now,
@@ -135,9 +143,10 @@ pub(crate) async fn start(
         watched.odd,
     ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
-    housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);
+    housekeeping.add(watch_answers(ends, engine.answer_watch_context(), &consumers));
     engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
+    profile.tell();
     Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping })
 }
 
@@ -368,15 +377,17 @@ fn start_consumers(
 
 /// Starts the task that finds out which answers may still be unread: deadlines wait for it.
 fn watch_answers(
-    kafka: &saga_kafka::KafkaSettings,
+    ends: EndOffsetReader,
     context: AnswerWatchContext,
     consumers: &EngineConsumers,
-) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-    let ends =
-        EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")?;
+) -> tokio::task::JoinHandle<()> {
     let sources =
         AnswerSources { ends, triggers: Arc::clone(&consumers.triggers), shards: Arc::clone(&consumers.shards) };
-    Ok(tokio::spawn(answer_watch::watch(context, sources)))
+    tokio::spawn(answer_watch::watch(context, sources))
+}
+
+fn ends_reader(kafka: &saga_kafka::KafkaSettings) -> anyhow::Result<EndOffsetReader> {
+    EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")
 }
 
 /// Only this engine uses the mock broker, which lets the first member of a group wait.
