@@ -36,6 +36,7 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
+use saga_registry::RegistryError;
 use saga_resilience::{
     guard_events::GuardEvent,
     registry::{GuardRegistry, blocking_guard::BlockingGuardView},
@@ -122,6 +123,11 @@ impl EngineHealth {
         self.events_topic.as_ref()?.view(now)
     }
 
+    /// Asks the schema registry whether it is there; `None`: there is none.
+    pub async fn ping_registry(&self) -> Option<Result<(), RegistryError>> {
+        self.schemas.ping().await
+    }
+
     /// The outage of the schema registry that records wait for; `None`: none waits for it.
     #[must_use]
     pub fn registry_outage(&self) -> Option<RegistryOutage> {
@@ -181,6 +187,14 @@ impl QueryHandle {
     #[must_use]
     pub fn store_sessions(&self) -> SessionUsage {
         self.store().sessions()
+    }
+
+    /// Asks the store for its time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ping_store(&self) -> Result<(), StoreError> {
+        self.store().clock_ms().await.map(drop)
     }
 
     fn store(&self) -> &dyn EventStore {
