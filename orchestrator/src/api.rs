@@ -15,6 +15,7 @@ mod guards;
 mod health;
 mod jobs;
 mod journal_permits;
+pub(crate) mod monitoring;
 mod pages;
 mod participants;
 mod projections;
@@ -71,6 +72,8 @@ pub(crate) struct ApiState {
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
     /// Projections that do not go on.
     pub(crate) failed_projections: census::CountCache<health::FailedProjections>,
+    /// For `/health/deep` and `/monitoring`.
+    pub(crate) monitoring: monitoring::MonitoringSources,
 }
 
 impl ApiState {
@@ -81,6 +84,7 @@ impl ApiState {
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
+        monitoring: monitoring::MonitoringSources,
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let feed_readers = Arc::new(Semaphore::new(events::READERS));
@@ -103,6 +107,7 @@ impl ApiState {
             census,
             causes,
             failed_projections,
+            monitoring,
         }
     }
 }
@@ -137,6 +142,7 @@ fn routes(backend: ApiState) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .merge(monitoring::routes())
         .route("/api/sagas", get(sagas::list))
         .route("/api/sagas/{id}", get(sagas::show))
         .route("/api/sagas/{id}/history", get(sagas::history))

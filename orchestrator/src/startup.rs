@@ -14,7 +14,7 @@ pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, WrittenType, lo
 pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{
-    api,
+    api::{self, monitoring::MonitoringSources},
     config::EngineConfig,
     readiness::EngineReadiness,
     running::{EngineConsumers, RunningEngine},
@@ -136,11 +136,14 @@ pub(crate) async fn start(
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
     let ends = ends_reader(&kafka)?;
+    let inbox = Arc::from(config.topics.inbox.as_str());
+    let monitoring = MonitoringSources::new(&engine.query(), (ends.clone(), inbox), profile.clone());
     api.work_on(api::ApiState::new(
         (engine.query(), engine.operator(), engine.letters()),
         ready_now,
         consumers.statuses(),
         watched.odd,
+        monitoring,
     ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
     housekeeping.add(watch_answers(ends, engine.answer_watch_context(), &consumers));

@@ -20,6 +20,9 @@ use std::{
 /// Slow operations that are kept: enough to see a pattern.
 const KEPT: usize = 100;
 
+/// The time that figures are about.
+pub const WINDOW: Duration = Duration::from_secs(300);
+
 /// From this duration on an operation is slow, unless the configuration says otherwise.
 pub const SLOW: Duration = Duration::from_secs(1);
 
