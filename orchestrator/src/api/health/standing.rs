@@ -89,3 +89,25 @@ fn float(number: i64) -> f64 {
 fn count(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(category: &str, streams: i64, started: i64) -> StreamStatusCount {
+        let (category, status) = (category.to_owned(), SagaStatus::Parked.as_str().to_owned());
+        StreamStatusCount { category, status, streams, oldest_started_ms: started, oldest_changed_ms: 9 }
+    }
+
+    #[test]
+    fn definitions_that_only_the_store_knows_are_one_label() {
+        let sagas = ["gone".to_owned(), "older".to_owned()].into();
+        let standing = vec![standing("gone", 2, 7), standing("older", 3, 5)];
+        let counted = SagaCounts { sagas, standing, ..SagaCounts::default() };
+        let labelled = by_label(&counted, &DefinitionCatalog::default());
+        assert!(labelled.keys().all(|(saga, _)| *saga == OTHER), "{labelled:?}");
+        let parked = labelled[&(OTHER, SagaStatus::Parked)].as_ref().expect("some are parked");
+        assert_eq!((parked.streams, parked.oldest_started_ms), (5, 5));
+        assert_eq!(labelled[&(OTHER, SagaStatus::Running)], None);
+    }
+}
