@@ -18,6 +18,7 @@ mod health;
 mod help;
 mod jobs;
 mod journal_permits;
+pub(crate) mod monitoring;
 mod pages;
 mod participants;
 mod permission;
@@ -77,6 +78,8 @@ pub(crate) struct ApiState {
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
     /// Projections that do not go on.
     pub(crate) failed_projections: census::CountCache<health::FailedProjections>,
+    /// For `/health/deep` and `/monitoring`.
+    pub(crate) monitoring: monitoring::MonitoringSources,
 }
 
 impl ApiState {
@@ -87,7 +90,7 @@ impl ApiState {
         readiness: watch::Receiver<EngineReadiness>,
         consumers: [watch::Receiver<ConsumerStatus>; 2],
         odd_topics: watch::Receiver<Vec<TopicAnomaly>>,
-        door: ApiDoor,
+        (door, monitoring): (ApiDoor, monitoring::MonitoringSources),
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let feed_readers = Arc::new(Semaphore::new(events::READERS));
@@ -111,6 +114,7 @@ impl ApiState {
             census,
             causes,
             failed_projections,
+            monitoring,
         }
     }
 }

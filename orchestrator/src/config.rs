@@ -17,6 +17,7 @@ mod places;
 mod schema_registry;
 #[cfg(test)]
 mod schema_registry_tests;
+mod slow_operations;
 #[cfg(test)]
 mod tests;
 mod topic_formats;
@@ -84,6 +85,8 @@ pub(crate) struct EngineConfig {
     pub letters: LetterConfig,
     /// Where spans go; `None`: nowhere.
     pub traces: Option<TraceConfig>,
+    /// From this duration on an operation is slow.
+    pub slow_operation: Duration,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -104,6 +107,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("archive", &self.archive)
             .field("letters", &self.letters)
             .field("traces", &self.traces)
+            .field("slow_operation", &self.slow_operation)
             .finish()
     }
 }
@@ -383,6 +387,7 @@ impl<'a> ConfigValidator<'a> {
             archive: self.archive(),
             letters: self.letters(),
             traces: self.traces(),
+            slow_operation: self.slow_operation(),
         };
         config.access = self.access(config.listen);
         self.properties();

@@ -15,6 +15,7 @@ mod running;
 mod shell;
 mod shutdown;
 mod source_files;
+mod start_profile;
 mod startup;
 mod telemetry;
 mod time_range;

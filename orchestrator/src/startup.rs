@@ -14,17 +14,18 @@ pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, WrittenType, lo
 pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{
-    api,
+    api::{self, monitoring::MonitoringSources},
     config::EngineConfig,
     readiness::EngineReadiness,
     running::{EngineConsumers, RunningEngine},
     shutdown,
     source_files::lookup,
+    start_profile::{StartStage, StartupProfile},
     telemetry::otlp,
 };
 use anyhow::Context;
 use binding::InstallationBinding;
-use saga_base::clock::EngineClock;
+use saga_base::{clock::EngineClock, operations};
 use saga_engine::{
     EngineSettings, KafkaOutput, SagaEngine, SchemaSource,
     answer_watch::{self, AnswerSources, AnswerWatchContext},
@@ -89,6 +90,7 @@ pub(crate) async fn start(
     files: DefinitionFiles,
     options: StartupOptions,
 ) -> anyhow::Result<RunningEngine> {
+    operations::slow_from(config.slow_operation);
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     internal::warn_of_unread(&config.topics, &loaded);
@@ -99,11 +101,14 @@ pub(crate) async fn start(
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
     let api = api::start(config.listen, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
-    let store = open_store(&config, &readiness).await?;
-    wait_for_clock(&config, store.as_ref(), &readiness).await;
+    let profile = StartupProfile::default();
+    let store = profile.stage(StartStage::Store, open_store(&config, &readiness)).await?;
+    profile.stage(StartStage::Clock, wait_for_clock(&config, store.as_ref(), &readiness)).await;
     let (binding, installation) = (InstallationBinding::of(&config), store.identity().installation.to_string());
-    retry_while_store_is_unavailable(&config, &readiness, || binding.require(store.as_ref())).await?;
-    let ready = ready_topics(&kafka, &needs(&config, &loaded), &installation, &readiness).await?;
+    let bound = retry_while_store_is_unavailable(&config, &readiness, || binding.require(store.as_ref()));
+    profile.stage(StartStage::Binding, bound).await?;
+    let needed = needs(&config, &loaded);
+    let ready = profile.stage(StartStage::Topics, ready_topics(&kafka, &needed, &installation, &readiness)).await?;
     retry_while_store_is_unavailable(&config, &readiness, || binding.adopt(store.as_ref(), EngineClock::Wall.now()))
         .await?;
     report(&ready);
@@ -111,15 +116,18 @@ pub(crate) async fn start(
     let producer = KafkaProducer::start(&kafka).context("cannot start the producer of Kafka")?;
     producer.set_topic_limits(&ready.limits);
     let starts = || contacts::remember(store.as_ref(), &kafka, loaded.trigger_starts(), &readiness);
-    let triggers = retry_while_store_is_unavailable(&config, &readiness, starts).await?;
-    let memory = compare_with_memory(&config, &kafka, store.as_ref(), &readiness).await?;
+    let remembered = retry_while_store_is_unavailable(&config, &readiness, starts);
+    let triggers = profile.stage(StartStage::Contacts, remembered).await?;
+    let compared = compare_with_memory(&config, &kafka, store.as_ref(), &readiness);
+    let memory = profile.stage(StartStage::Memory, compared).await?;
     let schemas = schemas::source(&files.schemas, config.schema_registry.as_ref(), &config.formats)?;
     let (traces, spans) = config.traces.map(|config| otlp::start(config, &instance_name())).transpose()?.unzip();
     let settings =
         engine_settings(&config, &loaded, (store, schemas), (&producer, &kafka), (options.observer, traces))?;
-    let engine = start_engine(&config, settings, &readiness).await?;
+    let engine = profile.stage(StartStage::Engine, start_engine(&config, settings, &readiness)).await?;
     let memory = memory.map(|(kept, untrue)| engine.save_confirmations(kept, untrue));
-    let publisher = publish(&kafka, &engine.publisher_context(), &readiness).await?;
+    let context = engine.publisher_context();
+    let publisher = profile.stage(StartStage::Publication, publish(&kafka, &context, &readiness)).await?;
     let (consumers, plan) = start_consumers(&config, triggers, &kafka, &engine, &ready)?;
     let follow = |publisher| {
         definition_rollout::follow(
@@ -132,17 +140,21 @@ pub(crate) async fn start(
     };
     let followed = publisher.map(follow);
     let watched = topic_watch::start(&kafka, needs(&config, &loaded))?;
+    let ends = ends_reader(&kafka)?;
+    let inbox = Arc::from(config.topics.inbox.as_str());
+    let monitoring = MonitoringSources::new(&engine.query(), (ends.clone(), inbox), profile.clone());
     api.work_on(api::ApiState::new(
         (engine.query(), engine.operator(), engine.letters()),
         ready_now,
         consumers.statuses(),
         watched.odd,
-        door,
+        (door, monitoring),
     ));
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
-    housekeeping.add(watch_answers(&kafka, engine.answer_watch_context(), &consumers)?);
+    housekeeping.add(watch_answers(ends, engine.answer_watch_context(), &consumers));
     engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
+    profile.tell();
     Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping, spans })
 }
 
@@ -373,15 +385,17 @@ fn start_consumers(
 
 /// Starts the task that finds out which answers may still be unread: deadlines wait for it.
 fn watch_answers(
-    kafka: &saga_kafka::KafkaSettings,
+    ends: EndOffsetReader,
     context: AnswerWatchContext,
     consumers: &EngineConsumers,
-) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-    let ends =
-        EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")?;
+) -> tokio::task::JoinHandle<()> {
     let sources =
         AnswerSources { ends, triggers: Arc::clone(&consumers.triggers), shards: Arc::clone(&consumers.shards) };
-    Ok(tokio::spawn(answer_watch::watch(context, sources)))
+    tokio::spawn(answer_watch::watch(context, sources))
+}
+
+fn ends_reader(kafka: &saga_kafka::KafkaSettings) -> anyhow::Result<EndOffsetReader> {
+    EndOffsetReader::connect(kafka).context("cannot create the client of Kafka that asks where replies end")
 }
 
 /// Only this engine uses the mock broker, which lets the first member of a group wait.

@@ -1,5 +1,6 @@
 //! Logs and metrics of the process.
 
+mod catalogue;
 mod lines;
 pub(crate) mod otlp;
 
@@ -39,8 +40,10 @@ pub(crate) fn start(filter: &str, format: LogFormat) {
 
 fn record_metrics() {
     const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-    let Ok(builder) = PrometheusBuilder::new().set_buckets(&SECONDS) else { return };
+    let with_buckets = PrometheusBuilder::new().set_buckets(&SECONDS).and_then(catalogue::set_buckets);
+    let Ok(builder) = with_buckets else { return };
     if let Ok(handle) = builder.install_recorder() {
+        catalogue::describe();
         drop(METRICS.set(handle));
     }
 }

@@ -14,6 +14,7 @@ pub mod oracle;
 pub mod pace;
 pub mod participant;
 pub mod postgres;
+pub mod promtool;
 pub mod servers;
 pub mod traffic;
 pub mod world;

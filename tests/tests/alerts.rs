@@ -74,13 +74,13 @@ fn recording_code() -> String {
 #[test]
 fn every_alert_asks_for_figures_that_are_recorded_and_described() {
     let code = recording_code();
-    let described = text("docs/operations.md");
+    let described = text("docs/metrics.md");
     for alert in alerts() {
         let asked = metrics(&alert.expression);
         assert!(!asked.is_empty(), "{} asks for no figure: {}", alert.name, alert.expression);
         for metric in asked {
             assert!(code.contains(&format!("\"{metric}\"")), "{} asks for {metric}, which nobody records", alert.name);
-            assert!(described.contains(&format!("`{metric}`")), "docs/operations.md does not tell what {metric} is");
+            assert!(described.contains(&format!("`{metric}`")), "docs/metrics.md does not tell what {metric} is");
         }
     }
 }

@@ -6,6 +6,7 @@ use saga_tests::{
     engine::{Engine, binary, http_client},
     eventually::eventually,
     participant::{ParticipantScript, ScriptedBehaviour},
+    promtool,
     world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
@@ -90,6 +91,40 @@ async fn metrics(engine: &Engine) -> Result<String> {
     Ok(http_client()?.get(format!("{}/metrics", engine.api().base())).send().await?.text().await?)
 }
 
+/// What is measured of one saga that waits for payments, and of what the engine depends on.
+async fn monitoring_shows_the_guard_that_is_open(engine: &Engine, scrape: &str) -> Result<()> {
+    for line in [
+        r#"saga_started_total{saga="order"} 1"#,
+        r#"saga_step_duration_seconds_count{saga="order",step="reserve",direction="do",outcome="succeeded"} 1"#,
+        "saga_dead_letters_open 0",
+    ] {
+        ensure!(scrape.contains(line), "{line} is missing:\n{scrape}");
+    }
+    let (status, deep) = engine.api().get("/health/deep").await?;
+    assert_eq!((status.as_u16(), &deep["status"]), (200, &json!("degraded")), "{deep}");
+    let found = |name: &str| deep["checks"].as_array()?.iter().find(|check| check["name"] == name).cloned();
+    let of = |name: &str| found(name).map(|check| (check["status"].clone(), check["latencyMs"].is_u64()));
+    assert_eq!(of("event store"), Some((json!("up"), true)), "{deep}");
+    assert_eq!(of("kafka"), Some((json!("up"), true)), "{deep}");
+    assert_eq!(found("payments").map(|check| check["status"].clone()), Some(json!("down")), "{deep}");
+    let (_, performance) = engine.api().get("/monitoring/performance").await?;
+    let measured = performance["operations"].as_array().context("operations")?;
+    let calls = measured.iter().find(|one| one["operation"] == "call" && one["on"] == "inventory");
+    assert_eq!(calls.context("inventory was called")?["count"], 1, "{performance}");
+    ensure!(measured.iter().any(|one| one["operation"] == "commit" && one["p99Ms"].is_f64()), "{performance}");
+    let (_, start) = engine.api().get("/monitoring/startup").await?;
+    let stages: Vec<_> = start["stages"].as_array().context("stages")?.iter().map(|it| it["stage"].clone()).collect();
+    assert_eq!(stages.first().zip(stages.last()), Some((&json!("store"), &json!("publication"))), "{start}");
+    let (_, again) = engine.api().get("/monitoring/idempotency").await?;
+    assert_eq!((&again["started"], &again["recognised"]["start"]), (&json!(1), &json!(0)), "{again}");
+    let (_, letters) = engine.api().get("/monitoring/dlq").await?;
+    assert_eq!((&letters["open"], &letters["oldestOpenMs"]), (&json!(0), &Value::Null), "{letters}");
+    let (_, breakers) = engine.api().get("/monitoring/circuit-breakers").await?;
+    let breakers = breakers["circuitBreakers"].as_array().context("breakers")?;
+    ensure!(breakers.iter().any(|it| it["name"] == "payments" && it["state"] == "forcedOpen"), "{breakers:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
@@ -121,6 +156,8 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     ] {
         assert!(text.contains(line), "{line} is missing:\n{text}");
     }
+    assert_eq!(promtool::findings(&text).await?, Vec::<String>::new(), "{text}");
+    monitoring_shows_the_guard_that_is_open(&engine, &text).await?;
 
     ensure!(engine.terminate().await?.success());
     let engine = world.start().await?;
@@ -131,13 +168,23 @@ async fn what_a_forced_guard_holds_is_found_and_goes_on_when_it_is_taken_back() 
     does(&engine, &["reset", "payments", "--who", "ben", "--reason", "they are done"]).await?;
     reaches(&engine, "4711", &["completed"]).await?;
     assert_eq!(waiting(&engine, "participant=payments").await?, []);
+    let body = json!({"who": "cleo", "reason": "once more"});
+    let (status, answer) = engine.api().post("/monitoring/circuit-breakers/payments/reset", &body).await?;
+    assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("applied")), "{answer}");
     let text = metrics(&engine).await?;
+    for line in [
+        r#"saga_ended_total{saga="order",end="completed"} 1"#,
+        r#"saga_duration_seconds_count{saga="order",end="completed"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} is missing:\n{text}");
+    }
     let waits = r#"saga_guard_wait_seconds_count{participant="payments",guard="breaker"} "#;
     let waits = text.lines().find_map(|line| line.strip_prefix(waits)).context("waits are counted")?;
     assert!(waits.parse::<u32>()? >= 1, "{waits}");
     let acts = lines(&guard(&engine, &["acts", "--participant", "payments", "--output", "json"]).await?)?;
     let told: Vec<[&Value; 3]> = acts.iter().map(|act| ["action", "who", "reason"].map(|key| &act[key])).collect();
-    let expected = [["reset", "ben", "they are done"], ["open", "anna", "they migrate"]];
+    let expected =
+        [["reset", "cleo", "once more"], ["reset", "ben", "they are done"], ["open", "anna", "they migrate"]];
     assert_eq!(json!(told), json!(expected));
     Ok(())
 }

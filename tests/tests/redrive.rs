@@ -240,8 +240,10 @@ async fn an_edit_is_checked_kept_beside_the_original_and_redriven() -> Result<()
     assert_eq!((&cause["letters"], &cause["open"], &cause["code"]), (&json!(1), &json!(0), &json!("key")));
     let asks = dlq(folder, &[&["purge"][..], &act].concat()).await?;
     assert!(!asks.status.success() && String::from_utf8_lossy(&asks.stderr).contains("--yes"));
-    let purged =
-        dlq(folder, &[&["purge", "--yes", "--ended-before", "2100-01-01T00:00:00Z"][..], &act].concat()).await?;
+    let yet_to_come = ["purge", "--yes", "--ended-before", "2100-01-01T00:00:00Z"];
+    let refused = dlq(folder, &[&yet_to_come[..], &act].concat()).await?;
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("a time that is over"));
+    let purged = dlq(folder, &[&["purge", "--yes", "--ended-before", "1ms"][..], &act].concat()).await?;
     assert!(
         String::from_utf8_lossy(&purged.stdout).starts_with("1 rows"),
         "{}",

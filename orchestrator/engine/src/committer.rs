@@ -4,6 +4,7 @@ use super::{
     retry::RetryDelays,
     store_health::{StoreHealth, StoreWriter},
 };
+use saga_base::operations::{OperationKind, OperationMeter};
 use saga_core::id::SagaId;
 use saga_event_store::{AppendOutcome, ErasedRow, EventStore, StoreError, StreamAppend, StreamErasure};
 use std::{sync::Arc, time::Duration};
@@ -104,7 +105,9 @@ impl GroupCommitter {
         number: usize,
     ) -> (GroupCommitter, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE_ROWS);
-        let task = tokio::spawn(run(CommitTarget { store, health, writer: StoreWriter::Committer(number) }, requests));
+        let (writer, meter) =
+            (StoreWriter::Committer(number), OperationMeter::of(OperationKind::Commit, "event store"));
+        let task = tokio::spawn(run(CommitTarget { store, health, writer, meter }, requests));
         (GroupCommitter { queue }, task)
     }
 
@@ -143,6 +146,7 @@ struct CommitTarget {
     store: Arc<dyn EventStore>,
     health: Arc<StoreHealth>,
     writer: StoreWriter,
+    meter: OperationMeter,
 }
 
 async fn run(way: CommitTarget, mut requests: mpsc::Receiver<QueuedAppend>) {
@@ -193,10 +197,12 @@ fn collect(
 async fn commit(way: &CommitTarget, appends: Vec<StreamAppend>, replies: AppendReplies) {
     let started = std::time::Instant::now();
     metrics::counter!("saga_commit_rows_total").increment(appends.len() as u64);
+    metrics::histogram!("saga_commit_batch_rows").record(f64::from(u16::try_from(appends.len()).unwrap_or(u16::MAX)));
     match append_until_known(way, &appends).await {
         Ok(answers) => {
             metrics::counter!("saga_commits_total").increment(1);
             metrics::histogram!("saga_commit_seconds").record(started.elapsed().as_secs_f64());
+            way.meter.record(started.elapsed());
             for (reply, answer) in replies.into_iter().zip(answers) {
                 drop(reply.send(Ok(answer)));
             }

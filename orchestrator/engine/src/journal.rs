@@ -25,7 +25,10 @@ pub(crate) use plans::texts_of;
 
 use archive_horizon::ArchiveHorizon;
 
-use saga_base::panics::caught;
+use saga_base::{
+    operations::{OperationKind, OperationMeter},
+    panics::caught,
+};
 use saga_core::{
     definition::ParticipantCatalog,
     event::SagaDecision,
@@ -35,7 +38,7 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{EventStore, JournalReader, StreamRow};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use uuid::Uuid;
 
 /// A saga as its journal tells it.
@@ -72,11 +75,13 @@ pub(crate) struct JournalAccess {
     store: Arc<dyn EventStore>,
     plans: Arc<PlanCache>,
     horizon: ArchiveHorizon,
+    meter: OperationMeter,
 }
 
 impl JournalAccess {
     pub(crate) fn new(store: Arc<dyn EventStore>, plans: PlanCache) -> JournalAccess {
-        JournalAccess { store, plans: Arc::new(plans), horizon: ArchiveHorizon::default() }
+        let meter = OperationMeter::of(OperationKind::Read, "event store");
+        JournalAccess { store, plans: Arc::new(plans), horizon: ArchiveHorizon::default(), meter }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn EventStore> {
@@ -99,7 +104,10 @@ impl JournalAccess {
 
     /// Reads one saga from this journal, as [`read`] does.
     pub(crate) async fn read(&self, saga: SagaId) -> Result<Option<RecordedSaga>, JournalError> {
-        read(self.store.as_ref(), &self.plans, saga).await
+        let began = Instant::now();
+        let read = read(self.store.as_ref(), &self.plans, saga).await;
+        self.meter.record(began.elapsed());
+        read
     }
 
     /// What a saga is that has no rows: a fault if the read model has it, otherwise nothing.

@@ -4,6 +4,7 @@
 mod acts;
 mod avro_edit;
 mod bringing;
+mod depth;
 mod desk;
 mod follower;
 mod importing;
@@ -17,6 +18,7 @@ pub use acts::letter_acts;
 pub use avro_edit::{EditedValue, RecordEdit};
 pub(crate) use bringing::LetterCourierParts;
 pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIVES};
+pub use depth::OpenLetters;
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};
 pub(crate) use desk::{PURGE_LOG, PurgeRecord};
 pub(crate) use follower::LetterFollower;

@@ -16,6 +16,7 @@ use super::{
         reruns,
         shown::{self, LookBackError, SagaDisplay},
     },
+    letters::OpenLetters,
     naming,
     overrides::{ActiveOverride, OverrideLog, RecordedOverride},
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
@@ -35,6 +36,7 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{EventStore, SessionUsage, StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
+use saga_registry::RegistryError;
 use saga_resilience::{
     guard_events::GuardEvent,
     registry::{GuardRegistry, blocking_guard::BlockingGuardView},
@@ -121,6 +123,11 @@ impl EngineHealth {
         self.events_topic.as_ref()?.view(now)
     }
 
+    /// Asks the schema registry whether it is there; `None`: there is none.
+    pub async fn ping_registry(&self) -> Option<Result<(), RegistryError>> {
+        self.schemas.ping().await
+    }
+
     /// The outage of the schema registry that records wait for; `None`: none waits for it.
     #[must_use]
     pub fn registry_outage(&self) -> Option<RegistryOutage> {
@@ -180,6 +187,14 @@ impl QueryHandle {
     #[must_use]
     pub fn store_sessions(&self) -> SessionUsage {
         self.store().sessions()
+    }
+
+    /// Asks the store for its time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ping_store(&self) -> Result<(), StoreError> {
+        self.store().clock_ms().await.map(drop)
     }
 
     fn store(&self) -> &dyn EventStore {
@@ -381,6 +396,14 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn feed_held_since_ms(&self) -> Result<Option<i64>, StoreError> {
         Ok(self.store().feed_extent().await?.held_since_ms)
+    }
+
+    /// The dead letters that nobody has redriven or discarded.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
+        OpenLetters::count(self.store()).await
     }
 
     /// A page of what operators and deployments did, newest first.

@@ -84,6 +84,11 @@ impl SchemaSource {
         self.0.registry.as_ref()?.standing.outage()
     }
 
+    /// Asks the registry whether it is there; `None`: there is none.
+    pub(crate) async fn ping(&self) -> Option<Result<(), RegistryError>> {
+        Some(self.0.registry.as_ref()?.client.ping().await)
+    }
+
     /// Whether [`SchemaSource::of_record`] answers without asking a registry. `named`: the schema that has to be known
     /// before the record is read, if one has to.
     pub(crate) fn is_at_hand(&self, record: &KafkaRecord, named: Option<PayloadSchemaName>) -> bool {

@@ -22,6 +22,7 @@ mod owner;
 mod reading;
 mod recovery;
 mod reruns;
+mod saga_metrics;
 mod shard_loop;
 mod snapshots;
 mod starts;

@@ -68,7 +68,7 @@ impl ClockSkew {
     }
 
     fn judge(&self, ahead_ms: i64) -> Result<(), ClockSkewError> {
-        metrics::gauge!("saga_clock_ahead_of_store_ms").set(ahead_ms as f64);
+        metrics::gauge!("saga_clock_ahead_of_store_seconds").set(ahead_ms as f64 / 1000.0);
         let differs = Duration::from_millis(ahead_ms.unsigned_abs());
         let too_far = (differs > self.most).then_some(ClockSkewError { ahead_ms, most: self.most });
         let mut state = self.state.lock();

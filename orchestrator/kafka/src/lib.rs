@@ -19,6 +19,7 @@ mod client_form;
 pub mod consumer;
 pub mod consumer_groups;
 pub mod end_offsets;
+pub mod metric_catalogue;
 pub mod mock;
 pub mod offset_metadata;
 pub mod producer;

@@ -1,6 +1,7 @@
 //! The counters and histograms of one participant's calls, which move where things happen.
 
 use metrics::{Counter, Histogram, counter, histogram};
+use saga_base::operations::{OperationKind, OperationMeter};
 use saga_core::command::GuardKind;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub(crate) struct GuardMetrics {
     not_permitted: Counter,
     /// In the order of [`GuardKind::ALL`].
     waits: [Histogram; GuardKind::ALL.len()],
+    /// For the figures of the last minutes, and the calls that took too long.
+    operation: OperationMeter,
 }
 
 impl GuardMetrics {
@@ -26,6 +29,7 @@ impl GuardMetrics {
             ignored: Histogram::noop(),
             not_permitted: Counter::noop(),
             waits: GuardKind::ALL.map(|_| Histogram::noop()),
+            operation: OperationMeter::nothing(),
         }
     }
 
@@ -44,6 +48,7 @@ impl GuardMetrics {
             ignored: calls("ignored"),
             not_permitted,
             waits,
+            operation: OperationMeter::of(OperationKind::Call, name),
         }
     }
 
@@ -55,6 +60,7 @@ impl GuardMetrics {
             CallResultKind::Ignored => &self.ignored,
         };
         calls.record(took.as_secs_f64());
+        self.operation.record(took);
     }
 
     /// The breaker let a call not through.

@@ -13,6 +13,7 @@ pub mod guard_events;
 pub mod health;
 pub mod json_format;
 pub mod lifecycle;
+pub mod metric_catalogue;
 pub mod metrics;
 pub mod overrides;
 pub mod permit;

@@ -1,7 +1,7 @@
 //! Numbers of sagas of the whole installation, counted at intervals: metrics and pages ask for them more often than a
 //! count is worth.
 
-use saga_engine::QueryHandle;
+use saga_engine::{OpenLetters, QueryHandle};
 use saga_event_store::{StoreError, StreamFlagCount, StreamStatusCount, WaitTarget};
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -32,6 +32,8 @@ pub(crate) struct SagaCounts {
     /// Definitions that have had open sagas since the start of this engine: their metrics go down to 0 and do not
     /// vanish.
     pub(super) sagas: BTreeSet<String>,
+    /// Dead letters that are open.
+    pub(super) letters: OpenLetters,
 }
 
 /// Something that is counted over the whole installation.
@@ -99,6 +101,7 @@ impl StoreCount for SagaCounts {
         let mut sagas = before.map(|counted| counted.sagas.clone()).unwrap_or_default();
         sagas.extend(standing.iter().map(|one| one.category.clone()));
         let (flagged, held) = (query.incident_counts().await?, query.waiting_counts().await?);
-        Ok(SagaCounts { standing, flagged, held, feed_held_since_ms: query.feed_held_since_ms().await?, sagas })
+        let (feed_held_since_ms, letters) = (query.feed_held_since_ms().await?, query.open_letters().await?);
+        Ok(SagaCounts { standing, flagged, held, feed_held_since_ms, sagas, letters })
     }
 }

@@ -107,7 +107,7 @@ pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {
     shards::measure(&backend.query.health().lagging_shards());
     events_topic::measure(backend.query.health().events_topic(backend.query.now()).as_ref());
     for consumer in &backend.consumers {
-        reading::measure(&consumer.borrow(), Instant::now());
+        reading::measure(&consumer.borrow(), Instant::now(), backend.query.now());
     }
     match &backend.metrics {
         Some(metrics) => server::text("text/plain; version=0.0.4", shown(&metrics.render(), &known)),
@@ -126,6 +126,7 @@ async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
     metrics::set_gauges(&participants);
     standing::measure_sessions(backend.query.store_sessions());
     standing::measure_shards(backend.query.shards());
+    standing::measure_slow_operations();
     let mut known: BTreeSet<String> = participants.iter().map(|it| it.name.clone()).collect();
     if let Some(counted) = backend.census.now().await {
         let held = counted.held.iter().map(|(waits_on, sagas)| metrics::GuardBacklog {
@@ -134,7 +135,7 @@ async fn show_sagas(backend: &ApiState) -> BTreeSet<String> {
             sagas: *sagas,
         });
         metrics::set_waiting_gauges(&participants, &held.collect::<Vec<_>>());
-        standing::measure(&counted, backend.query.now());
+        standing::measure(&counted, &backend.query.config().catalog, backend.query.now());
         known.extend(counted.held.iter().map(|(waits_on, _)| waits_on.name().to_owned()));
     }
     known

@@ -4,7 +4,7 @@
 use super::{
     ApiState, BODY_BYTES, acts, audit,
     auth::{self, ApiDoor},
-    dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, pages,
+    dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, monitoring, pages,
     participants,
     permission::RoutePermission,
     projections, sagas,
@@ -96,6 +96,7 @@ fn open() -> Vec<ApiRoute> {
         open.get("/health/live", health::live),
         open.get("/health/ready", health::ready),
         scrape.get("/metrics", health::metrics),
+        scrape.get("/monitoring/metrics", health::metrics),
     ]
 }
 
@@ -110,6 +111,12 @@ fn reading() -> Vec<ApiRoute> {
         read.get("/dead-letters/{partition}/{offset}", pages::letter),
         read.get("/dead-letters/{partition}/{offset}/{last}", pages::letter),
         read.get("/audit", pages::audit),
+        read.get("/health/deep", monitoring::deep::deep),
+        read.get("/monitoring/performance", monitoring::performance::performance),
+        read.get("/monitoring/dlq", monitoring::letters::depth),
+        read.get("/monitoring/circuit-breakers", monitoring::breakers::list),
+        read.get("/monitoring/idempotency", monitoring::idempotency::counts),
+        read.get("/monitoring/startup", monitoring::start_profile::stages),
         read.get("/api/session", auth::show_session),
         read.get("/api/sagas", sagas::list),
         read.get("/api/sagas/{id}", sagas::show),
@@ -151,6 +158,7 @@ fn acting() -> Vec<ApiRoute> {
         act.post("/api/dead-letters/{partition}/{offset}/{action}/{last}", dead_letters::act)
             .takes(dead_letters::BODY_BYTES),
         act.post("/api/guards/{participant}/{action}", acts::act_on_guard),
+        act.post("/monitoring/circuit-breakers/{name}/reset", monitoring::breakers::reset),
     ]
 }
 

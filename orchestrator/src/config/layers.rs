@@ -9,6 +9,7 @@ use super::{
     letters::{HEADERS, KEEP},
     login::{AUDIENCE, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS, ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
+    slow_operations::SLOW_OPERATION,
     topic_formats::FORMATS,
     traces::SLOW,
 };
@@ -20,7 +21,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -55,6 +56,7 @@ const KEYS: [&str; 34] = [
     HEADERS,
     KEEP,
     SLOW,
+    SLOW_OPERATION,
 ];
 
 /// The address of the event store.

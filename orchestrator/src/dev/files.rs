@@ -215,6 +215,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
             dialects: AddedDialects::default(),
         },
         traces: None,
+        slow_operation: saga_base::operations::SLOW,
     }
 }
 

@@ -4,6 +4,7 @@ mod letters;
 
 use super::{AppendReplies, CommitError, CommitTarget, GroupCommitter, StoreHealth, StoreWriter, commit};
 use async_trait::async_trait;
+use saga_base::operations::OperationMeter;
 use saga_event_store::{
     ActQuery, AppendOutcome, ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchivedErasure, AttendanceRecord,
     ChangeOutcome, DatabaseActivity, DetachOutcome, EventStore, FeedError, FeedExtent, FeedPage, FeedPosition,
@@ -138,7 +139,12 @@ async fn committed_together(
         waiting.push(answer);
     }
     let health = Arc::<StoreHealth>::default();
-    let way = CommitTarget { store: store.clone(), health, writer: StoreWriter::Committer(0) };
+    let way = CommitTarget {
+        store: store.clone(),
+        health,
+        writer: StoreWriter::Committer(0),
+        meter: OperationMeter::nothing(),
+    };
     commit(&way, appends, replies).await;
     let mut answers = Vec::new();
     for answer in waiting {

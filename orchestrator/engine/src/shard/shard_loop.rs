@@ -4,13 +4,14 @@
 use super::{
     OwnershipEnd, ShardLoop, command_metrics, erasing, incidents,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
-    recovery,
+    recovery, saga_metrics,
     wait_registry::WaitRegistry,
 };
 use crate::{
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
     dead_letter::DeadLetter,
+    idempotency::{self, IdempotencyHit},
     journal,
     load_permits::{self, LoadPermit},
     message::{MessageContent, MessageOutcome, NO_NEWS, ShardMessage},
@@ -344,6 +345,7 @@ impl ShardLoop {
         self.context.outputs.traces.committed(&mark, (&live.plan, &live.state), &decision, now);
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
+        saga_metrics::committed(&self.context.config.load(), &live.plan, &live.state, &decision);
         incidents::tell(&live.plan, &live.state, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } | MessageContent::Rerun { .. } if decision.version == 1 => {
@@ -406,9 +408,28 @@ fn is_parking(decision: &SagaDecision) -> bool {
     matches!(decision.events.as_slice(), [SagaEvent::SagaParked { reason: ParkReason::Limit { .. } }])
 }
 
+/// What came again, if the input did.
+fn recognised(ignored: &IgnoreReason) -> Option<IdempotencyHit> {
+    match ignored {
+        IgnoreReason::Settled => Some(IdempotencyHit::Reply),
+        IgnoreReason::Repeated => Some(IdempotencyHit::Act),
+        IgnoreReason::Terminal
+        | IgnoreReason::Contradicted
+        | IgnoreReason::NeverSent
+        | IgnoreReason::NoSuchAttempt
+        | IgnoreReason::NotDue
+        | IgnoreReason::StillHeld { .. }
+        | IgnoreReason::KeyTaken { .. }
+        | IgnoreReason::NotPublishing => None,
+    }
+}
+
 fn report_ignored(state: &SagaState, ignored: &IgnoreReason) {
     let (saga, key, trace_id) = (state.id, state.key.as_str(), state.trace().trace);
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
+    if let Some(hit) = recognised(ignored) {
+        idempotency::recognised(hit);
+    }
     match ignored {
         IgnoreReason::Terminal => info!(%saga, key, %trace_id, "an input for a saga that has ended changes nothing"),
         IgnoreReason::Settled

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     admission::AdmissionControl,
+    idempotency::{self, IdempotencyHit},
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
     permit_table::PermitTable,
     row::{self, payload_hash},
@@ -186,4 +187,5 @@ fn report_duplicate(context: &ShardContext, name: &str, start: &SagaStart, holde
 fn count(other_payload: bool) {
     let other = if other_payload { "yes" } else { "no" };
     metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
+    idempotency::recognised(if other_payload { IdempotencyHit::OtherPayload } else { IdempotencyHit::Start });
 }

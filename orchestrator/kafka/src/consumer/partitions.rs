@@ -12,6 +12,7 @@ use super::{
     status::{PartitionStatus, PauseReason},
 };
 use assigned::{AssignedPartition, RereadState};
+use saga_core::time::Timestamp;
 use saga_wire::record::TopicPartition;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,12 +88,12 @@ impl PartitionTable {
     pub(super) fn deliver(
         &mut self,
         partition: &TopicPartition,
-        fingerprint: RecordFingerprint,
+        (fingerprint, written_at): (RecordFingerprint, Timestamp),
         bytes: usize,
     ) -> Option<AckTarget> {
         let assigned = self.assigned.get_mut(partition).filter(|assigned| assigned.reread != RereadState::Gap)?;
         let offset = fingerprint.offset;
-        assigned.watermark.deliver(fingerprint);
+        assigned.watermark.deliver(fingerprint, written_at);
         assigned.anchor.get_or_insert(fingerprint);
         assigned.newest = Some(fingerprint);
         assigned.next = offset + 1;

@@ -1,6 +1,7 @@
 //! How intake is doing, for health checks and metrics.
 
 use super::group::GroupCoverage;
+use saga_core::time::Timestamp;
 use saga_wire::record::TopicPartition;
 use std::{
     fmt,
@@ -77,6 +78,8 @@ pub struct PartitionStatus {
     pub held_since: Option<Instant>,
     /// Since when there is something to read and the client does not read it.
     pub stalled_since: Option<Instant>,
+    /// Timestamp of the oldest record that was read and is not finished; `None`: there is none.
+    pub oldest_written_at: Option<Timestamp>,
 }
 
 /// Why a partition is not read at the moment.
@@ -269,6 +272,7 @@ mod tests {
             pause: None,
             held_since,
             stalled_since,
+            oldest_written_at: None,
         }
     }
 

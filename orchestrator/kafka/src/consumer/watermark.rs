@@ -1,6 +1,7 @@
 //! What may be committed of a partition: everything below the lowest record that is not finished.
 
 use super::fingerprint::RecordFingerprint;
+use saga_core::time::Timestamp;
 use std::collections::VecDeque;
 
 /// The records of one partition, in one assignment, that were delivered and are not all finished. Pure.
@@ -18,16 +19,17 @@ pub(super) struct OffsetWatermark {
 #[derive(Debug)]
 struct WatermarkEntry {
     fingerprint: RecordFingerprint,
+    written_at: Timestamp,
     finished: bool,
 }
 
 impl OffsetWatermark {
     /// A record was delivered. Offsets rise within an assignment; one that does not was delivered before, and is not
     /// counted again.
-    pub(super) fn deliver(&mut self, fingerprint: RecordFingerprint) {
+    pub(super) fn deliver(&mut self, fingerprint: RecordFingerprint, written_at: Timestamp) {
         let seen = self.open.back().map(|last| last.fingerprint.offset).max(self.last.map(|last| last.offset));
         if seen.is_none_or(|last| fingerprint.offset > last) {
-            self.open.push_back(WatermarkEntry { fingerprint, finished: false });
+            self.open.push_back(WatermarkEntry { fingerprint, written_at, finished: false });
         }
     }
 
@@ -48,6 +50,11 @@ impl OffsetWatermark {
     /// The lowest delivered record that is not finished.
     pub(super) fn oldest_unfinished(&self) -> Option<i64> {
         self.open.front().map(|entry| entry.fingerprint.offset)
+    }
+
+    /// The timestamp of this record; `None`: there is none, or it has none.
+    pub(super) fn oldest_written_at(&self) -> Option<Timestamp> {
+        self.open.front().map(|entry| entry.written_at).filter(|at| at.0 >= 0)
     }
 
     /// Records that were delivered, from the oldest unfinished one on.
@@ -85,10 +92,11 @@ mod tests {
     #[test]
     fn nothing_is_committable_before_the_first_record_is_finished() {
         let mut watermark = OffsetWatermark::default();
-        watermark.deliver(record(7));
-        watermark.deliver(record(8));
+        watermark.deliver(record(7), Timestamp(1));
+        watermark.deliver(record(8), Timestamp(1));
         assert!(!watermark.finish(8));
         assert_eq!((watermark.committable(), watermark.oldest_unfinished()), (None, Some(7)));
+        assert_eq!(watermark.oldest_written_at(), Some(Timestamp(1)));
         assert!(watermark.finish(7));
         assert_eq!((watermark.committable(), watermark.oldest_unfinished()), (Some(9), None));
     }
@@ -96,9 +104,9 @@ mod tests {
     #[test]
     fn a_record_that_was_committed_is_not_counted_again() {
         let mut watermark = OffsetWatermark::default();
-        watermark.deliver(record(7));
+        watermark.deliver(record(7), Timestamp(1));
         watermark.finish(7);
-        watermark.deliver(record(7));
+        watermark.deliver(record(7), Timestamp(1));
         assert_eq!(watermark.oldest_unfinished(), None);
     }
 
@@ -112,7 +120,7 @@ mod tests {
         ) {
             let offsets: Vec<i64> = offsets.into_iter().collect();
             let mut watermark = OffsetWatermark::default();
-            offsets.iter().for_each(|offset| watermark.deliver(record(*offset)));
+            offsets.iter().for_each(|offset| watermark.deliver(record(*offset), Timestamp(1)));
             let mut finished = BTreeSet::new();
             for pick in picks {
                 let offset = *pick.get(&offsets);

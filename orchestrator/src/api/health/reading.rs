@@ -1,5 +1,6 @@
 //! The state of reading from Kafka, as JSON and as metrics.
 
+use saga_core::time::Timestamp;
 use saga_kafka::consumer::{ConsumerStatus, ForeignMember, PartitionStatus, PauseReason};
 use saga_resilience::json_format::millis;
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ struct TopicReadView {
     partitions: usize,
     paused: BTreeMap<PauseReason, usize>,
     lag: u64,
+    /// Timestamp of the oldest record that was read and is not finished.
+    oldest: Option<Timestamp>,
     held_back: u64,
 }
 
@@ -21,6 +24,7 @@ fn topics(status: &ConsumerStatus) -> BTreeMap<&str, TopicReadView> {
         let topic = topics.entry(&one.partition.topic).or_default();
         topic.partitions += 1;
         topic.lag += one.lag();
+        topic.oldest = topic.oldest.into_iter().chain(one.oldest_written_at).min();
         topic.held_back += held_back(one);
         if let Some(pause) = one.pause {
             *topic.paused.entry(pause).or_default() += 1;
@@ -55,7 +59,7 @@ pub(super) fn shown(status: &ConsumerStatus, now: Instant) -> Value {
 }
 
 /// For `/metrics`: the state at the time of the scrape.
-pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
+pub(super) fn measure(status: &ConsumerStatus, now: Instant, wall: Timestamp) {
     let consumer = status.name;
     if let Some(at) = status.last_read.or(status.started) {
         metrics::gauge!("saga_kafka_last_read_age_seconds", "consumer" => consumer)
@@ -67,6 +71,8 @@ pub(super) fn measure(status: &ConsumerStatus, now: Instant) {
             |metric: &'static str| metrics::gauge!(metric, "consumer" => consumer, "topic" => (*name).to_owned());
         gauge("saga_kafka_partitions_owned").set(count(topic.partitions as u64));
         gauge("saga_kafka_lag_records").set(count(topic.lag));
+        let behind_ms = topic.oldest.map_or(0, |at| u64::try_from(wall.0 - at.0).unwrap_or(0));
+        gauge("saga_kafka_lag_seconds").set(count(behind_ms) / 1000.0);
         gauge("saga_kafka_held_back_records").set(count(topic.held_back));
         for pause in [PauseReason::Unfinished, PauseReason::Held, PauseReason::ReadAgain] {
             let paused = topic.paused.get(&pause).copied().unwrap_or_default();

@@ -89,6 +89,6 @@ fn deliver(partitions: &mut PartitionTable, acks: &AckQueue, record: KafkaRecord
         partitions.refuse(&partition);
         return None;
     };
-    let target = partitions.deliver(&partition, RecordFingerprint::of(&record), record.size())?;
+    let target = partitions.deliver(&partition, (RecordFingerprint::of(&record), record.timestamp), record.size())?;
     Some(DeliveredRecord { record, ack: RecordAck::new(target, permit) })
 }

@@ -157,6 +157,7 @@ impl AssignedPartition {
             pause,
             held_since: self.held_since,
             stalled_since: self.stalled.map(|(_, since)| since),
+            oldest_written_at: self.watermark.oldest_written_at(),
         }
     }
 

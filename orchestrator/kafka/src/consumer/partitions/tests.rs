@@ -6,8 +6,8 @@ fn orders(partition: i32) -> TopicPartition {
     TopicPartition { topic: "shop.orders".into(), partition }
 }
 
-fn record(offset: i64) -> RecordFingerprint {
-    RecordFingerprint { offset, digest: 0 }
+fn record(offset: i64) -> (RecordFingerprint, Timestamp) {
+    (RecordFingerprint { offset, digest: 0 }, Timestamp(1))
 }
 
 fn two_partitions() -> PartitionTable {
