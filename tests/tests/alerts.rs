@@ -165,7 +165,7 @@ fn dashboards() -> Vec<Dashboard> {
 #[test]
 fn dashboards_ask_for_figures_that_are_recorded_and_described() {
     let code = recording_code();
-    let described = text("docs/operations.md");
+    let described = text("docs/metrics.md");
     for board in dashboards() {
         let file = &board.file;
         let asked: BTreeSet<String> =
@@ -173,7 +173,7 @@ fn dashboards_ask_for_figures_that_are_recorded_and_described() {
         assert!(asked.len() > 6, "{file} asks for {asked:?}");
         for metric in asked {
             assert!(code.contains(&format!("\"{metric}\"")), "{file} asks for {metric}, which nobody records");
-            assert!(described.contains(&format!("`{metric}`")), "docs/operations.md does not tell what {metric} is");
+            assert!(described.contains(&format!("`{metric}`")), "docs/metrics.md does not tell what {metric} is");
         }
     }
 }
