@@ -49,6 +49,15 @@ fn mend(world: &TestWorld) -> Result<()> {
     world.installation.definition("order", &format!("saga: order\n{trigger}\n{WAIT}"))
 }
 
+/// So many dead letters, whose cause is mended since: no engine runs.
+async fn mended(world: &TestWorld, count: usize) -> Result<()> {
+    let engine = world.start().await?;
+    keyless(world, 0..count).await?;
+    letters(&engine, "status=new", count).await?;
+    engine.terminate().await?;
+    mend(world)
+}
+
 async fn get(engine: &Engine, path: &str) -> Result<Value> {
     let (status, body) = engine.api().get(path).await?;
     ensure!(status == StatusCode::OK, "{path}: {status}: {body}");
@@ -383,11 +392,7 @@ async fn a_reply_without_its_command_answers_its_saga_once_it_is_edited() -> Res
 async fn a_job_reaches_sagas_of_two_engines_and_each_engine_lists_it() -> Result<()> {
     const LETTERS: usize = 20;
     let Some(world) = world().await? else { return Ok(()) };
-    let engine = world.start().await?;
-    keyless(&world, 0..LETTERS).await?;
-    letters(&engine, "status=new", LETTERS).await?;
-    engine.terminate().await?;
-    mend(&world)?;
+    mended(&world, LETTERS).await?;
 
     let engines = [world.start().await?, world.start().await?];
     let [one, other] = &engines;

@@ -1,11 +1,12 @@
 //! Jobs whose engine is killed: they go on, each letter is brought once, and its result is known.
 
-use super::{counts, ended, get, keyless, letters, mend, post, world};
+use super::{counts, ended, get, letters, mended, post, world};
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use saga_tests::{
+    engine::Engine,
     eventually::eventually,
-    world::{WITHIN, reaches},
+    world::{TestWorld, WITHIN, reaches},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -22,23 +23,23 @@ fn has_all(done: &Value, letters: usize) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn letters_that_a_job_names_keep_their_results_over_a_crash() -> Result<()> {
-    let Some(world) = world().await? else { return Ok(()) };
+/// The engine that runs after one was killed whose job had paused behind its canary, and the job.
+async fn killed_after_canary(world: &TestWorld, order: Value) -> Result<(Engine, String)> {
     let engine = world.start().await?;
-    keyless(&world, 0..3).await?;
-    letters(&engine, "status=new", 3).await?;
-    engine.terminate().await?;
-    mend(&world)?;
-
-    let engine = world.start().await?;
-    let order = json!({"letters": ["0/0", "0/1", "0/2"], "canary": 2});
     let (_, body) = post(&engine, "/api/dead-letters/jobs", order).await?;
     let job = body["job"]["id"].as_str().context("an id")?.to_owned();
     assert_eq!(ended(&engine, &job).await?["job"]["status"], "paused");
     engine.kill().await?;
+    Ok((world.start().await?, job))
+}
 
-    let engine = world.start().await?;
+#[tokio::test]
+async fn letters_that_a_job_names_keep_their_results_over_a_crash() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    mended(&world, 3).await?;
+
+    let order = json!({"letters": ["0/0", "0/1", "0/2"], "canary": 2});
+    let (engine, job) = killed_after_canary(&world, order).await?;
     let resume = format!("/api/dead-letters/jobs/{job}/resume");
     let (status, body) = engine.api().post(&resume, &json!({})).await?;
     ensure!(status == StatusCode::OK, "{status}: {body}");
@@ -51,11 +52,7 @@ async fn letters_that_a_job_names_keep_their_results_over_a_crash() -> Result<()
 async fn a_job_goes_on_after_its_engine_was_killed_and_starts_each_saga_once() -> Result<()> {
     const LETTERS: usize = 60;
     let Some(world) = world().await? else { return Ok(()) };
-    let engine = world.start().await?;
-    keyless(&world, 0..LETTERS).await?;
-    letters(&engine, "status=new", LETTERS).await?;
-    engine.terminate().await?;
-    mend(&world)?;
+    mended(&world, LETTERS).await?;
 
     let engine = world.start().await?;
     let order = json!({"filter": {"code": "key"}, "pace": 500});
@@ -96,20 +93,10 @@ async fn a_job_goes_on_after_its_engine_was_killed_and_starts_each_saga_once() -
 #[tokio::test]
 async fn a_job_with_a_limit_comes_to_the_same_letters_after_a_crash() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
-    let engine = world.start().await?;
-    keyless(&world, 0..5).await?;
-    letters(&engine, "status=new", 5).await?;
-    engine.terminate().await?;
-    mend(&world)?;
+    mended(&world, 5).await?;
 
-    let engine = world.start().await?;
     let order = json!({"filter": {"code": "key"}, "limit": 3, "canary": 1});
-    let (_, body) = post(&engine, "/api/dead-letters/jobs", order).await?;
-    let job = body["job"]["id"].as_str().context("an id")?.to_owned();
-    assert_eq!(ended(&engine, &job).await?["job"]["status"], "paused");
-    engine.kill().await?;
-
-    let engine = world.start().await?;
+    let (engine, job) = killed_after_canary(&world, order).await?;
     let resume = format!("/api/dead-letters/jobs/{job}/resume");
     let (status, body) = engine.api().post(&resume, &json!({})).await?;
     ensure!(status == StatusCode::OK, "{status}: {body}");
