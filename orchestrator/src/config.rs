@@ -171,13 +171,6 @@ impl ConfigSources<'_> {
     pub(crate) fn of_process(file: Option<&Path>, flags: ConfigFlags) -> ConfigSources<'_> {
         ConfigSources { file, env: std::env::vars().collect(), flags }
     }
-
-    /// Only the environment of this process, and of that only what has no prefix of the engine.
-    #[must_use]
-    pub(crate) fn of_environment() -> ConfigSources<'static> {
-        let foreign = std::env::vars().filter(|(name, _)| !name.starts_with("SAGA_"));
-        ConfigSources { file: None, env: foreign.collect(), flags: Vec::new() }
-    }
 }
 
 /// Reads and checks the configuration.
@@ -285,15 +278,15 @@ pub(crate) fn schema_registry(sources: &ConfigSources<'_>) -> Result<Option<Regi
     if check.errors.is_empty() { Ok(registry) } else { Err(EngineConfigError(check.errors)) }
 }
 
-/// Reads only where spans go; `None`: nowhere.
+/// Reads only where spans go, from the variables of OpenTelemetry alone; `None`: nowhere.
 ///
 /// # Errors
-/// When the variables about that are wrong.
-pub(crate) fn traces(sources: &ConfigSources<'_>) -> Result<Option<TraceConfig>, EngineConfigError> {
-    let layers = ConfigLayers::of_environment(&sources.env);
+/// When one of them is wrong.
+pub(crate) fn traces(env: BTreeMap<String, String>) -> Result<Option<TraceConfig>, EngineConfigError> {
+    let layers = ConfigLayers::of_environment(env);
     let mut check = ConfigValidator::new(&layers);
     let traces = check.traces();
-    secrets::remember(traces::secrets_of(&sources.env));
+    secrets::remember(traces::secrets_of(&layers.env));
     if check.errors.is_empty() { Ok(traces) } else { Err(EngineConfigError(check.errors)) }
 }
 

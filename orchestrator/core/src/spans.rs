@@ -25,6 +25,8 @@ pub struct SagaSpan {
     pub id: SpanId,
     /// The span that it is part of; `None`: it is the first one of its trace.
     pub parent: Option<SpanId>,
+    /// Whether another program told of the parent: the saga is part of what its trigger was sent in.
+    pub is_parent_remote: bool,
     /// Whether it calls somebody.
     pub kind: SpanKind,
     /// What it is, in few words that no data is in.
@@ -123,6 +125,7 @@ pub fn commit(state: &SagaState, decision: &SagaDecision, now: Timestamp) -> Sag
     SagaSpan {
         id: SpanKey::Commit(decision.version).id(state.id),
         parent: Some(SpanKey::Saga.id(state.id)),
+        is_parent_remote: false,
         kind: SpanKind::Internal,
         name: "commit".to_owned(),
         began: decision.at,

@@ -1,7 +1,7 @@
 //! What a benchmark runs: an engine that owns all shards, and the no-op participant.
 
 use crate::{
-    config::{self, ConfigSources},
+    config,
     startup::{DefinitionFiles, LoadedDefinitions, load_files},
     telemetry::otlp::{self, SpanSender},
 };
@@ -67,7 +67,7 @@ impl BenchEngine {
         observer: Arc<dyn CommitObserver>,
     ) -> anyhow::Result<BenchEngine> {
         let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
-        let config = config::traces(&ConfigSources::of_environment())?;
+        let config = config::traces(std::env::vars().collect())?;
         let (traces, spans) = config.map(|config| otlp::start(config, "bench")).transpose()?.unzip();
         let settings = EngineSettings {
             store: Arc::clone(store),

@@ -116,8 +116,8 @@ impl ConfigLayers {
     }
 
     /// Without a file, flags, and variables that set keys.
-    pub(super) fn of_environment(env: &BTreeMap<String, String>) -> ConfigLayers {
-        ConfigLayers { env: env.clone(), ..ConfigLayers::default() }
+    pub(super) fn of_environment(env: BTreeMap<String, String>) -> ConfigLayers {
+        ConfigLayers { env, ..ConfigLayers::default() }
     }
 
     /// The base of a relative path: the current folder for a flag, else the folder of the file.

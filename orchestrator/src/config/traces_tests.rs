@@ -1,6 +1,6 @@
 //! The variables of OpenTelemetry, and what is said of wrong ones.
 
-use super::{ConfigSources, OtlpProtocol, TraceConfig, traces};
+use super::{OtlpProtocol, TraceConfig, traces};
 use saga_engine::traces::TraceSampling;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector
 
 fn read(variables: &[(&str, &str)]) -> Result<Option<TraceConfig>, String> {
     let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    traces(&ConfigSources { file: None, env, flags: Vec::new() }).map_err(|error| error.to_string())
+    traces(env).map_err(|error| error.to_string())
 }
 
 fn sampling(variables: &[(&str, &str)]) -> TraceSampling {

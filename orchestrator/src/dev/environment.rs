@@ -15,7 +15,7 @@ use super::{
     watcher::DevObserver,
 };
 use crate::{
-    config::{self, ConfigSources, EngineConfig},
+    config::{self, EngineConfig},
     running::RunningEngine,
     source_files,
     startup::{self, DefinitionFiles, LoadedDefinitions, load_files},
@@ -65,7 +65,7 @@ impl DevEnvironment {
         })?;
         let broker = ManuallyDrop::new(MockBroker::start()?);
         let mut participants = SampleParticipants::start(&folder.memory()).await?;
-        let traces = config::traces(&ConfigSources::of_environment())?;
+        let traces = config::traces(std::env::vars().collect())?;
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
         let config = EngineConfig { traces, ..config };
         let kafka = startup::kafka_settings(&config, BrokerKind::Mock)?;

@@ -92,6 +92,7 @@ impl SpanTeller<'_> {
         SagaSpan {
             id: key.id(self.state.id),
             parent: Some(self.key(command, self.state.command(command)).id(self.state.id)),
+            is_parent_remote: false,
             kind: SpanKind::Internal,
             name,
             began,

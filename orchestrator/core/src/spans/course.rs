@@ -68,6 +68,7 @@ impl SpanTeller<'_> {
         let mut span = self.part(&SpanKey::Saga, &name, self.state.started_at);
         let context = self.context();
         span.parent = context.parent;
+        span.is_parent_remote = context.parent.is_some();
         span.attributes.push(("saga.key".into(), text(&self.state.key)));
         span.attributes.push(("saga.status".into(), text(self.state.status().to_string())));
         span.error = match end {
@@ -127,6 +128,7 @@ impl SpanTeller<'_> {
         SagaSpan {
             id: key.id(self.state.id),
             parent: Some(SpanKey::Saga.id(self.state.id)),
+            is_parent_remote: false,
             kind: SpanKind::Internal,
             name: name.to_owned(),
             began,

@@ -17,7 +17,6 @@ pub struct SpanMarks {
     /// The topic that the outcome event goes to, and since when it is due.
     pub(super) outcome: Option<(String, Timestamp)>,
     pub(super) is_ended: bool,
-    pub(super) is_kept: bool,
 }
 
 /// How a command stood.
@@ -47,13 +46,7 @@ impl SpanMarks {
             | SagaPhase::Ended(_) => {}
         }
         let is_ended = matches!(state.course, SagaPhase::Ended(_));
-        SpanMarks { commands, parked_since, outcome, is_ended, is_kept: is_kept(state) }
-    }
-
-    /// What [`is_kept`] said of it.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.is_kept
+        SpanMarks { commands, parked_since, outcome, is_ended }
     }
 
     pub(super) fn command(&self, command: CommandRef) -> CommandMark {

@@ -26,8 +26,7 @@ fn converted(trace: TraceId, span: SagaSpan) -> SpanData {
     SpanData {
         span_context: context(trace, span.id),
         parent_span_id: id(span.parent),
-        // The saga itself is part of what its trigger was sent in; all others are parts of the saga.
-        parent_span_is_remote: span.name.starts_with("saga ") && span.parent.is_some(),
+        parent_span_is_remote: span.is_parent_remote,
         span_kind: kind(span.kind),
         name: span.name.into(),
         start_time: time(span.began),
