@@ -88,6 +88,11 @@ async fn who_may_not_see_payloads_finds_none_and_everything_else() -> Result<()>
         Ok(text.contains("\"completed\"").then_some(()))
     });
     ended.await?;
+    // The feed shows events a moment later: not before no older transaction can still commit.
+    let fed = eventually("the feed has the saga", WITHIN, || async {
+        Ok(here.get("/api/events", &here.operator).await?.1.contains(CANARY).then_some(()))
+    });
+    fed.await?;
     for path in [
         "/api/sagas/o-1",
         "/api/sagas/o-1?payloads=full",
