@@ -78,7 +78,9 @@ fn span<'a>(spans: &'a [ReceivedSpan], name: &str) -> &'a ReceivedSpan {
 async fn a_trace_joins_the_trigger_s_and_participants_see_their_attempt_as_parent() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };
     let collector = TestCollector::start().await?;
-    let world = telling(world, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.http())]);
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.http()), ("SAGA_LOG", "info,saga_engine::course=debug")];
+    let world = telling(world, &variables);
     let engine = world.start().await?;
     let headers = [
         ("traceparent", TRIGGER),
@@ -109,6 +111,11 @@ async fn a_trace_joins_the_trigger_s_and_participants_see_their_attempt_as_paren
     assert_eq!((record["x-request-id"].as_str(), request["x-origin-request-id"].as_str()), ("request-1", "request-1"));
     let log = engine.log()?;
     ensure!(!log.contains(CARD) && spans.iter().all(|span| !span.text.contains(CARD)), "the card is in a span");
+    let course: Vec<&str> = log.lines().filter(|line| line.contains("the saga recorded an event")).collect();
+    let of_saga = [format!("saga={saga}"), "key=\"1\"".into(), format!("trace_id={}", whole.trace)];
+    let all = of_saga.iter().map(String::as_str).chain(["request_id=\"request-1\""]);
+    ensure!(all.clone().all(|field| course.iter().all(|line| line.contains(field))), "{course:#?}");
+    ensure!(course.iter().any(|line| line.contains("step=\"charge\"")) && course.len() >= 6, "{course:#?}");
     engine.terminate().await?;
     Ok(())
 }

@@ -84,6 +84,21 @@ pub enum SagaInput {
     },
 }
 
+impl SagaInput {
+    /// The command that it is about; `None`: it names none.
+    #[must_use]
+    pub fn command(&self) -> Option<CommandRef> {
+        match self {
+            SagaInput::Answered { command, .. } | SagaInput::Released { command } => Some(*command),
+            SagaInput::Delivered { .. }
+            | SagaInput::TimeReached
+            | SagaInput::KeyTaken { .. }
+            | SagaInput::Operator(_)
+            | SagaInput::Mended { .. } => None,
+        }
+    }
+}
+
 /// One act of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorAct {

@@ -29,7 +29,7 @@ impl KeySweeper {
             let Some(keep) = plan.definition.trigger.keep_keys else { continue };
             let ended_before_ms = self.clock.now().minus(keep).0;
             if let Err(error) = self.forget(&plan.definition.name, ended_before_ms).await {
-                warn!(saga = plan.definition.name, %error, "old keys are not forgotten; they stay until the next try");
+                warn!(definition = plan.definition.name, %error, "old keys are not forgotten; they stay until the next try");
             }
         }
     }
@@ -46,7 +46,7 @@ impl KeySweeper {
             }
         }
         if forgotten > 0 {
-            info!(saga = category, forgotten, "keys of sagas that ended longer ago than keepKeys are forgotten");
+            info!(definition = category, forgotten, "keys of sagas that ended longer ago than keepKeys are forgotten");
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod abandoning;
 mod answer_watermark;
 mod command_metrics;
 mod context;
+mod course_lines;
 mod effects;
 mod erasing;
 mod incidents;

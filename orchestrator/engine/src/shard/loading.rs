@@ -56,8 +56,9 @@ impl ShardLoop {
 
     /// The last decision cannot be trusted: the shard reads the saga again, parks it where its journal ends, and only
     /// then delivers the waiting messages.
-    pub(super) fn read_and_park(&mut self, saga: SagaId, mut waiting: VecDeque<ShardMessage>, reason: String) {
-        error!(%saga, reason, "the saga's last decision cannot be trusted or written: it is parked, and the shard continues");
+    pub(super) fn read_and_park(&mut self, live: LiveSaga, reason: String) {
+        let (saga, trace_id, mut waiting) = (live.state.id, live.state.trace().trace, live.waiting);
+        error!(%saga, key = live.state.key, %trace_id, reason, "the saga's last decision cannot be trusted or written: it is parked, and the shard continues");
         metrics::counter!("saga_stopped_total").increment(1);
         self.table.to_park.insert(saga, reason);
         // The shard ignores a load without waiting messages, so one is added.

@@ -2,7 +2,7 @@
 //! effects.
 
 use super::{
-    OwnershipEnd, ShardLoop, command_metrics, erasing, incidents,
+    OwnershipEnd, ShardLoop, command_metrics, course_lines, erasing, incidents,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
     recovery, saga_metrics,
     wait_registry::WaitRegistry,
@@ -26,7 +26,6 @@ use saga_core::{
     evolve,
     id::SagaId,
     input::SagaInput,
-    state::SagaState,
     time::Timestamp,
 };
 use saga_event_store::StreamAppend;
@@ -166,7 +165,7 @@ impl ShardLoop {
             self.step(saga, &mut live, message);
         }
         if let Some(reason) = live.panic_message.take() {
-            return self.read_and_park(saga, live.waiting, reason);
+            return self.read_and_park(*live, reason);
         }
         if !live.is_evictable() {
             self.table.sagas.insert(saga, SagaSlot::Ready(live));
@@ -221,7 +220,7 @@ impl ShardLoop {
                 if ignored == (IgnoreReason::KeyTaken { is_full: true }) {
                     self.mark_reports_full(saga);
                 }
-                report_ignored(&live.state, &ignored);
+                report_ignored(live, &input, &ignored);
                 self.settle_ignored(live, message, &ignored);
             }
             Ok(DecisionOutcome::Refused(refused)) => {
@@ -331,7 +330,7 @@ impl ShardLoop {
             live.waiting.into_iter().for_each(|message| self.dead_letter(message, PoisonCode::StoreRefused, &reason));
             self.quarantine_for(saga, format!("the saga cannot be written on: {reason}"));
         } else {
-            self.read_and_park(saga, live.waiting, reason);
+            self.read_and_park(live, reason);
         }
     }
 
@@ -346,6 +345,7 @@ impl ShardLoop {
         self.context.sources.learn(&live.plan, &live.state, &decision);
         command_metrics::ended(&live.state, &decision);
         saga_metrics::committed(&self.context.config.load(), &live.plan, &live.state, &decision);
+        course_lines::tell(&live.plan, &live.state, &decision);
         incidents::tell(&live.plan, &live.state, &decision);
         let disposition = match &message.body {
             MessageContent::Start { .. } | MessageContent::Rerun { .. } if decision.version == 1 => {
@@ -424,14 +424,17 @@ fn recognised(ignored: &IgnoreReason) -> Option<IdempotencyHit> {
     }
 }
 
-fn report_ignored(state: &SagaState, ignored: &IgnoreReason) {
-    let (saga, key, trace_id) = (state.id, state.key.as_str(), state.trace().trace);
+fn report_ignored(live: &LiveSaga, input: &SagaInput, ignored: &IgnoreReason) {
+    let (saga, key, trace_id) = (live.state.id, live.state.key.as_str(), live.state.trace().trace);
+    let step = input.command().map(|command| live.plan.definition.step(command.step).name.as_str());
     metrics::counter!("saga_inputs_ignored_total", "reason" => ignored.code()).increment(1);
     if let Some(hit) = recognised(ignored) {
         idempotency::recognised(hit);
     }
     match ignored {
-        IgnoreReason::Terminal => info!(%saga, key, %trace_id, "an input for a saga that has ended changes nothing"),
+        IgnoreReason::Terminal => {
+            info!(%saga, key, %trace_id, step, "an input for a saga that has ended changes nothing");
+        }
         IgnoreReason::Settled
         | IgnoreReason::Contradicted
         | IgnoreReason::NeverSent
@@ -440,6 +443,8 @@ fn report_ignored(state: &SagaState, ignored: &IgnoreReason) {
         | IgnoreReason::StillHeld { .. }
         | IgnoreReason::KeyTaken { .. }
         | IgnoreReason::Repeated
-        | IgnoreReason::NotPublishing => debug!(%saga, key, %trace_id, reason = %ignored, "an input changes nothing"),
+        | IgnoreReason::NotPublishing => {
+            debug!(%saga, key, %trace_id, step, reason = %ignored, "an input changes nothing");
+        }
     }
 }

@@ -176,7 +176,7 @@ fn start_key(live: &LiveSaga) -> StartKey {
 fn report_duplicate(context: &ShardContext, name: &str, start: &SagaStart, holder: &KeyHolder) {
     let record = coordinates(&start.trigger);
     warn!(
-        saga = name, key = start.key, taken_by = %holder.stream, taken_by_record = holder.record, record,
+        definition = name, key = start.key, saga = %holder.stream, started_by = holder.record, record,
         "a trigger with another payload came under a key that is taken; it is ignored"
     );
     let taken_by = holder.stream.to_string();

@@ -55,7 +55,7 @@ impl ShardLoop {
         if self.table.unreadable.remove(&saga).is_none() {
             return;
         }
-        info!(%saga, "the saga can be read again and goes on");
+        info!(%saga, key = live.state.key, trace_id = %live.state.trace().trace, "the saga can be read again and goes on");
         live.shown = None;
         let (_, reason) = live.state.focus(&live.plan);
         self.show(saga, live.state.status(), reason, live.state.stands().code);
