@@ -36,6 +36,7 @@ pub(crate) use auth::ApiDoor;
 pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
+pub(crate) use health::scraped;
 pub(crate) use server::{ApiServer, on as serve_on};
 
 use crate::readiness::EngineReadiness;

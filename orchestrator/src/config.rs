@@ -2,6 +2,7 @@
 //! all errors are reported at once.
 
 mod archive;
+mod buckets;
 mod encryption;
 #[cfg(test)]
 mod encryption_tests;
@@ -13,6 +14,8 @@ mod letters;
 mod login;
 #[cfg(test)]
 mod login_tests;
+mod metrics_push;
+mod otel;
 mod places;
 mod schema_registry;
 #[cfg(test)]
@@ -31,8 +34,10 @@ pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
 pub(crate) use login::ApiAccess;
+pub(crate) use metrics_push::MetricsPush;
+pub(crate) use otel::OtlpProtocol;
 pub(crate) use schema_registry::RegistryConfig;
-pub(crate) use traces::{OtlpProtocol, TraceConfig};
+pub(crate) use traces::TraceConfig;
 
 use internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM};
 use layers::{ConfigLayers, ConfigValue};
@@ -85,6 +90,10 @@ pub(crate) struct EngineConfig {
     pub letters: LetterConfig,
     /// Where spans go; `None`: nowhere.
     pub traces: Option<TraceConfig>,
+    /// Where metrics are sent; `None`: they are only scraped.
+    pub metrics_push: Option<MetricsPush>,
+    /// Upper bounds in seconds of the buckets of all histograms of durations; `None`: each has its own.
+    pub buckets: Option<Vec<f64>>,
     /// From this duration on an operation is slow.
     pub slow_operation: Duration,
 }
@@ -107,6 +116,8 @@ impl std::fmt::Debug for EngineConfig {
             .field("archive", &self.archive)
             .field("letters", &self.letters)
             .field("traces", &self.traces)
+            .field("metrics_push", &self.metrics_push)
+            .field("buckets", &self.buckets)
             .field("slow_operation", &self.slow_operation)
             .finish()
     }
@@ -286,8 +297,19 @@ pub(crate) fn traces(env: BTreeMap<String, String>) -> Result<Option<TraceConfig
     let layers = ConfigLayers::of_environment(env);
     let mut check = ConfigValidator::new(&layers);
     let traces = check.traces();
-    secrets::remember(traces::secrets_of(&layers.env));
+    secrets::remember(otel::secrets_of(&layers.env));
     if check.errors.is_empty() { Ok(traces) } else { Err(EngineConfigError(check.errors)) }
+}
+
+/// Reads only where metrics are sent, from the variables of OpenTelemetry alone; `None`: nowhere.
+///
+/// # Errors
+/// When one of them is wrong.
+pub(crate) fn metrics_push(env: BTreeMap<String, String>) -> Result<Option<MetricsPush>, EngineConfigError> {
+    let layers = ConfigLayers::of_environment(env);
+    let mut check = ConfigValidator::new(&layers);
+    let push = check.metrics_push();
+    if check.errors.is_empty() { Ok(push) } else { Err(EngineConfigError(check.errors)) }
 }
 
 /// Reads only the names of the internal topics from the configuration.
@@ -353,7 +375,7 @@ impl<'a> ConfigValidator<'a> {
     /// Remembers the secrets of the configuration first, because later texts may contain them.
     fn end(self, config: EngineConfig) -> Result<EngineConfig, EngineConfigError> {
         secrets::remember(secrets_of(&config));
-        secrets::remember(traces::secrets_of(&self.layers.env));
+        secrets::remember(otel::secrets_of(&self.layers.env));
         if self.errors.is_empty() { Ok(config) } else { Err(EngineConfigError(self.errors)) }
     }
 
@@ -380,6 +402,8 @@ impl<'a> ConfigValidator<'a> {
             archive: self.archive(),
             letters: self.letters(),
             traces: self.traces(),
+            metrics_push: self.metrics_push(),
+            buckets: self.buckets(),
             slow_operation: self.slow_operation(),
         };
         config.access = self.access(config.listen);

@@ -1,6 +1,10 @@
 //! An engine at work, in the parts that the shutdown ends one after the other.
 
-use crate::{api::ApiServer, readiness::EngineReadiness, telemetry::otlp::SpanSender};
+use crate::{
+    api::ApiServer,
+    readiness::EngineReadiness,
+    telemetry::otlp::{SpanSender, metrics_sender::MetricsSender},
+};
 use saga_engine::{
     IntakeExit, SagaEngine, definition_rollout::FollowerTasks, step_back::saved_confirmations::ConfirmationSaver,
 };
@@ -29,6 +33,8 @@ pub(crate) struct RunningEngine {
     pub housekeeping: HousekeepingTasks,
     /// Sends spans to a collector; `None`: none is configured.
     pub spans: Option<SpanSender>,
+    /// Sends metrics to a collector; `None`: they are only scraped.
+    pub metrics: Option<MetricsSender>,
 }
 
 /// The two consumers and the tasks that take what they deliver.

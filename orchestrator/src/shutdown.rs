@@ -19,8 +19,8 @@ const CALLS: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(5);
 /// Maximum time to save what the event store has confirmed.
 const MEMORY: Duration = Duration::from_secs(2);
-/// Maximum time to send the last spans.
-const SPANS: Duration = Duration::from_secs(2);
+/// Maximum time to send the last spans, and the same for the last metrics.
+const COLLECTOR: Duration = Duration::from_secs(2);
 /// Maximum time for requests to the API.
 const API: Duration = Duration::from_secs(2);
 
@@ -60,7 +60,8 @@ pub(crate) async fn when(mut running: RunningEngine, stop: impl Future<Output = 
 
 /// Ends the engine within [`TOTAL`], even if a server does not answer.
 pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
-    let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping, spans } = running;
+    let RunningEngine { engine, memory, producer, consumers, topics, api, readiness, housekeeping, spans, metrics } =
+        running;
     topics.abort();
     drop(housekeeping);
     engine.stop_health_checks();
@@ -80,7 +81,10 @@ pub(crate) async fn end(running: RunningEngine, consumers_run: bool) {
     }
     engine.finish(at_most(CALLS)).await;
     if let Some(spans) = spans {
-        spans.finish(at_most(SPANS)).await;
+        spans.finish(at_most(COLLECTOR)).await;
+    }
+    if let Some(metrics) = metrics {
+        metrics.finish(at_most(COLLECTOR)).await;
     }
     if let Some(memory) = memory {
         memory.finish(at_most(MEMORY)).await;

@@ -21,7 +21,13 @@ use crate::{
     shutdown,
     source_files::lookup,
     start_profile::{StartStage, StartupProfile},
-    telemetry::otlp,
+    telemetry::{
+        self,
+        otlp::{
+            self,
+            metrics_sender::{self, MetricsSender},
+        },
+    },
 };
 use anyhow::Context;
 use binding::InstallationBinding;
@@ -91,6 +97,7 @@ pub(crate) async fn start(
     options: StartupOptions,
 ) -> anyhow::Result<RunningEngine> {
     operations::slow_from(config.slow_operation);
+    telemetry::record_metrics(config.buckets.as_deref());
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     internal::warn_of_unread(&config.topics, &loaded);
@@ -143,19 +150,43 @@ pub(crate) async fn start(
     let ends = ends_reader(&kafka)?;
     let inbox = Arc::from(config.topics.inbox.as_str());
     let monitoring = MonitoringSources::new(&engine.query(), (ends.clone(), inbox), profile.clone());
-    api.work_on(api::ApiState::new(
+    let state = api::ApiState::new(
         (engine.query(), engine.operator(), engine.letters()),
         ready_now,
         consumers.statuses(),
         watched.odd,
         (door, monitoring),
-    ));
+    );
+    let metrics = push_metrics(&config, &state)?;
+    api.work_on(state);
     let mut housekeeping = housekeeping::start(&config, &kafka, &producer, &engine, followed);
     housekeeping.add(watch_answers(ends, engine.answer_watch_context(), &consumers));
     engine.start_health_checks();
     readiness.send_replace(EngineReadiness::Ready);
     profile.tell();
-    Ok(RunningEngine { engine, memory, producer, consumers, topics: watched.ends, api, readiness, housekeeping, spans })
+    Ok(RunningEngine {
+        engine,
+        memory,
+        producer,
+        consumers,
+        topics: watched.ends,
+        api,
+        readiness,
+        housekeeping,
+        spans,
+        metrics,
+    })
+}
+
+/// `None`: metrics are only scraped.
+fn push_metrics(config: &EngineConfig, state: &api::ApiState) -> anyhow::Result<Option<MetricsSender>> {
+    let Some(push) = &config.metrics_push else { return Ok(None) };
+    let state = Arc::new(state.clone());
+    let scrape = move || {
+        let state = Arc::clone(&state);
+        async move { api::scraped(&state).await }
+    };
+    metrics_sender::start(push, &instance_name(), scrape).map(Some)
 }
 
 /// Sagas that should go to an archive need a folder for it.

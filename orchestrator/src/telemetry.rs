@@ -21,8 +21,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …), and starts recording
-/// metrics. A second call changes nothing.
+/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …). A second call changes nothing.
 pub(crate) fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
@@ -35,12 +34,14 @@ pub(crate) fn start(filter: &str, format: LogFormat) {
     };
     // A subscriber that a test has installed before stays.
     drop(started);
-    record_metrics();
 }
 
-fn record_metrics() {
+/// Starts recording metrics; what was counted before is lost. Histograms of durations have the buckets `seconds`, or
+/// each its own. A second call changes nothing.
+pub(crate) fn record_metrics(seconds: Option<&[f64]>) {
     const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-    let with_buckets = PrometheusBuilder::new().set_buckets(&SECONDS).and_then(catalogue::set_buckets);
+    let builder = PrometheusBuilder::new().set_buckets(seconds.unwrap_or(&SECONDS));
+    let with_buckets = builder.and_then(|builder| catalogue::set_buckets(builder, seconds));
     let Ok(builder) = with_buckets else { return };
     if let Ok(handle) = builder.install_recorder() {
         catalogue::describe();

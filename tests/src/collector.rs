@@ -1,13 +1,26 @@
-//! A collector of OpenTelemetry for tests: takes spans over OTLP, gRPC and HTTP, and keeps them.
+//! A collector of OpenTelemetry for tests: takes spans and metrics over OTLP, gRPC and HTTP, and keeps them.
 
 use anyhow::{Context as _, Result};
-use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
+    collector::{
+        metrics::v1::{
+            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
     },
     common::v1::{KeyValue, any_value::Value},
+    metrics::v1::Metric,
     trace::v1::Span,
 };
 use prost::Message as _;
@@ -45,10 +58,15 @@ pub struct ReceivedSpan {
 #[derive(Clone, Debug, Default)]
 struct SpanShelf(Arc<Mutex<Vec<ReceivedSpan>>>);
 
+/// The last metrics that came, by their names, and the header `x-tenant` of their request.
+#[derive(Clone, Debug, Default)]
+struct MetricShelf(Arc<Mutex<(BTreeMap<String, Metric>, Option<String>)>>);
+
 /// A collector that listens on a port of its own for each protocol.
 #[derive(Debug)]
 pub struct TestCollector {
     shelf: SpanShelf,
+    numbers: MetricShelf,
     http: SocketAddr,
     grpc: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -60,20 +78,23 @@ impl TestCollector {
     /// # Errors
     /// When no port is free.
     pub async fn start() -> Result<TestCollector> {
-        let shelf = SpanShelf::default();
+        let (shelf, numbers) = (SpanShelf::default(), MetricShelf::default());
         let (http, grpc) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
         let (http_address, grpc_address) = (http.local_addr()?, grpc.local_addr()?);
-        let routes = Router::new().route("/v1/traces", post(over_http)).with_state(shelf.clone());
+        let spans = Router::new().route("/v1/traces", post(over_http)).with_state(shelf.clone());
+        let metrics = Router::new().route("/v1/metrics", post(metrics_over_http)).with_state(numbers.clone());
+        let routes = spans.merge(metrics);
         let service = TraceServiceServer::new(shelf.clone());
+        let metrics = MetricsServiceServer::new(numbers.clone());
         let incoming = tonic::transport::server::TcpIncoming::from(grpc);
         let tasks = [
             tokio::spawn(async move { drop(axum::serve(http, routes).await) }),
             tokio::spawn(async move {
-                let server = tonic::transport::Server::builder().add_service(service);
+                let server = tonic::transport::Server::builder().add_service(service).add_service(metrics);
                 drop(server.serve_with_incoming(incoming).await);
             }),
         ];
-        Ok(TestCollector { shelf, http: http_address, grpc: grpc_address, tasks })
+        Ok(TestCollector { shelf, numbers, http: http_address, grpc: grpc_address, tasks })
     }
 
     /// The address for `http/protobuf`.
@@ -92,6 +113,13 @@ impl TestCollector {
     #[must_use]
     pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The metric of this name as it came last, and the header `x-tenant` with it.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<(Metric, Option<String>)> {
+        let shelf = self.numbers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((shelf.0.get(name)?.clone(), shelf.1.clone()))
     }
 
     /// The spans of the saga with this id.
@@ -115,6 +143,38 @@ impl SpanShelf {
         let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans).map(received);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(spans);
+    }
+}
+
+impl MetricShelf {
+    fn take(&self, request: ExportMetricsServiceRequest, tenant: Option<String>) {
+        let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+        let named = scopes.flat_map(|scope| scope.metrics).map(|metric| (metric.name.clone(), metric));
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *shelf = (named.collect(), tenant);
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for MetricShelf {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        let tenant = request.metadata().get("x-tenant").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        self.take(request.into_inner(), tenant);
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+async fn metrics_over_http(State(shelf): State<MetricShelf>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
+    let tenant = headers.get("x-tenant").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    match ExportMetricsServiceRequest::decode(body) {
+        Ok(request) => {
+            shelf.take(request, tenant);
+            (StatusCode::OK, ExportMetricsServiceResponse::default().encode_to_vec())
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string().into_bytes()),
     }
 }
 

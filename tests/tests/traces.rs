@@ -2,6 +2,7 @@
 //! what fails also where nothing else is told of.
 
 use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value as Number};
 use saga_tests::{
     collector::{ReceivedSpan, TestCollector},
     engine::Engine,
@@ -184,5 +185,38 @@ async fn a_saga_that_outlives_its_engine_stays_one_trace_and_a_dead_collector_ho
     })
     .await?;
     engine.terminate().await?;
+    Ok(())
+}
+
+/// What is scraped is sent, too, over either protocol, with the headers of the environment.
+#[tokio::test]
+async fn metrics_go_to_the_collector_as_they_are_scraped() -> Result<()> {
+    for protocol in ["grpc", "http/protobuf"] {
+        let Some(world) = world().await? else { return Ok(()) };
+        let collector = TestCollector::start().await?;
+        let address = if protocol == "grpc" { collector.grpc() } else { collector.http() };
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*address),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
+            ("SAGA_TELEMETRY_BUCKETS", "1ms, 1h"),
+        ];
+        let world = telling(world, &variables);
+        let engine = world.start().await?;
+        order(&world, "1", false, &[]).await?;
+        ended(&engine, "1", "completed").await?;
+        let (metric, tenant) =
+            eventually("the end has come", WITHIN, || async { Ok(collector.metric("saga_ended_total")) }).await?;
+        let Some(Data::Sum(sum)) = metric.data else { anyhow::bail!("a sum") };
+        assert_eq!((sum.is_monotonic, tenant.as_deref()), (true, Some("a b")), "{protocol}");
+        assert_eq!(sum.data_points[0].value, Some(Number::AsDouble(1.0)));
+        let (took, _) = collector.metric("saga_duration_seconds").context("the duration")?;
+        let Some(Data::Histogram(took)) = took.data else { anyhow::bail!("a histogram") };
+        let point = &took.data_points[0];
+        assert_eq!((point.explicit_bounds.as_slice(), point.count), (&[0.001, 3600.0][..], 1));
+        assert_eq!(point.bucket_counts.iter().sum::<u64>(), 1);
+        engine.terminate().await?;
+    }
     Ok(())
 }

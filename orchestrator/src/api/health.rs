@@ -103,20 +103,22 @@ pub(super) fn starting(waiting_for: Option<&str>) -> Response {
 }
 
 pub(super) async fn metrics(State(backend): State<ApiState>) -> Response {
-    let known = show_sagas(&backend).await;
+    match scraped(&backend).await {
+        Some(text) => server::text("text/plain; version=0.0.4", text),
+        None => (StatusCode::NOT_FOUND, "no metrics are recorded in this process\n").into_response(),
+    }
+}
+
+/// What a scrape shows; `None`: this process records no metrics.
+pub(crate) async fn scraped(backend: &ApiState) -> Option<String> {
+    let known = show_sagas(backend).await;
     shards::measure(&backend.query.health().lagging_shards());
     events_topic::measure(backend.query.health().events_topic(backend.query.now()).as_ref());
     for consumer in &backend.consumers {
         reading::measure(&consumer.borrow(), Instant::now(), backend.query.now());
     }
-    match &backend.metrics {
-        Some(metrics) => server::text("text/plain; version=0.0.4", shown(&metrics.render(), &known)),
-        None => (StatusCode::NOT_FOUND, "no metrics are recorded in this process\n").into_response(),
-    }
-}
-
-fn shown(rendered: &str, known: &BTreeSet<String>) -> String {
-    scrape::shown(rendered, &|participant| known.contains(participant))
+    let rendered = backend.metrics.as_ref()?.render();
+    Some(scrape::shown(&rendered, &|participant| known.contains(participant)))
 }
 
 /// Participants with time series: the configured ones, and removed ones that still hold sagas back. If the event store

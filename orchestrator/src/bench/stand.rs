@@ -3,7 +3,10 @@
 use crate::{
     config,
     startup::{DefinitionFiles, LoadedDefinitions, load_files},
-    telemetry::otlp::{self, SpanSender},
+    telemetry::{
+        self,
+        otlp::{self, SpanSender},
+    },
 };
 use anyhow::Context;
 use saga_base::clock::EngineClock;
@@ -66,6 +69,8 @@ impl BenchEngine {
         loaded: LoadedDefinitions,
         observer: Arc<dyn CommitObserver>,
     ) -> anyhow::Result<BenchEngine> {
+        // What a benchmark measures records metrics as an engine does.
+        telemetry::record_metrics(None);
         let plan = loaded.plans.first().cloned().context("the benchmark has a definition")?;
         let config = config::traces(std::env::vars().collect())?;
         let (traces, spans) = config.map(|config| otlp::start(config, "bench")).transpose()?.unzip();

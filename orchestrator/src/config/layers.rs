@@ -4,6 +4,7 @@ mod service_link;
 
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
+    buckets::BUCKETS,
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
@@ -21,7 +22,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 36] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -57,6 +58,7 @@ const KEYS: [&str; 35] = [
     KEEP,
     SLOW,
     SLOW_OPERATION,
+    BUCKETS,
 ];
 
 /// The address of the event store.

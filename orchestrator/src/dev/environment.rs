@@ -66,8 +66,9 @@ impl DevEnvironment {
         let broker = ManuallyDrop::new(MockBroker::start()?);
         let mut participants = SampleParticipants::start(&folder.memory()).await?;
         let traces = config::traces(std::env::vars().collect())?;
+        let metrics_push = config::metrics_push(std::env::vars().collect())?;
         let config = files::config(&folder, broker.bootstrap_servers(), options.listen);
-        let config = EngineConfig { traces, ..config };
+        let config = EngineConfig { traces, metrics_push, ..config };
         let kafka = startup::kafka_settings(&config, BrokerKind::Mock)?;
         let files = files::files(&definitions, participants.address())?;
         let loaded = load_files(&files, &source_files::lookup)?;

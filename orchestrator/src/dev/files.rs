@@ -215,6 +215,8 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
             dialects: AddedDialects::default(),
         },
         traces: None,
+        metrics_push: None,
+        buckets: None,
         slow_operation: saga_base::operations::SLOW,
     }
 }

@@ -19,11 +19,15 @@ pub(super) fn all() -> impl Iterator<Item = &'static MetricInfo> {
     PARTS.iter().flat_map(|(_, metrics)| metrics.iter())
 }
 
-/// Gives the histograms that have them their own buckets.
-pub(super) fn set_buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
-    let bounded = all().filter_map(|metric| Some((metric.name, metric.buckets?)));
-    bounded.into_iter().try_fold(builder, |builder, (name, bounds)| {
-        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+/// Gives the histograms that have them their own buckets; those of durations have `seconds` instead, if it is given.
+pub(super) fn set_buckets(
+    builder: PrometheusBuilder,
+    seconds: Option<&[f64]>,
+) -> Result<PrometheusBuilder, BuildError> {
+    let own = all().filter_map(|metric| Some((metric, metric.buckets?)));
+    let bounded = own.filter(|(metric, _)| seconds.is_none() || metric.unit() != Some("seconds"));
+    bounded.into_iter().try_fold(builder, |builder, (metric, bounds)| {
+        builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds)
     })
 }
 

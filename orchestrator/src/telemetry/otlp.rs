@@ -1,7 +1,9 @@
-//! Spans on their way to a collector, over OTLP. One task has the exporter. What the collector does not take in time is
-//! left out and counted: sagas never wait for it.
+//! Spans and metrics on their way to a collector, over OTLP. One task has the exporter of spans. What the collector does
+//! not take in time is left out and counted: sagas never wait for it.
 
 mod converted;
+mod exposition;
+pub(crate) mod metrics_sender;
 
 use crate::config::{OtlpProtocol, TraceConfig};
 use anyhow::Context as _;
@@ -74,11 +76,12 @@ fn exporter(protocol: OtlpProtocol) -> anyhow::Result<SpanExporter> {
     saga_resilience::transport::install_tls();
     Ok(match protocol {
         OtlpProtocol::Grpc => SpanExporter::builder().with_tonic().build()?,
-        OtlpProtocol::Http => {
-            let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-            SpanExporter::builder().with_http().with_http_client(client).build()?
-        }
+        OtlpProtocol::Http => SpanExporter::builder().with_http().with_http_client(http_client()?).build()?,
     })
+}
+
+fn http_client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 /// Who tells: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say otherwise.

@@ -115,4 +115,9 @@ pub(super) static METRICS: &[MetricInfo] = &[
         &["reason"],
         "spans that it has not: `queue`, more came than were sent; `collector`, it refused or did not answer",
     ),
+    MetricInfo::counter(
+        "saga_metrics_sent_total",
+        &["outcome"],
+        "requests with metrics that the [collector](tracing.md#metrics) has `taken`, or `refused`; what it refused is in the next one",
+    ),
 ];
