@@ -4,6 +4,7 @@
 mod converted;
 mod exposition;
 pub(crate) mod metrics_sender;
+pub(crate) mod standing;
 
 use crate::config::{OtlpProtocol, TraceConfig};
 use anyhow::Context as _;
@@ -11,6 +12,7 @@ use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
 use saga_core::{spans::SagaSpan, trace::TraceId};
 use saga_engine::traces::{SpanSink, TraceSettings};
+use standing::{LastRequest, SentSignal};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -54,6 +56,7 @@ pub(crate) fn start(config: TraceConfig, instance: &str) -> anyhow::Result<(Trac
     exporter.set_resource(&resource(instance));
     let (sender, ended) = mpsc::channel(config.queue);
     let stop = CancellationToken::new();
+    standing::remember(SentSignal::Traces, LastRequest::None);
     let sending = SpanSending { exporter, config, stop: stop.clone(), complained: None };
     let task = tokio::spawn(sending.run(ended));
     info!(protocol = ?config.protocol, sampling = ?config.sampling, "spans of sagas go to a collector over OTLP");
@@ -135,15 +138,17 @@ impl SpanSending {
     }
 
     async fn send(&mut self, batch: Vec<opentelemetry_sdk::trace::SpanData>) {
-        let count = batch.len();
+        let (count, began) = (batch.len(), Instant::now());
         match self.exporter.export(batch).await {
             Ok(()) => {
+                standing::remember(SentSignal::Traces, LastRequest::Taken(began.elapsed()));
                 metrics::counter!("saga_spans_sent_total").increment(u64::try_from(count).unwrap_or(u64::MAX));
                 if self.complained.take().is_some() {
                     info!("the collector takes spans again");
                 }
             }
             Err(error) => {
+                standing::remember(SentSignal::Traces, LastRequest::Refused(error.to_string()));
                 dropped("collector", count);
                 if self.complained.is_none_or(|then| then.elapsed() > TELL_AGAIN) {
                     warn!(%error, spans = count, "the collector does not take spans: they are left out");

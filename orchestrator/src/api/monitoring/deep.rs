@@ -1,7 +1,10 @@
 //! `GET /health/deep`: every dependency is asked, each within its own time. At most once in 30 s, whoever asks: a check
 //! that many callers ask for must not become load.
 
-use crate::api::ApiState;
+use crate::{
+    api::ApiState,
+    telemetry::otlp::standing::{LastRequest, SentSignal, standings},
+};
 use axum::{
     Json,
     extract::State,
@@ -91,7 +94,8 @@ impl DeepHealthCache {
         let registry =
             registry.map(|check| DependencyCheck { status: check.status.min(DependencyStatus::Degraded), ..check });
         let participants = self.query.guards();
-        [store, kafka, registry].into_iter().flatten().chain(participants.iter().map(of_participant)).collect()
+        let own = [store, kafka, registry].into_iter().flatten();
+        own.chain(participants.iter().map(of_participant)).chain(standings().into_iter().map(of_collector)).collect()
     }
 }
 
@@ -127,6 +131,17 @@ fn of_participant(it: &ParticipantSnapshot) -> DependencyCheck {
     let latency_ms = it.health.as_ref().and_then(|health| health.latency_ms).or_else(|| median_of_calls(&it.name));
     let (name, detail) = (it.name.clone(), detail.map(str::to_owned));
     DependencyCheck { name, kind: "participant", status, latency_ms, detail }
+}
+
+/// The collector is not asked for this: the last request with spans or metrics tells. Sagas never wait for it.
+fn of_collector((signal, last): (SentSignal, LastRequest)) -> DependencyCheck {
+    let (status, latency_ms, detail) = match last {
+        LastRequest::None => (DependencyStatus::Up, None, Some("nothing was sent yet".to_owned())),
+        LastRequest::Taken(took) => (DependencyStatus::Up, Some(millis(took)), None),
+        LastRequest::Refused(why) => (DependencyStatus::Degraded, None, Some(why)),
+    };
+    let detail = detail.map(|text| saga_base::secrets::covered(&text).into_owned());
+    DependencyCheck { name: format!("collector of {}", signal.as_str()), kind: "collector", status, latency_ms, detail }
 }
 
 /// Half of the calls of the last minutes took this long or shorter.
@@ -172,6 +187,9 @@ mod tests {
         assert_eq!(overall(&[check("store", Up), check("participant", Down)]), Degraded);
         assert_eq!(overall(&[check("store", Down), check("participant", Up)]), Down);
         assert_eq!(overall(&[]), Up);
+        let refused = of_collector((SentSignal::Traces, LastRequest::Refused("503".into())));
+        assert_eq!((refused.name.as_str(), overall(&[refused.clone()])), ("collector of traces", Degraded));
+        assert_eq!(of_collector((SentSignal::Metrics, LastRequest::None)).status, Up);
     }
 
     #[tokio::test(start_paused = true)]

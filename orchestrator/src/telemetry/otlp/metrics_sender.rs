@@ -1,7 +1,10 @@
 //! Metrics on their way to a collector. Numbers are cumulative: where a request fails, the next one has all of it, so
 //! none is sent again.
 
-use super::exposition::{self, ReadingTimes};
+use super::{
+    exposition::{self, ReadingTimes},
+    standing::{self, LastRequest, SentSignal},
+};
 use crate::config::{MetricsPush, OtlpProtocol};
 use anyhow::{Context as _, bail};
 use opentelemetry_proto::{
@@ -50,6 +53,7 @@ where
     let client = CollectorClient::new(config).context("metrics cannot be sent over OTLP")?;
     let resource = ResourceAttributesWithSchema::from(&super::resource(instance));
     let resource = Resource { attributes: resource.attributes.0, ..Resource::default() };
+    standing::remember(SentSignal::Metrics, LastRequest::None);
     let stop = CancellationToken::new();
     info!(protocol = ?config.protocol, interval = ?config.interval, "metrics go to a collector over OTLP");
     let mut sending =
@@ -90,11 +94,16 @@ struct MetricsSending {
 impl MetricsSending {
     async fn send(&mut self, text: &str) {
         let times = ReadingTimes { since_ns: self.since_ns, now_ns: now_ns() };
-        let request = self.request(text, times);
+        let (request, began) = (self.request(text, times), Instant::now());
         let sent = tokio::time::timeout(self.timeout, self.client.send(request)).await;
         let sent = sent.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {:?}", self.timeout)));
         let outcome = if sent.is_ok() { "taken" } else { "refused" };
         metrics::counter!("saga_metrics_sent_total", "outcome" => outcome).increment(1);
+        let last = match &sent {
+            Ok(()) => LastRequest::Taken(began.elapsed()),
+            Err(error) => LastRequest::Refused(format!("{error:#}")),
+        };
+        standing::remember(SentSignal::Metrics, last);
         match sent {
             Ok(()) => {
                 if self.complained.take().is_some() {
