@@ -207,6 +207,31 @@ async fn a_record_that_fails_again_has_a_new_letter_that_counts() -> Result<()> 
     Ok(())
 }
 
+/// A program of somebody else copies letters back to their topic, with all headers.
+#[tokio::test]
+async fn a_letter_that_is_produced_again_and_fails_again_is_not_lost() -> Result<()> {
+    let Some(world) = world().await? else { return Ok(()) };
+    let engine = world.start().await?;
+    let produced = async |headers: Vec<(&str, &[u8])>| {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), Some(value.to_vec()))).collect();
+        let value = Some(json!({"number": "n0"}).to_string().into_bytes());
+        world.send(&world.orders, &TopicRecord { partition: Some(0), key: None, value, headers }).await
+    };
+    produced(vec![("ce_type", b"OrderPlaced"), ("saga_dlq_id", b"forged/0/1")]).await?;
+    produced(of_engine(&world, &[("saga_dlq_redrives", b"19")])).await?;
+    produced(of_engine(&world, &[("saga_dlq_redrives", b"20")])).await?;
+    let found = letters(&engine, "status=new", 2).await?;
+    let redrives: Vec<_> = found.iter().map(|it| it["redrives"].as_u64()).collect();
+    assert_eq!(redrives, [Some(20), Some(0)]);
+    eventually("the last one is told of", WITHIN, || async {
+        Ok(engine.log()?.contains("the engine writes no other one").then_some(()))
+    })
+    .await?;
+    let records = world.kafka.read_until(world.installation.dlq(), WITHIN, |letters| letters.len() == 2).await?;
+    assert_eq!(records[1].header("ce_type"), Some("OrderPlaced"));
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_edit_is_checked_kept_beside_the_original_and_redriven() -> Result<()> {
     let Some(world) = world().await? else { return Ok(()) };

@@ -13,7 +13,8 @@ use saga_base::clock::EngineClock;
 use saga_kafka::producer::ProduceOutcome;
 use saga_resilience::topic_availability::TopicTracker;
 use saga_wire::{
-    KafkaRecord, TopicPartition, dead_letter,
+    KafkaRecord, TopicPartition,
+    dead_letter::{self, MOST_REDRIVES, RecordPast},
     poison::{PoisonCode, PoisonDiagnosis},
     record::RecordHeader,
 };
@@ -82,12 +83,19 @@ impl DeadLetterWriter {
     /// Records of one partition get there in the order of the calls, unless the DLQ refuses one in the form in which it
     /// is sent first. After a crash in between the record is read again.
     ///
-    /// A record that is a letter itself gets no other one: the first is in the DLQ for ever, and letters of letters
-    /// would never end.
-    pub(crate) fn send(&self, record: Arc<KafkaRecord>, receipt: MessageReceipt, letter: DeadLetter) {
-        if dead_letter::is_letter(&record) {
-            report_second_death(&record, &letter);
-            return receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
+    /// Who produces letters again, with their headers, gets new ones a bounded number of times only: else letters of
+    /// letters would never end. The earlier ones are in the DLQ.
+    pub(crate) fn send(&self, mut record: Arc<KafkaRecord>, receipt: MessageReceipt, letter: DeadLetter) {
+        match RecordPast::of(&record) {
+            RecordPast::Fresh => {}
+            RecordPast::Again(counted) => {
+                count_again(&letter);
+                record = Arc::from(counted);
+            }
+            RecordPast::TooOften => {
+                report_last_death(&record, &letter);
+                return receipt.settle(MessageOutcome::Ignored(letter.poison.code.to_string()));
+            }
         }
         report_death(&record, &letter);
         let (writer, mut turn) = (self.clone(), self.turns.take(&record.topic_partition()));
@@ -141,14 +149,19 @@ impl DeadLetterWriter {
     }
 }
 
-fn report_second_death(record: &KafkaRecord, letter: &DeadLetter) {
-    warn!(
+fn report_last_death(record: &KafkaRecord, letter: &DeadLetter) {
+    error!(
         record = %record.coordinates(),
         code = %letter.poison.code,
         message = letter.poison.message,
         definition = letter.definition,
-        "the engine cannot process a dead letter that was produced again; it writes no second dead letter for it"
+        "a dead letter was produced again {MOST_REDRIVES} times and cannot be processed: the engine writes no other one. \
+         The last one is in the DLQ; stop the program that produces it"
     );
+    count_again(letter);
+}
+
+fn count_again(letter: &DeadLetter) {
     metrics::counter!("saga_dlq_again_total", "code" => letter.poison.code.as_str()).increment(1);
 }
 

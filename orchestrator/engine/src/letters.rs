@@ -17,7 +17,7 @@ mod standing;
 pub use acts::letter_acts;
 pub use avro_edit::{EditedValue, RecordEdit};
 pub(crate) use bringing::LetterCourierParts;
-pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult, MOST_REDRIVES};
+pub use bringing::{BringAim, BringOrder, BroughtItem, BroughtResult};
 pub use depth::OpenLetters;
 pub use desk::{LetterDesk, LetterDetail, LetterError, LetterMove};
 pub(crate) use desk::{PURGE_LOG, PurgeRecord};
@@ -29,6 +29,7 @@ pub use job::{
 };
 pub use judge::{EditedRecord, MendError, restored};
 pub use row::{fingerprint, letter_row};
+pub use saga_wire::dead_letter::MOST_REDRIVES;
 pub use standing::LetterFollowerView;
 pub(crate) use standing::LetterStanding;
 

@@ -65,7 +65,7 @@ pub static METRICS: &[MetricInfo] = &[
     MetricInfo::counter(
         "saga_dlq_again_total",
         &["code"],
-        "dead letters that were produced again unchanged and cannot be processed again",
+        "dead letters that were produced again with their headers and cannot be processed again; each gets a new one, 20 times",
     ),
     MetricInfo::counter(
         "saga_replayed_ignored_total",

@@ -131,10 +131,33 @@ fn redrives(headers: &[RecordHeader]) -> Option<u32> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Whether `record` was written by [`record`].
-#[must_use]
-pub fn is_letter(record: &KafkaRecord) -> bool {
-    record.header("saga_dlq_id").is_some()
+/// What a record is that cannot be processed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordPast {
+    /// It was no dead letter before.
+    Fresh,
+    /// Somebody produced a dead letter again, with its headers: the record without them, counted as brought back once
+    /// more.
+    Again(Box<KafkaRecord>),
+    /// The same, [`MOST_REDRIVES`] times: whoever does that would go on for ever.
+    TooOften,
+}
+
+/// How often one record is brought back at most: what fails so often needs a person, not another try.
+pub const MOST_REDRIVES: u32 = 20;
+
+impl RecordPast {
+    /// By the headers of `record`. One that only looks like a letter is fresh: nothing of it is known.
+    #[must_use]
+    pub fn of(record: &KafkaRecord) -> RecordPast {
+        let letter = FoundLetter::read(record).ok().filter(|found| found.dialect == LetterDialect::Saga);
+        let Some(letter) = letter else { return RecordPast::Fresh };
+        if letter.redrives >= MOST_REDRIVES {
+            return RecordPast::TooOften;
+        }
+        let plain = KafkaRecord { headers: letter.original.headers, ..record.clone() };
+        RecordPast::Again(Box::new(with_redrives(plain, letter.redrives + 1)))
+    }
 }
 
 fn place(record: &KafkaRecord) -> Bytes {
@@ -244,6 +267,33 @@ mod tests {
         assert_eq!(place["sha256"].as_str().map(str::len), Some(64));
         assert_eq!(dead.header_text("saga_dlq_pointer"), Some("true"));
         assert!(dead.size() < 2048);
+    }
+
+    #[test]
+    fn a_letter_that_is_produced_again_is_its_original_once_more_and_at_last_no_more() {
+        let original = poison_record(Some(Bytes::from_static(b"{")));
+        assert_eq!(RecordPast::of(&original), RecordPast::Fresh);
+        let poison = PoisonDiagnosis::new(PoisonCode::NotJson, "");
+        let mut record = original.clone();
+        for number in 1..=MOST_REDRIVES {
+            let letter = in_form(&record, &poison, DeadLetterForm::Whole);
+            let again = KafkaRecord { headers: letter.headers, offset: record.offset + 1, ..record.clone() };
+            let RecordPast::Again(counted) = RecordPast::of(&again) else { panic!("number {number}: {again:?}") };
+            let (added, own) = counted.headers.split_last().expect("a header");
+            assert_eq!((own, added), (&original.headers[..], &text_header(REDRIVES, number.to_string())));
+            record = *counted;
+        }
+        let letter = in_form(&record, &poison, DeadLetterForm::Whole);
+        assert_eq!(RecordPast::of(&KafkaRecord { headers: letter.headers, ..record }), RecordPast::TooOften);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_letter_gets_one() {
+        for name in ["saga_dlq_id", "saga_dlq_topic", "kafka_dlt-original-topic"] {
+            let mut record = poison_record(None);
+            record.headers.push(text_header(name, "orders/0/1"));
+            assert_eq!(RecordPast::of(&record), RecordPast::Fresh, "{name}");
+        }
     }
 
     #[test]

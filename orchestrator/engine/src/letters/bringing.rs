@@ -23,7 +23,7 @@ use saga_event_store::{
 };
 use saga_wire::{
     KafkaRecord, PoisonCode,
-    dead_letter::{FoundLetter, with_redrives},
+    dead_letter::{FoundLetter, MOST_REDRIVES, with_redrives},
     reply::{self, CommandReply, ParsedReply},
     trigger::TriggerOutcome,
 };
@@ -31,9 +31,6 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use uuid::Uuid;
-
-/// How often one record is brought back at most: what fails so often needs a person, not another try.
-pub const MOST_REDRIVES: u32 = 20;
 
 /// How long the owner of the shard may take until the record counts as on its way.
 const PATIENCE: Duration = Duration::from_secs(10);
