@@ -1,0 +1,5 @@
+//! Advice on timeouts, retries, bulkheads, rate limits and breakers, and forecasts of failures, from what journals
+//! tell. Reading is in `past_reading`; everything else is pure, and time is an argument.
+
+mod latency;
+mod series;
