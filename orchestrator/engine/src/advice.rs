@@ -5,4 +5,7 @@ mod journal_observer;
 mod latency;
 mod observed;
 mod past_reading;
+mod present;
 mod series;
+mod setting;
+mod verdict;
