@@ -6,6 +6,7 @@ mod latency;
 mod observed;
 mod past_reading;
 mod present;
+mod rules;
 mod series;
 mod setting;
 mod verdict;
