@@ -119,8 +119,8 @@ enum CliCommand {
     /// Make keys for the API
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Say which timeouts, retries, bulkheads, rate limits and breakers to change, from what journals tell, and forecast
-    /// which participant is about to fail
+    /// Say which timeouts, retries, bulkheads, rate limits and breakers to change, from what journals tell, and
+    /// forecast which participant is about to fail
     Advise(advise::AdviseArgs),
     /// Show operators' acts on sagas and guards: who did what, when and why
     Audit(audit::AuditArgs),

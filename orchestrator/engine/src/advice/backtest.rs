@@ -80,7 +80,8 @@ fn forecasts(points: &HealthPoints, limits: FailureLimits, is_likely: impl Fn(i6
 
 fn result(points: &HealthPoints, onsets: &[i64], made: &[i64], limits: FailureLimits) -> BacktestResult {
     let end = points.last_key_value().map_or(i64::MIN, |(last, _)| last + 1);
-    let failure_after = |made: i64| points.range(made..made + AHEAD).find(|(_, it)| it.is_failing(limits)).map(|it| *it.0);
+    let failure_after =
+        |made: i64| points.range(made..made + AHEAD).find(|(_, it)| it.is_failing(limits)).map(|it| *it.0);
     let decided = made.iter().filter(|made| **made + AHEAD <= end || failure_after(**made).is_some());
     let forecasts = decided.clone().count() as u64;
     let mut leads: Vec<i64> = decided.filter_map(|made| Some(failure_after(*made)? - made)).collect();

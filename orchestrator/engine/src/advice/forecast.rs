@@ -102,11 +102,11 @@ pub(super) fn outlook_at(points: &HealthPoints, now: i64, limits: FailureLimits)
     let errors = crossing(recent.clone().map(|(at, it)| (*at, it.error_share)), now, limits.error_share, NOISE);
     let latencies = recent.filter_map(|(at, it)| it.latency.map(|latency| (*at, latency.max(0.001).ln())));
     let timeout = limits.timeout.as_secs_f64().max(0.001);
-    let slow = crossing(latencies, now, timeout.ln(), f64::NEG_INFINITY).filter(|_| {
-        point.latency.is_some_and(|latency| latency >= timeout * NOISE)
-    });
+    let slow = crossing(latencies, now, timeout.ln(), f64::NEG_INFINITY)
+        .filter(|_| point.latency.is_some_and(|latency| latency >= timeout * NOISE));
     let first = [(errors, ForecastMeasure::Errors), (slow, ForecastMeasure::Latency)];
-    let first = first.into_iter().filter_map(|(ahead, measure)| Some((ahead?, measure))).min_by_key(|(ahead, _)| *ahead);
+    let first =
+        first.into_iter().filter_map(|(ahead, measure)| Some((ahead?, measure))).min_by_key(|(ahead, _)| *ahead);
     first.map_or(FailureOutlook::Steady, |(ahead, measure)| FailureOutlook::Likely {
         measure,
         within: HEALTH_BUCKET * u32::try_from(ahead).unwrap_or(u32::MAX),
@@ -167,7 +167,9 @@ mod tests {
     #[test]
     fn a_participant_whose_errors_grow_is_likely_to_fail() {
         let outlook = outlook_at(&errors(&[0.0, 0.0, 0.08, 0.16, 0.24, 0.32]), 6, LIMITS);
-        let FailureOutlook::Likely { measure: ForecastMeasure::Errors, within } = outlook else { panic!("{outlook:?}") };
+        let FailureOutlook::Likely { measure: ForecastMeasure::Errors, within } = outlook else {
+            panic!("{outlook:?}")
+        };
         assert!(within <= Duration::from_secs(1_800), "{within:?}");
     }
 

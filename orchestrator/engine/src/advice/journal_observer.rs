@@ -175,6 +175,7 @@ impl JournalObserver {
             counts.timeouts += 1;
             course.timeouts += 1;
             course.in_doubt_since.get_or_insert(attempt.began);
+            self.past.series_of(&course.command.participant).load_at(at).timeouts += 1;
         }
         self.ended(&course_participant(&self.commands, key), class.verdict(), at);
         if is_timeout {
@@ -258,23 +259,13 @@ impl JournalObserver {
     }
 }
 
-fn course_participant(
-    commands: &HashMap<StepDirection, CommandCourse>,
-    key: &StepDirection,
-) -> String {
+fn course_participant(commands: &HashMap<StepDirection, CommandCourse>, key: &StepDirection) -> String {
     commands.get(key).map(|course| course.command.participant.clone()).unwrap_or_default()
 }
 
 impl CommandCourse {
     fn of(command: ObservedCommand) -> CommandCourse {
-        CommandCourse {
-            command,
-            awaited: None,
-            wait: None,
-            first_failure: None,
-            in_doubt_since: None,
-            timeouts: 0,
-        }
+        CommandCourse { command, awaited: None, wait: None, first_failure: None, in_doubt_since: None, timeouts: 0 }
     }
 
     fn end_wait(&mut self, counts: &mut CommandObservations, at: Timestamp) {

@@ -48,10 +48,7 @@ struct PastReader {
 }
 
 impl PastReader {
-    async fn page(
-        &self,
-        page: Vec<ScannedSaga>,
-    ) -> Result<(ObservedPast, Option<(SagaId, SagaId)>), StoreError> {
+    async fn page(&self, page: Vec<ScannedSaga>) -> Result<(ObservedPast, Option<(SagaId, SagaId)>), StoreError> {
         let ids = page.first().zip(page.last()).map(|(first, last)| (first.saga, last.saga));
         let mut past = ObservedPast::default();
         for ScannedSaga { saga, rows } in page {

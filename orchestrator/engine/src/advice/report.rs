@@ -95,6 +95,8 @@ pub struct ObservedLine {
     pub success_by_attempt: Vec<f64>,
     /// How often guards held it back, by guard.
     pub waits: BTreeMap<&'static str, u64>,
+    /// 95 in 100 of these waits took at most so many milliseconds.
+    pub wait_p95_ms: BTreeMap<&'static str, u64>,
     /// Commands whose attempts were used up.
     pub exhausted: u64,
     /// Sagas that were compensated because of it.
@@ -211,11 +213,13 @@ impl AdviceSelection {
             (SettingScope::Participant(name), _) => self.has_participant(past, name),
             (SettingScope::Saga(_) | SettingScope::Step { .. } | SettingScope::Undo { .. }, saga) => {
                 self.participant.is_none() && self.definition.as_deref().is_none_or(|wanted| Some(wanted) == saga)
-                    || self.participant.as_ref().is_some_and(|name| past.commands.keys().any(|it| {
-                        it.participant == *name
-                            && Some(it.definition.as_str()) == saga
-                            && scope.path().get(1).is_none_or(|step| it.step == **step)
-                    }))
+                    || self.participant.as_ref().is_some_and(|name| {
+                        past.commands.keys().any(|it| {
+                            it.participant == *name
+                                && Some(it.definition.as_str()) == saga
+                                && scope.path().get(1).is_none_or(|step| it.step == **step)
+                        })
+                    })
             }
         }
     }
@@ -232,19 +236,22 @@ pub(super) fn report(
     let judged: Vec<JudgedSetting> = judged.into_iter().filter(|it| wanted.has_scope(past, &it.scope)).collect();
     let series = past.series.iter().filter(|(name, _)| wanted.has_participant(past, name));
     let is_shown = |definition: &String| wanted.definition.as_ref().is_none_or(|it| it == definition);
-    let lines = past.commands.iter().filter(|(command, _)| {
-        is_shown(&command.definition) && wanted.has_participant(past, &command.participant)
-    });
+    let lines = past
+        .commands
+        .iter()
+        .filter(|(command, _)| is_shown(&command.definition) && wanted.has_participant(past, &command.participant));
     AdviceReport {
         read: read(past, notes),
         quantile_error: QUANTILE_ERROR,
-        observed: lines.map(|(command, it)| ObservedLine {
-            participant: command.participant.clone(),
-            saga: command.definition.clone(),
-            step: command.step.clone(),
-            direction: command.direction.as_str(),
-            ..line(it)
-        }).collect(),
+        observed: lines
+            .map(|(command, it)| ObservedLine {
+                participant: command.participant.clone(),
+                saga: command.definition.clone(),
+                step: command.step.clone(),
+                direction: command.direction.as_str(),
+                ..line(it)
+            })
+            .collect(),
         paste: yaml_patch::patches(&judged, present),
         forecasts: series.map(|(name, series)| of_participant(name, series, present, now)).collect(),
         advice: judged.iter().filter_map(|it| advice(it, present)).collect(),
@@ -267,6 +274,7 @@ fn read(past: &ObservedPast, notes: Vec<String>) -> ReadPast {
 /// Without its names.
 fn line(it: &CommandObservations) -> ObservedLine {
     let ms = |q: f64| it.latency.quantile(q).map(|took| took.as_millis() as u64);
+    let wait = |waits: &LatencyHistogram| waits.quantile(0.95).unwrap_or_default().as_millis() as u64;
     ObservedLine {
         participant: String::new(),
         saga: String::new(),
@@ -281,6 +289,7 @@ fn line(it: &CommandObservations) -> ObservedLine {
         p99_ms: ms(0.99),
         success_by_attempt: it.by_number.iter().map(|it| super::verdict::share(it.succeeded, it.made)).collect(),
         waits: it.waits.iter().map(|(guard, waits)| (guard.as_str(), LatencyHistogram::total(waits))).collect(),
+        wait_p95_ms: it.waits.iter().map(|(guard, waits)| (guard.as_str(), wait(waits))).collect(),
         exhausted: it.exhausted,
         compensated: it.compensated,
         parked: it.parked,

@@ -133,6 +133,16 @@ pub(super) fn span_text(span: Duration) -> String {
     unit.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
 }
 
+/// A span in a sentence: one figure after the point is enough.
+pub(super) fn spoken(span: Duration) -> String {
+    match span.as_secs_f64() {
+        seconds if seconds < 1.0 => format!("{} ms", span.as_millis()),
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 7_200.0 => format!("{:.1} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3_600.0),
+    }
+}
+
 /// The next longer span that people write, at most a fifth longer: 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8 and their tens.
 pub(super) fn rounded_up(span: Duration) -> Duration {
     let millis = span.as_secs_f64().max(0.001) * 1_000.0;
@@ -155,11 +165,8 @@ fn retry_entries(policy: &RetryPolicy) -> Vec<FlowEntry> {
         AttemptLimit::Forever => "forever".to_owned(),
         AttemptLimit::Limited(most) => most.to_string(),
     };
-    let mut entries = vec![
-        ("attempts", attempts),
-        ("delay", span_text(policy.delay)),
-        ("maxDelay", span_text(policy.max_delay)),
-    ];
+    let mut entries =
+        vec![("attempts", attempts), ("delay", span_text(policy.delay)), ("maxDelay", span_text(policy.max_delay))];
     let backoff = match policy.backoff {
         BackoffStrategy::Constant => Some("constant"),
         BackoffStrategy::Linear => Some("linear"),
@@ -181,6 +188,10 @@ fn retry_entries(policy: &RetryPolicy) -> Vec<FlowEntry> {
 fn bulkhead_text(config: &BulkheadConfig) -> String {
     let usual = BulkheadConfig::of(config.limit);
     let mut entries = vec![("limit", config.limit.to_string())];
+    if config.max_wait.is_zero() {
+        // Over Kafka nothing waits in memory, and no file says so.
+        return config.limit.to_string();
+    }
     entries.extend(config.max_waiting.map(|most| ("maxWaiting", most.to_string())));
     entries.extend((config.max_wait != usual.max_wait).then(|| ("maxWait", span_text(config.max_wait))));
     if entries.len() == 1 { config.limit.to_string() } else { flow(&entries) }

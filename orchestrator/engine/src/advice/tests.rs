@@ -53,8 +53,7 @@ fn observed(plan: &SagaPlan, rows: Vec<(i64, Vec<SagaEvent>)>) -> ObservedPast {
 }
 
 fn started() -> SagaEvent {
-    let request =
-        CommandRequest::Kafka { participant: "payments".into(), command: "Charge".into(), body: Value::Null };
+    let request = CommandRequest::Kafka { participant: "payments".into(), command: "Charge".into(), body: Value::Null };
     SagaEvent::StepStarted { step: CHARGE, direction: CommandDirection::Do, request, probe: false }
 }
 
@@ -102,7 +101,10 @@ fn an_answer_after_a_timeout_is_late_and_measured_from_the_attempt_in_doubt() {
     let (_, it) = past.commands.first_key_value().expect("a command");
     assert_eq!((it.attempts, it.timeouts, it.timeouts_rescued, it.latency.total()), (1, 1, 1, 0));
     let (late, recovery) = (it.late.quantile(1.0).expect("late"), it.recovery.quantile(1.0).expect("recovered"));
-    assert!((240..248).contains(&late.as_millis()) && (140..145).contains(&recovery.as_millis()), "{late:?} {recovery:?}");
+    assert!(
+        (240..248).contains(&late.as_millis()) && (140..145).contains(&recovery.as_millis()),
+        "{late:?} {recovery:?}"
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) struct JudgedSetting {
 
 /// A share as people read it.
 pub(super) fn percent(share: f64) -> String {
-    let digits = if share >= 0.1 { 0 } else { usize::from(share >= 0.01) + 1 };
+    let digits = if share >= 0.1 || share == 0.0 { 0 } else { usize::from(share >= 0.01) + 1 };
     format!("{:.digits$} %", share * 100.0)
 }
 

@@ -41,7 +41,9 @@ pub(super) fn patches(judged: &[JudgedSetting], present: &PresentSettings) -> Ve
     for (scope, keys) in &by_scope {
         scope.saga().into_iter().for_each(|saga| sagas.entry(saga).or_default().push((*scope, keys)));
     }
-    patches.extend(sagas.into_iter().map(|(saga, scopes)| YamlPatch { file: present.file_of(saga), yaml: of_saga(&scopes) }));
+    patches.extend(
+        sagas.into_iter().map(|(saga, scopes)| YamlPatch { file: present.file_of(saga), yaml: of_saga(&scopes) }),
+    );
     patches
 }
 

@@ -120,7 +120,7 @@ fn forecast(it: &ParticipantForecast) -> String {
 /// How often such forecasts came true.
 fn past(it: &ParticipantForecast) -> String {
     let past = &it.past;
-    let looked_at = format!("{} times five minutes had enough calls, with {} failures", past.buckets, past.failures);
+    let looked_at = format!("{} spans of five minutes had enough calls, with {} failures", past.buckets, past.failures);
     if past.failures == 0 && past.trend.forecasts == 0 {
         return format!("in the past: {looked_at}: how often a forecast comes true cannot be told");
     }

@@ -3,7 +3,7 @@
 use super::{FEWEST_CALLS, quantile};
 use crate::advice::{
     series::{LOAD_BUCKET, ObservedOutage, ParticipantSeries},
-    setting::{SettingValue, rounded_up, span_text},
+    setting::{SettingValue, rounded_up, spoken},
     verdict::{AdviceConfidence, EvidenceFigures, RuleAdvice, RuleVerdict},
 };
 use saga_guards::breaker::{BreakerParameters, WindowConfig};
@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// Outages, or openings, below which nothing is said of them: one is chance.
 const FEWEST: usize = 2;
+/// Calls in the window beyond those that it needs.
+const ROOM: f64 = 1.5;
+/// Fewer calls are no rate.
+const LEAST_CALLS: u32 = 5;
 /// The longest window that is advised: older calls say nothing of the present.
 const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 60);
 
@@ -81,19 +85,23 @@ impl SeenOutages<'_> {
     ) {
         let unopened = self.outages.iter().filter(|outage| !outage.opened).count();
         let WindowConfig::Time(window) = settings.window else { return };
+        let judged_from = settings.minimum_calls;
         let usual = quantile(series.load().map(|it| it.succeeded + it.failed).filter(|ended| *ended > 0), 0.5);
         let a_second = f64::from(usual.unwrap_or_default()) / LOAD_BUCKET.as_secs_f64();
         let held = a_second * window.as_secs_f64();
         if unopened < FEWEST || unopened * 2 < self.outages.len() || held >= f64::from(settings.minimum_calls) {
             return;
         }
-        let needed = Duration::from_secs_f64(f64::from(settings.minimum_calls) / a_second.max(0.001) * 1.5);
-        settings.window = WindowConfig::Time(rounded_up(needed).clamp(window, LONGEST_WINDOW));
+        let needed = Duration::from_secs_f64((f64::from(settings.minimum_calls) / a_second.max(0.001) * ROOM).min(1e9));
+        let longest = rounded_up(needed).clamp(window, LONGEST_WINDOW.max(window));
+        settings.window = WindowConfig::Time(longest);
+        let held_then = (a_second * longest.as_secs_f64() / ROOM) as u32;
+        settings.minimum_calls = settings.minimum_calls.min(held_then.max(LEAST_CALLS));
         reasons.push(format!(
             "it stayed closed in {unopened} of {} outages: {} hold about {held:.0} calls, and it judges from {} on",
             self.outages.len(),
-            span_text(window),
-            settings.minimum_calls
+            spoken(window),
+            judged_from
         ));
         effects.push("it can open in an outage".to_owned());
     }
@@ -110,10 +118,10 @@ impl SeenOutages<'_> {
         reasons.push(format!(
             "half of {} outages were over within {}, and it refuses calls for {} at first",
             opened().count(),
-            span_text(usual),
-            span_text(before)
+            spoken(usual),
+            spoken(before)
         ));
-        effects.push(format!("calls go on up to {} sooner", span_text(before.saturating_sub(settings.open_for))));
+        effects.push(format!("calls go on up to {} sooner", spoken(before.saturating_sub(settings.open_for))));
     }
 
     fn figures(&self) -> EvidenceFigures {
@@ -192,7 +200,8 @@ mod tests {
     fn needless_openings_ask_for_more_calls() {
         let mut series = ParticipantSeries::default();
         for at in [0, 100, 200] {
-            *series.load_at(begin(at, LOAD_BUCKET)) = LoadBucket { succeeded: 40, breaker_waits: 2, ..LoadBucket::default() };
+            *series.load_at(begin(at, LOAD_BUCKET)) =
+                LoadBucket { succeeded: 40, breaker_waits: 2, ..LoadBucket::default() };
         }
         assert_eq!(settings(of(BreakerParameters::default(), &series)).minimum_calls, 20);
     }

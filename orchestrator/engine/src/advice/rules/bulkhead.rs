@@ -4,7 +4,7 @@ use super::{FEWEST_CALLS, quantile};
 use crate::advice::{
     observed::CommandObservations,
     series::{LOAD_BUCKET, LoadBucket, ParticipantSeries},
-    setting::{SettingValue, span_text},
+    setting::{SettingValue, spoken},
     verdict::{AdviceConfidence, RuleAdvice, RuleVerdict, percent, share},
 };
 use saga_core::{command::GuardKind, definition::participants::BulkheadConfig};
@@ -60,31 +60,33 @@ pub(super) fn judged(
     RuleVerdict::Change(Box::new(RuleAdvice {
         value: SettingValue::Bulkhead(BulkheadConfig { limit, ..*present }),
         because: format!(
-            "it held back {} of {} calls, 95 in 100 of them for at most {}; at busy times {rate:.1} commands a second \
-             arrive, and 95 in 100 calls take at most {took:.3} s",
+            "it held back {} of {} calls, 95 in 100 of them for at most {}; at busy times {rate:.1} calls a second are \
+             to be made, and 95 in 100 calls take at most {took:.3} s",
             waits.total(),
             it.attempts,
-            span_text(wait)
+            spoken(wait)
         ),
         figures: [
             ("held", waits.total() as f64),
             ("waitP95Ms", wait.as_millis() as f64),
-            ("arrivalsPerSecond", rate),
+            ("callsPerSecond", rate),
             ("latencyP95Ms", took * 1_000.0),
             ("placesByLittle", (rate * took).ceil()),
         ]
         .into(),
-        effect: format!("{} calls would have left at once", waits.total()),
+        effect: "what arrives within ten seconds leaves within ten seconds; a shorter burst still waits".to_owned(),
         confidence: if places >= least { AdviceConfidence::Medium } else { AdviceConfidence::Low },
     }))
 }
 
-/// Commands a second at busy times, and what a call takes then, in seconds.
+/// Calls a second at busy times, further attempts included, and what a call takes, in seconds.
 fn demand(it: &CommandObservations, series: &ParticipantSeries) -> (f64, f64) {
     let arrived = series.load().map(|bucket| bucket.arrived).filter(|arrived| *arrived > 0);
     let peak = quantile(arrived, 0.99).unwrap_or_default();
     let took = it.latency.quantile(0.95).unwrap_or_default();
-    (f64::from(peak) / LOAD_BUCKET.as_secs_f64(), took.as_secs_f64())
+    let commands = it.by_number.first().map_or(it.attempts, |first| first.made).max(1);
+    let attempts = it.attempts as f64 / commands as f64;
+    (f64::from(peak) * attempts / LOAD_BUCKET.as_secs_f64(), took.as_secs_f64())
 }
 
 /// The share of calls that failed in the busiest tenth of the time, and in the rest.

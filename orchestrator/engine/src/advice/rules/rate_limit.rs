@@ -1,4 +1,4 @@
-//! The rate limit: what the participant accepts while it answers 429, and no less than what arrives where it never does.
+//! The rate limit: what the participant accepts while it answers 429, and what arrives where it never does.
 
 use super::{FEWEST_CALLS, quantile};
 use crate::advice::{
@@ -55,7 +55,9 @@ fn too_fast(
     let accepted = f64::from(quantile(accepted, 0.5).unwrap_or_default()) / LOAD_BUCKET.as_secs_f64();
     let advised = accepted * SAFE / engines;
     if present.is_some_and(|rate| per_second(rate) <= advised) {
-        return RuleVerdict::Fits(format!("{throttled} calls were answered by 429, though no more were sent than it accepts"));
+        return RuleVerdict::Fits(format!(
+            "{throttled} calls were answered by 429, though no more were sent than it accepts"
+        ));
     }
     let Some(rate) = rate_of(advised) else {
         return RuleVerdict::TooLittle("whenever it answered 429 it accepted nothing else".to_owned());
@@ -80,8 +82,10 @@ fn too_slow(present: CallRate, held: u64, series: &ParticipantSeries, engines: f
     let Some(rate) = rate_of(advised) else { return RuleVerdict::Fits("nothing arrives".to_owned()) };
     RuleVerdict::Change(Box::new(RuleAdvice {
         value: SettingValue::Rate(Some(rate)),
-        because: format!("it held back {held} calls, and the participant never answered 429; {peak:.1} commands a second \
-                          arrive at busy times"),
+        because: format!(
+            "it held back {held} calls, and the participant never answered 429; {peak:.1} commands a second \
+                          arrive at busy times"
+        ),
         figures: [("held", held as f64), ("arrivalsPerSecond", peak)].into(),
         effect: format!("{held} calls would have left sooner; ask the participant's owners first what it may be sent"),
         confidence: AdviceConfidence::Low,

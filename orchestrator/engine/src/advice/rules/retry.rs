@@ -3,7 +3,7 @@
 use super::{FEWEST_CALLS, quantile};
 use crate::advice::{
     observed::{AttemptCounts, CommandObservations},
-    setting::{SettingValue, rounded_up, span_text},
+    setting::{SettingValue, rounded_up, spoken},
     verdict::{AdviceConfidence, EvidenceFigures, RuleAdvice, RuleVerdict, percent, share},
 };
 use saga_guards::retry::{AttemptLimit, JitterStrategy, RetryPolicy};
@@ -45,7 +45,10 @@ pub(super) fn judged(present: &RetryPolicy, it: &CommandObservations, outages: &
 
 fn fits(it: &CommandObservations, further: AttemptCounts) -> String {
     let succeeded = percent(share(further.succeeded, further.made));
-    format!("{} further attempts were made, {succeeded} of them succeeded, and {} commands gave up", further.made, it.exhausted)
+    format!(
+        "{} further attempts were made, {succeeded} of them succeeded, and {} commands gave up",
+        further.made, it.exhausted
+    )
 }
 
 fn second(it: &CommandObservations) -> AttemptCounts {
@@ -70,7 +73,12 @@ fn gave_up(
     let helps = share(further.succeeded, further.made);
     if further.made >= FEWEST_RETRIES && helps >= HELPS {
         add_attempts(&mut policy, helps);
-        reasons.push(format!("{} of {} further attempts succeeded ({})", further.succeeded, further.made, percent(helps)));
+        reasons.push(format!(
+            "{} of {} further attempts succeeded ({})",
+            further.succeeded,
+            further.made,
+            percent(helps)
+        ));
     }
     let outage = quantile(outages.iter().copied(), 0.9).filter(|outage| *outage > span_of(&policy));
     if let Some(outage) = outage {
@@ -78,8 +86,8 @@ fn gave_up(
         reasons.push(format!(
             "nine in ten of {} outages were over within {}, and the delays before all attempts are about {} together",
             outages.len(),
-            span_text(outage),
-            span_text(rounded_up(span_of(present)))
+            spoken(outage),
+            spoken(rounded_up(span_of(present)))
         ));
     }
     if policy == *present {
@@ -93,12 +101,16 @@ fn gave_up(
             "about {:.0} of the {} commands that gave up would have succeeded, after at most {} of delays",
             it.exhausted as f64 * saved,
             it.exhausted,
-            span_text(rounded_up(span_of(&policy)))
+            spoken(rounded_up(span_of(&policy)))
         ),
         value: SettingValue::Retry(policy),
         because: format!("{} commands gave up: {}", it.exhausted, reasons.join("; ")),
         figures: figures(it, further),
-        confidence: if outages.len() >= 5 || outage.is_none() { AdviceConfidence::Medium } else { AdviceConfidence::Low },
+        confidence: if outages.len() >= 5 || outage.is_none() {
+            AdviceConfidence::Medium
+        } else {
+            AdviceConfidence::Low
+        },
     }))
 }
 

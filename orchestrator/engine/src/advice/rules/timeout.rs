@@ -3,7 +3,7 @@
 use super::{FEWEST_CALLS, tail_estimate};
 use crate::advice::{
     observed::CommandObservations,
-    setting::{SettingValue, rounded_up, span_text},
+    setting::{SettingValue, rounded_up, spoken},
     verdict::{AdviceConfidence, EvidenceFigures, RuleAdvice, RuleVerdict, percent, share},
 };
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) fn judged(present: Duration, it: &CommandObservations, apart: f64) ->
     }
     let why = format!(
         "all but one in a thousand answers take at most {}, and {} of the attempts timed out",
-        span_text(slowest),
+        spoken(slowest),
         percent(share(it.timeouts, it.attempts))
     );
     RuleVerdict::Fits(why)
@@ -59,7 +59,7 @@ fn too_short(present: Duration, it: &CommandObservations, apart: f64) -> RuleVer
             "{} attempts timed out and their commands succeeded later, but most answers take about as long as the \
              timeout, {}: how long the others take cannot be told; try twice the timeout and measure again",
             it.timeouts_rescued,
-            span_text(present)
+            spoken(present)
         ));
     };
     let advised = rounded_up(estimate.clamp(present * 5 / 4, present * FURTHEST));
@@ -79,7 +79,7 @@ fn too_short(present: Duration, it: &CommandObservations, apart: f64) -> RuleVer
             it.attempts,
             percent(share(it.timeouts, it.attempts)),
             it.timeouts_rescued,
-            span_text(median)
+            spoken(median)
         ),
         figures: figures(it),
         effect: format!(
@@ -112,14 +112,14 @@ fn too_long(present: Duration, it: &CommandObservations, slowest: Duration) -> R
         because: format!(
             "all but one in a thousand of {} answers take at most {}, and {} attempts were waited for until the timeout",
             it.latency.total(),
-            span_text(slowest),
+            spoken(slowest),
             it.timeouts
         ),
         figures: figures(it),
         effect: format!(
             "each lost attempt is noticed {} sooner, {} in all",
-            span_text(sooner),
-            span_text(sooner.saturating_mul(u32::try_from(it.timeouts).unwrap_or(u32::MAX)))
+            spoken(sooner),
+            spoken(sooner.saturating_mul(u32::try_from(it.timeouts).unwrap_or(u32::MAX)))
         ),
         confidence: AdviceConfidence::Medium,
     }))
