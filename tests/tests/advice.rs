@@ -245,7 +245,8 @@ async fn a_participant_whose_errors_grow_is_forecast_to_fail_and_the_past_says_h
     let Some(world) = world(ParticipantScript::default(), failing).await? else { return Ok(()) };
     // In the run, which is short, no breaker must open; in the past, half of the calls is a failure. What is refused
     // has no effect, so no refund is a success beside it.
-    let payments = json!({"retry": {"attempts": 1}, "failOn": "5xx", "breaker": {"minimumCalls": 10_000}});
+    let payments =
+        json!({"timeout": "30s", "retry": {"attempts": 1}, "failOn": "5xx", "breaker": {"minimumCalls": 10_000}});
     world.participants(&json!({}), &payments)?;
     let orders = past().len() as u64 * ORDERS_OF_BUCKET;
     run(&world, "past", orders).await?.terminate().await?;

@@ -94,11 +94,15 @@ pub(super) async fn advise(args: AdviseArgs) -> anyhow::Result<ExitCode> {
         now: EngineClock::Wall.now(),
     };
     args.knows_participant(request.participants.as_ref())?;
+    let has_file = request.participants.is_some();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let meter = ReplayMeter::new("read");
     let report = advice::advise(journals, request, workers, |progress| meter.show(progress)).await;
     meter.end();
     let report = report.context("the event store was not read to its end")?;
+    if let (Some(name), false, true) = (&args.participant, has_file, report.observed.is_empty()) {
+        bail!("no recorded saga called a participant `{name}`\nhint: --participants names the file that has it");
+    }
     match args.output {
         CheckOutputFormat::Text => output::line(text::report(&report).trim_end())?,
         CheckOutputFormat::Json => output::one(&report, OutputFormat::Json, |_| String::new())?,

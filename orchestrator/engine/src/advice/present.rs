@@ -7,7 +7,7 @@ use super::{
 use saga_core::{
     command::{CommandDirection, CommandRef},
     definition::{ParticipantCatalog, ParticipantConfig, ParticipantSelector, StepCompensation, line_of},
-    policy::{RetryPolicy, SagaPolicies},
+    policy::{AttemptLimit, RetryPolicy, SagaPolicies},
     state::SagaPlan,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -102,7 +102,7 @@ impl PresentSettings {
         })
     }
 
-    /// The retry policy of a do.
+    /// The retry policy of a do; `None`: its definition has the step no more, or tries it for ever.
     pub(super) fn retry(&self, command: &ObservedCommand) -> Option<(SettingScope, RetryPolicy)> {
         let (plan, at) = self.of_command(command)?;
         let step = plan.definition.step(at.step);
@@ -114,7 +114,8 @@ impl PresentSettings {
         } else {
             SettingScope::Participant(command.participant.clone())
         };
-        Some((scope, plan.policies.command(at).retry.clone()))
+        let policy = plan.policies.command(at).retry.clone();
+        (policy.attempts != AttemptLimit::Forever).then_some((scope, policy))
     }
 
     /// The file and the line at which a setting is written, or at which it would be.

@@ -15,6 +15,9 @@ const FALSE_TIMEOUTS: f64 = 0.001;
 const TOO_MANY: f64 = 5.0 * FALSE_TIMEOUTS;
 /// Timeouts below which nothing is said of them.
 const FEWEST_TIMEOUTS: u64 = 5;
+/// The slowest answers come close to the timeout if they take so large a part of it. If they do not, what timed out was
+/// lost and not slow, and a longer timeout would only wait longer for it.
+const NEAR: u32 = 3;
 /// A timeout is too long if it is so many times what all but one in a thousand answers take…
 const TOO_LONG: u32 = 10;
 /// …and so many times is advised.
@@ -34,10 +37,11 @@ pub(super) fn judged(present: Duration, it: &CommandObservations, apart: f64) ->
     }
     let needless = it.timeouts_rescued as f64 * apart;
     let needless_share = needless / it.attempts.max(1) as f64;
-    if needless >= FEWEST_TIMEOUTS as f64 && needless_share >= TOO_MANY {
+    let slowest = it.latency.quantile(1.0 - FALSE_TIMEOUTS).unwrap_or(present);
+    let is_slow = are_late_seen(it) || slowest * NEAR >= present;
+    if needless >= FEWEST_TIMEOUTS as f64 && needless_share >= TOO_MANY && is_slow {
         return too_short(present, it, apart);
     }
-    let slowest = it.latency.quantile(1.0 - FALSE_TIMEOUTS).unwrap_or(present);
     let is_long = present >= slowest.max(SHORTEST) * TOO_LONG;
     if is_long && it.latency.total() >= TAIL_CALLS && it.timeouts >= FEWEST_TIMEOUTS && it.late.total() == 0 {
         return too_long(present, it, slowest);
@@ -50,8 +54,13 @@ pub(super) fn judged(present: Duration, it: &CommandObservations, apart: f64) ->
     RuleVerdict::Fits(why)
 }
 
+/// Whether late answers say how long most of the attempts took that timed out needlessly.
+fn are_late_seen(it: &CommandObservations) -> bool {
+    it.late.total() >= FEWEST_TIMEOUTS && it.late.total() * 2 >= it.timeouts_rescued
+}
+
 fn too_short(present: Duration, it: &CommandObservations, apart: f64) -> RuleVerdict {
-    let seen = it.late.total() >= FEWEST_TIMEOUTS && it.late.total() * 2 >= it.timeouts_rescued;
+    let seen = are_late_seen(it);
     let scattered = it.timeouts as f64 * apart;
     let estimate = if seen { seen_tail(it) } else { unseen_tail(present, it, scattered) };
     let Some(estimate) = estimate else {
@@ -196,6 +205,15 @@ mod tests {
         let (span, confidence) = advised(judged(ms(110), &it, 1.0));
         assert!(span > ms(110) && span <= ms(500), "{span:?}");
         assert_eq!(confidence, AdviceConfidence::Low);
+    }
+
+    #[test]
+    fn calls_that_are_lost_ask_for_no_longer_timeout() {
+        let mut it = quick(2_000);
+        (it.attempts, it.timeouts, it.timeouts_rescued) = (2_060, 60, 60);
+        assert!(matches!(judged(ms(800), &it, 1.0), RuleVerdict::Fits(_)), "no answer takes more than 100 ms");
+        let (span, _) = advised(judged(ms(10_000), &it, 1.0));
+        assert!(span < ms(1_000), "{span:?}");
     }
 
     #[test]
