@@ -2,6 +2,7 @@
 //! usage error.
 
 mod act;
+mod advise;
 mod archive;
 mod audit;
 mod benchmark;
@@ -118,6 +119,9 @@ enum CliCommand {
     /// Make keys for the API
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Say which timeouts, retries, bulkheads, rate limits and breakers to change, from what journals tell, and
+    /// forecast which participant is about to fail
+    Advise(advise::AdviseArgs),
     /// Show operators' acts on sagas and guards: who did what, when and why
     Audit(audit::AuditArgs),
     /// Show the events of all sagas, in the order in which other systems get them
@@ -195,6 +199,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Keys(command) => keys::run(command),
+        CliCommand::Advise(args) => advise::advise(args).await,
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,
         CliCommand::Projections(args) => projections::projections(args).await,

@@ -10,7 +10,9 @@ mod retry;
 mod schemas;
 mod topic_watch;
 
-pub(crate) use definitions::{DefinitionFiles, LoadedDefinitions, WrittenType, load_files, plan_of_file, plan_of_text};
+pub(crate) use definitions::{
+    DefinitionFiles, LoadedDefinitions, ProvedFiles, WrittenType, load_files, plan_of_file, plan_of_text, prove_files,
+};
 pub(crate) use schemas::{embedded_registry, source as schema_source};
 
 use crate::{

@@ -215,6 +215,9 @@ async fn it_is_found_in_its_archive(archived: &ArchivedWorld, id: &str) -> Resul
     let tried = ["replay", "what-if", "--definition", text(&definition)?, "--archive", folder];
     let report = archived.lines(&[&tried, archived.with_keys()].concat()).await?.pop().context("a report")?;
     assert_eq!(report["report"]["verdicts"]["same"], json!(2), "{report}");
+    let advised = [&["advise", "--archive", folder], archived.with_keys()].concat();
+    let report = archived.lines(&advised).await?.pop().context("a report")?;
+    assert_eq!((&report["read"]["sagas"], &report["read"]["skipped"]), (&json!(2), &json!(0)), "{report}");
     Ok(())
 }
 

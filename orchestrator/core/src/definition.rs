@@ -26,6 +26,8 @@ mod missing_field;
 pub mod model;
 mod names;
 pub mod participants;
+
+mod places;
 mod policies;
 mod proofs;
 mod quoting;
@@ -58,6 +60,7 @@ pub use json_schema::JsonSchema;
 pub use library::{DefinitionLibrary, SchemalessDefinition, SourceFile};
 pub use model::*;
 pub use participants::{ParticipantCatalog, ParticipantConfig};
+pub use places::line_of;
 pub use schema_change::changed_by;
 pub use steps::MAX_STEPS;
 pub use tree::MAX_FILE_BYTES;

@@ -13,6 +13,7 @@ pub mod act_result;
 pub mod act_sender;
 mod active_config;
 mod admission;
+pub mod advice;
 mod answer_cache;
 mod answer_progress;
 pub mod answer_watch;

@@ -2,7 +2,7 @@
 
 pub mod audit;
 mod kept_snapshot;
-mod page_pipeline;
+pub(crate) mod page_pipeline;
 pub mod publish;
 mod read_model;
 pub mod repair;

@@ -104,17 +104,17 @@ async fn verify(args: VerifyJournalsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What a command reads: archives, or the event store.
-struct JournalSource {
-    journals: Arc<dyn JournalReader>,
+pub(super) struct JournalSource {
+    pub(super) journals: Arc<dyn JournalReader>,
     /// Archives of which not all sagas are there.
-    cut: Vec<CutArchive>,
+    pub(super) cut: Vec<CutArchive>,
 }
 
 /// The archives that are named, or the event store.
 ///
 /// # Errors
 /// When they cannot be read, or none of them has a saga of a definition that is called `saga`.
-async fn journals(
+pub(super) async fn journals(
     source: &ArchiveSourceArgs,
     store: &StoreReadArgs,
     saga: Option<&str>,

@@ -230,6 +230,28 @@ pub(crate) fn plan_of_file(files: &DefinitionFiles) -> Result<Arc<SagaPlan>, Def
     }
 }
 
+/// What files say, for a machine that runs no saga.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvedFiles {
+    /// Every definition with the policies of a saga that starts now.
+    pub plans: Vec<Arc<SagaPlan>>,
+    /// The participants; none without participants.yaml.
+    pub participants: ParticipantCatalog,
+}
+
+/// The same of all definitions of the files; there may be none.
+///
+/// # Errors
+/// [`DefinitionFilesError`] with every finding, rendered.
+pub(crate) fn prove_files(files: &DefinitionFiles) -> Result<ProvedFiles, DefinitionFilesError> {
+    let library = files.read(&lookup, MissingVariablePolicy::Allowed);
+    if library.has_errors() {
+        return Err(DefinitionFilesError(render(&library.findings, RenderStyle::Plain)));
+    }
+    let plans = library.definitions.iter().map(|definition| plan(definition, &library.participants)).collect();
+    Ok(ProvedFiles { plans, participants: library.participants })
+}
+
 /// The plan that `text`, the text of a definition, had when it was proved, with the participants of `files`. The rules
 /// of this build do not judge it.
 ///

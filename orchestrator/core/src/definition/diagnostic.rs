@@ -136,7 +136,7 @@ impl fmt::Display for CheckFinding {
 
 impl std::error::Error for CheckFinding {}
 
-fn position(text: &str, offset: usize) -> TextPosition {
+pub(crate) fn position(text: &str, offset: usize) -> TextPosition {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     TextPosition { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }

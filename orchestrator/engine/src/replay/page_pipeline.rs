@@ -20,7 +20,7 @@ const PAGES_OF_WORKER: usize = 2;
 /// What `work` makes of each page, in the order of the scan. A task reads; threads of their own do the work, for
 /// `workers` cores: work on a page keeps a core busy for milliseconds, in which a runtime's thread would not look at
 /// the connection that reads. Memory holds at most `2 * workers + 3` pages. To drop the stream ends the reading.
-pub(super) fn processed<T, W, F>(
+pub(crate) fn processed<T, W, F>(
     scan: SagaScan,
     workers: usize,
     work: W,

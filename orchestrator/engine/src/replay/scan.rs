@@ -27,7 +27,7 @@ pub struct ScanProgress {
 
 /// Adds up how far a scan is.
 #[derive(Debug, Default)]
-pub(super) struct ScanMeter {
+pub(crate) struct ScanMeter {
     sagas: u64,
     events: u64,
     first: Option<Timestamp>,
@@ -36,7 +36,7 @@ pub(super) struct ScanMeter {
 
 impl ScanMeter {
     /// After one more page of sagas, of which `ids` are the first and the last.
-    pub(super) fn page(&mut self, sagas: u64, events: u64, ids: Option<(SagaId, SagaId)>) -> ScanProgress {
+    pub(crate) fn page(&mut self, sagas: u64, events: u64, ids: Option<(SagaId, SagaId)>) -> ScanProgress {
         self.sagas += sagas;
         self.events += events;
         if let Some((first, last)) = ids {
