@@ -44,7 +44,10 @@ use saga_kafka::{
     consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
     topics,
 };
-use saga_resilience::registry::GuardRegistry;
+use saga_resilience::{
+    outbound::OutboundAddresses,
+    registry::{GuardRegistry, settings_of},
+};
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -91,6 +94,7 @@ pub(crate) async fn start(
     options: StartupOptions,
 ) -> anyhow::Result<RunningEngine> {
     operations::slow_from(config.slow_operation);
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     internal::warn_of_unread(&config.topics, &loaded);
@@ -285,7 +289,10 @@ fn engine_settings(
     };
     Ok(EngineSettings {
         store,
-        guarded: Arc::new(GuardRegistry::from_participants(&loaded.participants)?),
+        guarded: Arc::new(GuardRegistry::within(
+            &settings_of(&loaded.participants),
+            OutboundAddresses::new(config.outbound.clone()),
+        )?),
         catalog: DefinitionCatalog::new(loaded.plans.clone()),
         participants: Arc::new(loaded.participants.clone()),
         participants_file: loaded.participants_file.clone(),

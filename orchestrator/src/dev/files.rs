@@ -216,6 +216,8 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         },
         traces: None,
         slow_operation: saga_base::operations::SLOW,
+        outbound: saga_resilience::outbound::AddressPolicy::default(),
+        warnings: Vec::new(),
     }
 }
 
