@@ -4,11 +4,13 @@
 mod lookup;
 mod policy;
 mod reserved;
+mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use lookup::{HostResolver, SystemResolver};
-pub use policy::{AddressPolicy, AddressRule, AddressRuleError, RefusedAddress};
+pub use policy::{AddressPolicy, AddressRuleError, RefusedAddress};
+pub use rule::AddressRule;
 
 pub(crate) use lookup::GuardedLookup;
 

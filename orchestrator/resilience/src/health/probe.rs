@@ -33,8 +33,8 @@ pub(super) enum HealthCheckRound {
 }
 
 impl HealthProbe {
-    /// What `check` asks a participant at `addresses`, whose endpoints are `prober`'s; `None` if it has no endpoints to ask, or the
-    /// URL is none.
+    /// What `check` asks a participant at `addresses`, whose endpoints are `prober`'s; `None` if it has no endpoints to
+    /// ask, or the URL is none.
     ///
     /// # Errors
     /// When there can be no client, for want of certificates of authorities for example.

@@ -1,7 +1,7 @@
 //! Addresses that no participant has unless somebody says so: what answers there are the machine itself, its network
 //! and its cloud, and those give out credentials.
 
-use super::AddressRule;
+use super::rule::AddressRule;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The rule by which `address` is reserved, also where an IPv4 address is written as IPv6; `None`: it is not.

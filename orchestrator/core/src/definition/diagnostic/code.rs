@@ -134,8 +134,8 @@ codes! {
     /// A secret stands in the file itself, where everybody who has the file reads it. Write `${ env.NAME }` or
     /// `${ file.PATH }` in its place. (Warning.)
     LiteralSecret = "literal-secret",
-    /// A credential of the trigger's headers goes into a request, an undo or the output, and so into the journal. Let the
-    /// engine log in for itself. (Warning.)
+    /// A credential of the trigger's headers goes into a request, an undo or the output, and so into the journal. Let
+    /// the engine log in for itself. (Warning.)
     ForwardedCredential = "forwarded-credential",
     /// Two files define a saga of the same name.
     DuplicateDefinition = "duplicate-definition",

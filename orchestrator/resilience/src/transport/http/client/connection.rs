@@ -46,7 +46,8 @@ pub(super) struct HttpConnection {
 pub(super) enum HttpConnectionError {
     /// The connection had ended: nothing of the request left.
     NotTaken,
-    /// The server rejected the handshake of TLS after the client had ended its part: it has read nothing of the request.
+    /// The server rejected the handshake of TLS after the client had ended its part: it has read nothing of the
+    /// request.
     Rejected(String),
     /// The connection took it and ended before a byte of an answer.
     Nothing(String),
@@ -142,8 +143,8 @@ impl HttpConnection {
     }
 }
 
-/// Whether the server refused the client's certificate, or that there is none. In TLS 1.3 it says so after the client may
-/// send, and before it reads.
+/// Whether the server refused the client's certificate, or that there is none. In TLS 1.3 it says so after the client
+/// may send, and before it reads.
 fn rejects_handshake(error: &hyper::Error) -> bool {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let tls = |cause: &(dyn Error + 'static)| {
