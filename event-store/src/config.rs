@@ -1,8 +1,8 @@
 //! Where a store is, and what it is opened for.
 
 use crate::StoreError;
-use sqlx::postgres::PgConnectOptions;
-use std::{fmt, path::PathBuf, str::FromStr};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 /// Address schemes of Postgres.
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
@@ -44,6 +44,21 @@ impl StoreConfig {
                 Err(_) => without_secret(address),
             },
             StoreConfig::Sqlite { path } => format!("sqlite file {}", path.display()),
+        }
+    }
+
+    /// The host of a server on another machine whose identity is not verified: whoever is between can be it. `None`:
+    /// it is verified, or on this machine.
+    #[must_use]
+    pub fn unverified_host(&self) -> Option<String> {
+        let StoreConfig::Postgres { address } = self else { return None };
+        let server = address.parse::<PgConnectOptions>().ok()?;
+        let is_here = server.get_socket().is_some() || is_loopback(server.get_host());
+        match server.get_ssl_mode() {
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull => None,
+            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer | PgSslMode::Require => {
+                (!is_here).then(|| server.get_host().to_owned())
+            }
         }
     }
 
@@ -118,6 +133,12 @@ impl StoreAccess {
             StoreAccess::Read => Err(StoreError::Refused("the store was opened to read".into())),
         }
     }
+}
+
+/// Whether `host` is this machine; a folder is that of a socket.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.starts_with('/') || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ mod login;
 mod login_tests;
 mod metrics_push;
 mod otel;
+mod outbound;
+#[cfg(test)]
+mod outbound_tests;
 mod places;
 mod schema_registry;
 #[cfg(test)]
@@ -29,6 +32,7 @@ mod topic_formats_tests;
 mod traces;
 #[cfg(test)]
 mod traces_tests;
+mod warnings;
 
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
@@ -46,6 +50,7 @@ use saga_core::definition::{ReservedTopic, without_credentials};
 use saga_engine::{events_topic::EventsTopic, topic_formats::TopicFormats};
 use saga_event_store::{EventStore, KeyRing, StoreAccess, StoreConfig, StoreError};
 use saga_kafka::{self, topics::LONGEST_OWN_TOPIC};
+use saga_resilience::outbound::AddressPolicy;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -96,6 +101,10 @@ pub(crate) struct EngineConfig {
     pub buckets: Option<Vec<f64>>,
     /// From this duration on an operation is slow.
     pub slow_operation: Duration,
+    /// Where participants may be.
+    pub outbound: AddressPolicy,
+    /// What works and should be looked at, for the log of the start.
+    pub warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -119,6 +128,8 @@ impl std::fmt::Debug for EngineConfig {
             .field("metrics_push", &self.metrics_push)
             .field("buckets", &self.buckets)
             .field("slow_operation", &self.slow_operation)
+            .field("outbound", &self.outbound)
+            .field("warnings", &self.warnings)
             .finish()
     }
 }
@@ -223,6 +234,15 @@ pub(crate) fn wrong_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProble
     check.config();
     let of_file = check.errors.iter().filter(|told| !check.unset.contains(told));
     of_file.filter_map(|told| told.strip_prefix(&format!("{file}: "))).map(|told| wrong(told.to_owned())).collect()
+}
+
+/// Secrets that stand in the configuration file itself, for a check of files.
+#[must_use]
+pub(crate) fn secrets_in_file(sources: &ConfigSources<'_>) -> Vec<ConfigFileProblem> {
+    let Some(path) = layers::file_of(sources) else { return Vec::new() };
+    let sources = ConfigSources { file: Some(&path), env: sources.env.clone(), flags: Vec::new() };
+    ConfigLayers::read(&sources)
+        .map_or_else(|_| Vec::new(), |layers| warnings::literal_in_file(&ConfigValidator::new(&layers)))
 }
 
 /// A problem of the configuration file.
@@ -405,7 +425,10 @@ impl<'a> ConfigValidator<'a> {
             metrics_push: self.metrics_push(),
             buckets: self.buckets(),
             slow_operation: self.slow_operation(),
+            outbound: self.outbound(),
+            warnings: Vec::new(),
         };
+        config.warnings = self.warnings(&config);
         config.access = self.access(config.listen);
         self.properties();
         self.topics_differ(&config.topics);

@@ -52,7 +52,10 @@ use saga_kafka::{
     consumer::{AssignmentMode, BackpressureLimits, ConsumerSettings, TopicStart},
     topics,
 };
-use saga_resilience::registry::GuardRegistry;
+use saga_resilience::{
+    outbound::OutboundAddresses,
+    registry::{GuardRegistry, settings_of},
+};
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -100,6 +103,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<RunningEngine> {
     operations::slow_from(config.slow_operation);
     telemetry::record_metrics(config.buckets.as_deref());
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let loaded = load_files(&files, &lookup)?;
     internal::require_unused(&config.topics, &loaded)?;
     internal::warn_of_unread(&config.topics, &loaded);
@@ -318,7 +322,10 @@ fn engine_settings(
     };
     Ok(EngineSettings {
         store,
-        guarded: Arc::new(GuardRegistry::from_participants(&loaded.participants)?),
+        guarded: Arc::new(GuardRegistry::within(
+            &settings_of(&loaded.participants),
+            OutboundAddresses::new(config.outbound.clone()),
+        )?),
         catalog: DefinitionCatalog::new(loaded.plans.clone()),
         participants: Arc::new(loaded.participants.clone()),
         participants_file: loaded.participants_file.clone(),

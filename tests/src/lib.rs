@@ -3,6 +3,7 @@
 //!
 //! `tests/run` provides the servers; `tests/run with cargo test -p saga-tests` runs these tests alone.
 
+pub mod certificates;
 pub mod collector;
 pub mod containers;
 pub mod control;
@@ -15,6 +16,7 @@ pub mod pace;
 pub mod participant;
 pub mod postgres;
 pub mod promtool;
+pub mod secure_postgres;
 pub mod servers;
 pub mod traffic;
 pub mod world;

@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use saga_tests::{
+    collector::TestCollector,
     engine::{Engine, binary, http_client},
+    eventually::eventually,
     participant::{ParticipantScript, ScriptedAnswer, ScriptedBehaviour},
     world::{TestWorld, WITHIN, reaches},
 };
@@ -30,10 +32,31 @@ const FROM_ENV: &str = "CanaryEnv0123456789";
 const FROM_FILE: &str = "CanaryFile0123456789";
 const RELOADED: &str = "CanaryReloaded0123456789";
 const REFUSED: &str = "CanaryRefused0123456789";
+/// The secret of a client of an issuer, and what the issuer gives for it.
+const CLIENT: &str = "CanaryClient0123456789";
+const ISSUED: &str = "CanaryIssued0123456789";
+/// `saga:` and [`CLIENT`].
+const CLIENT_PAIR: &str = "c2FnYTpDYW5hcnlDbGllbnQwMTIzNDU2Nzg5";
 
 /// What is looked for. What is after a sign that is written in several ways is looked for alone.
-const NEEDLES: [&str; 11] =
-    [STORE, KAFKA, "Canary/", "Bearer&0123456789", BASIC, BASIC_PAIR, HEADER, FROM_ENV, FROM_FILE, RELOADED, REFUSED];
+const NEEDLES: [&str; 14] = [
+    STORE,
+    KAFKA,
+    "Canary/",
+    "Bearer&0123456789",
+    BASIC,
+    BASIC_PAIR,
+    HEADER,
+    FROM_ENV,
+    FROM_FILE,
+    RELOADED,
+    REFUSED,
+    CLIENT,
+    CLIENT_PAIR,
+    ISSUED,
+];
+/// Participants that repeat all that they were sent.
+const ECHOES: [&str; 4] = ["bearer", "basic", "headed", "issued"];
 
 /// The first needle that is in `text`, as it is, in hexadecimal digits, or in another writing.
 fn found(text: &str) -> Option<&'static str> {
@@ -70,6 +93,14 @@ async fn echo(request: Request) -> Response {
     let said: Vec<String> = request.headers().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     let said = said.join("; ");
     match request.uri().path() {
+        "/token" => {
+            let token = json!({"access_token": ISSUED, "token_type": "Bearer", "expires_in": 3600, "said": said});
+            axum::Json(token).into_response()
+        }
+        "/no-token" => {
+            let error = json!({"error": "invalid_client", "error_description": said});
+            (StatusCode::BAD_REQUEST, axum::Json(error)).into_response()
+        }
         "/refuse" => (StatusCode::UNPROCESSABLE_ENTITY, format!("I do not take {said}")).into_response(),
         "/problem" => {
             let problem = json!({"code": "no", "message": said, "detail": {"said": said}});
@@ -90,6 +121,26 @@ fn place(headers: &HeaderMap) -> String {
     let token = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     format!("/operations/1?token={}", token.replace(' ', "%20").replace('&', "%26").replace('/', "%2F"))
 }
+
+/// What the API and the pages say of more than one saga, and of what is wrong.
+const PAGES: [&str; 16] = [
+    "/api/sagas",
+    "/api/guards",
+    "/api/definitions",
+    "/api/dead-letters",
+    "/api/audit",
+    "/api/sagas/no-such-saga",
+    "/help/errors/unknown_route",
+    "/metrics",
+    "/monitoring/performance",
+    "/monitoring/dlq",
+    "/monitoring/circuit-breakers",
+    "/monitoring/startup",
+    "/health/ready",
+    "/health/deep",
+    "/dead-letters",
+    "/",
+];
 
 const WAYS: [&str; 6] = ["give", "refuse", "problem", "fail", "place", "elsewhere"];
 
@@ -129,7 +180,8 @@ async fn world() -> Result<Option<TestWorld>> {
         .installation
         .set("store", json!(with_password))
         .with("kafka", "properties", properties)
-        .with_env("CANARY_TOKEN", FROM_ENV);
+        .with_env("CANARY_TOKEN", FROM_ENV)
+        .with_env("CANARY_CLIENT", CLIENT);
     Ok(Some(world))
 }
 
@@ -146,7 +198,15 @@ fn echoes(world: &TestWorld, address: &str, bearer: &str) -> Value {
         "headed": {"http": http, "retry": quick, "breaker": breaker, "headers": {
             "X-Key": HEADER, "X-Env": "${ env.CANARY_TOKEN }", "X-File": format!("${{ file.{} }}", file.display()),
         }},
+        "issued": {"http": http, "retry": quick, "breaker": breaker, "authorization": client(address, "token")},
+        "unissued": {"http": http, "retry": quick, "breaker": breaker, "authorization": client(address, "no-token")},
     })
+}
+
+/// Credentials for an issuer at this path.
+fn client(address: &str, path: &str) -> Value {
+    let url = format!("{address}/{path}");
+    json!({"clientCredentials": {"tokenUrl": url, "clientId": "saga", "clientSecret": "${ env.CANARY_CLIENT }"}})
 }
 
 async fn text_of(engine: &Engine, path: &str) -> Result<String> {
@@ -199,32 +259,40 @@ async fn look_at_topics(search: &mut Search, world: &TestWorld, events: usize, l
 
 #[tokio::test]
 async fn no_secret_of_the_configuration_is_given_back() -> Result<()> {
-    let Some(world) = world().await? else { return Ok(()) };
+    let Some(mut world) = world().await? else { return Ok(()) };
+    let collector = TestCollector::start().await?;
+    world.installation = world
+        .installation
+        .with_env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.http())
+        .with_env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        .with_env("OTEL_BSP_SCHEDULE_DELAY", "50");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
     let echoing = tokio::spawn(async move { axum::serve(listener, Router::new().fallback(echo)).await });
     world.installation.participants(&echoes(&world, &address, BEARER))?;
     let outcome = format!("onCompleted: {{publish: {}, type: OrderDone}}\n", world.orders);
-    for name in ["bearer", "basic", "headed"] {
+    for name in ECHOES {
         world.define(name, &format!("{}{outcome}", steps(name)))?;
     }
     let inventory = "steps:\n  - {step: give, do: inventory.Give, undo: inventory.Take}\n  - {step: reserve, do: inventory.Reserve, undo: inventory.Release}\n";
     world.define("kafka", inventory)?;
+    world.define("unissued", "steps:\n  - {step: give, do: POST unissued/give, undo: POST unissued/take}\n")?;
 
     let engine = world.start().await?;
     // The stream has no end, and the usual client gives up after a while.
     let patient = reqwest::Client::builder().no_proxy().build()?;
     let mut following = patient.get(format!("{}/api/guards/events", engine.api().base())).send().await?;
     world.order("4711", &json!({})).await?;
-    for name in ["bearer", "basic", "headed", "kafka"] {
+    for name in ECHOES.into_iter().chain(["kafka"]) {
         ended(&engine, name, "4711").await?;
     }
+    reaches(&engine, "4711?saga=unissued", &["parked"]).await?;
 
     // Another token, and then a file that is refused for the slip in it.
     world.installation.participants(&echoes(&world, &address, RELOADED))?;
     reload(&engine).await?;
     world.order("4712", &json!({})).await?;
-    for name in ["bearer", "basic", "headed", "kafka"] {
+    for name in ECHOES.into_iter().chain(["kafka"]) {
         ended(&engine, name, "4712").await?;
     }
     let mut refused = echoes(&world, &address, REFUSED);
@@ -237,21 +305,23 @@ async fn no_secret_of_the_configuration_is_given_back() -> Result<()> {
 
     let mut search = Search::default();
     search.look("saga guard reload", &told);
-    for name in ["bearer", "basic", "headed", "kafka"] {
+    for name in ECHOES.into_iter().chain(["kafka", "unissued"]) {
         for key in ["4711", "4712"] {
             look_at_saga(&mut search, &engine, &world, &format!("{key}?saga={name}")).await?;
         }
     }
-    for path in ["/api/sagas", "/api/guards", "/api/definitions", "/metrics", "/health/ready", "/"] {
+    for path in PAGES {
         search.look(path, &text_of(&engine, path).await?);
     }
-    for guard in ["bearer", "basic", "headed", "inventory"] {
+    for guard in ECHOES.into_iter().chain(["unissued", "inventory"]) {
         let path = format!("/api/guards/{guard}");
         search.look(&path, &text_of(&engine, &path).await?);
     }
-    look_at_topics(&mut search, &world, 9, 4).await?;
+    look_at_topics(&mut search, &world, 11, 6).await?;
     look_at_store(&mut search, world.database.url()).await?;
     engine_stream(&mut search, &mut following).await?;
+    eventually("spans are there", WITHIN, || async { Ok((collector.spans().len() > 20).then_some(())) }).await?;
+    collector.spans().iter().for_each(|span| search.look("a span", &format!("{span:?} {}", span.text)));
     let log = engine.log()?;
     engine.terminate().await?;
     search.look("the log", &log);

@@ -28,6 +28,10 @@ pub const SHORTEST: usize = 8;
 /// reloads bring.
 const MOST_FORMS: usize = 4096;
 
+/// Forms of secrets that are issued again and again, kept apart from those of the configuration, which they would push
+/// out: the last tokens of a hundred participants.
+const MOST_ISSUED_FORMS: usize = 2048;
+
 /// Stands for a secret, whatever its length.
 const COVER: &str = "***";
 
@@ -35,6 +39,7 @@ const COVER: &str = "***";
 #[derive(Debug, Default)]
 struct KnownSecrets {
     forms: VecDeque<String>,
+    issued: VecDeque<String>,
     /// `None`: no secret is known.
     finder: Option<AhoCorasick>,
 }
@@ -43,13 +48,22 @@ static KNOWN: RwLock<Option<Arc<KnownSecrets>>> = RwLock::new(None);
 
 /// Adds values to the set, with the forms in which they travel.
 pub fn remember(values: impl IntoIterator<Item = String>) {
+    add(values, |known, new| known.and(new));
+}
+
+/// The same for secrets that somebody issues to this process again and again, such as tokens.
+pub fn remember_issued(values: impl IntoIterator<Item = String>) {
+    add(values, |known, new| known.and_issued(new));
+}
+
+fn add(values: impl IntoIterator<Item = String>, with: impl FnOnce(&KnownSecrets, &[String]) -> KnownSecrets) {
     let new: Vec<String> = values.into_iter().flat_map(|value| forms::of(&value)).collect();
     if new.is_empty() {
         return;
     }
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     let before = known.take().unwrap_or_default();
-    *known = Some(Arc::new(before.and(&new)));
+    *known = Some(Arc::new(with(&before, &new)));
 }
 
 /// The text without secrets, and without the beginning of one that a limit has cut off.
@@ -102,16 +116,17 @@ fn known() -> Option<Arc<KnownSecrets>> {
 
 impl KnownSecrets {
     fn and(&self, new: &[String]) -> KnownSecrets {
-        let kept = self.forms.iter().filter(|form| !new.contains(form)).cloned();
-        let mut forms: VecDeque<String> = kept.chain(new.iter().cloned()).collect();
-        while forms.len() > MOST_FORMS {
-            forms.pop_front();
-        }
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms);
-        KnownSecrets {
-            finder: Some(finder.expect("patterns of headers and passwords are far below its limits")),
-            forms,
-        }
+        KnownSecrets::of(last(&self.forms, new, MOST_FORMS), self.issued.clone())
+    }
+
+    fn and_issued(&self, new: &[String]) -> KnownSecrets {
+        KnownSecrets::of(self.forms.clone(), last(&self.issued, new, MOST_ISSUED_FORMS))
+    }
+
+    fn of(forms: VecDeque<String>, issued: VecDeque<String>) -> KnownSecrets {
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms.iter().chain(&issued));
+        let finder = finder.expect("patterns of headers, passwords and tokens are far below its limits");
+        KnownSecrets { forms, issued, finder: Some(finder) }
     }
 
     fn covered<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -135,7 +150,7 @@ impl KnownSecrets {
     /// Where the beginning of a secret stands at the end of the text.
     fn cut_off(&self, text: &str) -> Option<usize> {
         let text = text.strip_suffix('…').unwrap_or(text).as_bytes();
-        self.forms.iter().filter_map(|form| cut_off(text, form.as_bytes())).min()
+        self.forms.iter().chain(&self.issued).filter_map(|form| cut_off(text, form.as_bytes())).min()
     }
 
     fn value(&self, value: Value) -> Value {
@@ -163,6 +178,14 @@ impl KnownSecrets {
             class: failure.class,
         }
     }
+}
+
+/// `known` and `new`, each once, and of them at most the last `most`.
+fn last(known: &VecDeque<String>, new: &[String], most: usize) -> VecDeque<String> {
+    let kept = known.iter().filter(|form| !new.contains(form)).cloned();
+    let mut forms: VecDeque<String> = kept.chain(new.iter().cloned()).collect();
+    forms.drain(..forms.len().saturating_sub(most));
+    forms
 }
 
 fn cut_off(text: &[u8], form: &[u8]) -> Option<usize> {

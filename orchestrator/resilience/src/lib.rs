@@ -3,7 +3,7 @@
 //! Read in this order: [`gate`] (the guards of one participant in their order, on one page), [`registry`] (all
 //! participants), [`permit`] (what an admitted call holds until its end), [`call_signal`] (what a result means for the
 //! guards), [`transport`] (the call itself). Beside them: [`health`] checks, operators' [`overrides`],
-//! [`guard_events`], the [`lifecycle`] of participants, [`metrics`].
+//! [`guard_events`], the [`lifecycle`] of participants, [`metrics`], [`outbound`] addresses.
 
 mod call_metrics;
 pub mod call_signal;
@@ -15,6 +15,7 @@ pub mod json_format;
 pub mod lifecycle;
 pub mod metric_catalogue;
 pub mod metrics;
+pub mod outbound;
 pub mod overrides;
 pub mod permit;
 pub mod registry;

@@ -16,6 +16,18 @@ pub static METRICS: &[MetricInfo] = &[
         &["topic"],
         "records that the topic did not take, for a reason that is not the record's",
     ),
+    MetricInfo::counter(
+        "saga_addresses_refused_total",
+        &["participant", "rule"],
+        "addresses of participants that may not be called: `cloud_metadata link_local this_network multicast broadcast \
+         not_listed`; nothing was sent to them",
+    ),
+    MetricInfo::counter(
+        "saga_token_requests_total",
+        &["participant", "outcome"],
+        "requests for tokens of participants with client credentials: `issued`, `refused` (the issuer says no), \
+         `unreachable` (no answer, or none with a token in it)",
+    ),
     MetricInfo::gauge(
         "resilience4j_circuitbreaker_state",
         &["name", "state"],

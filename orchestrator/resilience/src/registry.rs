@@ -18,6 +18,7 @@ use crate::{
     gate::{CallGate, GuardRefusal, PermitRequest, SagaWaiter, WaitQueueHandle, WaitRequest},
     guard_events::GuardEventBus,
     health::{HealthMonitor, HealthProbe, MonitoredParticipant},
+    outbound::OutboundAddresses,
     overrides,
     permit::CallPermit,
     settings::{GateSettings, ManualOverride, ParticipantSettings, ParticipantSettingsError, TransportSettings},
@@ -70,6 +71,8 @@ pub struct GuardRegistry {
     checks: HealthMonitor,
     changes: GuardEventBus,
     wakeup: Arc<Notify>,
+    /// Where connections may go.
+    outbound: OutboundAddresses,
 }
 
 /// The answer of the guards to a call that is about to be decided on.
@@ -112,6 +115,17 @@ impl GuardRegistry {
     /// # Errors
     /// When one cannot be called with its settings, or two have one name.
     pub fn new(settings: &[ParticipantSettings]) -> Result<GuardRegistry, ParticipantSettingsError> {
+        GuardRegistry::within(settings, OutboundAddresses::default())
+    }
+
+    /// The same, connecting where `outbound` allows it.
+    ///
+    /// # Errors
+    /// As [`GuardRegistry::new`].
+    pub fn within(
+        settings: &[ParticipantSettings],
+        outbound: OutboundAddresses,
+    ) -> Result<GuardRegistry, ParticipantSettingsError> {
         let (wakeup, changes) = (Arc::new(Notify::new()), GuardEventBus::default());
         let anybody = GateSettings::of_limit(NonZeroU32::MAX);
         let guarded = GuardRegistry {
@@ -124,6 +138,7 @@ impl GuardRegistry {
             checks: HealthMonitor::new(changes.clone()),
             changes,
             wakeup,
+            outbound,
         };
         guarded.configure(settings)?;
         Ok(guarded)
@@ -149,7 +164,7 @@ impl GuardRegistry {
         for each in settings {
             let (participant, relisting) = self.participant(each, before.get(&each.name))?;
             relistings.extend(relisting);
-            watched.push((&each.name, question(&each.name, each.health.as_ref(), &participant.route)?));
+            watched.push((&each.name, self.question(&each.name, each.health.as_ref(), &participant.route)?));
             if next.insert(each.name.clone(), participant).is_some() {
                 return Err(ParticipantSettingsError::Duplicate(each.name.clone()));
             }
@@ -203,14 +218,31 @@ impl GuardRegistry {
                 return Ok((same.clone(), None));
             }
             Some(ParticipantRoute::Http { participant, .. }) => {
-                let (next, relisting) = participant.reconfigured(http, self.changes.clone())?;
+                let (next, relisting) = participant.reconfigured(http, &self.outbound, self.changes.clone())?;
                 (next, Some(relisting))
             }
             Some(ParticipantRoute::Kafka { .. }) | None => {
-                (HttpParticipantClient::with_events(http, self.changes.clone())?, None)
+                (HttpParticipantClient::with_events(http, &self.outbound, self.changes.clone())?, None)
             }
         };
         Ok((ParticipantRoute::Http { participant: Arc::new(participant), settings: Arc::new(http.clone()) }, relisting))
+    }
+
+    /// What a participant is asked by its health check, and how often.
+    fn question(
+        &self,
+        name: &str,
+        asked: Option<&participants::HealthCheckConfig>,
+        route: &ParticipantRoute,
+    ) -> Result<Option<(HealthProbe, saga_guards::health::HealthTrackerConfig)>, ParticipantSettingsError> {
+        let Some(asked) = asked else { return Ok(None) };
+        let prober = match route {
+            ParticipantRoute::Http { participant, .. } => Some(participant.prober()),
+            ParticipantRoute::Kafka { .. } => None,
+        };
+        let question = HealthProbe::of(&asked.check, prober, self.outbound.of_participant(name))
+            .map_err(|source| http::HttpSettingsError::Client { participant: name.to_owned(), source })?;
+        Ok(question.map(|question| (question, asked.config)))
     }
 
     fn retire_gates<'a>(&self, gates: impl Iterator<Item = &'a Arc<CallGate>>) {
@@ -378,22 +410,6 @@ impl GuardedParticipant {
 #[must_use]
 pub fn settings_of(participants: &ParticipantCatalog) -> Vec<ParticipantSettings> {
     participants.iter().map(|(name, it)| ParticipantSettings::of(name, it)).collect()
-}
-
-/// What a participant is asked by its health check, and how often.
-fn question(
-    name: &str,
-    asked: Option<&participants::HealthCheckConfig>,
-    route: &ParticipantRoute,
-) -> Result<Option<(HealthProbe, saga_guards::health::HealthTrackerConfig)>, ParticipantSettingsError> {
-    let Some(asked) = asked else { return Ok(None) };
-    let prober = match route {
-        ParticipantRoute::Http { participant, .. } => Some(participant.prober()),
-        ParticipantRoute::Kafka { .. } => None,
-    };
-    let question = HealthProbe::of(&asked.check, prober)
-        .map_err(|source| http::HttpSettingsError::Client { participant: name.to_owned(), source })?;
-    Ok(question.map(|question| (question, asked.config)))
 }
 
 fn refused(by: GuardRefusal) -> CommandAnswer {

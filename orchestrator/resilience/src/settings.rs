@@ -5,7 +5,7 @@ use crate::transport::{
     ErrorClassifier,
     http::{self, HttpSettings},
 };
-use saga_core::definition::participants::{self, ParticipantConfig, SecretText};
+use saga_core::definition::participants::{self, AuthorizationConfig, ParticipantConfig, SecretText};
 use saga_guards::{breaker, budget, rate::CallRate};
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
@@ -138,7 +138,15 @@ impl TransportSettings {
                     read_timeout: participant.read_timeout,
                     write_timeout: participant.write_timeout,
                     max_answer_bytes: usize::try_from(participant.max_answer_bytes).unwrap_or(usize::MAX),
-                    authorization: participant.authorization.as_ref().map(|secret| secret.reveal().to_owned()),
+                    authorization: match &participant.authorization {
+                        Some(AuthorizationConfig::Header(secret)) => Some(secret.reveal().to_owned()),
+                        Some(AuthorizationConfig::ClientCredentials(_)) | None => None,
+                    },
+                    client_credentials: match &participant.authorization {
+                        Some(AuthorizationConfig::ClientCredentials(client)) => Some(client.clone()),
+                        Some(AuthorizationConfig::Header(_)) | None => None,
+                    },
+                    tls: participant.tls.clone(),
                     headers: participant.headers.iter().map(revealed).collect(),
                     retry_on: participant.retry_on.clone(),
                     fail_on: participant.fail_on.clone(),

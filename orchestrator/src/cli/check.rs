@@ -113,13 +113,19 @@ impl CheckArgs {
 
     /// Problems of the configuration file: errors if the user named the file, else warnings.
     fn of_config(&self) -> Vec<CheckFinding> {
-        let wrong = config::wrong_in_file(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()));
+        let sources = ConfigSources::of_process(self.file.config.as_deref(), Vec::new());
+        let wrong = config::wrong_in_file(&sources);
         let finding = |wrong: ConfigFileProblem| {
             let severity = if wrong.is_named { FindingSeverity::Error } else { FindingSeverity::Warning };
             let help = "docs/configuration.md lists all keys and their values";
             CheckFinding::of_file(Code::BadConfig, severity, wrong.file, wrong.message, help)
         };
-        wrong.into_iter().map(finding).collect()
+        let literal = |it: ConfigFileProblem| {
+            let help = "docs/configuration.md says which keys read the environment";
+            CheckFinding::of_file(Code::LiteralSecret, FindingSeverity::Warning, it.file, it.message, help)
+        };
+        let literals = config::secrets_in_file(&sources).into_iter().map(literal);
+        wrong.into_iter().map(finding).chain(literals).collect()
     }
 
     /// Whether a file that is not read with one folder is read with another folder of the arguments.

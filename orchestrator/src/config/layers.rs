@@ -9,6 +9,7 @@ use super::{
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
     login::{AUDIENCE, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS, ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW},
+    outbound::{ALLOW, ALLOW_RESERVED},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     slow_operations::SLOW_OPERATION,
     topic_formats::FORMATS,
@@ -22,7 +23,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
-const KEYS: [&str; 36] = [
+const KEYS: &[&str] = &[
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -59,7 +60,12 @@ const KEYS: [&str; 36] = [
     SLOW,
     SLOW_OPERATION,
     BUCKETS,
+    ALLOW,
+    ALLOW_RESERVED,
 ];
+
+/// Keys that a file may give as a list of texts; elsewhere commas separate them.
+const LISTS: [&str; 6] = [PREVIOUS, URL, HEADERS, ALLOW, ALLOW_RESERVED, BUCKETS];
 
 /// The address of the event store.
 const STORE: &str = "store";
@@ -85,6 +91,8 @@ pub(super) struct ConfigValue {
 pub(super) struct ConfigLayers {
     settings: BTreeMap<String, ConfigValue>,
     pub(super) properties: BTreeMap<String, String>,
+    /// Names of those properties whose value stands in the file as it is.
+    pub(super) literal_properties: Vec<String>,
     /// What the file says of the formats of topics, whose names have dots.
     pub(super) formats: Option<Value>,
     /// What the file says of the dead letters of single topics.
@@ -181,7 +189,7 @@ impl ConfigLayers {
                     self.flatten(file, &path, child, env);
                 }
             }
-            Value::Array(places) if [PREVIOUS, URL, HEADERS].contains(&path) && places.iter().all(Value::is_string) => {
+            Value::Array(places) if LISTS.contains(&path) && places.iter().all(Value::is_string) => {
                 let places: Vec<String> = places.iter().map(scalar).collect();
                 self.set(path, places.join(","), file.to_owned());
             }
@@ -192,7 +200,7 @@ impl ConfigLayers {
                 self.set(path, scalar(value), file.to_owned());
             }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {
-                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(path, KEYS)));
+                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(path, KEYS.iter().copied())));
             }
         }
     }
@@ -232,6 +240,9 @@ impl ConfigLayers {
                     .errors
                     .push(format!("{file}: `{PROPERTIES}.{name}`: expected one value, as text or number"));
             }
+        }
+        if !scalar(value).contains("${") {
+            self.literal_properties.push(name.to_owned());
         }
         match with_environment(&scalar(value), env) {
             Ok(value) => drop(self.properties.insert(name.to_owned(), value)),

@@ -218,6 +218,8 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         metrics_push: None,
         buckets: None,
         slow_operation: saga_base::operations::SLOW,
+        outbound: saga_resilience::outbound::AddressPolicy::default(),
+        warnings: Vec::new(),
     }
 }
 

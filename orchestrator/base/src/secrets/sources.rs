@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 use saga_core::definition::{
     ParticipantCatalog,
-    participants::{HealthCheckMethod, ParticipantConfig, TransportConfig},
+    participants::{AuthorizationConfig, ClientCredentials, HealthCheckMethod, ParticipantConfig, TransportConfig},
 };
 
 /// Headers whose values say what is wanted, and not who wants it.
@@ -27,13 +27,26 @@ pub fn of_participants(participants: &ParticipantCatalog) -> Vec<String> {
 }
 
 fn of_participant(participant: &ParticipantConfig) -> Vec<String> {
-    let authorization = participant.authorization.iter().flat_map(|secret| of_authorization(secret.reveal()));
+    let authorization = participant.authorization.iter().flat_map(|authorization| match authorization {
+        AuthorizationConfig::Header(secret) => of_authorization(secret.reveal()),
+        AuthorizationConfig::ClientCredentials(client) => of_client(client),
+    });
+    let identity = participant.tls.iter().filter_map(|tls| tls.identity.as_ref());
+    let keys = identity.map(|identity| identity.key.reveal().to_owned());
     let is_secret = |name: &str| !HARMLESS_HEADERS.contains(&name.to_ascii_lowercase().as_str());
     let headers = participant.headers.iter().filter(|(name, _)| is_secret(name));
     // A header of another name can hold the same kinds of values.
     let headers = headers.flat_map(|(_, secret)| of_authorization(secret.reveal()));
     let urls = addresses(participant).into_iter().flat_map(of_url);
-    authorization.chain(headers).chain(urls).collect()
+    authorization.chain(keys).chain(headers).chain(urls).collect()
+}
+
+/// The secret, and the pair as it is sent.
+fn of_client(client: &ClientCredentials) -> Vec<String> {
+    let secret = client.client_secret.reveal();
+    let pair = format!("{}:{secret}", client.client_id);
+    let urls = of_url(&client.token_url);
+    [secret.to_owned(), pair].into_iter().chain(urls).collect()
 }
 
 fn addresses(participant: &ParticipantConfig) -> Vec<&str> {

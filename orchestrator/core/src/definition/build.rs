@@ -13,7 +13,7 @@ use super::{
     given::EstablishedFacts,
     graph::StepGraph,
     hash,
-    headers::HeaderReads,
+    headers::{self, HeaderReads},
     json_schema::JsonSchema,
     keys::{DEFINITION, OUTCOME, TRIGGER},
     model::{
@@ -94,6 +94,7 @@ fn read(
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
+    headers::warn_of_credentials(reading.uses.iter(), &mut reading.report);
     if let (Some((_, node)), Some(trigger)) = (key_node(&fields), trigger.as_ref()) {
         let event = trigger.event_type.as_deref().zip(schemas).and_then(|(name, all)| EventSchema::find(all, name));
         business_key::ambiguous(node, trigger, event.as_ref(), &mut reading.report);

@@ -1,7 +1,11 @@
 //! Which headers of a trigger a saga keeps. The engine stores kept headers for as long as the saga, and shows them to
 //! every reader of the saga.
 
-use super::uses::ExpressionUse;
+use super::{
+    diagnostic::{Code, FindingCollector},
+    uses::{ExpressionPlace, ExpressionUse},
+    wishes,
+};
 use std::collections::BTreeSet;
 
 /// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of
@@ -74,6 +78,30 @@ impl HeaderReads {
             HeaderReads::Named(_) => is_telling(name) && !is_secret(name, value),
             HeaderReads::Any => !is_secret(name, value),
         }
+    }
+}
+
+/// Warns where a credential of the trigger goes into what the saga keeps and sends. To compare one in `when` keeps
+/// it, too, and sends it nowhere.
+pub(crate) fn warn_of_credentials<'u>(uses: impl Iterator<Item = &'u ExpressionUse>, report: &mut FindingCollector) {
+    for used in uses {
+        match used.at.place {
+            ExpressionPlace::Do(_) | ExpressionPlace::Undo(_) | ExpressionPlace::Output => {}
+            ExpressionPlace::When
+            | ExpressionPlace::Key
+            | ExpressionPlace::If(_)
+            | ExpressionPlace::Check(_)
+            | ExpressionPlace::Fallback(_) => continue,
+        }
+        let credential = used.expression.reads().into_iter().find_map(|read| match read.path.as_slice() {
+            [record, headers, name, ..] if record == "record" && headers == "headers" && is_secret(name, "") => {
+                Some(name.clone())
+            }
+            _ => None,
+        });
+        let Some(name) = credential else { continue };
+        let message = format!("the header `{name}` holds a credential, which the journal would keep");
+        report.warning(Code::ForwardedCredential, used.span, message).help(wishes::FORWARDING);
     }
 }
 

@@ -1,5 +1,6 @@
 //! participants.yaml: the services that perform commands.
 
+mod access;
 mod critical_path;
 mod kind;
 mod read;
@@ -9,6 +10,7 @@ mod tests;
 pub use critical_path::{CriticalPath, DependencyNode};
 
 pub use super::terms::{AcceptedMeaning, IdempotencyKeyFormat, IntegrationKind};
+pub use access::{AuthorizationConfig, ClientCredentials, ClientIdentity, CredentialPlace, TlsConfig};
 pub(super) use read::own_headers;
 
 use super::{
@@ -95,7 +97,9 @@ pub struct ParticipantConfig {
     /// Headers that the engine adds to every request (HTTP), by name.
     pub headers: BTreeMap<String, SecretText>,
     /// The `Authorization` header of every request (HTTP); `None`: the engine sends none.
-    pub authorization: Option<SecretText>,
+    pub authorization: Option<AuthorizationConfig>,
+    /// How connections are secured (HTTP); `None`: by the authorities of the machine, without a client certificate.
+    pub tls: Option<TlsConfig>,
 }
 
 /// How the engine reaches a participant.

@@ -67,6 +67,27 @@ impl AcceptedMeaning {
     }
 }
 
+/// Where a client of OAuth 2.0 sends its secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CredentialPlace {
+    /// In the header `Authorization`, as `Basic`.
+    #[default]
+    Header,
+    /// In the body, as `client_secret`.
+    Body,
+}
+
+impl CredentialPlace {
+    /// Their words, in the order of the variants.
+    pub(crate) const NAMES: &[&str] = &["header", "body"];
+
+    /// The place of this word; `None` if there is no such word.
+    pub(crate) fn parse(word: &str) -> Option<CredentialPlace> {
+        let found = CredentialPlace::NAMES.iter().position(|name| *name == word)?;
+        [CredentialPlace::Header, CredentialPlace::Body].get(found).copied()
+    }
+}
+
 /// How the idempotency key of a request is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdempotencyKeyFormat {

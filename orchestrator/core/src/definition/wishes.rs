@@ -15,6 +15,7 @@ pub(super) fn key(shape: &MapSchema, name: &str) -> Option<String> {
     let wishes: &[AliasHint] = match shape.name {
         "a saga definition" => &OF_SAGA,
         "a trigger" => &OF_TRIGGER,
+        "a participant" | "`authorization`" => &OF_PARTICIPANT,
         "a step" | "a step that waits" | "a step that publishes" | "a parallel block" => &OF_STEP,
         _ => &[],
     };
@@ -71,6 +72,32 @@ const OF_SAGA: [AliasHint; 5] = [
         example: "",
     },
 ];
+
+const OF_PARTICIPANT: [AliasHint; 1] = [AliasHint {
+    names: &[
+        "forward",
+        "forwardAuthorization",
+        "forwardToken",
+        "forwardHeaders",
+        "passThrough",
+        "passAuthorization",
+        "propagate",
+        "propagateToken",
+        "caller",
+        "onBehalfOf",
+        "impersonate",
+        "delegate",
+        "tokenExchange",
+    ],
+    today: FORWARDING,
+    example: "",
+}];
+
+/// Why no token of a caller goes on to participants, and what to write.
+pub(super) const FORWARDING: &str = "the token of a caller is not passed on: a journal keeps what a call needs for \
+    ever, and the token has expired when a retry or an undo is sent, days later. Let the engine log in for itself, \
+    with authorization: {clientCredentials: {tokenUrl: …, clientId: …, clientSecret: \"${ env.NAME }\"}}, and pass on \
+    who the caller is as data: with: {userId: \"${ event.userId }\"}";
 
 const OF_TRIGGER: [AliasHint; 3] = [
     AliasHint {

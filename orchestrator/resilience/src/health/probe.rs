@@ -1,6 +1,9 @@
 //! How a participant is asked how it is.
 
-use crate::transport::http::{self, EndpointProbeResult, EndpointProber, HttpClient, HttpClientError};
+use crate::{
+    outbound::ParticipantAddresses,
+    transport::http::{self, EndpointProbeResult, EndpointProber, HttpClient, HttpClientError},
+};
 use saga_core::definition::participants::{CONNECT_TIMEOUT, HealthCheckMethod};
 use saga_guards::health::HealthCheckOutcome;
 use std::{sync::Arc, time::Duration};
@@ -30,21 +33,23 @@ pub(super) enum HealthCheckRound {
 }
 
 impl HealthProbe {
-    /// What `check` asks a participant, whose endpoints are `prober`'s; `None` if it has no endpoints to ask, or the
-    /// URL is none.
+    /// What `check` asks a participant at `addresses`, whose endpoints are `prober`'s; `None` if it has no endpoints to
+    /// ask, or the URL is none.
     ///
     /// # Errors
     /// When there can be no client, for want of certificates of authorities for example.
     pub(crate) fn of(
         check: &HealthCheckMethod,
         prober: Option<EndpointProber>,
+        addresses: ParticipantAddresses,
     ) -> Result<Option<HealthProbe>, HttpClientError> {
         Ok(match check {
             HealthCheckMethod::Path(path) => prober.map(|prober| HealthProbe::Path(prober, path.clone())),
             HealthCheckMethod::Connect => prober.map(HealthProbe::Connect),
             HealthCheckMethod::Url(url) => match Url::parse(url) {
                 Ok(url) => {
-                    Some(HealthProbe::Url(http::plain_client(CONNECT_TIMEOUT, url.scheme() == "https")?, Arc::new(url)))
+                    let client = http::plain_client(CONNECT_TIMEOUT, url.scheme() == "https", addresses)?;
+                    Some(HealthProbe::Url(client, Arc::new(url)))
                 }
                 Err(_) => None,
             },
@@ -86,5 +91,13 @@ impl HealthCheckRound {
                 took.min().map_or(HealthCheckOutcome::Failed, |took| HealthCheckOutcome::Passed { took })
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl HealthProbe {
+    /// Whether one round of questions says that the participant is well.
+    pub(crate) async fn passes(&self, timeout: Duration) -> bool {
+        matches!(self.ask(timeout).await.outcome(), HealthCheckOutcome::Passed { .. })
     }
 }

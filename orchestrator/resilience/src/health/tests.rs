@@ -1,6 +1,7 @@
 use super::{probe::HealthCheckRound, *};
 use crate::{
     guard_events::GuardEventKind,
+    outbound::{OutboundAddresses, ParticipantAddresses},
     transport::http::{HttpParticipantClient, HttpSettings},
 };
 use axum::{Router, http::StatusCode, routing::get};
@@ -209,8 +210,12 @@ fn participant(endpoints: Vec<EndpointConfig>) -> HttpParticipantClient {
     HttpParticipantClient::new(&settings).expect("settings that can be called")
 }
 
+fn anywhere() -> ParticipantAddresses {
+    OutboundAddresses::default().of_participant("payments")
+}
+
 async fn asked(check: &HealthCheckMethod, participant: &HttpParticipantClient) -> (HealthProbe, HealthCheckRound) {
-    let question = HealthProbe::of(check, Some(participant.prober()));
+    let question = HealthProbe::of(check, Some(participant.prober()), anywhere());
     let question = question.expect("a client").expect("endpoints to ask");
     let round = question.ask(Duration::from_secs(60)).await;
     (question, round)
@@ -251,14 +256,14 @@ async fn a_connection_suffices_where_only_that_is_asked_for() {
 #[tokio::test]
 async fn a_url_of_its_own_is_asked_without_the_participants_headers() {
     let url = format!("{}/health", serving(StatusCode::OK).await.url);
-    let question = HealthProbe::of(&HealthCheckMethod::Url(url), None).expect("a client");
+    let question = HealthProbe::of(&HealthCheckMethod::Url(url), None, anywhere()).expect("a client");
     let round = question.expect("a URL").ask(Duration::from_secs(60)).await;
     assert!(!passed(&round), "who asks without the key is told no");
 }
 
 #[test]
 fn nobody_is_asked_where_there_are_no_endpoints() {
-    let question = HealthProbe::of(&HealthCheckMethod::Connect, None);
+    let question = HealthProbe::of(&HealthCheckMethod::Connect, None, anywhere());
     assert!(question.expect("no client is needed").is_none());
 }
 

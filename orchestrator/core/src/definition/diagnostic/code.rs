@@ -131,6 +131,12 @@ codes! {
     WrongTransport = "wrong-transport",
     /// `${ env.NAME }` names a variable that is not set.
     MissingVariable = "missing-variable",
+    /// A secret stands in the file itself, where everybody who has the file reads it. Write `${ env.NAME }` or
+    /// `${ file.PATH }` in its place. (Warning.)
+    LiteralSecret = "literal-secret",
+    /// A credential of the trigger's headers goes into a request, an undo or the output, and so into the journal. Let
+    /// the engine log in for itself. (Warning.)
+    ForwardedCredential = "forwarded-credential",
     /// Two files define a saga of the same name.
     DuplicateDefinition = "duplicate-definition",
     /// A file of the folder that looks like a definition or like participants.yaml and has another name, such as

@@ -8,7 +8,7 @@
 use std::{borrow::Cow, ops::Range};
 
 /// Keys that are known to the parser and hold secrets, with all that is below them.
-const SECRET_KEYS: [&str; 2] = ["authorization", "headers"];
+const SECRET_KEYS: [&str; 3] = ["authorization", "headers", "tls"];
 /// Parts of names that people give to secrets.
 const SECRET_WORDS: [&str; 8] = ["auth", "token", "secret", "passw", "credential", "apikey", "api-key", "cookie"];
 /// Words of the header `Authorization` after which a secret comes; RFC 9110, section 11.

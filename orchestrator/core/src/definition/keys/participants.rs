@@ -1,9 +1,11 @@
 //! The keys of participants.yaml.
 
+mod access;
 mod failures;
 mod guards;
 mod transport;
 
+pub(crate) use access::{AUTHORIZATION, CLIENT_CREDENTIALS, TLS};
 pub(crate) use failures::{CLASSES, ERRORS, HANDLE, HANDLINGS};
 pub(crate) use guards::{ADAPTIVE, BREAKER, BULKHEAD, DEGRADED, HEALTH, RATE_LIMIT, RETRY_BUDGET};
 pub(crate) use transport::{EJECTION, ENDPOINT, HTTP, KAFKA, STRATEGIES};
@@ -200,10 +202,18 @@ pub(crate) static PARTICIPANT: MapSchema = MapSchema {
         ),
         key(
             "authorization",
-            ValueRule::Text,
-            "The `Authorization` header of every request. `${ env.NAME }` is allowed in it; it is never recorded.",
+            ValueRule::Either(&[ValueRule::Text, ValueRule::Shape(&AUTHORIZATION)]),
+            "The `Authorization` header of every request (HTTP): its value, a bearer token, or where tokens are issued. \
+                `${ env.NAME }` is allowed in it; it is never recorded.",
             "",
             "\"Bearer ${ env.PAYMENTS_TOKEN }\"",
+        ),
+        key(
+            "tls",
+            ValueRule::Shape(&TLS),
+            "How connections are secured (HTTP): a client certificate, and whose certificates are trusted.",
+            "",
+            "{\"ca\": \"${ file./etc/saga/tls/ca.crt }\"}",
         ),
     ],
 };

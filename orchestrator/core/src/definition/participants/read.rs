@@ -1,5 +1,6 @@
 //! Reading participants.yaml.
 
+mod access;
 mod address;
 mod failures;
 mod guards;
@@ -133,7 +134,8 @@ impl ParticipantReader<'_> {
             idempotency_key: self.idempotency_key(&fields, transport.as_ref()),
             max_answer_bytes: fields.integer("maxAnswerBytes", 1, &mut self.report).unwrap_or(MAX_ANSWER_BYTES),
             headers: self.headers(&fields),
-            authorization: fields.text("authorization", &mut self.report).map(|text| self.secret(&text)),
+            authorization: self.authorization(&fields),
+            tls: self.tls(&fields, transport.as_ref()),
             transport: transport?,
         })
     }

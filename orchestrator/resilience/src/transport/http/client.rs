@@ -11,10 +11,14 @@ mod received_prefix;
 mod response;
 #[cfg(test)]
 mod tests;
+mod tls;
 
+pub(super) use connect::ConnectFailure;
 pub(super) use response::HttpResponse;
+pub use tls::HttpClientError;
 
 use super::io_timeouts::{ExchangeTimeout, ReadWriteTimeouts};
+use crate::outbound::ParticipantAddresses;
 use bytes::Bytes;
 use connect::ConnectionOpener;
 use connection::{HttpConnection, HttpConnectionError};
@@ -23,7 +27,9 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderValue},
 };
 use pool::ConnectionPool;
+use saga_core::definition::participants::TlsConfig;
 use std::{error::Error, sync::Arc, time::Duration};
+use tls::TlsOpener;
 use tokio::time::Instant;
 use url::{Position, Url};
 
@@ -46,10 +52,14 @@ pub(crate) struct HttpClient {
     lives: ConnectionTimeouts,
 }
 
-/// No client can be made, for want of certificates of authorities for example.
-#[derive(Debug, thiserror::Error)]
-#[error("no HTTP client can be made")]
-pub struct HttpClientError(#[source] rustls::Error);
+/// Whether a client opens TLS connections, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ClientEncryption<'a> {
+    /// It opens none: a machine without authorities' certificates will do.
+    None,
+    /// By these settings; without any, by the authorities of the machine.
+    Tls(Option<&'a TlsConfig>),
+}
 
 /// One request. What it holds is shared, so that it can be sent again.
 #[derive(Clone, Debug)]
@@ -65,8 +75,8 @@ pub(super) struct OutboundRequest {
 pub(super) enum HttpExchangeError {
     /// There was no connection; why, and whether an earlier one may have taken the request.
     NotConnected {
-        /// Why the connection could not be opened, as text.
-        why: String,
+        /// Why the connection could not be opened.
+        why: ConnectFailure,
         /// Whether the request may have left over a connection before.
         may_have_left: bool,
     },
@@ -100,10 +110,20 @@ impl OutboundRequest {
 }
 
 impl HttpClient {
-    /// A client; with `encrypted` one that can verify servers. Without it a machine without authorities' certificates
-    /// will do.
-    pub(super) fn new(lives: ConnectionTimeouts, encrypted: bool) -> Result<HttpClient, HttpClientError> {
-        let connector = ConnectionOpener::new(lives.connect, encrypted).map_err(HttpClientError)?;
+    /// A client that connects to these addresses.
+    ///
+    /// # Errors
+    /// When connections cannot be secured as `encryption` says.
+    pub(super) fn new(
+        lives: ConnectionTimeouts,
+        encryption: ClientEncryption<'_>,
+        addresses: ParticipantAddresses,
+    ) -> Result<HttpClient, HttpClientError> {
+        let tls = match encryption {
+            ClientEncryption::None => None,
+            ClientEncryption::Tls(settings) => Some(TlsOpener::new(settings)?),
+        };
+        let connector = ConnectionOpener::new(lives.connect, tls, addresses);
         Ok(HttpClient { connector: Arc::new(connector), pool: Arc::default(), lives })
     }
 
@@ -132,6 +152,11 @@ impl HttpClient {
         self.over_new(request, pace, false).await
     }
 
+    /// Opens a TCP connection to the host of `url` and closes it.
+    pub(super) async fn reach(&self, url: &Url) -> Result<(), ConnectFailure> {
+        self.connector.reach(url).await
+    }
+
     async fn over_new(
         &self,
         request: &OutboundRequest,
@@ -142,10 +167,16 @@ impl HttpClient {
         let connection = connection.map_err(|why| HttpExchangeError::NotConnected { why, may_have_left })?;
         self.over(connection, request, pace).await.map_err(|unanswered| match unanswered {
             HttpConnectionError::NotTaken => {
-                let why = "no connection: it ended before it took the request".to_owned();
+                let why = ConnectFailure::Unreachable("no connection: it ended before it took the request".to_owned());
                 HttpExchangeError::NotConnected { why, may_have_left }
             }
-            other => other.into(),
+            HttpConnectionError::Rejected(why) => {
+                HttpExchangeError::NotConnected { why: ConnectFailure::Unreachable(why), may_have_left }
+            }
+            other @ (HttpConnectionError::Nothing(_)
+            | HttpConnectionError::Broken(_)
+            | HttpConnectionError::NotHttp(_)
+            | HttpConnectionError::Late(_)) => other.into(),
         })
     }
 
@@ -175,7 +206,11 @@ impl From<HttpConnectionError> for HttpExchangeError {
     fn from(why: HttpConnectionError) -> HttpExchangeError {
         match why {
             HttpConnectionError::NotTaken => {
-                HttpExchangeError::NotConnected { why: "no connection took it".to_owned(), may_have_left: false }
+                let why = ConnectFailure::Unreachable("no connection took it".to_owned());
+                HttpExchangeError::NotConnected { why, may_have_left: false }
+            }
+            HttpConnectionError::Rejected(why) => {
+                HttpExchangeError::NotConnected { why: ConnectFailure::Unreachable(why), may_have_left: false }
             }
             HttpConnectionError::Nothing(why) | HttpConnectionError::Broken(why) => HttpExchangeError::Broken(why),
             HttpConnectionError::NotHttp(why) => HttpExchangeError::NotHttp(why),

@@ -4,8 +4,8 @@ mod complete_response;
 mod redirects;
 
 use super::{
-    HttpParticipantClient, NOT_CONNECTED,
-    client::{HttpExchangeError, HttpResponse, OutboundRequest},
+    ADDRESS_REFUSED, HttpParticipantClient, NOT_CONNECTED,
+    client::{ConnectFailure, HttpExchangeError, HttpResponse, OutboundRequest},
     retry_after,
 };
 use crate::transport::ParticipantCall;
@@ -51,9 +51,13 @@ pub(super) async fn exchange(
 fn not_answered(call: &ParticipantCall, missed: HttpExchangeError) -> CommandAnswer {
     match missed {
         HttpExchangeError::NotConnected { why, may_have_left } => {
-            let failure = lost(NOT_CONNECTED, why);
+            let (failure, retry) = match why {
+                ConnectFailure::Unreachable(why) => (lost(NOT_CONNECTED, why), RetryAdvice::Yes),
+                // What this engine is configured to must not undo every saga.
+                ConnectFailure::Refused(refused) => (lost(ADDRESS_REFUSED, refused.to_string()), RetryAdvice::ThenPark),
+            };
             if call.was_never_sent() && !may_have_left {
-                CommandAnswer::Failed { failure, retry: RetryAdvice::Yes, retry_after: None }
+                CommandAnswer::Failed { failure, retry, retry_after: None }
             } else {
                 CommandAnswer::unknown(failure)
             }

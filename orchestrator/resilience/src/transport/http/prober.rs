@@ -6,12 +6,16 @@ use super::{
     endpoints::{self, ParticipantEndpoints},
     io_timeouts::ReadWriteTimeouts,
     response_body,
+    tokens::TokenSource,
 };
 use futures_util::future::join_all;
-use hyper::{Method, header::HeaderMap};
+use hyper::{
+    Method,
+    header::{AUTHORIZATION, HeaderMap},
+};
 use saga_guards::health::HealthCheckOutcome;
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 
 /// Of the answer to a check only the status counts. So much of its body is read that the connection can be kept.
@@ -23,6 +27,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(crate) struct EndpointProber {
     client: HttpClient,
     headers: HeaderMap,
+    tokens: Option<Arc<TokenSource>>,
     endpoints: Arc<ParticipantEndpoints>,
 }
 
@@ -40,6 +45,7 @@ impl EndpointProber {
         EndpointProber {
             client: participant.client.clone(),
             headers: participant.headers.clone(),
+            tokens: participant.tokens.clone(),
             endpoints: Arc::clone(&participant.endpoints),
         }
     }
@@ -49,7 +55,7 @@ impl EndpointProber {
         let path = path.trim_start_matches('/');
         let all = self.endpoints.bases().into_iter().map(|url| async move {
             let outcome = match endpoints::below(&url, path) {
-                Some(there) => get(&self.client, there, self.headers.clone(), timeout).await,
+                Some(there) => get(&self.client, there, &self.headers, self.tokens.as_ref(), timeout).await,
                 None => HealthCheckOutcome::Failed,
             };
             EndpointProbeResult { url, outcome }
@@ -60,7 +66,7 @@ impl EndpointProber {
     /// A TCP connection to each endpoint, all at once, and closed again; well if there is one within `timeout`.
     pub(crate) async fn connect(&self, timeout: Duration) -> Vec<EndpointProbeResult> {
         let all = self.endpoints.bases().into_iter().map(|url| async move {
-            let outcome = connect(&url, timeout).await;
+            let outcome = connect(&self.client, &url, timeout).await;
             EndpointProbeResult { url, outcome }
         });
         join_all(all).await
@@ -74,13 +80,22 @@ impl EndpointProber {
 
 /// `GET` on `url`, for a participant that takes no calls over HTTP; 2xx within `timeout` is well.
 pub(crate) async fn get_url(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
-    get(client, url.clone(), super::usual_headers(), timeout).await
+    get(client, url.clone(), &super::usual_headers(), None, timeout).await
 }
 
-async fn get(client: &HttpClient, url: Url, headers: HeaderMap, timeout: Duration) -> HealthCheckOutcome {
+async fn get(
+    client: &HttpClient,
+    url: Url,
+    headers: &HeaderMap,
+    tokens: Option<&Arc<TokenSource>>,
+    timeout: Duration,
+) -> HealthCheckOutcome {
     let asked = Instant::now();
-    let request = OutboundRequest { headers, ..OutboundRequest::new(Method::GET, url) };
+    let mut request = OutboundRequest { headers: headers.clone(), ..OutboundRequest::new(Method::GET, url) };
     let answered = async {
+        if let Some(tokens) = tokens {
+            request.headers.insert(AUTHORIZATION, tokens.token().await.ok()?.header());
+        }
         let answer = client.send(&request, ReadWriteTimeouts::default()).await.ok()?;
         let is_well = answer.status().is_success();
         drop(response_body::read(answer, MAX_BODY_BYTES, None).await);
@@ -92,15 +107,10 @@ async fn get(client: &HttpClient, url: Url, headers: HeaderMap, timeout: Duratio
     }
 }
 
-async fn connect(url: &Url, timeout: Duration) -> HealthCheckOutcome {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return HealthCheckOutcome::Failed;
-    };
-    // An IPv6 address stands in brackets in a URL.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+async fn connect(client: &HttpClient, url: &Url, timeout: Duration) -> HealthCheckOutcome {
     let asked = Instant::now();
-    match tokio::time::timeout(timeout, TcpStream::connect((host, port))).await {
-        Ok(Ok(_connection)) => HealthCheckOutcome::Passed { took: asked.elapsed() },
+    match tokio::time::timeout(timeout, client.reach(url)).await {
+        Ok(Ok(())) => HealthCheckOutcome::Passed { took: asked.elapsed() },
         Ok(Err(_)) | Err(_) => HealthCheckOutcome::Failed,
     }
 }

@@ -4,8 +4,8 @@ use super::{client::HttpClientError, io_timeouts::ReadWriteTimeouts};
 use crate::transport::ErrorClassifier;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use saga_core::definition::participants::{
-    AcceptedMeaning, CONNECT_TIMEOUT, CONNECTION_MAX_AGE, EndpointConfig, IDLE_TIMEOUT, IdempotencyKeyFormat,
-    StatusPattern,
+    AcceptedMeaning, CONNECT_TIMEOUT, CONNECTION_MAX_AGE, ClientCredentials, EndpointConfig, IDLE_TIMEOUT,
+    IdempotencyKeyFormat, StatusPattern, TlsConfig,
 };
 use saga_guards::balancer::{BalancingStrategy, EjectionConfig};
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
@@ -38,6 +38,10 @@ pub struct HttpSettings {
     pub max_answer_bytes: usize,
     /// Value of the `Authorization` header.
     pub authorization: Option<String>,
+    /// How the engine gets bearer tokens; `None`: it does not.
+    pub client_credentials: Option<ClientCredentials>,
+    /// How connections are secured; `None`: by the authorities of the machine.
+    pub tls: Option<TlsConfig>,
     /// Further headers of every request.
     pub headers: Vec<(String, String)>,
     /// Statuses that are retried although they usually are not.
@@ -79,6 +83,8 @@ impl HttpSettings {
             write_timeout: None,
             max_answer_bytes: MAX_ANSWER_BYTES,
             authorization: None,
+            client_credentials: None,
+            tls: None,
             headers: Vec::new(),
             retry_on: Vec::new(),
             fail_on: Vec::new(),
@@ -143,6 +149,8 @@ impl fmt::Debug for HttpSettings {
             .field("write_timeout", &self.write_timeout)
             .field("max_answer_bytes", &self.max_answer_bytes)
             .field("authorization", &self.authorization.as_ref().map(|_| "…"))
+            .field("client_credentials", &self.client_credentials)
+            .field("tls", &self.tls)
             .field("headers", &headers)
             .field("retry_on", &self.retry_on)
             .field("fail_on", &self.fail_on)

@@ -22,17 +22,19 @@ use tokio::{
     net::TcpListener,
 };
 
+mod addresses;
 mod classes;
 mod pace;
 mod polling;
 mod resent;
+mod tls;
 mod unreadable;
 mod wire;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 
-fn a_call() -> ParticipantCall {
+pub(super) fn a_call() -> ParticipantCall {
     let saga = SagaId::new(Timestamp(1_000), ShardId(7), 42);
     ParticipantCall {
         saga,
@@ -69,14 +71,14 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 /// Serves `reply` to everything; the settings of a participant that is there.
-async fn answering(reply: impl Fn(Received) -> Reply<Body> + Clone + Send + Sync + 'static) -> HttpSettings {
+pub(super) async fn answering(reply: impl Fn(Received) -> Reply<Body> + Clone + Send + Sync + 'static) -> HttpSettings {
     let (listener, address) = listen().await;
     let app = Router::new().fallback(move |received: Received| std::future::ready(reply(received)));
     tokio::spawn(async move { axum::serve(listener, app).await });
     HttpSettings::at("payments", format!("http://{address}/api"))
 }
 
-fn reply(status: u16, headers: &[(header::HeaderName, &str)], body: &'static str) -> Reply<Body> {
+pub(super) fn reply(status: u16, headers: &[(header::HeaderName, &str)], body: &'static str) -> Reply<Body> {
     let mut reply = Reply::new(Body::from(body));
     *reply.status_mut() = StatusCode::from_u16(status).expect("a status");
     for (name, value) in headers {
@@ -95,7 +97,7 @@ async fn answered(call: &ParticipantCall, status: u16) -> String {
     summary(&ask(&settings, call).await)
 }
 
-fn summary(answer: &CommandAnswer) -> String {
+pub(super) fn summary(answer: &CommandAnswer) -> String {
     match answer {
         CommandAnswer::Succeeded { result } => format!("succeeded {result}"),
         CommandAnswer::Failed { failure, retry, .. } => format!("failed {} {retry:?}", failure.code),

@@ -6,7 +6,7 @@ use crate::definition::{
     fields::{self, MapReader, wrong},
     spanned::SpannedValue,
     tree::YamlValue,
-    written,
+    wishes, written,
 };
 use std::collections::BTreeMap;
 
@@ -63,7 +63,11 @@ impl ParticipantReader<'_> {
             }
             self.refuse_own_header(&key.text, key.span);
             let Some(value) = fields::text(node, &mut self.report) else { continue };
-            let secret = self.secret(&SpannedValue { value, span: node.span });
+            let text = SpannedValue { value, span: node.span };
+            if names_a_secret(&key.text) {
+                self.warn_of_literal(&text);
+            }
+            let secret = self.secret(&text);
             headers.insert(key.text.clone(), secret);
         }
         headers
@@ -127,12 +131,12 @@ impl ParticipantReader<'_> {
     }
 
     /// `text` with every `${ env.NAME }` and `${ file.PATH }` replaced; one that may be missing leaves its place empty.
-    fn expand(&mut self, text: &SpannedValue<String>) -> String {
+    pub(super) fn expand(&mut self, text: &SpannedValue<String>) -> String {
         self.expanded(text).unwrap_or_default()
     }
 
     /// The same; `None`: a variable is missing, and that is allowed or has been reported.
-    fn expanded(&mut self, text: &SpannedValue<String>) -> Option<String> {
+    pub(super) fn expanded(&mut self, text: &SpannedValue<String>) -> Option<String> {
         let mut result = Some(String::new());
         let mut rest = text.value.as_str();
         while let Some((before, after)) = rest.split_once("${") {
@@ -161,7 +165,9 @@ impl ParticipantReader<'_> {
             ),
             (None, None) => {
                 let message = format!("`${{ {inside} }}` is not known here");
-                self.report.error(Code::UnknownName, span, message).help("write ${ env.NAME } or ${ file.PATH }");
+                let is_of_caller = ["record", "event", "saga", "trigger"].iter().any(|name| inside.starts_with(name));
+                let help = if is_of_caller { wishes::FORWARDING } else { "write ${ env.NAME } or ${ file.PATH }" };
+                self.report.error(Code::UnknownName, span, message).help(help);
                 return None;
             }
         };
@@ -176,4 +182,12 @@ impl ParticipantReader<'_> {
         }
         found
     }
+}
+
+/// Whether a header of this name usually has a secret.
+fn names_a_secret(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["auth", "token", "secret", "passw", "credential", "api-key", "apikey", "cookie"]
+        .iter()
+        .any(|part| header.contains(part))
 }

@@ -16,7 +16,8 @@ use hyper::{
     header::HeaderMap,
 };
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
+use rustls::AlertDescription;
+use std::{error::Error, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -45,6 +46,9 @@ pub(super) struct HttpConnection {
 pub(super) enum HttpConnectionError {
     /// The connection had ended: nothing of the request left.
     NotTaken,
+    /// The server rejected the handshake of TLS after the client had ended its part: it has read nothing of the
+    /// request.
+    Rejected(String),
     /// The connection took it and ended before a byte of an answer.
     Nothing(String),
     /// It broke after the answer had begun, or the request could not be made.
@@ -125,13 +129,45 @@ impl HttpConnection {
     pub(super) fn unanswered(&self, error: &hyper::Error) -> HttpConnectionError {
         let beginning = self.heard.beginning();
         if beginning.is_empty() {
-            return HttpConnectionError::Nothing(explain(error));
+            let said = explain(error);
+            return if rejects_handshake(error) {
+                HttpConnectionError::Rejected(said)
+            } else {
+                HttpConnectionError::Nothing(said)
+            };
         }
         if error.is_parse() {
             return HttpConnectionError::NotHttp(not_http::answer(&error.to_string(), &beginning));
         }
         HttpConnectionError::Broken(explain(error))
     }
+}
+
+/// Whether the server refused the client's certificate, or that there is none. In TLS 1.3 it says so after the client
+/// may send, and before it reads.
+fn rejects_handshake(error: &hyper::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let tls = |cause: &(dyn Error + 'static)| {
+        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        inside.and_then(|inside| inside.downcast_ref::<rustls::Error>()).cloned()
+    };
+    matches!(causes.filter_map(tls).next(), Some(rustls::Error::AlertReceived(alert)) if is_about_certificates(alert))
+}
+
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+    )
 }
 
 fn shortened(age: Duration) -> Duration {

@@ -1,6 +1,7 @@
 //! When connections are kept, when not, and what is sent again.
 
 use super::*;
+use crate::outbound::OutboundAddresses;
 use hyper::StatusCode;
 use std::{
     net::SocketAddr,
@@ -95,7 +96,8 @@ async fn serve(mut stream: TcpStream, script: ConnectionScript, requests: Arc<Mu
 }
 
 fn client(lives: ConnectionTimeouts) -> HttpClient {
-    HttpClient::new(lives, false).expect("a client without TLS")
+    HttpClient::new(lives, ClientEncryption::None, OutboundAddresses::default().of_participant("payments"))
+        .expect("a client without TLS")
 }
 
 /// The body of the answer to a POST, and its connection is kept.
