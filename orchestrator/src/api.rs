@@ -29,6 +29,7 @@ mod saga_query;
 mod sagas;
 mod server;
 mod starting;
+mod starts;
 mod uniform;
 
 pub(crate) use acts::ActStatus;

@@ -40,6 +40,7 @@ use super::{
     schema_source::SchemaSource,
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
+    start_sender::StartSender,
     step_back::{StepBackFollower, StepBackRecovery, saved_confirmations::ConfirmationSaver},
     store_health::{self, StoreHealth},
     traces::{SagaTraces, TraceSettings},
@@ -191,7 +192,7 @@ impl SagaEngine {
         let crowded = shared.guards.overloaded_topics();
         let backpressure = Arc::new(TriggerBackpressure::new(crowded, shared.holds.clone()));
         let intake = shared.intake(Arc::clone(&backpressure));
-        let (operator, rewriting) = shared.operator(sources, watched, short_tasks.clone());
+        let (operator, rewriting) = shared.operator((sources, intake.clone()), watched, short_tasks.clone());
         tasks.extend(shared.start_followers());
         tasks.push(tokio::spawn(rewriting.run()));
         tasks.push(tokio::spawn(backpressure.follow()));
@@ -507,7 +508,7 @@ impl EngineShared {
 
     fn operator(
         &self,
-        sources: DecisionSources,
+        (sources, intake): (DecisionSources, TriggerIntake),
         watched: Option<WatchedFile>,
         tasks: TaskTracker,
     ) -> (OperatorHandle, RewriteTask) {
@@ -517,7 +518,9 @@ impl EngineShared {
             ArchiveEraser::new(self.journal.clone(), previewer.clone(), archives.clone(), self.clock);
         let deciders = (previewer.clone(), eraser);
         let acts = ActSender::new(self.journal.clone(), deciders, self.router.clone(), tasks.clone());
-        let reruns = RerunSender::new(self.journal.clone(), previewer, self.router.clone(), tasks);
+        let reruns = RerunSender::new(self.journal.clone(), previewer, self.router.clone(), tasks.clone());
+        let (journal, config) = (self.journal.clone(), Arc::clone(&self.config));
+        let starts = StartSender::new(journal, intake, config, (self.clock, tasks));
         let reload = ReloadHandle::new(
             self.journal.clone(),
             Arc::clone(&self.guards),
@@ -528,7 +531,7 @@ impl EngineShared {
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
         let overrides = Arc::clone(&self.overrides);
-        let senders = (acts, reruns);
+        let senders = (acts, reruns, starts);
         let operator =
             OperatorHandle::new(self.journal.clone(), senders, definitions, overrides, reload, (self.clock, archives));
         (operator, rewriting)

@@ -68,6 +68,7 @@ mod send_time;
 mod sending;
 mod shard;
 pub mod skew;
+pub mod start_sender;
 mod starting;
 pub mod step_back;
 mod store_health;

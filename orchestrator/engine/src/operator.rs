@@ -17,11 +17,13 @@ use super::{
     reload::ReloadHandle,
     replay::repair::{self, RepairMode, RepairPart},
     rerun_sender::{RerunOutcome, RerunPreview, RerunSender},
+    start_sender::{StartOutcome, StartSender},
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
 use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
+use saga_wire::direct::DirectTrigger;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -34,6 +36,7 @@ pub struct OperatorHandle {
     journal: JournalAccess,
     acts: ActSender,
     reruns: RerunSender,
+    starts: StartSender,
     definitions: DefinitionLookup,
     jobs: Arc<BulkJobRegistry>,
     job_context: Arc<BulkJobContext>,
@@ -66,7 +69,7 @@ impl OperatorHandle {
 
     pub(crate) fn new(
         journal: JournalAccess,
-        (acts, reruns): (ActSender, RerunSender),
+        (acts, reruns, starts): (ActSender, RerunSender, StartSender),
         definitions: DefinitionLookup,
         overrides: Arc<OverrideLog>,
         reload: ReloadHandle,
@@ -77,6 +80,7 @@ impl OperatorHandle {
             journal,
             acts,
             reruns,
+            starts,
             definitions,
             jobs: Arc::default(),
             job_context: Arc::new(job_context),
@@ -140,6 +144,16 @@ impl OperatorHandle {
     /// When the store does not answer, or a file that may have the saga cannot be read.
     pub async fn find_left(&self, name: &str, saga: Option<&str>) -> Result<LeftSagaLookup, LeftSagaError> {
         self.acts.eraser().find(name, saga).await
+    }
+
+    /// Begins a saga of the definition, and waits for what becomes of that, at most
+    /// [`PATIENCE`](super::act_sender::PATIENCE). The start is not lost, unless the owner crashes before the commit: a
+    /// repeat begins the saga then, and finds it otherwise.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn start(&self, definition: &str, asked: &DirectTrigger) -> Result<StartOutcome, StoreError> {
+        self.starts.send(definition, asked).await
     }
 
     /// Begins a saga that runs an ended one again, and waits for what becomes of that, at most

@@ -7,7 +7,7 @@ use super::{
     dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, monitoring, pages,
     participants,
     permission::RoutePermission,
-    projections, sagas,
+    projections, sagas, starts,
 };
 use axum::{
     Router,
@@ -148,6 +148,7 @@ fn reading() -> Vec<ApiRoute> {
 fn acting() -> Vec<ApiRoute> {
     let act = RouteGroup(RoutePermission::Act);
     vec![
+        act.post("/api/sagas", starts::start).takes(starts::BODY_BYTES),
         act.post("/api/sagas/{id}/rerun", acts::rerun_saga),
         act.post("/api/sagas/{id}/{action}", acts::act_on_saga),
         act.post("/api/jobs", jobs::begin).takes(jobs::BODY_BYTES),
