@@ -9,6 +9,7 @@ mod check;
 mod definitions;
 mod dlq;
 mod events;
+mod following;
 mod guard;
 mod jobs;
 mod keys;
@@ -24,8 +25,10 @@ mod run;
 mod schemas;
 mod selection;
 mod server;
+mod start;
 mod store;
 mod verify;
+mod watch;
 mod who;
 
 use crate::telemetry::{self, LogFormat};
@@ -95,8 +98,12 @@ enum CliCommand {
     Show(read::ShowArgs),
     /// Show all events of one saga: when, why, and how long each took
     History(read::HistoryArgs),
+    /// Print what happens to one saga, as it happens, until it ends
+    Watch(watch::WatchArgs),
     /// Show what changed in one saga between two versions or times
     Diff(read::DiffArgs),
+    /// Start a saga without Kafka, and with --wait show how it ends
+    Start(start::StartArgs),
     /// Try failed or waiting steps again now, in one saga or in many
     Retry(act::RetryArgs),
     /// Treat the step that a parked saga waits for as settled; the saga then continues
@@ -185,6 +192,8 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::List(args) => list::list(args).await,
         CliCommand::Show(args) => read::show(args).await,
         CliCommand::History(args) => read::history(args).await,
+        CliCommand::Watch(args) => watch::watch(args).await,
+        CliCommand::Start(args) => start::start(args).await,
         CliCommand::Diff(args) => read::diff(args).await,
         CliCommand::Retry(args) => act::retry(args).await,
         CliCommand::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,

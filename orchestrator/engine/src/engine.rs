@@ -37,6 +37,7 @@ use super::{
     reload::{ReloadHandle, WatchedFile},
     rerun_sender::RerunSender,
     router::{InboxForwarder, MessageSource, ShardRouter},
+    saga_watch::SagaWatch,
     schema_source::SchemaSource,
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
@@ -127,6 +128,7 @@ struct EngineShared {
     overrides: Arc<OverrideLog>,
     config: Arc<ActiveConfigCell>,
     generations: Arc<GenerationTracker>,
+    watch: SagaWatch,
     router: ShardRouter,
     letters: DeadLetterWriter,
     holds: PartitionHolds,
@@ -185,7 +187,7 @@ impl SagaEngine {
             Arc::new(calls.clone()),
             shared.letters.clone(),
             shared.router.clone(),
-            (observer, traces),
+            (observer, traces, shared.watch.clone()),
             short_tasks.clone(),
         );
         let shard = shared.shard_context(committers, sources.clone(), outputs);
@@ -281,7 +283,7 @@ impl SagaEngine {
             (Arc::clone(&shared.guards), Arc::clone(&shared.overrides)),
             Arc::clone(&shared.config),
             Arc::clone(&shared.generations),
-            health,
+            (health, shared.watch.clone()),
             shared.clock,
         )
     }
@@ -412,6 +414,7 @@ impl EngineShared {
             overrides,
             config: Arc::new(ActiveConfigCell::new(config)),
             generations: Arc::default(),
+            watch: SagaWatch::default(),
             router: ShardRouter::new(settings.shards, inbox),
             letters: DeadLetterWriter::new(settings.kafka.clone(), topics, settings.clock, holds.clone()),
             holds,

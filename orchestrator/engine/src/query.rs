@@ -22,6 +22,7 @@ use super::{
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
     replay::audit::{self, AuditReport, AuditRequest},
     router::{LaggingShard, ShardRouter},
+    saga_watch::{SagaWaker, SagaWatch},
     schema_source::{RegistryOutage, SchemaSource},
     skew::ClockSkew,
     step_back::StepBackRecovery,
@@ -58,6 +59,7 @@ pub struct QueryHandle {
     config: Arc<ActiveConfigCell>,
     generations: Arc<GenerationTracker>,
     health: EngineHealth,
+    watch: SagaWatch,
     clock: EngineClock,
 }
 
@@ -141,10 +143,10 @@ impl QueryHandle {
         (guards, overrides): (Arc<GuardRegistry>, Arc<OverrideLog>),
         config: Arc<ActiveConfigCell>,
         generations: Arc<GenerationTracker>,
-        health: EngineHealth,
+        (health, watch): (EngineHealth, SagaWatch),
         clock: EngineClock,
     ) -> QueryHandle {
-        QueryHandle { journal, guards, overrides, config, generations, health, clock }
+        QueryHandle { journal, guards, overrides, config, generations, health, watch, clock }
     }
 
     /// The time by which the engine works.
@@ -275,6 +277,12 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn last_version(&self, saga: SagaId) -> Result<Option<u32>, StoreError> {
         self.store().last_version(saga.uuid()).await
+    }
+
+    /// A reader that commits of this engine to the saga wake.
+    #[must_use]
+    pub fn watch(&self, saga: SagaId) -> SagaWaker {
+        self.watch.of(saga)
     }
 
     /// The saga as its journal tells it; `None`: there is none.

@@ -7,7 +7,7 @@ use super::{
     dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, monitoring, pages,
     participants,
     permission::RoutePermission,
-    projections, sagas, starts,
+    projections, saga_events, sagas, starts,
 };
 use axum::{
     Router,
@@ -122,6 +122,7 @@ fn reading() -> Vec<ApiRoute> {
         read.get("/api/sagas/{id}", sagas::show),
         read.get("/api/sagas/{id}/history", sagas::history),
         read.get("/api/sagas/{id}/diff", sagas::difference),
+        read.get("/api/sagas/{id}/events", saga_events::events),
         read.get("/api/jobs", jobs::list),
         read.get("/api/jobs/{id}", jobs::show),
         read.get("/api/dead-letters", dead_letters::list),

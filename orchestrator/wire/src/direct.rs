@@ -44,7 +44,11 @@ impl DirectTrigger {
         let is_structured = given(CONTENT_TYPE).is_some_and(|(_, kind)| kind.starts_with(STRUCTURED));
         let content = given(CONTENT_TYPE).is_none().then(|| text_header(CONTENT_TYPE, "application/json"));
         let kind = trigger.event_type.as_deref().filter(|_| !is_structured && given(headers::CE_TYPE).is_none());
-        let others = self.headers.iter().map(|(name, value)| text_header(name, value.as_str()));
+        // Records have it in small letters; callers of an API are used to others.
+        let name = |name: &str| {
+            if name.eq_ignore_ascii_case(CONTENT_TYPE) { CONTENT_TYPE.to_owned() } else { name.to_owned() }
+        };
+        let others = self.headers.iter().map(|(own, value)| text_header(&name(own), value.as_str()));
         let headers: Vec<RecordHeader> = others
             .chain(content)
             .chain(kind.map(|kind| text_header(headers::CE_TYPE, kind)))
