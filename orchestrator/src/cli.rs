@@ -17,6 +17,7 @@ mod list;
 mod migrate;
 mod operator;
 mod output;
+mod pause;
 mod projections;
 mod read;
 mod replay;
@@ -114,6 +115,12 @@ enum CliCommand {
     Abandon(act::WholeActArgs),
     /// Move open sagas to another text of their definition, where it fits; without --apply, only show where it would
     Migrate(migrate::MigrateArgs),
+    /// Let a definition start no sagas, or send a participant no calls, until an operator resumes it
+    #[command(subcommand)]
+    Pause(pause::PauseCommand),
+    /// End the pause of a definition or of a participant
+    #[command(subcommand)]
+    Resume(pause::ResumeCommand),
     /// Run an ended saga again, by a new saga: from the beginning, or from a step
     Rerun(rerun::RerunArgs),
     /// Remove for ever what ended sagas were given, sent and were answered, also in archives; steps, times and codes
@@ -200,6 +207,8 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Migrate(args) => migrate::migrate(args).await,
+        CliCommand::Pause(command) => pause::pause(command).await,
+        CliCommand::Resume(command) => pause::resume(command).await,
         CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,

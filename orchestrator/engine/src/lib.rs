@@ -24,6 +24,7 @@ mod committer;
 mod dead_letter;
 mod definition_generations;
 mod definition_lookup;
+pub mod definition_pauses;
 pub mod definition_rollout;
 pub mod delivery;
 mod dispatch;

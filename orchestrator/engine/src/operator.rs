@@ -11,6 +11,7 @@ use super::{
     },
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
+    definition_pauses::{PauseLog, PauseRecord},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
     projection::{self, ArchiveFolder, MissingArchives, RebuildError},
@@ -41,6 +42,7 @@ pub struct OperatorHandle {
     jobs: Arc<BulkJobRegistry>,
     job_context: Arc<BulkJobContext>,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
     reload: ReloadHandle,
     clock: EngineClock,
     archive_folder: Option<PathBuf>,
@@ -71,7 +73,7 @@ impl OperatorHandle {
         journal: JournalAccess,
         (acts, reruns, starts): (ActSender, RerunSender, StartSender),
         definitions: DefinitionLookup,
-        overrides: Arc<OverrideLog>,
+        (overrides, pauses): (Arc<OverrideLog>, Arc<PauseLog>),
         reload: ReloadHandle,
         (clock, archive_folder): (EngineClock, Option<PathBuf>),
     ) -> OperatorHandle {
@@ -85,6 +87,7 @@ impl OperatorHandle {
             jobs: Arc::default(),
             job_context: Arc::new(job_context),
             overrides,
+            pauses,
             reload,
             clock,
             archive_folder,
@@ -271,6 +274,15 @@ impl OperatorHandle {
     /// act.
     pub async fn act_on_guards(&self, id: Uuid, act: &OverrideRequest) -> Result<(i64, bool), OverrideError> {
         self.overrides.act(id, act, self.clock.now()).await
+    }
+
+    /// Puts a pause of a definition, or its end, on record, then into force here; other engines follow within seconds.
+    /// Returns whether it is in force here already. The same id again is the same act.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn pause(&self, id: Uuid, act: &PauseRecord) -> Result<bool, StoreError> {
+        self.pauses.act(id, act, self.clock.now()).await
     }
 
     /// The handle that puts another participants.yaml into effect.

@@ -5,6 +5,7 @@ use super::{
     answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
     definition_generations::GenerationTracker,
+    definition_pauses::{DefinitionPause, PauseLog},
     events_topic::{EventsTopicStanding, EventsTopicView},
     feed::FeedReader,
     journal::{
@@ -56,6 +57,7 @@ pub struct QueryHandle {
     journal: JournalAccess,
     guards: Arc<GuardRegistry>,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
     config: Arc<ActiveConfigCell>,
     generations: Arc<GenerationTracker>,
     health: EngineHealth,
@@ -140,13 +142,13 @@ impl EngineHealth {
 impl QueryHandle {
     pub(crate) fn new(
         journal: JournalAccess,
-        (guards, overrides): (Arc<GuardRegistry>, Arc<OverrideLog>),
+        (guards, overrides, pauses): (Arc<GuardRegistry>, Arc<OverrideLog>, Arc<PauseLog>),
         config: Arc<ActiveConfigCell>,
         generations: Arc<GenerationTracker>,
         (health, watch): (EngineHealth, SagaWatch),
         clock: EngineClock,
     ) -> QueryHandle {
-        QueryHandle { journal, guards, overrides, config, generations, health, watch, clock }
+        QueryHandle { journal, guards, overrides, pauses, config, generations, health, watch, clock }
     }
 
     /// The time by which the engine works.
@@ -165,6 +167,12 @@ impl QueryHandle {
     #[must_use]
     pub fn config(&self) -> Arc<ActiveConfig> {
         self.config.keep()
+    }
+
+    /// Definitions that start no sagas for now, by name, and why.
+    #[must_use]
+    pub fn paused_definitions(&self) -> BTreeMap<String, DefinitionPause> {
+        self.pauses.all()
     }
 
     /// Topics that are left to engines which know more, and why.

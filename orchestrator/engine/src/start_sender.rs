@@ -4,6 +4,7 @@
 use super::{
     act_sender::PATIENCE,
     active_config::ActiveConfigCell,
+    definition_pauses::DefinitionPause,
     idempotency,
     journal::JournalAccess,
     message::{MessageOutcome, MessageReceipt},
@@ -50,6 +51,8 @@ pub enum StartOutcome {
     Unwanted,
     /// As a record the event would be a dead letter.
     Poison(PoisonDiagnosis),
+    /// The definition starts nothing for now.
+    Paused(DefinitionPause),
     /// No definition of this name starts sagas on this engine.
     UnknownDefinition,
     /// Nothing began, for this reason.
@@ -111,6 +114,9 @@ impl StartSender {
         let (name, key) = (wanted.plan.definition.name.clone(), wanted.start.key.clone());
         if let Some(holder) = self.journal.store().key_holder(&name, &key).await? {
             return Ok(taken(&holder, &wanted.start));
+        }
+        if let Some(pause) = self.intake.pause_of(&name) {
+            return Ok(StartOutcome::Paused(pause));
         }
         let until = Instant::now() + PATIENCE;
         let (reply, answer) = oneshot::channel();

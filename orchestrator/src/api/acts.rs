@@ -73,7 +73,7 @@ impl ActStatus {
         }
     }
 
-    fn code(self) -> StatusCode {
+    pub(super) fn code(self) -> StatusCode {
         match self {
             ActStatus::Accepted => StatusCode::ACCEPTED,
             ActStatus::Applied | ActStatus::DryRun | ActStatus::NoChange | ActStatus::Done => StatusCode::OK,

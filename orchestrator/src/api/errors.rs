@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use saga_engine::{archiving::left::LeftSaga, journal::shown::LookBackError};
+use saga_engine::{archiving::left::LeftSaga, definition_pauses::DefinitionPause, journal::shown::LookBackError};
 use saga_event_store::FeedError;
 use saga_wire::poison::PoisonDiagnosis;
 use serde::Serialize;
@@ -66,6 +66,9 @@ pub(super) enum ApiError {
     /// Another event has started the saga that has the key.
     #[error("the key `{key}` is taken: another event has started the saga {saga}")]
     KeyTaken { key: String, saga: String },
+    /// An operator has paused the definition.
+    #[error("{definition} starts no sagas: {} paused it at {} ({})", pause.who, pause.since, pause.reason)]
+    DefinitionPaused { definition: String, pause: DefinitionPause },
     /// The definition's trigger does not want the event.
     #[error("{0} does not want the event: its `type` or its `when` is for other events")]
     NotWanted(String),
@@ -129,6 +132,7 @@ pub(super) enum ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestBodyKind {
     Act,
+    Pause,
     Start,
     Rerun,
     Job,
@@ -170,7 +174,9 @@ impl RequestBodyKind {
             RequestBodyKind::Definition => {
                 r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
             }
-            RequestBodyKind::LetterAct => r#"send {"who": "your name", "reason": "why"} as application/json"#,
+            RequestBodyKind::LetterAct | RequestBodyKind::Pause => {
+                r#"send {"who": "your name", "reason": "why"} as application/json"#
+            }
             RequestBodyKind::LetterEdit => concat!(
                 r#"send {"who": "your name", "reason": "why", "record": {"key": "NDcxMQ==", "value": "e30=", "#,
                 r#""headers": []}} as application/json, bytes in base64; "json": {} in place of "value" is encoded as the "#,
@@ -284,6 +290,7 @@ impl ApiError {
             | ApiError::UnknownDefinition(_)
             | ApiError::KeyTaken { .. }
             | ApiError::NotWanted(_)
+            | ApiError::DefinitionPaused { .. }
             | ApiError::PoisonEvent(_)
             | ApiError::CursorGone { .. }
             | ApiError::Unreadable(_)
@@ -323,6 +330,7 @@ impl ApiError {
             ApiError::UnknownDefinition(_) => ApiErrorCode::NoDefinition,
             ApiError::KeyTaken { .. } => ApiErrorCode::KeyTaken,
             ApiError::NotWanted(_) => ApiErrorCode::NotWanted,
+            ApiError::DefinitionPaused { .. } => ApiErrorCode::DefinitionPaused,
             ApiError::PoisonEvent(_) => ApiErrorCode::PoisonEvent,
             ApiError::WrongMethod { .. } => ApiErrorCode::WrongMethod,
             ApiError::CursorGone { .. } => ApiErrorCode::CursorGone,
@@ -379,6 +387,9 @@ impl ApiError {
             ApiError::RerunRefused(_) => "`saga show` shows what stands; docs/replay.md says what can be run again",
             ApiError::KeyTaken { .. } => {
                 "nothing has begun; `saga show` shows the saga that has the key, and another transaction needs another key"
+            }
+            ApiError::DefinitionPaused { .. } => {
+                "nothing has begun; `saga resume definition` ends the pause, and the same event starts the saga then"
             }
             ApiError::NotWanted(_) => "nothing has begun; `saga definitions show` shows the trigger",
             ApiError::PoisonEvent(poison) => poison.code.remedy(),

@@ -160,6 +160,7 @@ fn acting() -> Vec<ApiRoute> {
         act.post("/api/dead-letters/{partition}/{offset}/{action}/{last}", dead_letters::act)
             .takes(dead_letters::BODY_BYTES),
         act.post("/api/guards/{participant}/{action}", acts::act_on_guard),
+        act.post("/api/definitions/{name}/{action}", definitions::act),
         act.post("/monitoring/circuit-breakers/{name}/reset", monitoring::breakers::reset),
     ]
 }

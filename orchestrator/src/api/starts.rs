@@ -4,6 +4,7 @@ use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, act_id, to_its_end, waits},
     auth::ApiCaller,
+    definitions,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -202,12 +203,8 @@ fn told(came: StartOutcome, definition: &str, backend: &ApiState) -> Result<Told
         ))),
         StartOutcome::Unwanted => Err(ApiError::NotWanted(definition.to_owned())),
         StartOutcome::Poison(poison) => Err(ApiError::PoisonEvent(poison)),
-        StartOutcome::UnknownDefinition => {
-            let config = backend.query.config();
-            let known: Vec<&str> = config.catalog.plans().iter().map(|plan| plan.definition.name.as_str()).collect();
-            let guess = saga_core::definition::or_did_you_mean(definition, known);
-            Err(ApiError::UnknownDefinition(format!("no definition `{definition}` starts sagas on this engine{guess}")))
-        }
+        StartOutcome::Paused(pause) => Err(ApiError::DefinitionPaused { definition: definition.to_owned(), pause }),
+        StartOutcome::UnknownDefinition => Err(definitions::unknown(backend, definition)),
         StartOutcome::Refused(reason) => Err(ApiError::Refused(reason)),
         StartOutcome::TooMany => Err(ApiError::TooManyActs(start_sender::MOST_STARTS)),
     }

@@ -16,6 +16,7 @@ pub(in crate::api) enum ApiErrorCode {
     CursorGone,
     SeveralSagas,
     KeyTaken,
+    DefinitionPaused,
     Refused,
     ArchivesMissing,
     ArchiveUnread,
@@ -61,7 +62,7 @@ impl ApiErrorFacts {
 }
 
 impl ApiErrorCode {
-    pub(in crate::api) const ALL: [ApiErrorCode; 37] = [
+    pub(in crate::api) const ALL: [ApiErrorCode; 38] = [
         ApiErrorCode::NoRoute,
         ApiErrorCode::NoSaga,
         ApiErrorCode::NoDefinition,
@@ -73,6 +74,7 @@ impl ApiErrorCode {
         ApiErrorCode::CursorGone,
         ApiErrorCode::SeveralSagas,
         ApiErrorCode::KeyTaken,
+        ApiErrorCode::DefinitionPaused,
         ApiErrorCode::Refused,
         ApiErrorCode::ArchivesMissing,
         ApiErrorCode::ArchiveUnread,
@@ -182,6 +184,13 @@ impl ApiErrorCode {
                 "A saga that another event has started has the business key, and the same key never starts a saga \
                  twice. `saga` is its id. Nothing has begun. The same event again would be answered with that \
                  saga.",
+            ),
+            ApiErrorCode::DefinitionPaused => facts(
+                StatusCode::CONFLICT,
+                "definition_paused",
+                "The definition is paused",
+                "An operator has paused the definition; the detail says who, when and why. Nothing has begun. \
+                 `saga resume definition` ends the pause, and the same event starts the saga then.",
             ),
             ApiErrorCode::Refused => facts(
                 StatusCode::CONFLICT,
