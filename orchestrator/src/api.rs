@@ -25,10 +25,12 @@ mod permission;
 mod projections;
 mod request;
 mod routes;
+mod saga_events;
 mod saga_query;
 mod sagas;
 mod server;
 mod starting;
+mod starts;
 mod uniform;
 
 pub(crate) use acts::ActStatus;
@@ -71,6 +73,8 @@ pub(crate) struct ApiState {
     pub(crate) readers: Arc<Semaphore>,
     /// Permits for clients that follow the feed of all events.
     pub(crate) feed_readers: Arc<Semaphore>,
+    /// Permits for clients that follow one saga.
+    pub(crate) saga_readers: Arc<Semaphore>,
     /// Permits for requests that read journals.
     pub(crate) journal_permits: journal_permits::JournalReadPermits,
     /// Numbers of sagas by status.
@@ -95,6 +99,7 @@ impl ApiState {
     ) -> ApiState {
         let readers = Arc::new(Semaphore::new(guard_events::READERS));
         let feed_readers = Arc::new(Semaphore::new(events::READERS));
+        let saga_readers = Arc::new(Semaphore::new(saga_events::READERS));
         let journal_permits = journal_permits::JournalReadPermits::new();
         let census = census::CountCache::of(query.clone());
         let causes = census::CountCache::of(query.clone());
@@ -111,6 +116,7 @@ impl ApiState {
             metrics,
             readers,
             feed_readers,
+            saga_readers,
             journal_permits,
             census,
             causes,

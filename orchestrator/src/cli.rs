@@ -10,6 +10,7 @@ mod check;
 mod definitions;
 mod dlq;
 mod events;
+mod following;
 mod guard;
 mod jobs;
 mod keys;
@@ -17,6 +18,7 @@ mod list;
 mod migrate;
 mod operator;
 mod output;
+mod pause;
 mod projections;
 mod read;
 mod replay;
@@ -25,8 +27,10 @@ mod run;
 mod schemas;
 mod selection;
 mod server;
+mod start;
 mod store;
 mod verify;
+mod watch;
 mod who;
 
 use crate::telemetry::{self, LogFormat};
@@ -96,8 +100,12 @@ enum CliCommand {
     Show(read::ShowArgs),
     /// Show all events of one saga: when, why, and how long each took
     History(read::HistoryArgs),
+    /// Print what happens to one saga, as it happens, until it ends
+    Watch(watch::WatchArgs),
     /// Show what changed in one saga between two versions or times
     Diff(read::DiffArgs),
+    /// Start a saga without Kafka, and with --wait show how it ends
+    Start(start::StartArgs),
     /// Try failed or waiting steps again now, in one saga or in many
     Retry(act::RetryArgs),
     /// Treat the step that a parked saga waits for as settled; the saga then continues
@@ -108,6 +116,12 @@ enum CliCommand {
     Abandon(act::WholeActArgs),
     /// Move open sagas to another text of their definition, where it fits; without --apply, only show where it would
     Migrate(migrate::MigrateArgs),
+    /// Let a definition start no sagas, or send a participant no calls, until an operator resumes it
+    #[command(subcommand)]
+    Pause(pause::PauseCommand),
+    /// End the pause of a definition or of a participant
+    #[command(subcommand)]
+    Resume(pause::ResumeCommand),
     /// Run an ended saga again, by a new saga: from the beginning, or from a step
     Rerun(rerun::RerunArgs),
     /// Remove for ever what ended sagas were given, sent and were answered, also in archives; steps, times and codes
@@ -189,12 +203,16 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::List(args) => list::list(args).await,
         CliCommand::Show(args) => read::show(args).await,
         CliCommand::History(args) => read::history(args).await,
+        CliCommand::Watch(args) => watch::watch(args).await,
+        CliCommand::Start(args) => start::start(args).await,
         CliCommand::Diff(args) => read::diff(args).await,
         CliCommand::Retry(args) => act::retry(args).await,
         CliCommand::Skip(args) => act::act_on_step(args, OperatorAction::Skip).await,
         CliCommand::Cancel(args) => act::act(args, OperatorAction::Cancel).await,
         CliCommand::Abandon(args) => act::act(args, OperatorAction::Abandon).await,
         CliCommand::Migrate(args) => migrate::migrate(args).await,
+        CliCommand::Pause(command) => pause::pause(command).await,
+        CliCommand::Resume(command) => pause::resume(command).await,
         CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,

@@ -98,6 +98,7 @@ async fn who_may_not_see_payloads_finds_none_and_everything_else() -> Result<()>
         "/api/sagas/o-1?payloads=full",
         "/api/sagas/o-1/history?payloads=full",
         "/api/sagas/o-1/diff?from=1&to=2",
+        "/api/sagas/o-1/events?payloads=full",
         "/api/events",
         "/sagas/o-1?payloads=full",
         "/",

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod definition;
 pub mod describe;
 pub mod digest;
+pub mod direct_start;
 pub mod event;
 pub mod evolve;
 pub mod expression;

@@ -17,6 +17,7 @@ use super::{
     dead_letter::DeadLetterWriter,
     definition_generations::GenerationTracker,
     definition_lookup::DefinitionLookup,
+    definition_pauses::PauseLog,
     definition_rollout::{FollowerContext, PublisherContext},
     dispatch::OutboundCalls,
     events_topic::{EventsTopic, EventsTopicStanding, EventsTopicWorker, TopicBookmark},
@@ -37,9 +38,11 @@ use super::{
     reload::{ReloadHandle, WatchedFile},
     rerun_sender::RerunSender,
     router::{InboxForwarder, MessageSource, ShardRouter},
+    saga_watch::SagaWatch,
     schema_source::SchemaSource,
     shard::{ShardContext, ShardOutputs, ShardStore},
     skew::ClockSkew,
+    start_sender::StartSender,
     step_back::{StepBackFollower, StepBackRecovery, saved_confirmations::ConfirmationSaver},
     store_health::{self, StoreHealth},
     traces::{SagaTraces, TraceSettings},
@@ -102,6 +105,7 @@ pub struct EngineSettings {
 pub struct EnginePreparation {
     plans: PlanCache,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
 }
 
 /// A running engine, without its consumers.
@@ -124,8 +128,10 @@ struct EngineShared {
     journal: JournalAccess,
     guards: Arc<GuardRegistry>,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
     config: Arc<ActiveConfigCell>,
     generations: Arc<GenerationTracker>,
+    watch: SagaWatch,
     router: ShardRouter,
     letters: DeadLetterWriter,
     holds: PartitionHolds,
@@ -158,7 +164,10 @@ impl SagaEngine {
         }
         let overrides = Arc::new(OverrideLog::new(Arc::clone(&settings.store), Arc::clone(&settings.guarded)));
         overrides.catch_up().await?;
-        Ok(EnginePreparation { plans, overrides })
+        overrides.end_pauses(settings.clock.now());
+        let pauses = Arc::new(PauseLog::new(Arc::clone(&settings.store)));
+        pauses.catch_up().await?;
+        Ok(EnginePreparation { plans, overrides, pauses })
     }
 
     /// Starts the committers and what else runs beside the shards. No shard is owned yet, and so no participant was
@@ -184,14 +193,14 @@ impl SagaEngine {
             Arc::new(calls.clone()),
             shared.letters.clone(),
             shared.router.clone(),
-            (observer, traces),
+            (observer, traces, shared.watch.clone()),
             short_tasks.clone(),
         );
         let shard = shared.shard_context(committers, sources.clone(), outputs);
         let crowded = shared.guards.overloaded_topics();
         let backpressure = Arc::new(TriggerBackpressure::new(crowded, shared.holds.clone()));
         let intake = shared.intake(Arc::clone(&backpressure));
-        let (operator, rewriting) = shared.operator(sources, watched, short_tasks.clone());
+        let (operator, rewriting) = shared.operator((sources, intake.clone()), watched, short_tasks.clone());
         tasks.extend(shared.start_followers());
         tasks.push(tokio::spawn(rewriting.run()));
         tasks.push(tokio::spawn(backpressure.follow()));
@@ -277,10 +286,10 @@ impl SagaEngine {
         );
         QueryHandle::new(
             shared.journal.clone(),
-            (Arc::clone(&shared.guards), Arc::clone(&shared.overrides)),
+            (Arc::clone(&shared.guards), Arc::clone(&shared.overrides), Arc::clone(&shared.pauses)),
             Arc::clone(&shared.config),
             Arc::clone(&shared.generations),
-            health,
+            (health, shared.watch.clone()),
             shared.clock,
         )
     }
@@ -393,7 +402,7 @@ impl SagaEngine {
 
 impl EngineShared {
     fn new(settings: EngineSettings, prepared: EnginePreparation) -> EngineShared {
-        let EnginePreparation { plans, overrides } = prepared;
+        let EnginePreparation { plans, overrides, pauses } = prepared;
         let (holds, topics) = (PartitionHolds::default(), Arc::clone(settings.guarded.topics()));
         let inbox = settings.kafka.as_ref().map_or(InboxForwarder::Disabled, |kafka| InboxForwarder::Topic {
             topic: Arc::clone(&kafka.inbox),
@@ -409,8 +418,10 @@ impl EngineShared {
             journal: JournalAccess::new(settings.store, plans),
             guards: settings.guarded,
             overrides,
+            pauses,
             config: Arc::new(ActiveConfigCell::new(config)),
             generations: Arc::default(),
+            watch: SagaWatch::default(),
             router: ShardRouter::new(settings.shards, inbox),
             letters: DeadLetterWriter::new(settings.kafka.clone(), topics, settings.clock, holds.clone()),
             holds,
@@ -438,13 +449,17 @@ impl EngineShared {
     /// calls that wait for a guard, keep projections up to date, and write the topic of all events.
     fn start_followers(&self) -> Vec<JoinHandle<()>> {
         let (overrides, health) = (Arc::clone(&self.overrides), Arc::clone(&self.store_health));
+        let clock = self.clock;
+        let (pauses, pauses_health) = (Arc::clone(&self.pauses), Arc::clone(&self.store_health));
+        let missed_pauses = move |error: &StoreError| pauses_health.missed("read the record of pauses", error);
         let missed = move |error: &StoreError| health.missed("read the record of guard acts", error);
         let (store, health) = (Arc::clone(self.journal.store()), Arc::clone(&self.store_health));
         let heartbeat = store_health::keep_proving(store, self.instance.clone(), self.clock, health);
         let step_back =
             StepBackFollower::new(self.journal.clone(), Arc::clone(&self.step_back), Arc::clone(&self.store_health));
         let mut tasks = vec![
-            tokio::spawn(async move { overrides.follow(missed).await }),
+            tokio::spawn(async move { overrides.follow(clock, missed).await }),
+            tokio::spawn(async move { pauses.follow(missed_pauses).await }),
             tokio::spawn(heartbeat),
             tokio::spawn(step_back.follow()),
             tokio::spawn(ProjectionWorker::new(&self.journal, self.router.clone(), self.archive_folder.clone()).run()),
@@ -500,14 +515,14 @@ impl EngineShared {
             Arc::clone(&self.generations),
             self.letters.clone(),
             (backpressure, self.holds.clone()),
-            self.schemas.clone(),
+            (self.schemas.clone(), Arc::clone(&self.pauses)),
             self.kafka.as_ref().map(|kafka| Arc::clone(&kafka.replies)),
         )
     }
 
     fn operator(
         &self,
-        sources: DecisionSources,
+        (sources, intake): (DecisionSources, TriggerIntake),
         watched: Option<WatchedFile>,
         tasks: TaskTracker,
     ) -> (OperatorHandle, RewriteTask) {
@@ -517,7 +532,9 @@ impl EngineShared {
             ArchiveEraser::new(self.journal.clone(), previewer.clone(), archives.clone(), self.clock);
         let deciders = (previewer.clone(), eraser);
         let acts = ActSender::new(self.journal.clone(), deciders, self.router.clone(), tasks.clone());
-        let reruns = RerunSender::new(self.journal.clone(), previewer, self.router.clone(), tasks);
+        let reruns = RerunSender::new(self.journal.clone(), previewer, self.router.clone(), tasks.clone());
+        let (journal, config) = (self.journal.clone(), Arc::clone(&self.config));
+        let starts = StartSender::new(journal, intake, config, (self.clock, tasks));
         let reload = ReloadHandle::new(
             self.journal.clone(),
             Arc::clone(&self.guards),
@@ -527,8 +544,8 @@ impl EngineShared {
             (self.instance.clone(), self.clock),
         );
         let definitions = DefinitionLookup::new(self.journal.clone(), Arc::clone(&self.config));
-        let overrides = Arc::clone(&self.overrides);
-        let senders = (acts, reruns);
+        let overrides = (Arc::clone(&self.overrides), Arc::clone(&self.pauses));
+        let senders = (acts, reruns, starts);
         let operator =
             OperatorHandle::new(self.journal.clone(), senders, definitions, overrides, reload, (self.clock, archives));
         (operator, rewriting)

@@ -42,6 +42,13 @@ pub(crate) fn recognised(what: IdempotencyHit) {
     metrics::counter!("saga_idempotency_hits_total", "kind" => what.as_str()).increment(1);
 }
 
+/// A start came under a key that is taken, with the payload that took it or with another one.
+pub(crate) fn duplicate(other_payload: bool) {
+    let other = if other_payload { "yes" } else { "no" };
+    metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
+    recognised(if other_payload { IdempotencyHit::OtherPayload } else { IdempotencyHit::Start });
+}
+
 /// A key was taken by a new saga.
 pub(crate) fn started() {
     STARTED.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use super::{answer_progress::AnswerWatermarkUpdate, load_permits::LoadPermit, row::payload_hash};
 use saga_core::{
     command::{CommandAnswer, CommandRef, RetryAdvice},
+    direct_start::{DirectStart, origin},
     event::TriggerRecord,
     id::SagaId,
     input::{SagaInput, SagaStart},
@@ -165,9 +166,12 @@ fn key_taken(trigger: &TriggerRecord) -> SagaInput {
     SagaInput::KeyTaken { record: coordinates(trigger), payload: format!("sha256 {payload}…") }
 }
 
-/// Topic, partition and offset of the record.
+/// Topic, partition and offset of the record, or which request stands in its place.
 pub(super) fn coordinates(trigger: &TriggerRecord) -> String {
-    format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
+    match DirectStart::of(trigger) {
+        Some(start) => format!("{} (request {})", origin(trigger), start.id),
+        None => origin(trigger),
+    }
 }
 
 /// The sender that waits for a message to be dealt with.

@@ -11,17 +11,20 @@ use super::{
     },
     bulk::{BulkItem, BulkJobContext, BulkJobRegistry, BulkJobRequest, BulkJobView, TooManyJobs},
     definition_lookup::{DefinitionLookup, DefinitionLookupError, DefinitionTextError, RESTORE_LOG, TEXT_LOG},
+    definition_pauses::{PauseLog, PauseRecord},
     journal::{JournalAccess, JournalError, definitions::stored, reading::SagaLine},
     overrides::{OverrideError, OverrideLog},
     projection::{self, ArchiveFolder, MissingArchives, RebuildError},
     reload::ReloadHandle,
     replay::repair::{self, RepairMode, RepairPart},
     rerun_sender::{RerunOutcome, RerunPreview, RerunSender},
+    start_sender::{StartOutcome, StartSender},
 };
 use saga_base::clock::EngineClock;
 use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
 use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
+use saga_wire::direct::DirectTrigger;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -34,10 +37,12 @@ pub struct OperatorHandle {
     journal: JournalAccess,
     acts: ActSender,
     reruns: RerunSender,
+    starts: StartSender,
     definitions: DefinitionLookup,
     jobs: Arc<BulkJobRegistry>,
     job_context: Arc<BulkJobContext>,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
     reload: ReloadHandle,
     clock: EngineClock,
     archive_folder: Option<PathBuf>,
@@ -66,9 +71,9 @@ impl OperatorHandle {
 
     pub(crate) fn new(
         journal: JournalAccess,
-        (acts, reruns): (ActSender, RerunSender),
+        (acts, reruns, starts): (ActSender, RerunSender, StartSender),
         definitions: DefinitionLookup,
-        overrides: Arc<OverrideLog>,
+        (overrides, pauses): (Arc<OverrideLog>, Arc<PauseLog>),
         reload: ReloadHandle,
         (clock, archive_folder): (EngineClock, Option<PathBuf>),
     ) -> OperatorHandle {
@@ -77,10 +82,12 @@ impl OperatorHandle {
             journal,
             acts,
             reruns,
+            starts,
             definitions,
             jobs: Arc::default(),
             job_context: Arc::new(job_context),
             overrides,
+            pauses,
             reload,
             clock,
             archive_folder,
@@ -140,6 +147,16 @@ impl OperatorHandle {
     /// When the store does not answer, or a file that may have the saga cannot be read.
     pub async fn find_left(&self, name: &str, saga: Option<&str>) -> Result<LeftSagaLookup, LeftSagaError> {
         self.acts.eraser().find(name, saga).await
+    }
+
+    /// Begins a saga of the definition, and waits for what becomes of that, at most
+    /// [`PATIENCE`](super::act_sender::PATIENCE). The start is not lost, unless the owner crashes before the commit: a
+    /// repeat begins the saga then, and finds it otherwise.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn start(&self, definition: &str, asked: &DirectTrigger) -> Result<StartOutcome, StoreError> {
+        self.starts.send(definition, asked).await
     }
 
     /// Begins a saga that runs an ended one again, and waits for what becomes of that, at most
@@ -257,6 +274,15 @@ impl OperatorHandle {
     /// act.
     pub async fn act_on_guards(&self, id: Uuid, act: &OverrideRequest) -> Result<(i64, bool), OverrideError> {
         self.overrides.act(id, act, self.clock.now()).await
+    }
+
+    /// Puts a pause of a definition, or its end, on record, then into force here; other engines follow within seconds.
+    /// Returns whether it is in force here already. The same id again is the same act.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn pause(&self, id: Uuid, act: &PauseRecord) -> Result<bool, StoreError> {
+        self.pauses.act(id, act, self.clock.now()).await
     }
 
     /// The handle that puts another participants.yaml into effect.

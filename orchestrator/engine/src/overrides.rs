@@ -4,10 +4,13 @@ use crate::notes::{
     bookmark::{NoteCursor, NotePage},
     whole_log,
 };
-use saga_base::sync::{MutexGuard, UnpoisonedMutex};
-use saga_core::time::{Timestamp, rfc3339};
+use saga_base::{
+    clock::EngineClock,
+    sync::{MutexGuard, UnpoisonedMutex},
+};
+use saga_core::time::{Timestamp, from_rfc3339, rfc3339};
 use saga_event_store::{EventStore, NewNote, StoredNote};
-use saga_resilience::overrides::{OverrideRequest, OverrideState, check_texts};
+use saga_resilience::overrides::{GuardAction, OverrideRequest, OverrideState, check_texts};
 use saga_resilience::{guard_events::GuardEventKind, registry::GuardRegistry};
 use serde::Serialize;
 use std::{
@@ -57,8 +60,19 @@ pub struct ActiveOverride {
     /// The mode and the limits that are in force together.
     #[serde(flatten)]
     pub given: OverrideState,
+    /// When it takes calls again by itself, RFC 3339; `None`: an operator decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// The last recorded act that changed the participant's overrides.
     pub by: RecordedOverride,
+}
+
+impl ActiveOverride {
+    /// The same at a later time: a pause whose time has ended is over.
+    fn at(self, now: Timestamp) -> ActiveOverride {
+        let is_over = self.until.as_deref().and_then(from_rfc3339).is_some_and(|until| until <= now);
+        if is_over { ActiveOverride { given: self.given.after_pause(), until: None, ..self } } else { self }
+    }
 }
 
 /// The reason why an act was not recorded.
@@ -147,12 +161,25 @@ impl OverrideLog {
 
     /// Follows the record until the task is aborted. While the store is unavailable, the task calls `missed` and tries
     /// again; what is in force stays.
-    pub async fn follow(&self, missed: impl Fn(&saga_event_store::StoreError)) {
+    pub async fn follow(&self, clock: EngineClock, missed: impl Fn(&saga_event_store::StoreError)) {
         loop {
             // Spread, so that engines that started together do not ask together.
             tokio::time::sleep(EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
             if let Err(error) = self.catch_up().await {
                 missed(&error);
+            }
+            self.end_pauses(clock.now());
+        }
+    }
+
+    /// Lets participants take calls again whose pause has ended by `now`.
+    pub fn end_pauses(&self, now: Timestamp) {
+        for (participant, active) in self.all().iter_mut() {
+            let later = active.clone().at(now);
+            if later.until != active.until {
+                info!(participant, "the time of a pause has ended: calls are sent again");
+                self.guarded.apply(participant, &later.given);
+                *active = later;
             }
         }
     }
@@ -172,7 +199,10 @@ impl OverrideLog {
 
     fn check(&self, act: &OverrideRequest) -> Result<(), OverrideError> {
         check_texts(&act.who, &act.reason).map_err(OverrideError::Malformed)?;
-        if let saga_resilience::overrides::GuardAction::Set(given) = &act.action {
+        if act.until.is_some() && act.action != GuardAction::Open {
+            return Err(OverrideError::Malformed("only `open` ends by itself".to_owned()));
+        }
+        if let GuardAction::Set(given) = &act.action {
             given.check().map_err(|error| OverrideError::Malformed(error.to_string()))?;
         }
         let all = self.guarded.names();
@@ -238,9 +268,17 @@ impl OverrideLog {
 /// What is in force for its participant after `recorded`.
 fn fold(all: &mut BTreeMap<String, ActiveOverride>, recorded: RecordedOverride) -> OverrideState {
     let participant = recorded.act.participant.clone();
-    let before = all.get(&participant).map(|it| it.given.clone()).unwrap_or_default();
-    let given = before.after(&recorded.act.action);
-    all.insert(participant, ActiveOverride { given: given.clone(), by: recorded });
+    // An act says what changes from its time on, so a pause that had ended by then is over in any process.
+    let at = from_rfc3339(&recorded.at).unwrap_or_default();
+    let before = all.remove(&participant).map(|active| active.at(at));
+    let (given, until) = before.map_or_else(Default::default, |active| (active.given, active.until));
+    let given = given.after(&recorded.act.action);
+    let until = match &recorded.act.action {
+        GuardAction::Open => recorded.act.until.clone(),
+        GuardAction::Set(_) => until,
+        GuardAction::Close | GuardAction::Reset | GuardAction::MetricsOnly => None,
+    };
+    all.insert(participant, ActiveOverride { given: given.clone(), until, by: recorded });
     given
 }
 

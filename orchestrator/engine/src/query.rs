@@ -5,6 +5,7 @@ use super::{
     answer_progress::{AnswerProgress, DeadlinePause},
     bulk::{self, BulkJobRecord},
     definition_generations::GenerationTracker,
+    definition_pauses::{DefinitionPause, PauseLog},
     events_topic::{EventsTopicStanding, EventsTopicView},
     feed::FeedReader,
     journal::{
@@ -22,6 +23,7 @@ use super::{
     projection::{self, ProjectionPage, ProjectionView, UnknownProjection},
     replay::audit::{self, AuditReport, AuditRequest},
     router::{LaggingShard, ShardRouter},
+    saga_watch::{SagaWaker, SagaWatch},
     schema_source::{RegistryOutage, SchemaSource},
     skew::ClockSkew,
     step_back::StepBackRecovery,
@@ -55,9 +57,11 @@ pub struct QueryHandle {
     journal: JournalAccess,
     guards: Arc<GuardRegistry>,
     overrides: Arc<OverrideLog>,
+    pauses: Arc<PauseLog>,
     config: Arc<ActiveConfigCell>,
     generations: Arc<GenerationTracker>,
     health: EngineHealth,
+    watch: SagaWatch,
     clock: EngineClock,
 }
 
@@ -138,13 +142,13 @@ impl EngineHealth {
 impl QueryHandle {
     pub(crate) fn new(
         journal: JournalAccess,
-        (guards, overrides): (Arc<GuardRegistry>, Arc<OverrideLog>),
+        (guards, overrides, pauses): (Arc<GuardRegistry>, Arc<OverrideLog>, Arc<PauseLog>),
         config: Arc<ActiveConfigCell>,
         generations: Arc<GenerationTracker>,
-        health: EngineHealth,
+        (health, watch): (EngineHealth, SagaWatch),
         clock: EngineClock,
     ) -> QueryHandle {
-        QueryHandle { journal, guards, overrides, config, generations, health, clock }
+        QueryHandle { journal, guards, overrides, pauses, config, generations, health, watch, clock }
     }
 
     /// The time by which the engine works.
@@ -163,6 +167,12 @@ impl QueryHandle {
     #[must_use]
     pub fn config(&self) -> Arc<ActiveConfig> {
         self.config.keep()
+    }
+
+    /// Definitions that start no sagas for now, by name, and why.
+    #[must_use]
+    pub fn paused_definitions(&self) -> BTreeMap<String, DefinitionPause> {
+        self.pauses.all()
     }
 
     /// Topics that are left to engines which know more, and why.
@@ -275,6 +285,12 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn last_version(&self, saga: SagaId) -> Result<Option<u32>, StoreError> {
         self.store().last_version(saga.uuid()).await
+    }
+
+    /// A reader that commits of this engine to the saga wake.
+    #[must_use]
+    pub fn watch(&self, saga: SagaId) -> SagaWaker {
+        self.watch.of(saga)
     }
 
     /// The saga as its journal tells it; `None`: there is none.

@@ -2,6 +2,7 @@
 
 use crate::journal;
 use saga_core::{
+    direct_start::DirectStart,
     event::{SagaDecision, SagaEvent},
     id::ShardId,
     incident::IncidentKind,
@@ -106,6 +107,10 @@ pub(crate) fn act(plan: &SagaPlan, decision: &SagaDecision) -> Option<StreamAct>
             let from = origin.from.as_ref().map(|step| format!(" from {step}")).unwrap_or_default();
             let action = format!("rerun of {}{from}{}", origin.saga, if origin.forced { ", forced" } else { "" });
             return Some(acted_as(&origin.act, &origin.who, &origin.reason, action));
+        }
+        if let SagaEvent::SagaStarted { trigger, .. } = event {
+            let start = DirectStart::of(trigger)?;
+            return Some(acted_as(&start.id, &start.who, &start.reason, "start".to_owned()));
         }
         let SagaEvent::OperatorActed { id, who, reason, action, command } = event else { return None };
         let acted = words::acted(plan, *action, *command);

@@ -5,6 +5,7 @@ use super::{
     active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_generations::GenerationTracker,
+    definition_pauses::{DefinitionPause, PauseLog},
     message::{MessageContent, MessageReceipt, ShardMessage},
     partition_holds::{ConsumerHolds, PartitionHolds},
     router::{MessageSource, ShardRouter},
@@ -12,7 +13,7 @@ use super::{
     schema_waits::{SchemaWaits, WaitingRecord},
     trigger_backpressure::TriggerBackpressure,
 };
-use saga_core::{id::ShardId, input::SagaStart, state::SagaPlan};
+use saga_core::{definition::SagaDefinition, id::ShardId, input::SagaStart, state::SagaPlan};
 use saga_kafka::{
     ConsumerEvent, DeliveredRecord, KafkaConsumer, RecordAck,
     consumer::{AckCondition, RecordLoss},
@@ -64,6 +65,7 @@ pub struct TriggerIntake {
     backpressure: Arc<TriggerBackpressure>,
     holds: PartitionHolds,
     schemas: SchemaSource,
+    pauses: Arc<PauseLog>,
     waits: Arc<SchemaWaits>,
     /// Name of the topic of replies; `None` without Kafka.
     replies: Option<Arc<str>>,
@@ -76,11 +78,11 @@ impl TriggerIntake {
         generations: Arc<GenerationTracker>,
         letters: DeadLetterWriter,
         (backpressure, holds): (Arc<TriggerBackpressure>, PartitionHolds),
-        schemas: SchemaSource,
+        (schemas, pauses): (SchemaSource, Arc<PauseLog>),
         replies: Option<Arc<str>>,
     ) -> TriggerIntake {
         let waits = Arc::new(SchemaWaits::new(holds.clone()));
-        TriggerIntake { router, config, generations, letters, backpressure, holds, schemas, waits, replies }
+        TriggerIntake { router, config, generations, letters, backpressure, holds, schemas, pauses, waits, replies }
     }
 
     /// Takes records until the consumer's channel closes: after its stop, or when it cannot go on.
@@ -135,7 +137,7 @@ impl TriggerIntake {
             return ack.finish();
         }
         let Some((record, ack)) = self.waits.join((record, ack)) else { return };
-        if self.schemas.is_at_hand(&record, self.schema_needed(&record)) {
+        if self.schemas.is_at_hand(&record, self.schema_needed(&record)) && !self.has_paused(&record) {
             return self.take_now(record, ack).await;
         }
         let partition = record.topic_partition();
@@ -143,12 +145,14 @@ impl TriggerIntake {
         tokio::spawn(self.clone().take_waiting(partition, (record, ack)));
     }
 
-    /// Takes a record that waits for its schema, and then the records of its partition that wait for it.
+    /// Takes a record that waits for its schema or for the end of a pause, and then the records of its partition that
+    /// wait for it.
     async fn take_waiting(self, partition: TopicPartition, first: WaitingRecord) {
         let mut next = Some(first);
         while let Some((record, ack)) = next {
             let taken = async {
                 self.wait_for_schema(&record).await;
+                self.wait_while_paused(&record).await;
                 self.take_now(record, ack).await;
             };
             self.waits.holding(&partition, taken).await;
@@ -161,6 +165,41 @@ impl TriggerIntake {
     async fn wait_for_schema(&self, record: &KafkaRecord) {
         if !self.is_reply(record) {
             drop(self.schemas.of_record(record, self.schema_needed(record)).await);
+        }
+    }
+
+    /// Why the definition starts nothing; `None`: it is not paused.
+    pub(crate) fn pause_of(&self, definition: &str) -> Option<DefinitionPause> {
+        self.pauses.of(definition)
+    }
+
+    /// Whether the record's topic triggers a definition that is paused.
+    fn has_paused(&self, record: &KafkaRecord) -> bool {
+        !self.pauses.is_empty() && !self.is_reply(record) && !self.paused_of(record).is_empty()
+    }
+
+    fn paused_of(&self, record: &KafkaRecord) -> Vec<Arc<SagaDefinition>> {
+        let paused = self.pauses.all();
+        let config = self.config.keep();
+        let all = config.catalog.definitions_of(&record.topic).iter();
+        all.filter(|definition| paused.contains_key(&definition.name)).cloned().collect()
+    }
+
+    /// Returns when no definition that is paused would begin a saga by the record. It stays unfinished by then, and the
+    /// records of its partition wait behind it: Kafka keeps them, in their order.
+    pub(crate) async fn wait_while_paused(&self, record: &KafkaRecord) {
+        if self.is_reply(record) {
+            return;
+        }
+        let mut changes = self.pauses.changes();
+        loop {
+            changes.mark_unchanged();
+            let paused = self.paused_of(record);
+            let schema = self.schemas.of_record(record, trigger::schema_needed(record, &paused)).await;
+            let begins = |judged: &TriggerEvaluation| matches!(judged.disposition, TriggerOutcome::Start(_));
+            if !trigger::evaluate(record, &schema, &paused).iter().any(begins) || changes.changed().await.is_err() {
+                return;
+            }
         }
     }
 

@@ -27,6 +27,9 @@ pub struct OverrideRequest {
     pub who: String,
     /// The operator's reason, for the record.
     pub reason: String,
+    /// Of [`GuardAction::Open`]: when it ends by itself, RFC 3339; `None`: when another act ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// What can be done to guards.
@@ -97,6 +100,15 @@ impl OverrideState {
         }
     }
 
+    /// What is in force when the time of [`GuardAction::Open`] has ended.
+    #[must_use]
+    pub fn after_pause(&self) -> OverrideState {
+        match self.mode {
+            BreakerMode::ForcedOpen => OverrideState { mode: BreakerMode::Automatic, ..self.clone() },
+            BreakerMode::Automatic | BreakerMode::ForcedClosed | BreakerMode::MetricsOnly => self.clone(),
+        }
+    }
+
     /// Whether participants.yaml alone counts.
     #[must_use]
     pub fn is_none(&self) -> bool {
@@ -153,6 +165,7 @@ mod tests {
             action: GuardAction::Set(given),
             who: "anna".into(),
             reason: "they migrate".into(),
+            until: Some("2026-12-01T10:00:00Z".into()),
         };
         let stored = serde_json::to_value(&act).expect("serialisable");
         let expected = json!({"participant": "payments", "action": "set",

@@ -7,7 +7,7 @@ mod saga;
 
 pub(super) use guard::act as act_on_guard;
 pub(super) use rerun::act as rerun_saga;
-pub(super) use saga::{about, act as act_on_saga, allowed, needs_definition, parse, waits};
+pub(super) use saga::{about, act as act_on_saga, act_id, allowed, needs_definition, parse, waits};
 
 use super::{auth::ApiCaller, context::RequestContext, errors::ApiError};
 use axum::http::StatusCode;
@@ -73,7 +73,7 @@ impl ActStatus {
         }
     }
 
-    fn code(self) -> StatusCode {
+    pub(super) fn code(self) -> StatusCode {
         match self {
             ActStatus::Accepted => StatusCode::ACCEPTED,
             ActStatus::Applied | ActStatus::DryRun | ActStatus::NoChange | ActStatus::Done => StatusCode::OK,

@@ -11,8 +11,9 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use saga_engine::{archiving::left::LeftSaga, journal::shown::LookBackError};
+use saga_engine::{archiving::left::LeftSaga, definition_pauses::DefinitionPause, journal::shown::LookBackError};
 use saga_event_store::FeedError;
+use saga_wire::poison::PoisonDiagnosis;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -59,6 +60,21 @@ pub(super) enum ApiError {
     RerunRefused(String),
     #[error("{0}")]
     NoDefinition(String),
+    /// No definition of this name starts sagas here.
+    #[error("{0}")]
+    UnknownDefinition(String),
+    /// Another event has started the saga that has the key.
+    #[error("the key `{key}` is taken: another event has started the saga {saga}")]
+    KeyTaken { key: String, saga: String },
+    /// An operator has paused the definition.
+    #[error("{definition} starts no sagas: {} paused it at {} ({})", pause.who, pause.since, pause.reason)]
+    DefinitionPaused { definition: String, pause: DefinitionPause },
+    /// The definition's trigger does not want the event.
+    #[error("{0} does not want the event: its `type` or its `when` is for other events")]
+    NotWanted(String),
+    /// As a record of the topic it would be a dead letter.
+    #[error("{code}: {message}; such an event starts nothing: {meaning}", code = .0.code, message = .0.message, meaning = .0.code.meaning())]
+    PoisonEvent(PoisonDiagnosis),
     #[error("{0}")]
     StoreAway(String),
     #[error("{0}")]
@@ -116,6 +132,8 @@ pub(super) enum ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestBodyKind {
     Act,
+    Pause,
+    Start,
     Rerun,
     Job,
     GuardAct,
@@ -138,6 +156,9 @@ impl RequestBodyKind {
                 r#"send {"who": "your name", "reason": "why"} as application/json; "#,
                 r#""step" and "direction" go with skip and retry"#
             ),
+            RequestBodyKind::Start => {
+                r#"send {"definition": "order", "event": {"orderId": "4711"}, "who": "your name"} as application/json"#
+            }
             RequestBodyKind::Rerun => concat!(
                 r#"send {"who": "your name", "reason": "why"} as application/json; "#,
                 r#""from": "charge" begins at a step, "force": true lets effects stay"#
@@ -153,7 +174,9 @@ impl RequestBodyKind {
             RequestBodyKind::Definition => {
                 r#"send {"who": "your name", "reason": "why", "text": "saga: order\n…"} as application/json"#
             }
-            RequestBodyKind::LetterAct => r#"send {"who": "your name", "reason": "why"} as application/json"#,
+            RequestBodyKind::LetterAct | RequestBodyKind::Pause => {
+                r#"send {"who": "your name", "reason": "why"} as application/json"#
+            }
             RequestBodyKind::LetterEdit => concat!(
                 r#"send {"who": "your name", "reason": "why", "record": {"key": "NDcxMQ==", "value": "e30=", "#,
                 r#""headers": []}} as application/json, bytes in base64; "json": {} in place of "value" is encoded as the "#,
@@ -201,6 +224,12 @@ pub(super) struct ApiProblem {
     /// Of a feed: where it begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<String>,
+    /// Of an event that would be a dead letter: the code of the letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poison: Option<&'static str>,
+    /// Of a taken key: the saga that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saga: Option<String>,
 }
 
 impl ApiProblem {
@@ -215,6 +244,8 @@ impl ApiProblem {
             hint: error.hint().to_owned(),
             instance: None,
             oldest: error.oldest(),
+            poison: error.poison(),
+            saga: error.saga(),
         }
     }
 
@@ -256,6 +287,11 @@ impl ApiError {
             | ApiError::RefusedAtEnd(_)
             | ApiError::RerunRefused(_)
             | ApiError::NoDefinition(_)
+            | ApiError::UnknownDefinition(_)
+            | ApiError::KeyTaken { .. }
+            | ApiError::NotWanted(_)
+            | ApiError::DefinitionPaused { .. }
+            | ApiError::PoisonEvent(_)
             | ApiError::CursorGone { .. }
             | ApiError::Unreadable(_)
             | ApiError::TimedOut
@@ -291,6 +327,11 @@ impl ApiError {
             | ApiError::RerunRefused(_)
             | ApiError::LetterRefused(_)
             | ApiError::NoDefinition(_) => ApiErrorCode::Refused,
+            ApiError::UnknownDefinition(_) => ApiErrorCode::NoDefinition,
+            ApiError::KeyTaken { .. } => ApiErrorCode::KeyTaken,
+            ApiError::NotWanted(_) => ApiErrorCode::NotWanted,
+            ApiError::DefinitionPaused { .. } => ApiErrorCode::DefinitionPaused,
+            ApiError::PoisonEvent(_) => ApiErrorCode::PoisonEvent,
             ApiError::WrongMethod { .. } => ApiErrorCode::WrongMethod,
             ApiError::CursorGone { .. } => ApiErrorCode::CursorGone,
             ApiError::TooLarge { .. } => ApiErrorCode::TooLarge,
@@ -344,7 +385,17 @@ impl ApiError {
                 "`saga show` says how the saga ended; `saga rerun` runs it again, `saga erase` erases it"
             }
             ApiError::RerunRefused(_) => "`saga show` shows what stands; docs/replay.md says what can be run again",
-            ApiError::NoDefinition(_) => "`saga definitions list` shows the definitions of an engine",
+            ApiError::KeyTaken { .. } => {
+                "nothing has begun; `saga show` shows the saga that has the key, and another transaction needs another key"
+            }
+            ApiError::DefinitionPaused { .. } => {
+                "nothing has begun; `saga resume definition` ends the pause, and the same event starts the saga then"
+            }
+            ApiError::NotWanted(_) => "nothing has begun; `saga definitions show` shows the trigger",
+            ApiError::PoisonEvent(poison) => poison.code.remedy(),
+            ApiError::NoDefinition(_) | ApiError::UnknownDefinition(_) => {
+                "`saga definitions list` shows the definitions of an engine"
+            }
             ApiError::TooLarge { .. } | ApiError::BadValue(_) => "nothing has changed",
             ApiError::BadPath(_) => "percent-encode an id or a key as UTF-8, as one segment",
             ApiError::Misnamed(_) => {
@@ -391,6 +442,14 @@ impl ApiError {
         let code = self.code();
         let invalid = (code == ApiErrorCode::BadLogin).then_some(r#"Bearer realm="saga", error="invalid_token""#);
         invalid.or_else(|| (code == ApiErrorCode::LoginRequired).then_some(r#"Bearer realm="saga""#))
+    }
+
+    fn poison(&self) -> Option<&'static str> {
+        if let ApiError::PoisonEvent(poison) = self { Some(poison.code.as_str()) } else { None }
+    }
+
+    fn saga(&self) -> Option<String> {
+        if let ApiError::KeyTaken { saga, .. } = self { Some(saga.clone()) } else { None }
     }
 
     fn oldest(&self) -> Option<String> {

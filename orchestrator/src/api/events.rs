@@ -92,7 +92,7 @@ fn mask(event: &mut FeedEvent, payloads: PayloadDetail) {
     }
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|media| media.split(';').next().unwrap_or_default().trim() == "text/event-stream")
 }

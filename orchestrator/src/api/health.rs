@@ -19,8 +19,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use saga_kafka::consumer::{self, ConsumerStatus};
-use saga_resilience::metrics;
 use saga_resilience::metrics::scrape;
+use saga_resilience::{metrics, overrides::BreakerMode};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -63,8 +63,9 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
 const NAMING: Duration = Duration::from_millis(200);
 
 /// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, a schema registry that
-/// records wait for, a table of dead letters that does not follow its topic, and projections that do not go on. None of
-/// them makes the engine not ready: they wait and lose nothing, and no saga needs a projection or the table.
+/// records wait for, what operators have paused, a table of dead letters that does not follow its topic, and projections
+/// that do not go on. None of them makes the engine not ready: they wait and lose nothing, and no saga needs a projection
+/// or the table.
 async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {
@@ -82,6 +83,14 @@ async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_js
     if let Some(outage) = backend.query.health().registry_outage() {
         body["schemaRegistry"] = schema_registry::shown(&outage);
     }
+    let paused = backend.query.paused_definitions();
+    if !paused.is_empty() {
+        body["definitionsPaused"] = json!(paused);
+    }
+    let stopped = participants_paused(backend);
+    if !stopped.is_empty() {
+        body["participantsPaused"] = stopped.into();
+    }
     let letters = backend.letters.as_ref().and_then(saga_engine::letters::LetterDesk::standing);
     if let Some(stopped) = letters.as_ref().and_then(dead_letters::shown) {
         body["deadLetters"] = stopped;
@@ -91,6 +100,17 @@ async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_js
         body["projectionsFailed"] = failed;
     }
     body
+}
+
+/// Participants that get no calls because an operator says so, and who that was.
+fn participants_paused(backend: &ApiState) -> serde_json::Map<String, Value> {
+    let shown = |name: String| {
+        let active = backend.query.override_in_force(&name)?;
+        let act = &active.by.act;
+        let paused = json!({"since": active.by.at, "until": active.until, "who": act.who, "reason": act.reason});
+        (active.given.mode == BreakerMode::ForcedOpen).then_some((name, paused))
+    };
+    backend.query.participants().into_iter().filter_map(shown).collect()
 }
 
 /// The answer of `/health/ready` during the start.

@@ -7,7 +7,7 @@ use super::{
     dead_letters, definitions, documents, errors, events, guard_events, guards, health, help, jobs, monitoring, pages,
     participants,
     permission::RoutePermission,
-    projections, sagas,
+    projections, saga_events, sagas, starts,
 };
 use axum::{
     Router,
@@ -122,6 +122,7 @@ fn reading() -> Vec<ApiRoute> {
         read.get("/api/sagas/{id}", sagas::show),
         read.get("/api/sagas/{id}/history", sagas::history),
         read.get("/api/sagas/{id}/diff", sagas::difference),
+        read.get("/api/sagas/{id}/events", saga_events::events),
         read.get("/api/jobs", jobs::list),
         read.get("/api/jobs/{id}", jobs::show),
         read.get("/api/dead-letters", dead_letters::list),
@@ -148,6 +149,7 @@ fn reading() -> Vec<ApiRoute> {
 fn acting() -> Vec<ApiRoute> {
     let act = RouteGroup(RoutePermission::Act);
     vec![
+        act.post("/api/sagas", starts::start).takes(starts::BODY_BYTES),
         act.post("/api/sagas/{id}/rerun", acts::rerun_saga),
         act.post("/api/sagas/{id}/{action}", acts::act_on_saga),
         act.post("/api/jobs", jobs::begin).takes(jobs::BODY_BYTES),
@@ -158,6 +160,7 @@ fn acting() -> Vec<ApiRoute> {
         act.post("/api/dead-letters/{partition}/{offset}/{action}/{last}", dead_letters::act)
             .takes(dead_letters::BODY_BYTES),
         act.post("/api/guards/{participant}/{action}", acts::act_on_guard),
+        act.post("/api/definitions/{name}/{action}", definitions::act),
         act.post("/monitoring/circuit-breakers/{name}/reset", monitoring::breakers::reset),
     ]
 }

@@ -67,6 +67,11 @@ enum SagaReferenceKind {
 }
 
 impl SagaLookupQuery {
+    /// Of parameters that stand beside others.
+    pub(super) fn named(saga: Option<String>, key: Option<String>, payloads: Option<String>) -> SagaLookupQuery {
+        SagaLookupQuery { saga, key, payloads, at: None }
+    }
+
     /// Together with the last part of the path.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> SagaReference<'a> {
         let saga = self.saga.as_deref();

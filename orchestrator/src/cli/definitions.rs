@@ -201,7 +201,15 @@ fn table(lines: &[DefinitionLine]) -> String {
     let row = |line: &DefinitionLine| {
         let hash = short(&line.definition);
         let (steps, participants) = (line.steps.join(", "), line.participants.join(", "));
-        [line.name.clone(), hash, line.topic.clone(), line.event_type.clone().unwrap_or_default(), steps, participants]
+        let paused = line.paused.as_ref().map(|pause| format!(" (paused by {}: {})", pause.who, pause.reason));
+        [
+            format!("{}{}", line.name, paused.unwrap_or_default()),
+            hash,
+            line.topic.clone(),
+            line.event_type.clone().unwrap_or_default(),
+            steps,
+            participants,
+        ]
     };
     output::table(["definition", "hash", "topic", "type", "steps", "participants"], lines.iter().map(row))
 }

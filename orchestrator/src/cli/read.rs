@@ -14,6 +14,7 @@ use clap::Args;
 use saga_core::{
     command::GuardKind,
     describe::{ErasureView, IncidentView, OperatorNeedView, SagaView, StepView},
+    direct_start::DirectStart,
     event::ForkOrigin,
     id::SagaId,
     words,
@@ -216,7 +217,7 @@ fn show_text(saga: &SagaView, (held_by, letters): (&str, &[LetterLineView]), ful
         |incident: &IncidentView| format!("\nincident at {}: {}", incident.at, visible::in_line(&incident.text()));
     let incidents: String = saga.incidents.iter().map(incident).collect();
     let needs = needs_person(saga, letters);
-    let forks = forks(saga);
+    let (asked, forks) = (asked(saga), forks(saga));
     let erased = saga.erased.as_ref().map(erased).unwrap_or_default();
     let next: String = saga.next.iter().map(|next| format!("next: {}\n", next.text())).collect();
     let waits: String = saga.waits_on.iter().map(String::as_str).map(waits_on).collect();
@@ -224,7 +225,7 @@ fn show_text(saga: &SagaView, (held_by, letters): (&str, &[LetterLineView]), ful
     let trace = saga.trace_id.as_ref().map(|id| format!("trace {id}\n")).unwrap_or_default();
     let ends = saga.deadline.as_ref().map(|at| format!("deadline {at}\n")).unwrap_or_default();
     format!(
-        "{} {} · {}{overdue}{reason}\nid {}\n{trace}started {}, changed {}\n{erased}{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
+        "{} {} · {}{overdue}{reason}\nid {}\n{trace}started {}, changed {}\n{asked}{erased}{forks}{waits}{held_by}{next}{ends}{needs}\n{steps}{incidents}{payloads}",
         saga.saga,
         visible::in_line(&saga.key),
         saga.status,
@@ -237,6 +238,16 @@ fn show_text(saga: &SagaView, (held_by, letters): (&str, &[LetterLineView]), ful
 fn erased(erased: &ErasureView) -> String {
     let (who, reason) = (visible::in_line(&erased.who), visible::in_line(&erased.reason));
     format!("erased at {} by {who}: {reason}\n", erased.at)
+}
+
+/// Who asked the API for the saga.
+fn asked(saga: &SagaView) -> String {
+    let start = saga.trigger.as_ref().and_then(|trigger| trigger.started_by.as_ref());
+    let said = |DirectStart { id, who, reason }: &DirectStart| {
+        let [id, who, reason] = [id, who, reason].map(|text| visible::in_line(text));
+        format!("started over the API by {who}: {reason} (request {id})\n")
+    };
+    start.map(said).unwrap_or_default()
 }
 
 /// The saga that this one runs again, and the one that runs this one again.
@@ -258,7 +269,10 @@ fn forks(saga: &SagaView) -> String {
 fn payloads(saga: &SagaView, full: bool) -> String {
     let mut lines = Vec::new();
     if let Some(trigger) = &saga.trigger {
-        let place = format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset);
+        let place = match &trigger.started_by {
+            Some(_) => "of the API".to_owned(),
+            None => format!("{}/{}/{}", trigger.topic, trigger.partition, trigger.offset),
+        };
         lines.push(titled(&format!("trigger {place}:"), &trigger.event, full));
     }
     for step in &saga.steps {

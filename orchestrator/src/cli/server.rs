@@ -141,6 +141,14 @@ impl ApiClient {
         Ok(serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null))
     }
 
+    /// The same under an id by which a repeat is known.
+    pub(super) async fn post_once(&self, path: &str, id: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.client.post(self.url(path)).timeout(ANSWER_TIMEOUT).header("idempotency-key", id);
+        let body = serde_json::to_vec(&self.named(body))?;
+        let response = self.send(request.header("content-type", "application/json").body(body)).await?;
+        Ok(serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null))
+    }
+
     /// With the name of this user, where nobody is named and no login says who acts.
     fn named(&self, body: &Value) -> Value {
         let mut body = body.clone();

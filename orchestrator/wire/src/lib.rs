@@ -10,6 +10,7 @@
 mod arbitrary_tests;
 pub mod cloudevents;
 pub mod dead_letter;
+pub mod direct;
 pub mod inbox;
 mod payload;
 pub mod payload_edit;

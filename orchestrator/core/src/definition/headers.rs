@@ -6,6 +6,7 @@ use super::{
     uses::{ExpressionPlace, ExpressionUse},
     wishes,
 };
+use crate::direct_start::START_HEADERS;
 use std::collections::BTreeSet;
 
 /// Names, in small letters, of headers that tell where a record belongs: traces and correlation. So do those of
@@ -31,7 +32,7 @@ const TELLING: [&str; 19] = [
     "x-request-id",
     "x-trace-id",
 ];
-const TELLING_BEGINNINGS: [&str; 3] = ["ce_", "x-b3-", "sentry-trace"];
+const TELLING_BEGINNINGS: [&str; 4] = ["ce_", "x-b3-", "sentry-trace", START_HEADERS];
 
 /// Parts of the names of headers that hold credentials.
 const SECRET_PARTS: [&str; 9] =

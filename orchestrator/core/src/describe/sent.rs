@@ -1,16 +1,18 @@
 //! What came in and what was sent, as people are shown it.
 
-use crate::{command::CommandRequest, event::TriggerRecord, time::rfc3339, words::addressed};
+use crate::{
+    command::CommandRequest, direct_start::DirectStart, event::TriggerRecord, time::rfc3339, words::addressed,
+};
 use serde::Serialize;
 use serde_json::Value;
 
-/// The Kafka record that started a saga, as it is shown.
+/// The Kafka record that started a saga, or what stands in its place, as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerView {
     /// Topic of the record.
     pub topic: String,
-    /// Partition of the record.
+    /// Partition of the record; -1: it is in no topic.
     pub partition: i32,
     /// Offset of the record.
     pub offset: i64,
@@ -19,6 +21,9 @@ pub struct TriggerView {
     pub key: Option<String>,
     /// The record's Kafka timestamp; RFC 3339, UTC.
     pub timestamp: String,
+    /// Who asked the engine for the saga; `None`: a record of the topic started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<DirectStart>,
     /// Its payload: `event` in expressions.
     pub event: Value,
 }
@@ -31,6 +36,7 @@ impl TriggerView {
             offset: trigger.offset,
             key: trigger.key.clone(),
             timestamp: rfc3339(trigger.timestamp),
+            started_by: DirectStart::of(trigger),
             event: trigger.event.clone(),
         }
     }

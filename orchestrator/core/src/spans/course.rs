@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     command::{CommandDirection, CommandRef},
+    direct_start::DirectStart,
     event::{CompensationCause, SagaEnd},
     expression::ValueTemplate,
     state::SagaPhase,
@@ -95,6 +96,9 @@ impl SpanTeller<'_> {
     fn trigger(&self, parent: SpanId) -> SpanLink {
         let trigger = &self.state.trigger;
         let mut link = self.link(parent, "trigger");
+        if DirectStart::of(trigger).is_some() {
+            return link;
+        }
         link.attributes.extend([
             ("messaging.system.name".into(), text("kafka")),
             ("messaging.destination.name".into(), text(&trigger.topic)),

@@ -209,7 +209,9 @@ async fn read(
                 None => return IntakeExit::Stopped,
                 Some(ConsumerEvent::Records(records)) => {
                     for DeliveredRecord { record, ack } in records {
-                        intake.take_trigger(Arc::new(record), ack, EvaluationScope::Again(&of)).await;
+                        let record = Arc::new(record);
+                        intake.wait_while_paused(&record).await;
+                        intake.take_trigger(record, ack, EvaluationScope::Again(&of)).await;
                     }
                 }
                 Some(other) => trigger_intake::report("catch-up", &other),

@@ -7,6 +7,7 @@ use super::{
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest},
     describe,
+    direct_start::origin,
     event::{AttemptOutcome, ForkOrigin, NoRetryReason, SagaEnd, SagaEvent, TakenOutcome},
     id::StepIndex,
     state::SagaPlan,
@@ -153,7 +154,7 @@ pub fn describe(plan: &SagaPlan, event: &SagaEvent, left: SendStatus) -> String 
             format!("{} taken over from {}: {outcome}", name(plan, *step), taken.done_in)
         }
         SagaEvent::SagaStarted { name, key, trigger, .. } => {
-            format!("saga {name} started for key {key} by {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
+            format!("saga {name} started for key {key} by {}", origin(trigger))
         }
         SagaEvent::StepStarted { step, direction, request, probe } => {
             format!("{} {}: {}", command(plan, *step, *direction), left.sent(*probe), sent(request))

@@ -2,6 +2,7 @@
 
 use saga_core::{
     command::{CommandDirection, CommandFailure, CommandRef, CommandRequest, FailureOrigin, GuardOwner},
+    direct_start::{DirectStart, origin},
     event::{SagaDecision, SagaEvent},
     id::StepIndex,
     state::SagaPlan,
@@ -197,9 +198,10 @@ impl<'a> SagaTimeline<'a> {
     fn cause(&self, event: &SagaEvent) -> String {
         match event {
             SagaEvent::SagaStarted { forked_from: Some(origin), .. } => format!("operator {}", origin.who),
-            SagaEvent::SagaStarted { trigger, .. } => {
-                format!("record {}/{}/{}", trigger.topic, trigger.partition, trigger.offset)
-            }
+            SagaEvent::SagaStarted { trigger, .. } => match DirectStart::of(trigger) {
+                Some(start) => format!("a request of {}", start.who),
+                None => format!("record {}", origin(trigger)),
+            },
             SagaEvent::StepSucceeded { step, direction, .. } => self.answer_or_wait(*step, *direction),
             SagaEvent::StepRejected { step, .. } | SagaEvent::ResultArrived { step, .. } => {
                 self.answer_or_wait(*step, CommandDirection::Do)

@@ -11,6 +11,7 @@ use crate::{
     active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_lookup::DefinitionLookup,
+    definition_pauses::DefinitionPause,
     message::{MessageOutcome, MessageReceipt, NO_SAGA},
     router::MessageSource,
     schema_source::SchemaSource,
@@ -384,6 +385,10 @@ impl LetterCourier {
         }
         if order.dry_run {
             return Ok(BroughtPart::new(BroughtResult::Started).saying(format!("{name} with the key {key}")));
+        }
+        if let Some(DefinitionPause { who, reason, .. }) = self.intake.pause_of(&name) {
+            let said = format!("{name} is paused by {who} ({reason}): `saga resume definition {name}` ends that");
+            return Ok(BroughtPart::new(BroughtResult::Refused).saying(said));
         }
         let had_key = self.holder(&name, &key).await?.is_some();
         let (receipt, answer) = oneshot::channel();

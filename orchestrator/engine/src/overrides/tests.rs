@@ -38,7 +38,13 @@ const ASKING: saga_resilience::gate::PermitRequest = saga_resilience::gate::Perm
 };
 
 fn act(action: GuardAction) -> OverrideRequest {
-    OverrideRequest { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
+    OverrideRequest {
+        participant: "payments".into(),
+        action,
+        who: "anna".into(),
+        reason: "they migrate".into(),
+        until: None,
+    }
 }
 
 async fn does(acts: &OverrideLog, action: GuardAction) -> (i64, bool) {
@@ -147,4 +153,26 @@ async fn what_the_store_lost_does_not_hold_and_what_comes_after_is_read() {
     does(&elsewhere, GuardAction::Open).await;
     acts.catch_up().await.expect("the store answers");
     assert!(!lets_through(&acts), "its number is below those that were read before");
+}
+
+#[tokio::test]
+async fn a_pause_ends_at_its_time_on_every_engine_and_a_later_one_needs_another_act() {
+    let place = OverrideTestStore::new().await;
+    let here = place.engine();
+    let pause = OverrideRequest { until: Some(rfc3339(Timestamp(5_000))), ..act(GuardAction::Open) };
+    here.act(Uuid::new_v4(), &pause, Timestamp(1_000)).await.expect("recorded");
+    here.end_pauses(Timestamp(4_999));
+    assert!(!lets_through(&here));
+    assert_eq!(here.in_force("payments").expect("a pause").until, pause.until);
+    here.end_pauses(Timestamp(5_000));
+    assert!(lets_through(&here) && here.in_force("payments").is_none());
+    // What was set after the end does not bring it back, also where all is read at once.
+    let given = ManualLimits { bulkhead: NonZeroU32::new(3), ..ManualLimits::default() };
+    here.act(Uuid::new_v4(), &act(GuardAction::Set(given)), Timestamp(6_000)).await.expect("recorded");
+    let later = place.engine();
+    later.catch_up().await.expect("the store answers");
+    assert!(lets_through(&here) && lets_through(&later));
+    let without_end = OverrideRequest { until: pause.until.clone(), ..act(GuardAction::Close) };
+    let refused = here.act(Uuid::new_v4(), &without_end, Timestamp(7_000)).await.expect_err("only a pause ends");
+    assert!(refused.to_string().contains("only `open`"), "{refused}");
 }

@@ -140,6 +140,7 @@ pub async fn audit(store: Arc<dyn EventStore>, wanted: &AuditRequest) -> Result<
     found.extend(sources::purges(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::on_guards(store.as_ref()).await?);
     found.extend(sources::texts(store.as_ref(), &mut unreadable).await?);
+    found.extend(sources::pauses(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::reloads(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::deployments(store.as_ref(), wanted, &mut unreadable).await?);
     found.retain(|it| it.is_wanted(wanted));

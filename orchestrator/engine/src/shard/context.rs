@@ -3,7 +3,7 @@
 use crate::{
     active_config::ActiveConfigCell, admission::DecisionSources, answer_progress::AnswerProgress,
     committer::GroupCommitter, dead_letter::DeadLetterWriter, dispatch::EffectSender, journal::JournalAccess,
-    load_permits::LoadSemaphore, observer::ObserverHandle, router::ShardRouter, skew::ClockSkew,
+    load_permits::LoadSemaphore, observer::ObserverHandle, router::ShardRouter, saga_watch::SagaWatch, skew::ClockSkew,
     step_back::StepBackRecovery, store_health::StoreHealth, traces::SagaTraces,
 };
 use saga_base::clock::EngineClock;
@@ -98,6 +98,8 @@ pub(crate) struct ShardOutputs {
     pub(super) router: ShardRouter,
     pub(super) observer: ObserverHandle,
     pub(super) traces: SagaTraces,
+    /// Readers that wait for commits.
+    pub(super) watch: SagaWatch,
     /// Short tasks that outlive their cause: messages that are handed to the inbox, rows beside the journal.
     pub(super) tasks: TaskTracker,
 }
@@ -107,9 +109,9 @@ impl ShardOutputs {
         effects: Arc<dyn EffectSender>,
         letters: DeadLetterWriter,
         router: ShardRouter,
-        (observer, traces): (ObserverHandle, SagaTraces),
+        (observer, traces, watch): (ObserverHandle, SagaTraces, SagaWatch),
         tasks: TaskTracker,
     ) -> ShardOutputs {
-        ShardOutputs { effects, letters, router, observer, traces, tasks }
+        ShardOutputs { effects, letters, router, observer, traces, watch, tasks }
     }
 }

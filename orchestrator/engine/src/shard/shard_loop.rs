@@ -340,6 +340,7 @@ impl ShardLoop {
         self.keep_snapshot(&live, append_id);
         live.keep_turn(&mut message.receipt);
         self.context.outputs.observer.committed(saga, &live.plan, &live.state, &decision);
+        self.context.outputs.watch.committed(saga);
         let now = self.context.clock.now();
         self.context.outputs.traces.committed(&mark, (&live.plan, &live.state), &decision, now);
         self.context.sources.learn(&live.plan, &live.state, &decision);

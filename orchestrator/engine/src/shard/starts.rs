@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     admission::AdmissionControl,
-    idempotency::{self, IdempotencyHit},
+    idempotency,
     message::{MessageContent, MessageOutcome, ShardMessage, coordinates},
     permit_table::PermitTable,
     row::{self, payload_hash},
@@ -132,7 +132,7 @@ impl ShardLoop {
         // What started an erased saga is not known any more.
         let is_known = holder.payload_hash != ERASED_HASH;
         let other_payload = is_known && holder.payload_hash != payload_hash(&start.trigger.event);
-        count(other_payload);
+        idempotency::duplicate(other_payload);
         if other_payload {
             report_duplicate(&self.context, &plan.definition.name, start, holder);
         }
@@ -182,10 +182,4 @@ fn report_duplicate(context: &ShardContext, name: &str, start: &SagaStart, holde
     let taken_by = holder.stream.to_string();
     let what = GuardEventKind::KeyTaken { saga: name.to_owned(), key: start.key.clone(), taken_by, record };
     context.sources.guards().changes().publish(None, what);
-}
-
-fn count(other_payload: bool) {
-    let other = if other_payload { "yes" } else { "no" };
-    metrics::counter!("saga_duplicates_total", "other_payload" => other).increment(1);
-    idempotency::recognised(if other_payload { IdempotencyHit::OtherPayload } else { IdempotencyHit::Start });
 }

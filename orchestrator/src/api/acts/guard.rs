@@ -16,6 +16,10 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use saga_core::{
+    definition,
+    time::{Timestamp, rfc3339},
+};
 use saga_engine::overrides::{ActiveOverride, OverrideError};
 use saga_resilience::overrides::{GuardAction, ManualLimits, ManualRate, OverrideRequest};
 use serde::{Deserialize, Serialize};
@@ -31,6 +35,8 @@ struct GuardOverrideBody {
     share: Option<f64>,
     bulkhead: Option<NonZeroU32>,
     rate: Option<ManualRate>,
+    /// Of `open`: how long, like `15m`.
+    lasts: Option<String>,
 }
 
 /// What became of an act on guards.
@@ -56,8 +62,9 @@ pub(in crate::api) async fn act(
     let asked: GuardOverrideBody = request::read(RequestBodyKind::GuardAct, &headers, &body)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let action = action_of(&action, ManualLimits { share: asked.share, bulkhead: asked.bulkhead, rate: asked.rate })?;
+    let until = asked.lasts.as_deref().map(|lasts| until(lasts, &action, backend.query.now())).transpose()?;
     let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
-    let told = recorded(&backend, id, participant, action.clone(), statement.clone()).await?;
+    let told = recorded(&backend, id, participant, (action.clone(), until), statement.clone()).await?;
     statement.log(action.as_str(), &told.participant, id, told.status);
     Ok((told.status.code(), Json(told)).into_response())
 }
@@ -66,10 +73,10 @@ async fn recorded(
     backend: &ApiState,
     id: Uuid,
     participant: String,
-    action: GuardAction,
+    (action, until): (GuardAction, Option<String>),
     OperatorStatement { who, reason, .. }: OperatorStatement,
 ) -> Result<GuardActResponse, ApiError> {
-    let act = OverrideRequest { participant: participant.clone(), action, who, reason };
+    let act = OverrideRequest { participant: participant.clone(), action, who, reason, until };
     let operator = backend.operator.clone();
     let recorded = to_its_end(async move { operator.act_on_guards(id, &act).await }).await;
     let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the act could not be recorded: {error}")))?;
@@ -77,6 +84,15 @@ async fn recorded(
     let status = if is_applied { ActStatus::Applied } else { ActStatus::Accepted };
     let in_force = backend.query.override_in_force(&participant);
     Ok(GuardActResponse { status, id, number, participant, in_force })
+}
+
+/// When a pause that lasts so long ends.
+fn until(lasts: &str, action: &GuardAction, now: Timestamp) -> Result<String, ApiError> {
+    if *action != GuardAction::Open {
+        return Err(ApiError::BadValue(format!("`lasts` belongs to `open`, not to `{}`", action.as_str())));
+    }
+    let span = definition::span(lasts).map_err(|wrong| ApiError::BadValue(format!("`lasts`: {wrong}")))?;
+    Ok(rfc3339(now.plus(span)))
 }
 
 fn action_of(word: &str, given: ManualLimits) -> Result<GuardAction, ApiError> {

@@ -303,7 +303,7 @@ fn checked(asked: SagaActBody, action: OperatorAction, by: &OperatorStatement) -
 }
 
 /// The id that the caller gives the act, or a new one.
-pub(super) fn act_id(given: Option<String>) -> Result<String, ApiError> {
+pub(in crate::api) fn act_id(given: Option<String>) -> Result<String, ApiError> {
     let id = given.unwrap_or_else(|| Uuid::new_v4().to_string());
     if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
         return Err(ApiError::BadValue(format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes")));

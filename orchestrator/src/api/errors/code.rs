@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 pub(in crate::api) enum ApiErrorCode {
     NoRoute,
     NoSaga,
+    NoDefinition,
     NoParticipant,
     NoJob,
     NoLetter,
@@ -14,6 +15,8 @@ pub(in crate::api) enum ApiErrorCode {
     SagaArchived,
     CursorGone,
     SeveralSagas,
+    KeyTaken,
+    DefinitionPaused,
     Refused,
     ArchivesMissing,
     ArchiveUnread,
@@ -30,6 +33,8 @@ pub(in crate::api) enum ApiErrorCode {
     TooLarge,
     NotReloaded,
     BadDefinition,
+    NotWanted,
+    PoisonEvent,
     Unreadable,
     StoreAway,
     TooManyReaders,
@@ -57,9 +62,10 @@ impl ApiErrorFacts {
 }
 
 impl ApiErrorCode {
-    pub(in crate::api) const ALL: [ApiErrorCode; 33] = [
+    pub(in crate::api) const ALL: [ApiErrorCode; 38] = [
         ApiErrorCode::NoRoute,
         ApiErrorCode::NoSaga,
+        ApiErrorCode::NoDefinition,
         ApiErrorCode::NoParticipant,
         ApiErrorCode::NoJob,
         ApiErrorCode::NoLetter,
@@ -67,6 +73,8 @@ impl ApiErrorCode {
         ApiErrorCode::SagaArchived,
         ApiErrorCode::CursorGone,
         ApiErrorCode::SeveralSagas,
+        ApiErrorCode::KeyTaken,
+        ApiErrorCode::DefinitionPaused,
         ApiErrorCode::Refused,
         ApiErrorCode::ArchivesMissing,
         ApiErrorCode::ArchiveUnread,
@@ -83,6 +91,8 @@ impl ApiErrorCode {
         ApiErrorCode::TooLarge,
         ApiErrorCode::NotReloaded,
         ApiErrorCode::BadDefinition,
+        ApiErrorCode::NotWanted,
+        ApiErrorCode::PoisonEvent,
         ApiErrorCode::Unreadable,
         ApiErrorCode::StoreAway,
         ApiErrorCode::TooManyReaders,
@@ -113,6 +123,13 @@ impl ApiErrorCode {
                 "No such saga",
                 "No saga in the event store has this id or key. Ids and keys are compared as they are written. \
                  `saga list` shows the sagas.",
+            ),
+            ApiErrorCode::NoDefinition => facts(
+                StatusCode::NOT_FOUND,
+                "no_definition",
+                "No such definition",
+                "No definition of this name starts sagas on this engine. `saga definitions list` shows those that \
+                 do.",
             ),
             ApiErrorCode::NoParticipant => facts(
                 StatusCode::NOT_FOUND,
@@ -159,6 +176,21 @@ impl ApiErrorCode {
                 "several_sagas",
                 "Several sagas have this key",
                 "Sagas of several definitions have the key. Name one by its id, or add ?saga=NAME.",
+            ),
+            ApiErrorCode::KeyTaken => facts(
+                StatusCode::CONFLICT,
+                "key_taken",
+                "The key is taken by another event",
+                "A saga that another event has started has the business key, and the same key never starts a saga \
+                 twice. `saga` is its id. Nothing has begun. The same event again would be answered with that \
+                 saga.",
+            ),
+            ApiErrorCode::DefinitionPaused => facts(
+                StatusCode::CONFLICT,
+                "definition_paused",
+                "The definition is paused",
+                "An operator has paused the definition; the detail says who, when and why. Nothing has begun. \
+                 `saga resume definition` ends the pause, and the same event starts the saga then.",
             ),
             ApiErrorCode::Refused => facts(
                 StatusCode::CONFLICT,
@@ -268,6 +300,20 @@ impl ApiErrorCode {
                 "bad_definition",
                 "The definition has errors",
                 "The detail has the findings of `saga check`. Nothing has changed.",
+            ),
+            ApiErrorCode::NotWanted => facts(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_wanted",
+                "The definition does not want the event",
+                "The trigger's `type` or `when` is for other events, as it would be for a record of the topic. \
+                 Nothing has begun.",
+            ),
+            ApiErrorCode::PoisonEvent => facts(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "poison_event",
+                "The event cannot be processed",
+                "As a record of the topic the event would be a dead letter. `poison` is the code that the letter \
+                 would have, and the hint says what mends it. Nothing has begun.",
             ),
             ApiErrorCode::Unreadable => facts(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -92,7 +92,13 @@ fn in_force(guard: &Value) -> String {
     let mode = decided["mode"].as_str().filter(|mode| *mode != "automatic").unwrap_or_default();
     let parts = [mode.to_owned(), given(decided)];
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    format!("{} (last act by {}: {})", parts.join(" "), word(&decided["by"], "who"), word(&decided["by"], "reason"))
+    let until = decided["until"].as_str().map(|until| format!(" until {until}")).unwrap_or_default();
+    format!(
+        "{}{until} (last act by {}: {})",
+        parts.join(" "),
+        word(&decided["by"], "who"),
+        word(&decided["by"], "reason")
+    )
 }
 
 fn given(given: &Value) -> String {

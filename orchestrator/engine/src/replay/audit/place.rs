@@ -23,6 +23,8 @@ pub(super) enum AuditSource {
     Restore(i64),
     /// The number of a reload.
     Reload(i64),
+    /// The number of a pause of a definition, or of its end.
+    Pause(i64),
     /// The number of an act on guards.
     Guard(i64),
     /// The number of a removal of rows of dead letters.
@@ -52,6 +54,7 @@ impl AuditPlace {
             | AuditSource::Text(_)
             | AuditSource::Restore(_)
             | AuditSource::Reload(_)
+            | AuditSource::Pause(_)
             | AuditSource::Guard(_)
             | AuditSource::Purge(_)
             | AuditSource::Letter(_) => (Uuid::nil(), 0),
@@ -69,6 +72,7 @@ impl AuditPlace {
             | AuditSource::Text(_)
             | AuditSource::Restore(_)
             | AuditSource::Reload(_)
+            | AuditSource::Pause(_)
             | AuditSource::Guard(_)
             | AuditSource::Purge(_) => 0,
         };
@@ -89,6 +93,7 @@ impl fmt::Display for AuditPlace {
             AuditSource::Text(number) => write!(f, "text~{number}"),
             AuditSource::Restore(number) => write!(f, "restore~{number}"),
             AuditSource::Reload(number) => write!(f, "reload~{number}"),
+            AuditSource::Pause(number) => write!(f, "pause~{number}"),
             AuditSource::Guard(number) => write!(f, "guard~{number}"),
             AuditSource::Purge(number) => write!(f, "purge~{number}"),
             AuditSource::Letter(number) => write!(f, "letter~{number}"),
@@ -116,6 +121,7 @@ fn read(text: &str) -> Option<AuditPlace> {
         "text" => AuditSource::Text(rest.parse().ok()?),
         "restore" => AuditSource::Restore(rest.parse().ok()?),
         "reload" => AuditSource::Reload(rest.parse().ok()?),
+        "pause" => AuditSource::Pause(rest.parse().ok()?),
         "guard" => AuditSource::Guard(rest.parse().ok()?),
         "purge" => AuditSource::Purge(rest.parse().ok()?),
         "letter" => AuditSource::Letter(rest.parse().ok()?),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     definition_lookup::{DefinitionTextRecord, RESTORE_LOG, TEXT_LOG},
+    definition_pauses::{self, PAUSE_LOG, PauseRecord},
     definition_rollout::recorded::{self, DefinitionChangeKind},
     journal::reading::{self, SagaQuery},
     letters::{PURGE_LOG, PurgeRecord},
@@ -168,6 +169,21 @@ pub(super) async fn texts(
     let mut found = log(store, TEXT_LOG, brought, unreadable).await?;
     found.extend(log(store, RESTORE_LOG, put_back, unreadable).await?);
     Ok(found)
+}
+
+/// Pauses of definitions, and their ends.
+pub(super) async fn pauses(
+    store: &dyn EventStore,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    log(store, PAUSE_LOG, pause, unreadable).await
+}
+
+fn pause(note: &StoredNote) -> Option<PlacedEntry> {
+    let PauseRecord { name, definition, action, who, reason } = definition_pauses::read(note)?;
+    let on = AuditTarget::Definition { name, definition };
+    let entry = of_note(note, &format!("{} definition", action.as_str()), on);
+    Some(noted(note, AuditEntry { who, reason, ..entry }, AuditSource::Pause(note.number.0)))
 }
 
 /// Reloads of participants.yaml.

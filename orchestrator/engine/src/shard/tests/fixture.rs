@@ -13,6 +13,7 @@ use crate::{
     observer::ObserverHandle,
     partition_holds::PartitionHolds,
     router::{InboxForwarder, ShardRouter},
+    saga_watch::SagaWatch,
     skew::ClockSkew,
     store_health::StoreHealth,
     traces::SagaTraces,
@@ -61,8 +62,13 @@ impl ShardFixture {
         let shard_store =
             ShardStore::new(journal.clone(), vec![committer], health, Arc::default(), skew, "test".into());
         let letters = DeadLetterWriter::new(None, Arc::clone(guards.topics()), clock, PartitionHolds::default());
-        let outputs =
-            ShardOutputs::new(effects, letters, router.clone(), (observer, SagaTraces::default()), TaskTracker::new());
+        let outputs = ShardOutputs::new(
+            effects,
+            letters,
+            router.clone(),
+            (observer, SagaTraces::default(), SagaWatch::default()),
+            TaskTracker::new(),
+        );
         let catalog = DefinitionCatalog::new(vec![plan]);
         let config = ActiveConfigCell::new(ActiveConfig { catalog, participants: Arc::new(participants) });
         let sources = DecisionSources::new(Arc::clone(&guards), Arc::default(), None);
