@@ -36,7 +36,7 @@ pub(crate) use auth::ApiDoor;
 pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
-pub(crate) use server::{ApiServer, on as serve_on};
+pub(crate) use server::{ApiServer, ServerTls, on as serve_on};
 
 use crate::readiness::EngineReadiness;
 use axum::{
@@ -126,9 +126,10 @@ impl ApiState {
 /// When the address cannot be listened on.
 pub(crate) async fn start(
     address: SocketAddr,
+    tls: Option<ServerTls>,
     readiness: watch::Receiver<EngineReadiness>,
 ) -> anyhow::Result<ApiServer> {
-    server::start(address, starting::routes(readiness)).await
+    server::start(address, tls, starting::routes(readiness)).await
 }
 
 fn work(backend: ApiState) -> Router {

@@ -10,6 +10,7 @@ mod definitions;
 mod dlq;
 mod events;
 mod guard;
+mod health;
 mod jobs;
 mod keys;
 mod list;
@@ -115,6 +116,8 @@ enum CliCommand {
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Ask the engine of the configuration, on this machine, whether it is ready
+    Health(health::HealthArgs),
     /// Make keys for the API
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -194,6 +197,7 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Health(args) => health::run(args).await,
         CliCommand::Keys(command) => keys::run(command),
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,

@@ -18,7 +18,7 @@ pub(crate) use key_file::{KeyFileError, NewKey, is_key_id};
 pub(crate) use session::{SESSION_LIFE, SessionContent};
 pub(crate) use token::TokenRules;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// How callers log in.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct LoginConfig {
     pub(crate) keys: Option<PathBuf>,
     /// Whose tokens are taken.
     pub(crate) tokens: Option<TokenRules>,
+    /// What the names in certificates of clients allow.
+    pub(crate) clients: BTreeMap<String, RoleGrant>,
     /// Whether metrics need no login.
     pub(crate) open_metrics: bool,
     /// Seals the sessions of browsers; `None`: a key of this process.

@@ -77,7 +77,7 @@ impl ApiDoor {
     ///
     /// # Errors
     /// The configuration does not describe one, or its file of keys cannot be read.
-    pub(crate) fn open(access: &ApiAccess, listen: SocketAddr) -> anyhow::Result<ApiDoor> {
+    pub(crate) fn open(access: &ApiAccess, listen: SocketAddr, has_tls: bool) -> anyhow::Result<ApiDoor> {
         match access {
             ApiAccess::Local => Ok(ApiDoor::Open),
             ApiAccess::Insecure => {
@@ -88,7 +88,7 @@ impl ApiDoor {
                 Ok(ApiDoor::Open)
             }
             ApiAccess::Login(login) => {
-                let cookie = session::CookieKind::of(listen);
+                let cookie = session::CookieKind::of(listen, has_tls);
                 let open_metrics = login.open_metrics;
                 let gate = LoginGate::open(login.as_ref().clone())?;
                 Ok(ApiDoor::Guarded(Arc::new(GuardedDoor { gate, open_metrics, cookie })))
@@ -128,6 +128,8 @@ impl GuardedDoor {
                 }
                 opened => opened.map(|content| content.identity),
             },
+            RequestCredentials::Certificate { is_foreign: true, .. } => return CallerFinding::ForeignPage,
+            RequestCredentials::Certificate { names, is_foreign: false } => self.gate.certificate(&names.0),
         };
         match verified {
             Ok(identity) => CallerFinding::Known(Box::new(ApiCaller::known(identity, context))),

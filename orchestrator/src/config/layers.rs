@@ -4,6 +4,7 @@ mod service_link;
 
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
+    api_tls::{CERTIFICATE, CLIENT_CA, CLIENTS, KEY},
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
@@ -20,8 +21,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
-const KEYS: [&str; 35] = [
+/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf`, `api.auth.roles` and `api.tls.clients`.
+const KEYS: [&str; 38] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -42,6 +43,9 @@ const KEYS: [&str; 35] = [
     "shards",
     "api.listen",
     INSECURE,
+    CERTIFICATE,
+    KEY,
+    CLIENT_CA,
     KEY_FILE,
     ISSUER,
     AUDIENCE,
@@ -65,7 +69,8 @@ const STORE: &str = "store";
 const STORE_ADDRESS: &str = "store.address";
 
 /// Variables with our prefix that other code reads.
-const OTHER_VARIABLES: [&str; 4] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER", "SAGA_TOKEN"];
+const OTHER_VARIABLES: [&str; 6] =
+    ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER", "SAGA_TOKEN", "SAGA_CA", "SAGA_CERTIFICATE"];
 const TEST_PREFIX: &str = "SAGA_TEST_";
 const PROPERTIES: &str = "kafka.properties";
 /// The source of flags, for messages.
@@ -89,6 +94,8 @@ pub(super) struct ConfigLayers {
     pub(super) dlq_of: Option<Value>,
     /// What the file says of the roles of tokens.
     pub(super) roles: Option<Value>,
+    /// What the file says of the certificates of clients.
+    pub(super) clients: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -170,6 +177,10 @@ impl ConfigLayers {
         }
         if path == ROLES {
             self.roles = Some(value.clone()).filter(|value| !value.is_null());
+            return;
+        }
+        if path == CLIENTS {
+            self.clients = Some(value.clone()).filter(|value| !value.is_null());
             return;
         }
         match value {

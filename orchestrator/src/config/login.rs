@@ -70,7 +70,7 @@ impl ConfigValidator<'_> {
                 "api.listen",
                 &format!(
                     "others can reach {listen}, and the API has no login: write `{KEY_FILE}: ./keys.yaml` and make a \
-                     key with `saga keys create`, or `{ISSUER}` and its companions for tokens; or listen on \
+                     key with `saga keys create`, or `{ISSUER}` and its companions for tokens, or `api.tls.clients` for certificates; or listen on \
                      127.0.0.1; or write `{INSECURE}: true` (--insecure), and everybody may act"
                 ),
             );
@@ -82,13 +82,14 @@ impl ConfigValidator<'_> {
         let is_of_tokens = OF_TOKENS.iter().any(|key| self.layers.get(key).is_some()) || self.layers.roles.is_some();
         let tokens = if is_of_tokens { self.token_rules() } else { None };
         let (open_metrics, session_key) = (self.flag(OPEN_METRICS), self.session_key());
-        let has_login = keys.is_some() || is_of_tokens;
+        let clients = self.certificate_clients();
+        let has_login = keys.is_some() || is_of_tokens || !clients.is_empty();
         for key in [OPEN_METRICS, SESSION_KEY].into_iter().filter(|_| !has_login) {
             if self.layers.get(key).is_some() {
                 self.wrong(key, &format!("expected a login, too: `{KEY_FILE}` or `{ISSUER}`"));
             }
         }
-        has_login.then_some(LoginConfig { keys, tokens, open_metrics, session_key })
+        has_login.then_some(LoginConfig { keys, tokens, clients, open_metrics, session_key })
     }
 
     fn token_rules(&mut self) -> Option<TokenRules> {
@@ -115,30 +116,27 @@ impl ConfigValidator<'_> {
     }
 
     /// Of what the file lacks, or has in a map.
-    fn wrong_in_file(&mut self, key: &str, why: &str) {
+    pub(super) fn wrong_in_file(&mut self, key: &str, why: &str) {
         self.errors.push(format!("{}: `{key}`: {why}", self.layers.file));
     }
 
     fn roles(&mut self) -> Option<BTreeMap<String, RoleGrant>> {
         let expected =
             "expected names of the claim with a role each, like `saga-admins: {role: admin, payloads: true}`";
-        let Some(Value::Object(written)) =
-            self.layers.roles.clone().filter(|roles| roles != &Value::Object(serde_json::Map::new()))
-        else {
-            self.wrong_in_file(ROLES, expected);
-            return None;
-        };
-        let mut roles = BTreeMap::new();
-        for (name, value) in written {
-            match grant_of(&value) {
-                Some(grant) => drop(roles.insert(name, grant)),
-                None => self.wrong_in_file(
-                    &format!("{ROLES}.{name}"),
-                    "expected viewer, operator, admin, or {role: ROLE, payloads: true or false}",
-                ),
+        match self.layers.roles.as_ref().map(grants_of) {
+            Some(Ok(roles)) if !roles.is_empty() => Some(roles),
+            Some(Err(wrong)) if !wrong.is_empty() => {
+                for name in wrong {
+                    let expected = "expected viewer, operator, admin, or {role: ROLE, payloads: true or false}";
+                    self.wrong_in_file(&format!("{ROLES}.{name}"), expected);
+                }
+                Some(BTreeMap::new())
+            }
+            Some(_) | None => {
+                self.wrong_in_file(ROLES, expected);
+                None
             }
         }
-        Some(roles)
     }
 
     fn flag(&mut self, key: &str) -> bool {
@@ -166,6 +164,17 @@ impl ConfigValidator<'_> {
 fn claim_path(text: &str) -> Option<Vec<String>> {
     let names: Vec<String> = text.split('.').map(str::to_owned).collect();
     names.iter().all(|name| !name.trim().is_empty()).then_some(names)
+}
+
+/// What names allow; else those whose value is none, or no name if the value is no map.
+pub(super) fn grants_of(written: &Value) -> Result<BTreeMap<String, RoleGrant>, Vec<String>> {
+    let Value::Object(written) = written else { return Err(Vec::new()) };
+    let wrong: Vec<String> =
+        written.iter().filter(|(_, value)| grant_of(value).is_none()).map(|(name, _)| name.clone()).collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(written.iter().filter_map(|(name, value)| Some((name.clone(), grant_of(value)?))).collect())
 }
 
 fn grant_of(value: &Value) -> Option<RoleGrant> {

@@ -2,14 +2,14 @@
 
 use super::{
     LoginConfig,
-    identity::{LoginIdentity, LoginProof},
+    identity::{LoginIdentity, LoginProof, RoleGrant},
     jwks::IssuerKeySource,
     key_file::{KeyFileWatch, PREFIX},
     session::{SessionContent, SessionSeal},
     token::{TokenRefusal, TokenRules},
 };
 use saga_base::sync::UnpoisonedMutex;
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 /// Why a login was refused, for the log; both texts are safe to log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ impl From<TokenRefusal> for LoginRefusal {
 pub(crate) struct LoginGate {
     keys: Option<UnpoisonedMutex<KeyFileWatch>>,
     tokens: Option<TokenGate>,
+    clients: BTreeMap<String, RoleGrant>,
     seal: SessionSeal,
 }
 
@@ -80,7 +81,7 @@ impl LoginGate {
         tokens.iter().for_each(TokenGate::refresh_beside);
         let seal =
             SessionSeal::new(config.session_key).map_err(|_| anyhow::anyhow!("this machine gives no random bytes"))?;
-        Ok(LoginGate { keys: keys.map(UnpoisonedMutex::new), tokens, seal })
+        Ok(LoginGate { keys: keys.map(UnpoisonedMutex::new), tokens, clients: config.clients, seal })
     }
 
     /// Who sent a key or token.
@@ -95,12 +96,22 @@ impl LoginGate {
         }
     }
 
+    /// Who has shown a certificate with these names, which TLS has verified.
+    pub(crate) fn certificate(&self, names: &[String]) -> Result<LoginIdentity, LoginRefusal> {
+        let known = names.iter().filter_map(|name| Some((name, *self.clients.get(name)?)));
+        let (name, grant) = known
+            .reduce(|(name, one), (_, other)| (name, one.or(other)))
+            .ok_or_else(|| LoginRefusal::of("certificate without a role"))?;
+        let proof = LoginProof::Certificate { name: name.clone() };
+        Ok(LoginIdentity { subject: format!("cert:{name}"), grant, proof, expires: None })
+    }
+
     /// Who a session is of. A session of a static key ends when the key is removed.
     pub(crate) fn session(&self, cookie: &str) -> Result<SessionContent, LoginRefusal> {
         let now = SystemTime::now();
         let content = self.seal.open(cookie, now).ok_or_else(|| LoginRefusal::of("unknown or ended session"))?;
         let stands = match &content.identity.proof {
-            LoginProof::Token { .. } => true,
+            LoginProof::Token { .. } | LoginProof::Certificate { .. } => true,
             LoginProof::Key { id, hash } => self.has_key(id, hash, now),
         };
         if stands { Ok(content) } else { Err(LoginRefusal::of("unknown or expired key")) }

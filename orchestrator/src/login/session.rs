@@ -66,7 +66,8 @@ impl SessionSeal {
         let expires = identity.expires.map_or(end, |proof_ends| proof_ends.min(end));
         let identity = LoginIdentity { expires: Some(expires), ..identity };
         let content = SessionContent { page_token: URL_SAFE_NO_PAD.encode(random::<32>()?), identity };
-        let mut sealed = serde_json::to_vec(&text_of(&content, expires)).map_err(|_| Unspecified)?;
+        let text = text_of(&content, expires).ok_or(Unspecified)?;
+        let mut sealed = serde_json::to_vec(&text).map_err(|_| Unspecified)?;
         let nonce = random::<NONCE_LEN>()?;
         self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(CONTEXT), &mut sealed)?;
         Ok((URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()), content))
@@ -87,13 +88,15 @@ fn random<const BYTES: usize>() -> Result<[u8; BYTES], Unspecified> {
     Ok(bytes)
 }
 
-fn text_of(content: &SessionContent, expires: SystemTime) -> SessionText {
+/// `None`: each request proves by itself who sends it, so there is no session.
+fn text_of(content: &SessionContent, expires: SystemTime) -> Option<SessionText> {
     let LoginIdentity { subject, grant, proof, .. } = &content.identity;
     let (proof, hash) = match proof {
         LoginProof::Key { id, hash } => (id.clone(), hash.to_vec()),
         LoginProof::Token { kid } => (kid.clone(), Vec::new()),
+        LoginProof::Certificate { .. } => return None,
     };
-    SessionText {
+    Some(SessionText {
         subject: subject.clone(),
         role: grant.role.as_str().to_owned(),
         payloads: grant.payloads,
@@ -101,7 +104,7 @@ fn text_of(content: &SessionContent, expires: SystemTime) -> SessionText {
         hash,
         expires: expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         page: content.page_token.clone(),
-    }
+    })
 }
 
 fn content_of(text: SessionText) -> Option<SessionContent> {

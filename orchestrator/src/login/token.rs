@@ -155,7 +155,7 @@ fn is_type(header: &TokenObject) -> bool {
 fn is_subject(text: &str) -> bool {
     (1..=LONGEST_SUBJECT).contains(&text.len())
         && !text.trim().is_empty()
-        && !text.starts_with("key:")
+        && !["key:", "cert:"].iter().any(|ours| text.starts_with(ours))
         && !text.chars().any(char::is_control)
 }
 

@@ -1,5 +1,6 @@
 //! What a request brings along to log in: a key or token, or the session of a browser. Nothing is verified here.
 
+use super::super::context::PeerCertificate;
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, Method, header},
@@ -24,20 +25,38 @@ pub(super) enum RequestCredentials {
         /// Whether the method is one that changes something.
         changes: bool,
     },
+    Certificate {
+        names: PeerCertificate,
+        /// Whether a page of another site made a browser send it.
+        is_foreign: bool,
+    },
 }
 
 impl RequestCredentials {
-    /// A header `Authorization` counts before a cookie, so that a program in a browser's place is no browser.
+    /// A header `Authorization` counts before a cookie, so that a program in a browser's place is no browser, and both
+    /// before the certificate of the connection.
     pub(super) fn of(request: &Request) -> RequestCredentials {
         let headers = request.headers();
         match headers.get_all(header::AUTHORIZATION).iter().collect::<Vec<_>>().as_slice() {
-            [] => RequestCredentials::of_cookies(headers, request.method()),
+            [] => match RequestCredentials::of_cookies(headers, request.method()) {
+                RequestCredentials::None => RequestCredentials::of_connection(request),
+                of_cookies => of_cookies,
+            },
             [one] => match one.to_str().ok().and_then(bearer) {
                 Some(presented) => RequestCredentials::Bearer(presented.to_owned()),
                 None => RequestCredentials::Malformed,
             },
             [_, _, ..] => RequestCredentials::Malformed,
         }
+    }
+
+    /// A browser sends a certificate by itself, as it sends cookies.
+    fn of_connection(request: &Request) -> RequestCredentials {
+        let Some(names) = request.extensions().get::<PeerCertificate>() else { return RequestCredentials::None };
+        let from = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+        let is_elsewhere = from.is_some_and(|from| !["same-origin", "none"].contains(&from));
+        let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        RequestCredentials::Certificate { names: names.clone(), is_foreign: is_elsewhere && changes }
     }
 
     fn of_cookies(headers: &HeaderMap, method: &Method) -> RequestCredentials {

@@ -28,8 +28,8 @@ pub(super) enum CookieKind {
 }
 
 impl CookieKind {
-    pub(super) fn of(listen: SocketAddr) -> CookieKind {
-        if listen.ip().is_loopback() { CookieKind::Local } else { CookieKind::Secure }
+    pub(super) fn of(listen: SocketAddr, has_tls: bool) -> CookieKind {
+        if listen.ip().is_loopback() && !has_tls { CookieKind::Local } else { CookieKind::Secure }
     }
 
     /// The header that sets the cookie, for so many seconds.
@@ -107,6 +107,7 @@ impl ApiDoor {
                 door.gate.session(&cookie).ok().map(|content| content.page_token)
             }
             super::RequestCredentials::None
+            | super::RequestCredentials::Certificate { .. }
             | super::RequestCredentials::Malformed
             | super::RequestCredentials::Bearer(_) => None,
         }

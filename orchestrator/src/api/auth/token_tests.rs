@@ -145,8 +145,14 @@ async fn door(issuer: &TestIssuer) -> ApiDoor {
         roles_claim: vec!["roles".to_owned()],
         roles: BTreeMap::from([("ops".to_owned(), RoleGrant { role: LoginRole::Operator, payloads: false })]),
     };
-    let login = LoginConfig { keys: None, tokens: Some(rules), open_metrics: false, session_key: None };
-    ApiDoor::open(&ApiAccess::Login(Box::new(login)), SocketAddr::from(([127, 0, 0, 1], 0))).expect("a door")
+    let login = LoginConfig {
+        keys: None,
+        tokens: Some(rules),
+        clients: BTreeMap::new(),
+        open_metrics: false,
+        session_key: None,
+    };
+    ApiDoor::open(&ApiAccess::Login(Box::new(login)), SocketAddr::from(([127, 0, 0, 1], 0)), false).expect("a door")
 }
 
 fn app(door: &ApiDoor) -> Router {
