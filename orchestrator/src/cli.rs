@@ -12,8 +12,10 @@ mod events;
 mod guard;
 mod health;
 mod jobs;
+mod kept_logins;
 mod keys;
 mod list;
+mod login;
 mod migrate;
 mod operator;
 mod output;
@@ -118,6 +120,10 @@ enum CliCommand {
     Jobs(jobs::JobsCommand),
     /// Ask the engine of the configuration, on this machine, whether it is ready
     Health(health::HealthArgs),
+    /// Log in to an engine at its issuer, with a browser on any device; commands then use that login
+    Login(login::LoginArgs),
+    /// Forget the login to an engine
+    Logout(login::LoginArgs),
     /// Make keys for the API
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -198,6 +204,8 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
         CliCommand::Health(args) => health::run(args).await,
+        CliCommand::Login(args) => login::login(args).await,
+        CliCommand::Logout(args) => login::logout(&args),
         CliCommand::Keys(command) => keys::run(command),
         CliCommand::Audit(args) => audit::audit(args).await,
         CliCommand::Events(args) => events::events(args).await,

@@ -156,6 +156,17 @@ async fn the_login_says_who_acts_until_its_key_is_removed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_does_not_suffice_is_logged() -> Result<()> {
+    let Some(here) = LoginWorld::new().await? else { return Ok(()) };
+    let body = json!({"reason": "they migrate"});
+    let refused = here.ask(Method::POST, "/api/guards/payments/open", Some(&here.viewer), Some(body)).await?;
+    ensure!(refused.status() == StatusCode::FORBIDDEN);
+    let log = here.engine.log()?;
+    ensure!(log.contains("the role of a caller does not suffice") && log.contains("key:screen"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_browser_logs_in_and_acts_from_our_pages_only() -> Result<()> {
     let Some(here) = LoginWorld::new().await? else { return Ok(()) };
     let base = here.engine.api().base();

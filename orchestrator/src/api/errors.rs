@@ -83,6 +83,8 @@ pub(super) enum ApiError {
     LoginRequired,
     #[error("the key, token or session is not valid")]
     BadLogin,
+    #[error("too many logins from this address have failed")]
+    TooManyLogins,
     #[error("this needs the role {}, and yours is {}", needs.as_str(), has.as_str())]
     Forbidden { needs: LoginRole, has: LoginRole },
     #[error("`who` is another name than that of the login, `{0}`")]
@@ -247,6 +249,7 @@ impl ApiError {
         match self {
             ApiError::Busy(_) | ApiError::Starting(_) => Some("2"),
             ApiError::StoreAway(_) | ApiError::TooManyConnections => Some("5"),
+            ApiError::TooManyLogins => Some("60"),
             ApiError::TooManyReaders(_) | ApiError::TooManyActs(_) | ApiError::TooManyJobs(_) => Some("30"),
             ApiError::NoRoute(_)
             | ApiError::NoSaga(_)
@@ -321,6 +324,7 @@ impl ApiError {
             ApiError::ForeignHost(_) => ApiErrorCode::ForeignHost,
             ApiError::LoginRequired => ApiErrorCode::LoginRequired,
             ApiError::BadLogin => ApiErrorCode::BadLogin,
+            ApiError::TooManyLogins => ApiErrorCode::TooManyLogins,
             ApiError::Forbidden { .. } => ApiErrorCode::Forbidden,
             ApiError::OtherOperator(_) => ApiErrorCode::OtherOperator,
             ApiError::ForeignPage => ApiErrorCode::ForeignPage,
@@ -388,6 +392,7 @@ impl ApiError {
                 "send `Authorization: Bearer KEY`; `saga` takes --token and SAGA_TOKEN, a browser logs in at /login"
             }
             ApiError::BadLogin => "get a new key or token; the log of the engine says why this one was refused",
+            ApiError::TooManyLogins => "correct the key or token; a valid one is taken at once",
             ApiError::Forbidden { .. } => "docs/security.md says what each role may do",
             ApiError::OtherOperator(_) => "leave `who` out: the login says who acts",
             ApiError::ForeignPage => "load the page again, or log in again at /login",

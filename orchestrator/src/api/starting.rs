@@ -101,6 +101,7 @@ mod tests {
         assert!(
             header("content-type").starts_with("text/html") && header("content-security-policy").contains("'none'")
         );
+        assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store".into(), "nosniff".into()));
         let page = answer.text().await.expect("a body");
         assert!(page.contains("waits for") && !page.contains("<Kafka>"), "{page}");
     }

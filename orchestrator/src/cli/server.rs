@@ -1,6 +1,9 @@
 //! The API of an engine, for commands that act or ask for the state of an engine.
 
-use super::{ConfigFileArgs, OutputFormat};
+use super::{
+    ConfigFileArgs, OutputFormat,
+    kept_logins::{self, KeptLogins},
+};
 use crate::config::{self, ConfigSources};
 use anyhow::{Context, bail};
 use clap::Args;
@@ -8,7 +11,7 @@ use reqwest::{
     Certificate, ClientBuilder, Identity, RequestBuilder, Response,
     header::{AUTHORIZATION, HeaderValue},
 };
-use saga_base::secrets::address_shown;
+use saga_base::{clock::EngineClock, secrets::address_shown};
 use serde_json::Value;
 use std::{
     fs,
@@ -103,17 +106,33 @@ impl ServerArgs {
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<ApiClient> {
         saga_resilience::transport::install_tls();
-        let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
-        let client = self.tls.applied(builder)?.build()?;
-        let has_login = self.tls.certificate.is_some();
-        Ok(ApiClient { address: self.address()?, login: self.login()?, has_login, client })
+        let address = self.address()?;
+        let login = self.login(&address)?;
+        self.client(address, login)
     }
 
-    fn login(&self) -> anyhow::Result<Option<HeaderValue>> {
-        let Some(token) = self.token.as_deref().map(str::trim).filter(|token| !token.is_empty()) else {
-            return Ok(None);
+    /// The same, as somebody who has not logged in.
+    pub(super) fn without_login(&self) -> anyhow::Result<ApiClient> {
+        saga_resilience::transport::install_tls();
+        self.client(self.address()?, None)
+    }
+
+    fn client(&self, address: String, login: Option<HeaderValue>) -> anyhow::Result<ApiClient> {
+        let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
+        let client = self.tls.applied(builder)?.build()?;
+        Ok(ApiClient { address, login, has_login: self.tls.certificate.is_some(), client })
+    }
+
+    /// What `--token` says, or what `saga login` has kept for this engine; a certificate is a login by itself.
+    fn login(&self, address: &str) -> anyhow::Result<Option<HeaderValue>> {
+        let typed = self.token.as_deref().map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
+        let token = match typed {
+            Some(token) => Some(token),
+            None if self.tls.certificate.is_some() => None,
+            None => kept_token(address)?,
         };
-        saga_base::secrets::remember([token.to_owned()]);
+        let Some(token) = token else { return Ok(None) };
+        saga_base::secrets::remember([token.clone()]);
         let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {token}")) else {
             bail!("the token has characters that no header takes\nhint: --token and SAGA_TOKEN take a key or a token")
         };
@@ -133,12 +152,30 @@ impl ServerArgs {
         }
     }
 
-    fn address(&self) -> anyhow::Result<String> {
+    /// The address of the engine.
+    pub(super) fn address(&self) -> anyhow::Result<String> {
         if let Some(server) = &self.server {
             return checked(server);
         }
         own_address(&self.file)
     }
+}
+
+/// The token that `saga login` has kept for this engine.
+fn kept_token(address: &str) -> anyhow::Result<Option<String>> {
+    if kept_logins::file().is_none() {
+        return Ok(None);
+    }
+    let kept = KeptLogins::read()?;
+    let Some(login) = kept.of(address) else { return Ok(None) };
+    if login.has_ended(EngineClock::Wall.now()) {
+        bail!(
+            "the login to {} ended at {}\nhint: `saga login` again, or --token",
+            address_shown(address),
+            login.expires
+        );
+    }
+    Ok(Some(login.token.clone()))
 }
 
 /// The address of the engine that the configuration is of, from this machine.
@@ -168,6 +205,11 @@ fn checked(server: &str) -> anyhow::Result<String> {
 }
 
 impl ApiClient {
+    /// Where the engine is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The JSON that the engine answers at `path`, which begins with a slash.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(self.url(path)).timeout(ANSWER_TIMEOUT)).await?;

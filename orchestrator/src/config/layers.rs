@@ -8,7 +8,10 @@ use super::{
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
-    login::{AUDIENCE, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS, ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW},
+    login::{
+        AUDIENCE, CALLBACK, CLIENT, CLIENT_SECRET, DEVICE_CLIENT, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS,
+        ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW,
+    },
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     slow_operations::SLOW_OPERATION,
     topic_formats::FORMATS,
@@ -22,7 +25,7 @@ use std::{
 };
 
 /// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf`, `api.auth.roles` and `api.tls.clients`.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 42] = [
     "kafka.bootstrapServers",
     "kafka.group",
     "kafka.instanceId",
@@ -52,6 +55,10 @@ const KEYS: [&str; 38] = [
     JWKS,
     ROLES_CLAIM,
     TOKEN_SKEW,
+    CLIENT,
+    CLIENT_SECRET,
+    CALLBACK,
+    DEVICE_CLIENT,
     OPEN_METRICS,
     SESSION_KEY,
     "clock.maxSkewSeconds",
@@ -278,7 +285,7 @@ impl ConfigLayers {
     fn has_a_secret(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
         let of_file = |key: &str| self.get(key).map(|it| it.value.as_str());
         let of_environment = |key: &str| env.get(&variable(key)).map(String::as_str);
-        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN, SESSION_KEY]
+        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN, SESSION_KEY, CLIENT_SECRET]
             .into_iter()
             .flat_map(|key| [of_file(key), of_environment(key)])
             .flatten();

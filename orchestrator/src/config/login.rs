@@ -1,9 +1,8 @@
 //! Who may call the API: `api.auth`, and what stands for it where there is no login.
 
 use super::{ConfigValidator, places::SecretPlace};
-use crate::login::{LoginConfig, LoginRole, RoleGrant, TokenRules};
+use crate::login::{CodeFlowConfig, LoginConfig, LoginRole, RoleGrant, TokenRules, safe_address};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use reqwest::Url;
 use saga_base::secrets;
 use serde_json::Value;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -28,8 +27,19 @@ pub(super) const TOKEN_SKEW: &str = "api.auth.skewSeconds";
 pub(super) const OPEN_METRICS: &str = "api.auth.openMetrics";
 /// The place of the key that seals sessions.
 pub(super) const SESSION_KEY: &str = "api.auth.sessionKey";
+/// The client as which the pages log in at the issuer.
+pub(super) const CLIENT: &str = "api.auth.pages.client";
+/// The place of its secret.
+pub(super) const CLIENT_SECRET: &str = "api.auth.pages.secret";
+/// Where browsers come back to.
+pub(super) const CALLBACK: &str = "api.auth.pages.callback";
+/// The client as which commands log in at the issuer.
+pub(super) const DEVICE_CLIENT: &str = "api.auth.deviceClient";
 /// What is only for tokens.
-const OF_TOKENS: [&str; 5] = [ISSUER, AUDIENCE, JWKS, ROLES_CLAIM, TOKEN_SKEW];
+const OF_TOKENS: [&str; 9] =
+    [ISSUER, AUDIENCE, JWKS, ROLES_CLAIM, TOKEN_SKEW, CLIENT, CLIENT_SECRET, CALLBACK, DEVICE_CLIENT];
+/// The path of the page to which the issuer sends browsers back.
+const CALLBACK_PATH: &str = "/login/callback";
 /// The most seconds by which clocks may differ.
 const MOST_SKEW: u64 = 300;
 
@@ -89,13 +99,15 @@ impl ConfigValidator<'_> {
                 self.wrong(key, &format!("expected a login, too: `{KEY_FILE}` or `{ISSUER}`"));
             }
         }
-        has_login.then_some(LoginConfig { keys, tokens, clients, open_metrics, session_key })
+        let (code_flow, device_client) =
+            (self.code_flow(), self.layers.get(DEVICE_CLIENT).map(|set| set.value.clone()));
+        has_login.then_some(LoginConfig { keys, tokens, code_flow, device_client, clients, open_metrics, session_key })
     }
 
     fn token_rules(&mut self) -> Option<TokenRules> {
         let (issuer, audience) = (self.needed(ISSUER)?, self.needed(AUDIENCE)?);
         let jwks = self.needed(JWKS)?;
-        let Some(jwks) = key_address(&jwks) else {
+        let Some(jwks) = safe_address(&jwks) else {
             self.wrong(JWKS, "expected https://HOST/PATH of a JWK set without credentials; http only on this machine");
             return None;
         };
@@ -105,6 +117,41 @@ impl ConfigValidator<'_> {
         let roles_claim = self.checked(ROLES_CLAIM, "roles", "a path like `roles` or `realm_access.roles`", claim_path);
         let roles = self.roles()?;
         Some(TokenRules { issuer, audience, jwks, skew, roles_claim, roles })
+    }
+
+    fn code_flow(&mut self) -> Option<CodeFlowConfig> {
+        let [client, secret, callback] = [CLIENT, CLIENT_SECRET, CALLBACK].map(|key| self.layers.get(key).is_some());
+        if !client && !secret && !callback {
+            return None;
+        }
+        if !client || !callback {
+            let missing = if client { CALLBACK } else { CLIENT };
+            self.wrong_in_file(missing, "the pages need `client` and `callback` below `api.auth.pages`: set it");
+            return None;
+        }
+        let client = self.text(CLIENT, "");
+        let expected = format!("https://HOST{CALLBACK_PATH}, as browsers reach this engine; http only on this machine");
+        let address = self.layers.get(CALLBACK).map(|set| set.value.clone()).unwrap_or_default();
+        let Some(callback) = safe_address(&address).filter(|url| url.path() == CALLBACK_PATH && url.query().is_none())
+        else {
+            self.wrong(CALLBACK, &format!("expected {expected}"));
+            return None;
+        };
+        let secret = if secret { Some(self.secret(CLIENT_SECRET)?) } else { None };
+        Some(CodeFlowConfig { client, secret, callback })
+    }
+
+    /// A secret at a place that the key names.
+    fn secret(&mut self, key: &str) -> Option<String> {
+        let written = self.layers.get(key)?.value.clone();
+        let Some(place) = SecretPlace::of(&written, self.layers.base_of(key)) else {
+            // The value may be the secret itself, so it is not shown.
+            self.wrong(key, "expected the place of a secret: `env:NAME` or `file:PATH`");
+            return None;
+        };
+        let text = self.text_at(key, &place)?;
+        secrets::remember([text.clone()]);
+        Some(text)
     }
 
     fn needed(&mut self, key: &str) -> Option<String> {
@@ -190,16 +237,4 @@ fn grant_of(value: &Value) -> Option<RoleGrant> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     Some(RoleGrant { role: LoginRole::named(role)?, payloads })
-}
-
-/// Keys that come over a network that others can change would let them sign tokens.
-fn key_address(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_local = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(ip) => ip.is_loopback(),
-        url::Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_local);
-    (is_safe && url.username().is_empty() && url.password().is_none()).then_some(url)
 }

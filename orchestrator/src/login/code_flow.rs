@@ -138,6 +138,18 @@ impl CodeFlow {
 
     async fn token_for(&self, code: &str, verifier: &str) -> Result<String, LoginRefusal> {
         let endpoints = self.endpoints.endpoints().await.ok_or_else(|| refused("issuer away"))?;
+        let request = self.endpoints.client.post(endpoints.token.clone());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(self.form(code, verifier));
+        let answer = request.send().await.map_err(|_| refused("issuer away"))?;
+        if !answer.status().is_success() {
+            return Err(refused("code not taken"));
+        }
+        let answer = bounded_json(answer).await.map_err(|_| refused("malformed answer"))?;
+        answer["id_token"].as_str().map(str::to_owned).ok_or_else(|| refused("no ID token"))
+    }
+
+    fn form(&self, code: &str, verifier: &str) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", code)
@@ -147,14 +159,7 @@ impl CodeFlow {
         if let Some(secret) = &self.config.secret {
             form.append_pair("client_secret", secret);
         }
-        let request = self.endpoints.client.post(endpoints.token.clone());
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.finish());
-        let answer = request.send().await.map_err(|_| refused("issuer away"))?;
-        if !answer.status().is_success() {
-            return Err(refused("code not taken"));
-        }
-        let answer = bounded_json(answer).await.map_err(|_| refused("malformed answer"))?;
-        answer["id_token"].as_str().map(str::to_owned).ok_or_else(|| refused("no ID token"))
+        form.finish()
     }
 
     async fn verified(

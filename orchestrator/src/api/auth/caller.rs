@@ -38,6 +38,11 @@ impl ApiCaller {
         }
     }
 
+    /// The name of the login; `None`: the API has none.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.identity.as_ref().map(|known| known.subject.as_str())
+    }
+
     /// Whether the caller may see what sagas and dead letters carry.
     pub(in crate::api) fn sees_payloads(&self) -> bool {
         self.identity.as_ref().is_none_or(|known| known.grant.payloads)
@@ -54,7 +59,7 @@ impl ApiCaller {
             None | Some("masked") => Ok(SensitiveDetail::Masked),
             Some("shown") => {
                 self.require(LoginRole::Admin)?;
-                info!(who = self.identity.as_ref().map(|known| &known.subject), "somebody asks for sensitive values");
+                info!(who = self.name(), "somebody asks for sensitive values");
                 Ok(SensitiveDetail::Shown)
             }
             Some(other) => Err(ApiError::BadParameter(format!("`sensitive` is `{other}`: expected masked or shown"))),

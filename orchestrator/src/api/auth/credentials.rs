@@ -12,6 +12,17 @@ const PAGE_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 pub(super) const COOKIE: &str = "saga_session";
 pub(super) const SECURE_COOKIE: &str = "__Host-saga_session";
 
+/// The cookie of a login that has begun.
+pub(super) const LOGIN_COOKIE: &str = "saga_login";
+pub(super) const SECURE_LOGIN_COOKIE: &str = "__Host-saga_login";
+
+/// The cookies with one of these names.
+pub(super) fn cookies(headers: &HeaderMap, names: [&str; 2]) -> Vec<String> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned()).collect()
+}
+
 /// The login in a request, unverified.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum RequestCredentials {
@@ -33,6 +44,17 @@ pub(super) enum RequestCredentials {
 }
 
 impl RequestCredentials {
+    /// What it is, for the metric of logins.
+    pub(super) fn class(&self) -> &'static str {
+        match self {
+            RequestCredentials::None => "none",
+            RequestCredentials::Malformed => "malformed header",
+            RequestCredentials::Bearer(_) => "key or token",
+            RequestCredentials::Session { .. } => "session",
+            RequestCredentials::Certificate { .. } => "certificate",
+        }
+    }
+
     /// A header `Authorization` counts before a cookie, so that a program in a browser's place is no browser, and both
     /// before the certificate of the connection.
     pub(super) fn of(request: &Request) -> RequestCredentials {
@@ -60,14 +82,10 @@ impl RequestCredentials {
     }
 
     fn of_cookies(headers: &HeaderMap, method: &Method) -> RequestCredentials {
-        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let sessions: Vec<&str> =
-            pairs.filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(name)).map(|(_, value)| value).collect();
-        match sessions.as_slice() {
+        match cookies(headers, [COOKIE, SECURE_COOKIE]).as_slice() {
             [] => RequestCredentials::None,
             [one] => RequestCredentials::Session {
-                cookie: (*one).to_owned(),
+                cookie: one.clone(),
                 page_token: headers.get(PAGE_TOKEN).and_then(|value| value.to_str().ok()).map(str::to_owned),
                 changes: !matches!(*method, Method::GET | Method::HEAD),
             },

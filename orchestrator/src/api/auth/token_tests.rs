@@ -148,6 +148,8 @@ async fn door(issuer: &TestIssuer) -> ApiDoor {
     let login = LoginConfig {
         keys: None,
         tokens: Some(rules),
+        code_flow: None,
+        device_client: None,
         clients: BTreeMap::new(),
         open_metrics: false,
         session_key: None,

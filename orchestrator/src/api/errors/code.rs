@@ -44,6 +44,7 @@ pub(in crate::api) enum ApiErrorCode {
     SlowRequest,
     BrokenBody,
     TooManyConnections,
+    TooManyLogins,
 }
 
 /// What is the same for every error of a code.
@@ -63,7 +64,7 @@ impl ApiErrorFacts {
 }
 
 impl ApiErrorCode {
-    pub(in crate::api) const ALL: [ApiErrorCode; 39] = [
+    pub(in crate::api) const ALL: [ApiErrorCode; 40] = [
         ApiErrorCode::NoRoute,
         ApiErrorCode::NoSaga,
         ApiErrorCode::NoParticipant,
@@ -103,6 +104,7 @@ impl ApiErrorCode {
         ApiErrorCode::SlowRequest,
         ApiErrorCode::BrokenBody,
         ApiErrorCode::TooManyConnections,
+        ApiErrorCode::TooManyLogins,
     ];
 
     /// The code that a path names.
@@ -364,6 +366,13 @@ impl ApiErrorCode {
                 "broken_body",
                 "The body is not as announced",
                 "The body ended before the length of its header, or its chunks are none. Nothing has changed.",
+            ),
+            ApiErrorCode::TooManyLogins => facts(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_logins",
+                "Too many logins have failed",
+                "More than 30 logins from this address have failed within a minute. A valid key, token, session or \
+                 certificate is taken all the same.",
             ),
             ApiErrorCode::TooManyConnections => facts(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -103,6 +103,8 @@ fn routes() -> Router {
     let login = LoginConfig {
         keys: None,
         tokens: None,
+        code_flow: None,
+        device_client: None,
         clients: BTreeMap::from([
             ("spiffe://example/ops".to_owned(), grant(LoginRole::Operator, true)),
             ("ci.example.com".to_owned(), grant(LoginRole::Viewer, false)),
