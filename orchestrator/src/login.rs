@@ -8,17 +8,19 @@ mod identity;
 mod issuer_keys;
 mod jwks;
 mod key_file;
+mod refusal;
 mod session;
 mod signature;
 mod token;
 
 pub(crate) use code_flow::{CodeAnswer, CodeFlowConfig, EndedLogin, LOGIN_LIFE};
 pub(crate) use discovery::{IssuerEndpoints, bounded_json, discover, issuer_client, safe_address};
-pub(crate) use gate::{LoginGate, LoginRefusal};
+pub(crate) use gate::LoginGate;
 #[cfg(test)]
 pub(crate) use identity::LoginProof;
 pub(crate) use identity::{LoginIdentity, LoginRole, RoleGrant};
 pub(crate) use key_file::{KeyFileError, NewKey, is_key_id};
+pub(crate) use refusal::LoginRefusal;
 pub(crate) use session::{SESSION_LIFE, SessionContent};
 pub(crate) use token::TokenRules;
 

@@ -1,4 +1,4 @@
-//! TLS of the API on a real engine, as its operators use it: a probe, a command with a certificate, a renewed certificate.
+//! TLS of the API on a real engine, as operators use it: a probe, a command with a certificate, a renewed certificate.
 
 use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};

@@ -10,7 +10,7 @@ pub(super) use audit::audit;
 pub(super) use causes::causes;
 pub(super) use dead_letters::{letter, letters};
 pub(super) use guards::guards;
-pub(super) use login::{arrived, login};
+pub(super) use login::login;
 
 use super::{
     ApiState,

@@ -1,5 +1,5 @@
-//! The accept loop. It bounds connections and the time for headers, bodies and requests, which `axum::serve` does not, and
-//! its routes can be replaced.
+//! The accept loop. It bounds connections and the time for headers, bodies and requests, which `axum::serve` does not,
+//! and its routes can be replaced.
 
 mod own_answers;
 mod paced_body;

@@ -3,9 +3,9 @@
 
 use super::{
     discovery::{EndpointSource, bounded_json},
-    gate::LoginRefusal,
     identity::LoginIdentity,
     jwks::IssuerKeySource,
+    refusal::LoginRefusal,
     session::{SessionSeal, random},
     token::TokenRules,
 };
@@ -79,7 +79,7 @@ pub(super) struct CodeFlow {
 }
 
 fn refused(class: &'static str) -> LoginRefusal {
-    LoginRefusal { class, kid: None }
+    LoginRefusal::of(class)
 }
 
 impl CodeFlow {

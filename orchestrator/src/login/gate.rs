@@ -6,33 +6,13 @@ use super::{
     identity::{LoginIdentity, LoginProof, RoleGrant},
     jwks::IssuerKeySource,
     key_file::{KeyFileWatch, PREFIX},
+    refusal::LoginRefusal,
     session::{SessionContent, SessionSeal},
     token::{TokenRefusal, TokenRules},
 };
 use reqwest::Url;
 use saga_base::sync::UnpoisonedMutex;
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
-
-/// Why a login was refused, for the log; both texts are safe to log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LoginRefusal {
-    pub(crate) class: &'static str,
-    /// The id of the issuer's key that the token names.
-    pub(crate) kid: Option<String>,
-}
-
-impl LoginRefusal {
-    fn of(class: &'static str) -> LoginRefusal {
-        LoginRefusal { class, kid: None }
-    }
-}
-
-impl From<TokenRefusal> for LoginRefusal {
-    fn from(refusal: TokenRefusal) -> LoginRefusal {
-        let class = refusal.as_str();
-        if let TokenRefusal::UnknownKey(kid) = refusal { LoginRefusal { class, kid } } else { LoginRefusal::of(class) }
-    }
-}
 
 /// Verifies logins.
 #[derive(Debug)]

@@ -57,7 +57,7 @@ pub(crate) enum LoginProof {
 /// A caller that has logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LoginIdentity {
-    /// The name on record: the subject of a token, `key:` and the id of a key, or `cert:` and the name in a certificate.
+    /// The name on record: the subject of a token, `key:` and the id of a key, or `cert:` and a name in a certificate.
     pub(crate) subject: String,
     pub(crate) grant: RoleGrant,
     pub(crate) proof: LoginProof,

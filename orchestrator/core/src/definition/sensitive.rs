@@ -44,8 +44,8 @@ pub(super) fn read(fields: &MapReader<'_>, reading: &mut ParseContext) -> Sensit
     SensitivePaths::new(paths)
 }
 
-/// Tags are seen by who sees traces, and the business key stands in every list. `before`: the number of expressions before
-/// those of the tags.
+/// Tags are seen by who sees traces, and the business key stands in every list. `before`: the number of expressions
+/// before those of the tags.
 pub(super) fn refuse_in_the_open(before: usize, paths: &SensitivePaths, reading: &mut ParseContext) {
     let mut open = Vec::new();
     for (position, used) in reading.uses.iter().enumerate() {

@@ -1,16 +1,17 @@
 //! Login of browsers through the issuer's own page.
 
 use super::{
-    super::{ApiState, context::RequestContext, errors::ApiError, pages},
+    super::{ApiState, context::RequestContext, errors::ApiError},
     ApiDoor, GuardedDoor, count,
     credentials::{LOGIN_COOKIE, SECURE_LOGIN_COOKIE, cookies},
 };
 use crate::login::{CodeAnswer, EndedLogin, LOGIN_LIFE, LoginRefusal, SESSION_LIFE};
+use askama::Template;
 use axum::{
     Json,
     extract::{Query, Request, State},
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,13 +54,20 @@ pub(in crate::api) async fn end(
     arrived(door, ended)
 }
 
+#[derive(Template)]
+#[template(path = "arrived.html")]
+struct ArrivedPage<'a> {
+    next: &'a str,
+}
+
 /// The cookie of the session is for our own pages only, and this request began at the issuer: a redirect would not send
 /// it. So a page of ours leads on.
 fn arrived(door: &GuardedDoor, EndedLogin { identity, next }: EndedLogin) -> Result<Response, ApiError> {
     let who = identity.subject.clone();
     let cookie = door.gate.begin_session(identity).ok_or(ApiError::BadLogin)?;
     info!(who, "somebody logged in at the issuer");
-    let mut response = pages::arrived(&next);
+    let html = ArrivedPage { next: &next }.render().map_err(|error| ApiError::Unreadable(error.to_string()))?;
+    let mut response = Html(html).into_response();
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, door.cookie.header(&cookie, SESSION_LIFE.as_secs()));
     headers.append(header::SET_COOKIE, door.cookie.login_header("", 0));

@@ -1,5 +1,5 @@
-//! How many logins of an address failed lately. Beyond a limit they are answered with 429, and the log does not fill with
-//! them. A valid login always passes: many callers may share an address, and nobody guesses 256 random bits.
+//! How many logins of an address failed lately. Beyond a limit they are answered with 429, and the log does not fill
+//! with them. A valid login always passes: many callers may share an address, and nobody guesses 256 random bits.
 
 use saga_base::sync::UnpoisonedMutex;
 use std::{

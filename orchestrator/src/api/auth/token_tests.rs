@@ -335,8 +335,8 @@ async fn a_hostile_token_is_refused_and_writes_nothing_into_the_log() {
     let issuer = TestIssuer::new();
     let mut app = app(&door(&issuer).await);
     let hostile = [shapes(&issuer), headers(&issuer), claims(&issuer)].concat();
-    // `tracing` asks only the subscriber of the thread that comes to a line first, as long as one is registered: the line
-    // is come to before, and two are registered, or the test of another thread silences it for this one.
+    // `tracing` asks only the subscriber of the thread that comes to a line first, as long as one is registered: the
+    // line is come to before, and two are registered, or the test of another thread silences it for this one.
     asked(&mut app, &hostile[0].1).await;
     let _second = Dispatch::new(NoSubscriber::new());
     let log = LogCapture::default();

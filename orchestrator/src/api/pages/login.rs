@@ -1,4 +1,4 @@
-//! The page to log in, and the one after it.
+//! The page to log in.
 
 use super::page;
 use crate::api::ApiState;
@@ -11,17 +11,6 @@ struct LoginPage {
     has_code_flow: bool,
 }
 
-#[derive(Template)]
-#[template(path = "arrived.html")]
-struct ArrivedPage<'a> {
-    next: &'a str,
-}
-
 pub(crate) async fn login(State(backend): State<ApiState>) -> Response {
     page(&LoginPage { has_code_flow: backend.door.has_code_flow() })
-}
-
-/// After a login at the issuer: leads on to `next`.
-pub(in crate::api) fn arrived(next: &str) -> Response {
-    page(&ArrivedPage { next })
 }

@@ -1,5 +1,5 @@
-//! Bodies under way: each part of a request's body has to come in time and as announced, and an answer keeps the place of
-//! its connection until its body has left.
+//! Bodies under way: each part of a request's body has to come in time and as announced, and an answer keeps the place
+//! of its connection until its body has left.
 
 use super::{super::errors::ApiError, places::BusyPlace};
 use axum::{

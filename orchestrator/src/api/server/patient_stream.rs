@@ -1,5 +1,5 @@
-//! The stream below a connection: a peer that does not read its answer ends, what hyper answers itself becomes a problem
-//! document, and a peer that still sends gets the answer before the connection closes.
+//! The stream below a connection: a peer that does not read its answer ends, what hyper answers itself becomes a
+//! problem document, and a peer that still sends gets the answer before the connection closes.
 
 use super::{own_answers, places::ConnectionPlace};
 use std::{
