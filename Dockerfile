@@ -24,7 +24,6 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent saga
 COPY --from=build /out/saga /usr/local/bin/saga
-COPY deploy/ready /usr/local/bin/saga-ready
 # The shipped definitions, so that the image runs and `saga check` has something to check; mount your own over them.
 COPY sagas /etc/saga/sagas
 COPY schemas/*.avsc /etc/saga/schemas/
@@ -35,6 +34,6 @@ USER 10001:10001
 EXPOSE 8080
 # Longer than an engine needs to end in order: 30 s.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 CMD ["saga-ready"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 CMD ["saga", "health"]
 ENTRYPOINT ["saga"]
 CMD ["serve"]

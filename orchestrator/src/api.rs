@@ -39,7 +39,7 @@ pub(crate) use dead_letters::LetterLineView;
 pub(crate) use definitions::DefinitionLine;
 pub(crate) use guards::CriticalPathLine;
 pub(crate) use health::scraped;
-pub(crate) use server::{ApiServer, on as serve_on};
+pub(crate) use server::{ApiServer, ServerTls, on as serve_on};
 
 use crate::readiness::EngineReadiness;
 use axum::{
@@ -133,9 +133,10 @@ impl ApiState {
 /// When the address cannot be listened on.
 pub(crate) async fn start(
     address: SocketAddr,
+    tls: Option<ServerTls>,
     readiness: watch::Receiver<EngineReadiness>,
 ) -> anyhow::Result<ApiServer> {
-    server::start(address, starting::routes(readiness)).await
+    server::start(address, tls, starting::routes(readiness)).await
 }
 
 fn work(backend: ApiState) -> Router {
@@ -160,12 +161,13 @@ fn layered(routes: Router, door: &ApiDoor) -> Router {
 /// On every answer: payloads are hostile, so a page runs nothing but our own files, and no other page can frame ours.
 /// One function, where tower-http would be a layer for each header.
 async fn with_security_headers(mut response: axum::response::Response) -> axum::response::Response {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    const POLICY: &str = "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                           img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in headers {

@@ -12,9 +12,12 @@ mod dlq;
 mod events;
 mod following;
 mod guard;
+mod health;
 mod jobs;
+mod kept_logins;
 mod keys;
 mod list;
+mod login;
 mod migrate;
 mod operator;
 mod output;
@@ -130,6 +133,12 @@ enum CliCommand {
     /// Show jobs (acts on many sagas): their results, and who started them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Ask the engine of the configuration, on this machine, whether it is ready
+    Health(health::HealthArgs),
+    /// Log in to an engine at its issuer, with a browser on any device; commands then use that login
+    Login(login::LoginArgs),
+    /// Forget the login to an engine
+    Logout(login::LoginArgs),
     /// Make keys for the API
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -216,6 +225,9 @@ async fn dispatch(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Rerun(args) => rerun::rerun(args).await,
         CliCommand::Erase(args) => act::erase(args).await,
         CliCommand::Jobs(command) => jobs::run(command).await,
+        CliCommand::Health(args) => health::run(args).await,
+        CliCommand::Login(args) => login::login(args).await,
+        CliCommand::Logout(args) => login::logout(&args),
         CliCommand::Keys(command) => keys::run(command),
         CliCommand::Advise(args) => advise::advise(args).await,
         CliCommand::Audit(args) => audit::audit(args).await,

@@ -1,6 +1,7 @@
 //! Configuration: flags override the environment, which overrides the file. Everything is checked before the start, and
 //! all errors are reported at once.
 
+mod api_tls;
 mod archive;
 mod buckets;
 mod encryption;
@@ -34,6 +35,7 @@ mod traces;
 mod traces_tests;
 mod warnings;
 
+pub(crate) use api_tls::ApiTlsFiles;
 pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
@@ -85,6 +87,8 @@ pub(crate) struct EngineConfig {
     pub shards: u16,
     /// Address of the API and the web UI.
     pub listen: SocketAddr,
+    /// Its TLS; `None`: it speaks HTTP.
+    pub tls: Option<ApiTlsFiles>,
     /// Who may call it.
     pub access: ApiAccess,
     /// Maximum difference to the clock of the event store; beyond it the engine claims no shard.
@@ -120,6 +124,7 @@ impl std::fmt::Debug for EngineConfig {
             .field("formats", &self.formats)
             .field("shards", &self.shards)
             .field("listen", &self.listen)
+            .field("tls", &self.tls)
             .field("access", &self.access)
             .field("max_clock_skew", &self.max_clock_skew)
             .field("archive", &self.archive)
@@ -352,6 +357,21 @@ pub(crate) fn formats(sources: &ConfigSources<'_>) -> Result<(TopicFormats, bool
     Ok((check.topic_formats(&topics, registry.as_ref()), registry.is_some()))
 }
 
+/// Where an engine with this configuration listens, and whether by TLS, for a command beside it.
+///
+/// # Errors
+/// When the file of the configuration cannot be read, or these keys are wrong.
+pub(crate) fn own_api(sources: &ConfigSources<'_>) -> Result<(SocketAddr, bool), EngineConfigError> {
+    let layers = ConfigLayers::read(sources)?;
+    let mut check = ConfigValidator::new(&layers);
+    let (listen, tls) = (check.listen_key(), check.api_tls());
+    if check.errors.len() > layers.errors.len() {
+        Err(EngineConfigError(check.errors))
+    } else {
+        Ok((listen, tls.is_some()))
+    }
+}
+
 /// Reads only where the keys of the API are; `None`: the configuration names no file.
 ///
 /// # Errors
@@ -416,7 +436,8 @@ impl<'a> ConfigValidator<'a> {
             schema_registry,
             topics,
             shards: self.shards("shards", 64),
-            listen: self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen: self.listen_key(),
+            tls: self.api_tls(),
             access: ApiAccess::Undecided,
             max_clock_skew: self.skew("clock.maxSkewSeconds", 60),
             archive: self.archive(),
@@ -433,6 +454,10 @@ impl<'a> ConfigValidator<'a> {
         self.properties();
         self.topics_differ(&config.topics);
         config
+    }
+
+    fn listen_key(&mut self) -> SocketAddr {
+        self.listen("api.listen", SocketAddr::from(([127, 0, 0, 1], 8080)))
     }
 
     fn properties(&mut self) {

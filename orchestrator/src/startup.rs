@@ -110,9 +110,10 @@ pub(crate) async fn start(
     require_archive_folder(&config, &loaded)?;
     schemas::require_registry(&config, &loaded)?;
     let mut kafka = kafka_settings(&config, options.broker)?;
-    let door = api::ApiDoor::open(&config.access, config.listen)?;
+    let door = api::ApiDoor::open(&config.access, config.listen, config.tls.is_some())?;
+    let tls = config.tls.clone().map(api::ServerTls::open).transpose()?;
     let (readiness, ready_now) = watch::channel(EngineReadiness::Starting { waiting_for: None });
-    let api = api::start(config.listen, ready_now.clone()).await?;
+    let api = api::start(config.listen, tls, ready_now.clone()).await?;
     info!(address = %api.address, "the API and the web UI listen");
     let profile = StartupProfile::default();
     let store = profile.stage(StartStage::Store, open_store(&config, &readiness)).await?;

@@ -13,14 +13,17 @@ use std::{path::PathBuf, process::Output};
 use tokio::process::Command;
 
 const STEPS: &str = "
+sensitive: [card.number]
 steps:
   - step: charge
     do: POST payments/charges
-    with: {note: \"${ event.note }\"}
+    with: {note: \"${ event.note }\", card: \"${ event.card }\"}
     undo: POST payments/refunds
 ";
 /// What an order carries, and who may not see payloads must not find.
 const CANARY: &str = "CANARY-4711";
+/// What the definition calls sensitive.
+const SENSITIVE: &str = "SENSITIVE-4712";
 
 /// A world with an engine that has a login.
 struct LoginWorld {
@@ -29,6 +32,7 @@ struct LoginWorld {
     keys: PathBuf,
     viewer: String,
     operator: String,
+    admin: String,
     client: Client,
 }
 
@@ -55,11 +59,12 @@ impl LoginWorld {
         };
         let viewer = make(&["--id", "screen", "--role", "viewer"]).await?;
         let operator = make(&["--id", "ops", "--role", "operator", "--payloads", "--expires", "1d"]).await?;
+        let admin = make(&["--id", "root", "--role", "admin", "--payloads"]).await?;
         world.installation = world.installation.with("api", "auth", json!({"keys": keys}));
         let engine = world.start().await?;
         drop(http_client()?);
         let client = Client::builder().redirect(Policy::none()).no_proxy().build()?;
-        Ok(Some(LoginWorld { world, engine, keys, viewer, operator, client }))
+        Ok(Some(LoginWorld { world, engine, keys, viewer, operator, admin, client }))
     }
 
     async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: Option<Value>) -> Result<Response> {
@@ -82,7 +87,7 @@ impl LoginWorld {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_see_payloads_finds_none_and_everything_else() -> Result<()> {
     let Some(here) = LoginWorld::new().await? else { return Ok(()) };
-    here.world.order("o-1", &json!({"note": CANARY})).await?;
+    here.world.order("o-1", &json!({"note": CANARY, "card": {"number": SENSITIVE}})).await?;
     let ended = eventually("the saga ends", WITHIN, || async {
         let (_, text) = here.get("/api/sagas/o-1", &here.viewer).await?;
         Ok(text.contains("\"completed\"").then_some(()))
@@ -110,6 +115,14 @@ async fn who_may_not_see_payloads_finds_none_and_everything_else() -> Result<()>
     for path in ["/api/sagas/o-1", "/api/sagas/o-1/history", "/api/events", "/sagas/o-1"] {
         let (status, text) = here.get(path, &here.operator).await?;
         ensure!(status == StatusCode::OK && text.contains(CANARY), "{path}: {status}: {text}");
+        ensure!(!text.contains(SENSITIVE) && text.contains("(masked: sensitive)"), "{path}: {text}");
+    }
+    for path in ["/api/sagas/o-1", "/api/sagas/o-1/history", "/sagas/o-1"] {
+        let asked = format!("{path}?sensitive=shown");
+        let (status, text) = here.get(&asked, &here.operator).await?;
+        ensure!(status == StatusCode::FORBIDDEN && !text.contains(SENSITIVE), "{asked}: {status}: {text}");
+        let (status, text) = here.get(&asked, &here.admin).await?;
+        ensure!(status == StatusCode::OK && text.contains(SENSITIVE), "{asked}: {status}: {text}");
     }
     let nobody = here.ask(Method::GET, "/api/sagas/o-1", None, None).await?;
     ensure!(nobody.status() == StatusCode::UNAUTHORIZED && nobody.headers().contains_key("www-authenticate"));
@@ -135,10 +148,22 @@ async fn the_login_says_who_acts_until_its_key_is_removed() -> Result<()> {
     let log = here.engine.log()?;
     ensure!(log.contains("who=\"key:ops\"") || log.contains("key:ops"), "{log}");
     ensure!(!log.contains(&here.operator) && !log.contains(&here.viewer), "a key is in the log");
-    let kept: String = std::fs::read_to_string(&here.keys)?.lines().filter(|line| !line.contains("ops")).collect();
-    std::fs::write(&here.keys, kept + "\n")?;
+    let all = std::fs::read_to_string(&here.keys)?;
+    let kept: Vec<&str> = all.lines().filter(|line| !line.contains("ops")).collect();
+    std::fs::write(&here.keys, kept.join("\n"))?;
     ensure!(here.get("/api/guards", &here.operator).await?.0 == StatusCode::UNAUTHORIZED);
     ensure!(here.get("/api/guards", &here.viewer).await?.0 == StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_does_not_suffice_is_logged() -> Result<()> {
+    let Some(here) = LoginWorld::new().await? else { return Ok(()) };
+    let body = json!({"reason": "they migrate"});
+    let refused = here.ask(Method::POST, "/api/guards/payments/open", Some(&here.viewer), Some(body)).await?;
+    ensure!(refused.status() == StatusCode::FORBIDDEN);
+    let log = here.engine.log()?;
+    ensure!(log.contains("the role of a caller does not suffice") && log.contains("key:screen"), "{log}");
     Ok(())
 }
 

@@ -36,6 +36,7 @@ mod resolved;
 mod retention;
 pub mod schema;
 mod schema_change;
+mod sensitive;
 mod spanned;
 mod steps;
 mod tags;

@@ -33,7 +33,7 @@ pub struct EventFilter {
 }
 
 /// A page of the feed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventPage {
     /// The events, in the order of the feed.

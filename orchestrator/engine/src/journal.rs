@@ -14,6 +14,7 @@ mod plans;
 pub mod point;
 pub mod reading;
 pub mod reruns;
+pub mod sensitive;
 pub mod shown;
 pub(crate) mod snapshots;
 mod timeline;

@@ -15,6 +15,7 @@ use super::{
         point::HistoryPoint,
         reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
         reruns,
+        sensitive::SensitiveDetail,
         shown::{self, LookBackError, SagaDisplay},
     },
     letters::OpenLetters,
@@ -31,7 +32,7 @@ use super::{
 };
 use saga_base::clock::EngineClock;
 use saga_core::{
-    definition::participants::CriticalPath,
+    definition::{SensitivePaths, participants::CriticalPath},
     describe::{SagaView, StepPhase},
     id::SagaId,
     state::{SagaPlan, SagaStatus},
@@ -187,6 +188,16 @@ impl QueryHandle {
         self.journal.plans().all()
     }
 
+    /// What is sensitive in records of this topic, or of this definition, by the texts that this process has used.
+    #[must_use]
+    pub fn sensitive_in(&self, topic: Option<&str>, definition: Option<&str>) -> SensitivePaths {
+        let plans = self.known_plans();
+        let is_asked = |plan: &&Arc<SagaPlan>| {
+            definition == Some(plan.definition.name.as_str()) || topic == Some(plan.definition.trigger.topic.as_str())
+        };
+        SensitivePaths::union(plans.iter().filter(is_asked).map(|plan| &plan.definition.sensitive))
+    }
+
     /// How many shards the installation has.
     #[must_use]
     pub fn shards(&self) -> u16 {
@@ -267,8 +278,9 @@ impl QueryHandle {
         &self,
         saga: SagaId,
         points: [HistoryPoint; 2],
+        sensitive: SensitiveDetail,
     ) -> Result<Option<SagaDifference>, LookBackError> {
-        shown::difference(self.store(), self.journal.plans(), saga, points).await
+        shown::difference(self.store(), self.journal.plans(), saga, points, sensitive).await
     }
 
     /// The saga with the id of the one that runs it again, if one does.

@@ -2,7 +2,9 @@
 //! route has judged is refused, too, so that a stranger learns nothing of what is there.
 
 mod caller;
+mod code_flow;
 mod credentials;
+mod failed_logins;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -10,9 +12,14 @@ mod tests;
 mod token_tests;
 
 pub(super) use caller::ApiCaller;
+pub(super) use code_flow::{begin as begin_code_flow, end as end_code_flow, ways};
 pub(super) use session::{begin as begin_session, end as end_session, show as show_session};
 
-use super::{context::RequestContext, errors::ApiError, permission::RoutePermission};
+use super::{
+    context::{PeerAddress, RequestContext},
+    errors::ApiError,
+    permission::RoutePermission,
+};
 use crate::{
     config::ApiAccess,
     login::{LoginGate, LoginRefusal, LoginRole},
@@ -24,7 +31,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use credentials::RequestCredentials;
-use std::{net::SocketAddr, sync::Arc};
+use failed_logins::FailedLogins;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tracing::{info, warn};
 
 /// How callers come in.
@@ -42,6 +50,7 @@ pub(crate) struct GuardedDoor {
     gate: LoginGate,
     open_metrics: bool,
     cookie: session::CookieKind,
+    failed: FailedLogins,
 }
 
 /// What a request says of its sender.
@@ -52,6 +61,8 @@ enum CallerFinding {
     Nobody,
     /// It has one that is not valid.
     Invalid,
+    /// The same, from an address that has sent many.
+    InvalidAgain,
     /// It has a session, and was not sent by our own pages.
     ForeignPage,
 }
@@ -63,6 +74,7 @@ impl CallerFinding {
             CallerFinding::Known(caller) => caller.require(role).err(),
             CallerFinding::Nobody => Some(ApiError::LoginRequired),
             CallerFinding::Invalid => Some(ApiError::BadLogin),
+            CallerFinding::InvalidAgain => Some(ApiError::TooManyLogins),
             CallerFinding::ForeignPage => Some(ApiError::ForeignPage),
         }
     }
@@ -77,7 +89,7 @@ impl ApiDoor {
     ///
     /// # Errors
     /// The configuration does not describe one, or its file of keys cannot be read.
-    pub(crate) fn open(access: &ApiAccess, listen: SocketAddr) -> anyhow::Result<ApiDoor> {
+    pub(crate) fn open(access: &ApiAccess, listen: SocketAddr, has_tls: bool) -> anyhow::Result<ApiDoor> {
         match access {
             ApiAccess::Local => Ok(ApiDoor::Open),
             ApiAccess::Insecure => {
@@ -88,10 +100,15 @@ impl ApiDoor {
                 Ok(ApiDoor::Open)
             }
             ApiAccess::Login(login) => {
-                let cookie = session::CookieKind::of(listen);
+                let cookie = session::CookieKind::of(listen, has_tls);
                 let open_metrics = login.open_metrics;
                 let gate = LoginGate::open(login.as_ref().clone())?;
-                Ok(ApiDoor::Guarded(Arc::new(GuardedDoor { gate, open_metrics, cookie })))
+                Ok(ApiDoor::Guarded(Arc::new(GuardedDoor {
+                    gate,
+                    open_metrics,
+                    cookie,
+                    failed: FailedLogins::default(),
+                })))
             }
             ApiAccess::Undecided => bail!("others can reach {listen}, and the API has no login: see docs/security.md"),
         }
@@ -108,6 +125,11 @@ impl ApiDoor {
         }
     }
 
+    /// Whether the pages lead to an issuer's own.
+    pub(super) fn has_code_flow(&self) -> bool {
+        matches!(self, ApiDoor::Guarded(door) if door.gate.ways().has_code_flow)
+    }
+
     async fn finding(&self, credentials: RequestCredentials, context: RequestContext) -> CallerFinding {
         match self {
             ApiDoor::Open => CallerFinding::Known(Box::new(ApiCaller::anybody(context))),
@@ -118,6 +140,7 @@ impl ApiDoor {
 
 impl GuardedDoor {
     async fn finding(&self, credentials: RequestCredentials, context: RequestContext) -> CallerFinding {
+        let class = credentials.class();
         let verified = match credentials {
             RequestCredentials::None => return CallerFinding::Nobody,
             RequestCredentials::Malformed => Err(LoginRefusal { class: "malformed header", kid: None }),
@@ -128,15 +151,39 @@ impl GuardedDoor {
                 }
                 opened => opened.map(|content| content.identity),
             },
+            RequestCredentials::Certificate { is_foreign: true, .. } => return CallerFinding::ForeignPage,
+            RequestCredentials::Certificate { names, is_foreign: false } => self.gate.certificate(&names.0),
         };
         match verified {
-            Ok(identity) => CallerFinding::Known(Box::new(ApiCaller::known(identity, context))),
-            Err(refused) => {
-                log_refusal(&refused, &context);
-                CallerFinding::Invalid
+            Ok(identity) => {
+                count("accepted", class);
+                CallerFinding::Known(Box::new(ApiCaller::known(identity, context)))
             }
+            Err(refused) if self.is_beyond_limit(&refused, &context) => CallerFinding::InvalidAgain,
+            Err(_) => CallerFinding::Invalid,
         }
     }
+
+    /// Notes a login that is refused; whether its address has sent too many.
+    fn is_beyond_limit(&self, refused: &LoginRefusal, context: &RequestContext) -> bool {
+        count("refused", refused.class);
+        let address = context.peer.map(|PeerAddress(peer)| peer.ip());
+        let is_beyond = address.is_some_and(|address| self.failed.note(address, Instant::now()));
+        if !is_beyond {
+            log_refusal(refused, context);
+        }
+        is_beyond
+    }
+
+    /// Notes a login that is refused, and says how it is answered.
+    fn refused(&self, refused: &LoginRefusal, context: &RequestContext) -> ApiError {
+        if self.is_beyond_limit(refused, context) { ApiError::TooManyLogins } else { ApiError::BadLogin }
+    }
+}
+
+/// The classes are words of this program.
+fn count(result: &'static str, class: &'static str) {
+    metrics::counter!("saga_logins_total", "result" => result, "class" => class).increment(1);
 }
 
 /// The class, and nothing that the sender wrote but a plain name of a key.
@@ -144,6 +191,12 @@ fn log_refusal(refused: &LoginRefusal, context: &RequestContext) {
     let (class, kid) = (refused.class, refused.kid.as_deref().unwrap_or_default());
     let (peer, request_id) = (context.peer_shown(), &context.request_id);
     info!(class, kid, peer, %request_id, "a login to the API was refused");
+}
+
+fn log_forbidden(needs: LoginRole, has: LoginRole, caller: &ApiCaller) {
+    let (needs, has) = (needs.as_str(), has.as_str());
+    let (peer, request_id) = (caller.context.peer_shown(), &caller.context.request_id);
+    info!(who = caller.name(), needs, has, peer, %request_id, "the role of a caller does not suffice");
 }
 
 /// The layer around all routes: finds out who calls.
@@ -164,6 +217,9 @@ pub(super) async fn identified(door: ApiDoor, mut request: Request, next: Next) 
 pub(super) async fn judged(needs: Option<LoginRole>, request: Request, next: Next) -> Response {
     let finding = request.extensions().get::<CallerFinding>();
     let refusal = needs.and_then(|role| finding.map_or(Some(ApiError::LoginRequired), |found| found.refusal(role)));
+    if let (Some(ApiError::Forbidden { needs, has }), Some(CallerFinding::Known(caller))) = (&refusal, finding) {
+        log_forbidden(*needs, *has, caller);
+    }
     let mut response = match refusal {
         Some(error) => error.into_response(),
         None => next.run(request).await,

@@ -21,6 +21,10 @@ const LONGEST_ID: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeerAddress(pub(super) SocketAddr);
 
+/// The names in the certificate of the peer, which TLS has verified; the accept loop puts it into every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PeerCertificate(pub(super) Arc<[String]>);
+
 /// The ids of a request, each safe to log and to send, and the other end of its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestContext {

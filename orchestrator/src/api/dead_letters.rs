@@ -9,7 +9,7 @@ pub(super) use importing::import;
 pub(super) use jobs::{act as act_on_job, begin as begin_job, list as jobs, show as show_job};
 pub(super) use query::LetterListQuery;
 pub(crate) use shown::LetterLineView;
-pub(super) use shown::told_of_avro;
+pub(super) use shown::{masked_text, told_of_avro};
 
 use super::{
     ApiState,
@@ -25,9 +25,12 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::HeaderMap,
 };
+use saga_core::definition::SensitivePaths;
 use saga_core::{definition::or_did_you_mean, time::Timestamp};
-use saga_engine::journal::payloads::PayloadDetail;
-use saga_engine::letters::{EditedValue, LetterDesk, LetterError, LetterMove, MendError, RecordEdit, letter_place};
+use saga_engine::journal::{payloads::PayloadDetail, sensitive::SensitiveDetail};
+use saga_engine::letters::{
+    EditedValue, LetterDesk, LetterDetail, LetterError, LetterMove, MendError, RecordEdit, letter_place,
+};
 use saga_event_store::{LetterCoordinates, LetterOrder, StoredLetterFilter};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -174,10 +177,30 @@ pub(super) async fn show(
     State(backend): State<ApiState>,
     Path(parts): Path<Vec<String>>,
     caller: ApiCaller,
+    asked: Result<Query<LetterShowQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
+    let detail_asked = caller.sensitive(request::checked(asked)?.sensitive.as_deref())?;
     let desk = desk(&backend)?;
     let detail = desk.show(&place(&parts, desk.topic())?).await?;
-    Ok(Json(shown::detail(detail, desk.topic(), caller.payloads(PayloadDetail::Full))))
+    let sensitive = match detail_asked {
+        SensitiveDetail::Shown => SensitivePaths::default(),
+        SensitiveDetail::Masked => sensitive_in(&backend, &detail),
+    };
+    Ok(Json(shown::detail(detail, desk.topic(), caller.payloads(PayloadDetail::Full), &sensitive)))
+}
+
+/// What is sensitive in the record of a letter.
+pub(super) fn sensitive_in(backend: &ApiState, detail: &LetterDetail) -> SensitivePaths {
+    let letter = &detail.letter.letter;
+    let topic = letter.origin.as_ref().map(|origin| origin.topic.as_str());
+    backend.query.sensitive_in(topic, letter.definition.as_deref())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LetterShowQuery {
+    /// `shown`, or `masked`, which is the default.
+    sensitive: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

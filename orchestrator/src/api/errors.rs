@@ -8,7 +8,7 @@ pub(super) use code::{ApiErrorCode, ApiErrorFacts};
 use crate::{login::LoginRole, readiness};
 use axum::{
     Extension,
-    http::{HeaderValue, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use saga_engine::{archiving::left::LeftSaga, definition_pauses::DefinitionPause, journal::shown::LookBackError};
@@ -81,12 +81,26 @@ pub(super) enum ApiError {
     Unreadable(String),
     #[error("the request took too long")]
     TimedOut,
+    #[error("the request is no HTTP/1.1")]
+    NotHttp,
+    #[error("the request has more than 64 headers, or more than 24 KiB of them")]
+    HeadersTooLarge,
+    #[error("the path and the query have more than 8 KiB")]
+    PathTooLong,
+    #[error("the request came too slowly")]
+    SlowRequest,
+    #[error("the body of the request is not as its header says: it ends early, or is not in its form")]
+    BrokenBody,
+    #[error("too many connections to the API are open")]
+    TooManyConnections,
     #[error("the request names host `{0}`, but this server takes requests from this machine only")]
     ForeignHost(String),
     #[error("this needs a login")]
     LoginRequired,
     #[error("the key, token or session is not valid")]
     BadLogin,
+    #[error("too many logins from this address have failed")]
+    TooManyLogins,
     #[error("this needs the role {}, and yours is {}", needs.as_str(), has.as_str())]
     Forbidden { needs: LoginRole, has: LoginRole },
     #[error("`who` is another name than that of the login, `{0}`")]
@@ -265,7 +279,8 @@ impl ApiError {
     fn retry_after(&self) -> Option<&'static str> {
         match self {
             ApiError::Busy(_) | ApiError::Starting(_) => Some("2"),
-            ApiError::StoreAway(_) => Some("5"),
+            ApiError::StoreAway(_) | ApiError::TooManyConnections => Some("5"),
+            ApiError::TooManyLogins => Some("60"),
             ApiError::TooManyReaders(_) | ApiError::TooManyActs(_) | ApiError::TooManyJobs(_) => Some("30"),
             ApiError::NoRoute(_)
             | ApiError::NoSaga(_)
@@ -295,6 +310,11 @@ impl ApiError {
             | ApiError::CursorGone { .. }
             | ApiError::Unreadable(_)
             | ApiError::TimedOut
+            | ApiError::NotHttp
+            | ApiError::HeadersTooLarge
+            | ApiError::PathTooLong
+            | ApiError::SlowRequest
+            | ApiError::BrokenBody
             | ApiError::ForeignHost(_)
             | ApiError::LoginRequired
             | ApiError::BadLogin
@@ -345,6 +365,7 @@ impl ApiError {
             ApiError::ForeignHost(_) => ApiErrorCode::ForeignHost,
             ApiError::LoginRequired => ApiErrorCode::LoginRequired,
             ApiError::BadLogin => ApiErrorCode::BadLogin,
+            ApiError::TooManyLogins => ApiErrorCode::TooManyLogins,
             ApiError::Forbidden { .. } => ApiErrorCode::Forbidden,
             ApiError::OtherOperator(_) => ApiErrorCode::OtherOperator,
             ApiError::ForeignPage => ApiErrorCode::ForeignPage,
@@ -356,6 +377,12 @@ impl ApiError {
             ApiError::Busy(_) => ApiErrorCode::Busy,
             ApiError::Starting(_) => ApiErrorCode::Starting,
             ApiError::TimedOut => ApiErrorCode::TimedOut,
+            ApiError::NotHttp => ApiErrorCode::NotHttp,
+            ApiError::HeadersTooLarge => ApiErrorCode::HeadersTooLarge,
+            ApiError::PathTooLong => ApiErrorCode::PathTooLong,
+            ApiError::SlowRequest => ApiErrorCode::SlowRequest,
+            ApiError::BrokenBody => ApiErrorCode::BrokenBody,
+            ApiError::TooManyConnections => ApiErrorCode::TooManyConnections,
         }
     }
 
@@ -416,6 +443,7 @@ impl ApiError {
                 "send `Authorization: Bearer KEY`; `saga` takes --token and SAGA_TOKEN, a browser logs in at /login"
             }
             ApiError::BadLogin => "get a new key or token; the log of the engine says why this one was refused",
+            ApiError::TooManyLogins => "correct the key or token; a valid one is taken at once",
             ApiError::Forbidden { .. } => "docs/security.md says what each role may do",
             ApiError::OtherOperator(_) => "leave `who` out: the login says who acts",
             ApiError::ForeignPage => "load the page again, or log in again at /login",
@@ -432,7 +460,23 @@ impl ApiError {
             ApiError::Busy(_) => "ask again in some seconds, for fewer lines",
             ApiError::Starting(_) => "ask again later; /health/ready shows the progress of the start",
             ApiError::TimedOut => "try again",
+            ApiError::NotHttp => "send a request line, headers and a length as RFC 9112 has them",
+            ApiError::HeadersTooLarge => "send fewer or shorter headers and cookies",
+            ApiError::PathTooLong => "send fewer or shorter parameters, or a body",
+            ApiError::SlowRequest => "send the whole header, and each part of the body, within 10 s",
+            ApiError::BrokenBody => "send as many bytes as content-length says, or whole chunks; nothing has changed",
+            ApiError::TooManyConnections => "end connections that are idle; try again later",
         }
+    }
+
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        self.code().facts().status
+    }
+
+    /// The error as it is answered.
+    pub(super) fn problem(&self) -> ApiProblem {
+        ApiProblem::of(self)
     }
 }
 
@@ -459,10 +503,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = ApiProblem::of(&self);
+        let problem = self.problem();
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let body = problem.to_json();
-        let mut response = (self.code().facts().status, kind, Extension(problem), body).into_response();
+        let mut response = (self.status(), kind, Extension(problem), body).into_response();
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -85,8 +85,9 @@ pub(super) async fn events(
     Ok(Json(page).into_response())
 }
 
-/// The data of an event has what came in, was sent and was answered.
+/// The data of an event has what came in, was sent and was answered. What is sensitive is never in the feed.
 fn mask(event: &mut FeedEvent, payloads: PayloadDetail) {
+    event.mask_sensitive();
     if payloads == PayloadDetail::Hidden {
         event.data = payloads.of_payload(&event.data);
     }

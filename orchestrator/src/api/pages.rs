@@ -135,16 +135,16 @@ pub(super) async fn saga(
 ) -> Result<Response, ApiError> {
     let named = request::checked(named)?;
     let payloads = caller.payloads(named.payloads()?);
-    let at = named.at()?;
+    let (at, sensitive) = (named.at()?, caller.sensitive(named.sensitive.as_deref())?);
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
-    let saga = payloads.of_saga(backend.query.with_rerun(shown.view()).await?);
+    let saga = payloads.of_saga(backend.query.with_rerun(shown.view(sensitive)).await?);
     let last_version = match at {
         Some(_) => sagas::last_version(&backend, &saga.id).await?,
         None => saga.version,
     };
     let is_past = saga.version < last_version;
     let held_by = if is_past { Vec::new() } else { backend.query.blocking_guards(&saga.waits_on) };
-    let history = payloads.of_history(shown.history());
+    let history = payloads.of_history(shown.history(sensitive));
     Ok(page(&SagaPage { saga, held_by, history, last_version, is_full: payloads == PayloadDetail::Full }))
 }
 

@@ -15,7 +15,7 @@ use futures_util::stream;
 use saga_core::{id::SagaId, state::SagaStatus};
 use saga_engine::{
     SagaWaker,
-    journal::{history::HistoryLine, payloads::PayloadDetail},
+    journal::{history::HistoryLine, payloads::PayloadDetail, sensitive::SensitiveDetail},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -173,8 +173,8 @@ impl SagaFollower {
             return Err(sagas::not_in_store(&self.backend, &self.saga.to_string(), None).await);
         };
         let is_later = |line: &HistoryLine| line.event.parse::<EventPlace>().is_ok_and(|place| place > self.after);
-        let events = shown.history().into_iter().filter(is_later).collect();
-        let status = shown.view().status;
+        let events = shown.history(SensitiveDetail::Masked).into_iter().filter(is_later).collect();
+        let status = shown.view(SensitiveDetail::Masked).status;
         Ok(SagaEventsPage {
             id: self.saga.to_string(),
             status,

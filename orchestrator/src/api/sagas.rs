@@ -38,6 +38,8 @@ pub(super) struct SagaLookupQuery {
     key: Option<String>,
     /// `full`, or `short`, which is the default.
     payloads: Option<String>,
+    /// `shown`, or `masked`, which is the default.
+    pub(super) sensitive: Option<String>,
     /// A version or a time: the saga as it was then.
     at: Option<String>,
 }
@@ -48,6 +50,7 @@ pub(super) struct SagaLookupQuery {
 pub(super) struct SagaDifferenceQuery {
     saga: Option<String>,
     key: Option<String>,
+    sensitive: Option<String>,
     from: String,
     to: String,
 }
@@ -69,7 +72,7 @@ enum SagaReferenceKind {
 impl SagaLookupQuery {
     /// Of parameters that stand beside others.
     pub(super) fn named(saga: Option<String>, key: Option<String>, payloads: Option<String>) -> SagaLookupQuery {
-        SagaLookupQuery { saga, key, payloads, at: None }
+        SagaLookupQuery { saga, key, payloads, sensitive: None, at: None }
     }
 
     /// Together with the last part of the path.
@@ -199,7 +202,8 @@ pub(super) async fn show(
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
-    let saga = caller.payloads(named.payloads()?).of_saga(backend.query.with_rerun(shown.view()).await?);
+    let view = shown.view(caller.sensitive(named.sensitive.as_deref())?);
+    let saga = caller.payloads(named.payloads()?).of_saga(backend.query.with_rerun(view).await?);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }
@@ -212,7 +216,8 @@ pub(super) async fn history(
 ) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
     let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
-    Ok(Json(json!({"events": caller.payloads(named.payloads()?).of_history(shown.history())})))
+    let lines = shown.history(caller.sensitive(named.sensitive.as_deref())?);
+    Ok(Json(json!({"events": caller.payloads(named.payloads()?).of_history(lines)})))
 }
 
 pub(super) async fn difference(
@@ -221,12 +226,13 @@ pub(super) async fn difference(
     caller: ApiCaller,
     query: Result<Query<SagaDifferenceQuery>, QueryRejection>,
 ) -> Result<Json<SagaDifference>, ApiError> {
-    let SagaDifferenceQuery { saga, key, from, to } = checked(query)?;
+    let SagaDifferenceQuery { saga, key, sensitive, from, to } = checked(query)?;
+    let sensitive = caller.sensitive(sensitive.as_deref())?;
     let named = SagaLookupQuery { saga, key, ..SagaLookupQuery::default() };
     let points = [point("from", &from)?, point("to", &to)?];
     let _permit = backend.journal_permits.acquire().await?;
     let (id, _) = found(&backend, named.of(&id)).await?;
-    match backend.query.difference(id, points).await? {
+    match backend.query.difference(id, points, sensitive).await? {
         Some(difference) => Ok(Json(caller.payloads(PayloadDetail::Full).of_difference(difference))),
         None => Err(not_in_store(&backend, &id.to_string(), None).await),
     }

@@ -48,7 +48,7 @@ mod tests {
 
     async fn listening(waiting_for: Option<&str>) -> (super::super::ApiServer, watch::Sender<EngineReadiness>) {
         let (readiness, seen) = watch::channel(EngineReadiness::Starting { waiting_for: waiting_for.map(Arc::from) });
-        let server = super::super::start(SocketAddr::from(([127, 0, 0, 1], 0)), seen).await.expect("a free port");
+        let server = super::super::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, seen).await.expect("a free port");
         (server, readiness)
     }
 
@@ -101,6 +101,7 @@ mod tests {
         assert!(
             header("content-type").starts_with("text/html") && header("content-security-policy").contains("'none'")
         );
+        assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store".into(), "nosniff".into()));
         let page = answer.text().await.expect("a body");
         assert!(page.contains("waits for") && !page.contains("<Kafka>"), "{page}");
     }
@@ -108,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_told_at_once() {
         let (server, readiness) = listening(None).await;
-        let second = super::super::start(server.address, readiness.subscribe()).await;
+        let second = super::super::start(server.address, None, readiness.subscribe()).await;
         let said = second.expect_err("it is taken").to_string();
         assert!(said.contains("cannot listen on") && said.contains("--listen"), "{said}");
     }

@@ -27,6 +27,7 @@ use saga_engine::journal::{
     point::HistoryPoint,
     reading::{self, RefreshScope, SagaLookup},
     reruns,
+    sensitive::SensitiveDetail,
     shown::{self, SagaDisplay},
 };
 use saga_event_store::{EventStore, JournalReader, LetterOrder, LetterStatus, OpenedArchive, StoredLetterFilter};
@@ -65,6 +66,9 @@ pub(super) struct ShowArgs {
     /// Show whole payloads (trigger, requests, answers); without it long payloads are shortened
     #[arg(long)]
     full: bool,
+    /// Show what the definition calls `sensitive`, too
+    #[arg(long)]
+    sensitive: bool,
 }
 
 /// Arguments of `saga history`.
@@ -81,6 +85,9 @@ pub(super) struct HistoryArgs {
     /// Show whole payloads
     #[arg(long)]
     full: bool,
+    /// Show what the definition calls `sensitive`, too
+    #[arg(long)]
+    sensitive: bool,
 }
 
 /// Arguments of `saga diff`.
@@ -94,10 +101,17 @@ pub(super) struct DiffArgs {
     /// The later version or time
     #[arg(value_name = "VERSION|TIME")]
     to: HistoryPoint,
+    /// Show what the definition calls `sensitive`, too
+    #[arg(long)]
+    sensitive: bool,
 }
 
 fn detail(full: bool) -> PayloadDetail {
     if full { PayloadDetail::Full } else { PayloadDetail::Short }
+}
+
+fn sensitive(asked: bool) -> SensitiveDetail {
+    if asked { SensitiveDetail::Shown } else { SensitiveDetail::Masked }
 }
 
 /// Characters of a payload in a line.
@@ -135,7 +149,7 @@ const ASKS_AN_ENGINE: Duration = Duration::from_secs(2);
 pub(super) async fn show(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
     let shown = shown(&args.named, &store, args.at).await?;
-    let saga = detail(args.full).of_saga(reruns::told(store.as_ref(), shown.view()).await?);
+    let saga = detail(args.full).of_saga(reruns::told(store.as_ref(), shown.view(sensitive(args.sensitive))).await?);
     let is_held_now = args.at.is_none() && !saga.waits_on.is_empty();
     let held_by = if is_held_now { held_by(&args, &saga).await } else { Vec::new() };
     let letters = letters(store.as_ref(), &saga.id).await?;
@@ -334,7 +348,7 @@ fn attempts(step: &StepView) -> String {
 pub(super) async fn history(args: HistoryArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
     let shown = shown(&args.named, &store, args.at).await?;
-    let lines = detail(args.full).of_history(shown.history());
+    let lines = detail(args.full).of_history(shown.history(sensitive(args.sensitive)));
     let shows_payloads = args.payloads || args.full;
     output::many(&lines, args.named.output, |lines| history_table(lines, shows_payloads, args.full))?;
     Ok(ExitCode::SUCCESS)
@@ -360,7 +374,8 @@ fn history_table(lines: &[HistoryLine], shows_payloads: bool, full: bool) -> Str
 pub(super) async fn diff(args: DiffArgs) -> anyhow::Result<ExitCode> {
     let store = args.named.store.open().await?;
     let (journals, id) = located(&args.named, &store).await?;
-    let difference = shown::difference(journals.as_ref(), &PlanCache::default(), id, [args.from, args.to]).await?;
+    let (points, detail) = ([args.from, args.to], sensitive(args.sensitive));
+    let difference = shown::difference(journals.as_ref(), &PlanCache::default(), id, points, detail).await?;
     let difference = difference.with_context(|| format!("no saga has the id {id}"))?;
     output::one(&difference, args.named.output, difference_text)?;
     Ok(ExitCode::SUCCESS)

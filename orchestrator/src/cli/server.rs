@@ -1,17 +1,22 @@
 //! The API of an engine, for commands that act or ask for the state of an engine.
 
-use super::{ConfigFileArgs, OutputFormat};
+use super::{
+    ConfigFileArgs, OutputFormat,
+    kept_logins::{self, KeptLogins},
+};
 use crate::config::{self, ConfigSources};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::{
-    RequestBuilder, Response,
+    Certificate, ClientBuilder, Identity, RequestBuilder, Response,
     header::{AUTHORIZATION, HeaderValue},
 };
-use saga_base::secrets::address_shown;
+use saga_base::{clock::EngineClock, secrets::address_shown};
 use serde_json::Value;
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -33,7 +38,43 @@ pub(super) struct ServerArgs {
     #[arg(long, env = "SAGA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
     #[command(flatten)]
+    tls: ClientTlsArgs,
+    #[command(flatten)]
     file: ConfigFileArgs,
+}
+
+/// Options of TLS to an engine.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ClientTlsArgs {
+    /// File with the authority that signed the certificate of the engine [default: those of this machine]
+    #[arg(long, env = "SAGA_CA", hide_env_values = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// File with a certificate that is the login, and its key
+    #[arg(long, env = "SAGA_CERTIFICATE", hide_env_values = true, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+impl ClientTlsArgs {
+    fn of_environment() -> ClientTlsArgs {
+        let file = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        ClientTlsArgs { ca: file("SAGA_CA"), certificate: file("SAGA_CERTIFICATE") }
+    }
+
+    /// With these authorities and no others, and with the certificate.
+    fn applied(&self, mut builder: ClientBuilder) -> anyhow::Result<ClientBuilder> {
+        let read = |file: &Path| fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        if let Some(file) = &self.ca {
+            let authorities = Certificate::from_pem_bundle(&read(file)?).ok().filter(|found| !found.is_empty());
+            let none = || format!("{} has no certificate in PEM\nhint: --ca takes the authority's", file.display());
+            builder = builder.tls_certs_only(authorities.with_context(none)?);
+        }
+        if let Some(file) = &self.certificate {
+            let none =
+                || format!("{} has no certificate and key in PEM\nhint: write both into one file", file.display());
+            builder = builder.identity(Identity::from_pem(&read(file)?).with_context(none)?);
+        }
+        Ok(builder)
+    }
 }
 
 /// Options that name an engine, and the format of the output.
@@ -51,27 +92,47 @@ pub(super) struct ApiClient {
     address: String,
     /// The header of the login; without one the body of an act says who acts.
     login: Option<HeaderValue>,
+    /// Whether the certificate of this client is a login.
+    has_login: bool,
     client: reqwest::Client,
 }
 
 impl ServerArgs {
     /// For a command that has these options beside others.
     pub(super) fn of(server: Option<String>, file: ConfigFileArgs) -> ServerArgs {
-        ServerArgs { server, token: std::env::var("SAGA_TOKEN").ok(), file }
+        ServerArgs { server, token: std::env::var("SAGA_TOKEN").ok(), tls: ClientTlsArgs::of_environment(), file }
     }
 
     /// The engine that the arguments or the configuration name.
     pub(super) fn open(&self) -> anyhow::Result<ApiClient> {
         saga_resilience::transport::install_tls();
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(ApiClient { address: self.address()?, login: self.login()?, client })
+        let address = self.address()?;
+        let login = self.login(&address)?;
+        self.client(address, login)
     }
 
-    fn login(&self) -> anyhow::Result<Option<HeaderValue>> {
-        let Some(token) = self.token.as_deref().map(str::trim).filter(|token| !token.is_empty()) else {
-            return Ok(None);
+    /// The same, as somebody who has not logged in.
+    pub(super) fn without_login(&self) -> anyhow::Result<ApiClient> {
+        saga_resilience::transport::install_tls();
+        self.client(self.address()?, None)
+    }
+
+    fn client(&self, address: String, login: Option<HeaderValue>) -> anyhow::Result<ApiClient> {
+        let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
+        let client = self.tls.applied(builder)?.build()?;
+        Ok(ApiClient { address, login, has_login: self.tls.certificate.is_some(), client })
+    }
+
+    /// What `--token` says, or what `saga login` has kept for this engine; a certificate is a login by itself.
+    fn login(&self, address: &str) -> anyhow::Result<Option<HeaderValue>> {
+        let typed = self.token.as_deref().map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
+        let token = match typed {
+            Some(token) => Some(token),
+            None if self.tls.certificate.is_some() => None,
+            None => kept_token(address)?,
         };
-        saga_base::secrets::remember([token.to_owned()]);
+        let Some(token) = token else { return Ok(None) };
+        saga_base::secrets::remember([token.clone()]);
         let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {token}")) else {
             bail!("the token has characters that no header takes\nhint: --token and SAGA_TOKEN take a key or a token")
         };
@@ -91,17 +152,40 @@ impl ServerArgs {
         }
     }
 
-    fn address(&self) -> anyhow::Result<String> {
+    /// The address of the engine.
+    pub(super) fn address(&self) -> anyhow::Result<String> {
         if let Some(server) = &self.server {
             return checked(server);
         }
-        let mut address = config::load(&ConfigSources::of_process(self.file.config.as_deref(), Vec::new()))?.listen;
-        // An engine that listens on all addresses also listens on this one.
-        if address.ip().is_unspecified() {
-            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        }
-        Ok(format!("http://{address}"))
+        own_address(&self.file)
     }
+}
+
+/// The token that `saga login` has kept for this engine.
+fn kept_token(address: &str) -> anyhow::Result<Option<String>> {
+    if kept_logins::file().is_none() {
+        return Ok(None);
+    }
+    let kept = KeptLogins::read()?;
+    let Some(login) = kept.of(address) else { return Ok(None) };
+    if login.has_ended(EngineClock::Wall.now()) {
+        bail!(
+            "the login to {} ended at {}\nhint: `saga login` again, or --token",
+            address_shown(address),
+            login.expires
+        );
+    }
+    Ok(Some(login.token.clone()))
+}
+
+/// The address of the engine that the configuration is of, from this machine.
+pub(super) fn own_address(file: &ConfigFileArgs) -> anyhow::Result<String> {
+    let (mut address, has_tls) = config::own_api(&ConfigSources::of_process(file.config.as_deref(), Vec::new()))?;
+    // An engine that listens on all addresses also listens on this one.
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    Ok(format!("{}://{address}", if has_tls { "https" } else { "http" }))
 }
 
 /// The error for a text that is no address says so, instead of saying that no engine answers.
@@ -121,6 +205,11 @@ fn checked(server: &str) -> anyhow::Result<String> {
 }
 
 impl ApiClient {
+    /// Where the engine is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The JSON that the engine answers at `path`, which begins with a slash.
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(self.url(path)).timeout(ANSWER_TIMEOUT)).await?;
@@ -152,7 +241,7 @@ impl ApiClient {
     /// With the name of this user, where nobody is named and no login says who acts.
     fn named(&self, body: &Value) -> Value {
         let mut body = body.clone();
-        if self.login.is_none() && body.get("who").is_some_and(Value::is_null) {
+        if self.login.is_none() && !self.has_login && body.get("who").is_some_and(Value::is_null) {
             body["who"] = super::who::name().into();
         }
         body
@@ -174,7 +263,12 @@ impl ApiClient {
             None => request,
         };
         let response = request.send().await.with_context(|| {
-            format!("no engine answers at {}\nhint: --server names an engine", address_shown(&self.address))
+            let hint = if self.address.starts_with("https:") {
+                "--server names an engine as its certificate does, --ca the file of who signed the certificate"
+            } else {
+                "--server names an engine"
+            };
+            format!("no engine answers at {}\nhint: {hint}", address_shown(&self.address))
         })?;
         if response.status().is_success() {
             return Ok(response);

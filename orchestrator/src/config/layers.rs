@@ -4,11 +4,15 @@ mod service_link;
 
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
+    api_tls::{CERTIFICATE, CLIENT_CA, CLIENTS, KEY},
     buckets::BUCKETS,
     encryption::{CURRENT, PREVIOUS},
     internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
     letters::{HEADERS, KEEP},
-    login::{AUDIENCE, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS, ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW},
+    login::{
+        AUDIENCE, CALLBACK, CLIENT, CLIENT_SECRET, DEVICE_CLIENT, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS,
+        ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW,
+    },
     outbound::{ALLOW, ALLOW_RESERVED},
     schema_registry::{PASSWORD, TOKEN, URL, USER},
     slow_operations::SLOW_OPERATION,
@@ -22,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf` and `api.auth.roles`.
+/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf`, `api.auth.roles` and `api.tls.clients`.
 const KEYS: &[&str] = &[
     "kafka.bootstrapServers",
     "kafka.group",
@@ -44,12 +48,19 @@ const KEYS: &[&str] = &[
     "shards",
     "api.listen",
     INSECURE,
+    CERTIFICATE,
+    KEY,
+    CLIENT_CA,
     KEY_FILE,
     ISSUER,
     AUDIENCE,
     JWKS,
     ROLES_CLAIM,
     TOKEN_SKEW,
+    CLIENT,
+    CLIENT_SECRET,
+    CALLBACK,
+    DEVICE_CLIENT,
     OPEN_METRICS,
     SESSION_KEY,
     "clock.maxSkewSeconds",
@@ -73,7 +84,8 @@ const STORE: &str = "store";
 const STORE_ADDRESS: &str = "store.address";
 
 /// Variables with our prefix that other code reads.
-const OTHER_VARIABLES: [&str; 4] = ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER", "SAGA_TOKEN"];
+const OTHER_VARIABLES: [&str; 6] =
+    ["SAGA_CONFIG", "SAGA_LOG", "SAGA_SERVER", "SAGA_TOKEN", "SAGA_CA", "SAGA_CERTIFICATE"];
 const TEST_PREFIX: &str = "SAGA_TEST_";
 const PROPERTIES: &str = "kafka.properties";
 /// The source of flags, for messages.
@@ -99,6 +111,8 @@ pub(super) struct ConfigLayers {
     pub(super) dlq_of: Option<Value>,
     /// What the file says of the roles of tokens.
     pub(super) roles: Option<Value>,
+    /// What the file says of the certificates of clients.
+    pub(super) clients: Option<Value>,
     /// Name of the file that was read; only it can have properties.
     pub(super) file: String,
     /// Text of the file, to find numbers that YAML reads differently from what is written.
@@ -180,6 +194,10 @@ impl ConfigLayers {
         }
         if path == ROLES {
             self.roles = Some(value.clone()).filter(|value| !value.is_null());
+            return;
+        }
+        if path == CLIENTS {
+            self.clients = Some(value.clone()).filter(|value| !value.is_null());
             return;
         }
         match value {
@@ -280,7 +298,7 @@ impl ConfigLayers {
     fn has_a_secret(&self, name: &str, env: &BTreeMap<String, String>) -> bool {
         let of_file = |key: &str| self.get(key).map(|it| it.value.as_str());
         let of_environment = |key: &str| env.get(&variable(key)).map(String::as_str);
-        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN, SESSION_KEY]
+        let places = [CURRENT, PREVIOUS, PASSWORD, TOKEN, SESSION_KEY, CLIENT_SECRET]
             .into_iter()
             .flat_map(|key| [of_file(key), of_environment(key)])
             .flatten();

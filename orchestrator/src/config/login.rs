@@ -1,9 +1,8 @@
 //! Who may call the API: `api.auth`, and what stands for it where there is no login.
 
 use super::{ConfigValidator, places::SecretPlace};
-use crate::login::{LoginConfig, LoginRole, RoleGrant, TokenRules};
+use crate::login::{CodeFlowConfig, LoginConfig, LoginRole, RoleGrant, TokenRules, safe_address};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use reqwest::Url;
 use saga_base::secrets;
 use serde_json::Value;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -28,8 +27,19 @@ pub(super) const TOKEN_SKEW: &str = "api.auth.skewSeconds";
 pub(super) const OPEN_METRICS: &str = "api.auth.openMetrics";
 /// The place of the key that seals sessions.
 pub(super) const SESSION_KEY: &str = "api.auth.sessionKey";
+/// The client as which the pages log in at the issuer.
+pub(super) const CLIENT: &str = "api.auth.pages.client";
+/// The place of its secret.
+pub(super) const CLIENT_SECRET: &str = "api.auth.pages.secret";
+/// Where browsers come back to.
+pub(super) const CALLBACK: &str = "api.auth.pages.callback";
+/// The client as which commands log in at the issuer.
+pub(super) const DEVICE_CLIENT: &str = "api.auth.deviceClient";
 /// What is only for tokens.
-const OF_TOKENS: [&str; 5] = [ISSUER, AUDIENCE, JWKS, ROLES_CLAIM, TOKEN_SKEW];
+const OF_TOKENS: [&str; 9] =
+    [ISSUER, AUDIENCE, JWKS, ROLES_CLAIM, TOKEN_SKEW, CLIENT, CLIENT_SECRET, CALLBACK, DEVICE_CLIENT];
+/// The path of the page to which the issuer sends browsers back.
+const CALLBACK_PATH: &str = "/login/callback";
 /// The most seconds by which clocks may differ.
 const MOST_SKEW: u64 = 300;
 
@@ -70,7 +80,7 @@ impl ConfigValidator<'_> {
                 "api.listen",
                 &format!(
                     "others can reach {listen}, and the API has no login: write `{KEY_FILE}: ./keys.yaml` and make a \
-                     key with `saga keys create`, or `{ISSUER}` and its companions for tokens; or listen on \
+                     key with `saga keys create`, or `{ISSUER}` and its companions for tokens, or `api.tls.clients` for certificates; or listen on \
                      127.0.0.1; or write `{INSECURE}: true` (--insecure), and everybody may act"
                 ),
             );
@@ -82,19 +92,22 @@ impl ConfigValidator<'_> {
         let is_of_tokens = OF_TOKENS.iter().any(|key| self.layers.get(key).is_some()) || self.layers.roles.is_some();
         let tokens = if is_of_tokens { self.token_rules() } else { None };
         let (open_metrics, session_key) = (self.flag(OPEN_METRICS), self.session_key());
-        let has_login = keys.is_some() || is_of_tokens;
+        let clients = self.certificate_clients();
+        let has_login = keys.is_some() || is_of_tokens || !clients.is_empty();
         for key in [OPEN_METRICS, SESSION_KEY].into_iter().filter(|_| !has_login) {
             if self.layers.get(key).is_some() {
                 self.wrong(key, &format!("expected a login, too: `{KEY_FILE}` or `{ISSUER}`"));
             }
         }
-        has_login.then_some(LoginConfig { keys, tokens, open_metrics, session_key })
+        let (code_flow, device_client) =
+            (self.code_flow(), self.layers.get(DEVICE_CLIENT).map(|set| set.value.clone()));
+        has_login.then_some(LoginConfig { keys, tokens, code_flow, device_client, clients, open_metrics, session_key })
     }
 
     fn token_rules(&mut self) -> Option<TokenRules> {
         let (issuer, audience) = (self.needed(ISSUER)?, self.needed(AUDIENCE)?);
         let jwks = self.needed(JWKS)?;
-        let Some(jwks) = key_address(&jwks) else {
+        let Some(jwks) = safe_address(&jwks) else {
             self.wrong(JWKS, "expected https://HOST/PATH of a JWK set without credentials; http only on this machine");
             return None;
         };
@@ -106,6 +119,41 @@ impl ConfigValidator<'_> {
         Some(TokenRules { issuer, audience, jwks, skew, roles_claim, roles })
     }
 
+    fn code_flow(&mut self) -> Option<CodeFlowConfig> {
+        let [client, secret, callback] = [CLIENT, CLIENT_SECRET, CALLBACK].map(|key| self.layers.get(key).is_some());
+        if !client && !secret && !callback {
+            return None;
+        }
+        if !client || !callback {
+            let missing = if client { CALLBACK } else { CLIENT };
+            self.wrong_in_file(missing, "the pages need `client` and `callback` below `api.auth.pages`: set it");
+            return None;
+        }
+        let client = self.text(CLIENT, "");
+        let expected = format!("https://HOST{CALLBACK_PATH}, as browsers reach this engine; http only on this machine");
+        let address = self.layers.get(CALLBACK).map(|set| set.value.clone()).unwrap_or_default();
+        let Some(callback) = safe_address(&address).filter(|url| url.path() == CALLBACK_PATH && url.query().is_none())
+        else {
+            self.wrong(CALLBACK, &format!("expected {expected}"));
+            return None;
+        };
+        let secret = if secret { Some(self.secret(CLIENT_SECRET)?) } else { None };
+        Some(CodeFlowConfig { client, secret, callback })
+    }
+
+    /// A secret at a place that the key names.
+    fn secret(&mut self, key: &str) -> Option<String> {
+        let written = self.layers.get(key)?.value.clone();
+        let Some(place) = SecretPlace::of(&written, self.layers.base_of(key)) else {
+            // The value may be the secret itself, so it is not shown.
+            self.wrong(key, "expected the place of a secret: `env:NAME` or `file:PATH`");
+            return None;
+        };
+        let text = self.text_at(key, &place)?;
+        secrets::remember([text.clone()]);
+        Some(text)
+    }
+
     fn needed(&mut self, key: &str) -> Option<String> {
         let given = self.layers.get(key).map(|setting| setting.value.clone()).filter(|text| !text.trim().is_empty());
         if given.is_none() {
@@ -115,30 +163,27 @@ impl ConfigValidator<'_> {
     }
 
     /// Of what the file lacks, or has in a map.
-    fn wrong_in_file(&mut self, key: &str, why: &str) {
+    pub(super) fn wrong_in_file(&mut self, key: &str, why: &str) {
         self.errors.push(format!("{}: `{key}`: {why}", self.layers.file));
     }
 
     fn roles(&mut self) -> Option<BTreeMap<String, RoleGrant>> {
         let expected =
             "expected names of the claim with a role each, like `saga-admins: {role: admin, payloads: true}`";
-        let Some(Value::Object(written)) =
-            self.layers.roles.clone().filter(|roles| roles != &Value::Object(serde_json::Map::new()))
-        else {
-            self.wrong_in_file(ROLES, expected);
-            return None;
-        };
-        let mut roles = BTreeMap::new();
-        for (name, value) in written {
-            match grant_of(&value) {
-                Some(grant) => drop(roles.insert(name, grant)),
-                None => self.wrong_in_file(
-                    &format!("{ROLES}.{name}"),
-                    "expected viewer, operator, admin, or {role: ROLE, payloads: true or false}",
-                ),
+        match self.layers.roles.as_ref().map(grants_of) {
+            Some(Ok(roles)) if !roles.is_empty() => Some(roles),
+            Some(Err(wrong)) if !wrong.is_empty() => {
+                for name in wrong {
+                    let expected = "expected viewer, operator, admin, or {role: ROLE, payloads: true or false}";
+                    self.wrong_in_file(&format!("{ROLES}.{name}"), expected);
+                }
+                Some(BTreeMap::new())
+            }
+            Some(_) | None => {
+                self.wrong_in_file(ROLES, expected);
+                None
             }
         }
-        Some(roles)
     }
 
     fn flag(&mut self, key: &str) -> bool {
@@ -168,6 +213,17 @@ fn claim_path(text: &str) -> Option<Vec<String>> {
     names.iter().all(|name| !name.trim().is_empty()).then_some(names)
 }
 
+/// What names allow; else those whose value is none, or no name if the value is no map.
+pub(super) fn grants_of(written: &Value) -> Result<BTreeMap<String, RoleGrant>, Vec<String>> {
+    let Value::Object(written) = written else { return Err(Vec::new()) };
+    let wrong: Vec<String> =
+        written.iter().filter(|(_, value)| grant_of(value).is_none()).map(|(name, _)| name.clone()).collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(written.iter().filter_map(|(name, value)| Some((name.clone(), grant_of(value)?))).collect())
+}
+
 fn grant_of(value: &Value) -> Option<RoleGrant> {
     let (role, payloads) = match value {
         Value::String(role) => (role.as_str(), false),
@@ -181,16 +237,4 @@ fn grant_of(value: &Value) -> Option<RoleGrant> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     Some(RoleGrant { role: LoginRole::named(role)?, payloads })
-}
-
-/// Keys that come over a network that others can change would let them sign tokens.
-fn key_address(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_local = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(ip) => ip.is_loopback(),
-        url::Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_local);
-    (is_safe && url.username().is_empty() && url.password().is_none()).then_some(url)
 }

@@ -207,6 +207,7 @@ pub(super) fn config(folder: &DevFolder, bootstrap_servers: &str, listen: Socket
         formats: TopicFormats::default(),
         shards: SHARDS,
         listen,
+        tls: None,
         access: ApiAccess::Local,
         max_clock_skew: std::time::Duration::from_secs(60),
         archive: crate::config::ArchiveConfig::default(),

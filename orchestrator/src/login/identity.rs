@@ -50,12 +50,14 @@ pub(crate) enum LoginProof {
     Key { id: String, hash: [u8; 32] },
     /// A token that the issuer's key with this id has signed.
     Token { kid: String },
+    /// A certificate with this name, which an authority of clients has signed.
+    Certificate { name: String },
 }
 
 /// A caller that has logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LoginIdentity {
-    /// The name on record: the subject of a token, or `key:` and the id of a key.
+    /// The name on record: the subject of a token, `key:` and the id of a key, or `cert:` and a name in a certificate.
     pub(crate) subject: String,
     pub(crate) grant: RoleGrant,
     pub(crate) proof: LoginProof,

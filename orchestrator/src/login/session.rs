@@ -66,34 +66,48 @@ impl SessionSeal {
         let expires = identity.expires.map_or(end, |proof_ends| proof_ends.min(end));
         let identity = LoginIdentity { expires: Some(expires), ..identity };
         let content = SessionContent { page_token: URL_SAFE_NO_PAD.encode(random::<32>()?), identity };
-        let mut sealed = serde_json::to_vec(&text_of(&content, expires)).map_err(|_| Unspecified)?;
+        let text = text_of(&content, expires).ok_or(Unspecified)?;
+        let text = serde_json::to_vec(&text).map_err(|_| Unspecified)?;
+        Ok((self.seal_bytes(CONTEXT, text)?, content))
+    }
+
+    /// Bytes as text that nobody reads or changes, and that opens in this context only.
+    pub(super) fn seal_bytes(&self, context: &'static [u8], mut bytes: Vec<u8>) -> Result<String, Unspecified> {
         let nonce = random::<NONCE_LEN>()?;
-        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(CONTEXT), &mut sealed)?;
-        Ok((URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()), content))
+        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut bytes)?;
+        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &bytes].concat()))
+    }
+
+    /// `None`: we have not sealed it in this context.
+    pub(super) fn open_bytes(&self, context: &'static [u8], sealed: &str) -> Option<Vec<u8>> {
+        let mut sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk_mut::<NONCE_LEN>()?;
+        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), sealed).ok()?;
+        Some(opened.to_vec())
     }
 
     /// `None`: this is no session of ours, or it has ended.
     pub(super) fn open(&self, cookie: &str, now: SystemTime) -> Option<SessionContent> {
-        let mut sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk_mut::<NONCE_LEN>()?;
-        let text = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(CONTEXT), sealed).ok()?;
-        content_of(serde_json::from_slice(text).ok()?).filter(|content| content.identity.expires > Some(now))
+        let text = self.open_bytes(CONTEXT, cookie)?;
+        content_of(serde_json::from_slice(&text).ok()?).filter(|content| content.identity.expires > Some(now))
     }
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Unspecified> {
+pub(super) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Unspecified> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes)?;
     Ok(bytes)
 }
 
-fn text_of(content: &SessionContent, expires: SystemTime) -> SessionText {
+/// `None`: each request proves by itself who sends it, so there is no session.
+fn text_of(content: &SessionContent, expires: SystemTime) -> Option<SessionText> {
     let LoginIdentity { subject, grant, proof, .. } = &content.identity;
     let (proof, hash) = match proof {
         LoginProof::Key { id, hash } => (id.clone(), hash.to_vec()),
         LoginProof::Token { kid } => (kid.clone(), Vec::new()),
+        LoginProof::Certificate { .. } => return None,
     };
-    SessionText {
+    Some(SessionText {
         subject: subject.clone(),
         role: grant.role.as_str().to_owned(),
         payloads: grant.payloads,
@@ -101,7 +115,7 @@ fn text_of(content: &SessionContent, expires: SystemTime) -> SessionText {
         hash,
         expires: expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         page: content.page_token.clone(),
-    }
+    })
 }
 
 fn content_of(text: SessionText) -> Option<SessionContent> {

@@ -4,6 +4,7 @@ use super::{
     claims::TokenObject,
     identity::{LoginIdentity, LoginProof, RoleGrant},
     issuer_keys::{IssuerKey, IssuerKeys, is_kid},
+    jwks::IssuerKeySource,
     signature,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -71,8 +72,21 @@ impl TokenRefusal {
 }
 
 impl TokenRules {
-    /// Who the token is of.
-    pub(super) fn identity(&self, token: &str, keys: &IssuerKeys) -> Result<LoginIdentity, TokenRefusal> {
+    /// Who the token is of, and all that it says. An unknown key may be a new one: the issuer is asked once.
+    pub(super) async fn verified(
+        &self,
+        token: &str,
+        source: &IssuerKeySource,
+    ) -> Result<(LoginIdentity, TokenObject), TokenRefusal> {
+        let first = self.read(token, &source.known());
+        if matches!(first, Err(TokenRefusal::UnknownKey(_))) {
+            source.refresh().await;
+            return self.read(token, &source.known());
+        }
+        first
+    }
+
+    fn read(&self, token: &str, keys: &IssuerKeys) -> Result<(LoginIdentity, TokenObject), TokenRefusal> {
         let kid = kid_of(token)?;
         let Some(key) = keys.find(kid.name.as_deref()) else { return Err(TokenRefusal::UnknownKey(kid.name)) };
         if kid.alg != key.alg() {
@@ -81,7 +95,8 @@ impl TokenRules {
         signature::install();
         let read = jsonwebtoken::decode::<TokenObject>(token, &key.key, &self.validation(key));
         let claims = read.map_err(|error| refusal(error.kind()))?.claims;
-        self.checked(&claims, kid.name.unwrap_or_default(), SystemTime::now())
+        let identity = self.checked(&claims, kid.name.unwrap_or_default(), SystemTime::now())?;
+        Ok((identity, claims))
     }
 
     fn validation(&self, key: &IssuerKey) -> Validation {
@@ -155,7 +170,7 @@ fn is_type(header: &TokenObject) -> bool {
 fn is_subject(text: &str) -> bool {
     (1..=LONGEST_SUBJECT).contains(&text.len())
         && !text.trim().is_empty()
-        && !text.starts_with("key:")
+        && !["key:", "cert:"].iter().any(|ours| text.starts_with(ours))
         && !text.chars().any(char::is_control)
 }
 

@@ -22,7 +22,7 @@ use super::{
     },
     names::ExpressionChecker,
     participants::ParticipantCatalog,
-    policies, proofs, retention,
+    policies, proofs, retention, sensitive,
     spanned::SpannedValue,
     steps, tags, target, tree,
     uses::{ExpressionPlace, ParseContext},
@@ -90,7 +90,9 @@ fn read(
     let drafts = fields.node("steps").map(|node| steps::read(node, reading)).unwrap_or_default();
     let output =
         fields.node("output").and_then(|node| values::template(node, ExpressionPlace::Output.anything(), reading));
+    let (sensitive, before) = (sensitive::read(&fields, reading), reading.uses.iter().count());
     let tags = tags::read(&fields, reading);
+    sensitive::refuse_in_the_open(before, &sensitive, reading);
     let on_completed = outcome(&fields, "onCompleted", trigger.as_ref(), reading);
     let on_compensated = outcome(&fields, "onCompensated", trigger.as_ref(), reading);
     let headers = HeaderReads::of(reading.uses.iter());
@@ -111,6 +113,7 @@ fn read(
         steps: build_steps(drafts, &graph)?,
         output,
         tags,
+        sensitive,
         on_completed,
         on_compensated,
         retention,

@@ -3,6 +3,7 @@
 mod fallback;
 mod key;
 mod retention;
+mod sensitive;
 mod whom;
 
 use super::headers::HeaderReads;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use fallback::{FallbackAnswer, FallbackCondition, FallbackRule};
 pub use key::BusinessKeyTemplate;
 pub use retention::{RetentionRule, RetentionTarget};
+pub use sensitive::{MASKED, SensitivePaths};
 pub use whom::{CallTarget, ParticipantSelector, TransportKind};
 
 /// One saga definition. Identified by `name` and `hash`.
@@ -39,6 +41,8 @@ pub struct SagaDefinition {
     pub output: Option<ValueTemplate>,
     /// `tags:` what its traces say of a saga in the team's words, by name.
     pub tags: Vec<(String, ValueTemplate)>,
+    /// `sensitive:` members of payloads that are shown as masks.
+    pub sensitive: SensitivePaths,
     /// The event that the engine publishes when a saga has completed; `None`: no event.
     pub on_completed: Option<OutcomeEvent>,
     /// The event that the engine publishes when a saga has been compensated; `None`: no event.

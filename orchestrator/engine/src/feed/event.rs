@@ -19,7 +19,7 @@ use std::{
 use uuid::Uuid;
 
 /// One event of a saga. The saga, the version and the index name it for ever.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedEvent {
     /// Where a reader goes on that has this event.
@@ -51,9 +51,21 @@ pub struct FeedEvent {
     /// Bytes of the data, if it was left out because a topic does not take a record of its size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_omitted: Option<usize>,
+    /// The definition of the saga, which says what in the data is sensitive; `None`: it cannot be read.
+    #[serde(skip)]
+    pub definition: Option<Arc<SagaDefinition>>,
 }
 
 impl FeedEvent {
+    /// Puts masks for what is sensitive. Without the definition nobody knows what is, and the data is left out.
+    pub fn mask_sensitive(&mut self) {
+        match &self.definition {
+            Some(definition) => definition.sensitive.mask_event(&mut self.data),
+            None if self.data.is_null() || self.kind == UNREADABLE => {}
+            None => self.data = json!("(hidden: the definition cannot be read, which says what is sensitive)"),
+        }
+    }
+
     /// The same without its data.
     pub(crate) fn without_data(&self) -> FeedEvent {
         let bytes = self.data.to_string().len();
@@ -148,6 +160,7 @@ pub(super) fn events_of(row: FeedRow, names: &SagaNames) -> Vec<FeedEvent> {
         step: None,
         data: Value::Null,
         data_omitted: None,
+        definition: summary.and_then(|summary| names.definitions.get(&summary.document)).cloned(),
     };
     let Some(stored) = row.row else { return vec![blank] };
     let at = Timestamp(stored.recorded_at_ms);

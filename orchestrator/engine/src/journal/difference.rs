@@ -3,6 +3,7 @@
 use super::{
     RecordedSaga,
     history::{self, HistoryLine},
+    sensitive::SensitiveDetail,
 };
 use saga_core::time::rfc3339;
 use serde::Serialize;
@@ -48,14 +49,15 @@ pub struct ValueChange {
 
 /// Compares a saga with itself at a later point. Which of the two is later does not matter to the caller.
 #[must_use]
-pub fn between(one: &RecordedSaga, other: &RecordedSaga) -> SagaDifference {
+pub fn between(one: &RecordedSaga, other: &RecordedSaga, sensitive: SensitiveDetail) -> SagaDifference {
     let (earlier, later) = if one.state.version <= other.state.version { (one, other) } else { (other, one) };
     let mut changes = Vec::new();
-    compare(&shown(earlier), &shown(later), "", &mut changes);
+    compare(&shown(earlier, sensitive), &shown(later, sensitive), "", &mut changes);
     let is_between = |line: &HistoryLine| {
         line.event.split_once('.').and_then(|(version, _)| version.parse().ok()) > Some(earlier.state.version)
     };
-    let events = history::history(later).into_iter().filter(is_between).collect();
+    let lines = sensitive.of_history(history::history(later), &later.plan.definition.sensitive);
+    let events = lines.into_iter().filter(is_between).collect();
     SagaDifference { from: point(earlier), to: point(later), changes, events }
 }
 
@@ -64,8 +66,9 @@ fn point(recorded: &RecordedSaga) -> ComparedPoint {
 }
 
 /// What is compared: all that `saga show` has, without version and time of the last row, which always differ.
-fn shown(recorded: &RecordedSaga) -> Value {
-    let mut shown = serde_json::to_value(recorded.state.view(&recorded.plan)).unwrap_or(Value::Null);
+fn shown(recorded: &RecordedSaga, sensitive: SensitiveDetail) -> Value {
+    let view = sensitive.of_saga(recorded.state.view(&recorded.plan), &recorded.plan.definition.sensitive);
+    let mut shown = serde_json::to_value(view).unwrap_or(Value::Null);
     if let Some(members) = shown.as_object_mut() {
         members.remove("version");
         members.remove("updatedAt");

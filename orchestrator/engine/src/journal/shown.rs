@@ -6,6 +6,7 @@ use super::{
     fold, history,
     history::HistoryLine,
     point::{HistoryPoint, PointOutOfRange},
+    sensitive::SensitiveDetail,
 };
 use saga_core::{
     describe::{ErasureView, SagaView},
@@ -34,18 +35,22 @@ pub enum SagaDisplay {
 impl SagaDisplay {
     /// The whole saga, or what can be shown of it.
     #[must_use]
-    pub fn view(&self) -> SagaView {
+    pub fn view(&self, sensitive: SensitiveDetail) -> SagaView {
         match self {
-            SagaDisplay::Read(recorded) => recorded.state.view(&recorded.plan),
+            SagaDisplay::Read(recorded) => {
+                sensitive.of_saga(recorded.state.view(&recorded.plan), &recorded.plan.definition.sensitive)
+            }
             SagaDisplay::Unread { view, .. } => view.as_ref().clone(),
         }
     }
 
     /// What happened to the saga, oldest first.
     #[must_use]
-    pub fn history(&self) -> Vec<HistoryLine> {
+    pub fn history(&self, sensitive: SensitiveDetail) -> Vec<HistoryLine> {
         match self {
-            SagaDisplay::Read(recorded) => history::history(recorded),
+            SagaDisplay::Read(recorded) => {
+                sensitive.of_history(history::history(recorded), &recorded.plan.definition.sensitive)
+            }
             SagaDisplay::Unread { history, .. } => history.clone(),
         }
     }
@@ -116,6 +121,7 @@ pub async fn difference(
     plans: &PlanCache,
     saga: SagaId,
     points: [HistoryPoint; 2],
+    sensitive: SensitiveDetail,
 ) -> Result<Option<SagaDifference>, LookBackError> {
     let rows = store.read(saga.uuid()).await.map_err(|error| JournalError::of(saga, error))?;
     if rows.is_empty() {
@@ -130,7 +136,7 @@ pub async fn difference(
     });
     let one = fold(store, plans, saga, one?).await?;
     let other = fold(store, plans, saga, other?).await?;
-    Ok(Some(difference::between(&one, &other)))
+    Ok(Some(difference::between(&one, &other, sensitive)))
 }
 
 /// What is said of an erased saga whose journal could not be read: there is nothing to repair.

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::login::{LoginIdentity, LoginRole};
 use axum::{extract::FromRequestParts, http::request::Parts};
-use saga_engine::journal::payloads::PayloadDetail;
+use saga_engine::journal::{payloads::PayloadDetail, sensitive::SensitiveDetail};
+use tracing::info;
 
 /// Who sent a request, and its context.
 #[derive(Clone, Debug)]
@@ -37,6 +38,11 @@ impl ApiCaller {
         }
     }
 
+    /// The name of the login; `None`: the API has none.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.identity.as_ref().map(|known| known.subject.as_str())
+    }
+
     /// Whether the caller may see what sagas and dead letters carry.
     pub(in crate::api) fn sees_payloads(&self) -> bool {
         self.identity.as_ref().is_none_or(|known| known.grant.payloads)
@@ -45,6 +51,19 @@ impl ApiCaller {
     /// As much of payloads as was asked for and the caller may see.
     pub(in crate::api) fn payloads(&self, asked: PayloadDetail) -> PayloadDetail {
         if self.sees_payloads() { asked } else { PayloadDetail::Hidden }
+    }
+
+    /// Whether sensitive values are shown: to an admin who may see payloads, and asks.
+    pub(in crate::api) fn sensitive(&self, asked: Option<&str>) -> Result<SensitiveDetail, ApiError> {
+        match asked {
+            None | Some("masked") => Ok(SensitiveDetail::Masked),
+            Some("shown") => {
+                self.require(LoginRole::Admin)?;
+                info!(who = self.name(), "somebody asks for sensitive values");
+                Ok(SensitiveDetail::Shown)
+            }
+            Some(other) => Err(ApiError::BadParameter(format!("`sensitive` is `{other}`: expected masked or shown"))),
+        }
     }
 
     /// The name on record for an act: that of the login, else what the body says.

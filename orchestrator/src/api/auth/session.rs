@@ -1,16 +1,16 @@
 //! Sessions of browsers: a form takes a key or token, and a cookie remembers who it is of.
 
 use super::{
-    super::{ApiState, errors::ApiError},
+    super::{ApiState, context::RequestContext, errors::ApiError},
     ApiCaller, ApiDoor,
-    credentials::{COOKIE, SECURE_COOKIE},
+    credentials::{COOKIE, LOGIN_COOKIE, SECURE_COOKIE, SECURE_LOGIN_COOKIE},
 };
 use crate::login::{SESSION_LIFE, SessionContent};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -28,19 +28,31 @@ pub(super) enum CookieKind {
 }
 
 impl CookieKind {
-    pub(super) fn of(listen: SocketAddr) -> CookieKind {
-        if listen.ip().is_loopback() { CookieKind::Local } else { CookieKind::Secure }
+    pub(super) fn of(listen: SocketAddr, has_tls: bool) -> CookieKind {
+        if listen.ip().is_loopback() && !has_tls { CookieKind::Local } else { CookieKind::Secure }
     }
 
-    /// The header that sets the cookie, for so many seconds.
-    fn header(self, value: &str, seconds: u64) -> HeaderValue {
+    /// The header that sets the cookie of a session, for so many seconds.
+    pub(super) fn header(self, value: &str, seconds: u64) -> HeaderValue {
         let (name, secure) = match self {
             CookieKind::Local => (COOKIE, ""),
             CookieKind::Secure => (SECURE_COOKIE, "; Secure"),
         };
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-        HeaderValue::from_str(&text).expect("a cookie has only characters that a header takes")
+        set_cookie(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}"))
     }
+
+    /// The same of a login that has begun: the browser comes back from another site.
+    pub(super) fn login_header(self, value: &str, seconds: u64) -> HeaderValue {
+        let (name, secure) = match self {
+            CookieKind::Local => (LOGIN_COOKIE, ""),
+            CookieKind::Secure => (SECURE_LOGIN_COOKIE, "; Secure"),
+        };
+        set_cookie(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"))
+    }
+}
+
+fn set_cookie(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("a cookie has only characters that a header takes")
 }
 
 /// Whether a request that changes something has the token that only our own pages can read.
@@ -51,9 +63,11 @@ pub(super) fn is_of_our_page(content: &SessionContent, page_token: Option<&str>)
 /// `POST /login`: a form with a key or a token.
 pub(in crate::api) async fn begin(
     State(backend): State<ApiState>,
+    context: Option<Extension<RequestContext>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let context = context.map_or_else(|| RequestContext::of(&headers, &Extensions::new()), |Extension(known)| known);
     let ApiDoor::Guarded(door) = &backend.door else { return Ok(to_the_list(None)) };
     // A page of another site must not log a browser in as somebody else.
     let from = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
@@ -64,11 +78,9 @@ pub(in crate::api) async fn begin(
     let presented = form.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value.trim().to_owned());
     let identity = match door.gate.bearer(&presented.unwrap_or_default()).await {
         Ok(identity) => identity,
-        Err(refused) => {
-            info!(class = refused.class, "a login by the form was refused");
-            return Err(ApiError::BadLogin);
-        }
+        Err(refused) => return Err(door.refused(&refused, &context)),
     };
+    super::count("accepted", "form");
     let subject = identity.subject.clone();
     let cookie = door.gate.begin_session(identity).ok_or(ApiError::BadLogin)?;
     info!(who = subject, "somebody logged in by the form");
@@ -107,6 +119,7 @@ impl ApiDoor {
                 door.gate.session(&cookie).ok().map(|content| content.page_token)
             }
             super::RequestCredentials::None
+            | super::RequestCredentials::Certificate { .. }
             | super::RequestCredentials::Malformed
             | super::RequestCredentials::Bearer(_) => None,
         }

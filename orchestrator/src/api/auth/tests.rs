@@ -9,6 +9,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use routes::{ApiRoute, RouteMethod};
+use std::collections::BTreeMap;
 use tower_service::Service;
 
 /// Keys of all roles, and the door that knows them.
@@ -30,9 +31,17 @@ fn keys(open_metrics: bool) -> TestKeys {
     };
     let (viewer, operator) = (key("viewer", LoginRole::Viewer), key("operator", LoginRole::Operator));
     let admin = key("admin", LoginRole::Admin);
-    let login = LoginConfig { keys: Some(file), tokens: None, open_metrics, session_key: None };
+    let login = LoginConfig {
+        keys: Some(file),
+        tokens: None,
+        code_flow: None,
+        device_client: None,
+        clients: BTreeMap::new(),
+        open_metrics,
+        session_key: None,
+    };
     let access = ApiAccess::Login(Box::new(login));
-    let door = ApiDoor::open(&access, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a door");
+    let door = ApiDoor::open(&access, SocketAddr::from(([127, 0, 0, 1], 0)), false).expect("a door");
     TestKeys { door, viewer, operator, admin, _folder: folder }
 }
 

@@ -145,8 +145,16 @@ async fn door(issuer: &TestIssuer) -> ApiDoor {
         roles_claim: vec!["roles".to_owned()],
         roles: BTreeMap::from([("ops".to_owned(), RoleGrant { role: LoginRole::Operator, payloads: false })]),
     };
-    let login = LoginConfig { keys: None, tokens: Some(rules), open_metrics: false, session_key: None };
-    ApiDoor::open(&ApiAccess::Login(Box::new(login)), SocketAddr::from(([127, 0, 0, 1], 0))).expect("a door")
+    let login = LoginConfig {
+        keys: None,
+        tokens: Some(rules),
+        code_flow: None,
+        device_client: None,
+        clients: BTreeMap::new(),
+        open_metrics: false,
+        session_key: None,
+    };
+    ApiDoor::open(&ApiAccess::Login(Box::new(login)), SocketAddr::from(([127, 0, 0, 1], 0)), false).expect("a door")
 }
 
 fn app(door: &ApiDoor) -> Router {
@@ -327,8 +335,8 @@ async fn a_hostile_token_is_refused_and_writes_nothing_into_the_log() {
     let issuer = TestIssuer::new();
     let mut app = app(&door(&issuer).await);
     let hostile = [shapes(&issuer), headers(&issuer), claims(&issuer)].concat();
-    // `tracing` asks only the subscriber of the thread that comes to a line first, as long as one is registered: the line
-    // is come to before, and two are registered, or the test of another thread silences it for this one.
+    // `tracing` asks only the subscriber of the thread that comes to a line first, as long as one is registered: the
+    // line is come to before, and two are registered, or the test of another thread silences it for this one.
     asked(&mut app, &hostile[0].1).await;
     let _second = Dispatch::new(NoSubscriber::new());
     let log = LogCapture::default();

@@ -2,7 +2,10 @@
 
 use crate::dead_letters::{CauseView, readable};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use saga_core::time::{Timestamp, rfc3339};
+use saga_core::{
+    definition::SensitivePaths,
+    time::{Timestamp, rfc3339},
+};
 use saga_engine::journal::payloads::{HIDDEN, PayloadDetail};
 use saga_engine::letters::{LetterDetail, letter_place};
 use saga_event_store::{LetterGroup, StoredLetter, StoredLetterAct};
@@ -72,10 +75,10 @@ impl LetterLineView {
     }
 }
 
-pub(super) fn detail(detail: LetterDetail, usual: &str, payloads: PayloadDetail) -> Value {
+pub(super) fn detail(detail: LetterDetail, usual: &str, payloads: PayloadDetail, sensitive: &SensitivePaths) -> Value {
     let content = |record: &OriginalContent, avro: Option<&AvroValue>| match payloads {
         PayloadDetail::Hidden => json!(HIDDEN),
-        PayloadDetail::Full | PayloadDetail::Short => content(record, avro),
+        PayloadDetail::Full | PayloadDetail::Short => masked(content(record, avro), sensitive),
     };
     let LetterDetail { letter, found, avro, edit, acts } = detail;
     let mut shown = json!({
@@ -94,6 +97,45 @@ pub(super) fn detail(detail: LetterDetail, usual: &str, payloads: PayloadDetail)
     }
     shown
 }
+
+/// The same with masks in its value. A value that cannot be read may have anything in it, and is left out; a masked one
+/// has no bytes, so that nobody edits the masks into it.
+fn masked(mut content: Value, sensitive: &SensitivePaths) -> Value {
+    if sensitive.is_empty() || content["value"].is_null() {
+        return content;
+    }
+    let text = content["value"]["text"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let mut avro = content["value"].get_mut("avro").and_then(|avro| avro.get_mut("value")).map(Value::take);
+    let before = (text.clone(), avro.clone());
+    let text = text.map(|mut value| {
+        sensitive.mask(&mut value);
+        value
+    });
+    avro.iter_mut().for_each(|value| sensitive.mask(value));
+    let is_read = text.is_some() || avro.is_some();
+    if is_read && text == before.0 && avro == before.1 {
+        if let Some(avro) = avro {
+            content["value"]["avro"]["value"] = avro;
+        }
+        return content;
+    }
+    let shown = avro.or(text).map_or_else(|| json!(UNREAD), |value| json!(value.to_string()));
+    content["value"] = json!({"masked": true, "text": shown});
+    content
+}
+
+/// The value of a record as text, if masks are in it.
+pub(in crate::api) fn masked_text(
+    record: &OriginalContent,
+    avro: Option<&AvroValue>,
+    sensitive: &SensitivePaths,
+) -> Option<String> {
+    let value = masked(content(record, avro), sensitive)["value"].take();
+    (value["masked"] == true).then(|| value["text"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What stands for a value that cannot be read.
+const UNREAD: &str = "(masked: it cannot be read, and its definition has sensitive values)";
 
 fn act(act: &StoredLetterAct) -> Value {
     json!({
@@ -155,4 +197,28 @@ pub(super) fn groups(groups: &[LetterGroup]) -> Value {
 
 fn at(ms: i64) -> String {
     rfc3339(Timestamp(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saga_core::definition;
+
+    fn masked_text(value: &str) -> Value {
+        let text = "saga: a\ntrigger: {topic: t, key: \"${ event.id }\"}\nsensitive: [iban]\n\
+                    steps:\n  - {step: tell, do: p.Tell, readOnly: true}\n";
+        let parsed = definition::parse("a.saga.yaml", text, None, None).expect("a definition");
+        let content = json!({"key": null, "value": {"base64": "AAAA", "text": value}, "headers": []});
+        masked(content, &parsed.definition.sensitive)["value"].clone()
+    }
+
+    #[test]
+    fn a_value_with_something_sensitive_has_no_bytes() {
+        let shown = masked_text(r#"{"iban": "CANARY", "id": 7}"#);
+        assert!(shown["masked"] == true && shown["base64"].is_null() && !shown.to_string().contains("CANARY"));
+        assert!(shown["text"].as_str().is_some_and(|text| text.contains("\"id\":7")), "{shown}");
+        let unread = masked_text("iban: CANARY");
+        assert!(unread["masked"] == true && unread["base64"].is_null(), "{unread}");
+        assert_eq!(masked_text(r#"{"id": 7}"#)["base64"], "AAAA", "nothing in it is sensitive");
+    }
 }

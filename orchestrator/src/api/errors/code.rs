@@ -43,6 +43,13 @@ pub(in crate::api) enum ApiErrorCode {
     Busy,
     Starting,
     TimedOut,
+    NotHttp,
+    HeadersTooLarge,
+    PathTooLong,
+    SlowRequest,
+    BrokenBody,
+    TooManyConnections,
+    TooManyLogins,
 }
 
 /// What is the same for every error of a code.
@@ -62,7 +69,7 @@ impl ApiErrorFacts {
 }
 
 impl ApiErrorCode {
-    pub(in crate::api) const ALL: [ApiErrorCode; 38] = [
+    pub(in crate::api) const ALL: [ApiErrorCode; 45] = [
         ApiErrorCode::NoRoute,
         ApiErrorCode::NoSaga,
         ApiErrorCode::NoDefinition,
@@ -101,6 +108,13 @@ impl ApiErrorCode {
         ApiErrorCode::Busy,
         ApiErrorCode::Starting,
         ApiErrorCode::TimedOut,
+        ApiErrorCode::NotHttp,
+        ApiErrorCode::HeadersTooLarge,
+        ApiErrorCode::PathTooLong,
+        ApiErrorCode::SlowRequest,
+        ApiErrorCode::BrokenBody,
+        ApiErrorCode::TooManyConnections,
+        ApiErrorCode::TooManyLogins,
     ];
 
     /// The code that a path names.
@@ -367,6 +381,51 @@ impl ApiErrorCode {
                 "timed_out",
                 "The request took too long",
                 "The request took longer than 30 s. An act may have been done: send it again with the same `id`.",
+            ),
+            ApiErrorCode::NotHttp => facts(
+                StatusCode::BAD_REQUEST,
+                "not_http",
+                "The request cannot be read",
+                "The bytes are no request of HTTP/1.1: a wrong request line, a character that no header takes, a \
+                 length that is no number, or two lengths that differ. The connection is closed.",
+            ),
+            ApiErrorCode::HeadersTooLarge => facts(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "Too many headers",
+                "A request has at most 64 headers, whose names and values have at most 24 KiB together.",
+            ),
+            ApiErrorCode::PathTooLong => facts(
+                StatusCode::URI_TOO_LONG,
+                "path_too_long",
+                "The path is too long",
+                "The path and the query have at most 8 KiB together.",
+            ),
+            ApiErrorCode::SlowRequest => facts(
+                StatusCode::REQUEST_TIMEOUT,
+                "slow_request",
+                "The request came too slowly",
+                "The header has to be there within 10 s, and then each part of the body. Nothing has changed.",
+            ),
+            ApiErrorCode::BrokenBody => facts(
+                StatusCode::BAD_REQUEST,
+                "broken_body",
+                "The body is not as announced",
+                "The body ended before the length of its header, or its chunks are none. Nothing has changed.",
+            ),
+            ApiErrorCode::TooManyLogins => facts(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_logins",
+                "Too many logins have failed",
+                "More than 30 logins from this address have failed within a minute. A valid key, token, session or \
+                 certificate is taken all the same.",
+            ),
+            ApiErrorCode::TooManyConnections => facts(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_connections",
+                "Too many connections",
+                "An engine answers 256 requests at once, and at most 224 from one address. Of those that have not \
+                 sent a whole header, it keeps the newest 256, and 128 from one address. Try again after Retry-After.",
             ),
         }
     }

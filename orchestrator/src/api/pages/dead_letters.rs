@@ -164,11 +164,16 @@ pub(crate) async fn letter(
 ) -> Result<Response, ApiError> {
     let desk = dead_letters::desk(&backend)?;
     let place = dead_letters::place(&parts, desk.topic())?;
-    let LetterDetail { letter, found, avro, edit, acts } = desk.show(&place).await?;
+    let detail = desk.show(&place).await?;
+    let sensitive = dead_letters::sensitive_in(&backend, &detail);
+    let LetterDetail { letter, found, avro, edit, acts } = detail;
     let now = said(desk.foretell(&place, &by_page()).await?);
     let help = PoisonCode::parse(&letter.letter.code).map(|code| (code.meaning(), code.remedy()));
     let text = |record: &OriginalContent, avro: Option<&AvroValue>| match caller.sees_payloads() {
-        true => RecordText::of(record, avro),
+        true => match dead_letters::masked_text(record, avro, &sensitive) {
+            Some(value) => RecordText { value, avro: None, ..RecordText::of(record, avro) },
+            None => RecordText::of(record, avro),
+        },
         false => RecordText::hidden(),
     };
     let original = found.as_ref().ok().map(|found| text(&found.original, avro.as_ref()));

@@ -1,13 +1,16 @@
 //! The page to log in.
 
 use super::page;
+use crate::api::ApiState;
 use askama::Template;
-use axum::response::Response;
+use axum::{extract::State, response::Response};
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginPage;
+struct LoginPage {
+    has_code_flow: bool,
+}
 
-pub(crate) async fn login() -> Response {
-    page(&LoginPage)
+pub(crate) async fn login(State(backend): State<ApiState>) -> Response {
+    page(&LoginPage { has_code_flow: backend.door.has_code_flow() })
 }

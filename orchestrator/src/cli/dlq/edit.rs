@@ -80,6 +80,13 @@ async fn record(server: &ApiClient, place: &str, args: &EditLetterArgs) -> anyho
     if let Some(why) = shown["gone"].as_str() {
         bail!("the letter cannot be edited: {why}");
     }
+    let has_masks = |shown: &Value| [&shown["edit"], &shown["original"]].iter().any(|it| it["value"]["masked"] == true);
+    // Masks must not get into the record: who edits it sees it whole, or replaces it.
+    let shown = if has_masks(&shown) && args.file.is_none() {
+        server.get(&format!("/api/dead-letters/{place}?sensitive=shown")).await?
+    } else {
+        shown
+    };
     let before = if shown["edit"].is_object() { &shown["edit"] } else { &shown["original"] };
     let mut record = json!({
         "key": args.record_key.as_ref().map_or_else(|| before["key"]["base64"].clone(), |key| encoded(key.as_bytes())),

@@ -9,6 +9,7 @@ use saga_core::{
 use saga_engine::journal::{
     PlanCache,
     history::HistoryLine,
+    sensitive::SensitiveDetail,
     shown::{self, SagaDisplay},
 };
 use saga_event_store::{LetterOrder, StoredLetterFilter};
@@ -79,7 +80,7 @@ pub(super) async fn of(
 /// The reply stands before the event that it caused. One that caused none stands where it was found to be poison: the
 /// time at which it was written is another clock's.
 fn around(shown: &SagaDisplay, letter: &FoundLetter, letters: Vec<LetterLineView>) -> ReplyTimeline {
-    let (view, mut before) = (shown.view(), shown.history());
+    let (view, mut before) = (shown.view(SensitiveDetail::Masked), shown.history(SensitiveDetail::Masked));
     let (origin, found_at) = (letter.origin.to_string(), letter.found_at.or(letter.origin.timestamp));
     let is_caused = |line: &HistoryLine| line.text.contains(&format!("{origin} is a dead letter"));
     let is_after = |line: &HistoryLine| from_rfc3339(&line.at) >= found_at;

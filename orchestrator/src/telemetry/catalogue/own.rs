@@ -10,6 +10,12 @@ pub(super) static METRICS: &[MetricInfo] = &[
         "operations that took `telemetry.slowOperation` or longer: `commit`, `call`, `read`; `/monitoring/performance` \
          lists the last 100",
     ),
+    MetricInfo::counter(
+        "saga_logins_total",
+        &["result", "class"],
+        "requests to the API with a login, and logins of browsers: `accepted` by what they had, or `refused` by the class \
+         of the [refusal](security.md#what-is-refused)",
+    ),
     MetricInfo::gauge(
         "saga_dead_letters_open",
         &[],

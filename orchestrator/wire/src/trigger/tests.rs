@@ -2,7 +2,7 @@ use super::*;
 use crate::record::{RecordHeader, text_header};
 use bytes::Bytes;
 use saga_core::{
-    definition::{BusinessKeyTemplate, HeaderReads, PolicyOverrides, SchemaCatalog, TriggerDefinition},
+    definition::{BusinessKeyTemplate, HeaderReads, PolicyOverrides, SchemaCatalog, SensitivePaths, TriggerDefinition},
     expression::{CelExpression, ValueTemplate},
     time::Timestamp,
 };
@@ -30,6 +30,7 @@ fn definition(name: &str, event_type: &str, when: &str, key: &str) -> Arc<SagaDe
         steps: Vec::new(),
         output: None,
         tags: Vec::new(),
+        sensitive: SensitivePaths::default(),
         on_completed: None,
         on_compensated: None,
         retention: None,

@@ -91,6 +91,14 @@ pub(crate) static DEFINITION: MapSchema = MapSchema {
             "{\"tenant\": \"${ event.tenant }\"}",
         ),
         key(
+            "sensitive",
+            ValueRule::List(&ValueRule::Text),
+            "Members of payloads that are shown as masks, wherever they occur: names with dots between them. Lists on \
+                the way are passed through.",
+            "",
+            "[\"iban\", \"card.number\"]",
+        ),
+        key(
             "onCompleted",
             ValueRule::Shape(&OUTCOME),
             "Published when the saga completed.",
