@@ -18,6 +18,7 @@ mod operator;
 mod output;
 mod projections;
 mod read;
+mod recorded;
 mod replay;
 mod rerun;
 mod run;

@@ -7,6 +7,7 @@ mod limits;
 
 pub use limits::{ManualLimits, ManualLimitsError, ManualRate};
 
+use saga_core::act_author::ActOrigin;
 pub use saga_guards::breaker::BreakerMode;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -27,6 +28,9 @@ pub struct OverrideRequest {
     pub who: String,
     /// The operator's reason, for the record.
     pub reason: String,
+    /// From where the act came.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
 }
 
 /// What can be done to guards.
@@ -153,6 +157,7 @@ mod tests {
             action: GuardAction::Set(given),
             who: "anna".into(),
             reason: "they migrate".into(),
+            origin: ActOrigin::default(),
         };
         let stored = serde_json::to_value(&act).expect("serialisable");
         let expected = json!({"participant": "payments", "action": "set",

@@ -3,6 +3,7 @@
 use super::{
     ApiState,
     auth::ApiCaller,
+    content_reads,
     errors::ApiError,
     request::checked,
     saga_query::{SagaListQuery, wanted},
@@ -194,7 +195,10 @@ pub(super) async fn show(
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
-    let saga = caller.payloads(named.payloads()?).of_saga(backend.query.with_rerun(shown.view()).await?);
+    let payloads = caller.payloads(named.payloads()?);
+    let view = backend.query.with_rerun(shown.view()).await?;
+    content_reads::seen(&backend, &caller, payloads, &view.id).await?;
+    let saga = payloads.of_saga(view);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }
@@ -207,7 +211,9 @@ pub(super) async fn history(
 ) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
     let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
-    Ok(Json(json!({"events": caller.payloads(named.payloads()?).of_history(shown.history())})))
+    let payloads = caller.payloads(named.payloads()?);
+    content_reads::seen(&backend, &caller, payloads, &shown.view().id).await?;
+    Ok(Json(json!({"events": payloads.of_history(shown.history())})))
 }
 
 pub(super) async fn difference(
@@ -222,7 +228,11 @@ pub(super) async fn difference(
     let _permit = backend.journal_permits.acquire().await?;
     let (id, _) = found(&backend, named.of(&id)).await?;
     match backend.query.difference(id, points).await? {
-        Some(difference) => Ok(Json(caller.payloads(PayloadDetail::Full).of_difference(difference))),
+        Some(difference) => {
+            let payloads = caller.payloads(PayloadDetail::Full);
+            content_reads::seen(&backend, &caller, payloads, &id.to_string()).await?;
+            Ok(Json(payloads.of_difference(difference)))
+        }
         None => Err(not_in_store(&backend, &id.to_string(), None).await),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use saga_core::act_author::ActOrigin;
 use saga_core::definition::participants;
 use saga_event_store::StoreAccess;
 use saga_guards::breaker::BreakerMode;
@@ -38,7 +39,13 @@ const ASKING: saga_resilience::gate::PermitRequest = saga_resilience::gate::Perm
 };
 
 fn act(action: GuardAction) -> OverrideRequest {
-    OverrideRequest { participant: "payments".into(), action, who: "anna".into(), reason: "they migrate".into() }
+    OverrideRequest {
+        participant: "payments".into(),
+        action,
+        who: "anna".into(),
+        reason: "they migrate".into(),
+        origin: ActOrigin::default(),
+    }
 }
 
 async fn does(acts: &OverrideLog, action: GuardAction) -> (i64, bool) {

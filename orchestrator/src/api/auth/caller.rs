@@ -6,7 +6,11 @@ use super::{
 };
 use crate::login::{LoginIdentity, LoginRole};
 use axum::{extract::FromRequestParts, http::request::Parts};
+use saga_core::act_author::ActOrigin;
 use saga_engine::journal::payloads::PayloadDetail;
+
+/// The name on record of who has no login and says no name.
+const ANONYMOUS: &str = "anonymous";
 
 /// Who sent a request, and its context.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ impl ApiCaller {
         ApiCaller { context, identity: Some(identity) }
     }
 
-    pub(super) fn identity(&self) -> Option<&LoginIdentity> {
+    pub(in crate::api) fn identity(&self) -> Option<&LoginIdentity> {
         self.identity.as_ref()
     }
 
@@ -45,6 +49,22 @@ impl ApiCaller {
     /// As much of payloads as was asked for and the caller may see.
     pub(in crate::api) fn payloads(&self, asked: PayloadDetail) -> PayloadDetail {
         if self.sees_payloads() { asked } else { PayloadDetail::Hidden }
+    }
+
+    /// The name of the login; `anonymous` without one.
+    pub(in crate::api) fn name(&self) -> &str {
+        self.identity.as_ref().map_or(ANONYMOUS, |known| &known.subject)
+    }
+
+    /// From where the act of this caller comes, for the audit.
+    pub(in crate::api) fn origin(&self) -> ActOrigin {
+        let known = self.identity.as_ref();
+        ActOrigin {
+            subject: known.map(|known| known.subject.clone()),
+            token: known.map(|known| known.proof.told()),
+            address: Some(self.context.peer_shown()),
+            request: Some(self.context.request_id.to_string()),
+        }
     }
 
     /// The name on record for an act: that of the login, else what the body says.

@@ -1,18 +1,20 @@
 //! Sessions of browsers: a form takes a key or token, and a cookie remembers who it is of.
 
 use super::{
-    super::{ApiState, errors::ApiError},
+    super::{ApiState, context::RequestContext, errors::ApiError},
     ApiCaller, ApiDoor,
     credentials::{COOKIE, SECURE_COOKIE},
 };
 use crate::login::{SESSION_LIFE, SessionContent};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use saga_core::act_author::ActAuthor;
+use saga_engine::act_log::{ActedPart, PartAct};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use subtle::ConstantTimeEq;
@@ -51,6 +53,7 @@ pub(super) fn is_of_our_page(content: &SessionContent, page_token: Option<&str>)
 /// `POST /login`: a form with a key or a token.
 pub(in crate::api) async fn begin(
     State(backend): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -70,6 +73,11 @@ pub(in crate::api) async fn begin(
         }
     };
     let subject = identity.subject.clone();
+    let caller = ApiCaller::known(identity.clone(), context);
+    let by = ActAuthor { who: subject.clone(), reason: String::new(), origin: caller.origin() };
+    let after = json!({"role": identity.grant.role.as_str()});
+    let act = PartAct { after, ..PartAct::new(&by, "log in", ActedPart::Session, "web UI") };
+    backend.operator.record_act(&act).await?;
     let cookie = door.gate.begin_session(identity).ok_or(ApiError::BadLogin)?;
     info!(who = subject, "somebody logged in by the form");
     Ok(to_the_list(Some(door.cookie.header(&cookie, SESSION_LIFE.as_secs()))))

@@ -25,6 +25,8 @@ pub(super) enum AuditSource {
     Reload(i64),
     /// The number of an act on guards.
     Guard(i64),
+    /// The number of an act on a part of the installation.
+    Part(i64),
     /// The number of a removal of rows of dead letters.
     Purge(i64),
     /// The number of an act on a dead letter.
@@ -53,6 +55,7 @@ impl AuditPlace {
             | AuditSource::Restore(_)
             | AuditSource::Reload(_)
             | AuditSource::Guard(_)
+            | AuditSource::Part(_)
             | AuditSource::Purge(_)
             | AuditSource::Letter(_) => (Uuid::nil(), 0),
         };
@@ -70,6 +73,7 @@ impl AuditPlace {
             | AuditSource::Restore(_)
             | AuditSource::Reload(_)
             | AuditSource::Guard(_)
+            | AuditSource::Part(_)
             | AuditSource::Purge(_) => 0,
         };
         (self.at.0, number)
@@ -90,6 +94,7 @@ impl fmt::Display for AuditPlace {
             AuditSource::Restore(number) => write!(f, "restore~{number}"),
             AuditSource::Reload(number) => write!(f, "reload~{number}"),
             AuditSource::Guard(number) => write!(f, "guard~{number}"),
+            AuditSource::Part(number) => write!(f, "part~{number}"),
             AuditSource::Purge(number) => write!(f, "purge~{number}"),
             AuditSource::Letter(number) => write!(f, "letter~{number}"),
             AuditSource::Saga(stream, version) => write!(f, "saga~{stream}~{version}"),
@@ -117,6 +122,7 @@ fn read(text: &str) -> Option<AuditPlace> {
         "restore" => AuditSource::Restore(rest.parse().ok()?),
         "reload" => AuditSource::Reload(rest.parse().ok()?),
         "guard" => AuditSource::Guard(rest.parse().ok()?),
+        "part" => AuditSource::Part(rest.parse().ok()?),
         "purge" => AuditSource::Purge(rest.parse().ok()?),
         "letter" => AuditSource::Letter(rest.parse().ok()?),
         "saga" => {
@@ -140,6 +146,7 @@ mod tests {
             AuditSource::Restore(5),
             AuditSource::Reload(6),
             AuditSource::Guard(8),
+            AuditSource::Part(4),
             AuditSource::Purge(2),
             AuditSource::Letter(1),
             AuditSource::Saga(Uuid::from_u128(9), 4),
