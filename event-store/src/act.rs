@@ -1,12 +1,38 @@
 //! What people did to streams, as an index over the rows that their acts made.
 
+use crate::{
+    StoreError,
+    limits::{check_length, check_texts},
+};
 use uuid::Uuid;
 
 /// Most acts in one page.
 pub const MAX_ACTS: u32 = 10_000;
 
+/// Most bytes of a text that says from where an act came, or how what it was done to stood.
+pub const MAX_ACT_TEXT_BYTES: usize = 8 * 1024;
+
+/// From where an act came, beside the name of the person. Acts of builds before this have none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActSource {
+    /// The name that a login proved; `None`: the name of the person is what the caller said.
+    pub subject: Option<String>,
+    /// Which key or token proved it; never the key or the token itself.
+    pub token: Option<String>,
+    /// The address of the caller.
+    pub address: Option<String>,
+    /// The id of the request.
+    pub request: Option<String>,
+}
+
+impl ActSource {
+    pub(crate) fn texts(&self) -> [Option<&str>; 4] {
+        [&self.subject, &self.token, &self.address, &self.request].map(Option::as_deref)
+    }
+}
+
 /// An act of a person that made a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamAct {
     /// The id by which the act is known again.
     pub id: String,
@@ -16,6 +42,22 @@ pub struct StreamAct {
     pub action: String,
     /// Why, in the words of the person.
     pub reason: String,
+    /// From where the act came.
+    pub source: ActSource,
+    /// How the stream stood before, as JSON that the store does not read.
+    pub before: Option<String>,
+    /// How it stands after the row, likewise.
+    pub after: Option<String>,
+}
+
+/// # Errors
+/// [`StoreError::Limit`] names the limit that a text breaks.
+pub(crate) fn check_act_texts<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), StoreError> {
+    for text in texts.into_iter().flatten() {
+        check_length("text of an act", text, MAX_ACT_TEXT_BYTES)?;
+        check_texts([text])?;
+    }
+    Ok(())
 }
 
 /// Where a row is in the order of acts, which is that of time.
@@ -54,6 +96,8 @@ pub struct ActQuery {
     pub since_ms: i64,
     /// Only acts before this position.
     pub before: ActPosition,
+    /// Only acts whose text is this, or begins with it and a space; empty: any.
+    pub action: String,
     /// At most so many, and at most [`MAX_ACTS`].
     pub limit: u32,
 }

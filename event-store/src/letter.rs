@@ -4,6 +4,7 @@ pub(crate) mod reading;
 
 use crate::{
     StoreError,
+    act::{ActSource, check_act_texts},
     cipher::WrappedKey,
     limits::{MAX_WHO_BYTES, check_length, check_texts},
 };
@@ -218,6 +219,8 @@ pub struct LetterAct {
     pub action: String,
     /// Why, in the words of the person.
     pub why: String,
+    /// From where the act came.
+    pub source: ActSource,
     /// What came of it.
     pub result: Option<String>,
     /// By how much the number of redrives grows.
@@ -260,6 +263,12 @@ pub struct StoredLetterAct {
     pub result: Option<String>,
     /// The id of the act.
     pub id: String,
+    /// From where the act came.
+    pub source: ActSource,
+    /// The status before, as JSON; `None`: a build before this recorded the act.
+    pub before: Option<String>,
+    /// The status after, likewise.
+    pub after: Option<String>,
 }
 
 /// Which letters are meant: those that fit all that is said. Letters of a log that its topic no longer has never are.
@@ -368,13 +377,16 @@ pub struct LetterActQuery {
     pub since_ms: i64,
     /// Before this time and number.
     pub before: (i64, i64),
+    /// Whose text is this, or begins with it and a space; empty: any.
+    pub action: String,
     /// At most so many, and at most [`crate::MAX_ACTS`].
     pub limit: u32,
 }
 
 impl Default for LetterActQuery {
     fn default() -> LetterActQuery {
-        LetterActQuery { who: None, letter: None, since_ms: i64::MIN, before: (i64::MAX, i64::MAX), limit: 1_000 }
+        let before = (i64::MAX, i64::MAX);
+        LetterActQuery { who: None, letter: None, since_ms: i64::MIN, before, action: String::new(), limit: 1_000 }
     }
 }
 
@@ -485,6 +497,7 @@ pub(crate) fn check_letter_act(act: &LetterAct) -> Result<(), StoreError> {
     check_most("result of an act", act.result.as_deref(), MAX_LETTER_MESSAGE_BYTES)?;
     check_texts([&act.place.topic, &act.who, &act.id, &act.action, &act.why].map(String::as_str))?;
     check_texts(act.result.as_deref())?;
+    check_act_texts(act.source.texts())?;
     match &act.edit {
         EditChange::Put(edit) if edit.record.len() > MAX_LETTER_EDIT_BYTES => Err(StoreError::Limit(format!(
             "an edited record has {} bytes, expected at most {MAX_LETTER_EDIT_BYTES}",

@@ -46,7 +46,7 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use act::{ActPosition, ActQuery, ActSelection, MAX_ACTS, StoredAct, StreamAct};
+pub use act::{ActPosition, ActQuery, ActSelection, ActSource, MAX_ACT_TEXT_BYTES, MAX_ACTS, StoredAct, StreamAct};
 pub use archives::{
     ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchiveState, ArchivedErasure, DetachOutcome, LeavingRule,
     PendingErasure, RemovedPortion, StartPeriod, StoreArchives, StreamStanding,

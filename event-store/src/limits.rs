@@ -1,6 +1,8 @@
 //! Limits of a store, and the checks that requests meet before the store sends them.
 
-use crate::{StoreError, StreamAct, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
+use crate::{
+    StoreError, StreamAct, StreamAppend, SummaryUpdate, act::check_act_texts, nul::has_nul, standing::is_flag,
+};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -58,7 +60,8 @@ fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
 fn check_act(act: &StreamAct) -> Result<(), StoreError> {
     // Who and time are an index entry.
     check_length("name of a person", &act.who, MAX_WHO_BYTES)?;
-    check_texts([&act.who, &act.id, &act.action, &act.reason].map(String::as_str))
+    check_texts([&act.who, &act.id, &act.action, &act.reason].map(String::as_str))?;
+    check_act_texts(act.source.texts().into_iter().chain([act.before.as_deref(), act.after.as_deref()]))
 }
 
 pub(crate) fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ pub(crate) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
         (9, "archive erasures", include_str!("../migrations/postgres/0009_archive_erasures.sql")),
         (10, "dead letters", include_str!("../migrations/postgres/0010_dead_letters.sql")),
         (11, "letters of streams", include_str!("../migrations/postgres/0011_letters_of_streams.sql")),
+        (12, "audit", include_str!("../migrations/postgres/0012_audit.sql")),
     ])
 });
 
@@ -44,6 +45,7 @@ pub(crate) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
         (9, "archive erasures", include_str!("../migrations/sqlite/0009_archive_erasures.sql")),
         (10, "dead letters", include_str!("../migrations/sqlite/0010_dead_letters.sql")),
         (11, "letters of streams", include_str!("../migrations/sqlite/0011_letters_of_streams.sql")),
+        (12, "audit", include_str!("../migrations/sqlite/0012_audit.sql")),
     ])
 });
 

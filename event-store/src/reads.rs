@@ -181,6 +181,9 @@ pub(crate) async fn notes<R: QueryPool>(
 }
 
 pub(crate) async fn acts<R: QueryPool>(reader: &R, wanted: &ActQuery) -> Result<Vec<StoredAct>, StoreError> {
+    if has_nul(&wanted.action) {
+        return Ok(Vec::new());
+    }
     let sql = match &wanted.scope {
         ActSelection::All => include_str!("sql/acts.sql"),
         ActSelection::By(who) if has_nul(who) => return Ok(Vec::new()),
@@ -189,7 +192,7 @@ pub(crate) async fn acts<R: QueryPool>(reader: &R, wanted: &ActQuery) -> Result<
     };
     let ActPosition { at_ms, stream, version } = wanted.before;
     let ask = QueryBuilder::new(sql).with(at_ms).with(stream).with(i64::from(version)).with(wanted.since_ms);
-    let ask = ask.with(i64::from(wanted.limit.min(MAX_ACTS)));
+    let ask = ask.with(i64::from(wanted.limit.min(MAX_ACTS))).with(wanted.action.clone());
     let ask = match &wanted.scope {
         ActSelection::All => ask,
         ActSelection::By(who) => ask.with(who.clone()),

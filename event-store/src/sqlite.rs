@@ -403,13 +403,16 @@ impl EventStore for SqliteStore {
     async fn add_note(&self, note: &NewNote) -> Result<NoteNumber, StoreError> {
         self.access.check_writable()?;
         check_note(note)?;
-        let row = sqlx::query(include_str!("sqlite/sql/add_note.sql"))
+        sqlx::query(include_str!("sqlite/sql/add_note.sql"))
             .bind(&note.topic)
             .bind(note.id)
             .bind(note.at_ms)
             .bind(&note.body)
-            .fetch_one(&self.writer)
+            .execute(&self.writer)
             .await?;
+        // It is there now, from this call or from an earlier one, and nobody removes it.
+        let number = sqlx::query(include_str!("sqlite/sql/note_number.sql")).bind(&note.topic).bind(note.id);
+        let row = number.fetch_one(&self.writer).await?;
         Ok(NoteNumber(row.try_get("number")?))
     }
 

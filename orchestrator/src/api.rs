@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod causes;
 mod census;
+mod content_reads;
 mod context;
 mod dead_letters;
 mod definitions;
@@ -83,6 +84,8 @@ pub(crate) struct ApiState {
     pub(crate) causes: census::CountCache<causes::DelayCauses>,
     /// Projections that do not go on.
     pub(crate) failed_projections: census::CountCache<health::FailedProjections>,
+    /// Who saw what sagas carry, as far as the audit has it.
+    content_reads: Arc<content_reads::ContentReads>,
     /// For `/health/deep` and `/monitoring`.
     pub(crate) monitoring: monitoring::MonitoringSources,
 }
@@ -121,6 +124,7 @@ impl ApiState {
             census,
             causes,
             failed_projections,
+            content_reads: Arc::default(),
             monitoring,
         }
     }

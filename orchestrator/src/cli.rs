@@ -24,6 +24,7 @@ mod output;
 mod pause;
 mod projections;
 mod read;
+mod recorded;
 mod replay;
 mod rerun;
 mod run;

@@ -8,6 +8,7 @@ use crate::{
     MAX_ACTS, MAX_PAGE, StoreError,
     backend::{QueryBuilder, QueryPool, StoredRow},
     nul::has_nul,
+    rows,
 };
 use uuid::Uuid;
 
@@ -120,7 +121,7 @@ pub(crate) async fn acts<R: QueryPool>(
     reader: &R,
     wanted: &LetterActQuery,
 ) -> Result<Vec<StoredLetterAct>, StoreError> {
-    if [&wanted.who, &wanted.letter].into_iter().flatten().any(|text| has_nul(text)) {
+    if [&wanted.who, &wanted.letter].into_iter().flatten().chain([&wanted.action]).any(|text| has_nul(text)) {
         return Ok(Vec::new());
     }
     QueryBuilder::planned_for_its_values(include_str!("../sql/letter_acts.sql"))
@@ -130,6 +131,7 @@ pub(crate) async fn acts<R: QueryPool>(
         .with(wanted.who.clone())
         .with(wanted.letter.clone())
         .with(i64::from(wanted.limit.min(MAX_ACTS)))
+        .with(wanted.action.clone())
         .all(reader, |row| {
             Ok(StoredLetterAct {
                 number: row.column("number")?,
@@ -141,6 +143,9 @@ pub(crate) async fn acts<R: QueryPool>(
                 why: row.column("why")?,
                 result: row.column("result")?,
                 id: row.column("act_id")?,
+                source: rows::act_source(row)?,
+                before: row.column("before")?,
+                after: row.column("after")?,
             })
         })
         .await

@@ -184,7 +184,13 @@ impl StoreArchives for PostgresStore {
             .bind(act.action.clone())
             .bind(act.reason.clone())
             .bind(act.id.clone())
-            .bind(erased.to_line());
+            .bind(erased.to_line())
+            .bind(act.source.subject.clone())
+            .bind(act.source.token.clone())
+            .bind(act.source.address.clone())
+            .bind(act.source.request.clone())
+            .bind(act.before.clone())
+            .bind(act.after.clone());
         Ok(self.pool.row(query).await?.try_get("recorded")?)
     }
 

@@ -80,6 +80,12 @@ fn bind_columns(statement: &'static str, batch: &[StreamAppend]) -> PgQuery {
         .bind(acted(batch, |_, act| act.who.clone()))
         .bind(acted(batch, |_, act| act.action.clone()))
         .bind(acted(batch, |_, act| act.reason.clone()))
+        .bind(acted(batch, |_, act| act.source.subject.clone()))
+        .bind(acted(batch, |_, act| act.source.token.clone()))
+        .bind(acted(batch, |_, act| act.source.address.clone()))
+        .bind(acted(batch, |_, act| act.source.request.clone()))
+        .bind(acted(batch, |_, act| act.before.clone()))
+        .bind(acted(batch, |_, act| act.after.clone()))
 }
 
 /// A column of the acts in a batch: empty in most batches.

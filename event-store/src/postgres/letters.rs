@@ -152,4 +152,8 @@ fn bind_act(act: &LetterAct) -> PgQuery {
         .bind(sealed_by.as_ref().map(|(stream, _)| *stream))
         .bind(act.action.clone())
         .bind(sealed_by.map(|(_, wrapped)| wrapped.0))
+        .bind(act.source.subject.clone())
+        .bind(act.source.token.clone())
+        .bind(act.source.address.clone())
+        .bind(act.source.request.clone())
 }

@@ -85,6 +85,12 @@ pub(super) async fn keep_act(
         .bind(act.action.clone())
         .bind(act.reason.clone())
         .bind(act.id.clone())
+        .bind(act.source.subject.clone())
+        .bind(act.source.token.clone())
+        .bind(act.source.address.clone())
+        .bind(act.source.request.clone())
+        .bind(act.before.clone())
+        .bind(act.after.clone())
         .execute(&mut **transaction)
         .await?;
     Ok(())

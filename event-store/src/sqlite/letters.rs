@@ -3,8 +3,8 @@
 use super::{SqliteStore, in_task};
 use crate::{
     EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterGroup, LetterOrder,
-    LetterPortion, LetterPosition, LetterSweep, MAX_PAGE, NewLetter, RepeatedLetter, StoreError, StoreLetters,
-    StoredLetter, StoredLetterAct, StoredLetterFilter,
+    LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_PAGE, NewLetter, RepeatedLetter, StoreError,
+    StoreLetters, StoredLetter, StoredLetterAct, StoredLetterFilter,
     letter::{
         check_letter_act, check_portion,
         reading::{self, StoredEdit},
@@ -151,15 +151,41 @@ async fn change(writer: &SqlitePool, act: &LetterAct) -> Result<LetterActOutcome
     if !act.expected.contains(&status) {
         return Ok(LetterActOutcome::Refused(status));
     }
-    apply(&mut transaction, act, (found.try_get("number")?, found.try_get("edit_key")?)).await?;
+    apply(&mut transaction, act, (found.try_get("number")?, found.try_get("edit_key")?), status).await?;
     transaction.commit().await?;
     Ok(LetterActOutcome::Applied)
+}
+
+async fn record(
+    transaction: &mut Transaction<'_, Sqlite>,
+    act: &LetterAct,
+    number: i64,
+    before: LetterStatus,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("sql/add_letter_act.sql"))
+        .bind(number)
+        .bind(act.at_ms)
+        .bind(&act.who)
+        .bind(&act.action)
+        .bind(&act.why)
+        .bind(&act.result)
+        .bind(&act.id)
+        .bind(&act.source.subject)
+        .bind(&act.source.token)
+        .bind(&act.source.address)
+        .bind(&act.source.request)
+        .bind(before.as_str())
+        .bind(act.status.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 async fn apply(
     transaction: &mut Transaction<'_, Sqlite>,
     act: &LetterAct,
     (number, edit_key): (i64, Option<Uuid>),
+    before: LetterStatus,
 ) -> Result<(), StoreError> {
     let (changes, edit) = match &act.edit {
         EditChange::Keep => (false, None),
@@ -180,18 +206,9 @@ async fn apply(
         .bind(sealed_by.map(|(stream, _)| *stream))
         .execute(&mut **transaction)
         .await?;
-    sqlx::query(include_str!("sql/add_letter_act.sql"))
-        .bind(number)
-        .bind(act.at_ms)
-        .bind(&act.who)
-        .bind(&act.action)
-        .bind(&act.why)
-        .bind(&act.result)
-        .bind(&act.id)
-        .execute(&mut **transaction)
-        .await?;
-    if let Some(before) = edit_key.filter(|_| changes) {
-        sqlx::query(include_str!("sql/erase_data_key.sql")).bind(before).execute(&mut **transaction).await?;
+    record(transaction, act, number, before).await?;
+    if let Some(sealed_before) = edit_key.filter(|_| changes) {
+        sqlx::query(include_str!("sql/erase_data_key.sql")).bind(sealed_before).execute(&mut **transaction).await?;
     }
     if let Some((stream, wrapped)) = sealed_by {
         let add = sqlx::query(include_str!("sql/add_data_key.sql")).bind(*stream).bind(&wrapped.0);

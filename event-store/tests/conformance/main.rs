@@ -91,7 +91,8 @@ macro_rules! conformance {
                 acts:
                     acts_are_found_newest_first_by_person_and_by_stream
                     acts_have_pages
-                    an_act_is_there_if_and_only_if_its_row_is;
+                    an_act_is_there_if_and_only_if_its_row_is
+                    the_database_itself_refuses_to_change_or_remove_what_was_done;
                 scanning:
                     rows_of_all_streams_are_read_in_order
                     a_page_of_rows_is_bounded_by_its_bytes
@@ -211,6 +212,8 @@ macro_rules! server {
         mod $server {
             tests_at! {
                 $database;
+                acts:
+                    what_was_done_is_not_emptied_and_no_setting_of_a_session_helps;
                 server:
                     an_append_that_waited_for_a_claim_is_fenced
                     the_fence_holds_whatever_isolation_is_the_default

@@ -29,8 +29,10 @@ const FEW_OPERATIONS: usize = 12;
 const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 /// A server makes a database slowly, so all cases have the same one.
-const EMPTY: &str = "TRUNCATE journal, stream_keys, streams, documents, notes, snapshots, shard_epochs, \
-                     shard_attendance, shard_gaps, heartbeats, commits, data_keys";
+const EMPTY: &str = "ALTER TABLE notes DISABLE TRIGGER append_only; \
+                     TRUNCATE journal, stream_keys, streams, documents, notes, snapshots, shard_epochs, \
+                     shard_attendance, shard_gaps, heartbeats, commits, data_keys; \
+                     ALTER TABLE notes ENABLE ALWAYS TRIGGER append_only";
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")

@@ -1,6 +1,7 @@
 //! What can happen to a running saga, as one closed enum.
 
 use crate::{
+    act_author::ActOrigin,
     command::{CommandAnswer, CommandDirection, CommandFailure, CommandRef},
     event::{ForkOrigin, OperatorAction, SagaDecision, SagaEvent, TakenOverStep, TriggerRecord},
     id::StepIndex,
@@ -112,6 +113,8 @@ pub struct OperatorAct {
     pub action: OperatorAction,
     /// The step that it is about; `None`: it names none.
     pub about: Option<ActTarget>,
+    /// From where it came. Nothing is decided by it, and the journal does not have it.
+    pub origin: Box<ActOrigin>,
 }
 
 impl OperatorAct {
@@ -127,7 +130,14 @@ impl OperatorAct {
             OperatorAction::Retry | OperatorAction::Skip => command.map(target),
             OperatorAction::Cancel | OperatorAction::Abandon | OperatorAction::Migrate | OperatorAction::Erase => None,
         };
-        Some(OperatorAct { id: id.clone(), who: who.clone(), reason: reason.clone(), action: *action, about })
+        Some(OperatorAct {
+            id: id.clone(),
+            who: who.clone(),
+            reason: reason.clone(),
+            action: *action,
+            about,
+            origin: Box::default(),
+        })
     }
 }
 

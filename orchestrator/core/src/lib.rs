@@ -8,6 +8,7 @@
 //!
 //! What this crate does not know: Kafka, HTTP, SQL, threads, time. Time, random numbers and ids are arguments.
 
+pub mod act_author;
 pub mod answerable;
 pub mod command;
 pub mod decide;

@@ -10,6 +10,7 @@ mod standing;
 mod taking;
 
 use crate::{
+    act_author::ActOrigin,
     definition::{self, StepDefinition},
     event::{ForkOrigin, TakenOverStep},
     id::StepIndex,
@@ -35,6 +36,8 @@ pub struct RerunOrder {
     pub from: Option<String>,
     /// Whether effects may stay that are not taken over, and whether the rerun may begin behind the pivot.
     pub force: bool,
+    /// From where the act came. Nothing is decided by it, and the journal does not have it.
+    pub origin: ActOrigin,
 }
 
 /// By what a saga runs that runs another one again, if the operator names no definition: by what that one ran by at

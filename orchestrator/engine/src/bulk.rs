@@ -14,6 +14,7 @@ use super::{
 use futures_util::StreamExt;
 use saga_base::{clock::EngineClock, sync::UnpoisonedMutex};
 use saga_core::{
+    act_author::ActOrigin,
     event::OperatorAction,
     input::ActTarget,
     time::{Timestamp, rfc3339},
@@ -58,6 +59,8 @@ pub struct BulkJobRequest {
     pub who: String,
     /// The operator's reason, as recorded with each act.
     pub reason: String,
+    /// From where the order came, as recorded with each act.
+    pub origin: ActOrigin,
     /// Selects the sagas that the job goes through.
     pub targets: BulkSelection,
     /// The selection in words, for the record of the job.

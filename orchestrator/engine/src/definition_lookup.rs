@@ -5,6 +5,7 @@ use super::{
     journal::{JournalAccess, PlanError, definitions::SHORTEST_HASH},
 };
 use saga_core::{
+    act_author::{ActAuthor, ActOrigin},
     definition::{self, RenderStyle},
     policy::SagaPolicies,
     state::SagaPlan,
@@ -60,6 +61,12 @@ pub struct DefinitionTextRecord {
     pub who: String,
     /// The operator's reason.
     pub reason: String,
+    /// From where the act came.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
+    /// Hash of the text that started sagas of this name on the engine before; `None`: none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// The log of texts that operators brought.
@@ -119,11 +126,13 @@ impl DefinitionLookup {
         &self,
         log: &'static str,
         plan: &SagaPlan,
-        (id, who, reason): (Uuid, &str, &str),
+        (id, by): (Uuid, &ActAuthor),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (name, definition) = (plan.definition.name.clone(), plan.definition.hash.clone());
-        let record = DefinitionTextRecord { name, definition, who: who.to_owned(), reason: reason.to_owned() };
+        let before = self.config.keep().catalog.named(&name).map(|live| live.definition.hash.clone());
+        let ActAuthor { who, reason, origin } = by.clone();
+        let record = DefinitionTextRecord { name, definition, who, reason, origin: origin.bounded(), before };
         let body = serde_json::to_string(&record).map_err(|error| StoreError::Unusable(error.to_string()))?;
         let note = NewNote { id, topic: log.to_owned(), body, at_ms: now.0 };
         self.journal.store().add_note(&note).await.map(drop)

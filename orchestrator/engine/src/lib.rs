@@ -8,9 +8,11 @@
 //!
 //! Nothing is async while state changes: a shard's task decides, evolves and queues the append without awaiting.
 
+pub mod act_log;
 pub mod act_preview;
 pub mod act_result;
 pub mod act_sender;
+mod act_trail;
 mod active_config;
 mod admission;
 pub mod advice;

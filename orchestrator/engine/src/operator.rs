@@ -2,6 +2,7 @@
 //! participants.yaml.
 
 use super::{
+    act_log::PartAct,
     act_preview::ActPreviewOutcome,
     act_result,
     act_sender::{ActSender, OperatorActOutcome},
@@ -21,7 +22,7 @@ use super::{
     start_sender::{StartOutcome, StartSender},
 };
 use saga_base::clock::EngineClock;
-use saga_core::{id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
+use saga_core::{act_author::ActAuthor, id::SagaId, input::OperatorAct, rerun::RerunOrder, state::SagaPlan};
 use saga_event_store::StoreError;
 use saga_resilience::overrides::OverrideRequest;
 use saga_wire::direct::DirectTrigger;
@@ -212,10 +213,10 @@ impl OperatorHandle {
         &self,
         text: &str,
         id: Uuid,
-        (who, reason): (&str, &str),
+        by: &ActAuthor,
     ) -> Result<Arc<SagaPlan>, DefinitionTextError> {
         let plan = self.definitions.store_text(text).await?;
-        self.definitions.record_text(TEXT_LOG, &plan, (id, who, reason), self.clock.now()).await?;
+        self.definitions.record_text(TEXT_LOG, &plan, (id, by), self.clock.now()).await?;
         Ok(plan)
     }
 
@@ -226,17 +227,20 @@ impl OperatorHandle {
     /// # Errors
     /// When the store does not answer. The documents may be stored then without a record: the same call again puts
     /// both there.
-    pub async fn restore_documents(
-        &self,
-        plan: SagaPlan,
-        id: Uuid,
-        (who, reason): (&str, &str),
-    ) -> Result<i64, StoreError> {
+    pub async fn restore_documents(&self, plan: SagaPlan, id: Uuid, by: &ActAuthor) -> Result<i64, StoreError> {
         let (hash, plan) = (plan.definition.hash.clone(), Arc::new(plan));
         self.journal.publish(Arc::clone(&plan)).await?;
-        self.definitions.record_text(RESTORE_LOG, &plan, (id, who, reason), self.clock.now()).await?;
+        self.definitions.record_text(RESTORE_LOG, &plan, (id, by), self.clock.now()).await?;
         let stored = stored(self.journal.store().as_ref()).await?;
         Ok(stored.iter().filter(|it| it.definition == hash).map(|it| it.open_sagas).sum())
+    }
+
+    /// Puts an act on record that has no record of its own. Its effect comes after.
+    ///
+    /// # Errors
+    /// When the store does not answer: then the act is not done.
+    pub async fn record_act(&self, act: &PartAct) -> Result<Uuid, StoreError> {
+        act.record(self.journal.store().as_ref(), self.clock.now()).await
     }
 
     /// Begins a job, and returns it as it stands. One with the same id that runs is that job; one that has ended is

@@ -192,6 +192,7 @@ impl OverrideLog {
     /// act.
     pub async fn act(&self, id: Uuid, act: &OverrideRequest, at: Timestamp) -> Result<(i64, bool), OverrideError> {
         self.check(act)?;
+        let act = &OverrideRequest { origin: act.origin.bounded(), ..act.clone() };
         let body = serde_json::to_string(act).map_err(|error| OverrideError::Malformed(error.to_string()))?;
         let number = self.store.add_note(&NewNote { id, topic: TOPIC.into(), body, at_ms: at.0 }).await?;
         Ok((number.0, self.catch_up().await.is_ok()))
@@ -263,6 +264,17 @@ impl OverrideLog {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, ActiveOverride>> {
         self.in_force.lock()
     }
+}
+
+/// What was in force for the participant before an act and after it, as the acts are gone through in their order.
+pub(crate) fn change(
+    in_force: &mut BTreeMap<String, OverrideState>,
+    recorded: &RecordedOverride,
+) -> (OverrideState, OverrideState) {
+    let known = in_force.entry(recorded.act.participant.clone()).or_default();
+    let before = known.clone();
+    *known = before.after(&recorded.act.action);
+    (before, known.clone())
 }
 
 /// What is in force for its participant after `recorded`.

@@ -126,7 +126,7 @@ pub(crate) fn acted_as(id: &str, who: &str, reason: &str, action: String) -> Str
     };
     // A journal of an earlier build, or of another program, may lack the name.
     let who = if who.is_empty() { "?" } else { who };
-    StreamAct { id: text(id), who: text(who), reason: text(reason), action }
+    StreamAct { id: text(id), who: text(who), reason: text(reason), action, ..StreamAct::default() }
 }
 
 /// The text that the saga runs by from this row on: `, to the definition 53ac…`

@@ -7,6 +7,7 @@ mod limits;
 
 pub use limits::{ManualLimits, ManualLimitsError, ManualRate};
 
+use saga_core::act_author::ActOrigin;
 pub use saga_guards::breaker::BreakerMode;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -30,6 +31,9 @@ pub struct OverrideRequest {
     /// Of [`GuardAction::Open`]: when it ends by itself, RFC 3339; `None`: when another act ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// From where the act came.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
 }
 
 /// What can be done to guards.
@@ -166,6 +170,7 @@ mod tests {
             who: "anna".into(),
             reason: "they migrate".into(),
             until: Some("2026-12-01T10:00:00Z".into()),
+            origin: ActOrigin::default(),
         };
         let stored = serde_json::to_value(&act).expect("serialisable");
         let expected = json!({"participant": "payments", "action": "set",

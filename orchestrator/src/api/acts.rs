@@ -11,17 +11,32 @@ pub(super) use saga::{about, act as act_on_saga, act_id, allowed, needs_definiti
 
 use super::{auth::ApiCaller, context::RequestContext, errors::ApiError};
 use axum::http::StatusCode;
+use saga_core::act_author::{ActAuthor, ActOrigin};
+use saga_engine::{
+    OperatorHandle,
+    act_log::{ActedPart, PartAct},
+};
 use saga_resilience::overrides::check_texts;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use std::fmt::Display;
 use tokio::task::JoinError;
 use tracing::info;
+
+/// The body of an act for which nobody has to say why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ShortActBody {
+    pub(super) who: Option<String>,
+    pub(super) reason: Option<String>,
+}
 
 /// Who acts and why: every act carries it into its record.
 #[derive(Clone, Debug)]
 pub(super) struct OperatorStatement {
     pub(super) who: String,
     pub(super) reason: String,
+    pub(super) origin: ActOrigin,
     context: RequestContext,
 }
 
@@ -34,7 +49,39 @@ impl OperatorStatement {
     ) -> Result<OperatorStatement, ApiError> {
         let who = caller.who(who)?;
         check_texts(&who, &reason).map_err(ApiError::BadValue)?;
-        Ok(OperatorStatement { who, reason, context: caller.context.clone() })
+        Ok(OperatorStatement { who, reason, origin: caller.origin(), context: caller.context.clone() })
+    }
+
+    /// The same for an act for which nobody has to say why: without a reason, and without a login also without a name.
+    pub(super) fn short(
+        caller: &ApiCaller,
+        who: Option<String>,
+        reason: Option<String>,
+    ) -> Result<OperatorStatement, ApiError> {
+        let who = who.filter(|_| caller.identity().is_none()).unwrap_or_else(|| caller.name().to_owned());
+        let reason = reason.unwrap_or_default();
+        let said = if reason.is_empty() { "-" } else { &reason };
+        check_texts(&who, said).map_err(ApiError::BadValue)?;
+        Ok(OperatorStatement { who, reason, origin: caller.origin(), context: caller.context.clone() })
+    }
+
+    /// The author of the act, as it is on record.
+    pub(super) fn author(&self) -> ActAuthor {
+        ActAuthor { who: self.who.clone(), reason: self.reason.clone(), origin: self.origin.clone() }
+    }
+
+    /// Puts an act on record that has no record of its own, and logs it. Its effect comes after.
+    pub(super) async fn record(
+        &self,
+        operator: &OperatorHandle,
+        action: &str,
+        (kind, name): (ActedPart, &str),
+        (before, after): (Value, Value),
+    ) -> Result<(), ApiError> {
+        let act = PartAct { before, after, ..PartAct::new(&self.author(), action, kind, name) };
+        let id = operator.record_act(&act).await?;
+        self.log(action, name, id, ActStatus::Applied);
+        Ok(())
     }
 
     /// The one log line of an act, as soon as its outcome is known. `on` is the saga, the job or the participant.

@@ -15,6 +15,7 @@ use super::{
     ApiState,
     acts::{ActStatus, OperatorStatement, to_its_end},
     auth::ApiCaller,
+    content_reads,
     errors::{ApiError, RequestBodyKind},
     request,
 };
@@ -186,7 +187,9 @@ pub(super) async fn show(
         SensitiveDetail::Shown => SensitivePaths::default(),
         SensitiveDetail::Masked => sensitive_in(&backend, &detail),
     };
-    Ok(Json(shown::detail(detail, desk.topic(), caller.payloads(PayloadDetail::Full), &sensitive)))
+    let payloads = caller.payloads(PayloadDetail::Full);
+    content_reads::seen(&backend, &caller, payloads, &detail.letter.letter.id).await?;
+    Ok(Json(shown::detail(detail, desk.topic(), payloads, &sensitive)))
 }
 
 /// What is sensitive in the record of a letter.
@@ -249,7 +252,7 @@ pub(super) async fn act(
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let usual = desk.topic().to_owned();
     let acted = place.clone();
-    let done = to_its_end(async move { desk.act(&acted, what, &id.to_string(), (&by.who, &by.reason)).await });
+    let done = to_its_end(async move { desk.act(&acted, what, &id.to_string(), &by.author()).await });
     let letter = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
     statement.log(what.as_str(), letter_place(&place, &usual), id, ActStatus::Applied);
     let letter = LetterLineView::of(letter, &usual);
@@ -269,7 +272,7 @@ async fn edit(
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let (usual, edited) = (desk.topic().to_owned(), place.clone());
     let record = asked.record.map(EditedRecordBody::checked).transpose()?;
-    let done = to_its_end(async move { desk.edit(&edited, record, &id.to_string(), (&by.who, &by.reason)).await });
+    let done = to_its_end(async move { desk.edit(&edited, record, &id.to_string(), &by.author()).await });
     let (letter, leads_to) = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
     statement.log("edit dead letter", letter_place(&place, &usual), id, ActStatus::Applied);
     let letter = LetterLineView::of(letter, &usual);
@@ -294,7 +297,7 @@ pub(super) async fn purge(
     let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let (desk, by) = (desk(&backend)?.clone(), statement.clone());
     let Timestamp(before) = before;
-    let done = to_its_end(async move { desk.purge(before, id, (&by.who, &by.reason)).await });
+    let done = to_its_end(async move { desk.purge(before, id, &by.author()).await });
     let removed = done.await.map_err(|error| ApiError::StoreAway(error.to_string()))??;
     statement.log("purge dead letters", format_args!("{removed} rows"), id, ActStatus::Applied);
     Ok(Json(json!({"status": ActStatus::Applied, "id": id, "removed": removed})))

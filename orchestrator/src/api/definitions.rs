@@ -101,7 +101,7 @@ pub(super) async fn bring(
     let asked: DefinitionTextBody = request::read(RequestBodyKind::Definition, &headers, &body)?;
     let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
-    let stored = backend.operator.store_definition(&asked.text, id, (&statement.who, &statement.reason)).await;
+    let stored = backend.operator.store_definition(&asked.text, id, &statement.author()).await;
     let plan = stored.map_err(|error| match error {
         DefinitionTextError::Unfit(findings) => ApiError::BadDefinition(findings),
         DefinitionTextError::Store(error) => error.into(),

@@ -39,8 +39,8 @@ pub(super) async fn restore(
     let (name, hash, policies) =
         (plan.definition.name.clone(), plan.definition.hash.clone(), plan.policies_hash.clone());
     let (operator, id) = (backend.operator.clone(), asked.id.unwrap_or_else(Uuid::new_v4));
-    let (who, reason) = (statement.who.clone(), statement.reason.clone());
-    let stored = to_its_end(async move { operator.restore_documents(plan, id, (&who, &reason)).await }).await;
+    let by = statement.author();
+    let stored = to_its_end(async move { operator.restore_documents(plan, id, &by).await }).await;
     let stored = stored.map_err(|error| ApiError::StoreAway(format!("the documents were not stored: {error}")))?;
     let open_sagas = stored?;
     statement.log("restore", &name, &hash, ActStatus::Applied);

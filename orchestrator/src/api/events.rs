@@ -1,6 +1,6 @@
 //! `GET /api/events`: the feed of all events, in pages or as server-sent events.
 
-use super::{ApiState, auth::ApiCaller, errors::ApiError, request, sagas};
+use super::{ApiState, auth::ApiCaller, content_reads, errors::ApiError, request, sagas};
 use crate::readiness::EngineReadiness;
 use axum::{
     Json,
@@ -62,6 +62,9 @@ impl EventsQuery {
     }
 }
 
+/// What the audit calls the content of the feed.
+const ALL_EVENTS: &str = "all events";
+
 pub(super) async fn events(
     State(backend): State<ApiState>,
     caller: ApiCaller,
@@ -75,6 +78,7 @@ pub(super) async fn events(
         sagas::known_saga(&backend, saga).await?;
     }
     let (reader, payloads) = (backend.query.feed(), caller.payloads(PayloadDetail::Full));
+    content_reads::seen(&backend, &caller, payloads, ALL_EVENTS).await?;
     if wants_stream(&headers) {
         return follow(backend, reader.begin(start).await?, filter, payloads).await;
     }

@@ -4,7 +4,7 @@ mod chosen;
 
 use super::{
     ApiState,
-    acts::{self, ActStatus, OperatorStatement},
+    acts::{self, ActStatus, OperatorStatement, ShortActBody},
     auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
@@ -18,6 +18,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use saga_core::{command::CommandDirection, event::OperatorAction};
+use saga_engine::act_log::ActedPart;
 use saga_engine::bulk::{self, BulkJobRequest, BulkSelection};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -109,8 +110,20 @@ pub(super) async fn show(
     Ok(Json(json!({"job": job, "items": items, "next": next})))
 }
 
-pub(super) async fn cancel(State(backend): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let job = backend.operator.cancel_job(named(&id)?).ok_or(ApiError::NoJob(id))?;
+/// Who stops a job, and why, is in the query: a DELETE has no body.
+pub(super) async fn cancel(
+    State(backend): State<ApiState>,
+    Path(id): Path<String>,
+    caller: ApiCaller,
+    said: Result<Query<ShortActBody>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let (number, ShortActBody { who, reason }) = (named(&id)?, request::checked(said)?);
+    let (known, _) = backend.operator.find_job(number, usize::MAX).ok_or_else(|| ApiError::NoJob(id.clone()))?;
+    let (before, after) = (json!({"status": known.status}), json!({"status": "cancelled"}));
+    let on = (ActedPart::Job, id.as_str());
+    let statement = OperatorStatement::short(&caller, who, reason)?;
+    statement.record(&backend.operator, "stop job", on, (before, after)).await?;
+    let job = backend.operator.cancel_job(number).ok_or(ApiError::NoJob(id))?;
     Ok(Json(json!({"job": job})))
 }
 
@@ -135,6 +148,7 @@ async fn ordered(backend: &ApiState, asked: BulkJobBody, by: &OperatorStatement)
         action,
         who: by.who.clone(),
         reason: by.reason.clone(),
+        origin: by.origin.clone(),
         targets,
         targets_told,
         about,

@@ -16,6 +16,7 @@ use super::{
     ApiState,
     auth::ApiCaller,
     census::SagaCounts,
+    content_reads,
     errors::{ApiError, ApiProblem},
     request,
     saga_query::SagaListQuery,
@@ -137,7 +138,9 @@ pub(super) async fn saga(
     let payloads = caller.payloads(named.payloads()?);
     let (at, sensitive) = (named.at()?, caller.sensitive(named.sensitive.as_deref())?);
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
-    let saga = payloads.of_saga(backend.query.with_rerun(shown.view(sensitive)).await?);
+    let view = backend.query.with_rerun(shown.view(sensitive)).await?;
+    content_reads::seen(&backend, &caller, payloads, &view.id).await?;
+    let saga = payloads.of_saga(view);
     let last_version = match at {
         Some(_) => sagas::last_version(&backend, &saga.id).await?,
         None => saga.version,

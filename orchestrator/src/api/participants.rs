@@ -2,20 +2,36 @@
 
 use super::{
     ApiState,
+    acts::{OperatorStatement, ShortActBody},
+    auth::ApiCaller,
     errors::{ApiError, RequestBodyKind},
     request,
 };
 use crate::source_files::{lookup, read_source};
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{Json, body::Bytes, extract::State, http::HeaderMap};
+use saga_engine::act_log::ActedPart;
 use saga_engine::reload::{ReloadError, ReloadOutcome};
 use serde_json::{Value, json};
 
-pub(super) async fn reload(State(backend): State<ApiState>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+pub(super) async fn reload(
+    State(backend): State<ApiState>,
+    caller: ApiCaller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     request::require_json(RequestBodyKind::Reload, &headers)?;
+    let ShortActBody { who, reason } = match body.is_empty() {
+        true => ShortActBody::default(),
+        false => request::read(RequestBodyKind::Reload, &headers, &body)?,
+    };
     let handle = backend.operator.reload().clone();
     let Some(path) = handle.path() else {
         return Err(ApiError::NotReloaded("this engine reads no participants.yaml file".into()));
     };
+    // What became of the file is on record by the engine's own entry.
+    let on = (ActedPart::Participants, "participants.yaml");
+    let statement = OperatorStatement::short(&caller, who, reason)?;
+    statement.record(&backend.operator, "ask for reload of participants", on, (Value::Null, Value::Null)).await?;
     let file = match read_source(path) {
         Ok(file) => file,
         Err(error) => {

@@ -3,6 +3,7 @@
 use super::{
     ApiState,
     auth::ApiCaller,
+    content_reads,
     errors::ApiError,
     request::checked,
     saga_query::{SagaListQuery, wanted},
@@ -202,8 +203,11 @@ pub(super) async fn show(
 ) -> Result<Json<SagaResponse>, ApiError> {
     let named = checked(named)?;
     let (shown, earlier) = shown(&backend, named.of(&id), named.at()?).await?;
-    let view = shown.view(caller.sensitive(named.sensitive.as_deref())?);
-    let saga = caller.payloads(named.payloads()?).of_saga(backend.query.with_rerun(view).await?);
+    let payloads = caller.payloads(named.payloads()?);
+    let sensitive = caller.sensitive(named.sensitive.as_deref())?;
+    let view = backend.query.with_rerun(shown.view(sensitive)).await?;
+    content_reads::seen(&backend, &caller, payloads, &view.id).await?;
+    let saga = payloads.of_saga(view);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
 }
@@ -216,8 +220,10 @@ pub(super) async fn history(
 ) -> Result<Json<Value>, ApiError> {
     let named = checked(named)?;
     let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
-    let lines = shown.history(caller.sensitive(named.sensitive.as_deref())?);
-    Ok(Json(json!({"events": caller.payloads(named.payloads()?).of_history(lines)})))
+    let sensitive = caller.sensitive(named.sensitive.as_deref())?;
+    let payloads = caller.payloads(named.payloads()?);
+    content_reads::seen(&backend, &caller, payloads, &shown.view(sensitive).id).await?;
+    Ok(Json(json!({"events": payloads.of_history(shown.history(sensitive))})))
 }
 
 pub(super) async fn difference(
@@ -233,7 +239,11 @@ pub(super) async fn difference(
     let _permit = backend.journal_permits.acquire().await?;
     let (id, _) = found(&backend, named.of(&id)).await?;
     match backend.query.difference(id, points, sensitive).await? {
-        Some(difference) => Ok(Json(caller.payloads(PayloadDetail::Full).of_difference(difference))),
+        Some(difference) => {
+            let payloads = caller.payloads(PayloadDetail::Full);
+            content_reads::seen(&backend, &caller, payloads, &id.to_string()).await?;
+            Ok(Json(payloads.of_difference(difference)))
+        }
         None => Err(not_in_store(&backend, &id.to_string(), None).await),
     }
 }

@@ -5,7 +5,7 @@ mod reading;
 pub(super) use reading::{ArchiveSourceArgs, CutArchive, archived, note_earlier};
 
 use super::{
-    ConfigFileArgs, OutputFormat, output,
+    ConfigFileArgs, OutputFormat, output, recorded,
     store::{StoreReadArgs, open_to_write},
 };
 use crate::{
@@ -19,6 +19,7 @@ use indicatif::HumanBytes;
 use saga_base::clock::EngineClock;
 use saga_core::time::{Timestamp, from_rfc3339, rfc3339};
 use saga_engine::{
+    act_log::ActedPart,
     archiving::{ArchivePass, ArchivePassReport, ArchivedPeriod, left, retention_of},
     journal::PlanCache,
 };
@@ -168,6 +169,7 @@ async fn pass(args: RunArchiveArgs) -> anyhow::Result<ExitCode> {
     if pass.retention.is_empty() {
         bail!("no definition has `retention`, so all sagas stay in the event store\nhint: write `retention: 90d`");
     }
+    recorded::act(pass.store.as_ref(), "archive sagas", ActedPart::Archives, "archives").await?;
     let ArchivePassReport { archives, is_busy } = pass.run().await?;
     if is_busy {
         bail!("another process archives at the moment; try again when it has ended");

@@ -182,7 +182,7 @@ async fn act(args: GuardActArgs, action: &str, limits: &[(&str, Value)]) -> anyh
 }
 
 async fn reload(args: GuardReloadArgs) -> anyhow::Result<ExitCode> {
-    let answer = args.server.open()?.post("/api/participants/reload", &json!({})).await?;
+    let answer = args.server.open()?.post("/api/participants/reload", &json!({"who": null})).await?;
     output::line(&format!("participants.yaml: {}", answer["status"].as_str().unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)
 }

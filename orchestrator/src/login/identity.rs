@@ -48,10 +48,22 @@ impl RoleGrant {
 pub(crate) enum LoginProof {
     /// The static key with this id, and the hash of its secret.
     Key { id: String, hash: [u8; 32] },
-    /// A token that the issuer's key with this id has signed.
-    Token { kid: String },
+    /// A token that the issuer's key with this id has signed, and the id that the token has.
+    Token { kid: String, jti: Option<String> },
     /// A certificate with this name, which an authority of clients has signed.
     Certificate { name: String },
+}
+
+impl LoginProof {
+    /// By what it is found again at who gave it out; never what it proves with.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            LoginProof::Key { id, .. } => format!("key:{id}"),
+            LoginProof::Token { kid, jti: None } => format!("kid:{kid}"),
+            LoginProof::Token { jti: Some(jti), .. } => format!("jti:{jti}"),
+            LoginProof::Certificate { name } => format!("certificate:{name}"),
+        }
+    }
 }
 
 /// A caller that has logged in.
@@ -74,6 +86,13 @@ mod tests {
         let viewer = RoleGrant { role: LoginRole::Viewer, payloads: true };
         let operator = RoleGrant { role: LoginRole::Operator, payloads: false };
         assert_eq!(viewer.or(operator), RoleGrant { role: LoginRole::Operator, payloads: true });
+    }
+
+    #[test]
+    fn a_proof_is_told_without_what_it_proves_with() {
+        let key = LoginProof::Key { id: "ops".into(), hash: [7; 32] };
+        let token = |jti: Option<&str>| LoginProof::Token { kid: "k1".into(), jti: jti.map(str::to_owned) };
+        assert_eq!([key.told(), token(None).told(), token(Some("4711")).told()], ["key:ops", "kid:k1", "jti:4711"]);
     }
 
     #[test]

@@ -35,6 +35,9 @@ struct SessionText {
     hash: Vec<u8>,
     expires: u64,
     page: String,
+    /// The id of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
 }
 
 /// Seals and opens sessions.
@@ -102,9 +105,9 @@ pub(super) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Unspecified> {
 /// `None`: each request proves by itself who sends it, so there is no session.
 fn text_of(content: &SessionContent, expires: SystemTime) -> Option<SessionText> {
     let LoginIdentity { subject, grant, proof, .. } = &content.identity;
-    let (proof, hash) = match proof {
-        LoginProof::Key { id, hash } => (id.clone(), hash.to_vec()),
-        LoginProof::Token { kid } => (kid.clone(), Vec::new()),
+    let (proof, hash, jti) = match proof {
+        LoginProof::Key { id, hash } => (id.clone(), hash.to_vec(), None),
+        LoginProof::Token { kid, jti } => (kid.clone(), Vec::new(), jti.clone()),
         LoginProof::Certificate { .. } => return None,
     };
     Some(SessionText {
@@ -115,13 +118,14 @@ fn text_of(content: &SessionContent, expires: SystemTime) -> Option<SessionText>
         hash,
         expires: expires.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         page: content.page_token.clone(),
+        jti,
     })
 }
 
 fn content_of(text: SessionText) -> Option<SessionContent> {
     let proof = match <[u8; 32]>::try_from(text.hash.as_slice()) {
         Ok(hash) => LoginProof::Key { id: text.proof, hash },
-        Err(_) => LoginProof::Token { kid: text.proof },
+        Err(_) => LoginProof::Token { kid: text.proof, jti: text.jti },
     };
     let grant = RoleGrant { role: LoginRole::named(&text.role)?, payloads: text.payloads };
     let expires = Some(UNIX_EPOCH + Duration::from_secs(text.expires));
@@ -137,7 +141,7 @@ mod tests {
         LoginIdentity {
             subject: "anna".to_owned(),
             grant: RoleGrant { role: LoginRole::Operator, payloads: true },
-            proof: LoginProof::Token { kid: "k1".to_owned() },
+            proof: LoginProof::Token { kid: "k1".to_owned(), jti: None },
             expires: None,
         }
     }

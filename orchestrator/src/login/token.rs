@@ -122,7 +122,8 @@ impl TokenRules {
             return Err(TokenRefusal::NotYet);
         }
         let grant = self.grant(claims).ok_or(TokenRefusal::NoRole)?;
-        let proof = LoginProof::Token { kid };
+        let jti = claims.text("jti").filter(|text| is_subject(text)).map(str::to_owned);
+        let proof = LoginProof::Token { kid, jti };
         Ok(LoginIdentity { subject: subject.to_owned(), grant, proof, expires: Some(expires + self.skew) })
     }
 

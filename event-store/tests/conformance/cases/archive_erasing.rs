@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, ensure};
 use saga_event_store::{
-    ActPosition, ActQuery, ActSelection, AppendOutcome, ArchiveContent, ArchiveReplacement, ArchivedErasure,
+    ActPosition, ActQuery, ActSelection, ActSource, AppendOutcome, ArchiveContent, ArchiveReplacement, ArchivedErasure,
     ERASED_HASH, ErasedRow, PendingErasure, RemovedPortion, ShardEpoch, StartPeriod, StreamAct, StreamAppend,
     StreamErasure, StreamRow, archive::ArchivedStream,
 };
@@ -16,7 +16,15 @@ use uuid::Uuid;
 const EVER: StartPeriod = StartPeriod { from_ms: 0, to_ms: 4_000_000_000_000 };
 
 fn act(id: &str) -> StreamAct {
-    StreamAct { id: id.into(), who: "anna".into(), action: "erase".into(), reason: "asked for".into() }
+    StreamAct {
+        id: id.into(),
+        who: "anna".into(),
+        action: "erase".into(),
+        reason: "asked for".into(),
+        source: ActSource { request: Some("r-1".into()), ..ActSource::default() },
+        before: Some("{\"status\":\"completed\"}".into()),
+        after: Some("{\"status\":\"completed\",\"erased\":true}".into()),
+    }
 }
 
 /// A stream with two rows that has ended and left, as its file has it.
@@ -59,7 +67,13 @@ pub(crate) async fn a_stream_that_has_left_is_erased_once(place: &dyn Place) -> 
     assert_eq!(store.pending_erasure(stream).await?, Some(pending.clone()));
     assert_eq!(store.pending_erasures(Uuid::nil(), 10).await?, [pending]);
     assert_eq!(store.pending_erasures(stream, 10).await?, []);
-    let acts = ActQuery { scope: ActSelection::On(stream), since_ms: i64::MIN, before: ActPosition::END, limit: 10 };
+    let acts = ActQuery {
+        scope: ActSelection::On(stream),
+        since_ms: i64::MIN,
+        before: ActPosition::END,
+        action: String::new(),
+        limit: 10,
+    };
     let acts = store.acts(&acts).await?;
     assert_eq!(acts.len(), 1);
     assert_eq!((&acts[0].act, acts[0].key.as_str(), acts[0].position.version), (&act("act-1"), "gone", 3));

@@ -3,9 +3,9 @@
 use crate::place::{Place, Store};
 use anyhow::{Context, Result, ensure};
 use saga_event_store::{
-    EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterOrder, LetterPart,
-    LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_TEXT_BYTES, NewLetter, RepeatedLetter,
-    StoreError, StoredLetter, StoredLetterFilter,
+    ActSource, EditChange, LetterAct, LetterActOutcome, LetterActQuery, LetterCoordinates, LetterEdit, LetterOrder,
+    LetterPart, LetterPortion, LetterPosition, LetterStatus, LetterSweep, MAX_LETTER_TEXT_BYTES, NewLetter,
+    RepeatedLetter, StoreError, StoredLetter, StoredLetterFilter,
 };
 use uuid::Uuid;
 
@@ -67,6 +67,7 @@ fn act(offset: i64, id: &str, status: LetterStatus) -> LetterAct {
         who: "ann".into(),
         action: status.as_str().into(),
         why: "the producer is mended".into(),
+        source: ActSource { token: Some("key:ann".into()), ..ActSource::default() },
         result: None,
         redrives: 0,
         edit: EditChange::Keep,
@@ -182,6 +183,9 @@ pub(crate) async fn an_act_on_a_letter_is_recorded_with_it(place: &dyn Place) ->
     let acts = store.letter_acts(&LetterActQuery::default()).await?;
     let told: Vec<_> = acts.iter().map(|it| (it.id.as_str(), it.who.as_str(), it.action.as_str())).collect();
     assert_eq!(told, [("b", "bob", "redriven"), ("a", "ann", "reviewing")]);
+    let between: Vec<_> = acts.iter().map(|it| (it.before.as_deref(), it.after.as_deref())).collect();
+    assert_eq!(between, [(Some("\"reviewing\""), Some("\"redriven\"")), (Some("\"new\""), Some("\"reviewing\""))]);
+    assert_eq!(acts[0].source.token.as_deref(), Some("key:ann"));
     assert_eq!((&acts[0].place, acts[0].letter.as_str()), (&at(0), "shop.orders/3/0/order"));
     let by = |who: &str| LetterActQuery { who: Some(who.into()), ..LetterActQuery::default() };
     assert_eq!(store.letter_acts(&by("ann")).await?, acts[1..]);
@@ -189,6 +193,8 @@ pub(crate) async fn an_act_on_a_letter_is_recorded_with_it(place: &dyn Place) ->
     assert_eq!(store.letter_acts(&on).await?, []);
     let older = LetterActQuery { before: (acts[0].at_ms, acts[0].number), ..LetterActQuery::default() };
     assert_eq!(store.letter_acts(&older).await?, acts[1..]);
+    let redriven = LetterActQuery { action: "redriven".into(), ..LetterActQuery::default() };
+    assert_eq!(store.letter_acts(&redriven).await?, acts[..1]);
     let since = LetterActQuery { since_ms: 5_001, limit: 5, ..LetterActQuery::default() };
     assert_eq!(store.letter_acts(&since).await?, acts[..1]);
     Ok(())

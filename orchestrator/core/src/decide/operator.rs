@@ -59,7 +59,7 @@ impl DecisionDraft<'_, '_> {
     }
 
     pub(super) fn acted(&mut self, act: &OperatorAct, command: Option<CommandRef>) {
-        let OperatorAct { id, who, reason, action, about: _ } = act.clone();
+        let OperatorAct { id, who, reason, action, about: _, origin: _ } = act.clone();
         self.emit(SagaEvent::OperatorActed { id, who, reason, action, command });
     }
 

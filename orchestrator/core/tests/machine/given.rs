@@ -516,7 +516,14 @@ pub(crate) fn act(id: &str, action: OperatorAction) -> SagaInput {
 
 /// An operator's act, on the step that it names.
 pub(crate) fn act_on(id: &str, action: OperatorAction, about: Option<ActTarget>) -> SagaInput {
-    SagaInput::Operator(OperatorAct { id: id.into(), who: "ada".into(), reason: "asked".into(), action, about })
+    SagaInput::Operator(OperatorAct {
+        id: id.into(),
+        who: "ada".into(),
+        reason: "asked".into(),
+        action,
+        about,
+        origin: Box::default(),
+    })
 }
 
 pub(crate) fn seconds(count: u64) -> Duration {

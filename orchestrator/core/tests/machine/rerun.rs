@@ -2,6 +2,7 @@
 
 use crate::given::{Saga, declined, done, given, lost, plan, result};
 use saga_core::{
+    act_author::ActOrigin,
     command::CommandDirection,
     event::{OperatorAction, TakenOutcome},
     id::{SagaId, ShardId},
@@ -31,7 +32,14 @@ steps:
 
 fn order(from: Option<&str>, force: bool) -> RerunOrder {
     let from = from.map(str::to_owned);
-    RerunOrder { id: "act".into(), who: "ada".into(), reason: "fixed".into(), from, force }
+    RerunOrder {
+        id: "act".into(),
+        who: "ada".into(),
+        reason: "fixed".into(),
+        from,
+        force,
+        origin: ActOrigin::default(),
+    }
 }
 
 fn fork(saga: &Saga, from: Option<&str>, force: bool) -> Result<SagaFork, String> {

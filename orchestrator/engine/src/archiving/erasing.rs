@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     act_preview::{self, ActPreviewOutcome, ActPreviewer},
+    act_trail,
     journal::{
         self, JournalAccess, JournalError, RecordedSaga, codec,
         erasing::{ended_unread, erased_by, erased_rows},
@@ -24,7 +25,8 @@ use saga_core::{
     time::Timestamp,
 };
 use saga_event_store::{
-    ArchivedErasure, EventStore, JournalReader as _, OpenedArchive, StreamRow, StreamSummary, archive::ArchivedStream,
+    ArchivedErasure, EventStore, JournalReader as _, OpenedArchive, StreamAct, StreamRow, StreamSummary,
+    archive::ArchivedStream,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
@@ -195,7 +197,7 @@ impl ArchiveEraser {
     pub(crate) async fn erase(&self, saga: SagaId, act: &OperatorAct, wait: RewriteWait) -> LeftErasureOutcome {
         for _ in 0..TRIES {
             let erasure = match self.decided(saga, act).await {
-                Ok(LeftDecision::Erased(erasure)) => erasure,
+                Ok(LeftDecision::Erased(erasure)) => with_trail(*erasure, act),
                 Ok(LeftDecision::Unknown) => return LeftErasureOutcome::Unknown,
                 Ok(LeftDecision::Refused(reason)) | Err(reason) => return LeftErasureOutcome::Refused(reason),
                 Ok(LeftDecision::Repeated(at)) => return LeftErasureOutcome::Repeated { at },
@@ -319,6 +321,17 @@ pub(crate) fn reaches_archives(action: OperatorAction) -> bool {
         | OperatorAction::Abandon
         | OperatorAction::Migrate => false,
     }
+}
+
+/// With from where the act came, and how the saga stood: it has ended, and keeps its status.
+fn with_trail(erasure: ArchivedErasure, by: &OperatorAct) -> ArchivedErasure {
+    let ArchivedErasure { erased, act } = erasure;
+    let summary = &erased.summary;
+    let told =
+        |is_erased| act_trail::told((&summary.status, summary.step.as_deref(), Some(&summary.document)), is_erased);
+    let (before, after) = (Some(told(false)), Some(told(true)));
+    let act = StreamAct { source: act_trail::source(&by.origin), before, after, ..act };
+    ArchivedErasure { erased, act }
 }
 
 fn unanswered(error: &saga_event_store::StoreError) -> String {

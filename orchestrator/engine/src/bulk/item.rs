@@ -80,6 +80,7 @@ pub(super) async fn of(context: &BulkJobContext, order: &BulkJobRequest, target:
         reason: order.reason.clone(),
         action: order.action,
         about: order.about.clone(),
+        origin: Box::new(order.origin.clone()),
     };
     let plan = match plan(context, order, saga).await {
         Ok(GoesBy::Plan(plan)) => plan,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     act_preview::{ActPreviewer, ReplyPreview},
+    act_trail,
     active_config::ActiveConfigCell,
     dead_letter::{DeadLetter, DeadLetterWriter},
     definition_lookup::DefinitionLookup,
@@ -18,7 +19,7 @@ use crate::{
     trigger_intake::TriggerIntake,
 };
 use saga_base::clock::EngineClock;
-use saga_core::{id::SagaId, input::SagaStart, state::SagaPlan, time::rfc3339};
+use saga_core::{act_author::ActOrigin, id::SagaId, input::SagaStart, state::SagaPlan, time::rfc3339};
 use saga_event_store::{
     EditChange, EventStore, LetterAct, LetterActOutcome, LetterCoordinates, LetterStatus, StoreError, StoredLetter,
 };
@@ -67,6 +68,9 @@ pub struct BringOrder {
     pub again: bool,
     /// Only tells what would become of each.
     pub dry_run: bool,
+    /// From where the act came.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
 }
 
 /// What became of a letter, in a word; of a dry run what would.
@@ -500,6 +504,7 @@ impl LetterCourier {
             who: order.who.clone(),
             action: "redrive dead letter".to_owned(),
             why: order.reason.clone(),
+            source: act_trail::source(&order.origin),
             result: Some(text[..text.floor_char_boundary(saga_event_store::MAX_LETTER_MESSAGE_BYTES)].to_owned()),
             redrives: 1,
             edit: EditChange::Keep,

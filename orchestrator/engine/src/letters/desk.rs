@@ -10,6 +10,8 @@ use super::{
     judge::{EditedRecord, MendError, restored},
     reader::LetterReading,
 };
+use crate::act_trail;
+use saga_core::act_author::{ActAuthor, ActOrigin};
 use saga_event_store::{
     EditChange, LetterAct, LetterActOutcome, LetterCoordinates, LetterGroup, LetterOrder, LetterStatus, LetterSweep,
     MAX_PAGE, NewNote, StoreError, StoredLetter, StoredLetterAct, StoredLetterFilter,
@@ -33,6 +35,8 @@ pub(crate) struct PurgeRecord {
     pub(crate) who: String,
     pub(crate) reason: String,
     pub(crate) ended_before_ms: i64,
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub(crate) origin: ActOrigin,
 }
 
 /// What an operator decides about a letter.
@@ -192,9 +196,9 @@ impl LetterDesk {
         place: &LetterCoordinates,
         what: LetterMove,
         id: &str,
-        (who, reason): (&str, &str),
+        by: &ActAuthor,
     ) -> Result<StoredLetter, LetterError> {
-        let act = self.act_of(place, (what.leads_to(), what.as_str()), id, (who, reason));
+        let act = self.act_of(place, (what.leads_to(), what.as_str()), id, by);
         let act = LetterAct { expected: what.expects(), ..act };
         self.done(act, what.as_str()).await
     }
@@ -209,10 +213,10 @@ impl LetterDesk {
         place: &LetterCoordinates,
         edit: Option<RecordEdit>,
         id: &str,
-        (who, reason): (&str, &str),
+        by: &ActAuthor,
     ) -> Result<(StoredLetter, Option<String>), LetterError> {
         let what = if edit.is_some() { "edit dead letter" } else { "remove edit of dead letter" };
-        let act = self.act_of(place, (LetterStatus::Reviewing, what), id, (who, reason));
+        let act = self.act_of(place, (LetterStatus::Reviewing, what), id, by);
         let (letter, kept) = self.stored(place).await?;
         let Some(edit) = edit else {
             if kept.is_none() && !is_recorded(self.courier.store.as_ref(), &letter, id).await? {
@@ -302,9 +306,10 @@ impl LetterDesk {
     ///
     /// # Errors
     /// When the store does not answer. A part may be removed then; the caller repeats the call.
-    pub async fn purge(&self, before_ms: i64, id: Uuid, (who, reason): (&str, &str)) -> Result<u64, StoreError> {
+    pub async fn purge(&self, before_ms: i64, id: Uuid, by: &ActAuthor) -> Result<u64, StoreError> {
         let at_ms = self.courier.clock.now().0;
-        let record = PurgeRecord { who: who.to_owned(), reason: reason.to_owned(), ended_before_ms: before_ms };
+        let ActAuthor { who, reason, origin } = by.clone();
+        let record = PurgeRecord { who, reason, ended_before_ms: before_ms, origin };
         let body = serde_json::to_string(&record).map_err(|error| StoreError::Unusable(error.to_string()))?;
         let note = NewNote { id, topic: PURGE_LOG.to_owned(), body, at_ms };
         self.courier.store.add_note(&note).await?;
@@ -326,9 +331,9 @@ impl LetterDesk {
         &self,
         decision: &LetterDecision,
         dry_run: bool,
-        (who, reason): (&str, &str),
+        by: &ActAuthor,
     ) -> Result<ImportOutcome, StoreError> {
-        let import = DecisionImport { who, reason, dry_run };
+        let import = DecisionImport { by, dry_run };
         import.put(self.courier.store.as_ref(), decision, self.courier.clock.now()).await
     }
 
@@ -348,7 +353,7 @@ impl LetterDesk {
         place: &LetterCoordinates,
         (status, action): (LetterStatus, &str),
         id: &str,
-        (who, why): (&str, &str),
+        by: &ActAuthor,
     ) -> LetterAct {
         LetterAct {
             place: place.clone(),
@@ -356,9 +361,10 @@ impl LetterDesk {
             status,
             id: id.to_owned(),
             at_ms: self.courier.clock.now().0,
-            who: who.to_owned(),
+            who: by.who.clone(),
             action: action.to_owned(),
-            why: why.to_owned(),
+            why: by.reason.clone(),
+            source: act_trail::source(&by.origin),
             result: None,
             redrives: 0,
             edit: EditChange::Keep,

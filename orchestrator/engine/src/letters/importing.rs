@@ -1,7 +1,9 @@
 //! Decisions on letters that come back from an export: after the table was lost, or made anew from its topics.
 
 use super::acts::is_recorded;
+use crate::act_trail;
 use saga_core::{
+    act_author::ActAuthor,
     digest::hex,
     time::{Timestamp, rfc3339},
 };
@@ -57,10 +59,8 @@ pub enum ImportOutcome {
 /// An import: whose, why, and whether it only tells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DecisionImport<'a> {
-    /// The operator who imports.
-    pub(super) who: &'a str,
-    /// The operator's reason.
-    pub(super) reason: &'a str,
+    /// Who imports.
+    pub(super) by: &'a ActAuthor,
     /// Nothing is written.
     pub(super) dry_run: bool,
 }
@@ -100,14 +100,15 @@ impl DecisionImport<'_> {
 
     fn act(&self, letter: &StoredLetter, decision: &LetterDecision, (id, now): (String, Timestamp)) -> LetterAct {
         let LetterDecision { place, status, at, who, why, result, redrives, letter: _ } = decision;
-        let said = format!("{}; {} at {} by {who}: {why}", self.reason, status.as_str(), rfc3339(*at));
+        let said = format!("{}; {} at {} by {who}: {why}", self.by.reason, status.as_str(), rfc3339(*at));
         LetterAct {
             place: place.clone(),
             expected: vec![LetterStatus::New],
             status: *status,
             id,
             at_ms: now.0,
-            who: self.who.to_owned(),
+            who: self.by.who.clone(),
+            source: act_trail::source(&self.by.origin),
             action: ACTION.to_owned(),
             why: said[..said.floor_char_boundary(MAX_LETTER_MESSAGE_BYTES)].to_owned(),
             result: result.clone(),

@@ -1,4 +1,5 @@
 use super::*;
+use saga_core::act_author::ActOrigin;
 use saga_core::definition::participants;
 use saga_event_store::StoreAccess;
 use saga_guards::breaker::BreakerMode;
@@ -44,6 +45,7 @@ fn act(action: GuardAction) -> OverrideRequest {
         who: "anna".into(),
         reason: "they migrate".into(),
         until: None,
+        origin: ActOrigin::default(),
     }
 }
 

@@ -3,22 +3,26 @@
 //! The event store has an index of the acts on sagas, so a page costs a page, whatever the number of sagas. The other
 //! sources are logs of a few entries for each deployment, act on guards and text.
 
+mod chain;
 mod place;
 mod sources;
 
-use saga_core::time::Timestamp;
+use crate::act_log::ActedPart;
+use saga_core::{act_author::ActOrigin, time::Timestamp};
 use saga_event_store::{EventStore, StoreError};
 use serde::Serialize;
+use serde_json::Value;
 use sources::PlacedEntry;
 use std::{cmp::Reverse, sync::Arc};
 
+pub use chain::{AuditChain, AuditChainCheck, AuditChainError};
 pub use place::{AuditPlace, AuditPlaceError};
 
 /// What a reload is on, whatever the path of the file.
 const PARTICIPANTS_FILE: &str = "participants.yaml";
 
 /// Which acts are wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AuditRequest {
     /// Acts at this time or later; `None`: of all times.
     pub since: Option<Timestamp>,
@@ -27,6 +31,10 @@ pub struct AuditRequest {
     /// Acts on the sagas with this id or key, on the dead letter with this id, on the participant of this name, on the
     /// definition of this name or hash, or on `participants.yaml` or its text with this hash.
     pub on: Option<String>,
+    /// Acts before this time; `None`: until now.
+    pub until: Option<Timestamp>,
+    /// Acts whose text is this, or begins with it and a space: `retry` also finds `retry charge`.
+    pub action: Option<String>,
     /// Only acts older than the one at this place; `None`: the newest.
     pub after: Option<AuditPlace>,
     /// At most so many.
@@ -49,6 +57,60 @@ pub struct AuditEntry {
     pub on: AuditTarget,
     /// Id of the act; of a deployment its number.
     pub id: String,
+    /// From where the act came: what the login proved, the caller's address and the request.
+    #[serde(skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
+    /// How what it was done to stood before, as far as it is on record.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub before: Value,
+    /// How it stood after it.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub after: Value,
+}
+
+impl AuditEntry {
+    /// What changed, in words for people; empty: it is not on record.
+    #[must_use]
+    pub fn change_told(&self) -> String {
+        match (told(&self.before), told(&self.after)) {
+            (None, None) => String::new(),
+            (before, after) => format!("{} → {}", before.as_deref().unwrap_or("-"), after.as_deref().unwrap_or("-")),
+        }
+    }
+
+    /// From where it came, in words for people; empty: it is not on record.
+    #[must_use]
+    pub fn origin_told(&self) -> String {
+        let ActOrigin { subject: _, token, address, request: _ } = &self.origin;
+        [token, address].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Digits of a hash that people tell apart.
+const HASH_SHOWN: usize = 12;
+
+fn told(standing: &Value) -> Option<String> {
+    match standing {
+        Value::Null => None,
+        Value::String(text) => Some(shortened(text).to_owned()),
+        Value::Object(fields) => {
+            let word = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+                ("status" | "step" | "mode", Value::String(text)) => text.clone(),
+                ("erased", Value::Bool(true)) => "erased".to_owned(),
+                (name, Value::String(text)) => format!("{name} {}", shortened(text)),
+                (name, other) => format!("{name} {other}"),
+            };
+            // The status comes first, whatever the order of names.
+            let (first, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| *name == "status");
+            Some(first.into_iter().chain(rest).map(word).collect::<Vec<_>>().join(", "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    let is_hash = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_hash { &text[..HASH_SHOWN] } else { text }
 }
 
 /// What an act was done to.
@@ -90,6 +152,13 @@ pub enum AuditTarget {
         #[serde(skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
+    /// A part of the installation that has no saga, participant or definition.
+    Part {
+        /// What it is.
+        kind: ActedPart,
+        /// Its name or id.
+        name: String,
+    },
     /// The rows of dead letters.
     Letters {
         /// Those that ended before this time.
@@ -113,7 +182,9 @@ impl AuditTarget {
             AuditTarget::Participants { file, .. } => file,
             AuditTarget::Letter { letter, .. } => letter,
             AuditTarget::Letters { before } => before,
-            AuditTarget::Participant { name } | AuditTarget::Definition { name, .. } => name,
+            AuditTarget::Participant { name }
+            | AuditTarget::Definition { name, .. }
+            | AuditTarget::Part { name, .. } => name,
         }
     }
 }
@@ -139,6 +210,7 @@ pub async fn audit(store: Arc<dyn EventStore>, wanted: &AuditRequest) -> Result<
     found.extend(sources::on_letters(store.as_ref(), wanted).await?);
     found.extend(sources::purges(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::on_guards(store.as_ref()).await?);
+    found.extend(sources::on_parts(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::texts(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::pauses(store.as_ref(), &mut unreadable).await?);
     found.extend(sources::reloads(store.as_ref(), &mut unreadable).await?);

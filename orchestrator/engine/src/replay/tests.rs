@@ -205,6 +205,7 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
         reason: "by hand".into(),
         action: OperatorAction::Abandon,
         about: None,
+        origin: Box::default(),
     };
     let input = SagaInput::Operator(act);
     let now = recorded.state.last_at;
@@ -215,7 +216,7 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
     let writer = ShardWriter { shard: ShardId(0), epoch };
     let append = row::showing(writer, &it.plan, &recorded.state, &decision).expect("a row");
     it.store.append(&[append]).await.expect("an append");
-    let all = AuditRequest { since: None, who: None, on: None, after: None, limit: 10 };
+    let all = AuditRequest { limit: 10, ..AuditRequest::default() };
     let found = audit(Arc::clone(&it.store), &all).await.expect("the store answers");
     let key = recorded.state.key.clone();
     let on = AuditTarget::Saga { id: saga.to_string(), key: key.clone(), version: 3 };
@@ -226,6 +227,9 @@ async fn acts_on_sagas_and_guards_are_found_newest_first() {
         (AuditRequest { on: Some(key), ..all.clone() }, 1),
         (AuditRequest { on: Some("none".into()), ..all.clone() }, 0),
         (AuditRequest { who: Some("ben".into()), ..all.clone() }, 0),
+        (AuditRequest { action: Some("abandon".into()), ..all.clone() }, 1),
+        (AuditRequest { action: Some("aband".into()), ..all.clone() }, 0),
+        (AuditRequest { until: Some(now), ..all.clone() }, 0),
         (AuditRequest { since: Some(now.plus(Duration::from_millis(1))), ..all.clone() }, 0),
     ] {
         let found = audit(Arc::clone(&it.store), &wanted).await.expect("the store answers");
@@ -277,6 +281,7 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
         reason: "by hand".into(),
         action: OperatorAction::Abandon,
         about: None,
+        origin: Box::default(),
     };
     let decided = unguarded::decided_at(Timestamp(3), 0, admit, |context| {
         decide::decide(&it.plan, &mut state, &SagaInput::Operator(act), context)
@@ -285,7 +290,7 @@ async fn acts_of_all_sources_are_one_list_that_has_pages() {
     let second = row::showing(writer, &it.plan, &state, &second).expect("a row");
     it.store.append(&[first]).await.expect("an append");
     it.store.append(&[second]).await.expect("an append");
-    let all = AuditRequest { since: None, who: None, on: None, after: None, limit: 100 };
+    let all = AuditRequest { limit: 100, ..AuditRequest::default() };
     let whole = audit(Arc::clone(&it.store), &all).await.expect("the store answers");
     let told: Vec<_> = whole.entries.iter().map(|it| (it.who.as_str(), it.action.as_str())).collect();
     let expected = [
@@ -331,7 +336,7 @@ async fn an_act_that_the_index_lacks_is_named() {
     let writer = ShardWriter { shard: ShardId(0), epoch };
     let first = row::showing(writer, &it.plan, &state, &first).expect("a row");
     let (who, reason, action) = ("ada".to_owned(), "by hand".to_owned(), OperatorAction::Cancel);
-    let act = OperatorAct { id: "7".into(), who, reason, action, about: None };
+    let act = OperatorAct { id: "7".into(), who, reason, action, about: None, origin: Box::default() };
     let decided = unguarded::decided_at(Timestamp(3), 0, admit, |context| {
         decide::decide(&it.plan, &mut state, &SagaInput::Operator(act), context)
     });

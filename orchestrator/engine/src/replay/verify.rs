@@ -8,6 +8,7 @@ use super::{
     scan::{self, SagaScan, ScanMeter, ScanProgress, ScannedSaga},
 };
 use crate::{
+    act_trail,
     journal::{self, JournalError, JournalFault, PlanCache, shown::unreadable},
     row,
 };
@@ -439,7 +440,9 @@ fn differing_acts(
         act.map_or(Value::Null, |act| json!({"id": act.id, "who": act.who, "action": act.action, "reason": act.reason}))
     };
     let differing = decisions.iter().filter_map(|decision| {
-        let (expected, found) = (row::act(plan, decision), indexed.get(&decision.version));
+        // From where an act came and how the saga stood is not in its journal.
+        let found = indexed.get(&decision.version).map(act_trail::as_in_journal);
+        let (expected, found) = (row::act(plan, decision), found.as_ref());
         (expected.as_ref() != found).then(|| SagaDivergence {
             id: replayed.state.id.to_string(),
             key: replayed.state.key.clone(),

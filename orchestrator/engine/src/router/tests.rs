@@ -78,7 +78,14 @@ impl RouterFixture {
 
 fn act(shard: ShardId, number: usize) -> ShardMessage {
     let (who, reason) = ("ada".to_owned(), "a test".to_owned());
-    let act = OperatorAct { id: number.to_string(), who, reason, action: OperatorAction::Retry, about: None };
+    let act = OperatorAct {
+        id: number.to_string(),
+        who,
+        reason,
+        action: OperatorAction::Retry,
+        about: None,
+        origin: Box::default(),
+    };
     ShardMessage::of(SagaId::new(Timestamp(0), shard, 7), SagaInput::Operator(act))
 }
 

@@ -8,6 +8,7 @@ use super::{
     incidents,
 };
 use crate::{
+    act_trail,
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{self, codec, shown},
     message::{MessageContent, MessageOutcome, MessageReceipt, ShardMessage},
@@ -22,7 +23,7 @@ use saga_core::{
     state::SagaStatus,
     time::Timestamp,
 };
-use saga_event_store::{ShardEpoch, StreamAppend, StreamSummary, SummaryUpdate};
+use saga_event_store::{ShardEpoch, StreamAct, StreamAppend, StreamSummary, SummaryUpdate};
 use saga_wire::poison::PoisonCode;
 use std::sync::Arc;
 use tracing::warn;
@@ -63,8 +64,7 @@ impl ShardLoop {
         self.context.outputs.tasks.spawn(async move {
             let outcome = match act.action {
                 OperatorAction::Abandon => {
-                    let OperatorAct { id, who, reason, .. } = act;
-                    SagaAbandonment { saga, epoch, id, who, reason, why: open }.record(&context, &committer).await
+                    SagaAbandonment { saga, epoch, act, why: open }.record(&context, &committer).await
                 }
                 OperatorAction::Erase => UnreadErasure { saga, epoch, act }.record(&context, &committer).await,
                 OperatorAction::Retry | OperatorAction::Skip | OperatorAction::Cancel | OperatorAction::Migrate => {
@@ -94,9 +94,7 @@ fn has_ended(summary: &StreamSummary) -> bool {
 struct SagaAbandonment {
     saga: SagaId,
     epoch: ShardEpoch,
-    id: String,
-    who: String,
-    reason: String,
+    act: OperatorAct,
     /// Why the saga's journal cannot be read.
     why: String,
 }
@@ -129,10 +127,19 @@ impl SagaAbandonment {
     }
 
     fn row(&self, known: StreamSummary, version: u32, now: Timestamp) -> Result<StreamAppend, codec::RowEncodeError> {
-        let act = ActMetadata { id: &self.id, who: &self.who, reason: &self.reason };
+        let OperatorAct { id, who, reason, origin, .. } = &self.act;
+        let before = act_trail::told((&known.status, known.step.as_deref(), Some(&known.document)), false);
+        let ended = SagaStatus::Abandoned.as_str();
+        let shown = StreamAct {
+            source: act_trail::source(origin),
+            before: Some(before),
+            after: Some(act_trail::told((ended, None, Some(&known.document)), false)),
+            ..row::acted_as(id, who, reason, OperatorAction::Abandon.as_str().to_owned())
+        };
         let at = now.max(Timestamp(known.updated_at_ms));
-        let decision = decide::abandon_unread(version.saturating_add(1), at, act, &self.why);
-        let reason = format!("abandoned by {} ({}); what is left undone is not known", self.who, self.reason);
+        let decision =
+            decide::abandon_unread(version.saturating_add(1), at, ActMetadata { id, who, reason }, &self.why);
+        let reason = format!("abandoned by {who} ({reason}); what is left undone is not known");
         Ok(StreamAppend {
             append_id: Uuid::from_u128(fastrand::u128(..)),
             shard: self.saga.shard().0,
@@ -156,7 +163,7 @@ impl SagaAbandonment {
                 flags: vec![IncidentKind::Unreadable.as_str().to_owned()],
                 code: Some(IncidentKind::Unreadable.as_str().to_owned()),
             }),
-            act: Some(row::acted_as(&self.id, &self.who, &self.reason, OperatorAction::Abandon.as_str().to_owned())),
+            act: Some(shown),
         })
     }
 
@@ -164,7 +171,7 @@ impl SagaAbandonment {
         let outcome = appended_act(appended);
         if outcome == MessageOutcome::Applied {
             incidents::count(IncidentKind::Unreadable);
-            warn!(saga = %self.saga, who = self.who, "a saga that cannot be read is abandoned; what is left undone is \
+            warn!(saga = %self.saga, who = self.act.who, "a saga that cannot be read is abandoned; what is left undone is \
              not known");
         }
         outcome

@@ -3,6 +3,7 @@
 use super::context::ShardContext;
 use super::store_retry::until_answered;
 use crate::{
+    act_trail,
     committer::{CommitError, CommitOutcome, GroupCommitter},
     journal::{
         codec::{self, RowEncodeError},
@@ -18,7 +19,9 @@ use saga_core::{
     input::OperatorAct,
     time::Timestamp,
 };
-use saga_event_store::{ShardEpoch, StoreError, StreamAppend, StreamErasure, StreamRow, StreamSummary, SummaryUpdate};
+use saga_event_store::{
+    ShardEpoch, StoreError, StreamAct, StreamAppend, StreamErasure, StreamRow, StreamSummary, SummaryUpdate,
+};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -87,7 +90,15 @@ impl UnreadErasure {
         rows: &[StreamRow],
         now: Timestamp,
     ) -> Result<StreamErasure, RowEncodeError> {
-        let OperatorAct { id, who, reason, .. } = &self.act;
+        let OperatorAct { id, who, reason, origin, .. } = &self.act;
+        let told =
+            |is_erased| act_trail::told((&known.status, known.step.as_deref(), Some(&known.document)), is_erased);
+        let shown = StreamAct {
+            source: act_trail::source(origin),
+            before: Some(told(false)),
+            after: Some(told(true)),
+            ..row::acted_as(id, who, reason, OperatorAction::Erase.as_str().to_owned())
+        };
         let at = now.max(Timestamp(known.updated_at_ms));
         let version = rows.last().map_or(1, |row| row.version.saturating_add(1));
         let decision = decide::erase_unread(version, at, ActMetadata { id, who, reason });
@@ -114,7 +125,7 @@ impl UnreadErasure {
                 flags: known.flags,
                 code: known.code,
             }),
-            act: Some(row::acted_as(id, who, reason, OperatorAction::Erase.as_str().to_owned())),
+            act: Some(shown),
         };
         Ok(StreamErasure { append, rows: erased_rows(rows, version)? })
     }

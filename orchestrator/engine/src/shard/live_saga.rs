@@ -45,6 +45,8 @@ pub(super) struct LiveSaga {
     pub(super) append: Option<InFlightAppend>,
     /// How it stood before the decision that is made, for its trace.
     pub(super) mark: TraceMark,
+    /// How it stood before the act that is decided about, for the audit.
+    pub(super) before_act: Option<String>,
     /// The messages that came while an append was in flight.
     pub(super) waiting: VecDeque<ShardMessage>,
     /// The effects that this process has sent and that are still outstanding.
@@ -149,6 +151,7 @@ impl LiveSaga {
             shown,
             append: None,
             mark: TraceMark::Off,
+            before_act: None,
             waiting: VecDeque::new(),
             sent: Vec::new(),
             sent_by_previous_owner: before,

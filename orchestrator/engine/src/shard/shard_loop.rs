@@ -8,6 +8,7 @@ use super::{
     wait_registry::WaitRegistry,
 };
 use crate::{
+    act_trail,
     admission::AdmissionControl,
     committer::{CommitError, CommitOutcome},
     dead_letter::DeadLetter,
@@ -188,6 +189,7 @@ impl ShardLoop {
         self.requeue_outcome(live, &input);
         live.record_send_times();
         live.mark = self.context.outputs.traces.mark(&live.state);
+        live.before_act = act_trail::before(&input, &live.plan, &live.state);
         let now = self.context.clock.now();
         let mut admissions =
             AdmissionControl::new(&self.context.sources, now, &self.table.answerable, live.permits.draft())
@@ -261,7 +263,7 @@ impl ShardLoop {
     }
 
     pub(super) fn append(&mut self, saga: SagaId, live: &mut LiveSaga, message: ShardMessage, decision: SagaDecision) {
-        let append = self.row(live, &decision);
+        let append = self.row(live, &decision, &message.body);
         let payload_hash = append.as_ref().ok().and_then(|append| append.new_key.as_ref()).map(|key| key.payload_hash);
         let append_id = append.as_ref().map(|append| append.append_id).unwrap_or_default();
         let is_erasure = journal::erasing::erases(&decision);
@@ -285,9 +287,15 @@ impl ShardLoop {
         &self,
         live: &mut LiveSaga,
         decision: &SagaDecision,
+        cause: &MessageContent,
     ) -> Result<StreamAppend, journal::codec::RowEncodeError> {
         let by = ShardWriter { shard: self.shard, epoch: self.epoch };
-        let append = row::unshown(by, &live.plan, &live.state, decision)?;
+        let mut append = row::unshown(by, &live.plan, &live.state, decision)?;
+        if let Some(act) = &mut append.act {
+            act.source = act_trail::source_of(cause);
+            act.before = live.before_act.take();
+            act.after = Some(act_trail::standing(&live.plan, &live.state));
+        }
         let shows = ReadModelState::of(&live.plan, &live.state);
         let is_same = live.shown.as_ref() == Some(&shows);
         // The reason of an erased saga goes, too.

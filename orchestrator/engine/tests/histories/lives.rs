@@ -2,6 +2,7 @@
 
 use crate::given::{Saga, busy, declined, done, given, given_gate, given_known, lost, ongoing, result, seconds};
 use saga_core::{
+    act_author::ActOrigin,
     command::{CommandFailure, GuardKind},
     decide::{AdmissionVerdict, PreviousAnswer},
     event::OperatorAction::{Abandon, Cancel, Retry, Skip},
@@ -75,7 +76,7 @@ fn run_again() -> Saga {
     let mut first = given(ORDER).when("reserve", result(json!({"id": "r-1"}))).when_operator(Abandon);
     first.state.id = SagaId::new(Timestamp(1_699_999_000_000), ShardId(3), 41);
     let (from, who, reason) = (Some("cool".to_owned()), "ada".to_owned(), "the bank is back".to_owned());
-    let order = RerunOrder { id: "act".to_owned(), who, reason, from, force: false };
+    let order = RerunOrder { id: "act".to_owned(), who, reason, from, force: false, origin: ActOrigin::default() };
     let fork = rerun::fork((&first.plan, &first.state), &first.plan, &order).expect("nothing else stands");
     Saga::forked(&first.plan, crate::saga_id(), rerun::start_of(&first.state), fork)
         .when_due()

@@ -74,9 +74,9 @@ async fn recorded(
     id: Uuid,
     participant: String,
     (action, until): (GuardAction, Option<String>),
-    OperatorStatement { who, reason, .. }: OperatorStatement,
+    OperatorStatement { who, reason, origin, .. }: OperatorStatement,
 ) -> Result<GuardActResponse, ApiError> {
-    let act = OverrideRequest { participant: participant.clone(), action, who, reason, until };
+    let act = OverrideRequest { participant: participant.clone(), action, who, reason, until, origin };
     let operator = backend.operator.clone();
     let recorded = to_its_end(async move { operator.act_on_guards(id, &act).await }).await;
     let recorded = recorded.map_err(|error| ApiError::StoreAway(format!("the act could not be recorded: {error}")))?;

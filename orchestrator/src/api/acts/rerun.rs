@@ -120,7 +120,14 @@ pub(in crate::api) async fn act(
 
 fn checked(asked: RerunBody, by: &OperatorStatement) -> Result<RerunOrder, ApiError> {
     let (who, reason) = (by.who.clone(), by.reason.clone());
-    Ok(RerunOrder { id: act_id(asked.id)?, who, reason, from: asked.from, force: asked.force })
+    Ok(RerunOrder {
+        id: act_id(asked.id)?,
+        who,
+        reason,
+        from: asked.from,
+        force: asked.force,
+        origin: by.origin.clone(),
+    })
 }
 
 /// The definition that the rerun names; `None`: the one that the ended saga ran by.

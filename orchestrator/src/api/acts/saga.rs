@@ -299,7 +299,7 @@ fn checked(asked: SagaActBody, action: OperatorAction, by: &OperatorStatement) -
     let (who, reason) = (by.who.clone(), by.reason.clone());
     let id = act_id(asked.id)?;
     let about = about(asked.step, asked.direction)?;
-    Ok(OperatorAct { id, who, reason, action, about })
+    Ok(OperatorAct { id, who, reason, action, about, origin: Box::new(by.origin.clone()) })
 }
 
 /// The id that the caller gives the act, or a new one.

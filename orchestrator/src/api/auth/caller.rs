@@ -6,8 +6,12 @@ use super::{
 };
 use crate::login::{LoginIdentity, LoginRole};
 use axum::{extract::FromRequestParts, http::request::Parts};
+use saga_core::act_author::ActOrigin;
 use saga_engine::journal::{payloads::PayloadDetail, sensitive::SensitiveDetail};
 use tracing::info;
+
+/// The name on record of who has no login and says no name.
+const ANONYMOUS: &str = "anonymous";
 
 /// Who sent a request, and its context.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ impl ApiCaller {
         ApiCaller { context, identity: Some(identity) }
     }
 
-    pub(super) fn identity(&self) -> Option<&LoginIdentity> {
+    pub(in crate::api) fn identity(&self) -> Option<&LoginIdentity> {
         self.identity.as_ref()
     }
 
@@ -36,11 +40,6 @@ impl ApiCaller {
             Some(known) if known.grant.role < needs => Err(ApiError::Forbidden { needs, has: known.grant.role }),
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// The name of the login; `None`: the API has none.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.identity.as_ref().map(|known| known.subject.as_str())
     }
 
     /// Whether the caller may see what sagas and dead letters carry.
@@ -63,6 +62,22 @@ impl ApiCaller {
                 Ok(SensitiveDetail::Shown)
             }
             Some(other) => Err(ApiError::BadParameter(format!("`sensitive` is `{other}`: expected masked or shown"))),
+        }
+    }
+
+    /// The name of the login; `anonymous` without one.
+    pub(in crate::api) fn name(&self) -> &str {
+        self.identity.as_ref().map_or(ANONYMOUS, |known| &known.subject)
+    }
+
+    /// From where the act of this caller comes, for the audit.
+    pub(in crate::api) fn origin(&self) -> ActOrigin {
+        let known = self.identity.as_ref();
+        ActOrigin {
+            subject: known.map(|known| known.subject.clone()),
+            token: known.map(|known| known.proof.told()),
+            address: Some(self.context.peer_shown()),
+            request: Some(self.context.request_id.to_string()),
         }
     }
 

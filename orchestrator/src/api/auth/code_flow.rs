@@ -4,6 +4,7 @@ use super::{
     super::{ApiState, context::RequestContext, errors::ApiError},
     ApiDoor, GuardedDoor, count,
     credentials::{LOGIN_COOKIE, SECURE_LOGIN_COOKIE, cookies},
+    session,
 };
 use crate::login::{CodeAnswer, EndedLogin, LOGIN_LIFE, LoginRefusal, SESSION_LIFE};
 use askama::Template;
@@ -51,6 +52,7 @@ pub(in crate::api) async fn end(
     let ended = door.gate.end_code_flow(&cookie, answer).await;
     let ended = ended.map_err(|refused| door.refused(&refused, &context))?;
     count("accepted", "issuer");
+    session::record_login(&backend, &ended.identity, context).await?;
     arrived(door, ended)
 }
 

@@ -5,14 +5,16 @@ use super::{
     ApiCaller, ApiDoor,
     credentials::{COOKIE, LOGIN_COOKIE, SECURE_COOKIE, SECURE_LOGIN_COOKIE},
 };
-use crate::login::{SESSION_LIFE, SessionContent};
+use crate::login::{LoginIdentity, SESSION_LIFE, SessionContent};
 use axum::{
     Extension, Json,
     body::Bytes,
     extract::{Request, State},
-    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use saga_core::act_author::ActAuthor;
+use saga_engine::act_log::{ActedPart, PartAct};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use subtle::ConstantTimeEq;
@@ -63,11 +65,10 @@ pub(super) fn is_of_our_page(content: &SessionContent, page_token: Option<&str>)
 /// `POST /login`: a form with a key or a token.
 pub(in crate::api) async fn begin(
     State(backend): State<ApiState>,
-    context: Option<Extension<RequestContext>>,
+    Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let context = context.map_or_else(|| RequestContext::of(&headers, &Extensions::new()), |Extension(known)| known);
     let ApiDoor::Guarded(door) = &backend.door else { return Ok(to_the_list(None)) };
     // A page of another site must not log a browser in as somebody else.
     let from = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
@@ -82,9 +83,24 @@ pub(in crate::api) async fn begin(
     };
     super::count("accepted", "form");
     let subject = identity.subject.clone();
+    record_login(&backend, &identity, context).await?;
     let cookie = door.gate.begin_session(identity).ok_or(ApiError::BadLogin)?;
     info!(who = subject, "somebody logged in by the form");
     Ok(to_the_list(Some(door.cookie.header(&cookie, SESSION_LIFE.as_secs()))))
+}
+
+/// The audit has who begins a session of a browser, before it begins.
+pub(super) async fn record_login(
+    backend: &ApiState,
+    identity: &LoginIdentity,
+    context: RequestContext,
+) -> Result<(), ApiError> {
+    let caller = ApiCaller::known(identity.clone(), context);
+    let by = ActAuthor { who: identity.subject.clone(), reason: String::new(), origin: caller.origin() };
+    let after = json!({"role": identity.grant.role.as_str()});
+    let act = PartAct { after, ..PartAct::new(&by, "log in", ActedPart::Session, "web UI") };
+    backend.operator.record_act(&act).await?;
+    Ok(())
 }
 
 /// `POST /logout`: the browser forgets its session.

@@ -213,7 +213,7 @@ fn the_login_says_who_acts() {
     let anna = crate::login::LoginIdentity {
         subject: "anna".to_owned(),
         grant: RoleGrant { role: LoginRole::Operator, payloads: false },
-        proof: crate::login::LoginProof::Token { kid: "k".to_owned() },
+        proof: crate::login::LoginProof::Token { kid: "k".to_owned(), jti: None },
         expires: None,
     };
     let anna = ApiCaller::known(anna, context.clone());

@@ -76,12 +76,12 @@ pub(in crate::api) async fn import(
         return Err(ApiError::BadValue(said));
     }
     let statement = OperatorStatement::checked(&caller, asked.who, asked.reason)?;
-    let (desk, by, dry_run) = (desk(&backend)?.clone(), statement.clone(), asked.dry_run);
+    let (desk, by, dry_run) = (desk(&backend)?.clone(), statement.author(), asked.dry_run);
     let decisions = asked.decisions.into_iter().map(|one| one.checked(desk.topic())).collect::<Result<Vec<_>, _>>()?;
     let done = to_its_end(async move {
         let mut outcomes = Vec::new();
         for decision in &decisions {
-            outcomes.push(desk.import(decision, dry_run, (&by.who, &by.reason)).await?);
+            outcomes.push(desk.import(decision, dry_run, &by).await?);
         }
         Ok::<_, ApiError>(outcomes)
     });

@@ -18,6 +18,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
+use saga_engine::act_log::ActedPart;
 use saga_engine::letters::{
     BringAim, BringOrder, LetterDesk, LetterJobError, LetterJobOrder, LetterJobStatus, LetterJobView, LetterSelection,
     MOST_LETTER_NAMES, MOST_LETTER_PACE, USUAL_LETTER_PACE, letter_place,
@@ -94,7 +95,15 @@ fn ordered(backend: &ApiState, asked: LetterJobBody, by: &OperatorStatement) -> 
     let (selection, told) = selection(backend, &asked.letters, asked.filter)?;
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     Ok(LetterJobOrder {
-        bring: BringOrder { id, who, reason, aim, again: asked.again, dry_run: asked.dry_run },
+        bring: BringOrder {
+            id,
+            who,
+            reason,
+            aim,
+            again: asked.again,
+            dry_run: asked.dry_run,
+            origin: by.origin.clone(),
+        },
         selection,
         told,
         pace: pace(asked.pace)?,
@@ -213,16 +222,23 @@ pub(in crate::api) async fn show(
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 struct LetterJobAct {
     keep_going: bool,
+    who: Option<String>,
+    reason: Option<String>,
 }
 
 pub(in crate::api) async fn act(
     State(backend): State<ApiState>,
     Path((id, action)): Path<(String, String)>,
+    caller: ApiCaller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let LetterJobAct { keep_going } = request::read(RequestBodyKind::Reload, &headers, &body)?;
+    let LetterJobAct { keep_going, who, reason } = request::read(RequestBodyKind::Reload, &headers, &body)?;
     let (desk, number) = (desk(&backend)?, named(&id)?);
+    if ["pause", "stop", "resume"].contains(&action.as_str()) {
+        let statement = OperatorStatement::short(&caller, who, reason)?;
+        recorded(&backend, &statement, number, &action).await?;
+    }
     let job = match action.as_str() {
         "pause" => of_this_engine(desk, number, desk.pause_job(number)).await?,
         "stop" => of_this_engine(desk, number, desk.cancel_job(number)).await?,
@@ -230,6 +246,19 @@ pub(in crate::api) async fn act(
         other => return Err(ApiError::NoRoute(format!("…/{other}: expected pause, resume or stop"))),
     };
     Ok(Json(json!({"job": job})))
+}
+
+/// Puts an act on a job on record, if the job is known.
+async fn recorded(backend: &ApiState, by: &OperatorStatement, id: Uuid, action: &str) -> Result<(), ApiError> {
+    let desk = desk(backend)?;
+    let known = match desk.job(id, usize::MAX) {
+        Some((job, _)) => Some(job),
+        None => desk.recorded_job(id, usize::MAX).await?.map(|(job, _)| job),
+    };
+    let job = known.ok_or_else(|| ApiError::NoJob(id.to_string()))?;
+    let (name, before) = (id.to_string(), json!({"status": job.status}));
+    let on = (ActedPart::LetterJob, name.as_str());
+    by.record(&backend.operator, &format!("{action} job on dead letters"), on, (before, Value::Null)).await
 }
 
 /// The job that this engine runs, or one that has ended.

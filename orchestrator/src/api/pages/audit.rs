@@ -25,6 +25,7 @@ struct AuditPage {
     who: String,
     on: String,
     since: String,
+    action: String,
     entries: Vec<AuditEntry>,
     /// Records that cannot be read.
     unreadable: Vec<String>,
@@ -34,7 +35,7 @@ struct AuditPage {
 
 impl AuditPage {
     fn is_everything(&self) -> bool {
-        [&self.who, &self.on, &self.since].iter().all(|text| text.is_empty())
+        [&self.who, &self.on, &self.since, &self.action].iter().all(|text| text.is_empty())
     }
 
     /// What came of an act on a dead letter.
@@ -59,7 +60,12 @@ pub(crate) async fn audit(
     let limit = asked.limit.map(|limit| limit.to_string());
     let next = report.next.map(|place| {
         let place = place.to_string();
-        let filters = [("who", asked.who.as_deref()), ("on", asked.on.as_deref()), ("since", asked.since.as_deref())];
+        let filters = [
+            ("who", asked.who.as_deref()),
+            ("on", asked.on.as_deref()),
+            ("since", asked.since.as_deref()),
+            ("action", asked.action.as_deref()),
+        ];
         saga_query::query(filters.into_iter().chain([("limit", limit.as_deref()), ("after", Some(place.as_str()))]))
     });
     let text = |text: Option<String>| text.unwrap_or_default();
@@ -67,6 +73,7 @@ pub(crate) async fn audit(
         who: text(asked.who),
         on: text(asked.on),
         since: text(asked.since),
+        action: text(asked.action),
         entries: report.entries,
         unreadable: report.unreadable,
         next,
@@ -76,6 +83,8 @@ pub(crate) async fn audit(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use saga_core::act_author::ActOrigin;
+    use serde_json::json;
 
     fn entry(on: AuditTarget, action: &str) -> AuditEntry {
         AuditEntry {
@@ -85,6 +94,9 @@ mod tests {
             reason: "they migrate".into(),
             on,
             id: "7".into(),
+            origin: ActOrigin { token: Some("key:ops".into()), ..ActOrigin::default() },
+            before: json!({"status": "parked", "step": "charge"}),
+            after: json!({"status": "running"}),
         }
     }
 
@@ -97,6 +109,7 @@ mod tests {
             who: "anna\" x".into(),
             on: String::new(),
             since: String::new(),
+            action: String::new(),
             entries: vec![
                 entry(saga, "retry"),
                 entry(AuditTarget::Participant { name: "payments".into() }, "guard open"),
@@ -112,6 +125,8 @@ mod tests {
             "href=\"/guards\">payments</a>",
             "title=\"53ac\">order</span>",
             "aa → no text",
+            "parked, charge → running",
+            "key:ops",
             "href=\"/audit?after=1\">older acts</a>",
         ] {
             assert!(html.contains(part), "{part} is missing in {html}");

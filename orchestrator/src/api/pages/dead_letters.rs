@@ -17,6 +17,7 @@ use axum::{
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use saga_core::act_author::ActOrigin;
 use saga_core::time::{Timestamp, rfc3339};
 use saga_engine::journal::payloads::HIDDEN;
 use saga_engine::letters::{BringAim, BringOrder, BroughtItem, LetterDetail};
@@ -197,7 +198,15 @@ fn said(item: BroughtItem) -> String {
 /// Whose dry run it is.
 fn by_page() -> BringOrder {
     let (who, reason) = ("page".to_owned(), "dry run".to_owned());
-    BringOrder { id: Uuid::nil(), who, reason, aim: BringAim::Failed, again: true, dry_run: true }
+    BringOrder {
+        id: Uuid::nil(),
+        who,
+        reason,
+        aim: BringAim::Failed,
+        again: true,
+        dry_run: true,
+        origin: ActOrigin::default(),
+    }
 }
 
 impl RecordText {

@@ -71,7 +71,7 @@ pub(super) async fn run(command: LetterJobCommand) -> anyhow::Result<ExitCode> {
         LetterJobCommand::Stop(args) => ask(&args, "stop").await,
         LetterJobCommand::Resume(ResumeJobArgs { job: LetterJobArgs { job, output, server }, keep_going }) => {
             let api = server.open()?;
-            api.post(&format!("{}/resume", path(job)), &json!({"keepGoing": keep_going})).await?;
+            api.post(&format!("{}/resume", path(job)), &json!({"keepGoing": keep_going, "who": null})).await?;
             follow(&api, job, output, &server).await
         }
     }
@@ -97,7 +97,7 @@ fn table(jobs: &[Value]) -> String {
 
 /// Asks the engine to pause or stop a job.
 async fn ask(args: &LetterJobArgs, act: &str) -> anyhow::Result<ExitCode> {
-    let answer = args.server.open()?.post(&format!("{}/{act}", path(args.job)), &json!({})).await?;
+    let answer = args.server.open()?.post(&format!("{}/{act}", path(args.job)), &json!({"who": null})).await?;
     let job = &answer["job"];
     output::note(&match job["endedAt"].as_str() {
         Some(at) => format!("nothing to {act}: the job ended at {at}: {}", ended_as(job)),

@@ -5,7 +5,7 @@ mod progress;
 use super::ReplayMeter;
 use crate::{
     cli::{
-        OutputFormat, output, selection,
+        OutputFormat, output, recorded, selection,
         selection::{StartedSince, known_saga},
         store::StoreReadArgs,
     },
@@ -18,13 +18,14 @@ use indicatif::HumanCount;
 use progress::{PublishProgress, PublishProgressFile};
 use saga_core::state::SagaStatus;
 use saga_engine::{
+    act_log::ActedPart,
     archiving::left,
     replay::publish::{
         self, PublishEnd, PublishFailure, PublishFilter, PublishKind, PublishReport, PublishRequest, PublishTarget,
         RecordRate,
     },
 };
-use saga_event_store::EventStore;
+use saga_event_store::{EventStore, StoreError};
 use saga_kafka::{
     EndOffsetReader, KafkaProducer,
     settings::{BrokerKind, KafkaSettings},
@@ -247,12 +248,31 @@ async fn is_missing(args: &PublishEventsArgs, topic: &str) -> anyhow::Result<boo
     }
 }
 
+/// The run reads the store; only its record is written.
+async fn on_record(args: &PublishEventsArgs, topic: &str, run: &str) -> anyhow::Result<()> {
+    match args.store.open_to_write().await? {
+        Ok(store) => {
+            let action = format!("publish events again, run {run}");
+            recorded::act(store.as_ref(), &action, ActedPart::Topic, topic).await
+        }
+        Err(StoreError::Locked { .. }) => {
+            output::note("an engine has the file of the event store, so this run is not in the audit");
+            Ok(())
+        }
+        Err(error) => {
+            let said = "the run cannot be put on record, so nothing was sent (key `store`)";
+            Err(anyhow::Error::new(error).context(said))
+        }
+    }
+}
+
 async fn send(
     args: &PublishEventsArgs,
     PublishWay { store, target, archived }: PublishWay,
     mut file: PublishProgressFile,
     mut progress: PublishProgress,
 ) -> anyhow::Result<ExitCode> {
+    on_record(args, &progress.topic, &progress.run.to_string()).await?;
     let wanted = PublishRequest {
         filter: progress.filter.clone(),
         topic: Arc::from(progress.topic.as_str()),

@@ -3,13 +3,14 @@
 mod sagas;
 
 use super::{
-    super::{OutputFormat, output, server, store::StoreReadArgs},
+    super::{OutputFormat, output, recorded, server, store::StoreReadArgs},
     ReplayMeter,
 };
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::HumanCount;
 use saga_engine::{
+    act_log::ActedPart,
     projection::{self, ArchiveFolder, MissingArchives, RebuildProgress, RebuildReport, SAGA_LIST},
     replay::ScanProgress,
 };
@@ -54,6 +55,7 @@ pub(super) async fn rebuild(args: RebuildArgs) -> anyhow::Result<ExitCode> {
         Err(StoreError::Locked { .. }) => return by_the_engine(&args).await,
         Err(error) => return Err(error).context("the event store cannot be opened (key `store`)"),
     };
+    recorded::act(store.as_ref(), "rebuild projection", ActedPart::Projection, &args.name).await?;
     let meter = ReplayMeter::new("applied");
     let (mut first, rows) = (None, Cell::new(0));
     let missing = if args.without_archives { MissingArchives::LeftOut } else { MissingArchives::Refused };
@@ -103,7 +105,7 @@ fn text(report: &RebuildReport, took: Duration) -> String {
 async fn by_the_engine(args: &RebuildArgs) -> anyhow::Result<ExitCode> {
     let client = server::ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
     let path = format!("/api/projections/{}/rebuild", server::encoded(&args.name));
-    client.post(&path, &json!({"withoutArchives": args.without_archives})).await?;
+    client.post(&path, &json!({"withoutArchives": args.without_archives, "who": null})).await?;
     output::note("an engine has the file and builds the projection; after Ctrl-C it goes on");
     loop {
         let all = client.get("/api/projections").await?;

@@ -1,5 +1,6 @@
 use super::*;
 use saga_core::{
+    act_author::ActOrigin,
     command::{CommandDirection, CommandFailure, ErrorClass, GuardKind, RetryAdvice},
     event::OperatorAction,
     input::ActTarget,
@@ -106,7 +107,8 @@ fn every_answer_survives_forwarding() {
 fn a_rerun_survives_forwarding() {
     for (from, definition) in [(None, None), (Some("charge".to_owned()), Some(("ab".to_owned(), "cd".to_owned())))] {
         let force = from.is_some();
-        let order = RerunOrder { id: "7".into(), who: "ada".into(), reason: "fixed".into(), from, force };
+        let order =
+            RerunOrder { id: "7".into(), who: "ada".into(), reason: "fixed".into(), from, force, origin: origin() };
         let rerun = InboxEnvelope::Rerun { saga: saga(), order, definition };
         assert_eq!(through_the_inbox(&rerun), Ok(rerun));
     }
@@ -125,7 +127,7 @@ fn an_operator_s_act_survives_forwarding() {
 
 fn act() -> OperatorAct {
     let (id, who, reason) = ("a1".into(), "ada".into(), "customer called".into());
-    OperatorAct { id, who, reason, action: OperatorAction::Skip, about: None }
+    OperatorAct { id, who, reason, action: OperatorAction::Skip, about: None, origin: Box::new(origin()) }
 }
 
 #[test]
@@ -137,7 +139,8 @@ fn an_act_of_a_build_that_named_no_step_is_read() {
         headers: vec![text_header(KIND, "operator")],
         ..odd_records().remove(0)
     };
-    assert_eq!(receive(&record), Ok(InboxEnvelope::Operator { saga: saga(), act: act(), definition: None }));
+    let act = OperatorAct { origin: Box::default(), ..act() };
+    assert_eq!(receive(&record), Ok(InboxEnvelope::Operator { saga: saga(), act, definition: None }));
 }
 
 #[test]
@@ -163,4 +166,8 @@ fn what_no_instance_wrote_is_poison() {
         strange.headers = vec![text_header(KIND, kind)];
         assert_eq!(receive(&strange).expect_err("poison").code, PoisonCode::Inbox, "{kind}");
     }
+}
+
+fn origin() -> ActOrigin {
+    ActOrigin { token: Some("key:ops".into()), address: Some("10.0.0.7:5512".into()), ..ActOrigin::default() }
 }

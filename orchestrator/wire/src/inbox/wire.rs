@@ -4,6 +4,7 @@
 use super::{CallOutcome, InboxEnvelope};
 use crate::poison::{PoisonCode, PoisonDiagnosis};
 use saga_core::{
+    act_author::ActOrigin,
     command::{CommandAnswer, CommandDirection, CommandFailure, GuardKind, RetryAdvice},
     event::OperatorAction,
     id::{CommandId, CommandIdError, SagaId, SagaIdError},
@@ -77,6 +78,9 @@ struct OperatorWire {
     /// Of a retry by another definition: the hashes of its text and of its policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     definition: Option<(String, String)>,
+    /// A build before this one did not say.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    origin: ActOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,6 +97,8 @@ struct RerunWire {
     /// By another definition: the hashes of its text and of its policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     definition: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    origin: ActOrigin,
 }
 
 pub(super) fn outcome(outcome: &CallOutcome) -> String {
@@ -102,10 +108,20 @@ pub(super) fn outcome(outcome: &CallOutcome) -> String {
 }
 
 pub(super) fn operator(saga: SagaId, act: &OperatorAct, definition: Option<&(String, String)>) -> String {
-    let OperatorAct { id, who, reason, action, about } = act.clone();
+    let OperatorAct { id, who, reason, action, about, origin } = act.clone();
     let (step, direction) = about.map_or((None, None), |about| (Some(about.step), about.direction));
     let definition = definition.cloned();
-    json(&OperatorWire { saga: saga.to_string(), id, who, reason, action, step, direction, definition })
+    json(&OperatorWire {
+        saga: saga.to_string(),
+        id,
+        who,
+        reason,
+        action,
+        step,
+        direction,
+        definition,
+        origin: *origin,
+    })
 }
 
 pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, PoisonDiagnosis> {
@@ -116,20 +132,25 @@ pub(super) fn read_outcome(bytes: &[u8]) -> Result<CallOutcome, PoisonDiagnosis>
 }
 
 pub(super) fn read_operator(bytes: &[u8]) -> Result<InboxEnvelope, PoisonDiagnosis> {
-    let OperatorWire { saga, id, who, reason, action, step, direction, definition } = read(bytes)?;
+    let OperatorWire { saga, id, who, reason, action, step, direction, definition, origin } = read(bytes)?;
     let saga = saga_of(&saga)?;
     let about = step.map(|step| ActTarget { step, direction });
-    Ok(InboxEnvelope::Operator { saga, act: OperatorAct { id, who, reason, action, about }, definition })
+    Ok(InboxEnvelope::Operator {
+        saga,
+        act: OperatorAct { id, who, reason, action, about, origin: Box::new(origin) },
+        definition,
+    })
 }
 
 pub(super) fn rerun(saga: SagaId, order: &RerunOrder, definition: Option<&(String, String)>) -> String {
-    let RerunOrder { id, who, reason, from, force } = order.clone();
-    json(&RerunWire { saga: saga.to_string(), id, who, reason, from, force, definition: definition.cloned() })
+    let RerunOrder { id, who, reason, from, force, origin } = order.clone();
+    let definition = definition.cloned();
+    json(&RerunWire { saga: saga.to_string(), id, who, reason, from, force, definition, origin })
 }
 
 pub(super) fn read_rerun(bytes: &[u8]) -> Result<InboxEnvelope, PoisonDiagnosis> {
-    let RerunWire { saga, id, who, reason, from, force, definition } = read(bytes)?;
-    let order = RerunOrder { id, who, reason, from, force };
+    let RerunWire { saga, id, who, reason, from, force, definition, origin } = read(bytes)?;
+    let order = RerunOrder { id, who, reason, from, force, origin };
     Ok(InboxEnvelope::Rerun { saga: saga_of(&saga)?, order, definition })
 }
 

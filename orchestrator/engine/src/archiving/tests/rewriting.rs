@@ -48,7 +48,13 @@ impl Archive {
             StreamRow { version: 3, recorded_at_ms: 9, append_id: Uuid::new_v4(), payload: b"{\"act\":1}".to_vec() };
         erased.rows.push(act);
         erased.summary.erased_at_ms = Some(9);
-        let act = StreamAct { id: "1".into(), who: "anna".into(), action: "erase".into(), reason: "asked".into() };
+        let act = StreamAct {
+            id: "1".into(),
+            who: "anna".into(),
+            action: "erase".into(),
+            reason: "asked".into(),
+            ..StreamAct::default()
+        };
         ensure!(self.store.erase_archived(&ArchivedErasure { erased: erased.clone(), act }).await?);
         Ok(erased)
     }

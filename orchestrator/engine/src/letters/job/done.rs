@@ -122,7 +122,7 @@ fn is_saga(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_event_store::LetterCoordinates;
+    use saga_event_store::{ActSource, LetterCoordinates};
 
     const SAGA: &str = "018f6e0a-7c5b-7000-8000-000000000001";
 
@@ -137,6 +137,9 @@ mod tests {
             why: "mended".into(),
             result: Some(result.to_owned()),
             id: format!("{}:0/17", Uuid::nil()),
+            source: ActSource::default(),
+            before: None,
+            after: None,
         };
         item(&act, "0/17".into())
     }

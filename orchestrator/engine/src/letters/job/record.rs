@@ -146,6 +146,7 @@ impl FilterText {
 mod tests {
     use super::*;
     use crate::letters::{BringAim, BringOrder, LetterSelection, NamedPlace, USUAL_LETTER_PACE};
+    use saga_core::act_author::ActOrigin;
     use saga_event_store::NoteNumber;
 
     /// The record of an end is read by engines of later builds.
@@ -180,6 +181,7 @@ mod tests {
             aim: BringAim::Text("53ac".into()),
             again: true,
             dry_run: false,
+            origin: ActOrigin::default(),
         };
         let named = LetterJobOrder {
             bring,

@@ -27,6 +27,8 @@ pub(super) enum AuditSource {
     Pause(i64),
     /// The number of an act on guards.
     Guard(i64),
+    /// The number of an act on a part of the installation.
+    Part(i64),
     /// The number of a removal of rows of dead letters.
     Purge(i64),
     /// The number of an act on a dead letter.
@@ -56,6 +58,7 @@ impl AuditPlace {
             | AuditSource::Reload(_)
             | AuditSource::Pause(_)
             | AuditSource::Guard(_)
+            | AuditSource::Part(_)
             | AuditSource::Purge(_)
             | AuditSource::Letter(_) => (Uuid::nil(), 0),
         };
@@ -74,6 +77,7 @@ impl AuditPlace {
             | AuditSource::Reload(_)
             | AuditSource::Pause(_)
             | AuditSource::Guard(_)
+            | AuditSource::Part(_)
             | AuditSource::Purge(_) => 0,
         };
         (self.at.0, number)
@@ -95,6 +99,7 @@ impl fmt::Display for AuditPlace {
             AuditSource::Reload(number) => write!(f, "reload~{number}"),
             AuditSource::Pause(number) => write!(f, "pause~{number}"),
             AuditSource::Guard(number) => write!(f, "guard~{number}"),
+            AuditSource::Part(number) => write!(f, "part~{number}"),
             AuditSource::Purge(number) => write!(f, "purge~{number}"),
             AuditSource::Letter(number) => write!(f, "letter~{number}"),
             AuditSource::Saga(stream, version) => write!(f, "saga~{stream}~{version}"),
@@ -123,6 +128,7 @@ fn read(text: &str) -> Option<AuditPlace> {
         "reload" => AuditSource::Reload(rest.parse().ok()?),
         "pause" => AuditSource::Pause(rest.parse().ok()?),
         "guard" => AuditSource::Guard(rest.parse().ok()?),
+        "part" => AuditSource::Part(rest.parse().ok()?),
         "purge" => AuditSource::Purge(rest.parse().ok()?),
         "letter" => AuditSource::Letter(rest.parse().ok()?),
         "saga" => {
@@ -146,6 +152,7 @@ mod tests {
             AuditSource::Restore(5),
             AuditSource::Reload(6),
             AuditSource::Guard(8),
+            AuditSource::Part(4),
             AuditSource::Purge(2),
             AuditSource::Letter(1),
             AuditSource::Saga(Uuid::from_u128(9), 4),

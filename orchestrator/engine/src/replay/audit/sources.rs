@@ -6,6 +6,7 @@ use super::{
     place::{AuditPlace, AuditSource},
 };
 use crate::{
+    act_log::{ACT_LOG, PartAct},
     definition_lookup::{DefinitionTextRecord, RESTORE_LOG, TEXT_LOG},
     definition_pauses::{self, PAUSE_LOG, PauseRecord},
     definition_rollout::recorded::{self, DefinitionChangeKind},
@@ -16,13 +17,16 @@ use crate::{
     reload::record::{RELOAD_LOG, ReloadEffect, ReloadRecord},
 };
 use saga_core::{
+    act_author::ActOrigin,
     id::SagaId,
     time::{Timestamp, from_rfc3339, rfc3339},
 };
 use saga_event_store::{
-    ActPosition, ActQuery, ActSelection, EventStore, LetterActQuery, MAX_ACTS, StoreError, StoredAct, StoredLetterAct,
-    StoredNote,
+    ActPosition, ActQuery, ActSelection, ActSource, EventStore, LetterActQuery, MAX_ACTS, StoreError, StoredAct,
+    StoredLetterAct, StoredNote,
 };
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// An act and its place.
@@ -34,12 +38,19 @@ pub(super) struct PlacedEntry {
 
 impl PlacedEntry {
     pub(super) fn is_wanted(&self, wanted: &AuditRequest) -> bool {
-        let AuditRequest { since, who, on, after, limit: _ } = wanted;
+        let AuditRequest { since, until, who, on, action, after, limit: _ } = wanted;
         since.is_none_or(|since| self.place.at() >= since)
+            && until.is_none_or(|until| self.place.at() < until)
+            && action.as_ref().is_none_or(|action| is_action(&self.entry.action, action))
             && after.as_ref().is_none_or(|after| self.place < *after)
             && who.as_ref().is_none_or(|who| *who == self.entry.who)
             && on.as_ref().is_none_or(|on| is_on(&self.entry.on, on))
     }
+}
+
+/// As the store compares it.
+fn is_action(found: &str, wanted: &str) -> bool {
+    found.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 fn is_on(target: &AuditTarget, on: &str) -> bool {
@@ -48,6 +59,7 @@ fn is_on(target: &AuditTarget, on: &str) -> bool {
         AuditTarget::Participant { name } => name == on,
         AuditTarget::Letter { letter, .. } => letter == on,
         AuditTarget::Letters { .. } => false,
+        AuditTarget::Part { name, .. } => name == on,
         AuditTarget::Definition { name, definition } => name == on || definition == on,
         AuditTarget::Participants { file, before, now } => {
             file == on || [before, now].into_iter().flatten().any(|hash| hash == on)
@@ -64,7 +76,8 @@ pub(super) async fn on_sagas(store: &dyn EventStore, wanted: &AuditRequest) -> R
     let page = |scope| ActQuery {
         scope,
         since_ms: wanted.since.map_or(i64::MIN, |since| since.0),
-        before: wanted.after.as_ref().map_or(ActPosition::END, AuditPlace::in_index),
+        before: wanted.after.as_ref().map_or(ActPosition::END, AuditPlace::in_index).min(before(wanted)),
+        action: wanted.action.clone().unwrap_or_default(),
         limit,
     };
     let Some(on) = &wanted.on else {
@@ -78,6 +91,11 @@ pub(super) async fn on_sagas(store: &dyn EventStore, wanted: &AuditRequest) -> R
         found.extend(store.acts(&query).await?.into_iter().map(on_saga));
     }
     Ok(found)
+}
+
+/// Acts on sagas at the end of the time that is asked for or later are not before this.
+fn before(wanted: &AuditRequest) -> ActPosition {
+    wanted.until.map_or(ActPosition::END, |until| ActPosition { at_ms: until.0, stream: Uuid::nil(), version: 0 })
 }
 
 /// The sagas with this id or key.
@@ -95,8 +113,20 @@ fn on_saga(stored: StoredAct) -> PlacedEntry {
     let at = Timestamp(at_ms);
     let id = SagaId::from_uuid(stream).map_or_else(|| stream.to_string(), |saga| saga.to_string());
     let on = AuditTarget::Saga { id, key, version };
-    let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.reason, on, id: act.id };
+    let (origin, before, after) = (origin(act.source), standing(act.before), standing(act.after));
+    let (who, action, reason, id) = (act.who, act.action, act.reason, act.id);
+    let entry = AuditEntry { at: rfc3339(at), who, action, reason, on, id, origin, before, after };
     PlacedEntry { place: AuditPlace::new(at, AuditSource::Saga(stream, version)), entry }
+}
+
+fn origin(source: ActSource) -> ActOrigin {
+    let ActSource { subject, token, address, request } = source;
+    ActOrigin { subject, token, address, request }
+}
+
+/// What the store has as text. A text that is no JSON is shown as it is.
+fn standing(text: Option<String>) -> Value {
+    text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
 /// One more than a page, so that the caller sees whether there are more.
@@ -105,7 +135,12 @@ pub(super) async fn on_letters(store: &dyn EventStore, wanted: &AuditRequest) ->
         who: wanted.who.clone(),
         letter: wanted.on.clone(),
         since_ms: wanted.since.map_or(i64::MIN, |since| since.0),
-        before: wanted.after.as_ref().map_or((i64::MAX, i64::MAX), AuditPlace::among_letters),
+        before: wanted
+            .after
+            .as_ref()
+            .map_or((i64::MAX, i64::MAX), AuditPlace::among_letters)
+            .min(wanted.until.map_or((i64::MAX, i64::MAX), |until| (until.0, 0))),
+        action: wanted.action.clone().unwrap_or_default(),
         limit: u32::try_from(wanted.limit).unwrap_or(MAX_ACTS).saturating_add(1),
     };
     Ok(store.letter_acts(&query).await?.into_iter().map(on_letter).collect())
@@ -115,7 +150,9 @@ fn on_letter(act: StoredLetterAct) -> PlacedEntry {
     let at = Timestamp(act.at_ms);
     let place = format!("{}/{}/{}", act.place.topic, act.place.partition, act.place.offset);
     let on = AuditTarget::Letter { place, letter: act.letter, result: act.result };
-    let entry = AuditEntry { at: rfc3339(at), who: act.who, action: act.action, reason: act.why, on, id: act.id };
+    let (origin, before, after) = (origin(act.source), standing(act.before), standing(act.after));
+    let (who, action, reason, id) = (act.who, act.action, act.why, act.id);
+    let entry = AuditEntry { at: rfc3339(at), who, action, reason, on, id, origin, before, after };
     PlacedEntry { place: AuditPlace::new(at, AuditSource::Letter(act.number)), entry }
 }
 
@@ -137,14 +174,19 @@ fn purge(note: &StoredNote) -> Option<PlacedEntry> {
         reason: said.reason,
         on: AuditTarget::Letters { before: rfc3339(Timestamp(said.ended_before_ms)) },
         id: note.id.to_string(),
+        origin: said.origin,
+        before: Value::Null,
+        after: Value::Null,
     };
     Some(PlacedEntry { place: AuditPlace::new(at, AuditSource::Purge(note.number.0)), entry })
 }
 
 pub(super) async fn on_guards(store: &dyn EventStore) -> Result<Vec<PlacedEntry>, StoreError> {
     let acts = overrides::on_record(store).await?.into_iter();
+    let mut in_force = BTreeMap::new();
     Ok(acts
         .map(|recorded| {
+            let (before, after) = overrides::change(&mut in_force, &recorded);
             let at = from_rfc3339(&recorded.at).unwrap_or_default();
             let entry = AuditEntry {
                 at: recorded.at,
@@ -153,10 +195,28 @@ pub(super) async fn on_guards(store: &dyn EventStore) -> Result<Vec<PlacedEntry>
                 reason: recorded.act.reason.clone(),
                 on: AuditTarget::Participant { name: recorded.act.participant.clone() },
                 id: recorded.id.to_string(),
+                origin: recorded.act.origin,
+                before: json!(before),
+                after: json!(after),
             };
             PlacedEntry { place: AuditPlace::new(at, AuditSource::Guard(recorded.number)), entry }
         })
         .collect())
+}
+
+/// Acts on what is no saga, participant, definition or dead letter.
+pub(super) async fn on_parts(
+    store: &dyn EventStore,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<PlacedEntry>, StoreError> {
+    log(store, ACT_LOG, on_part, unreadable).await
+}
+
+fn on_part(note: &StoredNote) -> Option<PlacedEntry> {
+    let PartAct { who, reason, action, kind, name, origin, before, after } = serde_json::from_str(&note.body).ok()?;
+    let on = AuditTarget::Part { kind, name };
+    let entry = AuditEntry { who, reason, origin, before, after, ..of_note(note, &action, on) };
+    Some(noted(note, entry, AuditSource::Part(note.number.0)))
 }
 
 /// Texts that operators brought to move sagas to them, and texts that they put back.
@@ -211,9 +271,11 @@ async fn log(
 }
 
 fn text(note: &StoredNote, action: &str, source: AuditSource) -> Option<PlacedEntry> {
-    let DefinitionTextRecord { name, definition, who, reason } = serde_json::from_str(&note.body).ok()?;
+    let DefinitionTextRecord { name, definition, who, reason, origin, before } =
+        serde_json::from_str(&note.body).ok()?;
+    let (before, after) = (json!(before), json!(definition));
     let on = AuditTarget::Definition { name, definition };
-    Some(noted(note, AuditEntry { who, reason, ..of_note(note, action, on) }, source))
+    Some(noted(note, AuditEntry { who, reason, origin, before, after, ..of_note(note, action, on) }, source))
 }
 
 fn reload(note: &StoredNote) -> Option<PlacedEntry> {
@@ -222,15 +284,26 @@ fn reload(note: &StoredNote) -> Option<PlacedEntry> {
         ReloadEffect::Changed => "reload participants",
         ReloadEffect::Refused => "refuse participants",
     };
+    let (hash_before, hash_after) = (json!(before), json!(now));
     let on = AuditTarget::Participants { file: PARTICIPANTS_FILE.to_owned(), before, now };
-    let entry = AuditEntry { who: engine, reason, ..of_note(note, action, on) };
+    let entry = AuditEntry { who: engine, reason, before: hash_before, after: hash_after, ..of_note(note, action, on) };
     Some(noted(note, entry, AuditSource::Reload(note.number.0)))
 }
 
 /// The entry of a note, without who and why.
 fn of_note(note: &StoredNote, action: &str, on: AuditTarget) -> AuditEntry {
     let (at, id) = (rfc3339(Timestamp(note.at_ms)), note.id.to_string());
-    AuditEntry { at, who: String::new(), action: action.to_owned(), reason: String::new(), on, id }
+    AuditEntry {
+        at,
+        who: String::new(),
+        action: action.to_owned(),
+        reason: String::new(),
+        on,
+        id,
+        origin: ActOrigin::default(),
+        before: Value::Null,
+        after: Value::Null,
+    }
 }
 
 fn noted(note: &StoredNote, entry: AuditEntry, source: AuditSource) -> PlacedEntry {
@@ -251,15 +324,22 @@ pub(super) async fn deployments(
     Ok(changes
         .into_iter()
         .map(|change| {
-            let (action, definition) = match change.kind {
-                DefinitionChangeKind::Published { hash } => ("publish definition".to_owned(), hash),
-                DefinitionChangeKind::Replaced { hash, by } => (format!("publish definition in place of {hash}"), by),
-                DefinitionChangeKind::Withdrawn { hash } => ("withdraw definition".to_owned(), hash),
+            let (action, definition, before, after) = match change.kind {
+                DefinitionChangeKind::Published { hash } => {
+                    ("publish definition".to_owned(), hash.clone(), Value::Null, json!(hash))
+                }
+                DefinitionChangeKind::Replaced { hash, by } => {
+                    (format!("publish definition in place of {hash}"), by.clone(), json!(hash), json!(by))
+                }
+                DefinitionChangeKind::Withdrawn { hash } => {
+                    ("withdraw definition".to_owned(), hash.clone(), json!(hash), Value::Null)
+                }
             };
             let place = AuditPlace::new(change.at, AuditSource::Deployment(change.number, change.name.clone()));
             let on = AuditTarget::Definition { name: change.name, definition };
             let (at, id) = (rfc3339(change.at), change.number.to_string());
-            PlacedEntry { place, entry: AuditEntry { at, who: change.by, action, reason: String::new(), on, id } }
+            let (who, reason, origin) = (change.by, String::new(), ActOrigin::default());
+            PlacedEntry { place, entry: AuditEntry { at, who, action, reason, on, id, origin, before, after } }
         })
         .collect())
 }

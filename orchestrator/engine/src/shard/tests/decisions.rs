@@ -111,7 +111,14 @@ impl WorkingShard {
     /// Appends an act under the epoch of this shard, as an earlier append of unknown outcome would.
     async fn append_elsewhere(&self, saga: SagaId, action: OperatorAction) {
         let mut recorded = self.fixture.journal.read(saga).await.expect("it is read").expect("it is there");
-        let act = OperatorAct { id: "act".into(), who: "eve".into(), reason: "test".into(), action, about: None };
+        let act = OperatorAct {
+            id: "act".into(),
+            who: "eve".into(),
+            reason: "test".into(),
+            action,
+            about: None,
+            origin: Box::default(),
+        };
         let input = SagaInput::Operator(act);
         let outcome = decided_at(NOW, 1, AdmissionVerdict::Admitted, |context| {
             decide::decide(&recorded.plan, &mut recorded.state, &input, context)

@@ -1,7 +1,7 @@
 //! `replay rebuild sagas`: writes the rows of the list of sagas that say something else than the journals.
 
 use super::{
-    super::super::{OutputFormat, output, server, store::StoreReadArgs},
+    super::super::{OutputFormat, output, recorded, server, store::StoreReadArgs},
     RebuildArgs, ReplayMeter, stopped, unless_stopped,
 };
 use anyhow::Context;
@@ -9,6 +9,7 @@ use indicatif::HumanCount;
 use saga_engine::replay::repair::{
     self, RepairEvent, RepairMode, RepairPart, RepairReport, SagaRepair, UnrepairedSaga,
 };
+use saga_engine::{act_log::ActedPart, projection::SAGA_LIST};
 use saga_event_store::{EventStore, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,6 +74,9 @@ async fn open(args: &StoreReadArgs, mode: RepairMode) -> anyhow::Result<Result<A
 }
 
 async fn in_store(store: Arc<dyn EventStore>, printer: &RepairPrinter) -> anyhow::Result<ExitCode> {
+    if printer.mode == RepairMode::Write {
+        recorded::act(store.as_ref(), "rebuild list of sagas", ActedPart::SagaList, SAGA_LIST).await?;
+    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut printed, compared) = (Ok(()), Cell::new(0));
     let report = repair::repair(store, printer.mode, workers, |event| {
@@ -104,7 +108,7 @@ async fn by_the_engine(args: &RebuildArgs, printer: &RepairPrinter) -> anyhow::R
     let client = server::ServerArgs::of(args.server.clone(), args.store.file.clone()).open()?;
     let (mut report, mut after) = (RepairReport::default(), None::<String>);
     loop {
-        let mut body = json!({"dryRun": args.dry_run});
+        let mut body = json!({"dryRun": args.dry_run, "who": null});
         if let Some(after) = &after {
             body["after"] = Value::from(after.as_str());
         }

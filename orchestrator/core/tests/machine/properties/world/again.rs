@@ -3,6 +3,7 @@
 use super::{Effects, World, name};
 use crate::surroundings::Surroundings;
 use saga_core::{
+    act_author::ActOrigin,
     decide,
     event::TakenOutcome,
     evolve,
@@ -21,7 +22,7 @@ impl World {
         for from in std::iter::once(None).chain(steps) {
             for force in [false, true] {
                 let (id, who, reason) = ("again".to_owned(), "ada".to_owned(), "fixed".to_owned());
-                let order = RerunOrder { id, who, reason, from: from.clone(), force };
+                let order = RerunOrder { id, who, reason, from: from.clone(), force, origin: ActOrigin::default() };
                 let Ok(fork) = rerun::fork((&self.plan, &self.state), &self.plan, &order) else { continue };
                 self.is_safe(&fork, force);
                 self.begins(fork);

@@ -3,6 +3,7 @@
 use super::{Case, admitted, case, refused};
 use crate::given::{START, Saga, busy, declined, done, given, given_gate, lost, seconds};
 use saga_core::{
+    act_author::ActOrigin,
     command::CommandFailure,
     decide::AdmissionVerdict,
     event::OperatorAction::{Abandon, Cancel},
@@ -149,7 +150,7 @@ fn from_next() -> Saga {
     let ended = two("").when_operator(Abandon);
     let from = Some("next".to_owned());
     let (id, who, reason) = ("again".to_owned(), "ada".to_owned(), "fixed".to_owned());
-    let order = RerunOrder { id, who, reason, from, force: false };
+    let order = RerunOrder { id, who, reason, from, force: false, origin: ActOrigin::default() };
     let fork = rerun::fork((&ended.plan, &ended.state), &ended.plan, &order).expect("what is taken over stands");
     let id = SagaId::new(START, ShardId(3), 43);
     Saga::forked(&ended.plan, id, rerun::start_of(&ended.state), fork)
