@@ -15,6 +15,8 @@ use std::{
 
 /// Most events that are looked at: a client that cannot connect notes some in a second.
 const MOST_EVENTS: usize = 1_000;
+/// How librdkafka sums up what it has said of each broker before.
+const SUMMARY: &str = "brokers are down";
 /// Lines of the log above this level are no errors; RFC 5424.
 const ERROR_LEVEL: i32 = 3;
 
@@ -59,6 +61,9 @@ unsafe fn said_by(event: *mut rd_kafka_event_t) -> Option<String> {
             }
             _ => None,
         }?;
+        if text.ends_with(SUMMARY) {
+            return None;
+        }
         Some(text.rsplit_once("]: ").map_or(text.as_str(), |(_, said)| said).to_owned())
     }
 }
