@@ -4,8 +4,8 @@
 #   docker run --rm saga-orchestrator --help
 
 FROM rust:1.95-bookworm AS build
-# librdkafka, OpenSSL, zstd and SQLite are compiled from the sources that their crates carry: a C and C++ compiler, make,
-# perl, cmake, pkg-config and zlib's headers are all they need. Most are in the image already.
+# librdkafka, OpenSSL, libcurl, zstd and SQLite are compiled from the sources that their crates carry: a C and C++
+# compiler, make, perl, cmake, pkg-config and zlib's headers are all they need. Most are in the image already.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential cmake perl pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -86,7 +86,8 @@ start_local_kafka() {
     "${control[@]}" start
     SAGA_TEST_KAFKA=127.0.0.1:$port
     SAGA_TEST_KAFKA_CONTROL=$(control_of_process kafka "${control[@]}")
-    export SAGA_TEST_KAFKA SAGA_TEST_KAFKA_CONTROL
+    # For brokers of a test's own.
+    export SAGA_TEST_KAFKA SAGA_TEST_KAFKA_CONTROL SAGA_TEST_KAFKA_JARS=$kafka_jars
     say "Kafka $KAFKA_VERSION: a local process at $SAGA_TEST_KAFKA"
 }
 

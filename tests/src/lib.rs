@@ -16,6 +16,7 @@ pub mod pace;
 pub mod participant;
 pub mod postgres;
 pub mod promtool;
+pub mod secure_kafka;
 pub mod secure_postgres;
 pub mod servers;
 pub mod traffic;

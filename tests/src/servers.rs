@@ -63,7 +63,7 @@ pub fn report_not_run(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
-    tell_not_run(reason);
+    tell_not_run(&format!("{reason}; `tests/run` provides it"));
 }
 
 /// The same for what not every machine can have: it fails nowhere.
@@ -74,7 +74,7 @@ pub fn tell_not_run(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     // Written to the stream itself: what `eprintln!` prints is kept from view while a test passes.
-    let line = format!("NOT RUN: {test}: {reason}; `tests/run` provides it\n");
+    let line = format!("NOT RUN: {test}: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("the standard error stream takes a line");
 }
 

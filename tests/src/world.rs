@@ -44,7 +44,20 @@ impl TestWorld {
     /// # Errors
     /// When a server does not do its part.
     pub async fn new(inventory: ParticipantScript, payments: ParticipantScript) -> Result<Option<TestWorld>> {
-        let (Some(kafka), Some(postgres)) = (servers::kafka(), servers::postgres()) else { return Ok(None) };
+        let Some(kafka) = servers::kafka() else { return Ok(None) };
+        TestWorld::on(kafka, inventory, payments).await
+    }
+
+    /// The same on a broker of the test's own.
+    ///
+    /// # Errors
+    /// As [`TestWorld::new`].
+    pub async fn on(
+        kafka: TestKafka,
+        inventory: ParticipantScript,
+        payments: ParticipantScript,
+    ) -> Result<Option<TestWorld>> {
+        let Some(postgres) = servers::postgres() else { return Ok(None) };
         let database = postgres.database().await?;
         let installation = EngineInstallation::new(&kafka, database.url())?;
         let (orders, commands) = (kafka.fresh_topic("orders", 3).await?, kafka.fresh_topic("inventory", 3).await?);

@@ -1,5 +1,6 @@
 //! What every client of Kafka here needs and rdkafka does not do: to find a broker again when it has lost every one
-//! ([`BootstrapRefresher`]), and to read a header whatever its name is ([`header_at`]).
+//! ([`BootstrapRefresher`]), to read a header whatever its name is ([`header_at`]), and to say why it could not connect
+//! ([`last_noted_error`]).
 //!
 //! A broker that was suspended for longer than its session with the controller lists no brokers, itself included, until
 //! it has a new session. librdkafka 2.12 believes that: it removes every broker, its bootstrap servers included, and
@@ -7,12 +8,14 @@
 //! that. Such a client gets its bootstrap servers once more. It keeps all that it has: its membership of the group, its
 //! positions, the records that it has to send.
 //!
-//! This is the only package with unsafe code: rdkafka wraps neither of the two functions that are needed.
+//! This is the only package with unsafe code: rdkafka wraps none of the functions that are needed.
 
 mod headers;
+mod noted;
 mod visibility;
 
 pub use headers::header_at;
+pub use noted::last_noted_error;
 
 use rdkafka::{
     bindings::{rd_kafka_brokers_add, rd_kafka_brokers_learned_ids, rd_kafka_mem_free},

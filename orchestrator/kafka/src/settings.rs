@@ -322,7 +322,7 @@ pub fn is_server(text: &str) -> bool {
 /// Whether a property of this name holds a secret.
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
-    ["password", "secret", "pem", "jaas", "oauthbearer.config"].iter().any(|part| key.contains(part))
+    ["password", "passphrase", "secret", "pem", "jaas", "oauthbearer.config"].iter().any(|part| key.contains(part))
 }
 
 fn tune(config: &mut ClientConfig, properties: &BTreeMap<String, String>, key: &str, value: &str) {

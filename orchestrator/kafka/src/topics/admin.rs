@@ -178,7 +178,8 @@ impl TopicAdmin {
     }
 
     pub(super) fn unreachable(&self, source: KafkaError) -> TopicError {
-        TopicError::Unreachable { servers: self.servers.clone(), source }
+        let noted = saga_brokers::last_noted_error(self.client.inner()).map(String::into_boxed_str);
+        TopicError::Unreachable { servers: self.servers.clone(), source, noted }
     }
 
     fn wait<T>(&self, answer: impl Future<Output = Result<T, KafkaError>>) -> Result<T, TopicError> {

@@ -7,12 +7,15 @@ use std::{fmt, sync::Arc};
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
     /// The broker does not answer, or refuses this client. It may answer later.
-    #[error("kafka at {servers} does not answer: {source}")]
+    #[error("kafka at {servers} does not answer: {source}{}", because(noted.as_deref()))]
     Unreachable {
         /// Addresses of the brokers, from `kafka.bootstrapServers`.
         servers: String,
         /// The error of the Kafka client.
         source: KafkaError,
+        /// Why the client could not connect last: a refused login, a certificate that does not hold; `None`: it did
+        /// not say.
+        noted: Option<Box<str>>,
     },
     /// The client refuses its settings.
     #[error("cannot create a client of Kafka: {0}")]
@@ -169,6 +172,10 @@ impl fmt::Display for MissingTopic {
         let MissingTopic { topic, purpose, reason, command } = self;
         write!(f, "topic {topic} ({purpose}) does not exist and could not be created: {reason}; run: {command}")
     }
+}
+
+fn because(noted: Option<&str>) -> String {
+    noted.map_or_else(String::new, |noted| format!(": {noted}"))
 }
 
 fn list(missing: &[MissingTopic]) -> String {

@@ -87,7 +87,11 @@ impl InstallationMarks<'_> {
 
     fn owner(&self, mark: &str) -> Result<Option<String>, TopicError> {
         let servers = &self.settings.bootstrap_servers;
-        self.read_with_retries(mark).map_err(|source| TopicError::Unreachable { servers: servers.clone(), source })
+        self.read_with_retries(mark).map_err(|source| TopicError::Unreachable {
+            servers: servers.clone(),
+            source,
+            noted: None,
+        })
     }
 
     fn read_with_retries(&self, mark: &str) -> KafkaResult<Option<String>> {
