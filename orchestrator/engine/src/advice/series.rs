@@ -95,7 +95,7 @@ impl ObservedOutage {
 
 /// A time at which the breaker began to hold commands back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BreakerOpening {
+pub(super) struct ObservedOpening {
     pub(super) at: Timestamp,
     /// Whether an outage was under way or near.
     pub(super) in_outage: bool,
@@ -177,7 +177,7 @@ impl ParticipantSeries {
     }
 
     /// When the breaker began to hold commands back, and what came after.
-    pub(super) fn openings(&self, outages: &[ObservedOutage]) -> Vec<BreakerOpening> {
+    pub(super) fn openings(&self, outages: &[ObservedOutage]) -> Vec<ObservedOpening> {
         let mut openings = Vec::new();
         let mut last = i64::MIN;
         for (at, _) in self.load.iter().filter(|(_, bucket)| bucket.breaker_waits > 0) {
@@ -189,10 +189,10 @@ impl ParticipantSeries {
         openings
     }
 
-    fn opening(&self, at: i64, outages: &[ObservedOutage]) -> BreakerOpening {
+    fn opening(&self, at: i64, outages: &[ObservedOutage]) -> ObservedOpening {
         let (from, to) = (begin(at - SILENCE, LOAD_BUCKET), begin(at + SILENCE, LOAD_BUCKET));
         let well = self.load.range(at..).find(|(_, bucket)| bucket.is_bad() == Some(false));
-        BreakerOpening {
+        ObservedOpening {
             at: begin(at, LOAD_BUCKET),
             in_outage: outages.iter().any(|outage| outage.from < to && from < outage.to),
             answered_after: well.map(|(well, _)| begin(*well, LOAD_BUCKET).since(begin(at, LOAD_BUCKET))),
