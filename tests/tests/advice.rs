@@ -258,6 +258,8 @@ async fn a_participant_whose_errors_grow_is_forecast_to_fail_and_the_past_says_h
         anyhow::bail!("one participant: {told}")
     };
     ensure!((&forecast["outlook"], &forecast["measure"]) == (&json!("likelyToFail"), &json!("errors")), "{told}");
+    let trouble = &report["participants"][0];
+    ensure!(trouble["outages"].as_u64() >= Some(1) && trouble["openings"] == 0, "{trouble}");
     let (record, trend) = (&forecast["past"], &forecast["past"]["trend"]);
     ensure!((&record["failures"], &record["isEnough"]) == (&json!(4), &json!(true)), "{told}");
     ensure!((&trend["cameTrue"], &trend["missed"]) == (&json!(3), &json!(1)), "{told}");

@@ -31,8 +31,8 @@ pub use forecast::ForecastMeasure;
 pub use observed::SkippedJournal;
 pub use present::{GivenDefinition, GivenParticipants};
 pub use report::{
-    AdviceReport, AdviceSelection, ObservedLine, OutlookWord, ParticipantForecast, ReadPast, SettingAdvice, StayReason,
-    UnchangedSetting,
+    AdviceReport, AdviceSelection, ObservedLine, OpeningLine, OutageLine, OutlookWord, ParticipantForecast,
+    ParticipantTrouble, ReadPast, SettingAdvice, StayReason, UnchangedSetting,
 };
 pub use setting::{SettingKey, SettingScope};
 pub use verdict::AdviceConfidence;

@@ -28,6 +28,8 @@ pub struct AdviceReport {
     pub quantile_error: f64,
     /// What was observed, by participant, definition, step and direction.
     pub observed: Vec<ObservedLine>,
+    /// What happened to each participant as a whole.
+    pub participants: Vec<ParticipantTrouble>,
     /// Settings that should have another value.
     pub advice: Vec<SettingAdvice>,
     /// Settings that stay, and why.
@@ -103,6 +105,51 @@ pub struct ObservedLine {
     pub compensated: u64,
     /// Sagas that were parked because of it.
     pub parked: u64,
+}
+
+/// Outages of a participant, and openings of its breaker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantTrouble {
+    /// The participant.
+    pub participant: String,
+    /// How many outages there were.
+    pub outages: u64,
+    /// The latest of them, at most twenty, oldest first.
+    pub latest_outages: Vec<OutageLine>,
+    /// How often the breaker began to hold commands back.
+    pub openings: u64,
+    /// Of these, how often no outage was near.
+    pub openings_without_outage: u64,
+    /// The latest openings, at most twenty, oldest first.
+    pub latest_openings: Vec<OpeningLine>,
+}
+
+/// One outage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutageLine {
+    /// When it began, to ten seconds.
+    pub from: String,
+    /// When it ended, to ten seconds.
+    pub to: String,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Whether the breaker held commands back meanwhile.
+    pub opened: bool,
+}
+
+/// One opening of a breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpeningLine {
+    /// When the first command was held back, to ten seconds.
+    pub at: String,
+    /// Whether an outage was under way or near.
+    pub in_outage: bool,
+    /// Milliseconds until most calls succeeded again, to ten seconds; absent: that is not on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_after_ms: Option<u64>,
 }
 
 /// A setting that should have another value.
@@ -252,6 +299,7 @@ pub(super) fn report(
                 ..line(it)
             })
             .collect(),
+        participants: series.clone().map(|(name, series)| trouble(name, series)).collect(),
         paste: yaml_patch::patches(&judged, present),
         forecasts: series.map(|(name, series)| of_participant(name, series, present, now)).collect(),
         advice: judged.iter().filter_map(|it| advice(it, present)).collect(),
@@ -293,6 +341,33 @@ fn line(it: &CommandObservations) -> ObservedLine {
         exhausted: it.exhausted,
         compensated: it.compensated,
         parked: it.parked,
+    }
+}
+
+/// Outages and openings that are listed; all are counted.
+const LISTED: usize = 20;
+
+fn trouble(name: &str, series: &ParticipantSeries) -> ParticipantTrouble {
+    let outages = series.outages();
+    let openings = series.openings(&outages);
+    let latest_outages = outages.iter().skip(outages.len().saturating_sub(LISTED)).map(|it| OutageLine {
+        from: rfc3339(it.from),
+        to: rfc3339(it.to),
+        failed: it.failed,
+        opened: it.opened,
+    });
+    let latest_openings = openings.iter().skip(openings.len().saturating_sub(LISTED)).map(|it| OpeningLine {
+        at: rfc3339(it.at),
+        in_outage: it.in_outage,
+        answered_after_ms: it.answered_after.map(|after| after.as_millis() as u64),
+    });
+    ParticipantTrouble {
+        participant: name.to_owned(),
+        outages: outages.len() as u64,
+        latest_outages: latest_outages.collect(),
+        openings: openings.len() as u64,
+        openings_without_outage: openings.iter().filter(|it| !it.in_outage).count() as u64,
+        latest_openings: latest_openings.collect(),
     }
 }
 

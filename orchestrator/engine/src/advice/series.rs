@@ -93,6 +93,16 @@ impl ObservedOutage {
     }
 }
 
+/// A time at which the breaker began to hold commands back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ObservedOpening {
+    pub(super) at: Timestamp,
+    /// Whether an outage was under way or near.
+    pub(super) in_outage: bool,
+    /// How long it took until most calls of ten seconds succeeded; `None`: no such time is on record.
+    pub(super) answered_after: Option<Duration>,
+}
+
 /// A participant over time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ParticipantSeries {
@@ -166,18 +176,27 @@ impl ParticipantSeries {
         self.load.iter().filter(|(at, _)| is_apart(**at)).map(|(_, bucket)| u64::from(bucket.timeouts)).sum()
     }
 
-    /// When the breaker began to hold commands back, and whether an outage was under way or near.
-    pub(super) fn openings(&self, outages: &[ObservedOutage]) -> Vec<bool> {
+    /// When the breaker began to hold commands back, and what came after.
+    pub(super) fn openings(&self, outages: &[ObservedOutage]) -> Vec<ObservedOpening> {
         let mut openings = Vec::new();
         let mut last = i64::MIN;
         for (at, _) in self.load.iter().filter(|(_, bucket)| bucket.breaker_waits > 0) {
             if at.saturating_sub(last) > SILENCE {
-                let (from, to) = (begin(*at - SILENCE, LOAD_BUCKET), begin(*at + SILENCE, LOAD_BUCKET));
-                openings.push(outages.iter().any(|outage| outage.from < to && from < outage.to));
+                openings.push(self.opening(*at, outages));
             }
             last = *at;
         }
         openings
+    }
+
+    fn opening(&self, at: i64, outages: &[ObservedOutage]) -> ObservedOpening {
+        let (from, to) = (begin(at - SILENCE, LOAD_BUCKET), begin(at + SILENCE, LOAD_BUCKET));
+        let well = self.load.range(at..).find(|(_, bucket)| bucket.is_bad() == Some(false));
+        ObservedOpening {
+            at: begin(at, LOAD_BUCKET),
+            in_outage: outages.iter().any(|outage| outage.from < to && from < outage.to),
+            answered_after: well.map(|(well, _)| begin(*well, LOAD_BUCKET).since(begin(at, LOAD_BUCKET))),
+        }
     }
 }
 
@@ -233,6 +252,8 @@ mod tests {
     fn an_opening_without_an_outage_near_it_is_told_apart() {
         let waits = LoadBucket { breaker_waits: 1, succeeded: 5, ..LoadBucket::default() };
         let it = series(&[(0, bad(6)), (1, waits), (2, waits), (100, waits), (105, waits)]);
-        assert_eq!(it.openings(&it.outages()), [true, false]);
+        let openings: Vec<_> =
+            it.openings(&it.outages()).iter().map(|it| (it.at.0, it.in_outage, it.answered_after)).collect();
+        assert_eq!(openings, [(10_000, true, Some(Duration::ZERO)), (1_000_000, false, Some(Duration::ZERO))]);
     }
 }

@@ -3,14 +3,18 @@
 use crate::cli::output;
 use indicatif::HumanCount;
 use saga_engine::advice::{
-    AdviceReport, BacktestResult, ForecastMeasure, ObservedLine, OutlookWord, ParticipantForecast, ReadPast,
-    SettingAdvice, StayReason, UnchangedSetting,
+    AdviceReport, BacktestResult, ForecastMeasure, ObservedLine, OutlookWord, ParticipantForecast, ParticipantTrouble,
+    ReadPast, SettingAdvice, StayReason, UnchangedSetting,
 };
 
 pub(super) fn report(report: &AdviceReport) -> String {
     let mut parts = vec![read(&report.read)];
     if !report.observed.is_empty() {
         parts.push(observed(&report.observed));
+    }
+    let troubled: Vec<String> = report.participants.iter().filter_map(trouble).collect();
+    if !troubled.is_empty() {
+        parts.push(troubled.join("\n"));
     }
     if report.advice.is_empty() {
         parts.push("No setting should change.".to_owned());
@@ -74,6 +78,17 @@ fn observed(lines: &[ObservedLine]) -> String {
         "undone",
     ];
     output::table(columns, lines.iter().map(row))
+}
+
+/// `None`: nothing happened to it.
+fn trouble(it: &ParticipantTrouble) -> Option<String> {
+    let outage = it.latest_outages.last().map(|last| format!(", the last from {} to {}", last.from, last.to));
+    let breaker = it.latest_openings.last().map_or("the breaker never opened".to_owned(), |last| {
+        let (times, needless) = (it.openings, it.openings_without_outage);
+        format!("the breaker opened {times} times, the last at {}, {needless} of them without an outage", last.at)
+    });
+    (it.outages + it.openings > 0)
+        .then(|| format!("{}: {} outages{}; {breaker}", it.participant, it.outages, outage.unwrap_or_default()))
 }
 
 fn advice(it: &SettingAdvice) -> String {

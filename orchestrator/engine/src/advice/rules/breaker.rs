@@ -31,7 +31,7 @@ pub(super) fn judged(
     let seen = SeenOutages {
         outages,
         openings: openings.len(),
-        needless: openings.iter().filter(|in_outage| !**in_outage).count(),
+        needless: openings.iter().filter(|opening| !opening.in_outage).count(),
     };
     if outages.is_empty() && openings.is_empty() {
         return RuleVerdict::Fits("no outage was seen, and it never opened".to_owned());
