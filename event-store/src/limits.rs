@@ -1,8 +1,6 @@
 //! Limits of a store, and the checks that requests meet before the store sends them.
 
-use crate::{
-    StoreError, StreamAct, StreamAppend, SummaryUpdate, act::check_act_texts, nul::has_nul, standing::is_flag,
-};
+use crate::{StoreError, StreamAct, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -15,6 +13,8 @@ pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_KEY_BYTES: usize = 256;
 /// Most bytes of a category. Category and key are one index entry, which has at most 2,704 bytes on Postgres.
 pub const MAX_CATEGORY_BYTES: usize = 256;
+/// Most bytes of a text that says from where an act came, or how what it was done to stood.
+pub const MAX_ACT_TEXT_BYTES: usize = 8 * 1024;
 /// Most bytes of the name of a person who acts. It is part of an index entry of at most 2,704 bytes on Postgres.
 pub const MAX_WHO_BYTES: usize = 2_000;
 /// Most shards of a store. A stream id has 12 bits for its shard.
@@ -62,6 +62,16 @@ fn check_act(act: &StreamAct) -> Result<(), StoreError> {
     check_length("name of a person", &act.who, MAX_WHO_BYTES)?;
     check_texts([&act.who, &act.id, &act.action, &act.reason].map(String::as_str))?;
     check_act_texts(act.source.texts().into_iter().chain([act.before.as_deref(), act.after.as_deref()]))
+}
+
+/// # Errors
+/// [`StoreError::Limit`] names the limit that a text breaks.
+pub(crate) fn check_act_texts<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), StoreError> {
+    for text in texts.into_iter().flatten() {
+        check_length("text of an act", text, MAX_ACT_TEXT_BYTES)?;
+        check_texts([text])?;
+    }
+    Ok(())
 }
 
 pub(crate) fn check_summary(summary: &SummaryUpdate) -> Result<(), StoreError> {

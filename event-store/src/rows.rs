@@ -1,9 +1,9 @@
 //! Readers for the rows of both databases.
 
 use crate::{
-    ActPosition, ActSource, ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, PendingErasure,
-    StartPeriod, StoreError, StoreIdentity, StoredAct, StoredNote, StreamAct, StreamGroup, StreamKeyHolder, StreamRow,
-    StreamSnapshot, StreamStanding, StreamStatusCount, StreamSummary, archive::ArchivedStream, backend::StoredRow,
+    ActPosition, ArchiveContent, ArchiveRecord, ArchiveState, AttendanceGap, NoteNumber, PendingErasure, StartPeriod,
+    StoreError, StoreIdentity, StoredAct, StoredNote, StreamAct, StreamGroup, StreamKeyHolder, StreamRow,
+    StreamSnapshot, StreamStanding, StreamStatusCount, StreamSummary, act, archive::ArchivedStream, backend::StoredRow,
     standing, waits,
 };
 
@@ -23,20 +23,11 @@ pub(crate) fn act(row: &impl StoredRow) -> Result<StoredAct, StoreError> {
         who: row.column("who")?,
         action: row.column("action")?,
         reason: row.column("reason")?,
-        source: act_source(row)?,
+        source: act::source(row)?,
         before: row.column("before")?,
         after: row.column("after")?,
     };
     Ok(StoredAct { position: ActPosition { at_ms: row.column("at")?, stream, version }, key: row.column("key")?, act })
-}
-
-pub(crate) fn act_source(row: &impl StoredRow) -> Result<ActSource, StoreError> {
-    Ok(ActSource {
-        subject: row.column("subject")?,
-        token: row.column("token")?,
-        address: row.column("address")?,
-        request: row.column("request")?,
-    })
 }
 
 /// # Errors

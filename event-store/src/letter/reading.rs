@@ -5,10 +5,9 @@ use super::{
     LetterStatus, MAX_LETTER_GROUPS, NewLetter, RepeatedLetter, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 use crate::{
-    MAX_ACTS, MAX_PAGE, StoreError,
+    MAX_ACTS, MAX_PAGE, StoreError, act,
     backend::{QueryBuilder, QueryPool, StoredRow},
     nul::has_nul,
-    rows,
 };
 use uuid::Uuid;
 
@@ -143,7 +142,7 @@ pub(crate) async fn acts<R: QueryPool>(
                 why: row.column("why")?,
                 result: row.column("result")?,
                 id: row.column("act_id")?,
-                source: rows::act_source(row)?,
+                source: act::source(row)?,
                 before: row.column("before")?,
                 after: row.column("after")?,
             })

@@ -3,6 +3,7 @@
 
 mod caller;
 mod credentials;
+mod refusals;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use credentials::RequestCredentials;
+use refusals::RefusalLog;
 use std::{net::SocketAddr, sync::Arc};
-use tracing::{info, warn};
+use tracing::warn;
 
 /// How callers come in.
 #[derive(Clone, Debug)]
@@ -42,6 +44,7 @@ pub(crate) struct GuardedDoor {
     gate: LoginGate,
     open_metrics: bool,
     cookie: session::CookieKind,
+    refusals: RefusalLog,
 }
 
 /// What a request says of its sender.
@@ -91,7 +94,12 @@ impl ApiDoor {
                 let cookie = session::CookieKind::of(listen);
                 let open_metrics = login.open_metrics;
                 let gate = LoginGate::open(login.as_ref().clone())?;
-                Ok(ApiDoor::Guarded(Arc::new(GuardedDoor { gate, open_metrics, cookie })))
+                Ok(ApiDoor::Guarded(Arc::new(GuardedDoor {
+                    gate,
+                    open_metrics,
+                    cookie,
+                    refusals: RefusalLog::default(),
+                })))
             }
             ApiAccess::Undecided => bail!("others can reach {listen}, and the API has no login: see docs/security.md"),
         }
@@ -132,18 +140,11 @@ impl GuardedDoor {
         match verified {
             Ok(identity) => CallerFinding::Known(Box::new(ApiCaller::known(identity, context))),
             Err(refused) => {
-                log_refusal(&refused, &context);
+                self.refusals.note(&refused, &context);
                 CallerFinding::Invalid
             }
         }
     }
-}
-
-/// The class, and nothing that the sender wrote but a plain name of a key.
-fn log_refusal(refused: &LoginRefusal, context: &RequestContext) {
-    let (class, kid) = (refused.class, refused.kid.as_deref().unwrap_or_default());
-    let (peer, request_id) = (context.peer_shown(), &context.request_id);
-    info!(class, kid, peer, %request_id, "a login to the API was refused");
 }
 
 /// The layer around all routes: finds out who calls.

@@ -1,17 +1,19 @@
 //! Who saw what sagas and dead letters carry. A page refreshes itself and a command asks again and again, so the audit
 //! has one row for each person, saga and hour, from each engine: it says who saw what and when, and not how often.
 
-use super::{ApiState, acts::OperatorStatement, auth::ApiCaller, errors::ApiError};
+use super::{ApiState, auth::ApiCaller, errors::ApiError};
 use saga_base::sync::UnpoisonedMutex;
-use saga_core::time::Timestamp;
-use saga_engine::{act_log::ActedPart, journal::payloads::PayloadDetail};
-use serde_json::Value;
+use saga_core::{act_author::ActAuthor, time::Timestamp};
+use saga_engine::{
+    act_log::{ActedPart, PartAct},
+    journal::payloads::PayloadDetail,
+};
 use std::{collections::HashMap, time::Duration};
 
 /// What is seen again within it has a row already.
 const SPAN: Duration = Duration::from_secs(3_600);
-/// Pairs of a person and a saga that are remembered. If there are more, all are forgotten: then there are more rows, and
-/// none is missing.
+/// Pairs of a person and a saga that are remembered. If there are more, all are forgotten: then there are more rows,
+/// and none is missing.
 const REMEMBERED: usize = 4_096;
 
 /// What has a row.
@@ -54,13 +56,12 @@ pub(super) async fn seen(
     if !is_content || !backend.content_reads.begins(who, what, backend.query.now()) {
         return Ok(());
     }
-    let statement = OperatorStatement::short(caller, None, None)?;
-    let on = (ActedPart::Content, what);
-    let recorded = statement.record(&backend.operator, "see content", on, (Value::Null, Value::Null)).await;
+    let by = ActAuthor { who: who.to_owned(), reason: String::new(), origin: caller.origin() };
+    let recorded = backend.operator.record_act(&PartAct::new(&by, "see content", ActedPart::Content, what)).await;
     if recorded.is_err() {
         backend.content_reads.forget(who, what);
     }
-    recorded
+    Ok(recorded.map(drop)?)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(in crate::api) async fn begin(
     let identity = match door.gate.bearer(&presented.unwrap_or_default()).await {
         Ok(identity) => identity,
         Err(refused) => {
-            info!(class = refused.class, "a login by the form was refused");
+            door.refusals.note(&refused, &context);
             return Err(ApiError::BadLogin);
         }
     };

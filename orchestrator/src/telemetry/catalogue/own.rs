@@ -10,6 +10,12 @@ pub(super) static METRICS: &[MetricInfo] = &[
         "operations that took `telemetry.slowOperation` or longer: `commit`, `call`, `read`; `/monitoring/performance` \
          lists the last 100",
     ),
+    MetricInfo::counter(
+        "saga_login_refusals_total",
+        &["class"],
+        "logins to the API that were refused, by the check that failed: `expired`, `wrong signature`, `unknown or \
+         expired key`, …",
+    ),
     MetricInfo::gauge(
         "saga_dead_letters_open",
         &[],
