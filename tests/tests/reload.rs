@@ -63,7 +63,7 @@ async fn a_new_address_holds_for_what_waits_and_the_breaker_keeps_its_state() ->
     world.participants(&json!({}), &json!({"breaker": quick}))?;
     reload(&engine).await?;
     reaches(&engine, "4711", &["completed"]).await?;
-    let (_, audit) = engine.api().get("/api/audit?on=participants.yaml").await?;
+    let (_, audit) = engine.api().get("/api/audit?on=participants.yaml&action=reload").await?;
     let entries = audit["entries"].as_array().context("entries")?;
     assert!(entries.len() >= 2 && entries.iter().all(|it| it["action"] == "reload participants"), "{audit}");
     let (last, first) = (&entries[0]["on"]["participants"], &entries[1]["on"]["participants"]);
