@@ -28,6 +28,14 @@ pub struct StreamFilter {
     pub document: Option<String>,
     /// The stream's row changed last before this time, in milliseconds since the Unix epoch.
     pub unchanged_since_ms: Option<i64>,
+    /// The stream has ended, and its row changed last at this time or later, in milliseconds since the Unix epoch.
+    pub ended_from_ms: Option<i64>,
+    /// The stream has ended, and its row changed last before this time.
+    pub ended_before_ms: Option<i64>,
+    /// The stream's reason has this text in it.
+    pub reason: Option<String>,
+    /// The stream's key, category, step, code or reason has this text in it.
+    pub text: Option<String>,
     /// The stream's id is this one or greater.
     pub from: Option<Uuid>,
     /// The stream's id is less than this one: the last id of the page before.
@@ -43,8 +51,10 @@ impl StreamFilter {
         let only_unknown_statuses = !self.statuses.is_empty() && self.statuses.iter().all(|status| has_nul(status));
         let waits_on_nothing = self.waiting.as_ref().is_some_and(WaitFilter::finds_nothing);
         let has_no_flag = self.flag.as_deref().is_some_and(|flag| !is_flag(flag));
+        let parts = [self.reason.as_deref(), self.text.as_deref()];
         let texts = [category, key, self.step.as_deref(), self.code.as_deref(), self.document.as_deref()];
-        has_no_flag || waits_on_nothing || only_unknown_statuses || texts.into_iter().flatten().any(has_nul)
+        let texts = texts.into_iter().chain(parts);
+        has_no_flag || waits_on_nothing || only_unknown_statuses || texts.flatten().any(has_nul)
     }
 
     /// The statuses that a store can have, separated by commas; `None`: any status.

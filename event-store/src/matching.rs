@@ -2,16 +2,26 @@
 
 use crate::{
     MAX_PAGE, StoreError, StreamDimension, StreamFilter, StreamGroup, StreamSummary, WaitFilter,
-    backend::{QueryBuilder, QueryPool, SqlBackend},
+    backend::{QueryBuilder, QueryPool, SqlBackend, StoredRow},
     rows, standing,
     tally::IndexScope,
 };
+use uuid::Uuid;
 
 pub(crate) async fn list<R: QueryPool>(reader: &R, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError> {
     if filter.finds_nothing() {
         return Ok(Vec::new());
     }
     bound(R::Db::list(IndexScope::of(filter)), filter).all(reader, rows::summary).await
+}
+
+pub(crate) async fn stream_below<R: QueryPool>(
+    reader: &R,
+    before: Option<Uuid>,
+    places: u32,
+) -> Result<Option<Uuid>, StoreError> {
+    let ask = QueryBuilder::planned_for_its_values(include_str!("sql/stream_below.sql"));
+    ask.with(before).with(i64::from(places)).first(reader, |row| Ok(row.column("stream")?)).await
 }
 
 pub(crate) async fn tally<R: QueryPool>(
@@ -44,4 +54,8 @@ fn bound<DB: SqlBackend>(text: &'static str, filter: &StreamFilter) -> QueryBuil
         .with(filter.unchanged_since_ms)
         .with(filter.from)
         .with(filter.only_open)
+        .with(filter.ended_from_ms)
+        .with(filter.ended_before_ms)
+        .with(filter.reason.clone())
+        .with(filter.text.clone())
 }

@@ -315,6 +315,10 @@ impl EventStore for PostgresStore {
         matching::list(&self.pool, filter).await
     }
 
+    async fn stream_below(&self, before: Option<Uuid>, places: u32) -> Result<Option<Uuid>, StoreError> {
+        matching::stream_below(&self.pool, before, places).await
+    }
+
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         matching::tally(&self.pool, filter, by).await
     }

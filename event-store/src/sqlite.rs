@@ -316,6 +316,10 @@ impl EventStore for SqliteStore {
         matching::list(&self.readers, filter).await
     }
 
+    async fn stream_below(&self, before: Option<Uuid>, places: u32) -> Result<Option<Uuid>, StoreError> {
+        matching::stream_below(&self.readers, before, places).await
+    }
+
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         matching::tally(&self.readers, filter, by).await
     }

@@ -155,6 +155,10 @@ pub trait EventStore: JournalReader + StoreArchives + StoreLetters + StoreProjec
     /// A page of the read model, newest streams first.
     async fn list(&self, filter: &StreamFilter) -> Result<Vec<StreamSummary>, StoreError>;
 
+    /// The stream that stands `places` below the newest one whose id is less than `before`; `None`: there are not so
+    /// many. A search that no index carries ends there, and goes on from there.
+    async fn stream_below(&self, before: Option<Uuid>, places: u32) -> Result<Option<Uuid>, StoreError>;
+
     /// Counts the streams that meet `filter`, grouped by the dimensions `by`, largest group first; at most
     /// [`StreamFilter::limit`] groups. The store reads every stream that meets the filter, and of the ended streams
     /// only those that [`StreamFilter::from`] admits.

@@ -321,6 +321,10 @@ impl EventStore for SealedStore {
         self.inner.list(filter).await
     }
 
+    async fn stream_below(&self, before: Option<Uuid>, places: u32) -> Result<Option<Uuid>, StoreError> {
+        self.inner.stream_below(before, places).await
+    }
+
     async fn tally(&self, filter: &StreamFilter, by: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         self.inner.tally(filter, by).await
     }

@@ -7,3 +7,5 @@
   AND ($12 IS NULL OR updated_at < $12)
   AND ($13 IS NULL OR stream >= $13)
   AND (NOT $14 OR open)
+  AND ($15 IS NULL OR NOT open AND updated_at >= $15)
+  AND ($16 IS NULL OR NOT open AND updated_at < $16)

@@ -54,6 +54,8 @@ macro_rules! conformance {
                     a_refused_append_changes_no_status
                     an_append_may_leave_the_status_as_it_is
                     a_list_is_filtered
+                    a_reason_is_found_by_a_part_of_it
+                    a_search_knows_where_it_ends
                     a_list_has_pages_newest_first
                     streams_are_counted_by_category_and_status
                     open_streams_are_counted_with_the_age_of_the_oldest

@@ -15,6 +15,7 @@ use super::{
         point::HistoryPoint,
         reading::{self, RefreshScope, SagaLine, SagaLookup, SagaQuery},
         reruns,
+        search::{self, FoundSagas},
         sensitive::SensitiveDetail,
         shown::{self, LookBackError, SagaDisplay},
     },
@@ -231,6 +232,14 @@ impl QueryHandle {
     /// When the store does not answer.
     pub async fn list(&self, wanted: &SagaQuery) -> Result<Vec<SagaLine>, StoreError> {
         reading::list(self.store(), wanted).await
+    }
+
+    /// A page of sagas, for which the store reads a bounded number of them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn search(&self, wanted: &SagaQuery) -> Result<FoundSagas, StoreError> {
+        search::search(self.store(), wanted).await
     }
 
     /// Brings lines up to date from the journals; returns the steps of the sagas that were looked at.

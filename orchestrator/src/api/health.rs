@@ -63,9 +63,9 @@ pub(super) async fn ready(State(backend): State<ApiState>) -> Response {
 const NAMING: Duration = Duration::from_millis(200);
 
 /// Adds deadlines that stand still, shards that are behind, how the topic of all events stands, a schema registry that
-/// records wait for, what operators have paused, a table of dead letters that does not follow its topic, and projections
-/// that do not go on. None of them makes the engine not ready: they wait and lose nothing, and no saga needs a projection
-/// or the table.
+/// records wait for, what operators have paused, a table of dead letters that does not follow its topic, and
+/// projections that do not go on. None of them makes the engine not ready: they wait and lose nothing, and no saga
+/// needs a projection or the table.
 async fn with_notes(backend: &ApiState, mut body: serde_json::Value) -> serde_json::Value {
     let behind = backend.query.health().lagging_shards();
     if !behind.is_empty() {

@@ -206,7 +206,7 @@ async fn targets(
             let told = shortened(asked.told());
             let wanted = chosen::by(asked, action, backend.query.now())?;
             sagas::named_right_if_none(backend, &wanted).await?;
-            Ok((BulkSelection::Matching(wanted), told))
+            Ok((BulkSelection::Matching(Box::new(wanted)), told))
         }
         (true, None) => Err(chosen::nothing()),
         (false, Some(_)) => {

@@ -35,7 +35,7 @@ use saga_core::{
     event::OperatorAction,
     state::SagaStatus,
 };
-use saga_engine::journal::{history::HistoryLine, payloads::PayloadDetail, reading::SagaLine};
+use saga_engine::journal::{history::HistoryLine, payloads::PayloadDetail, reading::SagaLine, search::FoundSagas};
 use saga_event_store::StreamStatusCount;
 use saga_resilience::registry::blocking_guard::BlockingGuardView;
 use serde_json::json;
@@ -90,11 +90,12 @@ pub(super) async fn list(
     query: Result<Query<SagaListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let asked = request::checked(query)?.without_blanks().page(LINES)?;
-    let (mut lines, mut steps) = sagas::lines_and_steps(&backend, &asked).await?;
-    let slip = if lines.is_empty() { sagas::slip(&backend, &asked).await? } else { None };
+    let (FoundSagas { mut lines, searched_to }, mut steps) = sagas::lines_and_steps(&backend, &asked).await?;
+    let slip = if lines.is_empty() && searched_to.is_none() { sagas::slip(&backend, &asked).await? } else { None };
     let has_more = lines.len() > asked.shown();
     lines.truncate(asked.shown());
     let next = lines.last().filter(|_| has_more).map(|last| asked.next(&last.id));
+    let next = next.or_else(|| searched_to.map(|saga| asked.next(&saga.to_string())));
     let mut steps_of = |line: &SagaLine| line.id.parse().ok().and_then(|id| steps.remove(&id)).unwrap_or_default();
     let listed = lines.into_iter().map(|line| ListedSaga { steps: steps_of(&line), line }).collect();
     let counted = backend.census.now().await;

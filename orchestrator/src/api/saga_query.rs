@@ -2,13 +2,23 @@
 
 use super::{errors::ApiError, request::limit};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use saga_core::{definition, id::SagaId, incident::IncidentKind, state::SagaStatus, time::Timestamp};
+use saga_core::{
+    definition,
+    id::SagaId,
+    incident::IncidentKind,
+    state::SagaStatus,
+    time::{Timestamp, from_rfc3339},
+};
 use saga_engine::journal::{
     counts::{CountDimension, SagaGroup},
     reading::{GuardFilter, SagaQuery},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
+
+/// Bytes of a text that is searched for.
+const SEARCHED_BYTES: RangeInclusive<usize> = 2..=256;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -24,6 +34,15 @@ pub(super) struct SagaListQuery {
     definition: Option<String>,
     older_than: Option<String>,
     started_within: Option<String>,
+    /// Times, RFC 3339.
+    started_after: Option<String>,
+    started_before: Option<String>,
+    ended_after: Option<String>,
+    ended_before: Option<String>,
+    /// A part of the reason.
+    reason_has: Option<String>,
+    /// A part of the key, the name, the step, the code or the reason.
+    text: Option<String>,
     /// For counts: the properties of the groups.
     by: Option<String>,
     before: Option<String>,
@@ -51,6 +70,12 @@ impl SagaListQuery {
             definition: said(self.definition),
             older_than: said(self.older_than),
             started_within: said(self.started_within),
+            started_after: said(self.started_after),
+            started_before: said(self.started_before),
+            ended_after: said(self.ended_after),
+            ended_before: said(self.ended_before),
+            reason_has: said(self.reason_has),
+            text: said(self.text),
             by: said(self.by),
             before: said(self.before),
             incidents: self.incidents,
@@ -105,6 +130,30 @@ impl SagaListQuery {
         self.waiting_on.as_deref().unwrap_or_default()
     }
 
+    pub(super) fn started_after(&self) -> &str {
+        self.started_after.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn started_before(&self) -> &str {
+        self.started_before.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn ended_after(&self) -> &str {
+        self.ended_after.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn ended_before(&self) -> &str {
+        self.ended_before.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn reason_has(&self) -> &str {
+        self.reason_has.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn only_incidents(&self) -> bool {
         self.incidents.unwrap_or_default()
     }
@@ -136,7 +185,7 @@ impl SagaListQuery {
         pairs.collect::<Vec<_>>().join(" ")
     }
 
-    fn fields(&self) -> [(&'static str, Option<&str>); 11] {
+    fn fields(&self) -> [(&'static str, Option<&str>); 17] {
         [
             ("status", self.status.as_deref()),
             ("saga", self.saga.as_deref()),
@@ -149,6 +198,12 @@ impl SagaListQuery {
             ("definition", self.definition.as_deref()),
             ("olderThan", self.older_than.as_deref()),
             ("startedWithin", self.started_within.as_deref()),
+            ("startedAfter", self.started_after.as_deref()),
+            ("startedBefore", self.started_before.as_deref()),
+            ("endedAfter", self.ended_after.as_deref()),
+            ("endedBefore", self.ended_before.as_deref()),
+            ("reasonHas", self.reason_has.as_deref()),
+            ("text", self.text.as_deref()),
         ]
     }
 
@@ -190,6 +245,7 @@ pub(super) fn wanted(asked: &SagaListQuery, now: Timestamp) -> Result<SagaQuery,
     let incident = asked.incident.as_deref().map(incident).transpose()?;
     let before = asked.before.as_deref().map(str::parse::<SagaId>).transpose();
     let ago = |span: &Option<String>| span.as_deref().map(|span| ago(span, now)).transpose();
+    let started_after = time("startedAfter", asked.started_after.as_deref())?;
     Ok(SagaQuery {
         statuses: statuses.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         saga: asked.saga.clone(),
@@ -201,11 +257,34 @@ pub(super) fn wanted(asked: &SagaListQuery, now: Timestamp) -> Result<SagaQuery,
         code: asked.code.clone(),
         definition: asked.definition.clone(),
         since_before: ago(&asked.older_than)?,
-        started_from: ago(&asked.started_within)?,
+        started_from: ago(&asked.started_within)?.max(started_after),
+        started_before: time("startedBefore", asked.started_before.as_deref())?,
+        ended_from: time("endedAfter", asked.ended_after.as_deref())?,
+        ended_before: time("endedBefore", asked.ended_before.as_deref())?,
+        reason: part("reasonHas", asked.reason_has.as_deref())?,
+        text: part("text", asked.text.as_deref())?,
         only_open: false,
         before: before.map_err(|error| ApiError::BadParameter(error.to_string()))?,
         limit: limit(asked.limit)?,
     })
+}
+
+fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let bad = |text: &str| {
+        ApiError::BadParameter(format!("`{parameter}` is `{text}`: expected a time like 2026-01-31T12:00:00Z"))
+    };
+    text.map(|text| from_rfc3339(text).ok_or_else(|| bad(text))).transpose()
+}
+
+/// A text that is searched for. Short ones are in nearly every saga.
+fn part(parameter: &str, text: Option<&str>) -> Result<Option<String>, ApiError> {
+    match text {
+        Some(text) if !SEARCHED_BYTES.contains(&text.len()) => {
+            let (least, most) = (SEARCHED_BYTES.start(), SEARCHED_BYTES.end());
+            Err(ApiError::BadParameter(format!("`{parameter}` has {} bytes: expected {least} to {most}", text.len())))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
 }
 
 fn ago(span: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
@@ -232,5 +311,24 @@ mod tests {
         let page = asked.page(50).expect("a page");
         assert_eq!((page.limit, page.shown()), (Some(51), 50));
         assert_eq!(page.next("7"), "status=parked&key=a%26b&limit=50&before=7");
+    }
+
+    #[test]
+    fn a_time_and_a_text_that_cannot_be_searched_for_are_told() {
+        let now = Timestamp(2_000_000_000_000);
+        let said = |asked: SagaListQuery| match wanted(&asked, now) {
+            Err(ApiError::BadParameter(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        let of = |time: &str| SagaListQuery { ended_after: Some(time.into()), ..SagaListQuery::default() };
+        assert!(said(of("yesterday")).starts_with("`endedAfter` is `yesterday`: expected a time"));
+        let text = |text: &str| SagaListQuery { text: Some(text.into()), ..SagaListQuery::default() };
+        assert_eq!(said(text("a")), "`text` has 1 bytes: expected 2 to 256");
+        let both = SagaListQuery {
+            started_within: Some("1h".into()),
+            started_after: Some("2001-01-01T00:00:00Z".into()),
+            ..SagaListQuery::default()
+        };
+        assert_eq!(wanted(&both, now).expect("a query").started_from, Some(Timestamp(2_000_000_000_000 - 3_600_000)));
     }
 }

@@ -22,7 +22,8 @@ use saga_engine::journal::{
     difference::SagaDifference,
     payloads::PayloadDetail,
     point::{HistoryPoint, HistoryPointError},
-    reading::{RefreshScope, SagaLine, SagaLookup, SagaQuery},
+    reading::{RefreshScope, SagaLookup, SagaQuery},
+    search::FoundSagas,
     shown::SagaDisplay,
 };
 use saga_resilience::registry::blocking_guard::BlockingGuardView;
@@ -108,35 +109,39 @@ pub(super) async fn list(
     query: Result<Query<SagaListQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let asked = checked(query)?;
-    let lines = lines(&backend, &asked).await?;
+    let FoundSagas { lines, searched_to } = lines(&backend, &asked).await?;
     if lines.is_empty()
+        && searched_to.is_none()
         && let Some(slip) = slip(&backend, &asked).await?
     {
         return Err(ApiError::Misnamed(slip));
     }
-    let next = lines.last().map(|line| line.id.clone());
+    let next = searched_to.map(|saga| saga.to_string()).or_else(|| lines.last().map(|line| line.id.clone()));
     Ok(Json(json!({"sagas": lines, "next": next})))
 }
 
-async fn lines(backend: &ApiState, asked: &SagaListQuery) -> Result<Vec<SagaLine>, ApiError> {
+async fn lines(backend: &ApiState, asked: &SagaListQuery) -> Result<FoundSagas, ApiError> {
     let wanted = wanted(asked, backend.query.now())?;
     let _permit = backend.journal_permits.acquire().await?;
-    let mut lines = backend.query.list(&wanted).await?;
-    let scope = RefreshScope::of_list(lines.len());
-    backend.query.refresh(&mut lines, scope).await?;
-    Ok(lines)
+    let mut page = backend.query.search(&wanted).await?;
+    let scope = RefreshScope::of_list(page.lines.len());
+    backend.query.refresh(&mut page.lines, scope).await?;
+    Ok(page)
 }
+
+/// The steps of sagas, in the order of their definitions.
+pub(super) type StepsOfSagas = HashMap<SagaId, Vec<(String, StepPhase)>>;
 
 /// A page of the list, and the steps of the sagas whose journals were read.
 pub(super) async fn lines_and_steps(
     backend: &ApiState,
     asked: &SagaListQuery,
-) -> Result<(Vec<SagaLine>, HashMap<SagaId, Vec<(String, StepPhase)>>), ApiError> {
+) -> Result<(FoundSagas, StepsOfSagas), ApiError> {
     let wanted = wanted(asked, backend.query.now())?;
     let _permit = backend.journal_permits.acquire().await?;
-    let mut lines = backend.query.list(&wanted).await?;
-    let steps = backend.query.refresh(&mut lines, RefreshScope::All).await?;
-    Ok((lines, steps))
+    let mut page = backend.query.search(&wanted).await?;
+    let steps = backend.query.refresh(&mut page.lines, RefreshScope::All).await?;
+    Ok((page, steps))
 }
 
 /// A mistyped name is an error, instead of an act on no saga.

@@ -12,6 +12,7 @@ use saga_engine::{
         PlanCache,
         counts::{self, CountDimension, SagaGroup},
         reading::{self, RefreshScope, SagaLine, SagaQuery},
+        search::{self, FoundSagas},
     },
     naming,
 };
@@ -83,18 +84,22 @@ async fn lines(store: &dyn EventStore, args: &ListArgs) -> anyhow::Result<ExitCo
     let mut header = table::TableHeader::Shown;
     loop {
         wanted.limit = left.min(PAGE);
-        let mut page = reading::list(store, &wanted).await?;
+        let FoundSagas { lines: mut page, searched_to } = search::search(store, &wanted).await?;
         let scope = RefreshScope::of_list(page.len());
         reading::refresh(store, &plans, &mut page, scope).await?;
-        if page.is_empty() && header == table::TableHeader::Shown {
+        if page.is_empty() && searched_to.is_none() && header == table::TableHeader::Shown {
             found_nothing(store, &plans, &wanted).await?;
         }
-        if !page.is_empty() || header == table::TableHeader::Shown {
+        if !page.is_empty() || searched_to.is_none() && header == table::TableHeader::Shown {
             output::many(&page, args.output, |page| table::lines(page, header))?;
+            header = table::TableHeader::Left;
         }
-        header = table::TableHeader::Left;
         let count = u32::try_from(page.len()).unwrap_or(u32::MAX);
         left -= count.min(left);
+        if searched_to.is_some() {
+            wanted.before = searched_to;
+            continue;
+        }
         let Some(last) = page.last().filter(|_| count == wanted.limit) else { return Ok(ExitCode::SUCCESS) };
         if left == 0 {
             let last = &last.id;

@@ -7,7 +7,7 @@ use saga_core::{
     definition,
     incident::IncidentKind,
     state::{SagaStatus, SagaStatusError},
-    time::{Timestamp, from_rfc3339},
+    time::{Timestamp, from_rfc3339, rfc3339},
 };
 use saga_engine::{
     journal::{
@@ -41,6 +41,24 @@ pub(super) struct SelectionArgs {
     /// Only sagas that started within this time: 15m, 2h, 7d
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub(super) started_within: Option<DurationArg>,
+    /// Only sagas that started at this time or later: 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) started_after: Option<Timestamp>,
+    /// Only sagas that started before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) started_before: Option<Timestamp>,
+    /// Only sagas that ended at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) ended_after: Option<Timestamp>,
+    /// Only sagas that ended before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) ended_before: Option<Timestamp>,
+    /// Only sagas whose reason has this text in it
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) reason_has: Option<String>,
+    /// Only sagas that have this text in their key, definition's name, step, code or reason
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) text: Option<String>,
     /// Only sagas that a guard holds back: `payments`, `breaker:payments`, or `breaker:`
     #[arg(long, value_name = "[GUARD:]PARTICIPANT")]
     pub(super) waiting_on: Option<GuardFilter>,
@@ -64,6 +82,12 @@ impl SelectionArgs {
             ("--code", self.code.clone()),
             ("--older-than", span(&self.older_than)),
             ("--started-within", span(&self.started_within)),
+            ("--started-after", self.started_after.map(rfc3339)),
+            ("--started-before", self.started_before.map(rfc3339)),
+            ("--ended-after", self.ended_after.map(rfc3339)),
+            ("--ended-before", self.ended_before.map(rfc3339)),
+            ("--reason-has", self.reason_has.clone()),
+            ("--text", self.text.clone()),
             ("--waiting-on", self.waiting_on.as_ref().map(ToString::to_string)),
             ("--incidents", self.incidents.then(String::new)),
             ("--incident", self.incident.map(|kind| kind.as_str().to_owned())),
@@ -92,7 +116,12 @@ impl SelectionArgs {
             step: self.step.clone(),
             code: self.code.clone(),
             since_before: self.older_than.as_ref().map(DurationArg::ago),
-            started_from: self.started_within.as_ref().map(DurationArg::ago),
+            started_from: self.started_within.as_ref().map(DurationArg::ago).max(self.started_after),
+            started_before: self.started_before,
+            ended_from: self.ended_after,
+            ended_before: self.ended_before,
+            reason: self.reason_has.clone(),
+            text: self.text.clone(),
             waiting_on: self.waiting_on.clone(),
             incidents: self.incidents,
             incident: self.incident,
@@ -131,6 +160,10 @@ impl DurationArg {
     fn ago(&self) -> Timestamp {
         EngineClock::Wall.now().minus(self.span)
     }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    from_rfc3339(text).ok_or_else(|| format!("`{text}` is no time: write 2026-01-31T12:00:00Z"))
 }
 
 fn span(text: &str) -> Result<DurationArg, String> {

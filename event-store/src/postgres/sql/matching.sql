@@ -1,3 +1,5 @@
   AND ($1 IS NULL OR status = ANY (string_to_array($1, ',')))
   AND ($7 IS NULL OR strpos(flags, $7) > 0)
   AND ($11 IS NULL OR starts_with(document, $11))
+  AND ($17 IS NULL OR strpos(reason, $17) > 0)
+  AND ($18 IS NULL OR strpos(concat_ws(chr(10), key, category, step, code, reason), $18) > 0)

@@ -1,3 +1,6 @@
   AND ($1 IS NULL OR instr(',' || $1 || ',', ',' || status || ',') > 0)
   AND ($7 IS NULL OR instr(flags, $7) > 0)
   AND ($11 IS NULL OR substr(document, 1, length($11)) = $11)
+  AND ($17 IS NULL OR instr(reason, $17) > 0)
+  AND ($18 IS NULL OR instr(key || char(10) || category || char(10) || coalesce(step, '') || char(10)
+                            || coalesce(code, '') || char(10) || coalesce(reason, ''), $18) > 0)

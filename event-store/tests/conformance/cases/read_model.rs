@@ -109,6 +109,47 @@ pub(crate) async fn a_list_is_filtered(place: &dyn Place) -> Result<()> {
     assert_eq!(listed(StreamFilter { key: Some("ORDER-1".into()), ..all() }).await?, [0; 0]);
     assert_eq!(listed(StreamFilter { category: Some("refund".into()), ..statuses(&["parked"]) }).await?, [4]);
     assert_eq!(listed(StreamFilter { before: Some(streams[3]), ..statuses(&["running"]) }).await?, [0]);
+    let ended = |from, before| StreamFilter { ended_from_ms: from, ended_before_ms: before, ..all() };
+    assert_eq!(listed(ended(Some(STARTED_MS), None)).await?, [2]);
+    assert_eq!(listed(ended(Some(STARTED_MS + 1), None)).await?, [0; 0]);
+    assert_eq!(listed(ended(None, Some(STARTED_MS + 1))).await?, [2]);
+    assert_eq!(listed(ended(None, Some(STARTED_MS))).await?, [0; 0]);
+    let text = |part: &str| StreamFilter { text: Some(part.into()), ..all() };
+    assert_eq!(listed(text("der-3")).await?, [2]);
+    assert_eq!(listed(text("refun")).await?, [4, 3]);
+    // No character is a wildcard, and no text runs over two columns.
+    assert_eq!(listed(text("%")).await?, [0; 0]);
+    assert_eq!(listed(text("order-1refund")).await?, [0; 0]);
+    assert_eq!(listed(StreamFilter { reason: Some("issuer".into()), ..all() }).await?, [0; 0]);
+    Ok(())
+}
+
+pub(crate) async fn a_reason_is_found_by_a_part_of_it(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let first = start(claim(&store).await?, "order-1");
+    commit(&store, &first).await?;
+    let parked = waiting_at(showing(after(&first), "parked"), "charge", "the card's issuer does not answer");
+    commit(&store, &parked).await?;
+    let found = async |filter: StreamFilter| -> Result<usize> {
+        Ok(store.list(&StreamFilter { limit: 100, ..filter }).await?.len())
+    };
+    for (part, hits) in [("card's issuer", 1), ("Issuer", 0), ("charge", 0)] {
+        assert_eq!(found(StreamFilter { reason: Some(part.into()), ..all() }).await?, hits, "{part}");
+    }
+    for (part, hits) in [("card's issuer", 1), ("charge", 1), ("order-1", 1), ("parked", 0)] {
+        assert_eq!(found(StreamFilter { text: Some(part.into()), ..all() }).await?, hits, "{part}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_search_knows_where_it_ends(place: &dyn Place) -> Result<()> {
+    let store = place.engine().await?;
+    let streams = a_few_streams(&store).await?;
+    assert_eq!(store.stream_below(None, 0).await?, Some(streams[4]));
+    assert_eq!(store.stream_below(None, 4).await?, Some(streams[0]));
+    assert_eq!(store.stream_below(None, 5).await?, None);
+    assert_eq!(store.stream_below(Some(streams[3]), 1).await?, Some(streams[1]));
+    assert_eq!(store.stream_below(Some(streams[0]), 0).await?, None);
     Ok(())
 }
 

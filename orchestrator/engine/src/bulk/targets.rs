@@ -27,7 +27,7 @@ pub enum BulkSelection {
         saga: Option<String>,
     },
     /// All that match when they are come to, newest first.
-    Matching(SagaQuery),
+    Matching(Box<SagaQuery>),
 }
 
 /// A saga that a job comes to, or a name that stands for none.
@@ -56,7 +56,7 @@ pub(super) fn stream<'a>(
         BulkSelection::Named { names, saga } => {
             stream::iter(names).then(move |name| named(store, left, name, saga.as_deref())).boxed()
         }
-        BulkSelection::Matching(wanted) => matching(store, wanted.clone(), beside).boxed(),
+        BulkSelection::Matching(wanted) => matching(store, wanted.as_ref().clone(), beside).boxed(),
     }
 }
 

@@ -501,6 +501,10 @@ impl EventStore for ScriptedStore {
         Err(unasked())
     }
 
+    async fn stream_below(&self, _: Option<Uuid>, _: u32) -> Result<Option<Uuid>, StoreError> {
+        Err(unasked())
+    }
+
     async fn tally(&self, _: &StreamFilter, _: &[StreamDimension]) -> Result<Vec<StreamGroup>, StoreError> {
         Err(unasked())
     }

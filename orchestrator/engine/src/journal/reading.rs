@@ -1,11 +1,12 @@
 //! What operators read: lists from the read model, single sagas from their journals.
 
+pub use super::guard_filter::{GuardFilter, GuardFilterError, guard_words};
+
 use super::{
     JournalError, JournalFault, PORTION_BYTES, PlanCache, RecordedSaga, by_saga, fold,
     shown::{ERASED_UNREAD, unreadable, unreadable_at_end},
 };
 use saga_core::{
-    command::GuardKind,
     describe::{OperatorNeedView, StepPhase},
     event::OperatorAction,
     id::{SagaId, ShardId},
@@ -15,11 +16,7 @@ use saga_core::{
 };
 use saga_event_store::{EventStore, StreamBatch, StreamFilter, StreamSummary, WaitFilter};
 use serde::Serialize;
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    str::FromStr,
-};
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// One line of a list. Step and reason are those of the last change of status.
@@ -164,60 +161,22 @@ pub struct SagaQuery {
     pub since_before: Option<Timestamp>,
     /// Only sagas that started at this time or later.
     pub started_from: Option<Timestamp>,
+    /// Only sagas that started before this time.
+    pub started_before: Option<Timestamp>,
+    /// Only sagas that ended at this time or later.
+    pub ended_from: Option<Timestamp>,
+    /// Only sagas that ended before this time.
+    pub ended_before: Option<Timestamp>,
+    /// Only sagas whose reason has this text in it.
+    pub reason: Option<String>,
+    /// Only sagas that have this text in their key, name, step, code or reason.
+    pub text: Option<String>,
     /// If true, only sagas that have not ended.
     pub only_open: bool,
     /// Only sagas older than this one: where the next page begins.
     pub before: Option<SagaId>,
     /// The most sagas that the store returns.
     pub limit: u32,
-}
-
-/// Which guards sagas wait on: those of a kind, of a participant, of both, or any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GuardFilter {
-    /// The kind of the guard; `None`: any kind.
-    pub guard: Option<GuardKind>,
-    /// The participant, or the topic for published events; `None`: any.
-    pub participant: Option<String>,
-}
-
-impl fmt::Display for GuardFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let participant = self.participant.as_deref().unwrap_or_default();
-        match self.guard {
-            Some(guard) => write!(f, "{}:{participant}", guard.as_str()),
-            None => f.write_str(participant),
-        }
-    }
-}
-
-/// The text names neither a guard nor a participant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not something that sagas wait on: expected a participant, a guard and a colon, or \
- `guard:participant`, with one of the guards {guards}", guards = guard_words())]
-pub struct GuardFilterError(String);
-
-/// Reads a participant (`payments`), a guard (`breaker:`), or both (`breaker:payments`).
-impl FromStr for GuardFilter {
-    type Err = GuardFilterError;
-
-    fn from_str(text: &str) -> Result<GuardFilter, GuardFilterError> {
-        let not = || GuardFilterError(text.to_owned());
-        let (guard, participant) = match text.split_once(':') {
-            None => (None, text),
-            Some((guard, participant)) => (Some(GuardKind::parse(guard).ok_or_else(not)?), participant),
-        };
-        if guard.is_none() && participant.is_empty() {
-            return Err(not());
-        }
-        Ok(GuardFilter { guard, participant: (!participant.is_empty()).then(|| participant.to_owned()) })
-    }
-}
-
-/// The words of all guards, for messages.
-#[must_use]
-pub fn guard_words() -> String {
-    GuardKind::ALL.map(GuardKind::as_str).join(", ")
 }
 
 /// The most lines of a list for which the journals of ended sagas are read, too: what a person looks at.
@@ -275,7 +234,11 @@ pub(super) fn filter(wanted: &SagaQuery) -> StreamFilter {
         code: wanted.code.clone(),
         document: wanted.definition.clone(),
         unchanged_since_ms: wanted.since_before.map(|at| at.0),
-        from: wanted.started_from.map(|at| SagaId::new(at, ShardId(0), 0).uuid()),
+        from: wanted.started_from.map(first_at),
+        ended_from_ms: wanted.ended_from.map(|at| at.0),
+        ended_before_ms: wanted.ended_before.map(|at| at.0),
+        reason: wanted.reason.clone(),
+        text: wanted.text.clone(),
         flag: wanted.incident.map(|kind| kind.as_str().to_owned()),
         statuses: wanted.statuses.iter().map(ToString::to_string).collect(),
         category: wanted.saga.clone(),
@@ -285,9 +248,22 @@ pub(super) fn filter(wanted: &SagaQuery) -> StreamFilter {
             name: waiting.participant.clone(),
         }),
         flagged: wanted.incidents,
-        before: wanted.before.map(SagaId::uuid),
+        // What ended before a time started before it, too.
+        before: [
+            wanted.before.map(SagaId::uuid),
+            wanted.started_before.map(first_at),
+            wanted.ended_before.map(first_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min(),
         limit: wanted.limit,
     }
+}
+
+/// The least id of a saga that started at this time.
+fn first_at(at: Timestamp) -> Uuid {
+    SagaId::new(at, ShardId(0), 0).uuid()
 }
 
 impl SagaQuery {
@@ -295,10 +271,23 @@ impl SagaQuery {
     /// start of a page.
     #[must_use]
     pub fn chooses(&self) -> bool {
-        let SagaQuery { statuses, saga, key, waiting_on, incidents, incident, step, code, definition, .. } = self;
-        let texts = [saga, key, step, code, definition];
+        let SagaQuery {
+            statuses,
+            saga,
+            key,
+            waiting_on,
+            incidents,
+            incident,
+            step,
+            code,
+            definition,
+            reason,
+            text,
+            ..
+        } = self;
+        let texts = [saga, key, step, code, definition, reason, text];
         let says = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
-        let since = [self.since_before, self.started_from];
+        let since = [self.since_before, self.started_from, self.started_before, self.ended_from, self.ended_before];
         !statuses.is_empty()
             || waiting_on.is_some()
             || *incidents
@@ -551,18 +540,6 @@ mod tests {
             SagaQuery { started_from: Some(Timestamp(1)), ..all },
         ] {
             assert!(something.chooses(), "{something:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_waited_on_is_read_by_guard_and_by_participant() {
-        let read = |text: &str| text.parse::<GuardFilter>().map(|it| (it.guard, it.participant));
-        assert_eq!(read("payments"), Ok((None, Some("payments".into()))));
-        assert_eq!(read("breaker:payments"), Ok((Some(GuardKind::Breaker), Some("payments".into()))));
-        assert_eq!(read("rateLimit:"), Ok((Some(GuardKind::RateLimit), None)));
-        for bad in ["", ":payments", "braker:payments"] {
-            let error = read(bad).expect_err(bad).to_string();
-            assert!(error.contains("breaker, bulkhead, rateLimit"), "{error}");
         }
     }
 }
