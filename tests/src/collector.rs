@@ -60,7 +60,9 @@ struct SpanShelf(Arc<Mutex<Vec<ReceivedSpan>>>);
 
 /// The last metrics that came, by their names, and the header `x-tenant` of their request.
 #[derive(Clone, Debug, Default)]
-struct MetricShelf(Arc<Mutex<(BTreeMap<String, Metric>, Option<String>)>>);
+struct MetricShelf(Arc<Mutex<LastMetrics>>);
+
+type LastMetrics = (BTreeMap<String, Metric>, Option<String>);
 
 /// A collector that listens on a port of its own for each protocol.
 #[derive(Debug)]
