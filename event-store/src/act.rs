@@ -1,16 +1,9 @@
 //! What people did to streams, as an index over the rows that their acts made.
 
-use crate::{
-    StoreError,
-    limits::{check_length, check_texts},
-};
 use uuid::Uuid;
 
 /// Most acts in one page.
 pub const MAX_ACTS: u32 = 10_000;
-
-/// Most bytes of a text that says from where an act came, or how what it was done to stood.
-pub const MAX_ACT_TEXT_BYTES: usize = 8 * 1024;
 
 /// From where an act came, beside the name of the person. Acts of builds before this have none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,16 +41,6 @@ pub struct StreamAct {
     pub before: Option<String>,
     /// How it stands after the row, likewise.
     pub after: Option<String>,
-}
-
-/// # Errors
-/// [`StoreError::Limit`] names the limit that a text breaks.
-pub(crate) fn check_act_texts<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), StoreError> {
-    for text in texts.into_iter().flatten() {
-        check_length("text of an act", text, MAX_ACT_TEXT_BYTES)?;
-        check_texts([text])?;
-    }
-    Ok(())
 }
 
 /// Where a row is in the order of acts, which is that of time.

@@ -4,9 +4,9 @@ pub(crate) mod reading;
 
 use crate::{
     StoreError,
-    act::{ActSource, check_act_texts},
+    act::ActSource,
     cipher::WrappedKey,
-    limits::{MAX_WHO_BYTES, check_length, check_texts},
+    limits::{MAX_WHO_BYTES, check_act_texts, check_length, check_texts},
 };
 use async_trait::async_trait;
 use uuid::Uuid;

@@ -46,7 +46,7 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use act::{ActPosition, ActQuery, ActSelection, ActSource, MAX_ACT_TEXT_BYTES, MAX_ACTS, StoredAct, StreamAct};
+pub use act::{ActPosition, ActQuery, ActSelection, ActSource, MAX_ACTS, StoredAct, StreamAct};
 pub use archives::{
     ArchiveContent, ArchiveRecord, ArchiveReplacement, ArchiveState, ArchivedErasure, DetachOutcome, LeavingRule,
     PendingErasure, RemovedPortion, StartPeriod, StoreArchives, StreamStanding,
@@ -66,7 +66,8 @@ pub use letter::{
     StoreLetters, StoredLetter, StoredLetterAct, StoredLetterFilter,
 };
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS, MAX_WHO_BYTES,
+    MAX_ACT_TEXT_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_CATEGORY_BYTES, MAX_KEY_BYTES, MAX_PAGE, MAX_SHARDS,
+    MAX_WHO_BYTES,
 };
 pub use mark::{MarkOutcome, StreamMark};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTES, MAX_TOPIC_BYTES, NewNote, NoteNumber, StoredNote};

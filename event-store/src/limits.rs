@@ -1,8 +1,6 @@
 //! Limits of a store, and the checks that requests meet before the store sends them.
 
-use crate::{
-    StoreError, StreamAct, StreamAppend, SummaryUpdate, act::check_act_texts, nul::has_nul, standing::is_flag,
-};
+use crate::{StoreError, StreamAct, StreamAppend, SummaryUpdate, nul::has_nul, standing::is_flag};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -17,6 +15,8 @@ pub const MAX_KEY_BYTES: usize = 256;
 pub const MAX_CATEGORY_BYTES: usize = 256;
 /// Most bytes of the name of a person who acts. It is part of an index entry of at most 2,704 bytes on Postgres.
 pub const MAX_WHO_BYTES: usize = 2_000;
+/// Most bytes of a text that says from where an act came, or how what it was done to stood.
+pub const MAX_ACT_TEXT_BYTES: usize = 8 * 1024;
 /// Most shards of a store. A stream id has 12 bits for its shard.
 pub const MAX_SHARDS: u16 = 4096;
 /// Most entries in one page of a list, a recovery or a sweep, and most streams in one read.
@@ -55,6 +55,16 @@ fn check_append(append: &StreamAppend) -> Result<(), StoreError> {
     check_texts([append.key.as_str(), append.category.as_str()])?;
     append.act.as_ref().map_or(Ok(()), check_act)?;
     append.summary.as_ref().map_or(Ok(()), check_summary)
+}
+
+/// # Errors
+/// [`StoreError::Limit`] names the limit that a text breaks.
+pub(crate) fn check_act_texts<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), StoreError> {
+    for text in texts.into_iter().flatten() {
+        check_length("text of an act", text, MAX_ACT_TEXT_BYTES)?;
+        check_texts([text])?;
+    }
+    Ok(())
 }
 
 fn check_act(act: &StreamAct) -> Result<(), StoreError> {
