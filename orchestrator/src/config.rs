@@ -4,6 +4,7 @@
 mod api_tls;
 mod archive;
 mod buckets;
+mod catalogue;
 mod encryption;
 #[cfg(test)]
 mod encryption_tests;

@@ -4,20 +4,16 @@ mod service_link;
 
 use super::{
     ConfigSources, DEFAULT_FILE, EngineConfigError,
-    api_tls::{CERTIFICATE, CLIENT_CA, CLIENTS, KEY},
+    api_tls::CLIENTS,
     buckets::BUCKETS,
+    catalogue::{self, variable},
     encryption::{CURRENT, PREVIOUS},
-    internal_topics::{DLQ_OF, EVENTS, EVENTS_FROM},
-    letters::{HEADERS, KEEP},
-    login::{
-        AUDIENCE, CALLBACK, CLIENT, CLIENT_SECRET, DEVICE_CLIENT, INSECURE, ISSUER, JWKS, KEY_FILE, OPEN_METRICS,
-        ROLES, ROLES_CLAIM, SESSION_KEY, TOKEN_SKEW,
-    },
+    internal_topics::DLQ_OF,
+    letters::HEADERS,
+    login::{CLIENT_SECRET, ROLES, SESSION_KEY},
     outbound::{ALLOW, ALLOW_RESERVED},
-    schema_registry::{PASSWORD, TOKEN, URL, USER},
-    slow_operations::SLOW_OPERATION,
+    schema_registry::{PASSWORD, TOKEN, URL},
     topic_formats::FORMATS,
-    traces::SLOW,
 };
 use saga_core::definition::without_credentials;
 use serde_json::{Number, Value};
@@ -25,55 +21,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-
-/// Every key except `kafka.properties.*`, `topics.formats`, `topics.dlqOf`, `api.auth.roles` and `api.tls.clients`.
-const KEYS: &[&str] = &[
-    "kafka.bootstrapServers",
-    "kafka.group",
-    "kafka.instanceId",
-    STORE,
-    CURRENT,
-    PREVIOUS,
-    "sagas",
-    "schemas",
-    URL,
-    USER,
-    PASSWORD,
-    TOKEN,
-    "topics.inbox",
-    "topics.replies",
-    "topics.dlq",
-    EVENTS,
-    EVENTS_FROM,
-    "shards",
-    "api.listen",
-    INSECURE,
-    CERTIFICATE,
-    KEY,
-    CLIENT_CA,
-    KEY_FILE,
-    ISSUER,
-    AUDIENCE,
-    JWKS,
-    ROLES_CLAIM,
-    TOKEN_SKEW,
-    CLIENT,
-    CLIENT_SECRET,
-    CALLBACK,
-    DEVICE_CLIENT,
-    OPEN_METRICS,
-    SESSION_KEY,
-    "clock.maxSkewSeconds",
-    "archive.folder",
-    "archive.partition",
-    HEADERS,
-    KEEP,
-    SLOW,
-    SLOW_OPERATION,
-    BUCKETS,
-    ALLOW,
-    ALLOW_RESERVED,
-];
 
 /// Keys that a file may give as a list of texts; elsewhere commas separate them.
 const LISTS: [&str; 6] = [PREVIOUS, URL, HEADERS, ALLOW, ALLOW_RESERVED, BUCKETS];
@@ -214,11 +161,11 @@ impl ConfigLayers {
             Value::String(address) if path == STORE_ADDRESS => self.set(STORE, address.clone(), file.to_owned()),
             Value::Null | Value::Array(_) => self.not_a_scalar(file, path, value),
             Value::Number(number) if !self.is_as_written(number) => self.not_as_written(file, path),
-            Value::String(_) | Value::Number(_) | Value::Bool(_) if KEYS.contains(&path) => {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) if catalogue::names().any(|key| key == path) => {
                 self.set(path, scalar(value), file.to_owned());
             }
             Value::String(_) | Value::Number(_) | Value::Bool(_) => {
-                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(path, KEYS.iter().copied())));
+                self.errors.push(format!("{file}: `{path}` is not a key{}", did_you_mean(path, catalogue::names())));
             }
         }
     }
@@ -280,11 +227,11 @@ impl ConfigLayers {
             if is_read_elsewhere || service_link::is_one(name, value) || self.has_a_secret(name, env) {
                 continue;
             }
-            match KEYS.iter().find(|key| variable(key) == *name) {
+            match catalogue::names().find(|key| variable(key) == *name) {
                 Some(key) => self.set(key, value.clone(), format!("environment variable {name}")),
                 None => {
                     let others = OTHER_VARIABLES.map(str::to_owned);
-                    let names: Vec<String> = KEYS.iter().map(|key| variable(key)).chain(others).collect();
+                    let names: Vec<String> = catalogue::names().map(variable).chain(others).collect();
                     let hint = did_you_mean(name, names.iter().map(String::as_str));
                     self.errors.push(format!("environment: `{name}` is not a variable of the orchestrator{hint}"));
                 }
@@ -327,22 +274,6 @@ fn kind(value: &Value) -> &'static str {
 pub(super) fn file_of(sources: &ConfigSources<'_>) -> Option<PathBuf> {
     let named = sources.file.map(Path::to_path_buf).or_else(|| sources.env.get("SAGA_CONFIG").map(PathBuf::from));
     named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)))
-}
-
-/// The environment variable of a key: that of `kafka.bootstrapServers` is `SAGA_KAFKA_BOOTSTRAP_SERVERS`.
-fn variable(key: &str) -> String {
-    let mut name = String::from("SAGA_");
-    for character in key.chars() {
-        match character {
-            '.' => name.push('_'),
-            upper if upper.is_ascii_uppercase() => {
-                name.push('_');
-                name.push(upper);
-            }
-            lower => name.push(lower.to_ascii_uppercase()),
-        }
-    }
-    name
 }
 
 fn scalar(value: &Value) -> String {
