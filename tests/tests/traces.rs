@@ -101,6 +101,7 @@ async fn a_trace_joins_the_trigger_s_and_participants_see_their_attempt_as_paren
     assert_eq!((&reserve.parent, &charge.parent), (&whole.id, &whole.id));
     let (sent, posted) = (span(&spans, &format!("send {}", world.inventory.topic())), span(&spans, "POST charge"));
     assert_eq!((&sent.parent, &posted.parent), (&reserve.id, &charge.id));
+    assert_eq!(posted.attributes["server.address"], "127.0.0.1");
     let [inventory, payments] = world.ledgers();
     let (record, request) = (&inventory.calls()[0].headers, &payments.calls()[0].headers);
     assert_eq!(record["traceparent"], format!("00-{}-{}-01", whole.trace, sent.id));

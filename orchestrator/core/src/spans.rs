@@ -82,8 +82,22 @@ pub struct SpanLink {
 pub struct SpanScene<'a> {
     /// What the saga runs by.
     pub plan: &'a SagaPlan,
-    /// The topic of a participant's commands; `None`: not known.
-    pub topic_of: &'a dyn Fn(&str) -> Option<Arc<str>>,
+    /// Where a participant's commands go; `None`: not known.
+    pub destination_of: &'a dyn Fn(&str) -> Option<CommandDestination>,
+}
+
+/// Where the commands of a participant go, as it is configured now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandDestination {
+    /// To a topic.
+    Topic(Arc<str>),
+    /// To the one server of the participant.
+    Server {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
 }
 
 /// The spans that `decision` ended. `before` is how the saga stood when the decision was made, `state` what it is after
@@ -108,11 +122,11 @@ pub fn of_journal(
     plan: &SagaPlan,
     saga: SagaId,
     decisions: &[SagaDecision],
-    topic_of: &dyn Fn(&str) -> Option<Arc<str>>,
+    destination_of: &dyn Fn(&str) -> Option<CommandDestination>,
 ) -> Result<Vec<SagaSpan>, FoldError> {
     let (mut spans, mut marks) = (Vec::new(), SpanMarks::default());
     evolve::visit(plan, saga, decisions, |plan, state, decision| {
-        spans.extend(ended(SpanScene { plan, topic_of }, &marks, state, decision));
+        spans.extend(ended(SpanScene { plan, destination_of }, &marks, state, decision));
         marks = SpanMarks::of(state);
     })?;
     Ok(spans)

@@ -106,7 +106,7 @@ impl SagaTraces {
             }
             TraceMark::Untold => {}
             TraceMark::Told(before) => {
-                let scene = SpanScene { plan, topic_of: &|participant| teller.guards.kafka_topic(participant) };
+                let scene = SpanScene { plan, destination_of: &|participant| teller.guards.destination(participant) };
                 let mut ended = spans::ended(scene, before, state, decision);
                 ended.push(spans::commit(state, decision, now));
                 teller.settings.sink.take(state.trace().trace, ended);

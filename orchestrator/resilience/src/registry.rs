@@ -36,6 +36,7 @@ use saga_core::{
     decide::CapabilityRequest,
     definition::participants::{self, ParticipantCatalog},
     react::WaitEffect,
+    spans::CommandDestination,
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -357,6 +358,20 @@ impl GuardRegistry {
         match &self.participants.load().get(participant)?.route {
             ParticipantRoute::Kafka { commands } => Some(Arc::clone(commands)),
             ParticipantRoute::Http { .. } => None,
+        }
+    }
+
+    /// Where `participant`'s commands go; `None` if it is not configured, or has several servers.
+    #[must_use]
+    pub fn destination(&self, participant: &str) -> Option<CommandDestination> {
+        match &self.participants.load().get(participant)?.route {
+            ParticipantRoute::Kafka { commands } => Some(CommandDestination::Topic(Arc::clone(commands))),
+            ParticipantRoute::Http { settings, .. } => {
+                let [endpoint] = settings.endpoints.as_slice() else { return None };
+                let url = url::Url::parse(&endpoint.url).ok()?;
+                let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
+                Some(CommandDestination::Server { host, port })
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Spans of commands: what they waited for, their attempts, and they themselves.
 
 use super::{
-    SagaSpan, SpanAttribute, SpanKind, SpanMarks, SpanTeller, SpanValue,
+    CommandDestination, SagaSpan, SpanAttribute, SpanKind, SpanMarks, SpanTeller, SpanValue,
     marks::{CommandMark, commands},
     text,
 };
@@ -110,20 +110,31 @@ impl SpanTeller<'_> {
         let mut attributes = vec![("saga.command".into(), text(id.to_string()))];
         attributes.extend(participant(now));
         let name = match now.request.as_deref() {
-            Some(CommandRequest::Http { method, .. }) => {
+            Some(CommandRequest::Http { participant, method, .. }) => {
                 attributes.push(("http.request.method".into(), text(method.as_str())));
+                attributes.extend(self.server(participant));
                 return (format!("{} {step}", method.as_str()), SpanKind::Client, attributes);
             }
-            Some(CommandRequest::Kafka { participant, .. }) => {
-                let topic = (self.scene.topic_of)(participant);
-                topic.map_or_else(|| participant.clone(), |topic| topic.to_string())
-            }
+            Some(CommandRequest::Kafka { participant, .. }) => match (self.scene.destination_of)(participant) {
+                Some(CommandDestination::Topic(topic)) => topic.to_string(),
+                Some(CommandDestination::Server { .. }) | None => participant.clone(),
+            },
             Some(CommandRequest::Publish { topic, .. }) => topic.clone(),
             None => return (format!("attempt {step}"), SpanKind::Internal, attributes),
         };
         attributes.extend(sends(&name));
         attributes.push(("messaging.message.id".into(), text(id.to_string())));
         (format!("send {name}"), SpanKind::Producer, attributes)
+    }
+
+    /// The server that was called; of several nobody has recorded which one.
+    fn server(&self, participant: &str) -> Vec<SpanAttribute> {
+        match (self.scene.destination_of)(participant) {
+            Some(CommandDestination::Server { host, port }) => {
+                vec![("server.address".into(), text(host)), ("server.port".into(), SpanValue::Number(port.into()))]
+            }
+            Some(CommandDestination::Topic(_)) | None => Vec::new(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::given::{Saga, busy, declined, done, given, not_sent, seconds};
 use saga_core::{
     event::OperatorAction,
-    spans::{SagaSpan, SpanKind, SpanValue, of_journal},
+    spans::{CommandDestination, SagaSpan, SpanKind, SpanValue, of_journal},
     state::SagaStatus,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,8 +16,11 @@ steps:
 ";
 
 fn spans(saga: &Saga) -> Vec<SagaSpan> {
-    let topic_of = |participant: &str| Some(Arc::from(format!("{participant}.commands")));
-    of_journal(&saga.plan, saga.state.id, &saga.journal, &topic_of).expect("the journal folds")
+    let destination_of = |participant: &str| match participant {
+        "bank" => Some(CommandDestination::Server { host: "bank.test".into(), port: 8443 }),
+        _ => Some(CommandDestination::Topic(Arc::from(format!("{participant}.commands")))),
+    };
+    of_journal(&saga.plan, saga.state.id, &saga.journal, &destination_of).expect("the journal folds")
 }
 
 /// `name (parent) error`, in the order in which they end.
@@ -113,6 +116,9 @@ fn the_way_back_is_a_span_that_links_to_its_cause() {
     );
     let spans = spans(&saga);
     let (cause, back) = (&spans[3], &spans[6]);
+    let called = spans.iter().find(|span| span.name == "POST charge").expect("the bank was called");
+    assert!(called.attributes.contains(&("server.address".into(), SpanValue::Text("bank.test".into()))));
+    assert!(called.attributes.contains(&("server.port".into(), SpanValue::Number(8443))));
     assert_eq!(back.links.iter().map(|link| link.span).collect::<Vec<_>>(), [cause.id]);
     holds(&saga);
 }

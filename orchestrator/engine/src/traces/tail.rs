@@ -92,8 +92,8 @@ impl TailReader {
         }
         let context = TraceContext::of(saga, &traceparent(saga, given.as_deref()));
         let until = recorded.decisions.partition_point(|decision| decision.version <= version);
-        let topic_of = |participant: &str| self.guards.kafka_topic(participant);
-        let spans = spans::of_journal(&recorded.plan, saga, &recorded.decisions[..until], &topic_of)?;
+        let destination_of = |participant: &str| self.guards.destination(participant);
+        let spans = spans::of_journal(&recorded.plan, saga, &recorded.decisions[..until], &destination_of)?;
         Ok(Some((context.trace, spans)))
     }
 }
