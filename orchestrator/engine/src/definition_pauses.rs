@@ -2,7 +2,10 @@
 //! store: it is the same for every engine, and after every restart. Running sagas go on.
 
 use crate::notes::bookmark::{NoteCursor, NotePage};
-use saga_core::time::{Timestamp, rfc3339};
+use saga_core::{
+    act_author::ActOrigin,
+    time::{Timestamp, rfc3339},
+};
 use saga_event_store::{EventStore, NewNote, StoreError, StoredNote};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -51,6 +54,9 @@ pub struct PauseRecord {
     pub who: String,
     /// The operator's reason.
     pub reason: String,
+    /// From where the act came.
+    #[serde(default, skip_serializing_if = "ActOrigin::is_unknown")]
+    pub origin: ActOrigin,
 }
 
 /// A pause that is in force.
@@ -159,7 +165,7 @@ pub(crate) fn read(note: &StoredNote) -> Option<PauseRecord> {
 }
 
 fn fold(in_force: &mut PausedDefinitions, note: &StoredNote) {
-    let Some(PauseRecord { name, definition: _, action, who, reason }) = read(note) else {
+    let Some(PauseRecord { name, definition: _, action, who, reason, origin: _ }) = read(note) else {
         return warn!(
             number = note.number.0,
             "a pause of a definition cannot be read and is left out: a newer build wrote it"
@@ -186,6 +192,7 @@ mod tests {
             action,
             who: "ada".into(),
             reason: "a bad release".into(),
+            origin: ActOrigin::default(),
         };
         let body = serde_json::to_string(&act).expect("texts are JSON");
         StoredNote { number: NoteNumber(number), id: Uuid::from_u128(1), body, at_ms: 5 }

@@ -1,10 +1,13 @@
 //! Who saw what sagas and dead letters carry. A page refreshes itself and a command asks again and again, so the audit
 //! has one row for each person, saga and hour, from each engine: it says who saw what and when, and not how often.
 
-use super::{ApiState, acts::OperatorStatement, auth::ApiCaller, errors::ApiError};
+use super::{ApiState, auth::ApiCaller, errors::ApiError, statement::OperatorStatement};
 use saga_base::sync::UnpoisonedMutex;
 use saga_core::time::Timestamp;
-use saga_engine::{act_log::ActedPart, journal::payloads::PayloadDetail};
+use saga_engine::{
+    act_log::ActedPart,
+    journal::{payloads::PayloadDetail, sensitive::SensitiveDetail},
+};
 use serde_json::Value;
 use std::{collections::HashMap, time::Duration};
 
@@ -38,27 +41,33 @@ impl ContentReads {
     }
 }
 
-/// Puts on record that the caller sees all of `what`, before the answer is sent. Without a login nobody is known, and
-/// shortened payloads are no content.
+/// Puts on record that the caller sees all of `what`, or what is sensitive in it, before the answer is sent. Without a
+/// login nobody is known, and shortened payloads with masks are no content.
 ///
 /// # Errors
 /// The event store does not take the row: then nothing is shown.
 pub(super) async fn seen(
     backend: &ApiState,
     caller: &ApiCaller,
-    detail: PayloadDetail,
+    (detail, sensitive): (PayloadDetail, SensitiveDetail),
     what: &str,
 ) -> Result<(), ApiError> {
     let who = caller.name();
-    let is_content = detail == PayloadDetail::Full && caller.identity().is_some();
-    if !is_content || !backend.content_reads.begins(who, what, backend.query.now()) {
+    let action = match (detail, sensitive) {
+        (PayloadDetail::Hidden, _) | (PayloadDetail::Short, SensitiveDetail::Masked) => return Ok(()),
+        (PayloadDetail::Full, SensitiveDetail::Masked) => "see content",
+        (PayloadDetail::Full | PayloadDetail::Short, SensitiveDetail::Shown) => "see sensitive content",
+    };
+    // What was seen with masks is seen anew without.
+    let seen = format!("{action} {what}");
+    if caller.identity().is_none() || !backend.content_reads.begins(who, &seen, backend.query.now()) {
         return Ok(());
     }
     let statement = OperatorStatement::short(caller, None, None)?;
     let on = (ActedPart::Content, what);
-    let recorded = statement.record(&backend.operator, "see content", on, (Value::Null, Value::Null)).await;
+    let recorded = statement.record(&backend.operator, action, on, (Value::Null, Value::Null)).await;
     if recorded.is_err() {
-        backend.content_reads.forget(who, what);
+        backend.content_reads.forget(who, &seen);
     }
     recorded
 }

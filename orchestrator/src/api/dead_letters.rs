@@ -188,7 +188,7 @@ pub(super) async fn show(
         SensitiveDetail::Masked => sensitive_in(&backend, &detail),
     };
     let payloads = caller.payloads(PayloadDetail::Full);
-    content_reads::seen(&backend, &caller, payloads, &detail.letter.letter.id).await?;
+    content_reads::seen(&backend, &caller, (payloads, detail_asked), &detail.letter.letter.id).await?;
     Ok(Json(shown::detail(detail, desk.topic(), payloads, &sensitive)))
 }
 

@@ -141,7 +141,8 @@ pub(super) async fn act(
     let id = asked.id.unwrap_or_else(Uuid::new_v4);
     let definition = plan.map(|plan| plan.definition.hash.clone()).unwrap_or_default();
     let (who, reason) = (statement.who.clone(), statement.reason.clone());
-    let record = PauseRecord { name: name.clone(), definition, action, who, reason };
+    let origin = statement.origin.bounded();
+    let record = PauseRecord { name: name.clone(), definition, action, who, reason, origin };
     let operator = backend.operator.clone();
     let done = to_its_end(async move { operator.pause(id, &record).await }).await;
     let done = done.map_err(|error| ApiError::StoreAway(format!("the act could not be recorded: {error}")))??;

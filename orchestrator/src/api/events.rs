@@ -15,7 +15,7 @@ use futures_util::stream;
 use saga_engine::{
     QueryHandle,
     feed::{EventCursor, EventFilter, FeedEvent, FeedReader, FeedStart, check_event_type},
-    journal::payloads::PayloadDetail,
+    journal::{payloads::PayloadDetail, sensitive::SensitiveDetail},
 };
 use saga_event_store::FeedError;
 use serde::Deserialize;
@@ -78,7 +78,7 @@ pub(super) async fn events(
         sagas::known_saga(&backend, saga).await?;
     }
     let (reader, payloads) = (backend.query.feed(), caller.payloads(PayloadDetail::Full));
-    content_reads::seen(&backend, &caller, payloads, ALL_EVENTS).await?;
+    content_reads::seen(&backend, &caller, (payloads, SensitiveDetail::Masked), ALL_EVENTS).await?;
     if wants_stream(&headers) {
         return follow(backend, reader.begin(start).await?, filter, payloads).await;
     }

@@ -140,7 +140,7 @@ pub(super) async fn saga(
     let (at, sensitive) = (named.at()?, caller.sensitive(named.sensitive.as_deref())?);
     let (shown, _) = sagas::shown(&backend, named.of(&id), at).await?;
     let view = backend.query.with_rerun(shown.view(sensitive)).await?;
-    content_reads::seen(&backend, &caller, payloads, &view.id).await?;
+    content_reads::seen(&backend, &caller, (payloads, sensitive), &view.id).await?;
     let saga = payloads.of_saga(view);
     let last_version = match at {
         Some(_) => sagas::last_version(&backend, &saga.id).await?,

@@ -211,7 +211,7 @@ pub(super) async fn show(
     let payloads = caller.payloads(named.payloads()?);
     let sensitive = caller.sensitive(named.sensitive.as_deref())?;
     let view = backend.query.with_rerun(shown.view(sensitive)).await?;
-    content_reads::seen(&backend, &caller, payloads, &view.id).await?;
+    content_reads::seen(&backend, &caller, (payloads, sensitive), &view.id).await?;
     let saga = payloads.of_saga(view);
     let earlier = earlier.iter().map(ToString::to_string).collect();
     Ok(Json(SagaResponse { held_by: backend.query.blocking_guards(&saga.waits_on), saga, earlier }))
@@ -227,7 +227,7 @@ pub(super) async fn history(
     let (shown, _) = shown(&backend, named.of(&id), named.at()?).await?;
     let sensitive = caller.sensitive(named.sensitive.as_deref())?;
     let payloads = caller.payloads(named.payloads()?);
-    content_reads::seen(&backend, &caller, payloads, &shown.view(sensitive).id).await?;
+    content_reads::seen(&backend, &caller, (payloads, sensitive), &shown.view(sensitive).id).await?;
     Ok(Json(json!({"events": payloads.of_history(shown.history(sensitive))})))
 }
 
@@ -246,7 +246,7 @@ pub(super) async fn difference(
     match backend.query.difference(id, points, sensitive).await? {
         Some(difference) => {
             let payloads = caller.payloads(PayloadDetail::Full);
-            content_reads::seen(&backend, &caller, payloads, &id.to_string()).await?;
+            content_reads::seen(&backend, &caller, (payloads, sensitive), &id.to_string()).await?;
             Ok(Json(payloads.of_difference(difference)))
         }
         None => Err(not_in_store(&backend, &id.to_string(), None).await),

@@ -58,7 +58,11 @@ impl ApiCaller {
             None | Some("masked") => Ok(SensitiveDetail::Masked),
             Some("shown") => {
                 self.require(LoginRole::Admin)?;
-                info!(who = self.name(), "somebody asks for sensitive values");
+                if !self.sees_payloads() {
+                    return Ok(SensitiveDetail::Masked);
+                }
+                let (peer, request_id) = (self.context.peer_shown(), &self.context.request_id);
+                info!(who = self.name(), peer, %request_id, "somebody asks for sensitive values");
                 Ok(SensitiveDetail::Shown)
             }
             Some(other) => Err(ApiError::BadParameter(format!("`sensitive` is `{other}`: expected masked or shown"))),

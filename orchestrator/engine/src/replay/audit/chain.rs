@@ -147,16 +147,16 @@ impl AuditChainCheck {
         Ok(())
     }
 
-    /// How many acts there are, and the SHA-256 of the last line.
+    /// How many acts there are, the SHA-256 of the last line, and where older acts continue that are not in the export.
     ///
     /// # Errors
     /// The end is missing, or counts otherwise.
-    pub fn finish(self) -> Result<(u64, String), AuditChainError> {
+    pub fn finish(self) -> Result<(u64, String, Option<String>), AuditChainError> {
         let found = self.chain.entries;
         match self.end {
             None => Err(AuditChainError::NoEnd(found)),
             Some(end) if end.entries != found => Err(AuditChainError::Count { said: end.entries, found }),
-            Some(_) => Ok((found, self.chain.last)),
+            Some(end) => Ok((found, self.chain.last, end.next)),
         }
     }
 }
@@ -186,7 +186,7 @@ mod tests {
         lines.iter().map(|line| line.trim_end_matches('\n').to_owned()).collect()
     }
 
-    fn checked(lines: &[String]) -> Result<(u64, String), AuditChainError> {
+    fn checked(lines: &[String]) -> Result<(u64, String, Option<String>), AuditChainError> {
         let mut check = AuditChainCheck::default();
         lines.iter().try_for_each(|line| check.line(line))?;
         check.finish()
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn what_was_written_is_whole() {
         let lines = export();
-        assert_eq!(checked(&lines), Ok((3, hash_of(&lines[3]))));
+        assert_eq!(checked(&lines), Ok((3, hash_of(&lines[3]), None)));
         assert!(lines.iter().all(|line| !line.contains('\n')), "a line is a line");
         let mut chain = AuditChain::default();
-        assert_eq!(checked(&[chain.end(None).trim_end().to_owned()]).map(|(acts, _)| acts), Ok(0));
+        assert_eq!(checked(&[chain.end(None).trim_end().to_owned()]).map(|(acts, ..)| acts), Ok(0));
     }
 
     #[test]

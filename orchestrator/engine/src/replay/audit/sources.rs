@@ -8,7 +8,7 @@ use super::{
 use crate::{
     act_log::{ACT_LOG, PartAct},
     definition_lookup::{DefinitionTextRecord, RESTORE_LOG, TEXT_LOG},
-    definition_pauses::{self, PAUSE_LOG, PauseRecord},
+    definition_pauses::{self, PAUSE_LOG, PauseAction, PauseRecord},
     definition_rollout::recorded::{self, DefinitionChangeKind},
     journal::reading::{self, SagaQuery},
     letters::{PURGE_LOG, PurgeRecord},
@@ -240,10 +240,14 @@ pub(super) async fn pauses(
 }
 
 fn pause(note: &StoredNote) -> Option<PlacedEntry> {
-    let PauseRecord { name, definition, action, who, reason } = definition_pauses::read(note)?;
+    let PauseRecord { name, definition, action, who, reason, origin } = definition_pauses::read(note)?;
     let on = AuditTarget::Definition { name, definition };
+    let after = json!({"starts": match action {
+        PauseAction::Pause => "paused",
+        PauseAction::Resume => "started",
+    }});
     let entry = of_note(note, &format!("{} definition", action.as_str()), on);
-    Some(noted(note, AuditEntry { who, reason, ..entry }, AuditSource::Pause(note.number.0)))
+    Some(noted(note, AuditEntry { who, reason, origin, after, ..entry }, AuditSource::Pause(note.number.0)))
 }
 
 /// Reloads of participants.yaml.
