@@ -273,6 +273,7 @@ impl TriggerIntake {
             }
             (TriggerOutcome::Poison(poison), plan) => {
                 let definition = plan.map(|plan| plan.definition.name.clone());
+                let poison = if self.is_sensitive(record) { poison.without_excerpt() } else { poison };
                 let letter = DeadLetter { poison, definition };
                 self.letters.send(Arc::clone(record), MessageReceipt::Offset(ack.clone()), letter);
             }
@@ -281,6 +282,12 @@ impl TriggerIntake {
                 debug!(record = %record.coordinates(), "the trigger does not want the record");
             }
         }
+    }
+
+    /// Whether a definition of the topic has sensitive values: what cannot be read may have them anywhere.
+    fn is_sensitive(&self, record: &KafkaRecord) -> bool {
+        let live = self.config.keep();
+        live.catalog.definitions_of(&record.topic).iter().any(|definition| !definition.sensitive.is_empty())
     }
 
     /// Brings a start to the shard of its key.

@@ -77,6 +77,15 @@ pub enum PoisonCode {
 }
 
 impl PoisonDiagnosis {
+    /// The same without the piece of the record that a message about JSON shows.
+    #[must_use]
+    pub fn without_excerpt(mut self) -> PoisonDiagnosis {
+        if let Some(at) = self.message.find(", where `") {
+            self.message.truncate(at);
+        }
+        self
+    }
+
     /// Makes a diagnosis from a code and a message for people.
     pub fn new(code: PoisonCode, message: impl Into<String>) -> PoisonDiagnosis {
         PoisonDiagnosis { code, message: message.into() }

@@ -5,7 +5,7 @@ use super::{
     fields::{MapReader, text, wrong},
     model::SensitivePaths,
     tree::YamlValue,
-    uses::{ExpressionPlace, ParseContext},
+    uses::{AcceptedValues, ExpressionPlace, ParseContext},
 };
 use crate::expression::CelExpression;
 
@@ -44,7 +44,8 @@ pub(super) fn read(fields: &MapReader<'_>, reading: &mut ParseContext) -> Sensit
     SensitivePaths::new(paths)
 }
 
-/// Tags are seen by who sees traces, and the business key stands in every list. `before`: the number of expressions
+/// Tags are seen by who sees traces, and the business key stands in every list. A path is the address of a request,
+/// which everybody is told who sees the saga. `before`: the number of expressions
 /// before those of the tags.
 pub(super) fn refuse_in_the_open(before: usize, paths: &SensitivePaths, reading: &mut ParseContext) {
     let mut open = Vec::new();
@@ -52,6 +53,7 @@ pub(super) fn refuse_in_the_open(before: usize, paths: &SensitivePaths, reading:
         let what = match used.at.place {
             ExpressionPlace::Key => "the business key",
             _ if position >= before => "a tag",
+            _ if used.at.takes == AcceptedValues::Path => "the path of a request",
             _ => continue,
         };
         open.extend(sensitive_read(&used.expression, paths).map(|path| (used.span, what, path)));
@@ -84,6 +86,15 @@ mod tests {
     fn paths_of_names_are_taken() {
         assert_eq!(read("[iban, card.number]", "event.tenant"), Ok(()));
         assert_eq!(read("[]", "event.iban"), Ok(()));
+    }
+
+    #[test]
+    fn a_path_shows_what_it_has() {
+        let text = "saga: a\ntrigger: {topic: t, key: \"${ event.id }\"}\nsensitive: [iban]\nsteps:\n  - {step: ask, \
+                    do: \"GET shop/accounts/${ event.iban }\"}\n";
+        let told = parse("a.saga.yaml", text, None, None).map(drop).expect_err("the path is shown");
+        let told = render(&told, RenderStyle::Plain);
+        assert!(told.contains("the path of a request shows `iban`"), "{told}");
     }
 
     #[test]
