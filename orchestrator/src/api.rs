@@ -32,6 +32,7 @@ mod sagas;
 mod server;
 mod starting;
 mod starts;
+mod statement;
 mod uniform;
 
 pub(crate) use acts::ActStatus;

@@ -55,7 +55,7 @@ pub struct CliArgs {
 #[derive(Debug, Args)]
 struct GlobalArgs {
     /// Which log lines to write to stderr: a level (error, warn, info, debug) or a filter by module
-    #[arg(long, global = true, env = "SAGA_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, env = "SAGA_LOG", value_name = "FILTER", value_parser = telemetry::filter)]
     log: Option<String>,
     /// Format of log lines
     #[arg(long, global = true, value_enum, default_value_t)]

@@ -21,6 +21,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// A text that filters log lines, as it was given.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn filter(text: &str) -> Result<String, String> {
+    let expected =
+        "expected a level (error, warn, info, debug, trace, off) or MODULE=LEVEL, several separated by commas";
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: {expected}"))
+}
+
 /// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …). A second call changes nothing.
 pub(crate) fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));

@@ -174,7 +174,8 @@ mod tests {
         };
         let stored = serde_json::to_value(&act).expect("serialisable");
         let expected = json!({"participant": "payments", "action": "set",
-            "given": {"share": 0.25, "bulkhead": 10, "rate": "50/s"}, "who": "anna", "reason": "they migrate"});
+            "given": {"share": 0.25, "bulkhead": 10, "rate": "50/s"}, "who": "anna", "reason": "they migrate",
+            "until": "2026-12-01T10:00:00Z"});
         assert_eq!(stored, expected);
         assert_eq!(serde_json::from_str::<OverrideRequest>(&stored.to_string()).expect("reads back"), act);
         let open = json!({"participant": "payments", "action": "open", "who": "anna", "reason": "down"});

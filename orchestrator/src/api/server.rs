@@ -294,11 +294,21 @@ async fn within_time(request: Request, next: Next) -> Response {
 /// On a loopback address the header Host must name a loopback address: this refuses DNS rebinding by pages of other
 /// sites.
 async fn only_for(address: SocketAddr, request: Request, next: Next) -> Response {
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if address.ip().is_loopback() && !is_local(host) {
-        return ApiError::ForeignHost(host.to_owned()).into_response();
+    match foreign_host(&request) {
+        Some(host) if address.ip().is_loopback() => ApiError::ForeignHost(host).into_response(),
+        Some(_) | None => next.run(request).await,
     }
-    next.run(request).await
+}
+
+/// The first name that is not local: of all headers, because nobody knows which one others judge, and of the address in
+/// the request line.
+fn foreign_host(request: &Request) -> Option<String> {
+    let headers = request.headers().get_all("host").iter().map(|host| host.to_str().unwrap_or_default());
+    let line = request.uri().authority().map(|authority| authority.as_str());
+    if request.headers().get("host").is_none() && line.is_none() {
+        return Some(String::new());
+    }
+    headers.chain(line).find(|host| !is_local(host)).map(str::to_owned)
 }
 
 fn is_local(host: &str) -> bool {

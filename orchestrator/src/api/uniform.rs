@@ -4,7 +4,7 @@
 use super::{
     BODY_BYTES, dead_letters, definitions, documents,
     errors::{ApiError, ApiProblem},
-    jobs,
+    jobs, starts,
 };
 use axum::{
     extract::Request,
@@ -52,6 +52,7 @@ fn error(status: StatusCode, method: &Method, path: &str, headers: &HeaderMap) -
 fn largest_body(path: &str) -> usize {
     match path {
         "/api/jobs" => jobs::BODY_BYTES,
+        "/api/sagas" => starts::BODY_BYTES,
         "/api/definitions" => definitions::BODY_BYTES,
         "/api/definitions/restore" => documents::BODY_BYTES,
         "/api/dead-letters/purge" => BODY_BYTES,

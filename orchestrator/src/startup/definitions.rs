@@ -7,7 +7,7 @@ use crate::{
 use saga_base::secrets;
 use saga_core::{
     definition::{
-        self, CallTarget, CheckFinding, DefinitionLibrary, ParticipantCatalog, ParticipantSelector, RenderStyle,
+        self, CallTarget, CheckFinding, Code, DefinitionLibrary, ParticipantCatalog, ParticipantSelector, RenderStyle,
         SagaDefinition, SchemalessDefinition, SourceFile, StepAction, TriggerStartPosition,
         participants::{CriticalPath, MissingVariablePolicy, StubParticipants, TransportConfig},
         render,
@@ -22,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tracing::warn;
 
 /// The texts of the files that an engine needs.
 #[derive(Clone, Debug, Default)]
@@ -205,6 +206,9 @@ pub(crate) fn load_files(
     }
     if let Some(message) = files.without_participants(&library) {
         return Err(DefinitionFilesError(message));
+    }
+    for finding in library.findings.iter().filter(|finding| finding.code == Code::LiteralSecret) {
+        warn!("{finding}");
     }
     let (participants, played) = match &files.stand_ins {
         Some(stand_ins) => library.participants.with_stand_ins(stand_ins),
