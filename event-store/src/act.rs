@@ -1,5 +1,6 @@
 //! What people did to streams, as an index over the rows that their acts made.
 
+use crate::{StoreError, backend::StoredRow};
 use uuid::Uuid;
 
 /// Most acts in one page.
@@ -19,6 +20,15 @@ pub struct ActSource {
 }
 
 impl ActSource {
+    pub(crate) fn read(row: &impl StoredRow) -> Result<ActSource, StoreError> {
+        Ok(ActSource {
+            subject: row.column("subject")?,
+            token: row.column("token")?,
+            address: row.column("address")?,
+            request: row.column("request")?,
+        })
+    }
+
     pub(crate) fn texts(&self) -> [Option<&str>; 4] {
         [&self.subject, &self.token, &self.address, &self.request].map(Option::as_deref)
     }

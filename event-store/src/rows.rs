@@ -23,20 +23,11 @@ pub(crate) fn act(row: &impl StoredRow) -> Result<StoredAct, StoreError> {
         who: row.column("who")?,
         action: row.column("action")?,
         reason: row.column("reason")?,
-        source: act_source(row)?,
+        source: ActSource::read(row)?,
         before: row.column("before")?,
         after: row.column("after")?,
     };
     Ok(StoredAct { position: ActPosition { at_ms: row.column("at")?, stream, version }, key: row.column("key")?, act })
-}
-
-pub(crate) fn act_source(row: &impl StoredRow) -> Result<ActSource, StoreError> {
-    Ok(ActSource {
-        subject: row.column("subject")?,
-        token: row.column("token")?,
-        address: row.column("address")?,
-        request: row.column("request")?,
-    })
 }
 
 /// # Errors

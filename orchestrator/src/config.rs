@@ -41,7 +41,7 @@ pub(crate) use archive::ArchiveConfig;
 pub(crate) use internal_topics::InternalTopics;
 pub(crate) use letters::LetterConfig;
 pub(crate) use login::ApiAccess;
-pub(crate) use metrics_push::MetricsPush;
+pub(crate) use metrics_push::{MetricsPush, metrics_push};
 pub(crate) use otel::OtlpProtocol;
 pub(crate) use schema_registry::RegistryConfig;
 pub(crate) use traces::TraceConfig;
@@ -325,17 +325,6 @@ pub(crate) fn traces(env: BTreeMap<String, String>) -> Result<Option<TraceConfig
     let traces = check.traces();
     secrets::remember(otel::secrets_of(&layers.env));
     if check.errors.is_empty() { Ok(traces) } else { Err(EngineConfigError(check.errors)) }
-}
-
-/// Reads only where metrics are sent, from the variables of OpenTelemetry alone; `None`: nowhere.
-///
-/// # Errors
-/// When one of them is wrong.
-pub(crate) fn metrics_push(env: BTreeMap<String, String>) -> Result<Option<MetricsPush>, EngineConfigError> {
-    let layers = ConfigLayers::of_environment(env);
-    let mut check = ConfigValidator::new(&layers);
-    let push = check.metrics_push();
-    if check.errors.is_empty() { Ok(push) } else { Err(EngineConfigError(check.errors)) }
 }
 
 /// Reads only the names of the internal topics from the configuration.

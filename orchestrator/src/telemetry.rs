@@ -31,7 +31,8 @@ pub(crate) fn filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| format!("{error}: {expected}"))
 }
 
-/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …). A second call changes nothing.
+/// Sends log lines to stderr, filtered by `filter` (`info`, `saga_orchestrator=debug`, …). A second call changes
+/// nothing.
 pub(crate) fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()

@@ -1,5 +1,6 @@
-//! The audit on real engines: each kind of act has a row that says who, from where, why, and what changed; an effect and
-//! its row are there together or not at all; the database refuses to change a row; an export shows what was done to it.
+//! The audit on real engines: each kind of act has a row that says who, from where, why, and what changed; an effect
+//! and its row are there together or not at all; the database refuses to change a row; an export shows what was done
+//! to it.
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::join_all;

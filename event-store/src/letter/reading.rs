@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     MAX_ACTS, MAX_PAGE, StoreError,
+    act::ActSource,
     backend::{QueryBuilder, QueryPool, StoredRow},
     nul::has_nul,
-    rows,
 };
 use uuid::Uuid;
 
@@ -143,7 +143,7 @@ pub(crate) async fn acts<R: QueryPool>(
                 why: row.column("why")?,
                 result: row.column("result")?,
                 id: row.column("act_id")?,
-                source: rows::act_source(row)?,
+                source: ActSource::read(row)?,
                 before: row.column("before")?,
                 after: row.column("after")?,
             })

@@ -13,8 +13,8 @@ use std::{collections::HashMap, time::Duration};
 
 /// What is seen again within it has a row already.
 const SPAN: Duration = Duration::from_secs(3_600);
-/// Pairs of a person and a saga that are remembered. If there are more, all are forgotten: then there are more rows, and
-/// none is missing.
+/// Pairs of a person and a saga that are remembered. If there are more, all are forgotten: then there are more rows,
+/// and none is missing.
 const REMEMBERED: usize = 4_096;
 
 /// What has a row.

@@ -1,10 +1,11 @@
 //! Metrics that are sent to a collector: by the variables of OpenTelemetry. Without an endpoint none are.
 
 use super::{
-    ConfigValidator,
+    ConfigValidator, EngineConfigError,
+    layers::ConfigLayers,
     otel::{OtelSignal, OtlpProtocol},
 };
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 use url::Url;
 
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
@@ -37,6 +38,17 @@ impl fmt::Debug for MetricsPush {
             .field("timeout", &self.timeout)
             .finish()
     }
+}
+
+/// Reads only where metrics are sent, from the variables of OpenTelemetry alone; `None`: nowhere.
+///
+/// # Errors
+/// When one of them is wrong.
+pub(crate) fn metrics_push(env: BTreeMap<String, String>) -> Result<Option<MetricsPush>, EngineConfigError> {
+    let layers = ConfigLayers::of_environment(env);
+    let mut check = ConfigValidator::new(&layers);
+    let push = check.metrics_push();
+    if check.errors.is_empty() { Ok(push) } else { Err(EngineConfigError(check.errors)) }
 }
 
 impl ConfigValidator<'_> {

@@ -1,5 +1,5 @@
-//! Spans and metrics on their way to a collector, over OTLP. One task has the exporter of spans. What the collector does
-//! not take in time is left out and counted: sagas never wait for it.
+//! Spans and metrics on their way to a collector, over OTLP. One task has the exporter of spans. What the collector
+//! does not take in time is left out and counted: sagas never wait for it.
 
 mod converted;
 mod exposition;

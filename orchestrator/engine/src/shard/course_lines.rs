@@ -1,5 +1,6 @@
 //! What a saga records, as log lines of the level `debug` under the target [`TARGET`]: for a search by key, by trace or
-//! by the ids of the request that started it. The journal has the same for ever; the lines cost nothing unless asked for.
+//! by the ids of the request that started it. The journal has the same for ever; the lines cost nothing unless somebody
+//! asks for them.
 
 use crate::journal::history::{SendStatus, describe};
 use saga_core::{
