@@ -268,13 +268,13 @@ impl OverrideLog {
 
 /// What was in force for the participant before an act and after it, as the acts are gone through in their order.
 pub(crate) fn change(
-    in_force: &mut BTreeMap<String, OverrideState>,
+    in_force: &mut BTreeMap<String, ActiveOverride>,
     recorded: &RecordedOverride,
 ) -> (OverrideState, OverrideState) {
-    let known = in_force.entry(recorded.act.participant.clone()).or_default();
-    let before = known.clone();
-    *known = before.after(&recorded.act.action);
-    (before, known.clone())
+    // A pause that had ended by then was no longer in force.
+    let at = from_rfc3339(&recorded.at).unwrap_or_default();
+    let before = in_force.get(&recorded.act.participant).cloned().map(|active| active.at(at).given);
+    (before.unwrap_or_default(), fold(in_force, recorded.clone()))
 }
 
 /// What is in force for its participant after `recorded`.

@@ -174,6 +174,10 @@ async fn a_pause_ends_at_its_time_on_every_engine_and_a_later_one_needs_another_
     let later = place.engine();
     later.catch_up().await.expect("the store answers");
     assert!(lets_through(&here) && lets_through(&later));
+    let mut in_force = BTreeMap::new();
+    let acts = on_record(place.store.as_ref()).await.expect("the store answers");
+    let changes: Vec<_> = acts.iter().map(|recorded| change(&mut in_force, recorded)).collect();
+    assert_eq!(changes[1].0, changes[0].1.after_pause(), "the audit knows that the pause had ended");
     let without_end = OverrideRequest { until: pause.until.clone(), ..act(GuardAction::Close) };
     let refused = here.act(Uuid::new_v4(), &without_end, Timestamp(7_000)).await.expect_err("only a pause ends");
     assert!(refused.to_string().contains("only `open`"), "{refused}");
