@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use saga_tests::{
     engine::{Engine, binary},
     eventually::eventually,
-    participant::{ParticipantScript, RecordedCall, ScriptedBehaviour, ScriptedDelivery},
+    participant::{ParticipantScript, RecordedCall, ScriptedBehaviour},
     world::TestWorld,
 };
 use serde_json::{Value, json};
@@ -53,22 +53,6 @@ fn order_of(call: &RecordedCall) -> Option<u64> {
     call.command.ends_with(":do").then(|| call.body["n"].as_u64())?
 }
 
-/// Answers when it has worked on it for so many milliseconds.
-fn slow(millis: u64) -> ScriptedBehaviour {
-    ScriptedBehaviour::succeed(json!({})).delivered(ScriptedDelivery::After(Duration::from_millis(millis)))
-}
-
-/// One in ten reservations takes longer than the timeout, one in twenty longer than both attempts.
-fn inventory() -> ParticipantScript {
-    ParticipantScript::default().when(|call, _| {
-        Some(match order_of(call)? % 20 {
-            0 => slow(1_600),
-            1 | 2 => slow(500),
-            _ => slow(20),
-        })
-    })
-}
-
 /// A number below 100 that is the same for the same attempt, and else as good as random (SplitMix64).
 fn drawn(order: u64, nth: u32) -> u64 {
     let mixed = (order * 1_000 + u64::from(nth)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -76,12 +60,10 @@ fn drawn(order: u64, nth: u32) -> u64 {
     ((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 32) % 100
 }
 
-/// Three in ten charges are refused with 503, each attempt anew; all take a little.
+/// Three in ten charges are refused with 503, each attempt anew.
 fn payments() -> ParticipantScript {
-    ParticipantScript::default().when(|call, nth| {
-        let answer = if drawn(order_of(call)?, nth) < 30 { ScriptedBehaviour::status(503) } else { slow(0) };
-        Some(answer.delivered(ScriptedDelivery::After(Duration::from_millis(60))))
-    })
+    ParticipantScript::default()
+        .when(|call, nth| (drawn(order_of(call)?, nth) < 30).then(|| ScriptedBehaviour::status(503)))
 }
 
 async fn world(inventory: ParticipantScript, payments: ParticipantScript) -> Result<Option<TestWorld>> {
@@ -93,19 +75,17 @@ async fn world(inventory: ParticipantScript, payments: ParticipantScript) -> Res
     Ok(Some(world))
 }
 
-/// Participants with settings that do not fit them, as people write them.
+/// Participants with too few attempts at payments. Nothing depends on how quick the machine is.
 fn settings(world: &TestWorld) -> String {
     format!(
         "participants:
   inventory:
     kafka: {{commands: {}}}
-    timeout: 300ms
-    retry: {{attempts: 2, delay: 400ms, maxDelay: 400ms, jitter: none}}
+    timeout: 30s
   payments:
     http: {{url: {}}}
-    timeout: 5s
+    timeout: 30s
     retry: {{attempts: 2, delay: 100ms, maxDelay: 200ms}}
-    bulkhead: {{limit: 2, maxWait: 20ms}}
     breaker: {{failureRate: 0.9}}
 ",
         world.inventory.topic(),
@@ -172,17 +152,14 @@ fn settings_of(report: &Value, participant: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn what_is_advised_makes_the_next_run_better() -> Result<()> {
-    let Some(world) = world(inventory(), payments()).await? else { return Ok(()) };
+    let Some(world) = world(ParticipantScript::default(), payments()).await? else { return Ok(()) };
     let (folder, file) = (world.installation.folder(), world.installation.sagas().join("participants.yaml"));
     fs::write(&file, settings(&world))?;
     run(&world, "before", ORDERS).await?.terminate().await?;
     let before = advice(folder, &[]).await?;
     let told = text_of(folder, &["advise"]).await?;
-    ensure!(settings_of(&before, "inventory").contains(&"timeout".to_owned()), "{told}");
-    for setting in ["retry", "bulkhead"] {
-        ensure!(settings_of(&before, "payments").contains(&setting.to_owned()), "no {setting}: {told}");
-    }
-    let place = format!("{}:4", file.display());
+    ensure!(settings_of(&before, "payments").contains(&"retry".to_owned()), "{told}");
+    let place = format!("{}:8", file.display());
     ensure!(told.contains(&place), "the present value is named as {place}: {told}");
     let failing = saga(folder, &["advise", "--fail-on", "advice"]).await?;
     ensure!(failing.status.code() == Some(1), "{failing:?}");
@@ -196,19 +173,9 @@ async fn what_is_advised_makes_the_next_run_better() -> Result<()> {
     run(&world, "after", ORDERS).await?.terminate().await?;
     let after = advice(folder, &["--since", since]).await?;
     let undone = (compensated(&world, "before").await?, compensated(&world, "after").await?);
-    let of = |report: &Value| {
-        [
-            ("timeouts of inventory", observed(report, "inventory", "/failures/timeout")),
-            ("commands of payments that gave up", observed(report, "payments", "/exhausted")),
-            ("ms at the bulkhead of payments, of 95 in 100", observed(report, "payments", "/waitP95Ms/bulkhead")),
-        ]
-    };
-    let said = format!("compensated {undone:?}; {:?} → {:?}\n{told}\n{pasted}", of(&before), of(&after));
-    eprintln!("{said}");
-    ensure!(undone.1 * 2 < undone.0, "{said}");
-    for (before, after) in of(&before).into_iter().zip(of(&after)) {
-        ensure!(after.1 < before.1, "{said}");
-    }
+    let gave_up = [&before, &after].map(|report| observed(report, "payments", "/exhausted"));
+    let said = format!("compensated {undone:?}; charges that gave up {gave_up:?}\n{told}\n{pasted}");
+    ensure!(undone.1 * 2 < undone.0 && gave_up[1] < gave_up[0], "{said}");
     Ok(())
 }
 
