@@ -1,9 +1,7 @@
 //! Who may call the API: `api.auth`, and what stands for it where there is no login.
 
-use super::{ConfigValidator, places::SecretPlace};
+use super::ConfigValidator;
 use crate::login::{CodeFlowConfig, LoginConfig, LoginRole, RoleGrant, TokenRules, safe_address};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use saga_base::secrets;
 use serde_json::Value;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -144,14 +142,7 @@ impl ConfigValidator<'_> {
     /// A secret at a place that the key names.
     fn secret(&mut self, key: &str) -> Option<String> {
         let written = self.layers.get(key)?.value.clone();
-        let Some(place) = SecretPlace::of(&written, self.layers.base_of(key)) else {
-            // The value may be the secret itself, so it is not shown.
-            self.wrong(key, "expected the place of a secret: `env:NAME` or `file:PATH`");
-            return None;
-        };
-        let text = self.text_at(key, &place)?;
-        secrets::remember([text.clone()]);
-        Some(text)
+        self.secret_at(key, &written, "secret").map(|(_, text)| text)
     }
 
     fn needed(&mut self, key: &str) -> Option<String> {
@@ -192,19 +183,7 @@ impl ConfigValidator<'_> {
 
     fn session_key(&mut self) -> Option<[u8; 32]> {
         let written = self.layers.get(SESSION_KEY)?.value.clone();
-        let Some(place) = SecretPlace::of(&written, self.layers.base_of(SESSION_KEY)) else {
-            // The value may be the key itself, so it is not shown.
-            self.wrong(SESSION_KEY, "expected the place of a key: `env:NAME` or `file:PATH`");
-            return None;
-        };
-        let text = self.text_at(SESSION_KEY, &place)?;
-        secrets::remember([text.clone()]);
-        let key = STANDARD.decode(&text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        if key.is_none() {
-            let expected = "32 random bytes in base64, as `openssl rand -base64 32` prints them";
-            self.wrong(SESSION_KEY, &format!("{} has no key: expected {expected}", place.shown()));
-        }
-        key
+        self.key_bytes_at(SESSION_KEY, &written)
     }
 }
 

@@ -61,8 +61,8 @@ impl ConfigValidator<'_> {
             ("none", _) | ("prometheus", OtelSignal::Metrics) => Some(false),
             _ => None,
         });
-        let name = signal.variables("ENDPOINT").into_iter().find(|name| self.variable(name).is_some())?;
-        if !is_on {
+        let name = self.set_for(signal, "ENDPOINT");
+        if !is_on || self.variable(&name).is_none() {
             return None;
         }
         self.of_variable(&name, (), "an address like http://localhost:4318", is_address);
@@ -70,8 +70,7 @@ impl ConfigValidator<'_> {
     }
 
     pub(super) fn otlp_protocol(&mut self, signal: OtelSignal) -> OtlpProtocol {
-        let [own, general] = signal.variables("PROTOCOL");
-        let name = if self.variable(&own).is_some() { own } else { general };
+        let name = self.set_for(signal, "PROTOCOL");
         self.of_variable(&name, OtlpProtocol::Http, "grpc or http/protobuf", |said| match said {
             "grpc" => Some(OtlpProtocol::Grpc),
             "http/protobuf" => Some(OtlpProtocol::Http),
@@ -81,8 +80,7 @@ impl ConfigValidator<'_> {
 
     /// Headers of each request, their values decoded.
     pub(super) fn otlp_headers(&mut self, signal: OtelSignal) -> Vec<(String, String)> {
-        let set = signal.variables("HEADERS").into_iter().find(|name| self.variable(name).is_some());
-        let Some(name) = set else { return Vec::new() };
+        let name = self.set_for(signal, "HEADERS");
         let pairs = self.variable(&name).unwrap_or_default().split(',').filter(|pair| !pair.trim().is_empty());
         let read: Option<Vec<(String, String)>> = pairs.map(header).collect();
         read.unwrap_or_else(|| {
@@ -94,14 +92,19 @@ impl ConfigValidator<'_> {
 
     /// Milliseconds that a request may take.
     pub(super) fn otlp_timeout_ms(&mut self, signal: OtelSignal) -> usize {
-        let [own, general] = signal.variables("TIMEOUT");
-        let name = if self.variable(&own).is_some() { own } else { general };
+        let name = self.set_for(signal, "TIMEOUT");
         self.number(&name, 10_000, 1..=300_000)
     }
 
     pub(super) fn number(&mut self, name: &str, default: usize, bounds: std::ops::RangeInclusive<usize>) -> usize {
         let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         self.of_variable(name, default, &expected, |said| said.parse().ok().filter(|number| bounds.contains(number)))
+    }
+
+    /// The variable of the signal alone if it is set, else the one of all.
+    fn set_for(&self, signal: OtelSignal, what: &str) -> String {
+        let [own, general] = signal.variables(what);
+        if self.variable(&own).is_some() { own } else { general }
     }
 
     /// An empty variable is one that is not set, by OpenTelemetry's rules.

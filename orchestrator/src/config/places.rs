@@ -1,7 +1,11 @@
 //! Where secrets are: a configuration names their places.
 
 use super::ConfigValidator;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use saga_base::secrets;
 use std::path::{Path, PathBuf};
+
+const A_KEY: &str = "32 random bytes in base64, as `openssl rand -base64 32` prints them";
 
 /// Where a secret is.
 pub(super) enum SecretPlace {
@@ -30,9 +34,32 @@ impl SecretPlace {
 }
 
 impl ConfigValidator<'_> {
+    /// The text at the place that `written` names, and the place; no log shows the text from now on. `what` is `key` or
+    /// `secret`.
+    pub(super) fn secret_at(&mut self, key: &str, written: &str, what: &str) -> Option<(SecretPlace, String)> {
+        let Some(place) = SecretPlace::of(written, self.layers.base_of(key)) else {
+            // The value may be the secret itself, so it is not shown.
+            self.wrong(key, &format!("expected the place of a {what}: `env:NAME` or `file:PATH`"));
+            return None;
+        };
+        let text = self.text_at(key, &place)?;
+        secrets::remember([text.clone()]);
+        Some((place, text))
+    }
+
+    /// The 32 bytes at the place that `written` names.
+    pub(super) fn key_bytes_at(&mut self, key: &str, written: &str) -> Option<[u8; 32]> {
+        let (place, text) = self.secret_at(key, written, "key")?;
+        let bytes = STANDARD.decode(&text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        if bytes.is_none() {
+            self.wrong(key, &format!("{} has no key: expected {A_KEY}", place.shown()));
+        }
+        bytes
+    }
+
     /// The text at the place, without white space around it; `None`: it cannot be read, which is a problem of this
     /// machine and not of the file.
-    pub(super) fn text_at(&mut self, key: &str, place: &SecretPlace) -> Option<String> {
+    fn text_at(&mut self, key: &str, place: &SecretPlace) -> Option<String> {
         let read = match place {
             SecretPlace::Variable(name) => self.layers.env.get(name).cloned().ok_or_else(|| "is not set".to_owned()),
             SecretPlace::File(path) => {

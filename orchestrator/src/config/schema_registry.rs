@@ -1,6 +1,6 @@
 //! The schema registry: the configuration says where its credentials are, never what they are.
 
-use super::{ConfigValidator, places::SecretPlace};
+use super::ConfigValidator;
 use saga_base::secrets;
 use saga_registry::{RegistryCredentials, RegistrySecret, RegistrySettings};
 
@@ -70,13 +70,7 @@ impl ConfigValidator<'_> {
 
     fn registry_secret(&mut self, key: &str) -> Option<RegistrySecret> {
         let written = self.layers.get(key)?.value.clone();
-        let Some(place) = SecretPlace::of(&written, self.layers.base_of(key)) else {
-            // The value may be the secret itself, so it is not shown.
-            self.wrong(key, "expected the place of a secret: `env:NAME` or `file:PATH`");
-            return None;
-        };
-        let text = self.text_at(key, &place)?;
-        secrets::remember([text.clone()]);
+        let (place, text) = self.secret_at(key, &written, "secret")?;
         if text.is_empty() {
             self.wrong(key, &format!("{} is empty", place.shown()));
         }
