@@ -1,9 +1,9 @@
 //! The keys of an issuer, fetched from its address. Keys rotate: a token with an unknown key asks again, but not often,
 //! and a set that cannot be fetched does not end those that are known.
 
-use super::issuer_keys::IssuerKeys;
+use super::{discovery::issuer_client, issuer_keys::IssuerKeys};
 use anyhow::{Context, bail};
-use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
+use reqwest::{Client, Response, StatusCode, Url};
 use saga_base::sync::UnpoisonedMutex;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time::Instant};
@@ -13,8 +13,6 @@ use tracing::{info, warn};
 const STALE: Duration = Duration::from_secs(600);
 /// Between two requests to the issuer, whatever tokens say.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// Maximum time for a request.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest set.
 const MOST_BYTES: usize = 256 * 1024;
 
@@ -36,9 +34,12 @@ struct FetchedKeys {
 
 impl IssuerKeySource {
     pub(super) fn new(address: Url) -> anyhow::Result<IssuerKeySource> {
-        saga_resilience::transport::install_tls();
-        let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).connect_timeout(TIMEOUT).build()?;
-        Ok(IssuerKeySource { address, client, known: UnpoisonedMutex::default(), asked: Mutex::new(None) })
+        Ok(IssuerKeySource {
+            address,
+            client: issuer_client()?,
+            known: UnpoisonedMutex::default(),
+            asked: Mutex::new(None),
+        })
     }
 
     /// The keys that are known, which may be none.
