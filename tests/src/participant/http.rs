@@ -148,7 +148,6 @@ async fn answer(
     let behaviour = participant.perform(call);
     match &behaviour.delivery {
         ScriptedDelivery::Once | ScriptedDelivery::Twice => {}
-        ScriptedDelivery::After(work) => tokio::time::sleep(*work).await,
         ScriptedDelivery::Never => future::pending().await,
         ScriptedDelivery::Held(gate) => gate.pass().await,
     }

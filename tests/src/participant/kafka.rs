@@ -95,10 +95,6 @@ async fn reply(producer: &TestProducer, command: &ReceivedRecord, behaviour: Scr
     let times = match &behaviour.delivery {
         ScriptedDelivery::Once => 1,
         ScriptedDelivery::Twice => 2,
-        ScriptedDelivery::After(work) => {
-            tokio::time::sleep(*work).await;
-            1
-        }
         ScriptedDelivery::Never => return Ok(()),
         ScriptedDelivery::Held(gate) => {
             gate.pass().await;

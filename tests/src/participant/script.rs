@@ -2,7 +2,6 @@
 
 use super::RecordedCall;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// What it says.
@@ -32,8 +31,6 @@ pub enum ScriptedDelivery {
     Once,
     /// Over Kafka two replies; over HTTP there can be only one.
     Twice,
-    /// Once, when the participant has worked on it for this long: a slow participant, not a wait of a test.
-    After(Duration),
     /// Not at all: the caller waits until its timeout.
     Never,
     /// When the test opens the gate.
