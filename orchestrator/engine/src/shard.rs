@@ -9,7 +9,6 @@
 
 mod abandoning;
 mod answer_watermark;
-mod command_metrics;
 mod context;
 mod course_lines;
 mod effects;

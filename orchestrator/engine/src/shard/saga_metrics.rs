@@ -11,6 +11,7 @@ use saga_core::{
     state::{SagaPlan, SagaState},
     time::Timestamp,
 };
+use saga_resilience::metrics::RetryResultKind;
 use std::sync::Arc;
 
 /// The label of what these files do not have.
@@ -68,14 +69,18 @@ fn count(labels: &BoundedLabels<'_>, state: &SagaState, at: Timestamp, event: &S
         SagaEvent::AttemptFailed { failure, .. } => failed(failure),
         SagaEvent::StepSucceeded { step, direction, .. } => {
             settled(labels, state, (*step, *direction), at, "succeeded");
+            answered(state, CommandRef { step: *step, direction: *direction }, true);
         }
         SagaEvent::StepRejected { step, failure, .. } => {
             failed(failure);
             settled(labels, state, (*step, CommandDirection::Do), at, "rejected");
+            // A participant that answered what `check` rejects has done its part.
+            answered(state, CommandRef { step: *step, direction: CommandDirection::Do }, true);
         }
         SagaEvent::StepFailed { step, direction, outcome, failure, .. } => {
             failed(failure);
             settled(labels, state, (*step, *direction), at, word(*outcome));
+            answered(state, CommandRef { step: *step, direction: *direction }, false);
         }
         SagaEvent::AttemptStarted { .. }
         | SagaEvent::StepTakenOver { .. }
@@ -125,6 +130,19 @@ fn settled(
         ("outcome", outcome.to_owned()),
     ];
     histogram!("saga_step_duration_seconds", &labels).record(seconds(began, at));
+}
+
+/// Counts a command that has ended for its participant. Published events have none and do not count.
+fn answered(state: &SagaState, command: CommandRef, is_success: bool) {
+    let it = state.command(command);
+    let Some(participant) = it.request.as_ref().and_then(|request| request.participant()) else { return };
+    let kind = match (is_success, it.attempt > 1) {
+        (true, false) => RetryResultKind::SuccessfulWithoutRetry,
+        (true, true) => RetryResultKind::SuccessfulWithRetry,
+        (false, false) => RetryResultKind::FailedWithoutRetry,
+        (false, true) => RetryResultKind::FailedWithRetry,
+    };
+    saga_resilience::metrics::retried(participant, kind);
 }
 
 fn retried(labels: &BoundedLabels<'_>, state: &SagaState, command: CommandRef) {

@@ -2,7 +2,7 @@
 //! effects.
 
 use super::{
-    OwnershipEnd, ShardLoop, command_metrics, course_lines, erasing, incidents,
+    OwnershipEnd, ShardLoop, course_lines, erasing, incidents,
     live_saga::{InFlightAppend, LiveSaga, SagaSlot},
     recovery, saga_metrics,
     wait_registry::WaitRegistry,
@@ -352,7 +352,6 @@ impl ShardLoop {
         let now = self.context.clock.now();
         self.context.outputs.traces.committed(&mark, (&live.plan, &live.state), &decision, now);
         self.context.sources.learn(&live.plan, &live.state, &decision);
-        command_metrics::ended(&live.state, &decision);
         saga_metrics::committed(&self.context.config.load(), &live.plan, &live.state, &decision);
         course_lines::tell(&live.plan, &live.state, &decision);
         incidents::tell(&live.plan, &live.state, &decision);
